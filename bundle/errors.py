@@ -1,0 +1,39 @@
+"""What can be wrong with a bundle or a picture.
+
+BundleError            a bundle cannot be used
+├── BundleMissing      no bundle in the named folder, or one of its files is missing
+├── BundleDamaged      a file is not what the manifest says
+└── BundleTooNew       written by a later version of vitreid
+ImageError             a picture cannot be read
+"""
+
+from __future__ import annotations
+
+
+class BundleError(Exception):
+    """A bundle cannot be used."""
+
+    exit_code = 2
+
+
+class BundleMissing(BundleError):
+    """No bundle in the named folder, or one of its files is missing."""
+
+
+class BundleDamaged(BundleError):
+    """A file is not what the manifest says."""
+
+
+class BundleTooNew(BundleError):
+    """The bundle was written by a later version of vitreid."""
+
+
+class ImageError(Exception):
+    """A picture cannot be read; `reason` says why without naming the picture."""
+
+    exit_code = 2
+
+    def __init__(self, name: str, reason: str) -> None:
+        super().__init__(f"{name}: {reason}")
+        self.name = name
+        self.reason = reason

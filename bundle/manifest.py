@@ -1,0 +1,215 @@
+"""A bundle on disk: `model.onnx` and a `manifest.json` that says everything needed to use it."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError, model_validator
+
+from bundle.errors import BundleDamaged, BundleError, BundleMissing, BundleTooNew
+from bundle.files import recover, sha256_of, written_whole
+
+FORMAT_VERSION = 1
+MANIFEST = "manifest.json"
+MODEL = "model.onnx"
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class ImageSpec(_Part):
+    """The pixels a graph takes: RGB, uint8, channels last, resized by Pillow's antialiased bicubic filter."""
+
+    height: int = Field(gt=0, le=4096)
+    width: int = Field(gt=0, le=4096)
+    resize: Literal["bicubic"] = "bicubic"
+    color: Literal["RGB"] = "RGB"
+
+
+class OutputSpec(_Part):
+    """The embedding a graph gives: float32, unit length, taken before or after the BNNeck."""
+
+    dimension: int = Field(gt=0)
+    bnneck: Literal["before", "after"] = "before"
+
+
+class FileRecord(_Part):
+    """A file's size in bytes and its content's hash."""
+
+    bytes: int = Field(ge=0)
+    sha256: str
+
+
+class Parity(_Part):
+    """How far a runtime's embeddings are from those of the model it was exported from, on real pictures."""
+
+    runtime: str
+    precision: str
+    images: int = Field(gt=0)
+    max_abs_difference: float = Field(ge=0)
+    min_cosine: float = Field(le=1.0 + 1e-6)
+
+
+class Manifest(_Part):
+    """Everything about a bundle but its weights.
+
+    `cameras` and `views` name, in the order of their indices, what the model learned an embedding for; both are
+    empty for a model without such inputs.
+    """
+
+    format_version: int = FORMAT_VERSION
+    bundle_id: str
+    name: str
+    created_at: datetime
+    precision: str = "fp32"
+    image: ImageSpec
+    output: OutputSpec
+    cameras: tuple[str, ...] = ()
+    views: tuple[str, ...] = ()
+    files: dict[str, FileRecord]
+    parity: tuple[Parity, ...] = ()
+    source: dict[str, JsonValue] = Field(default_factory=dict)
+
+    @model_validator(mode="after")
+    def _id_is_that_of_the_content(self) -> Self:
+        if MODEL not in self.files:
+            raise ValueError(f"files lists no {MODEL}")
+        if outside := [name for name in self.files if ".." in Path(name).parts or Path(name).is_absolute()]:
+            raise ValueError(f"files lists {outside[0]}, which lies outside of the bundle")
+        expected = _bundle_id(self.files[MODEL].sha256, self.image, self.output, self.cameras, self.views)
+        if self.bundle_id != expected:
+            raise ValueError(f"bundle_id is {self.bundle_id[:12]}, but model, image and output give {expected[:12]}")
+        return self
+
+    @property
+    def dimension(self) -> int:
+        """Length of an embedding."""
+        return self.output.dimension
+
+    def camera_index(self, camera_id: str | None) -> int:
+        """The learned camera's index, or -1 where the camera is not given or the model does not know it."""
+        return self.cameras.index(camera_id) if camera_id in self.cameras else -1
+
+
+@dataclass(frozen=True)
+class Bundle:
+    """A bundle whose files were checked against its manifest."""
+
+    path: Path
+    manifest: Manifest
+
+    @property
+    def model_path(self) -> Path:
+        """The graph."""
+        return self.path / MODEL
+
+    @classmethod
+    def open(cls, path: Path) -> Bundle:
+        """Read a bundle and check the hash of every file that its manifest lists.
+
+        Raises BundleMissing, BundleDamaged or BundleTooNew.
+        """
+        recover(path)
+        manifest = _read_manifest(path)
+        for name, record in manifest.files.items():
+            _check_file(path / name, record)
+        return cls(path, manifest)
+
+    @classmethod
+    def save(
+        cls,
+        path: Path,
+        model: Path,
+        *,
+        name: str,
+        image: ImageSpec,
+        output: OutputSpec,
+        cameras: tuple[str, ...] = (),
+        views: tuple[str, ...] = (),
+        precision: str = "fp32",
+        parity: tuple[Parity, ...] = (),
+        source: dict[str, JsonValue] | None = None,
+    ) -> Bundle:
+        """Write a bundle around a copy of `model`; it appears whole or not at all.
+
+        Raises BundleError where `path` holds something that is not a bundle.
+        """
+        if path.exists() and any(path.iterdir() if path.is_dir() else [path]) and not (path / MANIFEST).is_file():
+            raise BundleError(f"{path} exists and is not a bundle; choose another folder")
+        record = FileRecord(bytes=model.stat().st_size, sha256=sha256_of(model))
+        manifest = Manifest(
+            bundle_id=_bundle_id(record.sha256, image, output, cameras, views),
+            name=name,
+            created_at=datetime.now(UTC).replace(microsecond=0),
+            precision=precision,
+            image=image,
+            output=output,
+            cameras=cameras,
+            views=views,
+            files={MODEL: record},
+            parity=parity,
+            source=source or {},
+        )
+        with written_whole(path) as folder:
+            shutil.copyfile(model, folder / MODEL)
+            (folder / MANIFEST).write_text(manifest.model_dump_json(indent=2) + "\n")
+        return cls(path, manifest)
+
+
+def _bundle_id(
+    model_sha256: str, image: ImageSpec, output: OutputSpec, cameras: tuple[str, ...], views: tuple[str, ...]
+) -> str:
+    # Two bundles with one id give equal embeddings to equal requests. Names, notes and engines stay outside of it.
+    content = {
+        "model": model_sha256,
+        "image": image.model_dump(),
+        "output": output.model_dump(),
+        "cameras": list(cameras),
+        "views": list(views),
+    }
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+
+
+def _read_manifest(path: Path) -> Manifest:
+    file = path / MANIFEST
+    if not file.is_file():
+        raise BundleMissing(f"{path} is not a bundle: it has no {MANIFEST}; make one with `reid export onnx`")
+    try:
+        content = json.loads(file.read_bytes())
+        version = content["format_version"]
+    except (ValueError, KeyError, TypeError) as error:
+        raise BundleDamaged(f"{file} is not a manifest ({_first_line(error)}); export the bundle again") from error
+    if not isinstance(version, int) or version > FORMAT_VERSION:
+        raise BundleTooNew(
+            f"{file} has format_version {version}, this vitreid reads up to {FORMAT_VERSION}; update vitreid"
+        )
+    try:
+        return Manifest.model_validate(content)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(map(str, first["loc"])) or "manifest"
+        raise BundleDamaged(f"{file} is not valid: {where}: {first['msg']}; export the bundle again") from error
+
+
+def _check_file(file: Path, record: FileRecord) -> None:
+    if not file.is_file():
+        raise BundleMissing(f"{file} is missing; export the bundle again or restore the file")
+    size = file.stat().st_size
+    if size != record.bytes:
+        raise BundleDamaged(f"{file} has {size:,} bytes, the manifest says {record.bytes:,}; export the bundle again")
+    found = sha256_of(file)
+    if found != record.sha256:
+        raise BundleDamaged(
+            f"{file} has sha256 {found[:12]}, the manifest says {record.sha256[:12]}; export the bundle again"
+        )
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).splitlines()[0] if str(error) else type(error).__name__

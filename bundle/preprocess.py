@@ -1,0 +1,89 @@
+"""From a file or bytes to the pixels that the graph takes. Nothing else in vitreid decodes or resizes pictures."""
+
+from __future__ import annotations
+
+import io
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageOps, UnidentifiedImageError
+
+from bundle.errors import ImageError
+
+if TYPE_CHECKING:
+    from bundle.manifest import ImageSpec
+
+FORMATS = ("JPEG", "PNG", "WEBP")
+
+
+@dataclass(frozen=True)
+class ImageLimits:
+    """Sizes in pixels that a picture may have; both are read from its header, before anything is decoded."""
+
+    min_side: int = 8
+    max_pixels: int = 50_000_000
+
+
+DEFAULT_LIMITS = ImageLimits()
+
+
+def read_image(source: Path | bytes, limits: ImageLimits = DEFAULT_LIMITS, *, name: str | None = None) -> Image.Image:
+    """Decode a JPEG, PNG or WebP picture to RGB, turned upright by its EXIF orientation.
+
+    CMYK, grey, palette and 16-bit pictures are converted, transparency is dropped, and an animation gives its first
+    frame. `name` is what an error calls the picture; by default its path, or "picture" for bytes.
+
+    Raises ImageError for anything that is not a whole picture within the limits.
+    """
+    label = name or (str(source) if isinstance(source, Path) else "picture")
+    try:
+        content = source.read_bytes() if isinstance(source, Path) else source
+    except OSError as error:
+        raise ImageError(label, f"cannot be read ({error.strerror})") from error
+    if not content:
+        raise ImageError(label, "is empty (0 bytes)")
+    try:
+        with Image.open(io.BytesIO(content), formats=FORMATS) as image:
+            _check_size(label, image.size, limits)
+            return _to_rgb(ImageOps.exif_transpose(image))
+    except ImageError:
+        raise
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
+        raise ImageError(label, f"has more than the {limits.max_pixels:,} pixels allowed; scale it down") from error
+    except UnidentifiedImageError as error:
+        raise ImageError(label, f"is not a picture in {', '.join(FORMATS)}") from error
+    except Exception as error:  # hostile bytes make Pillow's parsers raise nearly any type
+        raise ImageError(label, f"is damaged ({_one_line(error)})") from error
+
+
+def resize_to_spec(image: Image.Image, spec: ImageSpec) -> NDArray[np.uint8]:
+    """Resize an RGB picture with antialiased bicubic filtering to uint8 (height, width, 3)."""
+    size = (spec.width, spec.height)
+    resized = image if image.size == size else image.resize(size, Image.Resampling.BICUBIC)
+    return np.asarray(resized, dtype=np.uint8)
+
+
+def _check_size(label: str, size: tuple[int, int], limits: ImageLimits) -> None:
+    width, height = size
+    if width * height > limits.max_pixels:
+        raise ImageError(
+            label, f"has {width} x {height} pixels, at most {limits.max_pixels:,} are allowed; scale it down"
+        )
+    if min(width, height) < limits.min_side:
+        raise ImageError(
+            label, f"has {width} x {height} pixels, each side needs at least {limits.min_side} to show a person"
+        )
+
+
+def _to_rgb(image: Image.Image) -> Image.Image:
+    if image.mode.startswith("I"):  # 16-bit grey: Pillow's own conversion clips at 255 instead of scaling
+        grey = np.asarray(image).astype(np.int64) >> 8
+        return Image.fromarray(np.clip(grey, 0, 255).astype(np.uint8)).convert("RGB")
+    return image.convert("RGB")
+
+
+def _one_line(error: Exception) -> str:
+    return " ".join(str(error).split()) or type(error).__name__

@@ -1,0 +1,130 @@
+"""Every kind of picture that people send, and everything that only claims to be one."""
+
+from __future__ import annotations
+
+import io
+import struct
+import zlib
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from bundle import ImageError, ImageLimits, ImageSpec, read_image, resize_to_spec
+
+GRADIENT = np.linspace(0, 255, 64 * 32 * 3).reshape(64, 32, 3).astype(np.uint8)
+
+
+def encoded(image: Image.Image, format: str, **options: object) -> bytes:
+    buffer = io.BytesIO()
+    image.save(buffer, format, **options)
+    return buffer.getvalue()
+
+
+def huge_png(width: int, height: int) -> bytes:
+    """A PNG whose header promises width x height pixels and whose data is nearly nothing."""
+
+    def chunk(kind: bytes, data: bytes) -> bytes:
+        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+    header = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(b"\0")) + chunk(b"IEND", b"")
+
+
+RGB = Image.fromarray(GRADIENT)
+READABLE = {
+    "jpeg": encoded(RGB, "JPEG", quality=100, subsampling=0),
+    "png": encoded(RGB, "PNG"),
+    "webp": encoded(RGB, "WEBP", lossless=True),
+    "grey": encoded(RGB.convert("L"), "PNG"),
+    "palette": encoded(RGB.convert("P", palette=Image.Palette.ADAPTIVE), "PNG"),
+    "transparent": encoded(RGB.convert("RGBA"), "PNG"),
+    "cmyk": encoded(RGB.convert("CMYK"), "JPEG", quality=100, subsampling=0),
+    "16-bit": encoded(Image.fromarray((GRADIENT[..., 1].astype(np.uint16) * 257)), "PNG"),
+    "animated": encoded(RGB, "WEBP", lossless=True, save_all=True, append_images=[Image.new("RGB", RGB.size)]),
+}
+
+
+@pytest.mark.parametrize("kind", READABLE)
+def test_every_kind_becomes_rgb(kind: str) -> None:
+    image = read_image(READABLE[kind])
+    expected = GRADIENT if kind not in {"grey", "16-bit"} else GRADIENT[..., [1, 1, 1]]
+    assert image.mode == "RGB"
+    assert np.abs(np.asarray(image).astype(int) - expected).max() <= 12
+
+
+def test_exif_orientation_is_applied() -> None:
+    exif = Image.Exif()
+    exif[0x0112] = 6  # the camera was turned by a quarter
+    assert read_image(encoded(RGB, "JPEG", exif=exif)).size == (64, 32)
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        (b"", "empty"),
+        (b"hello, this is text", "not a picture"),
+        (READABLE["jpeg"][: len(READABLE["jpeg"]) // 2], "damaged"),
+        (READABLE["png"][:60], "damaged"),
+        (encoded(Image.new("RGB", (1, 1)), "PNG"), "1 x 1"),
+        (huge_png(30_000, 30_000), "50,000,000"),
+        (huge_png(10_000, 10_000), "50,000,000"),
+        (huge_png(8_000, 8_000), "8000 x 8000"),
+        (encoded(RGB, "GIF"), "not a picture"),
+        (encoded(RGB, "TIFF"), "not a picture"),
+    ],
+)
+def test_what_is_refused(content: bytes, reason: str) -> None:
+    with pytest.raises(ImageError, match=reason) as caught:
+        read_image(content)
+    assert "\n" not in str(caught.value)
+
+
+def test_the_error_names_the_file(tmp_path: Path) -> None:
+    (tmp_path / "text.jpg").write_text("text")
+    with pytest.raises(ImageError, match=r"text\.jpg"):
+        read_image(tmp_path / "text.jpg")
+    with pytest.raises(ImageError, match=r"gone\.jpg: cannot be read"):
+        read_image(tmp_path / "gone.jpg")
+
+
+def test_limits_are_the_callers() -> None:
+    with pytest.raises(ImageError):
+        read_image(READABLE["png"], ImageLimits(max_pixels=100))
+    assert read_image(encoded(Image.new("RGB", (2, 2)), "PNG"), ImageLimits(min_side=1)).size == (2, 2)
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_damaged_bytes_are_read_or_refused(seed: int) -> None:
+    random = np.random.default_rng(seed)
+    for content in READABLE.values():
+        damaged = bytearray(content)
+        for position in random.integers(0, len(damaged), 5):
+            damaged[position] = random.integers(0, 256)
+        try:
+            assert read_image(bytes(damaged)).mode == "RGB"
+        except ImageError:
+            continue
+
+
+def test_resizing_is_antialiased_bicubic() -> None:
+    """Pillow's bicubic reduction against its definition: a cubic kernel (a = -0.5) stretched by the scale."""
+
+    def kernel(x: np.ndarray) -> np.ndarray:
+        x = np.abs(x)
+        near = 1.5 * x**3 - 2.5 * x**2 + 1
+        far = -0.5 * x**3 + 2.5 * x**2 - 4 * x + 2
+        return np.where(x < 1, near, np.where(x < 2, far, 0))
+
+    def weights(source: int, target: int) -> np.ndarray:
+        scale = source / target
+        centres = (np.arange(target) + 0.5) * scale
+        rows = kernel((np.arange(source)[None] + 0.5 - centres[:, None]) / scale)
+        return np.asarray(rows / rows.sum(1, keepdims=True))
+
+    pixels = np.random.default_rng(0).integers(0, 256, (64, 48, 3), dtype=np.uint8)
+    expected = np.einsum("ih,jw,hwc->ijc", weights(64, 16), weights(48, 8), pixels.astype(float))
+    found = resize_to_spec(Image.fromarray(pixels), ImageSpec(height=16, width=8))
+    assert found.shape == (16, 8, 3)
+    assert np.abs(found - np.clip(expected, 0, 255)).max() <= 1.01
