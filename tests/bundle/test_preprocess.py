@@ -41,7 +41,7 @@ READABLE = {
     "palette": encoded(RGB.convert("P", palette=Image.Palette.ADAPTIVE), "PNG"),
     "transparent": encoded(RGB.convert("RGBA"), "PNG"),
     "cmyk": encoded(RGB.convert("CMYK"), "JPEG", quality=100, subsampling=0),
-    "16-bit": encoded(Image.fromarray((GRADIENT[..., 1].astype(np.uint16) * 257)), "PNG"),
+    "16-bit": encoded(Image.fromarray(GRADIENT[..., 1].astype(np.uint16) * 257), "PNG"),
     "animated": encoded(RGB, "WEBP", lossless=True, save_all=True, append_images=[Image.new("RGB", RGB.size)]),
 }
 
