@@ -1,0 +1,146 @@
+"""How a gallery's folder comes into being, and how its database is opened."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sqlite3
+import uuid
+from contextlib import closing
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Column, select
+
+from service.errors import BundleMismatch, GalleryDamaged, GalleryNotFound, GalleryReadOnly, GalleryTooNew, NotAGallery
+from service.gallery.database import REMEDY_DAMAGED, Database, translated
+from service.gallery.migrations import FORMAT_VERSION, migrate
+from service.gallery.tables import gallery
+
+FILE = "gallery.db"
+UNFINISHED = ".gallery.db."  # start of the names of databases that are still being made
+
+
+def open_database(folder: Path, *, bundle_id: str, dimension: int, create: bool) -> Database:
+    """Open the database in `folder`, checked as a whole and of this bundle; make it first where it is missing.
+
+    Raises GalleryNotFound (missing, and not `create`), NotAGallery, GalleryDamaged, GalleryTooNew, BundleMismatch.
+    """
+    path = folder / FILE
+    if not path.is_file():
+        _check_empty(folder)
+        if not create:
+            raise GalleryNotFound(f"{folder} holds no gallery; make one with `reid index IMAGES --gallery {folder}`")
+        _create(path, bundle_id=bundle_id, dimension=dimension)
+    database = Database(path)
+    try:
+        database.check()
+        _check_version(database)
+        _check_bundle(database, folder, bundle_id=bundle_id, dimension=dimension)
+    except BaseException:
+        database.close()
+        raise
+    return database
+
+
+def _header(database: Database, *columns: Column[Any]) -> tuple[Any, ...]:
+    """Columns of the one row that describes the gallery. Raises GalleryDamaged where it is missing."""
+    with translated(database.path, opening=True), database.reading() as connection:
+        row = connection.execute(select(*columns)).first()
+    if row is None:
+        raise GalleryDamaged(f"{database.path} is damaged (no row in table gallery); {REMEDY_DAMAGED}")
+    return tuple(row)
+
+
+def _check_empty(folder: Path) -> None:
+    if not folder.exists():
+        return
+    if not folder.is_dir():
+        raise NotAGallery(f"{folder} is a file, a gallery is a folder; choose another name")
+    try:
+        others = sorted(entry.name for entry in folder.iterdir() if not entry.name.startswith(UNFINISHED))
+    except OSError as error:
+        raise GalleryReadOnly(f"{folder} cannot be read ({error.strerror}); check its permissions") from error
+    if others:
+        raise NotAGallery(
+            f"{folder} is not a gallery: it holds {others[0]!r} and no {FILE}; choose an empty or a new folder"
+        )
+
+
+def _create(path: Path, *, bundle_id: str, dimension: int) -> None:
+    """Make an empty database aside and put it in place at once; one that another process put there first stays."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        workshop = path.with_name(f"{UNFINISHED}{uuid.uuid4().hex[:8]}")
+        workshop.mkdir()
+    except OSError as error:
+        raise GalleryReadOnly(f"{path.parent} cannot be made ({error.strerror}); check its permissions") from error
+    try:
+        made = workshop / FILE
+        with translated(made), closing(sqlite3.connect(made)) as connection:
+            connection.execute("PRAGMA journal_mode = WAL")
+        database = Database(made)
+        try:
+            _write_first_tables(database, bundle_id=bundle_id, dimension=dimension)
+        finally:
+            database.close()  # the last connection moves the log into the file
+        _sync(made)
+        _put_in_place(made, path)
+        _sync(path.parent)
+    finally:
+        shutil.rmtree(workshop, ignore_errors=True)
+
+
+def _put_in_place(made: Path, path: Path) -> None:
+    try:
+        os.link(made, path)
+    except FileExistsError:
+        pass
+    except OSError:  # a file system without links; the rename is as atomic, but would replace a rival's file
+        made.rename(path)
+
+
+def _write_first_tables(database: Database, *, bundle_id: str, dimension: int) -> None:
+    with database.writing() as connection:
+        migrate(connection, 0)
+        connection.execute(
+            gallery.insert().values(
+                id=1,
+                format_version=FORMAT_VERSION,
+                bundle_id=bundle_id,
+                dimension=dimension,
+                created_at=datetime.now(UTC),
+                last_seq=0,
+            )
+        )
+
+
+def _check_version(database: Database) -> None:
+    (found,) = _header(database, gallery.c.format_version)
+    if found > FORMAT_VERSION:
+        raise GalleryTooNew(
+            f"{database.path} has format_version {found}, this vitreid reads up to {FORMAT_VERSION}; update vitreid"
+        )
+    if found < FORMAT_VERSION:
+        with database.writing() as connection:
+            # Read again: another process may have migrated in between.
+            migrate(connection, connection.execute(select(gallery.c.format_version)).scalar_one())
+
+
+def _check_bundle(database: Database, folder: Path, *, bundle_id: str, dimension: int) -> None:
+    found_id, found_dimension = _header(database, gallery.c.bundle_id, gallery.c.dimension)
+    if (found_id, found_dimension) != (bundle_id, dimension):
+        raise BundleMismatch(
+            f"{folder} holds embeddings of bundle {found_id[:12]} ({found_dimension} numbers each), "
+            f"given is bundle {bundle_id[:12]} ({dimension}); "
+            "use the bundle that the gallery was made with, or index the images into a new folder"
+        )
+
+
+def _sync(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,134 @@
+"""A SQLite file: connections with the settings that durability and erasure need, and its errors as ours."""
+
+from __future__ import annotations
+
+import sqlite3
+import threading
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+from urllib.parse import quote
+
+from sqlalchemy import Connection, Engine, QueuePool, create_engine, event
+from sqlalchemy.exc import DBAPIError
+
+from service.errors import GalleryBusy, GalleryDamaged, GalleryError, GalleryFull, GalleryReadOnly
+
+BUSY_TIMEOUT_S = 10.0
+REMEDY_DAMAGED = "restore the folder from a backup, or move it away and index the images again"
+
+SETTINGS = (
+    "PRAGMA journal_mode = WAL",
+    "PRAGMA synchronous = FULL",  # NORMAL may lose acknowledged rows when the power fails
+    "PRAGMA foreign_keys = ON",
+    "PRAGMA secure_delete = ON",  # FAST would leave deleted vectors and pictures in the file
+)
+
+_READ_ONLY = (GalleryReadOnly, "check that this user may write the folder and its files")
+_DAMAGED = (GalleryDamaged, REMEDY_DAMAGED)
+_ERRORS: dict[int, tuple[type[GalleryError], str]] = {
+    sqlite3.SQLITE_BUSY: (GalleryBusy, "another process is writing to it; try again when it has finished"),
+    sqlite3.SQLITE_FULL: (GalleryFull, "free some disk space and repeat the command; what was acknowledged is kept"),
+    sqlite3.SQLITE_READONLY: _READ_ONLY,
+    sqlite3.SQLITE_CANTOPEN: _READ_ONLY,
+    sqlite3.SQLITE_PERM: _READ_ONLY,
+    sqlite3.SQLITE_CORRUPT: _DAMAGED,
+    sqlite3.SQLITE_NOTADB: _DAMAGED,
+    sqlite3.SQLITE_IOERR: (GalleryError, "the disk does not read or write; check it and the system's log"),
+}
+
+
+class Database:
+    """One SQLite file with many readers and one writer at a time."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._engine = _engine(path)
+        self._writer = self._engine.execution_options(immediate=True)
+        # SQLite lets a second writer of the same process poll; a lock wakes it at once.
+        self._writing = threading.Lock()
+
+    @contextmanager
+    def reading(self) -> Iterator[Connection]:
+        """A transaction that sees one state of the database throughout. Raises GalleryError."""
+        with translated(self.path), self._engine.begin() as connection:
+            yield connection
+
+    @contextmanager
+    def writing(self) -> Iterator[Connection]:
+        """The only writing transaction; durable once the block ends, undone if it raises. Raises GalleryError."""
+        with self._writing, translated(self.path), self._writer.begin() as connection:
+            yield connection
+
+    def check(self) -> None:
+        """Read every page. Raises GalleryDamaged for the first thing that cannot be right."""
+        with translated(self.path, opening=True), self._engine.begin() as connection:
+            found = str(connection.exec_driver_sql("PRAGMA quick_check(1)").scalar())
+        if found != "ok":
+            raise GalleryDamaged(f"{self.path} is damaged ({' '.join(found.split())}); {REMEDY_DAMAGED}")
+
+    def truncate_log(self) -> bool:
+        """Move the write-ahead log into the file and empty it, so that no deleted content is left in it.
+
+        False where a reader kept it busy for BUSY_TIMEOUT_S; the next call, or the last process to close, does it.
+        """
+        with translated(self.path), closing(self._engine.raw_connection()) as connection:
+            cursor = connection.cursor()
+            busy = cursor.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]
+            cursor.close()
+        return not busy
+
+    def close(self) -> None:
+        """Close every connection that is not in use."""
+        self._engine.dispose()
+
+
+@contextmanager
+def translated(path: Path, *, opening: bool = False) -> Iterator[None]:
+    """Turn SQLite's errors into ours, by its result codes.
+
+    While `opening`, whatever SQLite has to say against a file is a damage of that file; later the same codes can
+    only be our own mistakes and keep their traceback.
+    """
+    try:
+        yield
+    except (DBAPIError, sqlite3.Error) as error:
+        original = error.orig if isinstance(error, DBAPIError) else error
+        # The primary code is the low byte; errors of the sqlite3 module itself have none.
+        code = getattr(original, "sqlite_errorcode", 0) & 0xFF
+        known = _ERRORS.get(code, _DAMAGED if opening else None)
+        if known is None:
+            raise
+        kind, remedy = known
+        raise kind(f"{path} cannot be used ({original}); {remedy}") from error
+
+
+def _engine(path: Path) -> Engine:
+    engine = create_engine(
+        "sqlite://", creator=lambda: _connect(path), poolclass=QueuePool, pool_size=4, max_overflow=-1
+    )
+    event.listen(engine, "begin", _begin)
+    return engine
+
+
+def _begin(connection: Connection) -> None:
+    immediate = connection.get_execution_options().get("immediate", False)
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if immediate else "BEGIN")
+
+
+def _connect(path: Path) -> sqlite3.Connection:
+    # mode=rw: a file that vanished is an error, not an empty gallery. isolation_level=None: BEGIN is ours.
+    connection = sqlite3.connect(
+        f"file:{quote(str(path.absolute()))}?mode=rw",
+        uri=True,
+        timeout=BUSY_TIMEOUT_S,
+        isolation_level=None,
+        check_same_thread=False,
+    )
+    try:
+        for setting in SETTINGS:
+            connection.execute(setting)
+    except BaseException:
+        connection.close()
+        raise
+    return connection
