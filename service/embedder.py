@@ -1,0 +1,50 @@
+"""From pictures to embeddings, in the two steps that indexing overlaps: preparing and running."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from bundle import Bundle, resize_to_spec
+from service.runtimes import load_runtime
+
+
+class Embedder:
+    """A bundle in a runtime; safe to use from several threads.
+
+    Raises UnknownName for a runtime that does not exist, and BundleError where the model does not load.
+    """
+
+    def __init__(self, bundle: Bundle, *, runtime: str = "onnx", threads: int | None = None) -> None:
+        self.manifest = bundle.manifest
+        self._runtime = load_runtime(runtime, bundle, threads=threads)
+
+    @property
+    def provider(self) -> str:
+        """Who computes."""
+        return self._runtime.provider
+
+    @property
+    def dimension(self) -> int:
+        """Length of an embedding."""
+        return self.manifest.dimension
+
+    def embed(self, images: Sequence[Image.Image], camera_ids: Sequence[str | None]) -> NDArray[np.float32]:
+        """(N, D) unit embeddings of N RGB pictures of any size; camera_ids are their cameras, None = unknown."""
+        return self.run([self.prepare(image) for image in images], camera_ids)
+
+    def prepare(self, image: Image.Image) -> NDArray[np.uint8]:
+        """The (height, width, 3) pixels that the model takes of an RGB picture."""
+        return resize_to_spec(image, self.manifest.image)
+
+    def run(self, pixels: Sequence[NDArray[np.uint8]], camera_ids: Sequence[str | None]) -> NDArray[np.float32]:
+        """(N, D) unit embeddings of N prepared pictures, as one batch."""
+        if len(pixels) != len(camera_ids):
+            raise ValueError(f"{len(pixels)} pictures with {len(camera_ids)} cameras")
+        if not pixels:
+            return np.empty((0, self.dimension), dtype=np.float32)
+        cameras = np.array([self.manifest.camera_index(camera_id) for camera_id in camera_ids], dtype=np.int64)
+        return self._runtime.run(np.stack(pixels), cameras)
