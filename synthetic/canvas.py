@@ -1,0 +1,223 @@
+"""Shapes laid onto a picture, from their signed distances.
+
+A shape computes for each pixel of its window the distance to its outline in pixels (`gap`, negative inside). The
+distance gives the smooth edge and the darker rim, so nothing is drawn larger and reduced. Shapes that stand for round
+bodies also compute where on the body's surface a pixel lies; marks (patterns, prints, straps, faces) are functions of
+that surface, so they turn with the person.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from math import ceil, floor
+from typing import Any, TypeAlias
+
+import numpy as np
+
+from synthetic.colours import Colour
+
+Array: TypeAlias = np.ndarray[tuple[int, ...], np.dtype[np.floating[Any]]]
+
+
+@dataclass(frozen=True)
+class Surface:
+    """Where on an upright round body the pixels lie.
+
+    angle: around the body in radians, 0 = forward, positive towards the person's left; height: along it, in body
+    heights; radius: mean radius in body heights, so that `angle * radius` is a length.
+    """
+
+    angle: Array
+    height: Array
+    radius: float
+
+
+@dataclass(frozen=True)
+class Sphere:
+    """Unit directions from the centre of a head: x to the person's left, y up, z forward."""
+
+    x: Array
+    y: Array
+    z: Array
+
+
+Mark: TypeAlias = tuple[Callable[[Surface], Array], Colour]
+SphereMark: TypeAlias = tuple[Callable[[Sphere], Array], Colour]
+
+
+@dataclass(frozen=True)
+class Ring:
+    """A cross-section on the picture: centre (x, y) and half width in pixels, height in body heights."""
+
+    x: float
+    y: float
+    half: float
+    height: float
+
+
+def soft(values: Array, sharpness: float = 8.0) -> Array:
+    """1 where values are positive and 0 where negative, with a smooth step."""
+    step: Array = np.clip(0.5 + sharpness * values, 0, 1)
+    return step
+
+
+class Canvas:
+    """A picture being drawn: `pixels` is float32 (H, W, 3), 0..255."""
+
+    rim = 0.3
+    """How much darker the outermost pixels of a shape are."""
+    shadow = 0.13
+    """How much darker the shaded side of a round shape is."""
+
+    def __init__(self, pixels: Array) -> None:
+        self.pixels = pixels
+        self.line = max(1.0, pixels.shape[0] / 200)
+
+    def window(self, left: float, top: float, right: float, bottom: float) -> tuple[slice, slice, Array, Array] | None:
+        """Rows, columns and the pixel centres (y as a column, x as a row) of a rectangle; None when outside."""
+        height, width = self.pixels.shape[:2]
+        x0, x1 = max(0, floor(left) - 1), min(width, ceil(right) + 2)
+        y0, y1 = max(0, floor(top) - 1), min(height, ceil(bottom) + 2)
+        if x0 >= x1 or y0 >= y1:
+            return None
+        rows = np.arange(y0, y1, dtype=np.float32)[:, None]
+        return slice(y0, y1), slice(x0, x1), rows, np.arange(x0, x1, dtype=np.float32)[None, :]
+
+    def lay(self, rows: slice, columns: slice, gap: Array, paint: Array, cover: Array | None = None) -> None:
+        """Lay paint (h, w, 3) or (3,) on a window where the gap is negative, with a darker rim."""
+        tone = 1 - self.rim * np.clip(gap + self.line + 0.5, 0, 1)
+        amount = np.clip(0.5 - gap, 0, 1)
+        if cover is not None:
+            amount = amount * cover
+        area = self.pixels[rows, columns]
+        area += amount[..., None] * (paint * tone[..., None] - area)
+
+    def tube(
+        self, points: Sequence[tuple[float, float]], radii: Sequence[float], colour: Colour, marks: Sequence[Mark] = (),
+        *, unit: float = 1.0,
+    ) -> None:  # fmt: skip
+        """A bent limb through points (x, y) with a radius at each, in pixels; `unit` = pixels per body height."""
+        reach = max(radii)
+        xs, ys = [p[0] for p in points], [p[1] for p in points]
+        frame = self.window(min(xs) - reach, min(ys) - reach, max(xs) + reach, max(ys) + reach)
+        if frame is None:
+            return
+        rows, columns, y, x = frame
+        gap, across, along = bone(x, y, points[0], points[1], radii[0], radii[1])
+        done = float(np.hypot(xs[1] - xs[0], ys[1] - ys[0]))
+        for k in range(1, len(points) - 1):
+            other, other_across, other_along = bone(x, y, points[k], points[k + 1], radii[k], radii[k + 1])
+            nearer = other < gap
+            across = np.where(nearer, other_across, across)
+            along = np.where(nearer, other_along + done, along)
+            gap = np.minimum(gap, other)
+            done += float(np.hypot(xs[k + 1] - xs[k], ys[k + 1] - ys[k]))
+        paint = self.shaded(colour, across)
+        if marks:
+            surface = Surface(np.arcsin(np.clip(across, -1, 1)), -along / unit, reach / unit)
+            paint = marked(paint, surface, marks)
+        self.lay(rows, columns, gap, paint)
+
+    def barrel(
+        self, rings: Sequence[Ring], colour: Colour, marks: Sequence[Mark] = (), *, yaw: float = 0.0, sag: float = 0.0,
+        radius: float = 0.1, cover: Callable[[Surface], Array] | None = None,
+    ) -> None:  # fmt: skip
+        """An upright round body through rings from top to bottom; the lower edge sags by `sag` pixels in the middle."""
+        heights = [ring.y for ring in rings]
+        left, right = min(r.x - r.half for r in rings), max(r.x + r.half for r in rings)
+        frame = self.window(left, heights[0], right, heights[-1] + max(sag, 0))
+        if frame is None:
+            return
+        rows, columns, y, x = frame
+        centre = np.interp(y, heights, [r.x for r in rings]).astype(np.float32)
+        half = np.interp(y, heights, [r.half for r in rings]).astype(np.float32)
+        across = (x - centre) / half
+        side = np.clip(across, -1, 1)
+        lower = heights[-1] + sag * np.sqrt(1 - side * side)
+        gap = np.maximum(np.abs(x - centre) - half, np.maximum(heights[0] - y, y - lower))
+        paint = self.shaded(colour, across)
+        clipped = None
+        if marks or cover is not None:
+            level = np.interp(y, heights, [r.height for r in rings]).astype(np.float32)
+            angle = np.arcsin(side) - yaw
+            angle = (angle + np.pi) % (2 * np.pi) - np.pi
+            surface = Surface(angle, np.broadcast_to(level, angle.shape), radius)
+            paint = marked(paint, surface, marks)
+            clipped = None if cover is None else cover(surface)
+        self.lay(rows, columns, gap, paint, clipped)
+
+    def ball(
+        self, centre: tuple[float, float], radii: tuple[float, float], colour: Colour, marks: Sequence[SphereMark] = (),
+        *, yaw: float = 0.0, cover: Callable[[Sphere], Array] | None = None,
+    ) -> None:  # fmt: skip
+        """An ellipsoid with half axes (x, y) in pixels; `cover` limits it to a part of the sphere."""
+        (cx, cy), (rx, ry) = centre, radii
+        frame = self.window(cx - rx, cy - ry, cx + rx, cy + ry)
+        if frame is None:
+            return
+        rows, columns, y, x = frame
+        right, up = (x - cx) / rx, (cy - y) / ry
+        distance = np.sqrt(right * right + up * up)
+        inner = np.maximum(distance, 1)
+        right, up = right / inner, up / inner
+        near = np.sqrt(np.maximum(0, 1 - right * right - up * up))
+        sphere = Sphere(
+            x=right * np.float32(np.cos(yaw)) - near * np.float32(np.sin(yaw)),
+            y=np.broadcast_to(up, right.shape) if up.shape != right.shape else up,
+            z=right * np.float32(np.sin(yaw)) + near * np.float32(np.cos(yaw)),
+        )
+        paint = self.shaded(colour, right)
+        for mask, stain in marks:
+            paint = paint + mask(sphere)[..., None] * (np.array(stain, np.float32) - paint)
+        gap = (distance - 1) * min(rx, ry)
+        self.lay(rows, columns, gap, paint, None if cover is None else cover(sphere))
+
+    def box(
+        self, left: float, top: float, right: float, bottom: float, colour: Colour, *, corner: float = 0.0
+    ) -> None:
+        """A flat rectangle with round corners."""
+        frame = self.window(left, top, right, bottom)
+        if frame is None:
+            return
+        rows, columns, y, x = frame
+        dx = np.abs(x - (left + right) / 2) - (right - left) / 2 + corner
+        dy = np.abs(y - (top + bottom) / 2) - (bottom - top) / 2 + corner
+        outside = np.hypot(np.maximum(dx, 0), np.maximum(dy, 0)) - corner
+        self.lay(rows, columns, outside + np.minimum(np.maximum(dx, dy), 0), np.array(colour, np.float32))
+
+    def shadow_on_ground(self, x: float, y: float, half: float) -> None:
+        """A soft flat shadow under a pair of feet."""
+        frame = self.window(x - half, y - half * 0.3, x + half, y + half * 0.3)
+        if frame is not None:
+            rows, columns, py, px = frame
+            distance = np.hypot((px - x) / half, (py - y) / (0.3 * half))
+            self.pixels[rows, columns] *= 1 - 0.35 * np.clip((1 - distance) * 2, 0, 1)[..., None]
+
+    def shaded(self, colour: Colour, across: Array) -> Array:
+        """Two tones of a colour: the part right of the middle lies in shade."""
+        tone = 1.03 - (self.shadow + 0.03) * soft(across - 0.38, 5)
+        return tone[..., None] * np.array(colour, np.float32)
+
+
+def bone(
+    x: Array, y: Array, start: tuple[float, float], end: tuple[float, float], first: float, last: float
+) -> tuple[Array, Array, Array]:
+    """Gap to a rounded cone, position across it (-1..1 inside) and along it in pixels."""
+    dx, dy = end[0] - start[0], end[1] - start[1]
+    length = max(float(np.hypot(dx, dy)), 1e-3)
+    dx, dy = dx / length, dy / length
+    px, py = x - start[0], y - start[1]
+    along = np.clip(px * dx + py * dy, 0, length)
+    radius = first + (last - first) / length * along
+    # measured to the person's right when the bone hangs down, as `across` of a barrel
+    across = (px * dy - py * dx) / radius
+    return np.hypot(px - along * dx, py - along * dy) - radius, across, along
+
+
+def marked(paint: Array, surface: Surface, marks: Sequence[Mark]) -> Array:
+    """Paint with marks laid over it in order; marks keep the shading of the paint beneath them."""
+    if not marks:
+        return paint
+    tone = paint[..., :1] / np.maximum(paint[..., :1].max(), 1)
+    for mask, colour in marks:
+        paint = paint + mask(surface)[..., None] * (tone * np.array(colour, np.float32) - paint)
+    return paint

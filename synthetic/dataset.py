@@ -1,0 +1,220 @@
+"""Data sets of drawn people on disk, in the layout and with the names of Market-1501."""
+
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from PIL import Image
+
+from synthetic.errors import FolderRefused, InvalidRequest
+from synthetic.picture import SIZE, picture
+from synthetic.randomness import stream
+from synthetic.work import share_out
+
+FORMAT_VERSION = 1
+DRAWING_VERSION = 1
+"""Raised when the same parameters begin to give other pictures, so that old folders are not taken for new ones."""
+
+TRAIN, QUERY, GALLERY = "bounding_box_train", "query", "bounding_box_test"
+PARAMETERS_FILE = "synthetic.json"
+JPEG_QUALITY = 90
+
+
+@dataclass(frozen=True)
+class Drawing:
+    """All that decides the pictures of a data set; `images` counts those of one identity by one camera."""
+
+    identities: int
+    cameras: int
+    images: int
+    seed: int
+    train_identities: int
+    height: int
+    width: int
+
+    def __post_init__(self) -> None:
+        limits = {
+            "identities": (1, 9999),
+            "cameras": (1, 99),
+            "images": (1, 999_999),
+            "seed": (0, 2**63 - 1),
+            "train_identities": (0, self.identities),
+            "height": (32, 1024),
+            "width": (16, 1024),
+        }
+        for name, (low, high) in limits.items():
+            value = getattr(self, name)
+            if not low <= value <= high:
+                raise InvalidRequest(f"{name} is {value}, allowed are {low} to {high}: choose a number in that range")
+        if self.images == 1 and self.cameras == 1 and self.train_identities < self.identities:
+            raise InvalidRequest(
+                "cameras is 1 and images is 1, so that test identities would have a query but no gallery: "
+                "ask for at least 2 cameras or 2 images"
+            )
+
+    @property
+    def pictures(self) -> int:
+        """How many pictures the data set has."""
+        return self.identities * self.cameras * self.images
+
+
+@dataclass(frozen=True)
+class DatasetSummary:
+    """What a folder holds: pictures in each part, and whether it was already there."""
+
+    path: Path
+    train: int
+    query: int
+    gallery: int
+    identities: int
+    cameras: int
+    reused: bool = False
+
+
+def draw_dataset(
+    out: Path, *, identities: int, cameras: int, images: int, seed: int, train_identities: int = 0,
+    size: tuple[int, int] = SIZE, workers: int | None = None, progress: Callable[[int, int], None] | None = None,
+) -> DatasetSummary:  # fmt: skip
+    """Draw a data set into a new folder, or return the one that is there with the same parameters.
+
+    `images` = pictures per identity and camera; `size` = (height, width); `workers` = processes (None: as many as the
+    machine has cores; small data sets are drawn in this one); `progress` is called with (pictures done, of how many).
+    The first `train_identities` identities are for training. Of each other identity and camera the first picture is a
+    query and the rest are gallery; with one picture each, one camera per identity gives the query.
+
+    Raises InvalidRequest, FolderRefused or DrawingStopped. Nothing is left behind when drawing fails.
+    """
+    drawing = Drawing(identities, cameras, images, seed, train_identities, *size)
+    if workers is not None and workers < 1:
+        raise InvalidRequest(f"workers is {workers}, allowed are 1 and more: leave it out to use all cores")
+    out = Path(out)
+    summary = summarise(drawing, out)
+    if already_drawn(out, drawing, summary):
+        return DatasetSummary(**{**vars(summary), "reused": True})
+    with new_folder(out) as folder:
+        for part in (TRAIN, QUERY, GALLERY):
+            (folder / part).mkdir()
+        share_out(draw_identity, drawing, folder, workers=workers, progress=progress)
+        write_json(folder / PARAMETERS_FILE, description(drawing, summary))
+    return summary
+
+
+def draw_identity(drawing: Drawing, folder: Path, identity: int) -> int:
+    """Draw all pictures of one identity into the folder's parts; returns how many."""
+    for camera in range(1, drawing.cameras + 1):
+        for n in range(drawing.images):
+            pixels = picture(drawing.seed, identity, camera, n, (drawing.height, drawing.width)).pixels
+            file = folder / part_of(drawing, identity, camera, n) / f"{identity:04d}_c{camera}s1_{n + 1:06d}_00.jpg"
+            Image.fromarray(pixels).save(file, quality=JPEG_QUALITY)
+    return drawing.cameras * drawing.images
+
+
+def part_of(drawing: Drawing, identity: int, camera: int, n: int) -> str:
+    """The part of the data set that a picture belongs to."""
+    if identity <= drawing.train_identities:
+        return TRAIN
+    if drawing.images == 1:
+        return QUERY if camera == query_camera(drawing, identity) else GALLERY
+    return QUERY if n == 0 else GALLERY
+
+
+def query_camera(drawing: Drawing, identity: int) -> int:
+    """The camera that gives an identity's only query when there is one picture per camera."""
+    return 1 + int(stream(drawing.seed, "query", identity).integers(drawing.cameras))
+
+
+def summarise(drawing: Drawing, out: Path) -> DatasetSummary:
+    """The counts of a data set, from its parameters alone."""
+    tested = drawing.identities - drawing.train_identities
+    query = tested * (1 if drawing.images == 1 else drawing.cameras)
+    per_identity = drawing.cameras * drawing.images
+    train = drawing.train_identities * per_identity
+    gallery = tested * per_identity - query
+    return DatasetSummary(out, train, query, gallery, drawing.identities, drawing.cameras)
+
+
+def description(drawing: Drawing, summary: DatasetSummary) -> dict[str, Any]:
+    """The content of synthetic.json."""
+    counts = {"train": summary.train, "query": summary.query, "gallery": summary.gallery}
+    versions = {"format_version": FORMAT_VERSION, "drawing_version": DRAWING_VERSION}
+    return {**versions, "parameters": asdict(drawing), "counts": counts}
+
+
+def already_drawn(out: Path, drawing: Drawing, summary: DatasetSummary) -> bool:
+    """Whether the folder holds this drawing, complete; False when it is absent or empty. Raises FolderRefused."""
+    if not out.exists():
+        return False
+    if not out.is_dir():
+        raise FolderRefused(f"{out} is a file: give the name of a new folder")
+    names = sorted(entry.name for entry in out.iterdir())
+    if not names:
+        return False
+    if PARAMETERS_FILE not in names:
+        raise FolderRefused(f"{out} is not empty and has no {PARAMETERS_FILE}: give the name of a new folder")
+    found = read_json(out / PARAMETERS_FILE)
+    if found != description(drawing, summary):
+        raise FolderRefused(f"{out} holds {difference(found, drawing)}: delete it or give the name of a new folder")
+    expected = {TRAIN: summary.train, QUERY: summary.query, GALLERY: summary.gallery}
+    for part, count in expected.items():
+        there = sum(1 for _ in (out / part).glob("*.jpg"))
+        if there != count:
+            raise FolderRefused(f"{out / part} has {there} pictures instead of {count}: delete {out} and draw it again")
+    return True
+
+
+def difference(found: Any, drawing: Drawing) -> str:
+    """In words, what a folder's description has other than the drawing that is asked for."""
+    there = found.get("parameters") if isinstance(found, dict) else None
+    if not isinstance(there, dict):
+        return f"a {PARAMETERS_FILE} that is none of this program's"
+    other = [f"{k} {there.get(k)} instead of {v}" for k, v in asdict(drawing).items() if there.get(k) != v]
+    return f"another drawing ({', '.join(other) or 'made by another version'})"
+
+
+@contextmanager
+def new_folder(out: Path) -> Iterator[Path]:
+    """A temporary sibling that becomes `out` at the end, or is removed when anything goes wrong."""
+    out.parent.mkdir(parents=True, exist_ok=True)
+    folder = Path(tempfile.mkdtemp(prefix=f".{out.name}.", dir=out.parent))
+    try:
+        yield folder
+        folder.chmod(0o755)
+        sync(folder)
+        if out.is_dir():
+            out.rmdir()
+        folder.rename(out)
+        sync(out.parent)
+    except BaseException:  # also Ctrl-C: a half-drawn folder is of no use
+        shutil.rmtree(folder, ignore_errors=True)
+        raise
+
+
+def write_json(file: Path, content: dict[str, Any]) -> None:
+    """Write a JSON file and wait until it is on disk."""
+    with file.open("w", encoding="utf-8") as stream_:
+        stream_.write(json.dumps(content, indent=2) + "\n")
+        stream_.flush()
+        os.fsync(stream_.fileno())
+
+
+def read_json(file: Path) -> Any:
+    """The content of a JSON file, or None when it is none."""
+    try:
+        return json.loads(file.read_text(encoding="utf-8"))
+    except (ValueError, OSError):
+        return None
+
+
+def sync(folder: Path) -> None:
+    """Wait until a folder's entries are on disk."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

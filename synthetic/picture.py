@@ -1,0 +1,61 @@
+"""One picture: a person before a camera at a moment."""
+
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+
+from synthetic.cameras import Camera
+from synthetic.canvas import Canvas
+from synthetic.figure import draw_person
+from synthetic.occlusion import OCCLUDED_SHARE, occlude
+from synthetic.people import Person
+from synthetic.randomness import chance, stream
+from synthetic.skeleton import Pose, View
+
+SIZE = (256, 128)
+"""Usual size of a picture, (height, width)."""
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A drawn picture: uint8 (H, W, 3), and what hides a part of the person, or None."""
+
+    pixels: np.ndarray[tuple[int, ...], np.dtype[np.uint8]]
+    occluder: str | None
+
+
+def picture(seed: int, identity: int, camera: int, n: int, size: tuple[int, int] = SIZE) -> Picture:
+    """The n-th picture (from 0) of an identity by a camera; depends on nothing but these numbers and the size."""
+    rng = stream(seed, "picture", identity, camera, n)
+    return draw_picture(known_person(seed, identity), known_camera(seed, camera), rng, size)
+
+
+def draw_picture(person: Person, camera: Camera, rng: np.random.Generator, size: tuple[int, int] = SIZE) -> Picture:
+    """A picture of a person by a camera, in a pose, a view and a crop that the random stream gives."""
+    canvas = Canvas(camera.background(rng, size))
+    view = crop(camera, person, rng, size)
+    draw_person(canvas, person, Pose.sample(rng), view)
+    occluder = occlude(canvas, rng, view) if chance(rng, OCCLUDED_SHARE) else None
+    return Picture(camera.record(canvas.pixels, rng), occluder)
+
+
+def crop(camera: Camera, person: Person, rng: np.random.Generator, size: tuple[int, int]) -> View:
+    """Where the person stands in the picture, as a detector's box that is never quite right."""
+    height, width = size
+    scale = height * camera.tightness * person.body.height * float(rng.uniform(0.94, 1.05))
+    ground = 0.5 * (height + scale) + height * float(np.clip(rng.normal(-0.005, 0.015), -0.04, 0.04))
+    x = width * (0.5 + float(np.clip(rng.normal(0, 0.04), -0.1, 0.1)))
+    return View(camera.yaw(rng), camera.pitch, scale, x, ground - 0.02 * height)
+
+
+@lru_cache(maxsize=256)
+def known_person(seed: int, identity: int) -> Person:
+    """The person of an identity."""
+    return Person.sample(seed, identity)
+
+
+@lru_cache(maxsize=256)
+def known_camera(seed: int, number: int) -> Camera:
+    """The camera of a number."""
+    return Camera.sample(seed, number)

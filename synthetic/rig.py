@@ -1,0 +1,71 @@
+"""What the parts of a figure share: the person, its joints and the view, and the layers they become."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+
+import numpy as np
+
+from synthetic.canvas import Canvas, Ring
+from synthetic.people import Person
+from synthetic.skeleton import Point, Skeleton, View
+
+
+@dataclass(frozen=True)
+class Layer:
+    """Something to draw, and how near to the camera it is, in body heights."""
+
+    depth: float
+    paint: Callable[[Canvas], None]
+
+
+@dataclass(frozen=True)
+class Section:
+    """A cross-section of the body: height, half width and half depth of an ellipse, and its centre (x, z)."""
+
+    height: float
+    width: float
+    depth: float
+    x: float = 0.0
+    z: float = 0.0
+
+
+@dataclass(frozen=True)
+class Rig:
+    """A posed person, seen by a camera."""
+
+    person: Person
+    bones: Skeleton
+    view: View
+
+    def at(self, x: float, y: float, z: float) -> tuple[float, float]:
+        """Pixel position of a point of the body."""
+        return self.view.project(np.array([x, y, z]))
+
+    def near(self, x: float, z: float) -> float:
+        """How near to the camera a point of the body is."""
+        return self.view.depth(np.array([x, 0.0, z]))
+
+    def along(self, points: Sequence[Point]) -> list[tuple[float, float]]:
+        """Pixel positions of joints."""
+        return [self.view.project(point) for point in points]
+
+    def px(self, *lengths: float) -> list[float]:
+        """Lengths in pixels."""
+        return [length * self.view.scale for length in lengths]
+
+    def rings(self, sections: Sequence[Section]) -> list[Ring]:
+        """Sections, from top to bottom, as rings on the picture."""
+        return [
+            Ring(*self.at(s.x, s.height, s.z), half=self.view.breadth(s.width, s.depth), height=s.height)
+            for s in sections
+        ]
+
+
+def cut(joints: Sequence[Point], start: float, end: float) -> list[Point]:
+    """The part of a limb between two shares (0..1) of its length, with the joints in between."""
+    lengths = [float(np.linalg.norm(b - a)) for a, b in pairwise(joints)]
+    marks = np.concatenate([[0.0], np.cumsum(lengths)]) / sum(lengths)
+    axes = np.array(joints).T
+    shares = [start, *(m for m in marks if start + 1e-3 < m < end - 1e-3), end]
+    return [np.array([np.interp(share, marks, axis) for axis in axes]) for share in shares]
