@@ -104,10 +104,10 @@ def _with_row(label: Label, row: Mapping[str, str], where: str) -> Label:
 def _time(text: str, where: str) -> datetime:
     try:
         time = datetime.fromisoformat(text)
-    except ValueError:
-        time = None
-    if time is None or time.tzinfo is None:
+        if time.tzinfo is None:
+            raise ValueError("no offset")
+        return time.astimezone(UTC)
+    except (ValueError, OverflowError) as error:
         raise TableError(
             f"{where}: captured_at is {text!r}; allowed are times with their offset, as in 2026-11-20T08:15:00Z"
-        )
-    return time.astimezone(UTC)
+        ) from error
