@@ -1,0 +1,106 @@
+"""The `reid` command: finds the package of a command, imports it, and hands over.
+
+Packages are imported only when one of their commands runs, so `reid --help` is quick and works whatever is installed.
+"""
+
+from __future__ import annotations
+
+import difflib
+import importlib
+import sys
+from collections.abc import Sequence
+from importlib.metadata import version
+from typing import Any
+
+TRAINING, EXPORT, SERVICE = "training.cli", "export.cli", "service.cli"
+
+# name: (module whose Typer app has the command or group, the extra that it needs, help)
+COMMANDS = {
+    "demo": (SERVICE, "cpu", "Draw people, index them, serve, and answer a first query."),
+    "synth": (TRAINING, "cpu", "Draw a data set of made-up people."),
+    "train": (TRAINING, "train", "Train a model."),
+    "evaluate": (TRAINING, "train", "Score a checkpoint or a bundle by the Market-1501 protocol."),
+    "export": (EXPORT, "train", "Turn a checkpoint into a bundle, and check bundles."),
+    "index": (SERVICE, "cpu", "Add a folder of pictures to a gallery."),
+    "embed": (SERVICE, "cpu", "Write the embeddings of a folder of pictures to a file."),
+    "query": (SERVICE, "cpu", "Find the pictures most like the given ones."),
+    "serve": (SERVICE, "cpu", "Serve a gallery over HTTP."),
+}
+
+
+def main() -> None:
+    """Run the command line and exit: 0, 2 after a mistake of the caller's, 130 after Ctrl-C."""
+    sys.exit(run(sys.argv[1:]))
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Run a command and return its exit code.
+
+    An error of one of our trees is one line and its exit code; anything else keeps its traceback.
+    """
+    name, *rest = arguments or ["--help"]
+    if name in ("--help", "-h"):
+        print(_help())
+        return 0
+    if name == "--version":
+        print(version("vitreid"))
+        return 0
+    if name not in COMMANDS:
+        near = difflib.get_close_matches(name, COMMANDS, 1)
+        return _fail(f"there is no command {name!r}" + (f"; did you mean {near[0]}?" if near else "; see reid --help"))
+    try:
+        return _hand_over(name, rest)
+    except KeyboardInterrupt:
+        return _fail("interrupted", 130)
+    except ModuleNotFoundError as error:
+        if (error.name or "").partition(".")[0] in ("bundle", "scoring", "synthetic", "training", "export", "service"):
+            raise  # a fault of ours, not a missing package
+        return _fail(f"`reid {name}` needs {error.name}; install it with pip install 'vitreid[{COMMANDS[name][1]}]'")
+    except Exception as error:
+        exit_code = getattr(error, "exit_code", None)  # the root of every package's error tree has one
+        if exit_code is None:
+            raise
+        return _fail(str(error), exit_code)
+
+
+def _hand_over(name: str, arguments: Sequence[str]) -> int:
+    import typer
+    from typer.main import get_command
+
+    app = importlib.import_module(COMMANDS[name][0]).app
+    found: Any = get_command(app)
+    command = getattr(found, "commands", {}).get(name, found)
+    try:
+        code = command.main(list(arguments), prog_name=f"reid {name}", standalone_mode=False)
+    except typer.TyperException as error:
+        error.show()
+        return error.exit_code
+    except typer.Abort:
+        return _fail("interrupted", 130)
+    return code if isinstance(code, int) else 0
+
+
+def _fail(message: str, exit_code: int = 2) -> int:
+    print(f"reid: {message}", file=sys.stderr)
+    return exit_code
+
+
+def _help() -> str:
+    width = max(map(len, COMMANDS))
+    lines = [f"  {name:{width}}  {told}" for name, (_, _, told) in COMMANDS.items()]
+    return "\n".join(
+        [
+            "Usage: reid COMMAND [ARGUMENTS]",
+            "",
+            "Find a person again: one picture in, the pictures most like it out.",
+            "",
+            "Commands:",
+            *lines,
+            "",
+            "reid COMMAND --help tells a command's arguments; reid --version the version.",
+        ]
+    )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,5 @@
+"""Networks that turn pictures into features."""
+
+from training.backbones.vit import STEMS, build_vit
+
+__all__ = ["STEMS", "build_vit"]

@@ -1,0 +1,131 @@
+"""A checkpoint on disk: weights, the recipe they come from, and what they scored.
+
+A training run's folder holds two checkpoints, `best/` and `last/`; the latter also has `state.pt`, from which the run
+goes on. `docs/formats.md` specifies all files.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import tomli_w
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+
+from bundle.files import recover, sha256_of, written_whole
+from training.backbones import build_vit
+from training.config import TrainConfig, parse_config
+from training.errors import CheckpointError, ConfigError
+from training.model import ReIDModel
+
+FORMAT_VERSION = 1
+MODEL, CONFIG, METRICS, STATE = "model.safetensors", "config.toml", "metrics.json", "state.pt"
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """An opened checkpoint. `metrics` holds the scores, the curve, the persons and cameras learned, and the seed."""
+
+    path: Path
+    config: TrainConfig
+    metrics: Mapping[str, Any]
+
+    @classmethod
+    def open(cls, path: Path) -> Checkpoint:
+        """Read a checkpoint, or the best one of a run's folder.
+
+        Raises CheckpointError where a file is missing, damaged or from a later version.
+        """
+        for candidate in (path, path / "best"):
+            recover(candidate)
+        folder = path if (path / METRICS).is_file() else path / "best"
+        if missing := [name for name in (METRICS, CONFIG, MODEL) if not (folder / name).is_file()]:
+            raise CheckpointError(f"{path} is not a checkpoint: it has no {missing[0]}; make one with `reid train`")
+        metrics = _read_metrics(folder / METRICS)
+        if sha256_of(folder / MODEL) != metrics["model_sha256"]:
+            raise CheckpointError(f"{folder / MODEL} is damaged: its sha256 differs from {METRICS}; train it again")
+        try:
+            config = parse_config((folder / CONFIG).read_text(), (), str(folder / CONFIG))
+        except (ConfigError, UnicodeDecodeError) as error:
+            raise CheckpointError(f"{error}; restore the file or train again") from error
+        return cls(folder, config, metrics)
+
+    @property
+    def cameras(self) -> tuple[str, ...]:
+        """The training cameras by index."""
+        return tuple(self.metrics["cameras"])
+
+    def load_model(self) -> ReIDModel:
+        """Build the network and load its weights strictly; it comes in evaluation mode.
+
+        Raises CheckpointError where names or shapes differ.
+        """
+        model = build_model(self.config, persons=len(self.metrics["persons"]), pretrained=False)
+        try:
+            model.load_state_dict(load_file(self.path / MODEL), strict=True)
+        except (SafetensorError, RuntimeError) as error:
+            reason = " ".join(str(error).split())
+            raise CheckpointError(f"{self.path / MODEL} does not fit its {CONFIG}: {reason}") from error
+        return model.eval()
+
+    def load_state(self) -> dict[str, Any]:
+        """What a run needs to go on: optimiser, scaler and random state."""
+        try:
+            state: dict[str, Any] = torch.load(self.path / STATE, weights_only=True)
+        except Exception as error:  # a damaged archive makes torch.load raise nearly any type
+            raise CheckpointError(
+                f"{self.path / STATE} cannot be read; start again without --resume or restore the file"
+            ) from error
+        return state
+
+
+def build_model(config: TrainConfig, *, persons: int, pretrained: bool = True) -> ReIDModel:
+    """Build a recipe's network for a number of training persons; without `pretrained` its weights are random."""
+    part = config.model
+    backbone = build_vit(
+        part.backbone,
+        size=(part.height, part.width),
+        stem=part.stem,
+        weights=part.weights if pretrained else "random",
+        options=part.options,
+    )
+    dimension = int(backbone.num_features)  # type: ignore[arg-type]  # nn.Module types every attribute as Tensor | Module
+    return ReIDModel(backbone, dimension=dimension, persons=persons, mean=part.mean, std=part.std, bnneck=part.bnneck)
+
+
+def save_checkpoint(
+    path: Path,
+    model: ReIDModel,
+    config: TrainConfig,
+    metrics: Mapping[str, Any],
+    state: Mapping[str, Any] | None = None,
+) -> None:
+    """Write a checkpoint whole, in place of an older one; `state` makes it one from which a run goes on."""
+    with written_whole(path) as folder:
+        save_file({name: value.contiguous() for name, value in model.state_dict().items()}, folder / MODEL)
+        if state is not None:
+            torch.save(dict(state), folder / STATE)
+        (folder / CONFIG).write_text(tomli_w.dumps(config.model_dump(mode="json", exclude_none=True)))
+        content = {"format_version": FORMAT_VERSION, "model_sha256": sha256_of(folder / MODEL), **metrics}
+        (folder / METRICS).write_text(json.dumps(content, indent=2) + "\n")
+
+
+def _read_metrics(file: Path) -> dict[str, Any]:
+    try:
+        metrics: dict[str, Any] = json.loads(file.read_bytes())
+        version = metrics["format_version"]
+        missing = {"model_sha256", "persons", "cameras"} - set(metrics)
+    except (ValueError, KeyError, TypeError) as error:
+        raise CheckpointError(f"{file} is damaged ({error}); train again or restore the file") from error
+    if version > FORMAT_VERSION:
+        raise CheckpointError(
+            f"{file} has format_version {version}, this vitreid reads up to {FORMAT_VERSION}; update vitreid"
+        )
+    if missing:
+        raise CheckpointError(f"{file} is damaged: it has no {sorted(missing)[0]}; train again or restore the file")
+    return metrics

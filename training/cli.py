@@ -1,0 +1,188 @@
+"""The commands that make and score checkpoints. Each parses, calls one function and prints."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+app = typer.Typer(no_args_is_help=True)
+console = Console(stderr=True, highlight=False)
+
+Data = Annotated[Path, typer.Option(help="Folder of the data set.")]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON on stdout.")]
+
+
+@app.command()
+def synth(
+    out: Annotated[Path, typer.Argument(help="Folder to make, in Market-1501's layout.")],
+    identities: Annotated[int, typer.Option(help="Persons in all.")] = 100,
+    cameras: Annotated[int, typer.Option(help="Cameras, each with its own look.")] = 6,
+    images: Annotated[int, typer.Option(help="Pictures per person and camera.")] = 2,
+    seed: Annotated[int, typer.Option(help="Same seed, same pictures.")] = 0,
+    train: Annotated[int, typer.Option(help="How many of the persons are for training.")] = 0,
+    as_json: Json = False,
+) -> None:
+    """Draw a data set of made-up people."""
+    from synthetic import draw_dataset
+
+    with _bar("drawing", "pictures") as (bar, task):
+        summary = draw_dataset(
+            out,
+            identities=identities,
+            cameras=cameras,
+            images=images,
+            seed=seed,
+            train_identities=train,
+            progress=lambda done, total: bar.update(task, completed=done, total=total),
+        )
+    counts = {"train": summary.train, "query": summary.query, "gallery": summary.gallery}
+    if as_json:
+        typer.echo(json.dumps({"out": str(out), **counts}))
+    else:
+        typer.echo(f"{out}: " + ", ".join(f"{count} {name}" for name, count in counts.items()) + " pictures")
+
+
+@app.command()
+def train(
+    recipe: Annotated[str, typer.Argument(help="Name of a recipe, or a .toml file.")],
+    data: Data,
+    out: Annotated[Path, typer.Option(help="Folder of the run; best/ and last/ in it are checkpoints.")],
+    change: Annotated[
+        list[str] | None, typer.Option("--set", help="Change a value of the recipe: part.key=value.")
+    ] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on after the last saved epoch.")] = False,
+) -> None:
+    """Train a model."""
+    import torch
+
+    from training.config import load_recipe
+    from training.datasets import read_dataset
+    from training.train import Trainer, check_output
+
+    config = load_recipe(recipe, change or ())
+    check_output(out, resume=resume)
+    if config.threads:
+        torch.set_num_threads(config.threads)
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    trainer = Trainer(config, read_dataset(config.data.dataset, data), data.resolve().name, device)
+    if resume:
+        trainer.resume(out)
+    console.print(
+        f"training {config.model.backbone} on {device}: {len(trainer.persons)} persons, "
+        f"{len(trainer.split.train)} pictures, {config.epochs} epochs, {config.precision}"
+    )
+    try:
+        with _Screen() as screen:
+            best = trainer.run(out, screen)
+    except KeyboardInterrupt:
+        done = len(trainer.history)
+        kept = (
+            f"{done} epochs are kept in {out}; go on with the same command and --resume" if done else "no epoch ended"
+        )
+        console.print(f"reid: interrupted in epoch {done + 1}; {kept}", soft_wrap=True)
+        raise typer.Exit(130) from None
+    typer.echo(f"{out}: best epoch {best.metrics['epoch']} {_brief(best.metrics['scores'])}".rstrip())
+
+
+@app.command()
+def evaluate(
+    model: Annotated[Path, typer.Argument(help="A checkpoint, a run's folder, or a bundle.")],
+    data: Data,
+    dataset: Annotated[str, typer.Option(help="How the data set is laid out.")] = "market1501",
+    as_json: Json = False,
+) -> None:
+    """Score a checkpoint or a bundle by the Market-1501 protocol."""
+    from training.datasets import read_dataset
+    from training.evaluate import evaluate as score
+    from training.evaluate import open_embedder
+
+    split = read_dataset(dataset, data)
+    embed, spec, cameras = open_embedder(model)
+    with _bar("embedding", "pictures") as (bar, task):
+        scores = score(split, embed, spec, cameras, lambda done, total: bar.update(task, completed=done, total=total))
+    if as_json:
+        typer.echo(json.dumps(scores.summary()))
+    else:
+        typer.echo(_brief(scores.summary()))
+
+
+class _Screen:
+    """A run on the terminal: a bar for the epoch under way, a line for each that ended."""
+
+    def __init__(self) -> None:
+        self._progress = Progress(
+            TextColumn("epoch {task.fields[epoch]}"),
+            BarColumn(),
+            TextColumn(
+                "loss {task.fields[loss]:.3f}  lr {task.fields[lr]:.1e}  "
+                "{task.fields[rate]:.0f} images/s  {task.fields[left]} left"
+            ),
+            console=console,
+            transient=True,
+        )
+        self._task = self._progress.add_task("", epoch="", loss=0.0, lr=0.0, rate=0.0, left="?")
+        self._speed = ""
+
+    def __enter__(self) -> _Screen:
+        self._progress.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._progress.stop()
+
+    def step(self, progress: Any) -> None:
+        left = _duration(progress.left_s)
+        self._speed = f"{progress.images_per_s:.0f} images/s  {left} left"
+        self._progress.update(
+            self._task,
+            total=progress.steps,
+            completed=progress.step,
+            epoch=f"{progress.epoch}/{progress.epochs}",
+            loss=progress.loss,
+            lr=progress.lr,
+            rate=progress.images_per_s,
+            left=left,
+        )
+
+    def epoch(self, record: dict[str, Any]) -> None:
+        told = f"epoch {record['epoch']}  loss {record['loss']:.4f}  lr {record['lr']:.2e}  {self._speed}"
+        console.print(f"{told}  {_brief(record)}".rstrip(), soft_wrap=True)
+
+
+class _bar:  # noqa: N801 - reads as a function at its call
+    """A transient bar with a count; gives (bar, task)."""
+
+    def __init__(self, what: str, unit: str) -> None:
+        self._bar = Progress(
+            TextColumn(what),
+            BarColumn(),
+            TextColumn("{task.completed} of {task.total} " + unit),
+            TimeRemainingColumn(),
+            console=console,
+            transient=True,
+        )
+        self._task = self._bar.add_task("", total=None)
+
+    def __enter__(self) -> tuple[Progress, Any]:
+        self._bar.start()
+        return self._bar, self._task
+
+    def __exit__(self, *_: object) -> None:
+        self._bar.stop()
+
+
+def _brief(scores: dict[str, Any]) -> str:
+    names = ("mAP", "rank1", "rank5", "rank10", "mINP")
+    shown = [f"{name} {scores[name]:.4f}" for name in names if name in scores]
+    counts = [f"{scores[name]} {name}" for name in ("queries", "gallery") if name in scores]
+    return "  ".join(shown + counts)
+
+
+def _duration(seconds: float) -> str:
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes} min {rest:02d} s" if minutes else f"{rest} s"

@@ -1,0 +1,159 @@
+"""All that a recipe can say. A recipe is a TOML file that holds what differs from these defaults."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError
+
+from training.errors import ConfigError
+
+RECIPES = Path(__file__).parent / "recipes"
+Share = Annotated[float, Field(ge=0, le=1)]
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class ModelConfig(_Part):
+    """The network: a timm Vision Transformer and its BNNeck.
+
+    `backbone` is any ViT name of timm, and `options` go to its constructor (depth, embed_dim, patch_size, ...).
+    `weights` is "random", "timm" (the published weights, downloaded) or a file; a position embedding of another size
+    is resized. `stem` is how pixels become patches. `bnneck` tells on which side of the BNNeck the embedding is taken.
+    """
+
+    backbone: str = "vit_base_patch16_224"
+    options: dict[str, JsonValue] = Field(default_factory=dict)
+    stem: Literal["patch", "conv"] = "patch"
+    weights: str = "random"
+    height: int = Field(256, ge=16, le=1024)
+    width: int = Field(128, ge=16, le=1024)
+    mean: tuple[float, float, float] = (0.5, 0.5, 0.5)
+    std: tuple[float, float, float] = (0.5, 0.5, 0.5)
+    bnneck: Literal["before", "after"] = "before"
+
+
+class DataConfig(_Part):
+    """What is read and in which portions.
+
+    A batch holds `persons` x `images_per_person` pictures. An epoch has `samples_per_epoch` pictures, or about as many
+    as the data set has. `holdout_persons` of the training persons are kept from training and choose the best epoch
+    instead of query and gallery. `cache` keeps the resized pictures in memory.
+    """
+
+    dataset: str = "market1501"
+    persons: int = Field(16, ge=2)
+    images_per_person: int = Field(4, ge=2)
+    samples_per_epoch: int | None = Field(None, gt=0)
+    holdout_persons: int = Field(0, ge=0)
+    workers: int = Field(2, ge=0)
+    cache: bool = False
+
+
+class AugmentConfig(_Part):
+    """Random changes to training pictures: shares are probabilities, pixels count at the model's input size."""
+
+    flip: Share = 0.5
+    pad: int = Field(10, ge=0)
+    brightness: float = Field(0.0, ge=0, lt=1)
+    contrast: float = Field(0.0, ge=0, lt=1)
+    saturation: float = Field(0.0, ge=0, lt=1)
+    erase: Share = 0.5
+    erase_area: tuple[float, float] = (0.02, 1 / 3)
+
+
+class OptimConfig(_Part):
+    """The optimiser and its learning rate over time.
+
+    The rate rises linearly from `warmup_start` x `lr` for `warmup_epochs`, then falls on a half cosine to `final` x
+    `lr`. `bias_lr` multiplies the rate of biases; `decay_all` also decays biases, norms and position embeddings.
+    """
+
+    name: Literal["sgd", "adamw"] = "sgd"
+    lr: float = Field(0.008, gt=0)
+    momentum: float = Field(0.9, ge=0, lt=1)
+    weight_decay: float = Field(1e-4, ge=0)
+    decay_all: bool = False
+    bias_lr: float = Field(1.0, gt=0)
+    warmup_epochs: float = Field(5, ge=0)
+    warmup_start: Share = 0.01
+    final: Share = 0.002
+    clip_norm: float | None = Field(None, gt=0)
+
+
+class TrainConfig(_Part):
+    """A whole recipe.
+
+    `losses` maps a name of `LOSSES` to its weight and options. `precision` is that of the forward pass.
+    """
+
+    seed: int = 0
+    epochs: int = Field(120, ge=1)
+    evaluate_every: int = Field(10, ge=1)
+    precision: Literal["fp32", "bf16", "fp16"] = "fp32"
+    threads: int | None = Field(None, ge=1)
+    model: ModelConfig = ModelConfig()
+    data: DataConfig = DataConfig()
+    augment: AugmentConfig = AugmentConfig()
+    optim: OptimConfig = OptimConfig()
+    losses: dict[str, dict[str, JsonValue]] = Field(default={"identity": {}, "triplet": {}}, min_length=1)
+
+
+def load_recipe(recipe: str, changes: Sequence[str] = ()) -> TrainConfig:
+    """Read a recipe by its name or file and apply changes of the form `part.key=value`.
+
+    Raises ConfigError for an unknown recipe, key or value.
+    """
+    path = Path(recipe) if recipe.endswith(".toml") else RECIPES / f"{recipe}.toml"
+    if not path.is_file():
+        known = ", ".join(sorted(file.stem for file in RECIPES.glob("*.toml")))
+        raise ConfigError(f"there is no recipe {recipe}; take one of {known}, or the path of a .toml file")
+    return parse_config(path.read_text(), changes, str(path))
+
+
+def parse_config(text: str, changes: Sequence[str], name: str) -> TrainConfig:
+    """Build a config from TOML; `name` is what an error calls it."""
+    try:
+        values = tomllib.loads(text)
+        for change in changes:
+            _apply(values, change)
+        return TrainConfig.model_validate(values)
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigError(f"{name} is not TOML: {error}") from error
+    except ValidationError as error:
+        first = error.errors()[0]
+        key = ".".join(map(str, first["loc"]))
+        hint = f"; allowed here: {', '.join(_allowed(first['loc']))}" if first["type"] == "extra_forbidden" else ""
+        raise ConfigError(f"{name}: {key} = {first['input']!r}: {first['msg']}{hint}") from error
+
+
+def _apply(values: dict[str, object], change: str) -> None:
+    key, equals, text = change.partition("=")
+    if not equals or not all(key.split(".")):
+        raise ConfigError(f"{change!r} is not a change; write part.key=value, such as optim.lr=0.001")
+    try:
+        value = tomllib.loads(f"value = {text}")["value"]
+    except tomllib.TOMLDecodeError:
+        value = text
+    *parts, last = key.split(".")
+    for part in parts:
+        inner = values.setdefault(part, {})
+        if not isinstance(inner, dict):
+            raise ConfigError(f"{change!r}: {part} is a value and has no keys")
+        values = inner
+    values[last] = value
+
+
+def _allowed(location: tuple[int | str, ...]) -> list[str]:
+    part: type[BaseModel] = TrainConfig
+    for name in location[:-1]:
+        inner = part.model_fields[str(name)].annotation
+        if not (isinstance(inner, type) and issubclass(inner, BaseModel)):
+            return []
+        part = inner
+    return list(part.model_fields)

@@ -1,0 +1,32 @@
+"""What can go wrong between a folder of pictures and a checkpoint.
+
+TrainingError           training or evaluation cannot go on
+├── ConfigError         a recipe or an option is not valid
+├── DataError           a data set lacks something
+├── CheckpointError     a checkpoint cannot be read or does not fit
+└── Diverged            the loss is no longer a number
+"""
+
+from __future__ import annotations
+
+
+class TrainingError(Exception):
+    """Training or evaluation cannot go on."""
+
+    exit_code = 2
+
+
+class ConfigError(TrainingError):
+    """A recipe or an option is not valid."""
+
+
+class DataError(TrainingError):
+    """A data set lacks something."""
+
+
+class CheckpointError(TrainingError):
+    """A checkpoint cannot be read or does not fit."""
+
+
+class Diverged(TrainingError):
+    """The loss is no longer a number."""

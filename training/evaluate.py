@@ -1,0 +1,117 @@
+"""Scoring a model on a data set: every query and gallery picture embedded, then ranked."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from bundle import Bundle, BundleRunner, ImageSpec, read_image, resize_to_spec
+from scoring import RetrievalScores, score_retrieval
+from training.checkpoint import Checkpoint
+from training.datasets import Sample, Split
+from training.errors import DataError
+from training.model import ReIDModel
+
+Embed = Callable[[NDArray[np.uint8], NDArray[np.int64]], NDArray[np.float32]]
+BATCH = 64
+
+
+def evaluate(
+    split: Split,
+    embed: Embed,
+    spec: ImageSpec,
+    cameras: Sequence[str] = (),
+    progress: Callable[[int, int], None] | None = None,
+) -> RetrievalScores:
+    """Score by the Market-1501 protocol; `embed` takes uint8 (B, H, W, 3) and camera indices (B,).
+
+    Pictures of unknown cameras count as taken by different ones. `progress` gets pictures done and in all.
+
+    Raises DataError where query or gallery is empty.
+    """
+    for name, samples in (("query", split.query), ("gallery", split.gallery)):
+        if not samples:
+            raise DataError(f"the data set has no {name} pictures, so nothing can be scored; add some or train only")
+    samples = (*split.query, *split.gallery)
+    embeddings = embed_samples(samples, embed, spec, cameras, progress)
+    persons = np.array([sample.person for sample in samples])
+    seen_by = np.array([sample.camera or f"unknown {i}" for i, sample in enumerate(samples)])
+    queries = len(split.query)
+    return score_retrieval(
+        query=embeddings[:queries],
+        query_persons=persons[:queries],
+        query_cameras=seen_by[:queries],
+        gallery=embeddings[queries:],
+        gallery_persons=persons[queries:],
+        gallery_cameras=seen_by[queries:],
+    )
+
+
+def embed_samples(
+    samples: Sequence[Sample],
+    embed: Embed,
+    spec: ImageSpec,
+    cameras: Sequence[str] = (),
+    progress: Callable[[int, int], None] | None = None,
+) -> NDArray[np.float32]:
+    """Unit embeddings (N, D) of samples, in their order."""
+    index = {name: i for i, name in enumerate(cameras)}
+    parts = []
+    done = 0
+    for batch, images in _read_ahead(samples, spec):
+        seen_by = np.array([index.get(sample.camera or "", -1) for sample in batch], dtype=np.int64)
+        parts.append(embed(images, seen_by))
+        done += len(batch)
+        if progress:
+            progress(done, len(samples))
+    return np.concatenate(parts)
+
+
+def model_embed(model: ReIDModel, device: torch.device) -> Embed:
+    """Embed with a network on a device, which stays in evaluation mode meanwhile."""
+
+    def embed(images: NDArray[np.uint8], cameras: NDArray[np.int64]) -> NDArray[np.float32]:
+        training = model.training
+        model.eval()
+        with torch.inference_mode():
+            embeddings = model.embed(torch.from_numpy(images).to(device)).float().cpu().numpy()
+        model.train(training)
+        return np.asarray(embeddings, dtype=np.float32)
+
+    return embed
+
+
+def open_embedder(path: Path) -> tuple[Embed, ImageSpec, tuple[str, ...]]:
+    """Open a bundle or a checkpoint for embedding: the function, its input, and the cameras that it knows.
+
+    Raises BundleError or CheckpointError where `path` is neither or damaged.
+    """
+    if (path / "manifest.json").is_file():
+        bundle = Bundle.open(path)
+        return BundleRunner(bundle).run, bundle.manifest.image, bundle.manifest.cameras
+    checkpoint = Checkpoint.open(path)
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    part = checkpoint.config.model
+    embed = model_embed(checkpoint.load_model().to(device), device)
+    return embed, ImageSpec(height=part.height, width=part.width), checkpoint.cameras
+
+
+def _read_ahead(samples: Sequence[Sample], spec: ImageSpec) -> Iterator[tuple[Sequence[Sample], NDArray[np.uint8]]]:
+    """Batches with their pictures, the next one decoded while the caller works on the present one."""
+
+    def read(batch: Sequence[Sample]) -> NDArray[np.uint8]:
+        return np.stack([resize_to_spec(read_image(sample.path), spec) for sample in batch])
+
+    batches = [samples[i : i + BATCH] for i in range(0, len(samples), BATCH)]
+    with ThreadPoolExecutor(1) as pool:
+        waiting = pool.submit(read, batches[0])
+        for batch, following in zip(batches, [*batches[1:], None], strict=True):
+            images = waiting.result()
+            if following is not None:
+                waiting = pool.submit(read, following)
+            yield batch, images

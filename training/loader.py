@@ -1,0 +1,90 @@
+"""From sample indices to batches of tensors, the same whatever the number of workers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset
+
+from bundle import ImageSpec, read_image, resize_to_spec
+from training.config import AugmentConfig
+from training.datasets import Sample
+from training.sampler import PKSampler
+from training.transforms import train_transform
+
+Draw = tuple[int, int, int]  # epoch, position in the epoch, sample
+Transform = Callable[[NDArray[np.uint8], np.random.Generator], NDArray[np.float32]]
+Batch = tuple[Tensor, Tensor, Tensor]  # images (B, 3, H, W), persons (B,), sources (B,)
+
+
+class TrainImages(Dataset[Batch]):
+    """Training pictures by draw: the random changes depend on seed, epoch and position, not on who makes them."""
+
+    def __init__(
+        self,
+        samples: Sequence[Sample],
+        labels: Sequence[int],
+        spec: ImageSpec,
+        *,
+        mean: tuple[float, float, float],
+        std: tuple[float, float, float],
+        augment: AugmentConfig,
+        seed: int,
+        cache: bool,
+    ) -> None:
+        self._samples, self._labels, self._spec, self._seed = samples, labels, spec, seed
+        self._transform: Transform = partial(train_transform, mean=mean, std=std, **augment.model_dump())
+        self._cache = [self._read(i) for i in range(len(samples))] if cache else None
+
+    def __getitem__(self, draw: Draw) -> Batch:
+        epoch, position, index = draw
+        image = self._read(index) if self._cache is None else self._cache[index]
+        pixels = self._transform(image, np.random.default_rng([self._seed, epoch, position]))
+        return torch.from_numpy(pixels), torch.tensor(self._labels[index]), torch.tensor(index)
+
+    def _read(self, index: int) -> NDArray[np.uint8]:
+        return resize_to_spec(read_image(self._samples[index].path), self._spec)
+
+
+class _Draws:
+    """The batch sampler of one epoch after another: `epoch` is set before each pass."""
+
+    def __init__(self, sampler: PKSampler) -> None:
+        self.epoch = 0
+        self._sampler = sampler
+
+    def __len__(self) -> int:
+        return len(self._sampler)
+
+    def __iter__(self) -> Iterator[list[Draw]]:
+        position = 0
+        for batch in self._sampler.epoch(self.epoch):
+            yield [(self.epoch, position + i, index) for i, index in enumerate(batch)]
+            position += len(batch)
+
+
+class EpochLoader:
+    """Batches by epoch. Worker processes, where there are any, live as long as the loader."""
+
+    def __init__(self, images: TrainImages, sampler: PKSampler, *, workers: int) -> None:
+        self._draws = _Draws(sampler)
+        self._loader: DataLoader[Batch] = DataLoader(
+            images,
+            batch_sampler=self._draws,
+            num_workers=workers,
+            persistent_workers=workers > 0,
+            generator=torch.Generator(),  # the loader must not draw from the global state, which dropout uses
+        )
+
+    def __len__(self) -> int:
+        return len(self._draws)
+
+    def epoch(self, epoch: int) -> Iterator[Batch]:
+        """The batches of an epoch."""
+        self._draws.epoch = epoch
+        yield from self._loader

@@ -1,0 +1,16 @@
+"""Cross entropy over the training persons."""
+
+from __future__ import annotations
+
+from torch import Tensor
+from torch.nn.functional import cross_entropy
+
+from training.losses.batch import LossInputs
+
+
+def identity(batch: LossInputs, *, label_smoothing: float = 0.0) -> Tensor:
+    """Cross entropy of the logits, the target mixed with `label_smoothing` (0..1) of the uniform distribution.
+
+    Szegedy et al., "Rethinking the Inception Architecture", CVPR 2016, section 7.
+    """
+    return cross_entropy(batch.logits.float(), batch.persons, label_smoothing=label_smoothing)

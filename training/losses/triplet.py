@@ -1,0 +1,50 @@
+"""Batch-hard triplet loss.
+
+Hermans et al., "In Defense of the Triplet Loss for Person Re-Identification", 2017, equation 5.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+from torch.nn.functional import relu, softplus
+
+from training.losses.batch import LossInputs
+
+TINY = 1e-12  # keeps the square root's gradient finite where two embeddings coincide
+
+
+def triplet(batch: LossInputs, *, margin: float | None = None, squared: bool = False) -> Tensor:
+    """Pull every anchor's farthest positive nearer than its nearest negative; Euclidean on the features.
+
+    Without `margin` it is the soft margin log(1 + exp(positive - negative)). Positives exclude the anchor and copies
+    of its picture. An anchor without a positive or a negative does not count; if no anchor counts the loss is 0.
+    """
+    distance = pairwise_distance(batch.features.float(), squared=squared)
+    same_person = batch.persons[:, None] == batch.persons[None]
+    same_source = batch.sources[:, None] == batch.sources[None]
+    positive, positive_found = hardest(distance, same_person & ~same_source, farthest=True)
+    negative, negative_found = hardest(distance, ~same_person, farthest=False)
+    difference = positive - negative
+    losses = softplus(difference) if margin is None else relu(difference + margin)
+    counted = positive_found & negative_found
+    return torch.where(counted, losses, 0).sum() / counted.sum().clamp(min=1)
+
+
+def pairwise_distance(features: Tensor, *, squared: bool = False) -> Tensor:
+    """Euclidean distances (B, B) between the rows of (B, D)."""
+    square = features.square().sum(1)
+    squares = (square[:, None] + square[None] - 2 * features @ features.T).clamp(min=TINY)
+    return squares if squared else squares.sqrt()
+
+
+def hardest(distance: Tensor, allowed: Tensor, *, farthest: bool) -> tuple[Tensor, Tensor]:
+    """The farthest or nearest allowed entry of each row (B,), and whether the row has one (B,).
+
+    A row without an allowed entry gives 0.
+    """
+    worst = -torch.inf if farthest else torch.inf
+    candidates = distance.masked_fill(~allowed, worst)
+    values = candidates.amax(1) if farthest else candidates.amin(1)
+    found = allowed.any(1)
+    return torch.where(found, values, 0), found
