@@ -8,6 +8,7 @@ that surface, so they turn with the person.
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from math import ceil, floor
 from typing import Any, TypeAlias
 
@@ -40,8 +41,14 @@ class Sphere:
     z: Array
 
 
+EDGE = 0.985
+"""Beyond this position across a round body its surface is seen too flat to be drawn."""
+
 Mark: TypeAlias = tuple[Callable[[Surface], Array], Colour]
 SphereMark: TypeAlias = tuple[Callable[[Sphere], Array], Colour]
+
+EDGE = 0.985
+"""Beyond this position across a round body its surface is seen too flat to be drawn."""
 
 
 @dataclass(frozen=True)
@@ -93,29 +100,32 @@ class Canvas:
 
     def tube(
         self, points: Sequence[tuple[float, float]], radii: Sequence[float], colour: Colour, marks: Sequence[Mark] = (),
-        *, unit: float = 1.0,
+        *, unit: float = 1.0, cuff: bool = False,
     ) -> None:  # fmt: skip
-        """A bent limb through points (x, y) with a radius at each, in pixels; `unit` = pixels per body height."""
+        """A bent limb through points (x, y) with a radius at each, in pixels; `unit` = pixels per body height.
+
+        Its ends are round, or the last one straight with a `cuff`.
+        """
         reach = max(radii)
         xs, ys = [p[0] for p in points], [p[1] for p in points]
         frame = self.window(min(xs) - reach, min(ys) - reach, max(xs) + reach, max(ys) + reach)
         if frame is None:
             return
         rows, columns, y, x = frame
-        gap, across, along = bone(x, y, points[0], points[1], radii[0], radii[1])
-        done = float(np.hypot(xs[1] - xs[0], ys[1] - ys[0]))
-        for k in range(1, len(points) - 1):
-            other, other_across, other_along = bone(x, y, points[k], points[k + 1], radii[k], radii[k + 1])
-            nearer = other < gap
-            across = np.where(nearer, other_across, across)
-            along = np.where(nearer, other_along + done, along)
-            gap = np.minimum(gap, other)
-            done += float(np.hypot(xs[k + 1] - xs[k], ys[k + 1] - ys[k]))
-        paint = self.shaded(colour, across)
+        lengths = [max(float(np.hypot(x1 - x0, y1 - y0)), 1e-3) for (x0, y0), (x1, y1) in pairwise(points)]
+        last = len(lengths) - 1
+        gap, across, along = bone(x, y, points[:2], radii[:2], lengths[0], cuff and last == 0)
+        for k in range(1, last + 1):
+            other = bone(x, y, points[k : k + 2], radii[k : k + 2], lengths[k], cuff and k == last)
+            nearer = other[0] < gap
+            across = np.where(nearer, other[1], across)
+            along = np.where(nearer, other[2] + sum(lengths[:k]), along)
+            gap = np.minimum(gap, other[0])
+        paint = np.array(colour, np.float32)
         if marks:
             surface = Surface(np.arcsin(np.clip(across, -1, 1)), -along / unit, reach / unit)
-            paint = marked(paint, surface, marks)
-        self.lay(rows, columns, gap, paint)
+            paint = marked(paint, [(mask(surface), stain) for mask, stain in marks])
+        self.lay(rows, columns, gap, self.shaded(paint, across))
 
     def barrel(
         self, rings: Sequence[Ring], colour: Colour, marks: Sequence[Mark] = (), *, yaw: float = 0.0, sag: float = 0.0,
@@ -134,16 +144,15 @@ class Canvas:
         side = np.clip(across, -1, 1)
         lower = heights[-1] + sag * np.sqrt(1 - side * side)
         gap = np.maximum(np.abs(x - centre) - half, np.maximum(heights[0] - y, y - lower))
-        paint = self.shaded(colour, across)
-        clipped = None
+        paint, clipped = np.array(colour, np.float32), None
         if marks or cover is not None:
             level = np.interp(y, heights, [r.height for r in rings]).astype(np.float32)
-            angle = np.arcsin(side) - yaw
+            angle = np.arcsin(np.clip(side, -EDGE, EDGE)) - yaw
             angle = (angle + np.pi) % (2 * np.pi) - np.pi
             surface = Surface(angle, np.broadcast_to(level, angle.shape), radius)
-            paint = marked(paint, surface, marks)
+            paint = marked(paint, [(mask(surface), stain) for mask, stain in marks])
             clipped = None if cover is None else cover(surface)
-        self.lay(rows, columns, gap, paint, clipped)
+        self.lay(rows, columns, gap, self.shaded(paint, across), clipped)
 
     def ball(
         self, centre: tuple[float, float], radii: tuple[float, float], colour: Colour, marks: Sequence[SphereMark] = (),
@@ -162,14 +171,12 @@ class Canvas:
         near = np.sqrt(np.maximum(0, 1 - right * right - up * up))
         sphere = Sphere(
             x=right * np.float32(np.cos(yaw)) - near * np.float32(np.sin(yaw)),
-            y=np.broadcast_to(up, right.shape) if up.shape != right.shape else up,
+            y=up,
             z=right * np.float32(np.sin(yaw)) + near * np.float32(np.cos(yaw)),
         )
-        paint = self.shaded(colour, right)
-        for mask, stain in marks:
-            paint = paint + mask(sphere)[..., None] * (np.array(stain, np.float32) - paint)
+        paint = marked(np.array(colour, np.float32), [(mask(sphere), stain) for mask, stain in marks])
         gap = (distance - 1) * min(rx, ry)
-        self.lay(rows, columns, gap, paint, None if cover is None else cover(sphere))
+        self.lay(rows, columns, gap, self.shaded(paint, right), None if cover is None else cover(sphere))
 
     def box(
         self, left: float, top: float, right: float, bottom: float, colour: Colour, *, corner: float = 0.0
@@ -192,32 +199,28 @@ class Canvas:
             distance = np.hypot((px - x) / half, (py - y) / (0.3 * half))
             self.pixels[rows, columns] *= 1 - 0.35 * np.clip((1 - distance) * 2, 0, 1)[..., None]
 
-    def shaded(self, colour: Colour, across: Array) -> Array:
-        """Two tones of a colour: the part right of the middle lies in shade."""
+    def shaded(self, paint: Array, across: Array) -> Array:
+        """Paint (3,) or (h, w, 3) in two tones: the part right of the middle lies in shade."""
         tone = 1.03 - (self.shadow + 0.03) * soft(across - 0.38, 5)
-        return tone[..., None] * np.array(colour, np.float32)
+        return tone[..., None] * paint
 
 
 def bone(
-    x: Array, y: Array, start: tuple[float, float], end: tuple[float, float], first: float, last: float
+    x: Array, y: Array, ends: Sequence[tuple[float, float]], radii: Sequence[float], length: float, cuff: bool
 ) -> tuple[Array, Array, Array]:
-    """Gap to a rounded cone, position across it (-1..1 inside) and along it in pixels."""
-    dx, dy = end[0] - start[0], end[1] - start[1]
-    length = max(float(np.hypot(dx, dy)), 1e-3)
-    dx, dy = dx / length, dy / length
-    px, py = x - start[0], y - start[1]
-    along = np.clip(px * dx + py * dy, 0, length)
-    radius = first + (last - first) / length * along
-    # measured to the person's right when the bone hangs down, as `across` of a barrel
-    across = (px * dy - py * dx) / radius
-    return np.hypot(px - along * dx, py - along * dy) - radius, across, along
+    """Gap to a rounded cone, position across it (-1..1 inside, as on a barrel when it hangs) and along it in pixels."""
+    (x0, y0), (x1, y1) = ends
+    dx, dy = (x1 - x0) / length, (y1 - y0) / length
+    px, py = x - x0, y - y0
+    along, sideways = px * dx + py * dy, px * dy - py * dx
+    inside = np.clip(along, 0, length)
+    radius = radii[0] + (radii[1] - radii[0]) / length * inside
+    gap = np.hypot(along - inside, sideways) - radius
+    return np.maximum(gap, along - length) if cuff else gap, sideways / radius, along
 
 
-def marked(paint: Array, surface: Surface, marks: Sequence[Mark]) -> Array:
-    """Paint with marks laid over it in order; marks keep the shading of the paint beneath them."""
-    if not marks:
-        return paint
-    tone = paint[..., :1] / np.maximum(paint[..., :1].max(), 1)
-    for mask, colour in marks:
-        paint = paint + mask(surface)[..., None] * (tone * np.array(colour, np.float32) - paint)
+def marked(paint: Array, stains: Sequence[tuple[Array, Colour]]) -> Array:
+    """Paint with stains, each a weight (h, w) and a colour, laid over it in order."""
+    for weight, colour in stains:
+        paint = paint + weight[..., None] * (np.array(colour, np.float32) - paint)
     return paint

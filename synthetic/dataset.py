@@ -6,7 +6,8 @@ import shutil
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -96,11 +97,12 @@ def draw_dataset(
     out = Path(out)
     summary = summarise(drawing, out)
     if already_drawn(out, drawing, summary):
-        return DatasetSummary(**{**vars(summary), "reused": True})
+        return replace(summary, reused=True)
     with new_folder(out) as folder:
         for part in (TRAIN, QUERY, GALLERY):
             (folder / part).mkdir()
-        share_out(draw_identity, drawing, folder, workers=workers, progress=progress)
+        draw = partial(draw_identity, drawing, folder)
+        share_out(draw, range(1, identities + 1), pictures=drawing.pictures, workers=workers, progress=progress)
         write_json(folder / PARAMETERS_FILE, description(drawing, summary))
     return summary
 
@@ -180,8 +182,11 @@ def difference(found: Any, drawing: Drawing) -> str:
 @contextmanager
 def new_folder(out: Path) -> Iterator[Path]:
     """A temporary sibling that becomes `out` at the end, or is removed when anything goes wrong."""
-    out.parent.mkdir(parents=True, exist_ok=True)
-    folder = Path(tempfile.mkdtemp(prefix=f".{out.name}.", dir=out.parent))
+    try:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        folder = Path(tempfile.mkdtemp(prefix=f".{out.name}.", dir=out.parent))
+    except OSError as error:
+        raise FolderRefused(f"{out} cannot be made ({error.strerror}): give a folder that you may write to") from error
     try:
         yield folder
         folder.chmod(0o755)
@@ -197,10 +202,10 @@ def new_folder(out: Path) -> Iterator[Path]:
 
 def write_json(file: Path, content: dict[str, Any]) -> None:
     """Write a JSON file and wait until it is on disk."""
-    with file.open("w", encoding="utf-8") as stream_:
-        stream_.write(json.dumps(content, indent=2) + "\n")
-        stream_.flush()
-        os.fsync(stream_.fileno())
+    with file.open("w", encoding="utf-8") as opened:
+        opened.write(json.dumps(content, indent=2) + "\n")
+        opened.flush()
+        os.fsync(opened.fileno())
 
 
 def read_json(file: Path) -> Any:

@@ -57,7 +57,7 @@ def paint_leg(rig: Rig, limb: Limb, canvas: Canvas) -> None:
         points = cut(limb.joints, 0, end)
         lower = 0.031 * wide * bottom.flare if bottom.kind == "trousers" else 0.05 * wide
         radii = rig.px(*np.linspace(0.057 * wide, lower, len(points)))
-        canvas.tube(rig.along(points), radii, shade(bottom.colour, far), seam(rig, bottom, limb))
+        canvas.tube(rig.along(points), radii, shade(bottom.colour, far), seam(rig, bottom, limb), cuff=True)
 
 
 def seam(rig: Rig, bottom: Bottom, limb: Limb) -> list[Mark]:
@@ -66,7 +66,7 @@ def seam(rig: Rig, bottom: Bottom, limb: Limb) -> list[Mark]:
         return []
     outwards = limb.side * np.pi / 2 + rig.view.yaw
     outwards = (outwards + np.pi) % (2 * np.pi) - np.pi
-    return [(lambda surface: np.clip(1.6 - np.abs(surface.angle - outwards) * 3.2, 0, 1), (240, 238, 232))]
+    return [(lambda surface: np.clip(1.4 - np.abs(surface.angle - outwards) * 3.6, 0, 1), (240, 238, 232))]
 
 
 def paint_shoe(rig: Rig, limb: Limb, canvas: Canvas, far: float) -> None:
@@ -172,4 +172,4 @@ def paint_arm(rig: Rig, limb: Limb, canvas: Canvas) -> None:
     ease = wide if outfit.coat is None else 1.12 * wide
     radii = rig.px(*np.linspace(0.037 * ease, (0.037 - 0.01 * end) * ease, len(points)))
     colour, marks = (outfit.top.colour, cloth(outfit.top)) if outfit.coat is None else (outfit.coat.colour, [])
-    canvas.tube(rig.along(points), radii, shade(colour, far), marks, unit=rig.view.scale)
+    canvas.tube(rig.along(points), radii, shade(colour, far), marks, unit=rig.view.scale, cuff=True)

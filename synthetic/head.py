@@ -1,6 +1,7 @@
 """Head, hair and what is worn on it: masks on a sphere, so that they turn with the person."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 
 import numpy as np
@@ -12,11 +13,11 @@ from synthetic.rig import Layer, Rig, Section
 
 HEAD, WIDTH, HEIGHT, FORWARD = 0.918, 0.06, 0.073, 0.012
 HAIRLINE: dict[str, float] = {
-    "short": -0.16, "crop": -0.04, "long": -0.24, "ponytail": -0.13, "bun": -0.1, "bob": -0.3, "curly": -0.2,
+    "short": -0.16, "crop": -0.04, "long": -0.24, "ponytail": -0.13, "bun": -0.1, "bob": -0.3, "afro": -0.2,
 }  # fmt: skip
 """How far hair reaches towards the face; more negative is farther."""
 VOLUME: dict[str, float] = {
-    "short": 1.09, "crop": 1.03, "long": 1.11, "ponytail": 1.06, "bun": 1.06, "bob": 1.15, "curly": 1.28,
+    "short": 1.09, "crop": 1.03, "long": 1.11, "ponytail": 1.06, "bun": 1.06, "bob": 1.15, "afro": 1.28,
 }  # fmt: skip
 """Size of the hair as a factor of the head's."""
 FALL: dict[str, float] = {"long": 0.74, "bob": 0.85}
@@ -27,7 +28,9 @@ def head_layers(rig: Rig) -> list[Layer]:
     """Neck, head with face, hair and headwear."""
     looks, worn = rig.person.looks, rig.person.outfit.headwear
     size = rig.person.body.head
-    layers = [Layer(-0.006, partial(paint_neck, rig)), cap_of(rig, 0.012, 1.0, looks.skin, None, face(looks))]
+    hidden = worn is not None and worn.kind == "scarf"
+    marks = face(replace(looks, beard=looks.beard and not hidden))
+    layers = [Layer(-0.006, partial(paint_neck, rig)), cap_of(rig, 0.012, 1.0, looks.skin, None, marks)]
     layers += [Layer(0.0121 if rig.near(0, 1) > -0.1 else 0.0119, partial(paint_nose, rig))]
     covered = worn is not None and worn.kind in ("hood", "scarf")
     if looks.hairstyle != "bald" and not covered:
@@ -105,10 +108,10 @@ def hair_layers(rig: Rig, looks: Looks, size: float) -> list[Layer]:
     cover = partial(hair_cover, reach=HAIRLINE[style], low=-0.95 if style in FALL else -0.62)
     layers = [cap_of(rig, 0.014, VOLUME[style], looks.hair, cover)]
     if style in FALL:
-        layers.append(Layer(rig.near(0, -0.036) + 0.013, partial(paint_fall, rig, FALL[style])))
+        layers.append(Layer(min(rig.near(0, -0.036) + 0.013, 0.0135), partial(paint_fall, rig, FALL[style])))
     if style == "ponytail":
         layers.append(Layer(rig.near(0, -0.09) + 0.0135, partial(paint_tail, rig)))
-    if style == "bun":
+    if style == "bun" and rig.person.outfit.headwear is None:
         layers.append(Layer(rig.near(0, -0.06) + 0.0135, partial(paint_knot, rig)))
     return layers
 
@@ -146,14 +149,14 @@ def wear_cap(rig: Rig, worn: Headwear) -> list[Layer]:
     size = rig.person.body.head
 
     def paint_shade(canvas: Canvas) -> None:
-        points = [rig.at(0, HEAD + 0.026, FORWARD + 0.03 * size), rig.at(0, HEAD + 0.022, FORWARD + 0.1 * size)]
+        points = [rig.at(0, HEAD + 0.037, FORWARD + 0.03 * size), rig.at(0, HEAD + 0.034, FORWARD + 0.1 * size)]
         wide = 0.02 + 0.022 * abs(float(np.cos(rig.view.yaw)))
-        canvas.tube(points, rig.px(min(wide, 0.02), 0.011), shade(worn.colour, 0.8))
+        canvas.tube(points, rig.px(0.018, 0.01), shade(worn.colour, 0.8))
         if wide > 0.03:
-            left, right = rig.at(-0.042 * size, HEAD + 0.02, 0.08), rig.at(0.042 * size, HEAD + 0.02, 0.08)
-            canvas.tube([left, right], rig.px(0.012, 0.012), shade(worn.colour, 0.8))
+            left, right = rig.at(-0.04 * size, HEAD + 0.036, 0.075), rig.at(0.04 * size, HEAD + 0.036, 0.075)
+            canvas.tube([left, right], rig.px(0.01, 0.01), shade(worn.colour, 0.8))
 
-    crown = cap_of(rig, 0.016, 1.12, worn.colour, partial(above, level=0.3, tilt=0.0))
+    crown = cap_of(rig, 0.016, 1.12, worn.colour, partial(above, level=0.38, tilt=0.0))
     return [crown, Layer(0.017 if rig.near(0, 1) > -0.1 else 0.0, paint_shade)]
 
 

@@ -17,7 +17,7 @@ SIMILAR_REACH = 4
 PATTERNS = {"plain": 5.0, "stripes": 1.4, "pinstripes": 0.6, "checks": 1.2, "dots": 0.6, "block": 0.9, "hoop": 0.9}
 PRINTS = {"none": 4.0, "disc": 1.0, "square": 0.7, "bar": 0.8, "triangle": 0.7, "cross": 0.5}
 HAIRSTYLES = {
-    "short": 4.0, "crop": 1.5, "long": 2.4, "ponytail": 1.2, "bun": 0.9, "bob": 1.2, "curly": 1.1, "bald": 0.7,
+    "short": 4.0, "crop": 1.5, "long": 2.4, "ponytail": 1.2, "bun": 0.9, "bob": 1.2, "afro": 1.1, "bald": 0.7,
 }  # fmt: skip
 
 
@@ -134,14 +134,14 @@ class Person:
 
 def sample_body(rng: np.random.Generator) -> Body:
     """A build; most people are near the average."""
-    width = float(np.clip(rng.normal(1.02, 0.14), 0.8, 1.42))
+    width = float(np.clip(rng.normal(1.02, 0.12), 0.8, 1.32))
     return Body(float(rng.uniform(0.93, 1.04)), width, float(rng.uniform(0.95, 1.1)), float(rng.uniform(0.95, 1.05)))
 
 
 def sample_looks(rng: np.random.Generator) -> Looks:
     """Skin, hair and face."""
     style = weigh(rng, HAIRSTYLES)
-    beard = style in ("short", "crop", "bald", "curly") and chance(rng, 0.3)
+    beard = style in ("short", "crop", "bald", "afro") and chance(rng, 0.3)
     return Looks(pick(rng, SKIN), weigh(rng, HAIR), style, beard, chance(rng, 0.2))
 
 
@@ -176,7 +176,7 @@ def sample_bottom(rng: np.random.Generator) -> Bottom:
     """Trousers, shorts or a skirt."""
     kind = weigh(rng, {"trousers": 6, "shorts": 1.6, "skirt": 1.8})
     hem = {"trousers": weigh(rng, {0.055: 4, 0.1: 1}), "shorts": 0.29, "skirt": weigh(rng, {0.33: 2, 0.24: 1, 0.12: 1})}
-    flare = float(rng.uniform(0.85, 1.45))
+    flare = float(rng.uniform(0.85, 1.3))
     return Bottom(kind, dye(rng, LOWER), hem[kind], flare, kind == "trousers" and chance(rng, 0.12))
 
 

@@ -5,10 +5,7 @@ import signal
 from collections.abc import Callable, Iterable
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
-from functools import partial
 from multiprocessing import get_context
-from pathlib import Path
-from typing import Any
 
 from synthetic.errors import DrawingStopped
 
@@ -17,22 +14,20 @@ SMALL = 150
 
 
 def share_out(
-    draw: Callable[[Any, Path, int], int], drawing: Any, folder: Path, *, workers: int | None,
+    draw: Callable[[int], int], identities: range, *, pictures: int, workers: int | None,
     progress: Callable[[int, int], None] | None,
 ) -> None:  # fmt: skip
-    """Call `draw(drawing, folder, identity)` for every identity and report the pictures done.
+    """Call `draw` for every identity, which returns how many pictures it drew, and report those done of `pictures`.
 
     Processes are spawned, not forked: a fork of a program with threads (as torch and onnxruntime make) can hang.
     """
-    identities = range(1, drawing.identities + 1)
-    task = partial(draw, drawing, folder)
-    count = min(workers or cores(), drawing.identities, -(-drawing.pictures // SMALL))
+    count = min(workers or cores(), len(identities), -(-pictures // SMALL))
     if count <= 1:
-        report(map(task, identities), drawing.pictures, progress)
+        report(map(draw, identities), pictures, progress)
         return
     pool = ProcessPoolExecutor(count, mp_context=get_context("spawn"), initializer=leave_interrupts_to_the_parent)
     try:
-        report(pool.map(task, identities), drawing.pictures, progress)
+        report(pool.map(draw, identities), pictures, progress)
     except BrokenProcessPool as error:
         raise DrawingStopped(
             "a drawing process ended early (out of memory, or a script without an `if __name__ == '__main__'` guard): "
