@@ -1,0 +1,69 @@
+"""The application: parts opened for its lifetime, routers, and what stands around them."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, nullcontext
+
+from fastapi import Depends, FastAPI
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import Response
+
+from service.config import ServiceConfig
+from service.limits import BodyCap, Envelope, refuse_cross_site
+from service.problems import add_problem_handlers
+from service.routes import ROUTERS
+from service.schemas import NOTE
+from service.state import Service, open_service, software_version
+
+DESCRIPTION = f"""Given a picture of a person, find the pictures that look like the same person in a gallery.
+
+{NOTE}
+
+Errors are `application/problem+json` (RFC 9457); their `type` is stable.
+"""
+TAGS = [
+    {"name": "query", "description": "Find candidates."},
+    {"name": "items", "description": "The pictures in a gallery."},
+    {"name": "system", "description": "What is running, and whether it can answer."},
+]
+
+
+def create_app(config: ServiceConfig, service: Service | None = None) -> FastAPI:
+    """The service as an ASGI application.
+
+    Bundle, model and gallery are opened when it starts, unless `service` holds them open already.
+    """
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        with nullcontext(service) if service is not None else open_service(config) as parts:
+            app.state.service = parts
+            try:
+                yield
+            finally:
+                app.state.service = None
+
+    app = FastAPI(
+        title="vitreid",
+        summary="Person re-identification retrieval",
+        description=DESCRIPTION,
+        version=software_version(),
+        openapi_tags=TAGS,
+        docs_url=None,  # the framework's own pages load their code from elsewhere; ours comes with the package
+        redoc_url=None,
+        lifespan=lifespan,
+        dependencies=[Depends(refuse_cross_site)],
+    )
+    for router in ROUTERS:
+        app.include_router(router)
+    app.state.api_routes = [route for router in ROUTERS for route in router.routes]
+    add_problem_handlers(app)
+    app.add_exception_handler(ClientDisconnect, _client_left)
+    app.add_middleware(BodyCap, limit=config.max_body_bytes)
+    app.add_middleware(Envelope)
+    return app
+
+
+async def _client_left(request: Request, error: Exception) -> Response:
+    return Response(status_code=400)  # nobody reads it; without it the server would log an internal error

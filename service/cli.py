@@ -1,0 +1,166 @@
+"""The commands of the service: index, embed, query, serve, demo. Each parses, calls one function and prints."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated, NoReturn
+
+import typer
+
+app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
+
+INTERRUPTED = 130
+
+Images = Annotated[Path, typer.Argument(help="A folder of pictures, searched with its subfolders.")]
+GalleryDir = Annotated[
+    Path,
+    typer.Option("--gallery", help="The gallery's folder; `reid serve --data DATA` has it in DATA/galleries/default."),
+]
+BundleDir = Annotated[Path | None, typer.Option("--bundle", help="The model; the starter bundle when left out.")]
+BatchSize = Annotated[int, typer.Option(min=1, max=1024, help="Pictures embedded at a time.")]
+Threads = Annotated[int | None, typer.Option(min=1, max=1024, help="Cores to use; all when left out.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object instead of text.")]
+SkipBad = Annotated[bool, typer.Option("--skip-bad", help="Unreadable pictures are listed but no failure.")]
+
+
+@app.command()
+def index(
+    images: Images,
+    gallery: GalleryDir,
+    bundle: BundleDir = None,
+    table: Annotated[Path | None, typer.Option(help="A CSV with path, person_id, camera_id, captured_at, ...")] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Read everything, add nothing.")] = False,
+    skip_bad: SkipBad = False,
+    batch_size: BatchSize = 32,
+    threads: Threads = None,
+    as_json: AsJson = False,
+) -> None:
+    """Add a folder of pictures to a gallery; pictures that are there already are left alone.
+
+    Person and camera come from --table, or from file names like 0002_c1s1_000451_03.jpg.
+    """
+    from service import commands, reports
+
+    try:
+        report = commands.index_folder(
+            images,
+            gallery,
+            bundle=bundle,
+            table=table,
+            dry_run=dry_run,
+            batch_size=batch_size,
+            threads=threads,
+        )
+    except KeyboardInterrupt as interrupt:
+        so_far = getattr(interrupt, "report", None)
+        kept = f"{so_far.added:,} added pictures are kept" if so_far else "what was added is kept"
+        _interrupted(f"{kept}; the same command goes on from there")
+    reports.print_index(report, gallery, dry_run=dry_run, as_json=as_json)
+    raise typer.Exit(1 if report.bad and not skip_bad else 0)
+
+
+@app.command()
+def embed(
+    images: Images,
+    out: Annotated[Path, typer.Option("--out", help="The .npz to write: arrays `path` and `embedding`.")],
+    bundle: BundleDir = None,
+    skip_bad: SkipBad = False,
+    batch_size: BatchSize = 32,
+    threads: Threads = None,
+    as_json: AsJson = False,
+) -> None:
+    """Embed a folder of pictures into one file; it appears whole or not at all."""
+    from service import commands, reports
+
+    try:
+        report = commands.embed_folder(images, out, bundle=bundle, batch_size=batch_size, threads=threads)
+    except KeyboardInterrupt:
+        _interrupted(f"{out} was not written")
+    reports.print_embed(report, out, as_json=as_json)
+    raise typer.Exit(1 if report.bad and not skip_bad else 0)
+
+
+@app.command()
+def query(
+    images: Annotated[list[Path], typer.Argument(help="Pictures; each is a query of its own.")],
+    gallery: GalleryDir,
+    bundle: BundleDir = None,
+    k: Annotated[int, typer.Option("-k", min=1, max=10_000, help="Candidates per picture.")] = 10,
+    camera: Annotated[
+        str | None, typer.Option(help="The camera of the pictures; from their names when left out.")
+    ] = None,
+    min_score: Annotated[float | None, typer.Option(min=-1, max=1, help="Leave out candidates below.")] = None,
+    threads: Threads = None,
+    as_json: AsJson = False,
+) -> None:
+    """Find candidates in a gallery that look like the person in a picture.
+
+    Scores are cosine likenesses, not identities: a human decides.
+    """
+    from service import commands, reports
+
+    try:
+        answers = commands.query_pictures(
+            images, gallery, bundle=bundle, k=k, camera=camera, min_score=min_score, threads=threads
+        )
+    except KeyboardInterrupt:
+        _interrupted("nothing was changed")
+    reports.print_answers(answers, as_json=as_json)
+
+
+@app.command()
+def serve(
+    data: Annotated[
+        Path | None,
+        typer.Option(help="Folder of the galleries; DATA/galleries/default is served."),
+    ] = None,
+    bundle: BundleDir = None,
+    host: Annotated[str | None, typer.Option(help="Address to listen on; 127.0.0.1 when left out.")] = None,
+    port: Annotated[
+        int | None,
+        typer.Option(min=0, max=65535, help="Port to listen on; 8000 when left out, 0 = any."),
+    ] = None,
+    threads: Threads = None,
+    insecure: Annotated[
+        bool, typer.Option("--insecure", help="Allow an address that other machines can reach.")
+    ] = False,
+    show_config: Annotated[bool, typer.Option("--show-config", help="Print the settings and end.")] = False,
+) -> None:
+    """Serve a gallery over HTTP: the page at /, the API described at /docs. Ctrl-C ends it.
+
+    Every setting can also come from a REID_* variable; see --show-config.
+    """
+    from service.config import config_lines, load_config
+
+    config = load_config(data=data, bundle=bundle, host=host, port=port, threads=threads, insecure=insecure or None)
+    if show_config:
+        typer.echo("\n".join(config_lines(config)))
+        return
+    from service import commands
+
+    try:
+        commands.serve(config)
+    except KeyboardInterrupt:
+        _interrupted("stopped before it served anything")
+
+
+@app.command()
+def demo(
+    train: Annotated[bool, typer.Option("--train", help="Make the model first (minutes).")] = False,
+    no_serve: Annotated[bool, typer.Option("--no-serve", help="End after the first query.")] = False,
+    data: Annotated[Path, typer.Option(help="Where drawn people, model and gallery are kept.")] = Path("demo"),
+    port: Annotated[int, typer.Option(min=0, max=65535, help="Port to serve on, 0 takes a free one.")] = 8000,
+) -> None:
+    """Draw people seen by six cameras, index them, serve them and answer a first query."""
+    from service.demo import run_demo
+
+    try:
+        run_demo(data, port=port, train=train, serve=not no_serve)
+    except KeyboardInterrupt:
+        _interrupted("finished steps are kept; the same command goes on from there")
+
+
+def _interrupted(what: str) -> NoReturn:
+    print(f"reid: interrupted: {what}", file=sys.stderr)
+    raise typer.Exit(INTERRUPTED)

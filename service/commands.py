@@ -1,0 +1,165 @@
+"""What the commands do, without how they are asked and how they print."""
+
+from __future__ import annotations
+
+import os
+import sys
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bundle import Bundle, ImageError, read_image
+from service.config import ServiceConfig
+from service.embedder import Embedder
+from service.errors import GalleryNotFound, ServiceError
+from service.gallery import Match
+from service.gallery.gallery import Gallery
+from service.indexing import EmbeddedImages, IndexReport, embed_images, find_images, index_images
+from service.labels import label_of_name
+from service.progress import image_progress
+from service.serving import address_of, bound_socket, check_address, make_server, run_until_stopped
+from service.starter import NOTICE, bundle_path
+from service.state import open_service
+
+
+class CannotWrite(ServiceError):
+    """A file cannot be written where it was asked for."""
+
+    slug = "cannot-write"
+
+
+@dataclass(frozen=True)
+class Answer:
+    """Candidates for one picture, or why it could not be read."""
+
+    path: Path
+    camera_id: str | None
+    matches: list[Match]
+    error: str | None = None
+
+
+def open_embedder(bundle: Path | None, threads: int | None) -> Embedder:
+    """The model of a bundle; of the starter, said in one line, where none is given."""
+    path, starter = bundle_path(bundle)
+    if starter:
+        print(f"reid: {NOTICE}", file=sys.stderr)
+    return Embedder(Bundle.open(path), threads=threads)
+
+
+def index_folder(
+    images: Path,
+    gallery: Path,
+    *,
+    bundle: Path | None,
+    table: Path | None = None,
+    dry_run: bool = False,
+    batch_size: int = 32,
+    threads: int | None = None,
+) -> IndexReport:
+    """Add a folder of pictures to a gallery, which is made when missing; a dry run makes and adds nothing."""
+    find_images(images)  # a wrong folder is told before a model is loaded or a gallery made
+    embedder = open_embedder(bundle, threads)
+    title = "reading" if dry_run else "indexing"
+    with _gallery_to_fill(gallery, embedder, dry_run=dry_run) as opened, image_progress(title) as progress:
+        return index_images(
+            images, opened, embedder, table=table, batch_size=batch_size, dry_run=dry_run, progress=progress
+        )
+
+
+def embed_folder(
+    images: Path, out: Path, *, bundle: Path | None, batch_size: int = 32, threads: int | None = None
+) -> EmbeddedImages:
+    """Embed a folder of pictures into `out` (.npz: `path` relative to the folder, `embedding` float32 (N, D))."""
+    find_images(images)
+    if out.suffix != ".npz" or not out.parent.is_dir():
+        raise CannotWrite(f"--out {out} must be a file named *.npz in a folder that exists")
+    embedder = open_embedder(bundle, threads)
+    with image_progress("embedding") as progress:
+        embedded = embed_images(images, embedder, batch_size=batch_size, progress=progress)
+    _write_npz(out, path=np.array(embedded.paths, dtype=np.str_), embedding=embedded.embeddings)
+    return embedded
+
+
+def query_pictures(
+    pictures: Sequence[Path],
+    gallery: Path,
+    *,
+    bundle: Path | None,
+    k: int = 10,
+    camera: str | None = None,
+    min_score: float | None = None,
+    threads: int | None = None,
+) -> list[Answer]:
+    """Search a gallery with each picture on its own. Raises ImageError where not one of them can be read."""
+    embedder = open_embedder(bundle, threads)
+    answers: list[Answer] = []
+    failures: list[ImageError] = []
+    with _open_gallery(gallery, embedder, create=False) as opened:
+        for path in pictures:
+            camera_id = camera or label_of_name(path.name).camera_id
+            try:
+                image = read_image(path)
+            except ImageError as error:
+                failures.append(error)
+                answers.append(Answer(path, camera_id, [], str(error)))
+                continue
+            [matches] = opened.search(embedder.embed([image], [camera_id]), k, min_score=min_score)
+            answers.append(Answer(path, camera_id, matches))
+    if len(failures) == len(answers):
+        raise failures[0]
+    return answers
+
+
+def serve(config: ServiceConfig) -> None:
+    """Serve until SIGINT or SIGTERM. The port is taken first, so that a taken one is told at once."""
+    check_address(config)
+    with bound_socket(config.host, config.port) as listener, open_service(config) as service:
+        if service.starter:
+            print(f"reid: {NOTICE}", file=sys.stderr)
+        print(
+            f"reid: serving {len(service.gallery):,} pictures of {config.gallery_folder} at {address_of(listener)} "
+            "(page /, API /docs); Ctrl-C ends it",
+            file=sys.stderr,
+            flush=True,
+        )
+        run_until_stopped(make_server(config, service), listener)
+    print("reid: stopped", file=sys.stderr)
+
+
+def _open_gallery(folder: Path, embedder: Embedder, *, create: bool, load: bool = True) -> Gallery:
+    manifest = embedder.manifest
+    return Gallery.open(folder, bundle_id=manifest.bundle_id, dimension=manifest.dimension, create=create, load=load)
+
+
+@contextmanager
+def _gallery_to_fill(folder: Path, embedder: Embedder, *, dry_run: bool) -> Iterator[Gallery]:
+    with ExitStack() as stack:
+        try:
+            opened = _open_gallery(folder, embedder, create=not dry_run, load=False)
+        except GalleryNotFound:
+            # A dry run leaves nothing behind: what it compares with is an empty gallery elsewhere.
+            elsewhere = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+            opened = _open_gallery(elsewhere / "gallery", embedder, create=True, load=False)
+        yield stack.enter_context(opened)
+
+
+def _write_npz(out: Path, **arrays: NDArray[Any]) -> None:
+    try:
+        with tempfile.NamedTemporaryFile(dir=out.parent, prefix=f".{out.name}.", suffix=".tmp", delete=False) as file:
+            unfinished = Path(file.name)
+            try:
+                np.savez(file, allow_pickle=False, **arrays)
+                file.flush()
+                os.fsync(file.fileno())
+                unfinished.replace(out)
+            except BaseException:
+                unfinished.unlink(missing_ok=True)
+                raise
+    except OSError as error:
+        raise CannotWrite(f"{out} cannot be written ({error.strerror}); choose another --out") from error

@@ -1,0 +1,94 @@
+"""What a running service can be told: `REID_*` variables, and the options of `reid serve` on top of them."""
+
+from __future__ import annotations
+
+import ipaddress
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import Field, ValidationError
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from service.errors import ServiceError
+
+DEFAULT_GALLERY = "default"
+PREFIX = "REID_"
+
+
+class ConfigError(ServiceError):
+    """A setting has a value that it cannot have."""
+
+    slug = "bad-setting"
+
+
+class ServiceConfig(BaseSettings):
+    """One value a setting; each is read from the variable `REID_<NAME>` unless it is given.
+
+    The environment is read when an instance is made, never at import.
+    """
+
+    model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True, extra="forbid", env_ignore_empty=True)
+
+    data: Path = Field(Path("reid-data"), description="folder of the galleries (DATA/galleries/default)")
+    bundle: Path | None = Field(None, description="the model; the starter bundle when absent")
+    host: str = Field("127.0.0.1", description="address to listen on")
+    port: int = Field(8000, ge=0, le=65535, description="port to listen on; 0 takes a free one")
+    insecure: bool = Field(False, description="allow addresses that other machines can reach")
+    runtime: str = Field("onnx", description="what runs the model")
+    index: str = Field("flat", description="how a gallery is searched")
+    threads: int | None = Field(None, ge=1, le=1024, description="cores one embedding run uses; all when absent")
+    workers: int = Field(8, ge=1, le=256, description="requests decoded and answered at a time; others wait")
+    max_body_bytes: int = Field(32 * 2**20, ge=1024, description="bytes of one request")
+    max_images: int = Field(64, ge=1, le=1000, description="pictures of one POST /v1/items")
+    max_pixels: int = Field(50_000_000, ge=64, description="pixels of one picture, read from its header")
+    drain_s: int = Field(10, ge=0, le=600, description="seconds that open requests get when the service stops")
+    log_level: Literal["critical", "error", "warning", "info", "debug"] = Field(
+        "info", description="least level that is logged"
+    )
+
+    @property
+    def gallery_folder(self) -> Path:
+        """The one gallery."""
+        return gallery_folder(self.data)
+
+    @property
+    def loopback(self) -> bool:
+        """Whether only programs of this machine can reach the service."""
+        if self.host == "localhost":
+            return True
+        try:
+            return ipaddress.ip_address(self.host.strip("[]")).is_loopback
+        except ValueError:
+            return False
+
+
+def gallery_folder(data: Path, name: str = DEFAULT_GALLERY) -> Path:
+    """Where a data folder keeps the gallery of that name."""
+    return data / "galleries" / name
+
+
+def load_config(**given: Any) -> ServiceConfig:
+    """Read the settings; what is given and not None goes over the environment.
+
+    Raises ConfigError that names the setting, its value and what is allowed.
+    """
+    try:
+        return ServiceConfig(**{name: value for name, value in given.items() if value is not None})
+    except ValidationError as error:
+        first = error.errors()[0]
+        name = str(first["loc"][0]) if first["loc"] else "setting"
+        shown = ServiceConfig.model_fields[name].description if name in ServiceConfig.model_fields else "unknown"
+        raise ConfigError(
+            f"{PREFIX}{name.upper()} (or --{name.replace('_', '-')}) is {first['input']!r}: {first['msg']} ({shown})"
+        ) from error
+
+
+def config_lines(config: ServiceConfig) -> list[str]:
+    """The settings as `REID_NAME=value  # meaning` lines, ready for a shell or an env file."""
+    values = config.model_dump(mode="json")
+    pairs = {name: "" if value is None else str(value) for name, value in values.items()}
+    width = max(len(name) + len(value) for name, value in pairs.items()) + len(PREFIX) + 1
+    return [
+        f"{PREFIX + name.upper() + '=' + value:<{width}}  # {ServiceConfig.model_fields[name].description}"
+        for name, value in pairs.items()
+    ]

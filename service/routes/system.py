@@ -1,0 +1,80 @@
+"""What is running, whether it lives, and whether it can answer."""
+
+from __future__ import annotations
+
+import logging
+
+import numpy as np
+from fastapi import APIRouter, Request
+from PIL import Image
+
+from service.config import DEFAULT_GALLERY
+from service.errors import NotReady
+from service.routes.problem_docs import problems
+from service.schemas import BundleInfo, GalleryBody, Health, Info
+from service.state import Service, service_of, software_version
+
+router = APIRouter(tags=["system"])
+logger = logging.getLogger("vitreid")
+
+
+@router.get("/v1/info", summary="What is running", responses=problems(503))
+async def info(request: Request) -> Info:
+    """The model, the gallery, and since when they are up."""
+    service = service_of(request)
+    return await service.work(lambda: _info(service))
+
+
+@router.get("/healthz", summary="Whether the process lives")
+async def healthz() -> Health:
+    """Says ok as long as the process answers; for what it can do ask /readyz."""
+    return Health(status="ok")
+
+
+@router.get("/readyz", summary="Whether queries can be answered", responses=problems(503))
+async def readyz(request: Request) -> Health:
+    """Embeds a grey picture and searches the gallery with it: ready means that a query would be answered now."""
+    service = service_of(request)
+    return await service.work(lambda: _canary(service))
+
+
+def _canary(service: Service) -> Health:
+    spec = service.bundle.manifest.image
+    grey = Image.new("RGB", (spec.width, spec.height), (128, 128, 128))
+    try:
+        embedding = service.embed([grey], [None])
+        length = float(np.linalg.norm(embedding[0]))
+        service.gallery.search(embedding, 1)
+    except Exception as error:  # whatever breaks, the answer is "not ready" and not "internal error"
+        logger.exception("the readiness check failed")
+        raise NotReady(f"a test query failed ({type(error).__name__}); the log says why") from error
+    if not abs(length - 1) < 1e-2:
+        raise NotReady(f"the model gave an embedding of length {length:.3g} instead of 1")
+    return Health(status="ready", checks={"embedding": "ok", "search": "ok"})
+
+
+def _info(service: Service) -> Info:
+    manifest = service.bundle.manifest
+    gallery = service.gallery.info()
+    return Info(
+        name="vitreid",
+        version=software_version(),
+        bundle=BundleInfo(
+            id=manifest.bundle_id,
+            name=manifest.name,
+            image_height=manifest.image.height,
+            image_width=manifest.image.width,
+            dimension=manifest.dimension,
+            cameras=list(manifest.cameras),
+            starter=service.starter,
+        ),
+        gallery=GalleryBody(
+            name=DEFAULT_GALLERY,
+            size=gallery.items,
+            persons=gallery.persons,
+            cameras=gallery.cameras,
+            index=gallery.index,
+        ),
+        provider=service.embedder.provider,
+        uptime_s=round(service.uptime_s, 3),
+    )

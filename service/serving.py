@@ -1,0 +1,109 @@
+"""The HTTP server: the port is taken before any work, and stopping it lets open requests finish."""
+
+from __future__ import annotations
+
+import signal
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import uvicorn
+
+from service.app import create_app
+from service.config import ServiceConfig
+from service.errors import PortInUse, ServiceError
+from service.state import Service
+
+STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)
+
+
+class NotLoopback(ServiceError):
+    """The address can be reached from other machines, and nothing would keep them out."""
+
+    slug = "not-loopback"
+
+
+def check_address(config: ServiceConfig) -> None:
+    """Raise NotLoopback for an address that other machines can reach, unless that was asked for."""
+    if not config.loopback and not config.insecure:
+        raise NotLoopback(
+            f"host {config.host} can be reached from other machines, and anybody there could read and delete pictures; "
+            "use --host 127.0.0.1, or --insecure where something else keeps others out"
+        )
+
+
+@contextmanager
+def bound_socket(host: str, port: int) -> Iterator[socket.socket]:
+    """A socket bound to the address, so that a taken port is known before a model is loaded.
+
+    Raises PortInUse, also for an address that this machine does not have.
+    """
+    try:
+        family, kind, protocol, _, address = socket.getaddrinfo(host.strip("[]"), port, type=socket.SOCK_STREAM)[0]
+    except socket.gaierror as error:
+        raise PortInUse(
+            f"host {host!r} is not an address of this machine ({error.strerror}); use --host 127.0.0.1"
+        ) from error
+    listener = socket.socket(family, kind, protocol)
+    with listener:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            listener.bind(address)
+            # Without listening, two processes may both bind: SO_REUSEADDR allows it until one of them listens.
+            listener.listen(2048)
+        except OSError as error:
+            raise PortInUse(
+                f"cannot listen on {host}:{port} ({error.strerror}); stop what runs there or choose another --port"
+            ) from error
+        yield listener
+
+
+def address_of(listener: socket.socket) -> str:
+    """The URL of a listening socket, without a slash at the end."""
+    host, port = listener.getsockname()[:2]
+    shown = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(host, f"[{host}]" if ":" in host else host)
+    return f"http://{shown}:{port}"
+
+
+def make_server(config: ServiceConfig, service: Service) -> uvicorn.Server:
+    """A server of the open service."""
+    return uvicorn.Server(
+        uvicorn.Config(
+            create_app(config, service),
+            log_level=config.log_level,
+            access_log=config.log_level in {"debug", "info"},
+            server_header=False,
+            timeout_graceful_shutdown=config.drain_s,
+        )
+    )
+
+
+def run_until_stopped(server: uvicorn.Server, listener: socket.socket) -> None:
+    """Serve until SIGINT or SIGTERM; open requests finish first. Returns normally after such a signal."""
+    # uvicorn raises the signal again once it has stopped; a stop that was asked for is no failure, so it ends here.
+    before = {number: signal.signal(number, _ignore) for number in STOP_SIGNALS}
+    try:
+        server.run(sockets=[listener])
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+@contextmanager
+def running(server: uvicorn.Server, listener: socket.socket) -> Iterator[None]:
+    """Serve from another thread for as long as the block lasts."""
+    thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, name="server")
+    thread.start()
+    try:
+        while not server.started and thread.is_alive():
+            time.sleep(0.005)
+        yield
+    finally:
+        server.should_exit = True
+        thread.join()
+
+
+def _ignore(number: int, frame: object) -> None:
+    return None

@@ -1,0 +1,85 @@
+"""From a request's body to the bytes of its pictures: a raw body, or parts of a form."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+
+from starlette.datastructures import FormData, UploadFile
+from starlette.requests import Request
+
+from service.errors import BadParameter, UnsupportedMedia
+
+IMAGE_TYPES = ("image/jpeg", "image/png", "image/webp")
+FORM_TYPE = "multipart/form-data"
+MAX_NAME = 255
+MAX_FIELD_BYTES = 4 * 2**20
+
+
+@dataclass(frozen=True)
+class Upload:
+    """One picture as it was sent; `name` is the last part of the client's file name."""
+
+    content: bytes
+    name: str | None = None
+
+
+async def read_query(request: Request) -> Upload:
+    """The one picture of a query: the raw body, or the form field `image`.
+
+    Raises UnsupportedMedia or BadParameter.
+    """
+    kind = _media_type(request)
+    if kind in IMAGE_TYPES:
+        return Upload(await request.body())
+    if kind != FORM_TYPE:
+        raise UnsupportedMedia(f"{_shown(kind)}; send {', '.join(IMAGE_TYPES)}, or {FORM_TYPE} with `image`")
+    async with request.form(max_files=8, max_fields=8, max_part_size=MAX_FIELD_BYTES) as form:
+        uploads = await _files(form, "image")
+    if len(uploads) != 1:
+        raise BadParameter(f"the form has {len(uploads)} pictures in `image`; send exactly one per query")
+    return uploads[0]
+
+
+async def read_items(request: Request, max_images: int) -> tuple[list[Upload], str | None]:
+    """The pictures in the form field `images`, and the text of the field `metadata`.
+
+    Raises UnsupportedMedia or BadParameter.
+    """
+    kind = _media_type(request)
+    if kind != FORM_TYPE:
+        raise UnsupportedMedia(f"{_shown(kind)}; send {FORM_TYPE} with one or more files in `images`")
+    async with request.form(max_files=max_images + 1, max_fields=8, max_part_size=MAX_FIELD_BYTES) as form:
+        uploads = await _files(form, "images")
+        unknown = sorted(set(form) - {"images", "metadata"})
+        metadata = form.getlist("metadata")
+        texts = [await part.read() if isinstance(part, UploadFile) else part.encode() for part in metadata]
+    if unknown:
+        raise BadParameter(f"the form has a field {unknown[0]!r}; allowed are `images` and `metadata`")
+    if len(texts) > 1:
+        raise BadParameter("the form has several fields `metadata`; send one JSON list or object")
+    if not 1 <= len(uploads) <= max_images:
+        raise BadParameter(f"the form has {len(uploads)} files in `images`; send 1 to {max_images}")
+    return uploads, texts[0].decode(errors="replace") if texts else None
+
+
+async def _files(form: FormData, field: str) -> list[Upload]:
+    parts = form.getlist(field)
+    if any(not isinstance(part, UploadFile) for part in parts):
+        raise BadParameter(f"the field `{field}` holds text; send a file (with curl: -F {field}=@picture.jpg)")
+    return [Upload(await part.read(), _file_name(part.filename)) for part in parts if isinstance(part, UploadFile)]
+
+
+def _file_name(given: str | None) -> str | None:
+    # Only a name for people and for reading labels from: no folder of it is ever used.
+    name = PurePosixPath((given or "").replace("\\", "/")).name
+    printable = "".join(letter for letter in name if letter.isprintable())
+    return printable[-MAX_NAME:] or None
+
+
+def _media_type(request: Request) -> str:
+    return request.headers.get("content-type", "").partition(";")[0].strip().lower()
+
+
+def _shown(kind: str) -> str:
+    return f"the body is {kind!r}" if kind else "the body has no Content-Type"

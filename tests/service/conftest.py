@@ -1,0 +1,50 @@
+"""A running application around a tiny real bundle, and pictures to send to it."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from fastapi.testclient import TestClient
+from PIL import Image
+
+from service.app import create_app
+from service.config import ServiceConfig
+
+
+@pytest.fixture(scope="session")
+def picture() -> Callable[..., bytes]:
+    """Makes the bytes of a picture of random cells; the same seed, the same picture."""
+
+    def make(seed: int, kind: str = "JPEG", size: tuple[int, int] = (64, 32)) -> bytes:
+        cells = np.random.default_rng(seed).integers(0, 256, (8, 4, 3), dtype=np.uint8)
+        out = io.BytesIO()
+        Image.fromarray(cells).resize((size[1], size[0]), Image.Resampling.NEAREST).save(out, kind)
+        return out.getvalue()
+
+    return make
+
+
+@pytest.fixture(params=["fake", "onnx"])
+def runtime(request: pytest.FixtureRequest) -> str:
+    """Every test of a route runs with the fake runtime and with a real one."""
+    name: str = request.param
+    return name
+
+
+@pytest.fixture
+def config(tmp_path: Path, tiny_bundle: Path, runtime: str) -> ServiceConfig:
+    """Small limits, so that tests reach them."""
+    return ServiceConfig(
+        data=tmp_path / "data", bundle=tiny_bundle, runtime=runtime, threads=1, max_body_bytes=2**20, max_images=20
+    )
+
+
+@pytest.fixture
+def client(config: ServiceConfig) -> Iterator[TestClient]:
+    """The started application; what it does not expect becomes a 500, as for a real client."""
+    with TestClient(create_app(config), raise_server_exceptions=False) as started:
+        yield started
