@@ -94,9 +94,11 @@ def translated(path: Path, *, opening: bool = False) -> Iterator[None]:
         yield
     except (DBAPIError, sqlite3.Error) as error:
         original = error.orig if isinstance(error, DBAPIError) else error
-        # The primary code is the low byte; errors of the sqlite3 module itself have none.
-        code = getattr(original, "sqlite_errorcode", 0) & 0xFF
-        known = _ERRORS.get(code, _DAMAGED if opening else None)
+        # The primary code is the low byte. The sqlite3 module itself raises an OperationalError only where text is
+        # not UTF-8, and gives it no code.
+        code = getattr(original, "sqlite_errorcode", sqlite3.SQLITE_CORRUPT) & 0xFF
+        misuse = isinstance(original, sqlite3.ProgrammingError)
+        known = None if misuse else _ERRORS.get(code, _DAMAGED if opening else None)
         if known is None:
             raise
         kind, remedy = known

@@ -79,12 +79,8 @@ class Store:
 
     def items_of(self, ids: Collection[int]) -> dict[int, Item]:
         """Those of the items that exist, by id."""
-        with self._database.reading() as connection:
-            return {
-                row.id: _item(row)
-                for part in _parts(ids)
-                for row in connection.execute(_select_items().where(items.c.id.in_(part)))
-            }
+        every = (self._items(_select_items().where(items.c.id.in_(part))) for part in _parts(ids))
+        return {item.id: item for part in every for item in part}
 
     def list_items(
         self, *, after: int = 0, limit: int = 100, camera_id: str | None = None, person_id: str | None = None
@@ -94,8 +90,7 @@ class Store:
         for column, value in ((items.c.camera_id, camera_id), (items.c.person_id, person_id)):
             if value is not None:
                 wanted = wanted.where(column == value)
-        with self._database.reading() as connection:
-            return [_item(row) for row in connection.execute(wanted)]
+        return self._items(wanted)
 
     def picture(self, item_id: int) -> bytes | None:
         """The stored JPEG, or None for an item without one. Raises ItemNotFound."""
@@ -167,6 +162,15 @@ class Store:
             bytes=sum(file.stat().st_size for file in path.parent.glob(f"{path.name}*")),
             index=index,
         )
+
+    def _items(self, wanted: Select[Any]) -> list[Item]:
+        with self._database.reading() as connection:
+            try:
+                return [_item(row) for row in connection.execute(wanted)]
+            except ValueError as error:  # a time or JSON text with a flipped bit
+                raise GalleryDamaged(
+                    f"{self._database.path} is damaged (an item cannot be read: {error}); {REMEDY_DAMAGED}"
+                ) from error
 
     def _decoded(self, rows: Sequence[Row[Any, Any]]) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
         ids = np.array([row[0] for row in rows], dtype=np.int64)

@@ -1,0 +1,48 @@
+"""Made embeddings and items."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from service.gallery import Gallery, NewItem
+
+BUNDLE_ID = "a" * 64
+DIMENSION = 16
+
+
+def unit_rows(count: int, *, seed: int, dimension: int = DIMENSION) -> np.ndarray:
+    """(count, dimension) float32 rows of unit length."""
+    rows = np.random.default_rng(seed).standard_normal((count, dimension)).astype(np.float32)
+    return rows / np.linalg.norm(rows, axis=1, keepdims=True)
+
+
+@pytest.fixture
+def make_items() -> Callable[..., list[NewItem]]:
+    """Builds items with distinct embeddings and hashes; `seed` names a series of them."""
+
+    def make(count: int, *, seed: int = 0, **values: object) -> list[NewItem]:
+        return [
+            NewItem(
+                embedding=row,
+                image_hash=hashlib.sha256(row.tobytes()).hexdigest(),
+                **{"picture": b"picture of " + row.tobytes(), "camera_id": "c1"} | values,
+            )
+            for row in unit_rows(count, seed=seed)
+        ]
+
+    return make
+
+
+@pytest.fixture
+def open_gallery(tmp_path: Path) -> Callable[..., Gallery]:
+    """Opens the test's gallery."""
+
+    def open_(folder: Path = tmp_path / "gallery", **values: object) -> Gallery:
+        return Gallery.open(folder, **{"bundle_id": BUNDLE_ID, "dimension": DIMENSION} | values)
+
+    return open_

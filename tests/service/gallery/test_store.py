@@ -1,0 +1,278 @@
+"""Damage, death and erasure: what is on disk."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sqlite3
+import subprocess
+import sys
+from contextlib import closing
+from pathlib import Path
+
+import numpy as np
+import pytest
+from sqlalchemy import create_engine, inspect
+
+from service.errors import (
+    BundleMismatch,
+    GalleryBusy,
+    GalleryDamaged,
+    GalleryError,
+    GalleryReadOnly,
+    GalleryTooNew,
+    NotAGallery,
+)
+from service.gallery import database
+from service.gallery.creation import FILE
+from service.gallery.migrations import FORMAT_VERSION
+from service.gallery.tables import metadata
+
+
+@pytest.fixture
+def filled(open_gallery, make_items, tmp_path) -> Path:
+    """The file of a closed gallery with 50 items."""
+    with open_gallery() as gallery:
+        gallery.add(make_items(50))
+    return tmp_path / "gallery" / FILE
+
+
+def changed(path: Path, statement: str) -> None:
+    with closing(sqlite3.connect(path)) as connection, connection:
+        connection.execute(statement)
+
+
+def one_line(error: pytest.ExceptionInfo[GalleryError], *words: str) -> None:
+    message = str(error.value)
+    assert "\n" not in message
+    for word in words:
+        assert word in message
+
+
+def test_the_migrated_tables_are_those_of_the_code(filled):
+    engine = create_engine(f"sqlite:///{filled}")
+    found = inspect(engine)
+    columns = {name: {column["name"] for column in found.get_columns(name)} for name in found.get_table_names()}
+    engine.dispose()
+    assert columns == {table.name: {column.name for column in table.columns} for table in metadata.tables.values()}
+
+
+def test_settings_keep_acknowledged_rows_and_erase_deleted_ones(filled):
+    with closing(database._connect(filled)) as connection:
+        values = {
+            name: connection.execute(f"PRAGMA {name}").fetchone()[0]
+            for name in ("journal_mode", "synchronous", "foreign_keys", "secure_delete")
+        }
+    assert values == {"journal_mode": "wal", "synchronous": 2, "foreign_keys": 1, "secure_delete": 1}
+
+
+def test_a_closed_gallery_is_one_file(filled):
+    assert [entry.name for entry in filled.parent.iterdir()] == [FILE]
+
+
+@pytest.mark.parametrize("keep", [0, 1, 99, 100, 4096, 10_000])
+def test_a_truncated_file_is_told(keep, filled, open_gallery):
+    os.truncate(filled, keep)
+    with pytest.raises(GalleryDamaged) as error:
+        open_gallery()
+    one_line(error, str(filled), "restore the folder from a backup")
+
+
+def test_text_instead_of_a_database_is_told(filled, open_gallery):
+    filled.write_text("not a database\n" * 500)
+    with pytest.raises(GalleryDamaged) as error:
+        open_gallery()
+    one_line(error, "file is not a database")
+
+
+def test_no_flipped_bit_of_the_header_is_believed(filled, open_gallery):
+    content = filled.read_bytes()
+    refused = 0
+    for place in range(100):
+        flipped = bytearray(content)
+        flipped[place] ^= 1 << (place % 8)
+        filled.write_bytes(flipped)
+        try:
+            with open_gallery(index="exact") as gallery:
+                assert len(gallery.search(np.eye(1, 16, dtype=np.float32), 100)[0]) == 50
+        except GalleryDamaged:
+            refused += 1
+        for leftover in filled.parent.glob(f"{FILE}-*"):
+            leftover.unlink()
+    assert refused >= 16  # the rest of the header holds counters and numbers that nothing depends on
+
+
+def test_flipped_bits_inside_of_pages_are_told_or_harmless(filled, open_gallery):
+    content = filled.read_bytes()
+    random = np.random.default_rng(0)
+    messages: list[str] = []
+    for place in random.integers(100, len(content), 60):
+        flipped = bytearray(content)
+        flipped[place] ^= 1 << int(random.integers(8))
+        filled.write_bytes(flipped)
+        try:
+            with open_gallery(index="exact") as gallery:
+                assert len(gallery.items()) == len(gallery) == 50
+        except GalleryDamaged as error:
+            messages.append(str(error))
+        for leftover in filled.parent.glob(f"{FILE}-*"):
+            leftover.unlink()
+    assert messages
+    assert all("\n" not in message and str(filled) in message for message in messages)
+
+
+@pytest.mark.parametrize(
+    "change", ["metadata = '{'", "created_at = 'once'", "source = CAST(x'ff' AS TEXT)", "box = '[1,'"]
+)
+def test_a_row_that_cannot_be_read_is_told(change, filled, open_gallery):
+    changed(filled, f"UPDATE items SET {change} WHERE id = 7")
+    with open_gallery() as gallery:
+        assert gallery.get(6).id == 6
+        with pytest.raises(GalleryDamaged) as error:
+            gallery.get(7)
+    one_line(error, str(filled))
+
+
+@pytest.mark.parametrize(
+    ("blob", "reason"), [("x'00'", "shape"), ("zeroblob(64)", "length 0"), ("x'0000c07f'", "shape"), ("''", "shape")]
+)
+def test_a_stored_embedding_that_cannot_be_one_is_told(blob, reason, filled, open_gallery):
+    changed(filled, f"UPDATE embeddings SET embedding = CAST({blob} AS BLOB) WHERE item_id = 7")
+    with pytest.raises(GalleryDamaged) as error:
+        open_gallery()
+    one_line(error, "item 7", reason)
+
+
+@pytest.mark.parametrize(
+    ("statement", "reason"),
+    [
+        ("DROP TABLE gallery", "no such table: gallery"),
+        ("DELETE FROM gallery", "no row in table gallery"),
+        ("ALTER TABLE gallery RENAME COLUMN dimension TO d", "no such column"),
+    ],
+)
+def test_another_database_is_told(statement, reason, filled, open_gallery):
+    changed(filled, statement)
+    with pytest.raises(GalleryDamaged) as error:
+        open_gallery()
+    one_line(error, reason)
+
+
+def test_a_newer_gallery_is_told(filled, open_gallery):
+    changed(filled, "UPDATE gallery SET format_version = 99")
+    with pytest.raises(GalleryTooNew) as error:
+        open_gallery()
+    one_line(error, "99", str(FORMAT_VERSION), "update vitreid")
+
+
+def test_another_bundle_is_told_with_both_ids(filled, open_gallery):
+    with pytest.raises(BundleMismatch) as error:
+        open_gallery(bundle_id="b" * 64)
+    one_line(error, "a" * 12, "b" * 12, "new folder")
+    with pytest.raises(BundleMismatch) as error:
+        open_gallery(dimension=32)
+    one_line(error, "16", "32")
+
+
+def test_a_folder_of_something_else_is_left_alone(tmp_path, open_gallery):
+    folder = tmp_path / "holiday"
+    folder.mkdir()
+    (folder / "beach.jpg").write_bytes(b"")
+    with pytest.raises(NotAGallery) as error:
+        open_gallery(folder)
+    one_line(error, "'beach.jpg'", "empty or a new folder")
+    assert [entry.name for entry in folder.iterdir()] == ["beach.jpg"]
+    with pytest.raises(NotAGallery, match="is a file"):
+        open_gallery(folder / "beach.jpg")
+
+
+def test_an_empty_folder_becomes_a_gallery(tmp_path, open_gallery):
+    folder = tmp_path / "new"
+    folder.mkdir()
+    open_gallery(folder).close()
+    assert [entry.name for entry in folder.iterdir()] == [FILE]
+
+
+def test_a_rival_that_made_the_gallery_first_wins(tmp_path, open_gallery, monkeypatch):
+    from service.gallery import creation
+
+    put = creation._put_in_place
+
+    def after_a_rival(made: Path, path: Path) -> None:
+        monkeypatch.setattr(creation, "_put_in_place", put)
+        open_gallery(path.parent, bundle_id="b" * 64).close()
+        put(made, path)
+
+    monkeypatch.setattr(creation, "_put_in_place", after_a_rival)
+    with pytest.raises(BundleMismatch):
+        open_gallery()
+    assert [entry.name for entry in (tmp_path / "gallery").iterdir()] == [FILE]
+
+
+def test_a_folder_that_cannot_be_made_is_told(tmp_path, open_gallery):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(GalleryReadOnly, match="cannot be made"):
+        open_gallery(tmp_path / "file" / "gallery")
+
+
+def test_a_writer_elsewhere_is_waited_for_then_told(filled, open_gallery, make_items, monkeypatch):
+    monkeypatch.setattr(database, "BUSY_TIMEOUT_S", 0.05)
+    with closing(sqlite3.connect(filled, isolation_level=None)) as rival, open_gallery() as gallery:
+        rival.execute("BEGIN IMMEDIATE")
+        with pytest.raises(GalleryBusy, match="another process is writing"):
+            gallery.add(make_items(1, seed=5))
+        assert len(gallery.search(np.eye(1, 16, dtype=np.float32), 5)[0]) == 5
+        rival.execute("ROLLBACK")
+        gallery.add(make_items(1, seed=5))
+        assert len(gallery) == 51
+
+
+def test_nothing_of_a_deleted_item_is_left_in_any_file(filled, open_gallery, make_items):
+    gone, kept = make_items(2, seed=7)
+    with open_gallery() as gallery:
+        gallery.add([gone, kept])
+        before = b"".join(file.read_bytes() for file in filled.parent.iterdir())
+        assert gone.embedding.tobytes() in before
+        assert gone.picture in before
+        gallery.delete(51)
+        after = b"".join(file.read_bytes() for file in filled.parent.iterdir())
+        assert gone.embedding.tobytes() not in after
+        assert gone.embedding.tobytes()[:32] not in after
+        assert gone.picture[:16] + gone.embedding.tobytes()[:16] not in after
+        assert kept.picture in after
+
+
+KILLED = """
+import hashlib, sys
+import numpy as np
+from pathlib import Path
+from service.gallery import Gallery, NewItem
+
+start = int(sys.argv[2])
+with Gallery.open(Path(sys.argv[1]), bundle_id="a" * 64, dimension=16, load=False) as gallery:
+    for number in range(start, start + 100_000):
+        row = np.random.default_rng(number).standard_normal(16).astype(np.float32)
+        picture = b"%d" % number * 99
+        item = NewItem(row / np.linalg.norm(row), hashlib.sha256(picture).hexdigest(), picture)
+        [result] = gallery.add([item])
+        print(result.id, flush=True)
+"""
+
+
+def test_kill_9_during_additions_loses_nothing_acknowledged(tmp_path, open_gallery):
+    folder = tmp_path / "gallery"
+    acknowledged: set[int] = set()
+    for number in range(3):
+        command = [sys.executable, "-c", KILLED, str(folder), str(number * 100_000)]
+        with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+            assert process.stdout is not None
+            for _ in range(20 + 17 * number):
+                acknowledged.add(int(process.stdout.readline()))
+            process.send_signal(signal.SIGKILL)
+            acknowledged |= {int(line) for line in process.stdout.read().splitlines() if line}
+        with open_gallery(folder) as gallery:
+            items = gallery.items(limit=100_000)
+            assert acknowledged <= {item.id for item in items}
+            assert len(items) <= len(acknowledged) + number + 1  # at most one more of each round was on its way
+            assert all(gallery.picture(item.id) for item in items)
+            assert len(gallery.search(np.eye(1, 16, dtype=np.float32), 100_000)[0]) == len(items)
