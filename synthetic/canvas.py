@@ -119,7 +119,8 @@ class Canvas:
             other = bone(x, y, points[k : k + 2], radii[k : k + 2], lengths[k], cuff and k == last)
             nearer = other[0] < gap
             across = np.where(nearer, other[1], across)
-            along = np.where(nearer, other[2] + sum(lengths[:k]), along)
+            done = sum(lengths[:k])
+            along = np.where(nearer, done + np.maximum(other[2], 0), np.minimum(along, done))
             gap = np.minimum(gap, other[0])
         paint = np.array(colour, np.float32)
         if marks:

@@ -70,16 +70,17 @@ def seam(rig: Rig, bottom: Bottom, limb: Limb) -> list[Mark]:
 
 
 def paint_shoe(rig: Rig, limb: Limb, canvas: Canvas, far: float) -> None:
-    """Shoe with sole; the heel rises while the leg is behind."""
+    """Shoe with sole; the heel rises while the leg is behind. Trousers hide the shaft of a boot."""
     knee, ankle = limb.joints[1], limb.joints[2]
     shoes, rise = rig.person.outfit.shoes, min(0.0, float(np.arctan2(ankle[2] - knee[2], knee[1] - ankle[1])) + 0.15)
     turn = np.array([[1, 0, 0], [0, np.cos(rise), np.sin(rise)], [0, -np.sin(rise), np.cos(rise)]])
     heel, toe = (ankle + turn @ np.array([limb.side * x, -0.018, z]) for x, z in ((0.0, -0.018), (0.014, 0.076)))
     drop = turn @ np.array([0, -0.014, 0])
     canvas.tube(rig.along([heel + drop, toe + drop]), rig.px(0.016, 0.013), shade(shoes.sole, far))
+    tall = shoes.kind == "boots" and rig.person.outfit.bottom.kind != "trousers"
+    top = cut(limb.joints, 0.78 if tall else 0.97, 1)
+    canvas.tube(rig.along(top), rig.px(0.034 if tall else 0.026, 0.027), shade(shoes.colour, far))
     canvas.tube(rig.along([heel, toe]), rig.px(0.027, 0.019), shade(shoes.colour, far))
-    top = cut(limb.joints, 0.78 if shoes.kind == "boots" else 0.97, 1)
-    canvas.tube(rig.along(top), rig.px(0.034 if shoes.kind == "boots" else 0.026, 0.027), shade(shoes.colour, far))
 
 
 def trunk_sections(rig: Rig, hem: float, ease: float = 1.0, flare: float = 0.0) -> list[Section]:
