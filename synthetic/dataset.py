@@ -181,7 +181,10 @@ def difference(found: Any, drawing: Drawing) -> str:
 
 @contextmanager
 def new_folder(out: Path) -> Iterator[Path]:
-    """A temporary sibling that becomes `out` at the end, or is removed when anything goes wrong."""
+    """A temporary sibling that becomes `out` at the end, or is removed when anything goes wrong.
+
+    Waiting for each picture to reach the disk would take as long as drawing it; the description and the folders do.
+    """
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
         folder = Path(tempfile.mkdtemp(prefix=f".{out.name}.", dir=out.parent))
@@ -190,6 +193,8 @@ def new_folder(out: Path) -> Iterator[Path]:
     try:
         yield folder
         folder.chmod(0o755)
+        for part in (TRAIN, QUERY, GALLERY):
+            sync(folder / part)
         sync(folder)
         if out.is_dir():
             out.rmdir()
