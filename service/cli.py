@@ -107,6 +107,7 @@ def query(
     except KeyboardInterrupt:
         _interrupted("nothing was changed")
     reports.print_answers(answers, as_json=as_json)
+    raise typer.Exit(1 if any(answer.error for answer in answers) else 0)
 
 
 @app.command()

@@ -63,6 +63,7 @@ class ListParams(AddParams):
 @router.post(
     "",
     summary="Add pictures",
+    response_description="every picture is in the gallery",
     openapi_extra=BODY,
     responses={
         207: {"model": AddResultBody, "description": "Multi-Status: some pictures failed, each says why"},
@@ -84,7 +85,7 @@ async def add_items(request: Request, params: Annotated[AddParams, Query()], res
     return body
 
 
-@router.get("", summary="List items", responses=problems(404, 422, 503))
+@router.get("", summary="List items", response_description="one page", responses=problems(404, 422, 503))
 async def list_items(request: Request, params: Annotated[ListParams, Query()]) -> ItemPage:
     """Items by id. Give `next_after` of one page as `after` of the next."""
     service = service_of(request)
@@ -99,7 +100,7 @@ async def list_items(request: Request, params: Annotated[ListParams, Query()]) -
     return ItemPage(items=[ItemBody.of(item) for item in page], next_after=page[-1].id if len(items) > limit else None)
 
 
-@router.get("/{item_id}", summary="One item", responses=problems(404, 422, 503))
+@router.get("/{item_id}", summary="One item", response_description="the item", responses=problems(404, 422, 503))
 async def get_item(request: Request, item_id: ItemId) -> ItemBody:
     """What is known about one picture."""
     service = service_of(request)
@@ -127,6 +128,7 @@ async def get_image(request: Request, item_id: ItemId) -> Response:
     status_code=204,
     response_class=Response,
     summary="Take an item out",
+    response_description="it is gone",
     responses=problems(403, 404, 422, 503),
 )
 async def delete_item(request: Request, item_id: ItemId) -> None:

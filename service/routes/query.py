@@ -31,6 +31,7 @@ BODY: dict[str, Any] = {
 @router.post(
     "/v1/query",
     summary="Find candidates that look like the person in a picture",
+    response_description="candidates, most alike first",
     openapi_extra=BODY,
     responses=problems(400, 404, 413, 415, 422, 503),
 )

@@ -18,20 +18,22 @@ router = APIRouter(tags=["system"])
 logger = logging.getLogger("vitreid")
 
 
-@router.get("/v1/info", summary="What is running", responses=problems(503))
+@router.get("/v1/info", summary="What is running", response_description="what is running", responses=problems(503))
 async def info(request: Request) -> Info:
     """The model, the gallery, and since when they are up."""
     service = service_of(request)
     return await service.work(lambda: _info(service))
 
 
-@router.get("/healthz", summary="Whether the process lives")
+@router.get("/healthz", summary="Whether the process lives", response_description="it lives")
 async def healthz() -> Health:
     """Says ok as long as the process answers; for what it can do ask /readyz."""
     return Health(status="ok")
 
 
-@router.get("/readyz", summary="Whether queries can be answered", responses=problems(503))
+@router.get(
+    "/readyz", summary="Whether queries can be answered", response_description="they can", responses=problems(503)
+)
 async def readyz(request: Request) -> Health:
     """Embeds a grey picture and searches the gallery with it: ready means that a query would be answered now."""
     service = service_of(request)

@@ -76,8 +76,8 @@ function block(title, text) {
 function parameters(operation, api) {
   const rows = (operation.parameters ?? []).map(({ name, in: place, schema, description = "", required }) => {
     const limits = bounds(schema);
-    const standard = schema.default !== undefined ? `default ${schema.default}` : required ? "required" : "optional";
-    return [make("code", name), place, kind(schema, api), [standard, limits].filter(Boolean).join("; "), description || (schema.description ?? "")];
+    const standard = schema.default !== undefined ? `default: ${schema.default}` : required ? "required" : "optional";
+    return [make("code", name), place, kind(schema, api).replace(" or null", ""), [standard, limits].filter(Boolean).join("; "), description || (schema.description ?? "")];
   });
   return rows.length ? [make("h4", "Parameters"), table(["name", "in", "type", "", "meaning"], rows)] : [];
 }

@@ -1,7 +1,6 @@
 // The search page: one picture in, candidates out. All text goes in as text, never as markup.
 
 const $ = (id) => document.getElementById(id);
-const TYPES = ["image/jpeg", "image/png", "image/webp"];
 const SAMPLES = 12;
 
 let picture = null; // Blob of the query picture
@@ -31,7 +30,7 @@ function choose(blob, id = null, camera = null) {
   picture = blob;
   itemId = id;
   URL.revokeObjectURL($("preview").src);
-  $("preview").src = URL.createObjectURL(blob);
+  $("preview").src = $("thumb").src = URL.createObjectURL(blob);
   for (const name of ["preview", "change"]) $(name).hidden = false;
   $("drop-text").hidden = true;
   $("drop").classList.add("full");
@@ -61,9 +60,11 @@ async function search() {
   $("summary").textContent = "Searching…";
   showError("");
   try {
-    const type = TYPES.includes(picture.type) ? picture.type : "image/jpeg";
-    const answer = await ask(`/v1/query?${wanted}`, { method: "POST", body: picture, headers: { "Content-Type": type }, signal: mine.signal });
+    const body = new FormData();
+    body.append("image", picture, picture.name ?? `item ${itemId}`);
+    const answer = await ask(`/v1/query?${wanted}`, { method: "POST", body, signal: mine.signal });
     draw(await answer.json(), k);
+    if (matchMedia("(max-width: 820px)").matches) document.querySelector(".answer-head").scrollIntoView();
   } catch (error) {
     if (error.name === "AbortError") return;
     clear();
@@ -103,7 +104,7 @@ function card(match, place) {
   node.querySelector(".rank").textContent = `#${place + 1}`;
   node.querySelector(".score").textContent = match.score.toFixed(3);
   node.querySelector(".bar i").style.width = `${100 * Math.max(0, Math.min(1, match.score))}%`;
-  const facts = [["camera", match.camera_id], ["person", match.person_id], ["time", time(match.captured_at)], ["from", match.source]];
+  const facts = [["camera", match.camera_id], ["person", match.person_id], ["time", time(match.captured_at)]];
   for (const [name, value] of facts) {
     if (value === null) continue;
     const [term, detail] = [document.createElement("dt"), document.createElement("dd")];
@@ -111,6 +112,7 @@ function card(match, place) {
     detail.textContent = detail.title = value;
     node.querySelector("dl").append(term, detail);
   }
+  node.querySelector(".from").textContent = node.querySelector(".from").title = match.source ?? "";
   return node;
 }
 
@@ -131,9 +133,13 @@ async function start() {
 
 async function samples() {
   const page = await (await ask("/v1/items?limit=500")).json();
-  // One picture a person where there are labels, spread over the page.
-  const seen = new Set();
-  const distinct = page.items.filter((item) => item.image_url && (item.person_id === null || !seen.has(item.person_id) && seen.add(item.person_id)));
+  // One picture a person where there are labels, of one camera after the other, spread over the page.
+  const persons = new Map();
+  for (const item of page.items.filter((each) => each.image_url)) {
+    const key = item.person_id ?? `no label ${item.id}`;
+    persons.set(key, [...(persons.get(key) ?? []), item]);
+  }
+  const distinct = [...persons.values()].map((items, place) => items[place % items.length]);
   const step = Math.max(1, distinct.length / SAMPLES);
   const chosen = Array.from({ length: Math.min(SAMPLES, distinct.length) }, (_, place) => distinct[Math.floor(place * step)]);
   $("samples").replaceChildren(...chosen.map((item) => {
@@ -158,4 +164,6 @@ for (const name of ["dragenter", "dragover"]) document.addEventListener(name, (e
 for (const name of ["dragleave", "drop"]) document.addEventListener(name, (event) => { event.preventDefault(); $("drop").classList.remove("over"); });
 document.addEventListener("drop", (event) => { if (event.dataTransfer.files[0]) choose(event.dataTransfer.files[0]); });
 document.addEventListener("paste", (event) => { if (event.clipboardData.files[0]) choose(event.clipboardData.files[0]); });
+$("thumb").addEventListener("load", () => { $("thumb").hidden = false; });
+$("preview").addEventListener("error", () => { $("preview").hidden = $("thumb").hidden = true; $("drop-text").hidden = false; });
 start().catch((error) => { $("facts").textContent = "not connected"; showError(error.message); });

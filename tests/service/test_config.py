@@ -1,0 +1,44 @@
+"""Settings: from variables and options, each wrong one named."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from service.config import ConfigError, ServiceConfig, config_lines, load_config
+
+
+def test_variables_are_read_when_an_instance_is_made(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("REID_PORT", "9000")
+    monkeypatch.setenv("REID_DATA", "/somewhere")
+    monkeypatch.setenv("REID_BUNDLE", "")
+    config = load_config()
+    assert (config.port, config.data, config.bundle) == (9000, Path("/somewhere"), None)
+    assert load_config(port=1, data=None).port == 1
+
+
+@pytest.mark.parametrize(("host", "loopback"), [
+    ("127.0.0.1", True), ("127.1.2.3", True), ("localhost", True), ("::1", True), ("[::1]", True),
+    ("0.0.0.0", False), ("::", False), ("10.0.0.1", False), ("example.com", False),
+])  # fmt: skip
+def test_loopback(host: str, loopback: bool) -> None:
+    assert load_config(host=host).loopback is loopback
+
+
+@pytest.mark.parametrize(("name", "value"), [("port", "70000"), ("threads", "0"), ("log_level", "loud")])
+def test_a_wrong_setting_is_named_in_one_line(monkeypatch: pytest.MonkeyPatch, name: str, value: str) -> None:
+    monkeypatch.setenv(f"REID_{name.upper()}", value)
+    with pytest.raises(ConfigError) as caught:
+        load_config()
+    message = str(caught.value)
+    assert f"REID_{name.upper()}" in message
+    assert value in message
+    assert "\n" not in message
+
+
+def test_every_setting_is_shown_with_its_meaning() -> None:
+    lines = config_lines(load_config(port=8123))
+    assert len(lines) == len(ServiceConfig.model_fields)
+    assert any(line.startswith("REID_PORT=8123 ") for line in lines)
+    assert all(len(line.split("  # ")[1]) > 5 for line in lines)
