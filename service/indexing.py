@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import threading
 import time
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator, Iterable, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -78,6 +79,12 @@ class _Tally:
     duplicates: int = 0
     bad: list[BadImage] = field(default_factory=list)
     started: float = field(default_factory=time.perf_counter)
+    lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def count(self, *, added: int = 0, duplicates: int = 0) -> None:
+        with self.lock:  # the thread that commits counts, too
+            self.added += added
+            self.duplicates += duplicates
 
     @property
     def done(self) -> int:
@@ -116,15 +123,12 @@ def index_images(
     found = scan_folder(folder)
     labels = _labels(found.files, table)
     tally = _Tally(len(found.files), found.ignored, progress)
-    seen: set[str] = set()
     try:
         with closing(_new_images(found.files, gallery, embedder, batch_size, tally, store_pictures)) as batches:
-            for batch in batches:
-                if dry_run:
-                    _pretend(batch, seen, tally)
-                else:
-                    _add(batch, gallery, embedder, labels, tally)
-                tally.show()
+            if dry_run:
+                _pretend(batches, tally)
+            else:
+                _embed_and_add(batches, gallery, embedder, labels, tally)
     except KeyboardInterrupt as interrupt:
         raise IndexingInterrupted(tally.report()) from interrupt
     return tally.report()
@@ -191,7 +195,7 @@ def _new_images(
                 if isinstance(result, BadImage):
                     tally.bad.append(result)
                 elif isinstance(result, Known) or result.image_hash in batch:
-                    tally.duplicates += 1
+                    tally.count(duplicates=1)
                 else:
                     batch[result.image_hash] = result
                 if len(batch) == batch_size:
@@ -202,24 +206,42 @@ def _new_images(
         yield list(batch.values())
 
 
-def _add(batch: list[Prepared], gallery: Gallery, embedder: Embedder, labels: dict[str, Label], tally: _Tally) -> None:
-    # A copy of an image may have been prepared before the first one was committed: it is not embedded again.
-    known = gallery.known_hashes(image.image_hash for image in batch)
-    fresh = [image for image in batch if image.image_hash not in known]
-    items = [
-        _new_item(image, labels[image.name], embedding)
-        for image, embedding in zip(fresh, _embed(fresh, embedder, labels), strict=True)
-    ]
-    duplicates = sum(result.duplicate for result in gallery.add(items))
-    tally.added += len(items) - duplicates
-    tally.duplicates += len(batch) - len(items) + duplicates
+def _embed_and_add(
+    batches: Iterable[list[Prepared]], gallery: Gallery, embedder: Embedder, labels: dict[str, Label], tally: _Tally
+) -> None:
+    """Run the model on each batch, while a thread commits the one before."""
+
+    def items() -> Generator[list[NewItem], None, None]:
+        committing: set[str] = set()
+        for batch in batches:
+            # A copy of an image may have been prepared before the first one was committed: it is not embedded again.
+            known = committing | gallery.known_hashes(image.image_hash for image in batch)
+            fresh = [image for image in batch if image.image_hash not in known]
+            tally.count(duplicates=len(batch) - len(fresh))
+            embeddings = _embed(fresh, embedder, labels)
+            yield [
+                _new_item(image, labels[image.name], embedding)
+                for image, embedding in zip(fresh, embeddings, strict=True)
+            ]
+            committing = {image.image_hash for image in fresh}
+
+    def commit(new: list[NewItem]) -> None:
+        duplicates = sum(result.duplicate for result in gallery.add(new))
+        tally.count(added=len(new) - duplicates, duplicates=duplicates)
+
+    with closing(ahead(commit, items(), workers=1)) as commits:
+        for _ in commits:
+            tally.show()
 
 
-def _pretend(batch: list[Prepared], seen: set[str], tally: _Tally) -> None:
-    new = {image.image_hash for image in batch} - seen
-    tally.added += len(new)
-    tally.duplicates += len(batch) - len(new)
-    seen |= new
+def _pretend(batches: Iterable[list[Prepared]], tally: _Tally) -> None:
+    """Count what would be added."""
+    seen: set[str] = set()
+    for batch in batches:
+        new = {image.image_hash for image in batch} - seen
+        tally.count(added=len(new), duplicates=len(batch) - len(new))
+        seen |= new
+        tally.show()
 
 
 def _embed(batch: list[Prepared], embedder: Embedder, labels: dict[str, Label]) -> NDArray[np.float32]:

@@ -15,7 +15,7 @@ from PIL import Image
 from bundle import Bundle, read_image
 from service import intake
 from service.embedder import Embedder
-from service.errors import FolderNotFound, IndexingError, NoImages, TableError
+from service.errors import FolderNotFound, GalleryFull, IndexingError, NoImages, TableError
 from service.gallery import Gallery
 from service.indexing import BadImage, IndexingInterrupted, embed_images, find_images, index_images
 
@@ -167,11 +167,13 @@ def test_ctrl_c_keeps_whole_batches_and_the_next_run_goes_on(folder, gallery, em
     with pytest.raises(KeyboardInterrupt) as interrupted:
         index_images(folder, gallery, embedder, batch_size=10, progress=interrupt)
     assert isinstance(interrupted.value, IndexingInterrupted)
-    assert interrupted.value.report.added == len(gallery) == 20
+    kept = interrupted.value.report.added
+    assert kept == len(gallery)
+    assert kept in (20, 30)  # the batch that was being committed was finished
     assert threading.active_count() == threads
-    assert len(gallery.search(embedder.embed([Image.new("RGB", (32, 64))], [None]), 100)[0]) == 20
+    assert len(gallery.search(embedder.embed([Image.new("RGB", (32, 64))], [None]), 100)[0]) == kept
     report = index_images(folder, gallery, embedder, batch_size=10)
-    assert (report.added, report.duplicates, len(gallery)) == (30, 20, 50)
+    assert (report.added, report.duplicates, len(gallery)) == (50 - kept, kept, 50)
 
 
 def test_ctrl_c_within_a_batch_leaves_nothing_of_it(folder, gallery, embedder, monkeypatch):
@@ -188,6 +190,22 @@ def test_ctrl_c_within_a_batch_leaves_nothing_of_it(folder, gallery, embedder, m
     with pytest.raises(IndexingInterrupted, match="interrupted after 10 new items"):
         index_images(folder, gallery, embedder, batch_size=10)
     assert len(gallery) == 10
+
+
+def test_an_error_of_the_gallery_is_raised_and_earlier_batches_stay(folder, gallery, embedder, monkeypatch):
+    add = gallery.add
+    calls: list[int] = []
+
+    def fail_later(items):
+        calls.append(len(items))
+        if len(calls) == 3:
+            raise GalleryFull("no space")
+        return add(items)
+
+    monkeypatch.setattr(gallery, "add", fail_later)
+    with pytest.raises(GalleryFull):
+        index_images(folder, gallery, embedder, batch_size=10)
+    assert len(gallery) == 20
 
 
 def test_folders_without_images_are_told(tmp_path, gallery, embedder):

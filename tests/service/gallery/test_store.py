@@ -19,6 +19,7 @@ from service.errors import (
     GalleryBusy,
     GalleryDamaged,
     GalleryError,
+    GalleryFull,
     GalleryReadOnly,
     GalleryTooNew,
     NotAGallery,
@@ -224,6 +225,17 @@ def test_a_writer_elsewhere_is_waited_for_then_told(filled, open_gallery, make_i
         assert len(gallery.search(np.eye(1, 16, dtype=np.float32), 5)[0]) == 5
         rival.execute("ROLLBACK")
         gallery.add(make_items(1, seed=5))
+        assert len(gallery) == 51
+
+
+def test_a_full_disk_is_told_and_nothing_half_written(filled, open_gallery, make_items, monkeypatch):
+    pages = filled.stat().st_size // 4096 + 3
+    monkeypatch.setattr(database, "SETTINGS", (*database.SETTINGS, f"PRAGMA max_page_count = {pages}"))
+    with open_gallery() as gallery:
+        with pytest.raises(GalleryFull, match="free some disk space"):
+            gallery.add(make_items(500, seed=8))
+        assert len(gallery) == len(gallery.items()) == gallery.info().pictures == 50
+        gallery.add(make_items(1, seed=8))
         assert len(gallery) == 51
 
 
