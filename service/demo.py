@@ -55,6 +55,8 @@ def run_demo(data: Path, *, port: int, train: bool, serve: bool) -> None:
     begin = perf_counter()
     if train:
         _check_training_installed()
+    else:
+        bundle_path(None)  # a missing starter is told before anything is drawn
     with bound_socket(HOST, port) as listener:
         people = _draw(data / "people")
         bundle = _trained_bundle(data / "training") if train else bundle_path(None)[0]
