@@ -12,10 +12,20 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from service.ahead import ahead
+from service.ahead import WORKERS, ahead
 from service.embedder import Embedder
 from service.gallery import Gallery, NewItem
-from service.intake import BadImage, ImageFile, Known, Prepared, chunks_of, find_images, prepare_files, scan_folder
+from service.intake import (
+    FILES_AT_ONCE,
+    BadImage,
+    ImageFile,
+    Known,
+    Prepared,
+    chunks_of,
+    find_images,
+    prepare_files,
+    scan_folder,
+)
 from service.labels import Label, label_of_name, read_table
 
 __all__ = [
@@ -162,7 +172,7 @@ def embed_images(
             progress(len(names) + len(bad), len(files))
 
     batch: list[Prepared] = []
-    with closing(ahead(prepare, chunks_of(files))) as chunks:
+    with closing(ahead(prepare, chunks_of(files), depth=_depth(batch_size))) as chunks:
         for result in (result for chunk in chunks for result in chunk):
             if isinstance(result, BadImage):
                 bad.append(result)
@@ -189,7 +199,7 @@ def _new_images(
         return prepare_files(chunk, embedder.prepare, known_hashes=gallery.known_hashes, with_pictures=store_pictures)
 
     batch: dict[str, Prepared] = {}
-    with closing(ahead(prepare, chunks_of(files))) as chunks:
+    with closing(ahead(prepare, chunks_of(files), depth=_depth(batch_size))) as chunks:
         for chunk in chunks:
             for result in chunk:
                 if isinstance(result, BadImage):
@@ -260,6 +270,11 @@ def _new_item(image: Prepared, label: Label, embedding: NDArray[np.float32]) -> 
         source=image.name,
         metadata=label.metadata,
     )
+
+
+def _depth(batch_size: int) -> int:
+    # Two batches ahead: while the model runs, the next batch gets ready however unevenly the cores are shared.
+    return 1 + 2 * batch_size // (FILES_AT_ONCE * WORKERS)
 
 
 def _labels(files: Sequence[ImageFile], table: Path | None) -> dict[str, Label]:
