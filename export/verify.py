@@ -20,7 +20,8 @@ BATCHES = (1, 2, 7, 32)  # a graph whose batch axis is not really dynamic fails 
 def measure_parity(bundle: Bundle, graph: EmbeddingGraph, images: NDArray[np.uint8]) -> Parity:
     """Embed `images` (N, H, W, 3) with both, the bundle in batches of several sizes, and measure the difference."""
     runner = BundleRunner(bundle)
-    found, expected = [], []
+    found: list[NDArray[np.float32]] = []
+    expected: list[NDArray[np.float32]] = []
     position = 0
     while position < len(images):
         batch = images[position : position + BATCHES[len(found) % len(BATCHES)]]

@@ -16,8 +16,8 @@ class PKSampler:
     """Draws the batches of an epoch as lists of sample indices.
 
     An epoch's batches depend on `seed` and `epoch` alone. A person's pictures are shuffled and dealt in hands of K;
-    a person with fewer than K pictures gets copies. Every picture is dealt before any comes again, and the number of
-    batches is exactly `len(sampler)`.
+    a person with fewer than K pictures gets copies. All pictures of a person are dealt before any of them comes
+    again, and the number of batches is exactly `len(sampler)`.
     """
 
     def __init__(
@@ -48,7 +48,12 @@ class PKSampler:
         hands: list[list[list[int]]] = [[] for _ in self._pictures]
         for _ in range(self._batches):
             waiting = [person for person, dealt in enumerate(hands) if dealt]
-            chosen = random.permutation(waiting)[: self._persons].tolist()
+            hands_left = np.array([len(hands[person]) for person in waiting])
+            count = min(self._persons, len(waiting))
+            # A person comes as often as there are hands to deal, so that few are left over at the end.
+            chosen = (
+                random.choice(waiting, count, replace=False, p=hands_left / hands_left.sum()).tolist() if count else []
+            )
             if len(chosen) < self._persons:
                 # Those still waiting go first; then everybody else is dealt anew.
                 others = random.permutation([person for person in range(len(hands)) if person not in chosen])

@@ -41,10 +41,9 @@ def build_vit(
     if stem != "patch":  # timm builds its own patch embedding, and its loader expects that one
         arguments["embed_layer"] = STEMS[stem]
     try:
-        vit: nn.Module = timm.create_model(name, **(arguments | dict(options or {})))
+        vit: nn.Module = timm.create_model(name, **(arguments | dict(options)))
     except (TypeError, ValueError, AssertionError, RuntimeError) as error:
         reason = " ".join(str(error).split())
-        raise ConfigError(
-            f"model: {name} at {size} with stem {stem!r} and {dict(options or {})} fails: {reason}"
-        ) from error
+        told = f"{name} at {size[0]}x{size[1]} with stem {stem!r} and options {dict(options)}"
+        raise ConfigError(f"model: timm cannot build {told}: {reason}") from error
     return vit

@@ -1,0 +1,141 @@
+"""Exported graphs against torch: any batch, real pictures, and a difference that is noticed."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+import torch
+from PIL import Image
+
+from bundle import Bundle, BundleRunner, ImageSpec, OutputSpec
+from export.errors import ParityError
+from export.graph import EmbeddingGraph
+from export.pictures import drawn_pictures, read_pictures
+from export.to_onnx import export_onnx, write_graph
+from export.verify import check_parity, check_sanity, compare, measure_parity
+from training.backbones import STEMS
+from training.checkpoint import Checkpoint, build_model, save_checkpoint
+from training.config import parse_config
+
+SPEC = ImageSpec(height=64, width=32)
+
+
+def recipe(stem: str = "patch", bnneck: str = "before") -> str:
+    return f"""
+[model]
+backbone = "vit_tiny_patch16_224"
+options = {{ embed_dim = 24, depth = 2, num_heads = 2 }}
+stem = "{stem}"
+height = 64
+width = 32
+mean = [0.485, 0.456, 0.406]
+std = [0.229, 0.224, 0.225]
+bnneck = "{bnneck}"
+"""
+
+
+def checkpoint(folder: Path, text: str) -> Checkpoint:
+    """A network with random weights and statistics."""
+    torch.manual_seed(1)
+    config = parse_config(text, (), "test")
+    model = build_model(config, persons=3)
+    for module in model.modules():
+        if isinstance(module, torch.nn.BatchNorm1d | torch.nn.BatchNorm2d):
+            torch.nn.init.normal_(module.running_mean, std=0.1)  # type: ignore[arg-type]  # tracked, so not None
+            torch.nn.init.uniform_(module.running_var, 0.5, 2)  # type: ignore[arg-type]
+    save_checkpoint(folder, model, config, {"persons": ["a", "b", "c"], "cameras": [], "scores": {"mAP": 0.5}})
+    return Checkpoint.open(folder)
+
+
+@pytest.fixture(scope="module")
+def pictures() -> np.ndarray:
+    return drawn_pictures(24, SPEC)
+
+
+@pytest.mark.parametrize("stem", STEMS)
+@pytest.mark.parametrize("bnneck", ["before", "after"])
+def test_the_bundle_is_the_trained_model(tmp_path: Path, pictures: np.ndarray, stem: str, bnneck: str) -> None:
+    trained = checkpoint(tmp_path / "trained", recipe(stem, bnneck))
+    bundle = export_onnx(trained, tmp_path / "bundle", pictures, images_from="drawn", name="small")
+    model = trained.load_model()
+    for size in (1, 2, 7):
+        found = BundleRunner(Bundle.open(tmp_path / "bundle"), threads=1).run(pictures[:size])
+        with torch.inference_mode():
+            expected = model.embed(torch.from_numpy(pictures[:size])).numpy()
+        np.testing.assert_allclose(found, expected, atol=1e-5)
+    manifest = bundle.manifest
+    assert (manifest.name, manifest.image, manifest.output) == ("small", SPEC, OutputSpec(dimension=24, bnneck=bnneck))  # type: ignore[arg-type]  # one of its two values
+    assert manifest.parity[0].images == 24
+    assert manifest.parity[0].max_abs_difference <= 1e-5
+    assert manifest.parity[0].min_cosine >= 0.99999
+    assert manifest.source["scores"] == {"mAP": 0.5}
+
+
+def test_the_weights_are_inside_the_file(tmp_path: Path) -> None:
+    model = checkpoint(tmp_path / "trained", recipe()).load_model()
+    write_graph(EmbeddingGraph(model), SPEC, tmp_path / "model.onnx")
+    graph = onnx.load(tmp_path / "model.onnx", load_external_data=False)
+    assert not any(tensor.external_data for tensor in graph.graph.initializer)
+    onnx.checker.check_model(graph)
+
+
+def test_a_graph_of_other_weights_is_refused(tmp_path: Path, pictures: np.ndarray) -> None:
+    trained = checkpoint(tmp_path / "trained", recipe())
+    bundle = export_onnx(trained, tmp_path / "bundle", pictures, images_from="drawn")
+    other = trained.load_model()
+    with torch.no_grad():
+        other.backbone.norm.weight.mul_(torch.rand(24))  # type: ignore[union-attr]  # a LayerNorm
+    with pytest.raises(ParityError, match="none was kept"):
+        check_parity(measure_parity(bundle, EmbeddingGraph(other), pictures))
+
+
+def test_a_failing_export_writes_nothing(tmp_path: Path, pictures: np.ndarray, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("export.verify.MAX_ABS_DIFFERENCE", -1.0)
+    trained = checkpoint(tmp_path / "trained", recipe())
+    with pytest.raises(ParityError):
+        export_onnx(trained, tmp_path / "bundle", pictures, images_from="drawn")
+    assert not (tmp_path / "bundle").exists()
+
+
+def test_the_difference_is_measured() -> None:
+    expected = np.eye(3, dtype=np.float32)
+    found = expected.copy()
+    found[1] = (0.6, 0.8, 0)
+    parity = compare(found, expected, "fp32")
+    assert parity.max_abs_difference == pytest.approx(0.6)
+    assert parity.min_cosine == pytest.approx(0.8)
+    broken = compare(np.full((3, 3), np.nan, np.float32), expected, "fp32")
+    assert broken.max_abs_difference == np.inf
+    assert broken.min_cosine == -1
+
+
+def test_sanity_of_a_sound_bundle(tiny_bundle: Path, pictures: np.ndarray) -> None:
+    check_sanity(Bundle.open(tiny_bundle), pictures)
+
+
+@pytest.mark.parametrize(
+    ("transform", "fault"),
+    [
+        (lambda x: x * np.nan, "are not finite"),
+        (lambda x: x * 2, "are not of unit length"),
+        (lambda x: np.full_like(x, 48**-0.5), "are the same for all pictures"),
+        (lambda x: np.roll(x, 1, axis=0), "change with the pictures beside them"),
+    ],
+)
+def test_insane_bundles(
+    tiny_bundle: Path, pictures: np.ndarray, monkeypatch: pytest.MonkeyPatch, transform: object, fault: str
+) -> None:
+    run = BundleRunner.run
+    monkeypatch.setattr(BundleRunner, "run", lambda self, images: transform(run(self, images)))  # type: ignore[operator]
+    with pytest.raises(ParityError, match=fault):
+        check_sanity(Bundle.open(tiny_bundle), pictures)
+
+
+def test_pictures_of_a_folder(tmp_path: Path) -> None:
+    paths = [tmp_path / f"{i}.png" for i in range(3)]
+    for path in paths:
+        Image.new("RGB", (20, 50)).save(path)
+    assert read_pictures(paths, SPEC).shape == (3, 64, 32, 3)

@@ -1,0 +1,65 @@
+"""timm's ViTs at rectangular inputs: grids, stems, resized position embeddings, and names that do not exist."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import save_file
+from torch.nn.functional import interpolate
+
+from training.backbones import STEMS, build_vit
+from training.errors import ConfigError
+
+SMALL = {"embed_dim": 24, "depth": 2, "num_heads": 2}
+
+
+@pytest.mark.parametrize("stem", STEMS)
+@pytest.mark.parametrize(("size", "tokens"), [((256, 128), 128), ((128, 64), 32)])
+def test_rectangular_inputs(stem: str, size: tuple[int, int], tokens: int) -> None:
+    vit = build_vit("vit_tiny_patch16_224", size=size, stem=stem, options=SMALL)
+    assert vit.pos_embed.shape == (1, tokens + 1, 24)
+    assert vit(torch.randn(2, 3, *size)).shape == (2, 24)
+
+
+@pytest.mark.parametrize(
+    "name", ["vit_small_patch16_224", "vit_base_patch32_224", "deit_tiny_patch16_224", "vit_tiny_r_s16_p8_224"]
+)
+def test_any_vit_of_timm(name: str) -> None:
+    vit = build_vit(name, size=(256, 128), options={"depth": 1})
+    assert vit(torch.randn(1, 3, 256, 128)).shape == (1, vit.num_features)
+
+
+def test_a_position_embedding_of_another_size_is_resized(tmp_path: Path) -> None:
+    """Weights for 224x224 load at 256x128; the class token's slot is kept, the 14x14 grid becomes 16x8."""
+    square = build_vit("vit_tiny_patch16_224", size=(224, 224), options=SMALL)
+    with torch.no_grad():
+        square.pos_embed.copy_(torch.randn_like(square.pos_embed))
+    save_file(square.state_dict(), tmp_path / "weights.safetensors")
+    vit = build_vit(
+        "vit_tiny_patch16_224", size=(256, 128), weights=str(tmp_path / "weights.safetensors"), options=SMALL
+    )
+    grid = square.pos_embed[:, 1:].reshape(1, 14, 14, 24).permute(0, 3, 1, 2)
+    expected = interpolate(grid, (16, 8), mode="bicubic", antialias=True).permute(0, 2, 3, 1).reshape(1, 128, 24)
+    torch.testing.assert_close(vit.pos_embed[:, 1:], expected)
+    torch.testing.assert_close(vit.pos_embed[:, :1], square.pos_embed[:, :1])
+    torch.testing.assert_close(vit.blocks[1].mlp.fc1.weight, square.blocks[1].mlp.fc1.weight)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"name": "resnet50"}, "no Vision Transformer"),
+        ({"name": "vit_imaginary"}, "no Vision Transformer"),
+        ({"weights": "nowhere.safetensors"}, "nor a file"),
+        ({"options": {"dept": 3}}, "cannot build"),
+        ({"options": {"embed_dim": 25, "num_heads": 2}}, "cannot build"),
+        ({"stem": "conv", "size": (60, 32)}, "must be a power of two that divides"),
+    ],
+)
+def test_what_cannot_be_built(arguments: dict[str, object], message: str) -> None:
+    good: dict[str, object] = {"name": "vit_tiny_patch16_224", "size": (64, 32)}
+    with pytest.raises(ConfigError, match=message) as caught:
+        build_vit(**(good | arguments))  # type: ignore[arg-type]  # deliberately wrong values among them
+    assert "\n" not in str(caught.value)

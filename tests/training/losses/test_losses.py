@@ -1,0 +1,119 @@
+"""Losses against slow loops, and the recipe's view of them."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+import torch
+from torch import Tensor
+
+from training.errors import ConfigError
+from training.losses import LOSSES, LossInputs, total_loss
+from training.losses.identity import identity
+from training.losses.triplet import triplet
+
+
+def batch(persons: list[int], sources: list[int] | None = None, seed: int = 0, classes: int = 5) -> LossInputs:
+    generator = torch.Generator().manual_seed(seed)
+    features = torch.randn(len(persons), 6, generator=generator, dtype=torch.float64, requires_grad=True)
+    return LossInputs(
+        features=features,
+        logits=torch.randn(len(persons), classes, generator=generator),
+        persons=torch.tensor(persons),
+        sources=torch.tensor(sources or list(range(len(persons)))),
+    )
+
+
+def slow_triplet(b: LossInputs, margin: float | None, squared: bool) -> float:
+    total, counted = 0.0, 0
+    x = b.features.detach().float()
+    for a in range(len(x)):
+        positives, negatives = [], []
+        for o in range(len(x)):
+            distance = sum(float((x[a, d] - x[o, d]) ** 2) for d in range(x.shape[1]))
+            distance = distance if squared else math.sqrt(distance)
+            if b.persons[o] != b.persons[a]:
+                negatives.append(distance)
+            elif b.sources[o] != b.sources[a]:
+                positives.append(distance)
+        if positives and negatives:
+            difference = max(positives) - min(negatives)
+            total += math.log1p(math.exp(difference)) if margin is None else max(0.0, difference + margin)
+            counted += 1
+    return total / max(counted, 1)
+
+
+@pytest.mark.parametrize("margin", [None, 0.3])
+@pytest.mark.parametrize("squared", [False, True])
+@pytest.mark.parametrize(
+    ("persons", "sources"),
+    [
+        ([0, 0, 1, 1, 2, 2], None),
+        ([0, 0, 0, 1, 2, 2, 2, 2], None),  # unequal counts, one person alone
+        ([0, 0, 0, 1, 1, 1], [7, 7, 8, 9, 9, 9]),  # copies of one picture
+    ],
+)
+def test_triplet_equals_slow_loops(
+    persons: list[int], sources: list[int] | None, margin: float | None, squared: bool
+) -> None:
+    b = batch(persons, sources)
+    found = triplet(b, margin=margin, squared=squared).detach()
+    assert float(found) == pytest.approx(slow_triplet(b, margin, squared), rel=1e-5)
+
+
+def test_copies_are_no_positives() -> None:
+    """A person who is there only as copies of one picture gives no triplet, and no infinite gradient."""
+    b = batch([0, 0, 1, 1], [5, 5, 6, 6])
+    assert triplet(b).detach() == 0
+    coincident = LossInputs(torch.zeros(4, 3, requires_grad=True), b.logits, b.persons, torch.arange(4))
+    triplet(coincident).backward()
+    assert coincident.features.grad is not None
+    assert torch.isfinite(coincident.features.grad).all()
+
+
+@pytest.mark.parametrize("smoothing", [0.0, 0.1])
+def test_identity_equals_slow_loops(smoothing: float) -> None:
+    b = batch([0, 3, 4, 4])
+    total = 0.0
+    for row, person in zip(b.logits.double(), b.persons, strict=True):
+        log_sum = math.log(sum(math.exp(float(v)) for v in row))
+        for j, value in enumerate(row):
+            target = smoothing / len(row) + (1 - smoothing) * (j == int(person))
+            total -= target * (float(value) - log_sum)
+    assert float(identity(b, label_smoothing=smoothing)) == pytest.approx(total / 4, rel=1e-5)
+
+
+@pytest.mark.parametrize("name", LOSSES)
+def test_every_loss_is_a_finite_scalar_with_a_gradient(name: str) -> None:
+    b = batch([0, 0, 1, 1])
+    logits = b.logits.clone().requires_grad_()
+    loss = LOSSES[name](LossInputs(b.features, logits, b.persons, b.sources))
+    assert loss.shape == ()
+    assert torch.isfinite(loss)
+    gradients: list[Tensor | None] = list(torch.autograd.grad(loss, [b.features, logits], allow_unused=True))
+    assert any(g is not None and g.abs().sum() > 0 for g in gradients)
+
+
+def test_the_total_is_the_weighted_sum() -> None:
+    b = batch([0, 0, 1, 1])
+    values = total_loss({"identity": {"weight": 0.5, "label_smoothing": 0.1}, "triplet": {"weight": 2, "margin": 0.3}})(
+        b
+    )
+    expected = 0.5 * float(identity(b, label_smoothing=0.1)) + 2 * float(triplet(b, margin=0.3).detach())
+    assert float(values["total"].detach()) == pytest.approx(expected, rel=1e-6)
+    assert set(values) == {"identity", "triplet", "total"}
+
+
+@pytest.mark.parametrize(
+    ("recipe", "message"),
+    [
+        ({"trplet": {}}, "no loss 'trplet'; take from identity, triplet"),
+        ({"triplet": {"margn": 1}}, "no option 'margn'; take from weight, margin, squared"),
+        ({"triplet": {"weight": -1}}, "weight = -1"),
+        ({"triplet": {"weight": "much"}}, "weight = 'much'"),
+    ],
+)
+def test_mistyped_recipes(recipe: dict[str, dict[str, object]], message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        total_loss(recipe)

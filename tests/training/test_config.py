@@ -1,0 +1,49 @@
+from __future__ import annotations
+
+import pytest
+
+from training.checkpoint import build_model
+from training.config import RECIPES, load_recipe, parse_config
+from training.errors import ConfigError
+from training.losses import total_loss
+
+
+@pytest.mark.parametrize("name", sorted(path.stem for path in RECIPES.glob("*.toml")))
+def test_every_recipe_builds(name: str) -> None:
+    config = load_recipe(name)
+    total_loss(config.losses)
+    model = build_model(config, persons=3, pretrained=False)
+    assert sum(p.numel() for p in model.parameters()) > 10_000
+
+
+def test_changes_win() -> None:
+    config = parse_config(
+        "epochs = 3", ["optim.lr=0.5", "model.bnneck=after", "data.cache=true", "losses.triplet.margin=0.3"], "test"
+    )
+    assert (config.epochs, config.optim.lr, config.model.bnneck, config.data.cache) == (3, 0.5, "after", True)
+    assert config.losses["triplet"] == {"margin": 0.3}
+
+
+@pytest.mark.parametrize(
+    ("text", "changes", "message"),
+    [
+        ("epochs = ", (), "not TOML"),
+        ("epoch = 3", (), "epoch = 3: .*allowed here: seed, epochs"),
+        ("[optim]\nlearning_rate = 1", (), "optim.learning_rate = 1: .*allowed here: name, lr"),
+        ("epochs = 0", (), "epochs = 0: .*greater than or equal to 1"),
+        ("", ("optim.lr=fast",), "optim.lr = 'fast'"),
+        ("", ("optim.lr",), "write part.key=value"),
+        ("", ("=1",), "write part.key=value"),
+        ("seed = 1", ("seed.deep=1",), "seed is a value"),
+        ("[losses]", (), "losses = {}"),
+    ],
+)
+def test_mistakes_are_named(text: str, changes: tuple[str, ...], message: str) -> None:
+    with pytest.raises(ConfigError, match=message) as caught:
+        parse_config(text, changes, "test")
+    assert "\n" not in str(caught.value)
+
+
+def test_unknown_recipes_tell_the_known_ones() -> None:
+    with pytest.raises(ConfigError, match="starter"):
+        load_recipe("nothing")

@@ -1,0 +1,49 @@
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import nn
+
+from training.optim import OPTIMISERS, build_optimiser, learning_rate, set_learning_rate
+
+SCHEDULE = {"lr": 1.0, "epochs": 12, "warmup_epochs": 2, "warmup_start": 0.1, "final": 0.01}
+
+
+class Model(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.pos_embed = nn.Parameter(torch.zeros(1, 3, 4))
+        self.layer = nn.Linear(4, 4)
+        self.norm = nn.LayerNorm(4)
+        self.norm.bias.requires_grad_(False)
+
+
+@pytest.mark.parametrize(("epoch", "rate"), [(0, 0.1), (1, 0.55), (2, 1.0), (7, 0.505), (12, 0.01), (13, 0.01)])
+def test_warm_up_and_cosine(epoch: float, rate: float) -> None:
+    assert learning_rate(epoch, **SCHEDULE) == pytest.approx(rate)
+
+
+def test_without_warm_up_the_first_rate_is_the_full_one() -> None:
+    assert learning_rate(0, **(SCHEDULE | {"warmup_epochs": 0})) == 1.0
+
+
+@pytest.mark.parametrize("name", OPTIMISERS)
+def test_what_is_decayed(name: str) -> None:
+    model = Model()
+    optimiser = build_optimiser(model, name=name, lr=0.1, weight_decay=0.5, bias_lr=2.0)
+    decay = {id(p): group["weight_decay"] for group in optimiser.param_groups for p in group["params"]}
+    assert decay == {
+        id(model.layer.weight): 0.5,
+        id(model.pos_embed): 0,
+        id(model.layer.bias): 0,
+        id(model.norm.weight): 0,
+    }
+
+
+def test_biases_have_their_own_rate() -> None:
+    model = Model()
+    optimiser = build_optimiser(model, name="sgd", lr=0.1, weight_decay=0.5, bias_lr=2.0, decay_all=True)
+    set_learning_rate(optimiser, 0.3)
+    rates = {id(p): (group["lr"], group["weight_decay"]) for group in optimiser.param_groups for p in group["params"]}
+    assert rates[id(model.layer.bias)] == (0.6, 0.5)
+    assert rates[id(model.layer.weight)] == (0.3, 0.5)

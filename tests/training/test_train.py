@@ -1,0 +1,177 @@
+"""Training runs: interrupted ones end as uninterrupted ones do, and nothing is lost or half-written."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from training.checkpoint import Checkpoint
+from training.config import TrainConfig, parse_config
+from training.datasets import read_dataset
+from training.errors import CheckpointError, ConfigError, DataError, Diverged
+from training.train import Progress, Trainer, check_output
+
+CPU = torch.device("cpu")
+
+
+class Silent:
+    """Hears everything, says nothing; interrupts a run at a step, as Ctrl-C does."""
+
+    def __init__(self, interrupt: tuple[int, int] | None = None) -> None:
+        self.interrupt = interrupt
+        self.steps: list[Progress] = []
+
+    def step(self, progress: Progress) -> None:
+        self.steps.append(progress)
+        if (progress.epoch, progress.step) == self.interrupt:
+            raise KeyboardInterrupt
+
+    def epoch(self, record: dict[str, Any]) -> None:
+        assert record["loss"] > 0
+
+
+def trainer(config: TrainConfig, people: Path) -> Trainer:
+    return Trainer(config, read_dataset("market1501", people), "people", CPU)
+
+
+def weights(path: Path) -> dict[str, torch.Tensor]:
+    return load_file(path / "last" / "model.safetensors")
+
+
+@pytest.mark.parametrize("interrupt", [(2, 1), (3, 2)])
+def test_an_interrupted_run_ends_as_an_uninterrupted_one(
+    config: TrainConfig, people: Path, tmp_path: Path, interrupt: tuple[int, int]
+) -> None:
+    whole = trainer(config, people)
+    whole.run(tmp_path / "whole", Silent())
+
+    stopped = trainer(config, people)
+    with pytest.raises(KeyboardInterrupt):
+        stopped.run(tmp_path / "parts", Silent(interrupt))
+    torch.manual_seed(99)  # a new process has another random state
+    resumed = trainer(config, people)
+    resumed.resume(tmp_path / "parts")
+    assert len(resumed.history) == interrupt[0] - 1
+    resumed.run(tmp_path / "parts", Silent())
+
+    assert resumed.history == whole.history
+    for name, value in weights(tmp_path / "whole").items():
+        torch.testing.assert_close(weights(tmp_path / "parts")[name], value, rtol=0, atol=0)
+
+
+def test_workers_change_nothing(config: TrainConfig, people: Path, tmp_path: Path) -> None:
+    one = config.model_copy(update={"epochs": 1})
+    two = one.model_copy(update={"data": one.data.model_copy(update={"workers": 2})})
+    histories = []
+    for name, variant in (("one", one), ("two", two)):
+        run = trainer(variant, people)
+        run.run(tmp_path / name, Silent())
+        histories.append(run.history)
+    assert histories[0] == histories[1]
+
+
+def test_training_learns(config: TrainConfig, people: Path, tmp_path: Path) -> None:
+    run = trainer(config.model_copy(update={"epochs": 20, "evaluate_every": 20}), people)
+    run.run(tmp_path / "run", Silent())
+    assert run.history[-1]["loss"] < run.history[0]["loss"] * 0.8
+
+
+def test_best_and_last_are_checkpoints(config: TrainConfig, people: Path, tmp_path: Path) -> None:
+    run = trainer(config, people)
+    best = run.run(tmp_path / "run", Silent())
+    last = Checkpoint.open(tmp_path / "run" / "last")
+    assert best.metrics["scores"]["mAP"] == max(record["mAP"] for record in run.history)
+    assert (last.metrics["epoch"], last.metrics["seed"], last.cameras) == (3, 3, ("c1", "c2"))
+    assert last.metrics["persons"] == [f"{i:04d}" for i in range(1, 9)]
+    assert Checkpoint.open(tmp_path / "run").path == tmp_path / "run" / "best"
+    assert last.config == config
+
+
+def test_progress_counts_down(config: TrainConfig, people: Path, tmp_path: Path) -> None:
+    seen = Silent()
+    trainer(config, people).run(tmp_path / "run", seen)
+    assert [(p.epoch, p.step) for p in seen.steps] == [(e, s) for e in (1, 2, 3) for s in (1, 2)]
+    assert seen.steps[-1].left_s == 0
+    assert all(p.images_per_s > 0 for p in seen.steps)
+
+
+@pytest.mark.parametrize("precision", ["bf16", "fp32"])
+def test_other_optimisers_and_precisions(people: Path, tmp_path: Path, precision: str) -> None:
+    text = f"""
+epochs = 1
+precision = "{precision}"
+[model]
+backbone = "vit_tiny_patch16_224"
+options = {{ embed_dim = 24, depth = 1, num_heads = 2 }}
+stem = "conv"
+height = 64
+width = 32
+bnneck = "after"
+[data]
+persons = 2
+images_per_person = 2
+workers = 0
+cache = true
+[optim]
+name = "sgd"
+bias_lr = 2.0
+decay_all = true
+[losses.identity]
+label_smoothing = 0.1
+[losses.triplet]
+margin = 0.3
+"""
+    run = trainer(parse_config(text, (), "test"), people)
+    run.run(tmp_path / "run", Silent())
+    assert Checkpoint.open(tmp_path / "run").load_model().bnneck == "after"
+
+
+def test_a_loss_that_is_no_number_stops_the_run(config: TrainConfig, people: Path, tmp_path: Path) -> None:
+    run = trainer(config, people)
+    with pytest.raises(KeyboardInterrupt):
+        run.run(tmp_path / "run", Silent((2, 1)))
+    with torch.no_grad():
+        run.model.neck.classifier.weight.fill_(torch.nan)
+    with pytest.raises(Diverged, match="epoch 2, step 1"):
+        run.run(tmp_path / "run", Silent())
+    assert Checkpoint.open(tmp_path / "run" / "last").metrics["epoch"] == 1
+
+
+def test_held_back_persons_choose_the_best_epoch(config: TrainConfig, people: Path) -> None:
+    held = config.model_copy(update={"data": config.data.model_copy(update={"holdout_persons": 3})})
+    run = trainer(held, people)
+    assert len(run.persons) == 5
+    asked = {sample.person for sample in run.split.query}
+    assert len(asked) == 3
+    assert not asked & set(run.persons)
+
+
+def test_a_run_of_another_recipe_is_not_resumed(config: TrainConfig, people: Path, tmp_path: Path) -> None:
+    trainer(config.model_copy(update={"epochs": 1}), people).run(tmp_path / "run", Silent())
+    other = trainer(config.model_copy(update={"epochs": 2, "seed": 4}), people)
+    with pytest.raises(CheckpointError, match="epochs, seed"):
+        other.resume(tmp_path / "run")
+
+
+def test_outputs_are_not_overwritten(config: TrainConfig, people: Path, tmp_path: Path) -> None:
+    trainer(config.model_copy(update={"epochs": 1}), people).run(tmp_path / "run", Silent())
+    (tmp_path / "photos").mkdir()
+    (tmp_path / "photos" / "a.jpg").touch()
+    with pytest.raises(ConfigError, match="--resume"):
+        check_output(tmp_path / "run", resume=False)
+    with pytest.raises(ConfigError, match="no run of ours"):
+        check_output(tmp_path / "photos", resume=False)
+    with pytest.raises(ConfigError, match="no run to resume"):
+        check_output(tmp_path / "nothing", resume=True)
+    check_output(tmp_path / "nothing", resume=False)
+    check_output(tmp_path / "run", resume=True)
+
+
+def test_data_without_training_pictures(config: TrainConfig, people: Path) -> None:
+    split = read_dataset("market1501", people)
+    with pytest.raises(DataError, match="no training pictures"):
+        Trainer(config, split.__class__((), split.query, split.gallery), "people", CPU)
