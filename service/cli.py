@@ -40,9 +40,9 @@ def index(
 
     Person and camera come from --table, or from file names like 0002_c1s1_000451_03.jpg.
     """
-    from service import commands, reports
-
     try:
+        from service import commands, reports
+
         report = commands.index_folder(
             images,
             gallery,
@@ -71,9 +71,9 @@ def embed(
     as_json: AsJson = False,
 ) -> None:
     """Embed a folder of pictures into one file; it appears whole or not at all."""
-    from service import commands, reports
-
     try:
+        from service import commands, reports
+
         report = commands.embed_folder(images, out, bundle=bundle, batch_size=batch_size, threads=threads)
     except KeyboardInterrupt:
         _interrupted(f"{out} was not written")
@@ -98,9 +98,9 @@ def query(
 
     Scores are cosine likenesses, not identities: a human decides.
     """
-    from service import commands, reports
-
     try:
+        from service import commands, reports
+
         answers = commands.query_pictures(
             images, gallery, bundle=bundle, k=k, camera=camera, min_score=min_score, threads=threads
         )
@@ -138,9 +138,9 @@ def serve(
     if show_config:
         typer.echo("\n".join(config_lines(config)))
         return
-    from service import commands
-
     try:
+        from service import commands
+
         commands.serve(config)
     except KeyboardInterrupt:
         _interrupted("stopped before it served anything")
@@ -154,9 +154,9 @@ def demo(
     port: Annotated[int, typer.Option(min=0, max=65535, help="Port to serve on, 0 takes a free one.")] = 8000,
 ) -> None:
     """Draw people seen by six cameras, index them, serve them and answer a first query."""
-    from service.demo import run_demo
-
     try:
+        from service.demo import run_demo
+
         run_demo(data, port=port, train=train, serve=not no_serve)
     except KeyboardInterrupt:
         _interrupted("finished steps are kept; the same command goes on from there")

@@ -171,8 +171,8 @@ def _trained_bundle(folder: Path) -> Path:
     steps: Sequence[tuple[list[str], bool]] = (
         (["synth", str(people), *options, "--seed", str(TRAINING_SEED)], (people / "synthetic.json").is_file()),
         (["train", RECIPE, "--data", str(people), "--out", str(run), *resume], made),
-        (["export", "onnx", str(run / "best"), "--out", str(bundle)], made),
-        (["export", "verify", str(bundle)], False),
+        (["export", "onnx", str(run / "best"), "--out", str(bundle), "--name", "demo"], made),
+        (["export", "verify", str(bundle), "--checkpoint", str(run / "best")], False),
         (["evaluate", str(bundle), "--data", str(people)], False),
     )
     for command, done in steps:
