@@ -73,8 +73,7 @@ def _hand_over(name: str, arguments: Sequence[str]) -> int:
     try:
         code = command.main(list(arguments), prog_name=f"reid {name}", standalone_mode=False)
     except typer.TyperException as error:
-        error.show()
-        return error.exit_code
+        return _fail(f"{error.format_message()}; see reid {name} --help", error.exit_code)
     except typer.Abort:
         return _fail("interrupted", 130)
     return code if isinstance(code, int) else 0

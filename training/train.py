@@ -16,6 +16,7 @@ from torch.optim import Optimizer
 
 from bundle import ImageSpec
 from bundle.files import recover
+from training.backbones import fuse_attention
 from training.checkpoint import METRICS, Checkpoint, build_model, save_checkpoint
 from training.config import TrainConfig
 from training.datasets import Split, hold_out
@@ -69,6 +70,8 @@ class Trainer:
         self.persons, self.cameras = split.train_persons(), split.train_cameras()
         self.losses: Losses = total_loss(config.losses)
         self.model: ReIDModel = build_model(config, persons=len(self.persons)).to(device)
+        if device.type == "cpu":
+            fuse_attention(self.model, False)
         part = config.optim
         self.optimiser: Optimizer = build_optimiser(
             self.model,

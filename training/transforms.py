@@ -30,9 +30,9 @@ def train_transform(
     """
     if random.random() < flip:
         image = image[:, ::-1]
-    pixels: Pixels = random_shift(image, random, pad).astype(np.float32) / 255
-    pixels = color_jitter(pixels, random, brightness, contrast, saturation)
-    pixels = (pixels - np.asarray(mean, np.float32)) / np.asarray(std, np.float32)
+    shifted = random_shift(image, random, pad).astype(np.float32) / np.float32(255)
+    tinted = color_jitter(shifted, random, brightness, contrast, saturation)
+    pixels: Pixels = np.asarray((tinted - np.array(mean)) / np.array(std), dtype=np.float32)
     if random.random() < erase:
         random_erase(pixels, random, erase_area)
     return np.ascontiguousarray(pixels.transpose(2, 0, 1))

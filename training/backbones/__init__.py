@@ -1,5 +1,5 @@
 """Networks that turn pictures into features."""
 
-from training.backbones.vit import STEMS, build_vit
+from training.backbones.vit import STEMS, build_vit, fuse_attention
 
-__all__ = ["STEMS", "build_vit"]
+__all__ = ["STEMS", "build_vit", "fuse_attention"]

@@ -1,0 +1,99 @@
+"""Is a ranking worth as much through the running service as `reid evaluate` says?
+
+Indexes a data set's gallery, starts `reid serve`, sends every query picture with its camera to `POST /v1/query`, drops
+same-camera pictures of the query's own person from each answer, and compares mAP and rank-1 with `reid evaluate`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import re
+import subprocess
+import sys
+import tempfile
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from bundle import parse_market_name
+
+
+def main() -> None:
+    """Print both scores and their difference as one JSON object."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--bundle", type=Path, required=True)
+    parser.add_argument("--data", type=Path, required=True, help="a data set in Market-1501's layout")
+    options = parser.parse_args()
+    print(json.dumps(compare(options.bundle, options.data)))
+
+
+def compare(bundle: Path, data: Path) -> dict[str, Any]:
+    """Scores of the service and of `reid evaluate` on one bundle and data set."""
+    evaluated = json.loads(reid("evaluate", bundle, "--data", data, "--json"))
+    with tempfile.TemporaryDirectory() as folder:
+        gallery = Path(folder) / "galleries" / "default"
+        reid("index", data / "bounding_box_test", "--gallery", gallery, "--bundle", bundle)
+        with serving(Path(folder), bundle) as address:
+            served = served_scores(address, data)
+    difference = abs(served["mAP"] - evaluated["mAP"])
+    return {"served": served, "evaluated": evaluated, "mAP_difference": difference}
+
+
+def served_scores(address: str, data: Path) -> dict[str, float]:
+    """mAP and rank-1 from the answers of a running service that holds the data set's gallery."""
+    precisions, firsts = [], []
+    for path in sorted((data / "query").glob("*.jpg")):
+        name = parse_market_name(path.name)
+        assert name is not None, path
+        matches = ask(f"{address}/v1/query?k=10000&camera_id={name.camera_id}", path)["matches"]
+        hits = [
+            match["person_id"] == name.label
+            for match in matches
+            if (match["person_id"], match["camera_id"]) != (name.label, name.camera_id)
+        ]
+        ranks = [rank for rank, hit in enumerate(hits, 1) if hit]
+        if ranks:
+            precisions.append(sum(found / rank for found, rank in enumerate(ranks, 1)) / len(ranks))
+            firsts.append(float(ranks[0] == 1))
+    return {
+        "mAP": sum(precisions) / len(precisions),
+        "rank1": sum(firsts) / len(firsts),
+        "queries": len(precisions),
+    }
+
+
+@contextmanager
+def serving(data: Path, bundle: Path) -> Iterator[str]:
+    """Run `reid serve` on a free port and give its address."""
+    command = [sys.executable, "-m", "reid", "serve", "--data", str(data), "--bundle", str(bundle), "--port", "0"]
+    with subprocess.Popen(command, stderr=subprocess.STDOUT, stdout=subprocess.PIPE, text=True) as server:
+        assert server.stdout is not None
+        try:
+            yield next(
+                found[0] for line in server.stdout if (found := re.search(r"http://127\.0\.0\.1:[1-9]\d*", line))
+            )
+        finally:
+            server.terminate()
+            server.stdout.read()
+
+
+def ask(address: str, picture: Path) -> dict[str, Any]:
+    """Send a picture and return the answer."""
+    request = urllib.request.Request(address, picture.read_bytes(), {"Content-Type": "image/jpeg"})
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    with opener.open(request, timeout=60) as answer:
+        content: dict[str, Any] = json.load(answer)
+    return content
+
+
+def reid(*arguments: object) -> str:
+    """Run a `reid` command and return what it prints."""
+    command = [sys.executable, "-m", "reid", *map(str, arguments)]
+    return subprocess.run(command, check=True, capture_output=True, text=True).stdout
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,90 @@
+"""The command line: help without heavy imports, and one line for every mistake."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from importlib.metadata import version
+
+import pytest
+
+import reid
+
+
+@pytest.mark.parametrize("arguments", [[], ["--help"], ["-h"]])
+def test_help_lists_every_command(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert reid.run(arguments) == 0
+    told = capsys.readouterr().out
+    assert all(f"  {name} " in told for name in reid.COMMANDS)
+
+
+def test_version(capsys: pytest.CaptureFixture[str]) -> None:
+    assert reid.run(["--version"]) == 0
+    assert capsys.readouterr().out.strip() == version("vitreid")
+
+
+@pytest.mark.parametrize("name", reid.COMMANDS)
+def test_every_command_is_there(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert reid.run([name, "--help"]) == 0
+    assert f"reid {name}" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["trian"], "did you mean train?"),
+        (["x"], "see reid --help"),
+        (["train", "imaginary", "--data", ".", "--out", "nowhere"], "there is no recipe imaginary; take one of"),
+        (["train", "starter", "--data", "nowhere", "--out", "nowhere"], "nowhere is not a folder"),
+        (["train", "starter", "--data", ".", "--out", "n", "--set", "optim.lrr=1"], "optim.lrr"),
+        (["evaluate", "nowhere", "--data", "."], "none of the folders"),
+        (["export", "onnx", "nowhere", "--out", "x"], "nowhere is not a checkpoint"),
+        (["export", "verify", "nowhere"], "nowhere is not a bundle"),
+        (["synth", "nowhere", "--identities", "0"], "identities"),
+        (["synth", "nowhere", "--identities", "many"], "--identities"),
+        (["train"], "recipe"),
+    ],
+)
+def test_mistakes(arguments: list[str], message: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert reid.run(arguments) == 2
+    assert message in capsys.readouterr().err
+
+
+def test_an_error_of_ours_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
+    for arguments in (["export", "verify", "nowhere"], ["train"], ["synth", "x", "--nothing"]):
+        assert reid.run(arguments) == 2
+        error = capsys.readouterr().err
+        assert error.startswith("reid: ")
+        assert error.count("\n") == 1
+
+
+def test_a_missing_package_names_its_extra(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setitem(sys.modules, "torch", None)  # as if it were not installed
+    monkeypatch.delitem(sys.modules, "training.train", raising=False)
+    assert reid.run(["train", "starter", "--data", ".", "--out", "x"]) == 2
+    assert "`reid train` needs torch; install it with pip install 'vitreid[train]'" in capsys.readouterr().err
+
+
+def test_a_bug_keeps_its_traceback(monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(*_: object) -> int:
+        raise RuntimeError("a bug")
+
+    monkeypatch.setattr(reid, "_hand_over", broken)
+    with pytest.raises(RuntimeError, match="a bug"):
+        reid.run(["train"])
+
+
+def test_ctrl_c(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    def interrupted(*_: object) -> int:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(reid, "_hand_over", interrupted)
+    assert reid.run(["train"]) == 130
+    assert capsys.readouterr().err == "reid: interrupted\n"
+
+
+def test_help_imports_nothing_heavy() -> None:
+    code = (
+        "import sys, reid; reid.run(['--help']); sys.exit(any(m in sys.modules for m in ('torch', 'numpy', 'typer')))"
+    )
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, check=False).returncode == 0
