@@ -73,7 +73,8 @@ def _hand_over(name: str, arguments: Sequence[str]) -> int:
     try:
         code = command.main(list(arguments), prog_name=f"reid {name}", standalone_mode=False)
     except typer.TyperException as error:
-        return _fail(f"{error.format_message()}; see reid {name} --help", error.exit_code)
+        message = error.format_message().rstrip(".")  # empty where the help was printed instead
+        return _fail(f"{message}; see reid {name} --help", error.exit_code) if message else error.exit_code
     except typer.Abort:
         return _fail("interrupted", 130)
     return code if isinstance(code, int) else 0

@@ -56,13 +56,20 @@ class DataConfig(_Part):
 
 
 class AugmentConfig(_Part):
-    """Random changes to training pictures: shares are probabilities, pixels count at the model's input size."""
+    """Random changes to training pictures.
+
+    `flip` and `erase` are probabilities, `pad` counts pixels at the model's input size, `rotate` degrees; the others
+    are shares: a `brightness` of 0.3 multiplies by 0.7 to 1.3.
+    """
 
     flip: Share = 0.5
     pad: int = Field(10, ge=0)
+    scale: float = Field(0.0, ge=0, lt=1)
+    rotate: float = Field(0.0, ge=0, le=180)
     brightness: float = Field(0.0, ge=0, lt=1)
     contrast: float = Field(0.0, ge=0, lt=1)
     saturation: float = Field(0.0, ge=0, lt=1)
+    tint: float = Field(0.0, ge=0, lt=1)
     erase: Share = 0.5
     erase_area: tuple[float, float] = (0.02, 1 / 3)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image
 
 Pixels = NDArray[np.float32]
 GREY = np.array([0.299, 0.587, 0.114], dtype=np.float32)
@@ -17,22 +18,26 @@ def train_transform(
     std: tuple[float, float, float],
     flip: float = 0.5,
     pad: int = 10,
+    scale: float = 0.0,
+    rotate: float = 0.0,
     brightness: float = 0.0,
     contrast: float = 0.0,
     saturation: float = 0.0,
+    tint: float = 0.0,
     erase: float = 0.5,
     erase_area: tuple[float, float] = (0.02, 1 / 3),
 ) -> Pixels:
-    """Flip, shift, tint, normalise and erase a uint8 (H, W, 3) picture; returns float32 (3, H, W).
+    """Flip, move, recolour, normalise and erase a uint8 (H, W, 3) picture; returns float32 (3, H, W).
 
     The order and the defaults are those of TransReID (He et al., ICCV 2021): padding is black, erasing fills with
     normal noise after normalisation (Zhong et al., "Random Erasing Data Augmentation", AAAI 2020).
     """
     if random.random() < flip:
         image = image[:, ::-1]
-    shifted = random_shift(image, random, pad).astype(np.float32) / np.float32(255)
-    tinted = color_jitter(shifted, random, brightness, contrast, saturation)
-    pixels: Pixels = np.asarray((tinted - np.array(mean)) / np.array(std), dtype=np.float32)
+    moved = random_shift(random_affine(image, random, scale, rotate), random, pad)
+    unit: Pixels = np.asarray(moved / np.float32(255), dtype=np.float32)
+    recoloured = color_jitter(unit, random, brightness, contrast, saturation, tint)
+    pixels: Pixels = np.asarray((recoloured - np.array(mean)) / np.array(std), dtype=np.float32)
     if random.random() < erase:
         random_erase(pixels, random, erase_area)
     return np.ascontiguousarray(pixels.transpose(2, 0, 1))
@@ -47,14 +52,35 @@ def random_shift(image: NDArray[np.uint8], random: np.random.Generator, pad: int
     return np.pad(image, ((pad, pad), (pad, pad), (0, 0)))[top : top + height, left : left + width]
 
 
+def random_affine(
+    image: NDArray[np.uint8], random: np.random.Generator, scale: float, rotate: float
+) -> NDArray[np.uint8]:
+    """Zoom by a factor of 1 ± `scale` and turn by up to ± `rotate` degrees about the centre; what is bare is black."""
+    if not (scale or rotate):
+        return image
+    height, width = image.shape[:2]
+    zoom, angle = 1 + random.uniform(-scale, scale), np.deg2rad(random.uniform(-rotate, rotate))
+    # Pillow asks for the map from the result's pixels back to the source's.
+    cos, sin, x, y = np.cos(angle) / zoom, np.sin(angle) / zoom, width / 2, height / 2
+    back = (cos, sin, x - cos * x - sin * y, -sin, cos, y + sin * x - cos * y)
+    turned = Image.fromarray(image).transform((width, height), Image.Transform.AFFINE, back, Image.Resampling.BILINEAR)
+    return np.asarray(turned)
+
+
 def color_jitter(
-    pixels: Pixels, random: np.random.Generator, brightness: float, contrast: float, saturation: float
+    pixels: Pixels,
+    random: np.random.Generator,
+    brightness: float,
+    contrast: float,
+    saturation: float,
+    tint: float = 0.0,
 ) -> Pixels:
-    """Scale brightness, contrast and saturation by factors of 1 ± the given share; values stay in 0..1."""
+    """Scale brightness, contrast, saturation and each channel by factors of 1 ± the share; values stay in 0..1."""
     light, distance, color = (np.float32(1 + random.uniform(-s, s)) for s in (brightness, contrast, saturation))
-    if light == distance == color == 1:
+    channels = (1 + random.uniform(-tint, tint, 3)).astype(np.float32)
+    if light == distance == color == 1 and not tint:
         return pixels
-    pixels = pixels * light
+    pixels = pixels * (light * channels)
     pixels = pixels.mean() * (1 - distance) + pixels * distance
     grey = (pixels @ GREY)[..., None]
     return np.asarray(np.clip(grey * (1 - color) + pixels * color, 0, 1), np.float32)

@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from training.transforms import color_jitter, random_erase, random_shift, train_transform
+from training.transforms import color_jitter, random_affine, random_erase, random_shift, train_transform
 
 PLAIN = {"flip": 0.0, "pad": 0, "erase": 0.0, "mean": (0.5, 0.4, 0.3), "std": (0.5, 0.2, 0.1)}
 
@@ -44,6 +44,36 @@ def test_erasing_replaces_one_rectangle_within_the_bounds() -> None:
         area = (np.ptp(rows) + 1) * (np.ptp(columns) + 1)
         assert area == len(rows)  # a rectangle without holes
         assert 0.01 < area / (64 * 32) < 0.33
+
+
+def test_affine_without_change_is_the_picture(image: np.ndarray) -> None:
+    np.testing.assert_array_equal(random_affine(image, np.random.default_rng(0), 0, 0), image)
+
+
+def test_affine_zooms_and_turns_about_the_centre() -> None:
+    """A slow loop asks for every pixel where it comes from and interpolates there."""
+    smooth = np.linspace(0, 255, 40)[:, None, None] * np.linspace(0.2, 1, 20)[None, :, None] * np.ones(3)
+    image = smooth.astype(np.uint8)
+    found = random_affine(image, np.random.default_rng(4), 0.3, 25)
+    random = np.random.default_rng(4)
+    zoom, angle = 1 + random.uniform(-0.3, 0.3), np.deg2rad(random.uniform(-25, 25))
+    for row in range(40):
+        for column in range(20):
+            dx, dy = column + 0.5 - 10, row + 0.5 - 20
+            x = (np.cos(angle) * dx + np.sin(angle) * dy) / zoom + 10 - 0.5
+            y = (-np.sin(angle) * dx + np.cos(angle) * dy) / zoom + 20 - 0.5
+            if 0 < x < 18 and 0 < y < 38:
+                fx, fy, ix, iy = x % 1, y % 1, int(x), int(y)
+                box = image[iy : iy + 2, ix : ix + 2].astype(float)
+                rows = box[0] * (1 - fy) + box[1] * fy
+                assert np.abs(found[row, column] - (rows[0] * (1 - fx) + rows[1] * fx)).max() <= 1.01
+
+
+def test_tint_scales_each_channel() -> None:
+    pixels = np.full((4, 4, 3), 0.5, np.float32)
+    changed = color_jitter(pixels, np.random.default_rng(2), 0, 0, 0, 0.4)
+    assert len({float(v) for v in changed[0, 0]}) == 3
+    assert np.abs(changed / 0.5 - 1).max() <= 0.4
 
 
 def test_jitter_scales_and_stays_in_range() -> None:
