@@ -1,0 +1,179 @@
+#!/usr/bin/env bash
+# Build the image and use it as its users do: up, index a mounted folder, query, restart, and look whether the gallery is
+# still there. Needs a Docker engine, Compose, curl and python3; leaves the image, and nothing else.
+#
+#   BUNDLE=./folder  the model, instead of the starter bundle      REID_PORT=18000  the port on 127.0.0.1
+#   GPU=1            build the gpu target too (4.4 GB) and import its packages
+set -euo pipefail
+cd "$(dirname "$0")/.."
+export REID_PORT="${REID_PORT:-18000}"
+project=vitreid-test # its containers and volumes are its own, beside those of a service that is up here
+url="http://127.0.0.1:$REID_PORT"
+engine_tool=../shared/tools/docker-engine
+engine_started=
+
+say() { echo "== $*"; }
+fail() {
+    echo "docker-test: $*" >&2
+    exit 1
+}
+since() { python3 -c 'import sys, time; print(f"{time.time() - float(sys.argv[1]):.1f}")' "$1"; }
+now() { date +%s.%N; }
+in_service() { compose exec -T reid "$@"; }
+get() { curl --silent --fail --noproxy '*' --max-time 20 "$url$1"; }
+
+compose() {
+    if docker compose version >/dev/null 2>&1; then
+        docker compose -p "$project" "$@"
+    else
+        docker-compose -p "$project" "$@"
+    fi
+}
+
+start_engine() {
+    for tool in curl python3; do
+        command -v "$tool" >/dev/null || fail "$tool is needed"
+    done
+    if ! docker info >/dev/null 2>&1; then
+        [ -x "$engine_tool" ] || fail "no Docker engine answers (docker info); start one, with Compose, and try again"
+        "$engine_tool" up
+        engine_started=yes
+    fi
+    docker compose version >/dev/null 2>&1 || command -v docker-compose >/dev/null ||
+        fail "Compose is needed: docker compose or docker-compose"
+}
+
+finish() {
+    code=$?
+    trap - EXIT
+    if [ "$code" != 0 ]; then
+        compose logs --tail 30 >&2 || true
+    fi
+    compose down --volumes >/dev/null 2>&1 || true
+    rm -rf "$work"
+    [ -z "$engine_started" ] || "$engine_tool" down
+    exit "$code"
+}
+
+# Waits until a query would be answered, and says how long that took since the container's process began.
+wait_ready() {
+    for _ in $(seq 1200); do
+        if get /readyz >/dev/null; then
+            answered=$(now)
+            started=$(docker inspect --format '{{.State.StartedAt}}' "$(compose ps -q reid)")
+            say "ready $(python3 -c "
+from datetime import datetime
+started = datetime.fromisoformat('$started'[:23].rstrip('Z') + '+00:00').timestamp()
+print(f'{$answered - started:.1f}')") s after the container's start"
+            return
+        fi
+        sleep 0.05
+    done
+    fail "not ready after a minute"
+}
+
+wait_healthy() {
+    for _ in $(seq 120); do
+        [ "$(docker inspect --format '{{.State.Health.Status}}' "$(compose ps -q reid)")" != healthy ] || return 0
+        sleep 0.5
+    done
+    fail "the container does not become healthy"
+}
+
+check_container() {
+    id=$(compose ps -q reid)
+    user=$(in_service id -u)
+    [ "$user" != 0 ] || fail "the service runs as root"
+    if in_service sh -c 'touch /app/x || touch /x || touch /usr/x' 2>/dev/null; then
+        fail "the root filesystem can be written to"
+    fi
+    addresses=$(docker inspect --format '{{range .NetworkSettings.Ports}}{{range .}}{{.HostIp}} {{end}}{{end}}' "$id")
+    [ "$addresses" = "127.0.0.1 " ] || fail "published on $addresses, not on 127.0.0.1 alone"
+    in_service python -c "
+import sys
+from importlib.util import find_spec
+found = [name for name in ('torch', 'onnx', 'training', 'export', 'setuptools') if find_spec(name)]
+sys.exit(f'the image has {found}' if found else 0)" || fail "the image has what it must not have"
+    in_service python -c "
+import sys
+from pathlib import Path
+import service.cli, synthetic, scoring, faiss, onnxruntime
+bare = [str(f) for p in ('/app', '/opt/vitreid') for f in Path(p).rglob('*.py')
+        if not any((f.parent / '__pycache__').glob(f.stem + '.cpython-*.pyc'))]
+sys.exit(f'not compiled: {bare[:5]}' if bare else 0)" || fail "the image has sources that are compiled at every start"
+    say "user $user, root filesystem read-only, on 127.0.0.1 alone, no torch, everything compiled"
+}
+
+index() {
+    compose run --rm -T -v "$work/people/bounding_box_test:/pictures:ro" reid \
+        index /pictures --gallery /data/galleries/default 2>"$work/index.log" ||
+        { cat "$work/index.log" >&2; fail "reid index failed"; }
+}
+
+# A model that is given by BUNDLE may be any; of the starter is known that it is better than half right.
+ask() { python3 docker/ask.py "$url" "$work/people" ${BUNDLE:+0}; }
+
+size_of() { docker image inspect --format '{{.Size}}' "$1" | awk '{printf "%.0f MB", $1 / 1e6}'; }
+
+work=$(mktemp -d)
+chmod 755 "$work" # the container's user reads the pictures in it
+start_engine
+trap finish EXIT
+compose down --volumes >/dev/null 2>&1 || true # what an interrupted run left
+
+say "building vitreid:cpu"
+begin=$(now)
+compose build reid >"$work/build.log" 2>&1 || { tail -40 "$work/build.log" >&2; fail "the build failed"; }
+say "vitreid:cpu: $(size_of vitreid:cpu), built in $(since "$begin") s"
+
+say "starting"
+compose up -d >"$work/up.log" 2>&1 || { cat "$work/up.log" >&2; fail "up failed"; }
+wait_ready
+wait_healthy
+say "healthy; the service says:"
+compose logs --no-color reid >"$work/service.log"
+grep 'reid:' "$work/service.log" || fail "the service did not say what it serves"
+[ -n "${BUNDLE:-}" ] || grep -q 'reid: .*starter bundle' "$work/service.log" || fail "the starter is used unsaid"
+check_container
+
+say "drawing twelve people, and indexing them while the service runs"
+docker run --rm --read-only --tmpfs /tmp --user "$(id -u):$(id -g)" -v "$work:/out" --entrypoint python vitreid:cpu -c "
+from pathlib import Path
+from synthetic import draw_dataset
+draw_dataset(Path('/out/people'), identities=12, cameras=2, images=2, seed=11)"
+chmod -R a+rX "$work/people"
+index
+index | tee "$work/again.log"
+grep -q '^added 0 ' "$work/again.log" || fail "indexing the same pictures again added some"
+
+say "querying"
+ask >"$work/before.json"
+size=$(get /v1/info | python3 -c 'import json, sys; print(json.load(sys.stdin)["gallery"]["size"])')
+[ "$size" = "$(find "$work/people/bounding_box_test" -name '*.jpg' | wc -l)" ] || fail "the gallery has $size pictures"
+
+say "restarting"
+compose restart >/dev/null 2>&1
+wait_ready
+ask >"$work/after.json"
+cmp "$work/before.json" "$work/after.json" || fail "after a restart the answers differ"
+
+say "stopping, and starting a new container with the same volume"
+compose stop >/dev/null 2>&1
+code=$(docker inspect --format '{{.State.ExitCode}}' "$(compose ps -q reid)")
+[ "$code" = 0 ] || fail "the service was told to stop and ended with $code"
+compose rm --force >/dev/null 2>&1
+compose up -d >/dev/null 2>&1
+wait_ready
+ask >"$work/after.json"
+cmp "$work/before.json" "$work/after.json" || fail "in a new container the answers differ"
+
+if [ -n "${GPU:-}" ]; then
+    say "building vitreid:gpu"
+    docker build --quiet -f docker/service.Dockerfile --target gpu -t vitreid:gpu . >/dev/null
+    docker run --rm vitreid:gpu --help >/dev/null
+    docker run --rm --entrypoint python vitreid:gpu -c "
+import faiss, onnxruntime
+print('== faiss', faiss.__version__, 'onnxruntime', onnxruntime.__version__, *onnxruntime.get_available_providers())"
+    say "vitreid:gpu: $(size_of vitreid:gpu)"
+fi
+say "all is well"

@@ -1,0 +1,154 @@
+"""What the image may hold and who may reach it, read from the files that say so; `make docker-test` runs them."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from service.config import ServiceConfig
+
+REPOSITORY = Path(__file__).resolve().parent.parent
+DOCKER = REPOSITORY / "docker"
+FROM_HERE = {
+    "pyproject.toml",
+    "constraints.txt",
+    "LICENSE",
+    "reid.py",
+    "bundle",
+    "scoring",
+    "synthetic",
+    "service",
+    "docker/reid",
+}
+
+
+@pytest.fixture(scope="module")
+def compose() -> dict[str, Any]:
+    return yaml.safe_load((REPOSITORY / "docker-compose.yml").read_text())
+
+
+@pytest.fixture(scope="module")
+def instructions() -> list[tuple[str, str]]:
+    """(instruction, arguments) in order; continued lines joined, comments left out."""
+    lines = [line for line in (DOCKER / "service.Dockerfile").read_text().splitlines() if not line.startswith("#")]
+    joined = "\n".join(lines).replace("\\\n", " ")
+    return [(name, rest.strip()) for name, _, rest in (line.partition(" ") for line in joined.splitlines() if line)]
+
+
+def of(instructions: list[tuple[str, str]], name: str) -> list[str]:
+    return [rest for instruction, rest in instructions if instruction == name]
+
+
+def test_image_takes_only_leaves_and_service(instructions: list[tuple[str, str]]) -> None:
+    copied = {word for rest in of(instructions, "COPY") if "--from" not in rest for word in rest.split()[:-1]}
+    assert copied == FROM_HERE
+    assert not of(instructions, "ADD")
+
+
+def test_build_sees_only_what_is_copied() -> None:
+    lines = [line for line in (REPOSITORY / ".dockerignore").read_text().splitlines() if not line.startswith("#")]
+    assert lines[0] == "*"
+    assert {line.removeprefix("!") for line in lines if line.startswith("!")} == FROM_HERE
+
+
+def test_every_stage_stands_on_the_slim_base(instructions: list[tuple[str, str]]) -> None:
+    stages = [rest.split() for rest in of(instructions, "FROM")]
+    names = [stage[2] for stage in stages]
+    assert {stage[0] for stage in stages} - set(names) == {"python:3.11-slim-bookworm"}
+    # A builder without BuildKit makes all stages before its target.
+    assert names.index("cpu") < min(names.index(name) for name in names if name.startswith("gpu"))
+
+
+def test_last_user_is_a_number_and_not_root(instructions: list[tuple[str, str]]) -> None:
+    (user,) = of(instructions, "USER")
+    assert re.fullmatch(r"[1-9]\d*:[1-9]\d*", user)  # a number: orchestrators check runAsNonRoot by it
+
+
+def test_settings_in_the_image_exist(instructions: list[tuple[str, str]]) -> None:
+    variables = dict(pair.split("=", 1) for rest in of(instructions, "ENV") for pair in rest.split())
+    assert variables["ORT_DISABLE_TELEMETRY"] == "1"
+    ours = {name.removeprefix("REID_").lower() for name in variables if name.startswith("REID_")}
+    assert ours <= set(ServiceConfig.model_fields)
+
+
+def test_no_registry_is_named() -> None:
+    for file in [REPOSITORY / "docker-compose.yml", *DOCKER.iterdir()]:
+        for reference in re.findall(r"^\s*(?:FROM|image:)\s+(\S+)", file.read_text(), re.MULTILINE):
+            assert "/" not in reference, f"{file.name} names {reference}"
+
+
+def test_ports_are_published_to_this_machine_alone(compose: dict[str, Any]) -> None:
+    ports = [port for service in compose["services"].values() for port in service.get("ports", [])]
+    assert len(ports) == 1
+    assert all(port.startswith("127.0.0.1:") for port in ports)
+    assert not any("network_mode" in service for service in compose["services"].values())
+
+
+def test_service_has_no_rights_it_does_not_need(compose: dict[str, Any]) -> None:
+    service = compose["services"]["reid"]
+    assert service["read_only"] is True
+    assert service["cap_drop"] == ["ALL"]
+    assert service["security_opt"] == ["no-new-privileges:true"]
+    assert "privileged" not in service
+    assert not any("docker.sock" in volume for volume in service["volumes"])
+
+
+def test_galleries_are_in_a_named_volume(compose: dict[str, Any]) -> None:
+    targets = dict(reversed(volume.split(":")[:2]) for volume in compose["services"]["reid"]["volumes"][:1])
+    assert targets == {"/data": "data"}
+    assert {"data", "no-bundle"} == set(compose["volumes"])
+
+
+def test_bundle_is_mounted_read_only_where_one_is_named(compose: dict[str, Any]) -> None:
+    assert "${BUNDLE:-no-bundle}:/bundle:ro" in compose["services"]["reid"]["volumes"]
+
+
+def test_gpu_file_adds_to_a_service_that_exists(compose: dict[str, Any], instructions: list[tuple[str, str]]) -> None:
+    gpu = yaml.safe_load((DOCKER / "gpu.yml").read_text())["services"]
+    assert set(gpu) <= set(compose["services"])
+    targets = {service["build"]["target"] for service in (*gpu.values(), *compose["services"].values())}
+    assert targets == {"cpu", "gpu"}
+    assert targets <= {rest.split()[2] for rest in of(instructions, "FROM")}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "bundle", "expected"),
+    [
+        ("serve --port 0", None, "-m reid serve --port 0"),
+        ("serve --port 0", "full", "-m reid serve --bundle {bundle} --port 0"),
+        ("index /pictures --bundle other", "full", "-m reid index --bundle {bundle} /pictures --bundle other"),
+        ("demo", "full", "-m reid demo"),
+        ("--help", "full", "-m reid --help"),
+        ("", None, "-m reid"),
+    ],
+)
+def test_command_of_the_image_takes_the_mounted_bundle(
+    tmp_path: Path, arguments: str, bundle: str | None, expected: str
+) -> None:
+    mounted = tmp_path / "bundle"
+    mounted.mkdir()
+    if bundle:
+        (mounted / "manifest.json").touch()
+    script = (DOCKER / "reid").read_text().replace("/bundle", str(mounted))
+    (tmp_path / "python").write_text('#!/bin/sh\necho "$@"\n')
+    (tmp_path / "python").chmod(0o755)
+    done = subprocess.run(
+        ["sh", "-c", script, "reid", *arguments.split()],
+        env={"PATH": f"{tmp_path}:/usr/bin:/bin"},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout.strip() == expected.format(bundle=mounted)
+
+
+def test_scripts_can_be_run() -> None:
+    for name in ("reid", "test.sh"):
+        assert (DOCKER / name).stat().st_mode & 0o111, name
+    subprocess.run(["bash", "-n", str(DOCKER / "test.sh")], check=True)
+    compile((DOCKER / "ask.py").read_text(), "ask.py", "exec")
