@@ -1,0 +1,92 @@
+"""The training commands as processes: Ctrl-C keeps what was done, and the next command goes on from there."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import reid
+
+RECIPE = """
+epochs = 40
+evaluate_every = 40
+[model]
+backbone = "vit_tiny_patch16_224"
+options = { embed_dim = 24, depth = 1, num_heads = 2 }
+height = 64
+width = 32
+[data]
+persons = 4
+images_per_person = 2
+samples_per_epoch = 64
+workers = 0
+[augment]
+pad = 4
+"""
+
+
+def test_ctrl_c_keeps_the_epochs_and_resume_goes_on(people: Path, tmp_path: Path) -> None:
+    (tmp_path / "recipe.toml").write_text(RECIPE)
+    out = tmp_path / "run"
+    command = [sys.executable, "-m", "reid", "train", str(tmp_path / "recipe.toml"), "--data", str(people)]
+    command += ["--out", str(out)]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=environment) as process:
+        assert process.stderr is not None
+        for line in process.stderr:
+            if line.startswith("epoch 2 "):
+                process.send_signal(signal.SIGINT)
+                break
+        rest = process.stderr.read()
+    assert process.returncode == 130
+    [told] = [line for line in rest.splitlines() if line.startswith("reid: ")]
+    assert "--resume" in told
+    assert "Traceback" not in rest
+    kept = json.loads((out / "last" / "metrics.json").read_text())["epoch"]
+    assert kept >= 2
+    assert not [path for path in out.iterdir() if path.name.endswith(".tmp")]
+
+    done = subprocess.run([*command, "--resume"], capture_output=True, text=True, check=True, env=environment)
+    lines = [line for line in done.stderr.splitlines() if line.startswith("epoch ")]
+    assert lines[0].startswith(f"epoch {kept + 1} ")
+    assert lines[-1].startswith("epoch 40 ")
+    assert all(word in lines[0] for word in ("loss", "lr", "images/s", "left"))
+    history = json.loads((out / "last" / "metrics.json").read_text())["history"]
+    assert [record["epoch"] for record in history] == list(range(1, 41))
+
+
+@pytest.mark.parametrize("arguments", [["--set", "data.persons=50"], ["--set", "model.backbone=resnet50"]])
+def test_recipes_that_do_not_fit_leave_nothing_behind(
+    arguments: list[str], people: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "recipe.toml").write_text(RECIPE)
+    out = tmp_path / "run"
+    options = ["--data", str(people), "--out", str(out), *arguments]
+    assert reid.run(["train", str(tmp_path / "recipe.toml"), *options]) == 2
+    error = capsys.readouterr().err
+    assert error.startswith("reid: ")
+    assert error.count("\n") == 1
+    assert not out.exists()
+
+
+def test_evaluating_data_without_queries(
+    people: Path, tiny_bundle: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "bounding_box_test").symlink_to(people / "bounding_box_test")
+    assert reid.run(["evaluate", str(tiny_bundle), "--data", str(tmp_path)]) == 2
+    assert "has no query pictures" in capsys.readouterr().err
+
+
+def test_evaluating_queries_of_strangers(
+    people: Path, tiny_bundle: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "bounding_box_test").symlink_to(people / "bounding_box_train")
+    (tmp_path / "query").symlink_to(people / "query")
+    assert reid.run(["evaluate", str(tiny_bundle), "--data", str(tmp_path)]) == 2
+    assert "none of the 8 queries has a picture of its person" in capsys.readouterr().err
