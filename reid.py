@@ -28,6 +28,9 @@ COMMANDS = {
 }
 
 
+RUNTIME_EXTRAS = {"onnxruntime": "cpu", "faiss": "cpu"}
+
+
 def main() -> None:
     """Run the command line and exit: 0, 2 after a mistake of the caller's, 130 after Ctrl-C."""
     sys.exit(run(sys.argv[1:]))
@@ -55,7 +58,8 @@ def run(arguments: Sequence[str]) -> int:
     except ModuleNotFoundError as error:
         if (error.name or "").partition(".")[0] in ("bundle", "scoring", "synthetic", "training", "export", "service"):
             raise  # a fault of ours, not a missing package
-        return _fail(f"`reid {name}` needs {error.name}; install it with pip install 'vitreid[{COMMANDS[name][1]}]'")
+        extra = RUNTIME_EXTRAS.get(error.name or "", COMMANDS[name][1])
+        return _fail(f"`reid {name}` needs {error.name}; install it with pip install 'vitreid[{extra}]'")
     except Exception as error:
         exit_code = getattr(error, "exit_code", None)  # the root of every package's error tree has one
         if exit_code is None:

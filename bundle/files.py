@@ -25,14 +25,14 @@ def written_whole(folder: Path) -> Iterator[Path]:
     try:
         yield temporary
         for path in temporary.rglob("*"):
-            _sync(path)
-        _sync(temporary)
+            sync(path)
+        sync(temporary)
         previous = _previous(folder)
         if folder.exists():
             shutil.rmtree(previous, ignore_errors=True)
             folder.rename(previous)
         temporary.rename(folder)
-        _sync(folder.parent)
+        sync(folder.parent)
         shutil.rmtree(previous, ignore_errors=True)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
@@ -51,13 +51,14 @@ def sha256_of(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def _previous(folder: Path) -> Path:
-    return folder.parent / f".{folder.name}.old"
-
-
-def _sync(path: Path) -> None:
+def sync(path: Path) -> None:
+    """Make a file's or folder's content durable."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def _previous(folder: Path) -> Path:
+    return folder.parent / f".{folder.name}.old"

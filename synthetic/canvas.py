@@ -179,9 +179,7 @@ class Canvas:
         gap = (distance - 1) * min(rx, ry)
         self.lay(rows, columns, gap, self.shaded(paint, right), None if cover is None else cover(sphere))
 
-    def box(
-        self, left: float, top: float, right: float, bottom: float, colour: Colour, *, corner: float = 0.0
-    ) -> None:
+    def box(self, left: float, top: float, right: float, bottom: float, colour: Colour, *, corner: float = 0.0) -> None:
         """A flat rectangle with round corners."""
         frame = self.window(left, top, right, bottom)
         if frame is None:

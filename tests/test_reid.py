@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 from importlib.metadata import version
+from pathlib import Path
 
 import pytest
 
@@ -63,6 +64,14 @@ def test_a_missing_package_names_its_extra(monkeypatch: pytest.MonkeyPatch, caps
     monkeypatch.delitem(sys.modules, "training.train", raising=False)
     assert reid.run(["train", "starter", "--data", ".", "--out", "x"]) == 2
     assert "`reid train` needs torch; install it with pip install 'vitreid[train]'" in capsys.readouterr().err
+
+
+def test_a_missing_runtime_names_its_extra(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tiny_bundle: Path
+) -> None:
+    monkeypatch.setitem(sys.modules, "onnxruntime", None)
+    assert reid.run(["export", "verify", str(tiny_bundle)]) == 2
+    assert "needs onnxruntime; install it with pip install 'vitreid[cpu]'" in capsys.readouterr().err
 
 
 def test_a_bug_keeps_its_traceback(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -13,6 +13,7 @@ from typing import Any
 
 from sqlalchemy import Column, select
 
+from bundle.files import sync
 from service.errors import BundleMismatch, GalleryDamaged, GalleryNotFound, GalleryReadOnly, GalleryTooNew, NotAGallery
 from service.gallery.database import REMEDY_DAMAGED, Database, translated
 from service.gallery.migrations import FORMAT_VERSION, migrate
@@ -85,9 +86,9 @@ def _create(path: Path, *, bundle_id: str, dimension: int) -> None:
             _write_first_tables(database, bundle_id=bundle_id, dimension=dimension)
         finally:
             database.close()  # the last connection moves the log into the file
-        _sync(made)
+        sync(made)
         _put_in_place(made, path)
-        _sync(path.parent)
+        sync(path.parent)
     finally:
         shutil.rmtree(workshop, ignore_errors=True)
 
@@ -136,11 +137,3 @@ def _check_bundle(database: Database, folder: Path, *, bundle_id: str, dimension
             f"given is bundle {bundle_id[:12]} ({dimension}); "
             "use the bundle that the gallery was made with, or index the images into a new folder"
         )
-
-
-def _sync(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -41,6 +41,12 @@ def test_market1501(market: Path) -> None:
     assert [s.person for s in split.gallery] == ["0000", "0001"]  # distractors stay, junk goes
 
 
+def test_real_pictures(shared: Path) -> None:
+    split = read_dataset("market1501", shared / "data" / "cuhk03")
+    assert [len(part) for part in (split.train, split.query, split.gallery)] == [5819, 200, 773]
+    assert (len(split.train_persons()), split.train_cameras()) == (600, ("c1", "c2"))
+
+
 def test_folders_for_training(tmp_path: Path) -> None:
     touch(tmp_path / "anna" / "1.jpg", tmp_path / "anna" / "hall_c3_2.png", tmp_path / "ben" / "0002_c1s1_0_0.jpg")
     split = read_dataset("folders", tmp_path)
