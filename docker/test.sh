@@ -30,6 +30,12 @@ compose() {
     fi
 }
 
+# The service's container, asked of Docker: Compose takes most of a second to answer.
+container() {
+    docker ps --all --quiet --filter "label=com.docker.compose.project=$project" \
+        --filter label=com.docker.compose.service=reid --filter label=com.docker.compose.oneoff=False
+}
+
 start_engine() {
     for tool in curl python3; do
         command -v "$tool" >/dev/null || fail "$tool is needed"
@@ -60,13 +66,15 @@ wait_ready() {
     for _ in $(seq 1200); do
         if get /readyz >/dev/null; then
             answered=$(now)
-            started=$(docker inspect --format '{{.State.StartedAt}}' "$(compose ps -q reid)")
+            started=$(docker inspect --format '{{.State.StartedAt}}' "$(container)")
             say "ready $(python3 -c "
 from datetime import datetime
 started = datetime.fromisoformat('$started'[:23].rstrip('Z') + '+00:00').timestamp()
 print(f'{$answered - started:.1f}')") s after the container's start"
             return
         fi
+        id=$(container)
+        [ "$(docker inspect --format '{{.RestartCount}}' "$id")" = 0 ] || fail "the service ends; its log says why"
         sleep 0.05
     done
     fail "not ready after a minute"
@@ -74,19 +82,20 @@ print(f'{$answered - started:.1f}')") s after the container's start"
 
 wait_healthy() {
     for _ in $(seq 120); do
-        [ "$(docker inspect --format '{{.State.Health.Status}}' "$(compose ps -q reid)")" != healthy ] || return 0
+        [ "$(docker inspect --format '{{.State.Health.Status}}' "$(container)")" != healthy ] || return 0
         sleep 0.5
     done
     fail "the container does not become healthy"
 }
 
 check_container() {
-    id=$(compose ps -q reid)
+    id=$(container)
     user=$(in_service id -u)
     [ "$user" != 0 ] || fail "the service runs as root"
-    if in_service sh -c 'touch /app/x || touch /x || touch /usr/x' 2>/dev/null; then
-        fail "the root filesystem can be written to"
-    fi
+    [ "$(docker inspect --format '{{.HostConfig.ReadonlyRootfs}}' "$id")" = true ] || fail "the root is not read-only"
+    if in_service sh -c 'touch /app/x /opt/vitreid/x' 2>/dev/null; then fail "the service can change its own code"; fi
+    rights=$(in_service sed -n 's/^CapBnd:\s*0*//p; s/^NoNewPrivs:\s*//p' /proc/1/status | tr '\n' ' ')
+    [ "$rights" = " 1 " ] || fail "process 1 may gain rights (CapBnd, NoNewPrivs: $rights)"
     addresses=$(docker inspect --format '{{range .NetworkSettings.Ports}}{{range .}}{{.HostIp}} {{end}}{{end}}' "$id")
     [ "$addresses" = "127.0.0.1 " ] || fail "published on $addresses, not on 127.0.0.1 alone"
     in_service python -c "
@@ -101,7 +110,7 @@ import service.cli, synthetic, scoring, faiss, onnxruntime
 bare = [str(f) for p in ('/app', '/opt/vitreid') for f in Path(p).rglob('*.py')
         if not any((f.parent / '__pycache__').glob(f.stem + '.cpython-*.pyc'))]
 sys.exit(f'not compiled: {bare[:5]}' if bare else 0)" || fail "the image has sources that are compiled at every start"
-    say "user $user, root filesystem read-only, on 127.0.0.1 alone, no torch, everything compiled"
+    say "user $user, no capabilities, root filesystem read-only, on 127.0.0.1 alone, no torch, everything compiled"
 }
 
 index() {
@@ -115,10 +124,10 @@ ask() { python3 docker/ask.py "$url" "$work/people" ${BUNDLE:+0}; }
 
 size_of() { docker image inspect --format '{{.Size}}' "$1" | awk '{printf "%.0f MB", $1 / 1e6}'; }
 
-work=$(mktemp -d)
-chmod 755 "$work" # the container's user reads the pictures in it
 start_engine
+work=$(mktemp -d)
 trap finish EXIT
+chmod 755 "$work" # the container's user reads the pictures in it
 compose down --volumes >/dev/null 2>&1 || true # what an interrupted run left
 
 say "building vitreid:cpu"
@@ -159,7 +168,7 @@ cmp "$work/before.json" "$work/after.json" || fail "after a restart the answers 
 
 say "stopping, and starting a new container with the same volume"
 compose stop >/dev/null 2>&1
-code=$(docker inspect --format '{{.State.ExitCode}}' "$(compose ps -q reid)")
+code=$(docker inspect --format '{{.State.ExitCode}}' "$(container)")
 [ "$code" = 0 ] || fail "the service was told to stop and ended with $code"
 compose rm --force >/dev/null 2>&1
 compose up -d >/dev/null 2>&1

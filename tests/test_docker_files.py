@@ -69,6 +69,11 @@ def test_last_user_is_a_number_and_not_root(instructions: list[tuple[str, str]])
     assert re.fullmatch(r"[1-9]\d*:[1-9]\d*", user)  # a number: orchestrators check runAsNonRoot by it
 
 
+def test_settings_that_are_passed_on_exist(compose: dict[str, Any]) -> None:
+    passed = {name.removeprefix("REID_").lower() for name in compose["services"]["reid"]["environment"]}
+    assert passed <= set(ServiceConfig.model_fields)
+
+
 def test_settings_in_the_image_exist(instructions: list[tuple[str, str]]) -> None:
     variables = dict(pair.split("=", 1) for rest in of(instructions, "ENV") for pair in rest.split())
     assert variables["ORT_DISABLE_TELEMETRY"] == "1"
