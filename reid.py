@@ -56,6 +56,8 @@ def run(arguments: Sequence[str]) -> int:
     except KeyboardInterrupt:
         return _fail("interrupted", 130)
     except ModuleNotFoundError as error:
+        if error.name in (COMMANDS[name][0], COMMANDS[name][0].partition(".")[0]):
+            return _fail(f"this installation is for serving only and has no `reid {name}`; install vitreid[train]")
         if (error.name or "").partition(".")[0] in ("bundle", "scoring", "synthetic", "training", "export", "service"):
             raise  # a fault of ours, not a missing package
         extra = RUNTIME_EXTRAS.get(error.name or "", COMMANDS[name][1])

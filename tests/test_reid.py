@@ -66,6 +66,14 @@ def test_a_missing_package_names_its_extra(monkeypatch: pytest.MonkeyPatch, caps
     assert "`reid train` needs torch; install it with pip install 'vitreid[train]'" in capsys.readouterr().err
 
 
+def test_a_missing_package_of_ours(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    for name in [name for name in sys.modules if name.partition(".")[0] == "export"]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setitem(sys.modules, "export", None)  # as in the image of the service
+    assert reid.run(["export", "verify", "x"]) == 2
+    assert capsys.readouterr().err.startswith("reid: this installation is for serving only")
+
+
 def test_a_missing_runtime_names_its_extra(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tiny_bundle: Path
 ) -> None:
