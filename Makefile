@@ -34,7 +34,7 @@ bench: $(VENV)/dev ## measure and write benchmarks/RESULTS.md
 	@$(BIN)/python -m benchmarks.run
 
 starter: $(VENV)/train ## train the starter bundle again, on drawn people, and score it on others
-	$(BIN)/reid synth $(STARTER)/train --identities 900 --train 900 --cameras 16 --images 1 --seed 1
+	$(BIN)/reid synth $(STARTER)/train --identities 500 --train 500 --cameras 64 --images 1 --seed 1
 	$(BIN)/reid synth $(STARTER)/test --identities 200 --cameras 6 --images 2 --seed 2
 	rm -rf $(STARTER)/run
 	$(BIN)/reid train starter --data $(STARTER)/train --out $(STARTER)/run

@@ -50,7 +50,9 @@ class Camera:
         shared, rng = stream(seed, "cameras"), stream(seed, "camera", number)
         scenes, casts = shared.permutation(list(SCENES)), shared.permutation(len(CASTS))
         views, turn = shared.permutation(list(VIEWS)), number - 1
-        red, green, blue = np.multiply(CASTS[casts[turn % len(CASTS)]], rng.normal(1, 0.02, 3)).tolist()
+        # Each round through the scenes meets the casts one further: sixty-four cameras see every scene in every cast.
+        cast = CASTS[casts[(turn + turn // len(scenes)) % len(CASTS)]]
+        red, green, blue = np.multiply(cast, rng.normal(1, 0.02, 3)).tolist()
         return cls(
             number=number,
             seed=seed,
