@@ -16,9 +16,10 @@ from torch.nn.functional import normalize
 
 @dataclass(frozen=True)
 class ReIDOutput:
-    """What the losses need: features (B, D) before the BNNeck and logits (B, persons) after it."""
+    """What the losses need: features (B, D) before the BNNeck, after it `centred` (B, D) and logits (B, persons)."""
 
     features: Tensor
+    centred: Tensor
     logits: Tensor
 
 
@@ -32,10 +33,10 @@ class BNNeck(nn.Module):
         self.classifier = nn.Linear(dimension, persons, bias=False)
         nn.init.normal_(self.classifier.weight, std=0.001)
 
-    def forward(self, features: Tensor) -> Tensor:
-        """Logits (B, persons) of features (B, D)."""
-        logits: Tensor = self.classifier(self.norm(features))
-        return logits
+    def forward(self, features: Tensor) -> tuple[Tensor, Tensor]:
+        """Features (B, D) centred and scaled, and their logits (B, persons)."""
+        centred = self.norm(features)
+        return centred, self.classifier(centred)
 
 
 class ReIDModel(nn.Module):
@@ -67,7 +68,7 @@ class ReIDModel(nn.Module):
     def forward(self, images: Tensor) -> ReIDOutput:
         """Features and logits of normalised (B, 3, H, W) pictures."""
         features = self.backbone(images)
-        return ReIDOutput(features, self.neck(features))
+        return ReIDOutput(features, *self.neck(features))
 
     def embed(self, images: Tensor) -> Tensor:
         """Unit embeddings (B, D) of uint8 (B, H, W, 3) pictures, as the exported graph computes them."""

@@ -151,7 +151,7 @@ class Trainer:
         dtype = PRECISIONS[self.config.precision]
         with torch.autocast(self.device.type, dtype, enabled=dtype is not torch.float32):
             output = self.model(images)
-        losses = self.losses(LossInputs(output.features, output.logits, persons, sources))
+        losses = self.losses(LossInputs(output.features, output.centred, output.logits, persons, sources))
         self.optimiser.zero_grad(set_to_none=True)
         self.scaler.scale(losses["total"]).backward()  # type: ignore[no-untyped-call]  # torch has no types there
         if self.config.optim.clip_norm is not None:

@@ -11,11 +11,12 @@ from torch import Tensor
 class LossInputs:
     """A batch of B pictures after the network.
 
-    `features` (B, D) are taken before the BNNeck, `logits` (B, persons) after it. `persons` (B,) are class indices,
-    `sources` (B,) tell copies of one picture from different pictures of a person.
+    `features` (B, D) are taken before the BNNeck, `centred` (B, D) and `logits` (B, persons) after it. `persons` (B,)
+    are class indices, `sources` (B,) tell copies of one picture from different pictures of a person.
     """
 
     features: Tensor
+    centred: Tensor
     logits: Tensor
     persons: Tensor
     sources: Tensor

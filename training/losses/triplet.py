@@ -7,20 +7,35 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor
-from torch.nn.functional import relu, softplus
+from torch.nn.functional import normalize, relu, softplus
 
+from training.errors import ConfigError
 from training.losses.batch import LossInputs
 
+SIDES = {"before": "features", "after": "centred"}
 TINY = 1e-12  # keeps the square root's gradient finite where two embeddings coincide
 
 
-def triplet(batch: LossInputs, *, margin: float | None = None, squared: bool = False) -> Tensor:
-    """Pull every anchor's farthest positive nearer than its nearest negative; Euclidean on the features.
+def triplet(
+    batch: LossInputs,
+    *,
+    margin: float | None = None,
+    squared: bool = False,
+    bnneck: str = "before",
+    unit: bool = False,
+) -> Tensor:
+    """Pull every anchor's farthest positive nearer than its nearest negative, by Euclidean distance.
 
     Without `margin` it is the soft margin log(1 + exp(positive - negative)). Positives exclude the anchor and copies
     of its picture. An anchor without a positive or a negative does not count; if no anchor counts the loss is 0.
+    `bnneck` is the side of the BNNeck on which distances are taken. Before it, a network of random weights can make
+    all features alike, which is worth more than separating the hardest triplets, and stay there; after it, it cannot.
+    `unit` scales features to unit length first.
     """
-    distance = pairwise_distance(batch.features.float(), squared=squared)
+    if bnneck not in SIDES:
+        raise ConfigError(f"losses.triplet.bnneck = {bnneck!r}; take from {', '.join(SIDES)}")
+    features: Tensor = getattr(batch, SIDES[bnneck])
+    distance = pairwise_distance(normalize(features.float()) if unit else features.float(), squared=squared)
     same_person = batch.persons[:, None] == batch.persons[None]
     same_source = batch.sources[:, None] == batch.sources[None]
     positive, positive_found = hardest(distance, same_person & ~same_source, farthest=True)

@@ -19,6 +19,7 @@ def batch(persons: list[int], sources: list[int] | None = None, seed: int = 0, c
     features = torch.randn(len(persons), 6, generator=generator, dtype=torch.float64, requires_grad=True)
     return LossInputs(
         features=features,
+        centred=features - features.mean(0),
         logits=torch.randn(len(persons), classes, generator=generator),
         persons=torch.tensor(persons),
         sources=torch.tensor(sources or list(range(len(persons)))),
@@ -62,11 +63,25 @@ def test_triplet_equals_slow_loops(
     assert float(found) == pytest.approx(slow_triplet(b, margin, squared), rel=1e-5)
 
 
+def test_triplet_after_the_neck_and_at_unit_length() -> None:
+    b = batch([0, 0, 1, 1, 2, 2])
+    expected = batch([0, 0, 1, 1, 2, 2])
+    rows = b.centred.detach()
+    scaled = LossInputs(rows / rows.norm(dim=1, keepdim=True), rows, b.logits, b.persons, b.sources)
+    assert float(triplet(b, margin=0.3, bnneck="after", unit=True).detach()) == pytest.approx(
+        slow_triplet(scaled, 0.3, squared=False), rel=1e-5
+    )
+    assert not torch.equal(triplet(b, bnneck="after", unit=True), triplet(expected))
+    with pytest.raises(ConfigError, match="bnneck = 'beside'; take from before, after"):
+        triplet(b, bnneck="beside")
+
+
 def test_copies_are_no_positives() -> None:
     """A person who is there only as copies of one picture gives no triplet, and no infinite gradient."""
     b = batch([0, 0, 1, 1], [5, 5, 6, 6])
     assert triplet(b).detach() == 0
-    coincident = LossInputs(torch.zeros(4, 3, requires_grad=True), b.logits, b.persons, torch.arange(4))
+    zeros = torch.zeros(4, 3, requires_grad=True)
+    coincident = LossInputs(zeros, zeros, b.logits, b.persons, torch.arange(4))
     triplet(coincident).backward()
     assert coincident.features.grad is not None
     assert torch.isfinite(coincident.features.grad).all()
@@ -88,7 +103,7 @@ def test_identity_equals_slow_loops(smoothing: float) -> None:
 def test_every_loss_is_a_finite_scalar_with_a_gradient(name: str) -> None:
     b = batch([0, 0, 1, 1])
     logits = b.logits.clone().requires_grad_()
-    loss = LOSSES[name](LossInputs(b.features, logits, b.persons, b.sources))
+    loss = LOSSES[name](LossInputs(b.features, b.centred, logits, b.persons, b.sources))
     assert loss.shape == ()
     assert torch.isfinite(loss)
     gradients: list[Tensor | None] = list(torch.autograd.grad(loss, [b.features, logits], allow_unused=True))
@@ -109,7 +124,7 @@ def test_the_total_is_the_weighted_sum() -> None:
     ("recipe", "message"),
     [
         ({"trplet": {}}, "no loss 'trplet'; take from identity, triplet"),
-        ({"triplet": {"margn": 1}}, "no option 'margn'; take from weight, margin, squared"),
+        ({"triplet": {"margn": 1}}, "no option 'margn'; take from weight, margin, squared, bnneck, unit"),
         ({"triplet": {"weight": -1}}, "weight = -1"),
         ({"triplet": {"weight": "much"}}, "weight = 'much'"),
     ],
