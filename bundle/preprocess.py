@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -52,7 +53,7 @@ def read_image(source: Path | bytes, limits: ImageLimits = DEFAULT_LIMITS, *, na
     except ImageError:
         raise
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
-        raise ImageError(label, f"has more than the {limits.max_pixels:,} pixels allowed; scale it down") from error
+        raise ImageError(label, _too_many(re.search(r"\d+", str(error)), limits)) from error
     except UnidentifiedImageError as error:
         raise ImageError(label, f"is not a picture in {', '.join(FORMATS)}") from error
     except Exception as error:  # hostile bytes make Pillow's parsers raise nearly any type
@@ -64,6 +65,12 @@ def resize_to_spec(image: Image.Image, spec: ImageSpec) -> NDArray[np.uint8]:
     size = (spec.width, spec.height)
     resized = image if image.size == size else image.resize(size, Image.Resampling.BICUBIC)
     return np.asarray(resized, dtype=np.uint8)
+
+
+def _too_many(pixels: re.Match[str] | None, limits: ImageLimits) -> str:
+    """Pillow refuses the largest pictures itself, and tells their pixels only in its words."""
+    found = f"{int(pixels[0]):,}" if pixels else "too many"
+    return f"has {found} pixels, at most {limits.max_pixels:,} are allowed; scale it down"
 
 
 def _check_size(label: str, size: tuple[int, int], limits: ImageLimits) -> None:

@@ -29,6 +29,7 @@ from training.optim import build_optimiser, learning_rate, set_learning_rate
 from training.sampler import PKSampler
 
 PRECISIONS = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
+FREE = ("threads", "data.workers", "data.cache")  # what may differ when a run goes on, say on another machine
 Losses = Callable[[LossInputs], dict[str, Tensor]]
 
 
@@ -110,7 +111,7 @@ class Trainer:
         """
         recover(out / "last")
         checkpoint = Checkpoint.open(out / "last")
-        changed = _changes(checkpoint.config.model_dump(), self.config.model_dump())
+        changed = [key for key in _changes(checkpoint.config.model_dump(), self.config.model_dump()) if key not in FREE]
         if changed or checkpoint.metrics["data"] != self.about["data"]:
             what = ", ".join(changed) or "the data set"
             raise CheckpointError(

@@ -157,6 +157,16 @@ def test_a_run_of_another_recipe_is_not_resumed(config: TrainConfig, people: Pat
         other.resume(tmp_path / "run")
 
 
+def test_a_run_goes_on_with_other_workers(config: TrainConfig, people: Path, tmp_path: Path) -> None:
+    run = trainer(config, people)
+    with pytest.raises(KeyboardInterrupt):
+        run.run(tmp_path / "run", Silent((2, 1)))
+    other = config.model_copy(update={"threads": 1, "data": config.data.model_copy(update={"cache": True})})
+    resumed = trainer(other, people)
+    resumed.resume(tmp_path / "run")
+    assert len(resumed.history) == 1
+
+
 def test_outputs_are_not_overwritten(config: TrainConfig, people: Path, tmp_path: Path) -> None:
     trainer(config.model_copy(update={"epochs": 1}), people).run(tmp_path / "run", Silent())
     (tmp_path / "photos").mkdir()
