@@ -16,6 +16,7 @@ import tempfile
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from importlib.metadata import version
+from itertools import chain
 from pathlib import Path
 
 from benchmarks import demo, drawing, indexing, served_scores
@@ -35,15 +36,18 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         people = Path(folder) / "people"
         draw_dataset(people, identities=60, cameras=6, images=2, seed=3)
-        sections = [
-            *machine(),
-            *drawing_section(),
-            *indexing_section(Path(folder), people, rounds),
-            *scores_section(people),
-            *demo_section(),
-        ]
-    RESULTS.write_text("\n".join(sections) + "\n")
-    print(RESULTS.read_text())
+        sections = (
+            machine(),
+            drawing_section(),
+            indexing_section(Path(folder), people, rounds),
+            scores_section(people),
+            demo_section(),
+        )
+        lines = []
+        for line in chain.from_iterable(sections):
+            print(line, flush=True)
+            lines.append(line)
+    RESULTS.write_text("\n".join(lines) + "\n")
 
 
 def machine() -> Iterator[str]:
