@@ -62,7 +62,7 @@ def run(arguments: Sequence[str]) -> int:
             raise  # a fault of ours, not a missing package
         extra = RUNTIME_EXTRAS.get(error.name or "", COMMANDS[name][1])
         return _fail(f"`reid {name}` needs {error.name}; install it with pip install 'vitreid[{extra}]'")
-    except Exception as error:
+    except Exception as error:  # the packages' trees share no base class: the leaves import nothing of ours
         exit_code = getattr(error, "exit_code", None)  # the root of every package's error tree has one
         if exit_code is None:
             raise

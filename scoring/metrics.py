@@ -30,7 +30,7 @@ class RetrievalScores:
     """
 
     mAP: float  # noqa: N815 - the field's own spelling, also in JSON
-    mINP: float  # noqa: N815
+    mINP: float  # noqa: N815 - likewise
     cmc: NDArray[np.float64]
     queries: int
     skipped: int

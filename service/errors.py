@@ -23,7 +23,9 @@ ServiceError
 │   └── TableError             the CSV table of labels is wrong, with its line
 ├── UnknownName                a registry has no entry of this name
 ├── NotReady                   the service is still loading, or has lost a part
-└── PortInUse                  another program listens there
+├── PortInUse                  another program listens there
+└── of one module each         config.ConfigError, serving.NotLoopback, starter.StarterMissing, commands.CannotWrite,
+                               demo.DemoError; limits.CrossSite is a RequestError
 
 A message names the value, what is allowed and the remedy, in one line. Commands print it after `reid: ` and exit
 with `exit_code`; the API sends it as `application/problem+json` with `status` and a `type` made from `slug`.

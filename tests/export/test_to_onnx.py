@@ -45,7 +45,7 @@ def checkpoint(folder: Path, text: str) -> Checkpoint:
     for module in model.modules():
         if isinstance(module, torch.nn.BatchNorm1d | torch.nn.BatchNorm2d):
             torch.nn.init.normal_(module.running_mean, std=0.1)  # type: ignore[arg-type]  # tracked, so not None
-            torch.nn.init.uniform_(module.running_var, 0.5, 2)  # type: ignore[arg-type]
+            torch.nn.init.uniform_(module.running_var, 0.5, 2)  # type: ignore[arg-type]  # likewise
     save_checkpoint(folder, model, config, {"persons": ["a", "b", "c"], "cameras": [], "scores": {"mAP": 0.5}})
     return Checkpoint.open(folder)
 
@@ -129,7 +129,7 @@ def test_insane_bundles(
     tiny_bundle: Path, pictures: np.ndarray, monkeypatch: pytest.MonkeyPatch, transform: object, fault: str
 ) -> None:
     run = BundleRunner.run
-    monkeypatch.setattr(BundleRunner, "run", lambda self, images: transform(run(self, images)))  # type: ignore[operator]
+    monkeypatch.setattr(BundleRunner, "run", lambda self, images: transform(run(self, images)))  # type: ignore[operator]  # a function of the table above
     with pytest.raises(ParityError, match=fault):
         check_sanity(Bundle.open(tiny_bundle), pictures)
 

@@ -99,7 +99,7 @@ def test_progress_counts_down(config: TrainConfig, people: Path, tmp_path: Path)
     assert all(p.images_per_s > 0 for p in seen.steps)
 
 
-@pytest.mark.parametrize("precision", ["bf16", "fp32"])
+@pytest.mark.parametrize("precision", ["bf16", "fp16", "fp32"])
 def test_other_optimisers_and_precisions(people: Path, tmp_path: Path, precision: str) -> None:
     text = f"""
 epochs = 1
