@@ -14,7 +14,7 @@ from service.gallery import NewItem
 from service.labels import NOBODY, label_of_name
 from service.pictures import encode_picture
 from service.problems import image_problem
-from service.schemas import AddedItem, AddResultBody, ItemLabels
+from service.schemas.items import AddedItem, AddResultBody, ItemLabels
 from service.state import Service
 from service.uploads import Upload
 

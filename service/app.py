@@ -13,7 +13,7 @@ from service.config import ServiceConfig
 from service.limits import BodyCap, Envelope, refuse_cross_site
 from service.problems import add_problem_handlers
 from service.routes import ROUTERS
-from service.schemas import NOTE
+from service.schemas.common import NOTE
 from service.state import Service, open_service, software_version
 
 DESCRIPTION = f"""Given a picture of a person, find the pictures that look like the same person in a gallery.

@@ -8,7 +8,8 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from bundle import read_image
 from service.config import DEFAULT_GALLERY
-from service.schemas import Label, MatchBody, QueryEcho, QueryResult, Timings
+from service.schemas.common import Label
+from service.schemas.query import MatchBody, QueryEcho, QueryResult, Timings
 from service.state import Service, check_gallery
 from service.uploads import Upload
 

@@ -14,7 +14,7 @@ from rich.text import Text
 from service.commands import Answer
 from service.gallery import Match
 from service.indexing import BadImage, EmbeddedImages, IndexReport
-from service.schemas import NOTE
+from service.schemas.common import NOTE
 
 
 def print_index(report: IndexReport, gallery: Path, *, dry_run: bool, as_json: bool) -> None:

@@ -11,7 +11,8 @@ from service.adding import add_uploads, parse_labels
 from service.config import DEFAULT_GALLERY
 from service.errors import ItemNotFound
 from service.routes.problem_docs import problems
-from service.schemas import MAX_ID, AddResultBody, ItemBody, ItemPage, Label
+from service.schemas.common import MAX_ID, Label
+from service.schemas.items import AddResultBody, ItemBody, ItemPage
 from service.state import check_gallery, service_of
 from service.uploads import FORM_TYPE, read_items
 

@@ -8,7 +8,7 @@ from fastapi import APIRouter, Query, Request
 
 from service.querying import QueryParams, answer
 from service.routes.problem_docs import problems
-from service.schemas import QueryResult
+from service.schemas.query import QueryResult
 from service.state import service_of
 from service.uploads import FORM_TYPE, IMAGE_TYPES, read_query
 

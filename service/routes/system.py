@@ -11,7 +11,7 @@ from PIL import Image
 from service.config import DEFAULT_GALLERY
 from service.errors import NotReady
 from service.routes.problem_docs import problems
-from service.schemas import BundleInfo, GalleryBody, Health, Info
+from service.schemas.system import BundleInfo, GalleryBody, Health, Info
 from service.state import Service, service_of, software_version
 
 router = APIRouter(tags=["system"])
