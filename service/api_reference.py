@@ -56,7 +56,8 @@ def _operation(method: str, path: str, operation: Schema) -> Iterator[str]:
         yield f"Body: {kinds}. {_one_line(body.get('description', ''))}".rstrip() + "\n"
     yield "| status | body | when |\n|---|---|---|"
     for status, answer in operation["responses"].items():
-        kinds = ", ".join(
+        media = answer.get("content", {}).items()
+        kinds = ", ".join(_type(content.get("schema", {})) or kind for kind, content in media)
             _type(content.get("schema", {})) or kind for kind, content in answer.get("content", {}).items()
         )
         yield f"| {status} | {kinds} | {_one_line(answer['description'])} |"
