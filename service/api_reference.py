@@ -58,8 +58,6 @@ def _operation(method: str, path: str, operation: Schema) -> Iterator[str]:
     for status, answer in operation["responses"].items():
         media = answer.get("content", {}).items()
         kinds = ", ".join(_type(content.get("schema", {})) or kind for kind, content in media)
-            _type(content.get("schema", {})) or kind for kind, content in answer.get("content", {}).items()
-        )
         yield f"| {status} | {kinds} | {_one_line(answer['description'])} |"
     yield ""
 
