@@ -10,6 +10,7 @@ ServiceError
 │   ├── GalleryReadOnly        the folder or file cannot be written (or opened)
 │   ├── GalleryFull            the disk is full
 │   ├── BundleMismatch         the gallery's embeddings come from another model
+│   ├── GalleryNeeded          the gallery that always exists was to be dropped
 │   └── EmbeddingRejected      an embedding of the wrong shape, not finite, or not of unit length
 ├── ItemNotFound               no item with this id (any more)
 ├── RequestError               the request itself is wrong
@@ -21,8 +22,19 @@ ServiceError
 │   ├── FolderNotFound         the folder of images does not exist
 │   ├── NoImages               the folder holds no images
 │   └── TableError             the CSV table of labels is wrong, with its line
+├── AccessError
+│   ├── Unauthorized           no key was given, or none that is valid
+│   ├── Forbidden              the key is valid and not for this
+│   ├── RateLimited            too many requests of one key or address
+│   ├── KeyNotFound            there is no key with this id
+│   └── AccessUnusable         the file of keys and audit log cannot be read or written
 ├── UnknownName                a registry has no entry of this name
-├── NotReady                   the service is still loading, or has lost a part
+├── EmbeddingFailed            the model cannot embed this picture, and others it can
+├── Unavailable                the service cannot answer now; the same request may succeed later
+│   ├── NotReady               the service is still loading, or has lost a part
+│   ├── QueueFull              more waits already than is allowed to wait
+│   ├── DeadlineExceeded       the answer would have come too late
+│   └── ModelFailed            the model embeds nothing any more
 ├── PortInUse                  another program listens there
 └── of one module each         config.ConfigError, serving.NotLoopback, starter.StarterMissing, commands.CannotWrite,
                                demo.DemoError; limits.CrossSite is a RequestError
@@ -31,6 +43,7 @@ A message names the value, what is allowed and the remedy, in one line. Commands
 with `exit_code`; the API sends it as `application/problem+json` with `status` and a `type` made from `slug`.
 """
 
+import math
 from collections.abc import Iterable
 from typing import ClassVar
 
@@ -41,6 +54,11 @@ class ServiceError(Exception):
     exit_code: ClassVar[int] = 2
     slug: ClassVar[str] = "service-error"
     status: ClassVar[int] = 500
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """What an answer says besides the problem; a client that hears "not now" is told when to ask again."""
+        return {"retry-after": "1"} if self.status == 503 else {}
 
 
 class GalleryError(ServiceError):
@@ -102,6 +120,13 @@ class BundleMismatch(GalleryError):
     """The gallery was made with another bundle: its embeddings cannot be compared with ours."""
 
     slug = "bundle-mismatch"
+    status = 409
+
+
+class GalleryNeeded(GalleryError):
+    """The gallery that always exists cannot be dropped."""
+
+    slug = "gallery-needed"
     status = 409
 
 
@@ -179,6 +204,61 @@ class TableError(IndexingError):
     slug = "table-error"
 
 
+class AccessError(ServiceError):
+    """Somebody may not do what was asked."""
+
+    slug = "access-error"
+    status = 403
+
+
+class Unauthorized(AccessError):
+    """No key was given, or none that is valid."""
+
+    slug = "unauthorized"
+    status = 401
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """How to authenticate (RFC 6750)."""
+        return {"www-authenticate": "Bearer"}
+
+
+class Forbidden(AccessError):
+    """The key is valid and not for this."""
+
+    slug = "forbidden"
+
+
+class RateLimited(AccessError):
+    """Too many requests of one key or address; one more is taken after `after_s` seconds."""
+
+    slug = "too-many-requests"
+    status = 429
+
+    def __init__(self, message: str, after_s: float) -> None:
+        super().__init__(message)
+        self.after_s = after_s
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """When to ask again, in whole seconds."""
+        return {"retry-after": str(max(1, math.ceil(self.after_s)))}
+
+
+class KeyNotFound(AccessError):
+    """There is no key with this id."""
+
+    slug = "key-not-found"
+    status = 404
+
+
+class AccessUnusable(AccessError):
+    """The file of keys and audit log cannot be read or written."""
+
+    slug = "access-unusable"
+    status = 503
+
+
 class UnknownName(ServiceError):
     """A registry has no entry of this name."""
 
@@ -191,11 +271,44 @@ class UnknownName(ServiceError):
         return cls(f"unknown {kind} {name!r}: choose one of {', '.join(sorted(known))}")
 
 
-class NotReady(ServiceError):
+class EmbeddingFailed(ServiceError):
+    """The model cannot embed this picture."""
+
+    slug = "embedding-failed"
+    status = 422
+
+
+class Unavailable(ServiceError):
+    """The service cannot answer now; the same request may succeed later."""
+
+    slug = "unavailable"
+    status = 503
+    retry_after_s: ClassVar[int] = 1
+
+
+class NotReady(Unavailable):
     """The service cannot answer yet, or not any more."""
 
     slug = "not-ready"
-    status = 503
+
+
+class QueueFull(Unavailable):
+    """More waits already than is allowed to wait."""
+
+    slug = "queue-full"
+
+
+class DeadlineExceeded(Unavailable):
+    """The answer would have come too late."""
+
+    slug = "deadline-exceeded"
+    status = 504
+
+
+class ModelFailed(Unavailable):
+    """The model embeds nothing any more, whatever the picture."""
+
+    slug = "model-failed"
 
 
 class PortInUse(ServiceError):
