@@ -143,6 +143,11 @@ class ItemNotFound(ServiceError):
     slug = "item-not-found"
     status = 404
 
+    @classmethod
+    def of(cls, item_id: int) -> "ItemNotFound":
+        """The same words for an item that is not there and for one that somebody may not know of."""
+        return cls(f"no item {item_id} in this gallery; `GET /v1/items` lists those that are there")
+
 
 class RequestError(ServiceError):
     """The request cannot be understood."""

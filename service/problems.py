@@ -15,7 +15,7 @@ from starlette.requests import Request
 from starlette.routing import Match
 
 from bundle import BundleError, ImageError
-from service.errors import BadImage, GalleryError, ServiceError
+from service.errors import AccessError, BadImage, GalleryError, ServiceError
 from service.limits import REQUEST_ID, SECURITY_HEADERS
 
 MEDIA_TYPE = "application/problem+json"
@@ -77,12 +77,11 @@ def add_problem_handlers(app: FastAPI) -> None:
 async def _service_error(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, ServiceError)
     detail = str(error)
-    if isinstance(error, GalleryError) and error.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+    if isinstance(error, (GalleryError, AccessError)) and error.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
         # These messages name folders of this machine: for the log, not for a client.
         logger.error("%s", error)
         detail = (type(error).__doc__ or "").splitlines()[0]
-    headers = {"retry-after": "1"} if error.status == HTTPStatus.SERVICE_UNAVAILABLE else None
-    return respond(request, problem_of(error.slug, error.status, detail), headers)
+    return respond(request, problem_of(error.slug, error.status, detail), error.headers)
 
 
 async def _bundle_error(request: Request, error: Exception) -> JSONResponse:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
 from urllib.parse import quote
@@ -23,6 +23,7 @@ SETTINGS = (
     "PRAGMA foreign_keys = ON",
     "PRAGMA secure_delete = ON",  # FAST would leave deleted vectors and pictures in the file
 )
+NOT_DURABLE = "PRAGMA synchronous = NORMAL"
 
 _READ_ONLY = (GalleryReadOnly, "check that this user may write the folder and its files")
 _DAMAGED = (GalleryDamaged, REMEDY_DAMAGED)
@@ -39,11 +40,14 @@ _ERRORS: dict[int, tuple[type[GalleryError], str]] = {
 
 
 class Database:
-    """One SQLite file with many readers and one writer at a time."""
+    """One SQLite file with many readers and one writer at a time.
 
-    def __init__(self, path: Path) -> None:
+    Where it is not `durable`, a power failure may take the last transactions; the end of a process takes none.
+    """
+
+    def __init__(self, path: Path, *, durable: bool = True) -> None:
         self.path = path
-        self._engine = _engine(path)
+        self._engine = _engine(path, (*SETTINGS, *(() if durable else (NOT_DURABLE,))))
         self._writer = self._engine.execution_options(immediate=True)
         # SQLite lets a second writer of the same process poll; a lock wakes it at once.
         self._writing = threading.Lock()
@@ -105,9 +109,9 @@ def translated(path: Path, *, opening: bool = False) -> Iterator[None]:
         raise kind(f"{path} cannot be used ({original}); {remedy}") from error
 
 
-def _engine(path: Path) -> Engine:
+def _engine(path: Path, settings: Sequence[str]) -> Engine:
     engine = create_engine(
-        "sqlite://", creator=lambda: _connect(path), poolclass=QueuePool, pool_size=4, max_overflow=-1
+        "sqlite://", creator=lambda: _connect(path, settings), poolclass=QueuePool, pool_size=4, max_overflow=-1
     )
     event.listen(engine, "begin", _begin)
     return engine
@@ -118,7 +122,7 @@ def _begin(connection: Connection) -> None:
     connection.exec_driver_sql("BEGIN IMMEDIATE" if immediate else "BEGIN")
 
 
-def _connect(path: Path) -> sqlite3.Connection:
+def _connect(path: Path, settings: Sequence[str]) -> sqlite3.Connection:
     # mode=rw: a file that vanished is an error, not an empty gallery. isolation_level=None: BEGIN is ours.
     connection = sqlite3.connect(
         f"file:{quote(str(path.absolute()))}?mode=rw",
@@ -128,7 +132,7 @@ def _connect(path: Path) -> sqlite3.Connection:
         check_same_thread=False,
     )
     try:
-        for setting in SETTINGS:
+        for setting in settings:
             connection.execute(setting)
     except BaseException:
         connection.close()
