@@ -58,7 +58,7 @@ class ServiceError(Exception):
     @property
     def headers(self) -> dict[str, str]:
         """What an answer says besides the problem; a client that hears "not now" is told when to ask again."""
-        return {"retry-after": "1"} if self.status == 503 else {}
+        return {"retry-after": "1"} if self.status in {503, 504} else {}
 
 
 class GalleryError(ServiceError):
@@ -288,7 +288,6 @@ class Unavailable(ServiceError):
 
     slug = "unavailable"
     status = 503
-    retry_after_s: ClassVar[int] = 1
 
 
 class NotReady(Unavailable):
