@@ -11,8 +11,15 @@ ServiceError
 │   ├── GalleryFull            the disk is full
 │   ├── BundleMismatch         the gallery's embeddings come from another model
 │   ├── GalleryNeeded          the gallery that always exists was to be dropped
+│   ├── GalleryExists          a gallery stands where a backup was to be restored
+│   ├── BackupDamaged          the folder is no backup, or not a whole one
+│   ├── BackupNotFound         no backup of this id is known, or its folder is not where it was written
+│   ├── GenerationNotFound     no embeddings of this generation, or none that may be dropped
+│   ├── PicturesMissing        items without a picture cannot be embedded again
 │   └── EmbeddingRejected      an embedding of the wrong shape, not finite, or not of unit length
 ├── ItemNotFound               no item with this id (any more)
+├── PersonNotFound             no item has this label
+├── ErasureNotFound            no erasure with this id
 ├── RequestError               the request itself is wrong
 │   ├── BadParameter           a parameter outside of what is allowed
 │   ├── BadImage               bytes that are not a usable picture
@@ -130,6 +137,41 @@ class GalleryNeeded(GalleryError):
     status = 409
 
 
+class GalleryExists(GalleryError):
+    """A gallery stands where a backup was to be restored."""
+
+    slug = "gallery-exists"
+    status = 409
+
+
+class BackupDamaged(GalleryError):
+    """The folder is no backup, or not a whole one."""
+
+    slug = "backup-damaged"
+    status = 422
+
+
+class BackupNotFound(GalleryError):
+    """No backup of this id is known, or its folder is not where it was written."""
+
+    slug = "backup-not-found"
+    status = 404
+
+
+class GenerationNotFound(GalleryError):
+    """There are no embeddings of this generation, or none that may be dropped."""
+
+    slug = "generation-not-found"
+    status = 404
+
+
+class PicturesMissing(GalleryError):
+    """Items without a picture cannot be embedded again."""
+
+    slug = "pictures-missing"
+    status = 409
+
+
 class EmbeddingRejected(GalleryError):
     """Embeddings that cannot be stored or searched with."""
 
@@ -147,6 +189,20 @@ class ItemNotFound(ServiceError):
     def of(cls, item_id: int) -> "ItemNotFound":
         """The same words for an item that is not there and for one that somebody may not know of."""
         return cls(f"no item {item_id} in this gallery; `GET /v1/items` lists those that are there")
+
+
+class PersonNotFound(ServiceError):
+    """No item has this label."""
+
+    slug = "person-not-found"
+    status = 404
+
+
+class ErasureNotFound(ServiceError):
+    """There is no erasure with this id."""
+
+    slug = "erasure-not-found"
+    status = 404
 
 
 class RequestError(ServiceError):
