@@ -123,8 +123,8 @@ def serve(config: ServiceConfig) -> None:
         if service.starter:
             print(f"reid: {NOTICE}", file=sys.stderr)
         print(
-            f"reid: serving {len(service.gallery):,} pictures of {config.gallery_folder} at {address_of(listener)} "
-            "(page /, API /docs); Ctrl-C ends it",
+            f"reid: serving {len(service.gallery()):,} pictures of {service.gallery().folder} "
+            f"at {address_of(listener)} (page /, API /docs); Ctrl-C ends it",
             file=sys.stderr,
             flush=True,
         )

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import ipaddress
+import re
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field, ValidationError
+from pydantic import AfterValidator, Field, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from service.errors import ServiceError
@@ -21,6 +22,21 @@ class ConfigError(ServiceError):
     slug = "bad-setting"
 
 
+def _check_origins(value: str) -> str:
+    for origin in origins_of(value):
+        if not re.fullmatch(r"https?://[A-Za-z0-9.-]+(:\d{1,5})?|https?://\[[0-9A-Fa-f:]+\](:\d{1,5})?", origin):
+            raise ValueError(f"{origin!r} is no origin like https://a.example or http://127.0.0.1:8080")
+    return value
+
+
+Origins = Annotated[str, AfterValidator(_check_origins)]
+
+
+def origins_of(value: str) -> list[str]:
+    """The origins of a text that separates them by commas."""
+    return [origin.strip() for origin in value.split(",") if origin.strip()]
+
+
 class ServiceConfig(BaseSettings):
     """One value a setting; each is read from the variable `REID_<NAME>` unless it is given.
 
@@ -33,7 +49,18 @@ class ServiceConfig(BaseSettings):
     bundle: Path | None = Field(None, description="the model; the starter bundle when absent")
     host: str = Field("127.0.0.1", description="address to listen on")
     port: int = Field(8000, ge=0, le=65535, description="port to listen on; 0 takes a free one")
-    insecure: bool = Field(False, description="allow addresses that other machines can reach")
+    insecure: bool = Field(False, description="allow addresses that other machines can reach, without API keys")
+    rate_per_s: float | None = Field(
+        None, gt=0, allow_inf_nan=False, description="requests a second of one key, or one address without keys"
+    )
+    rate_burst: int = Field(
+        100, ge=1, description="requests that one of them may have saved up, where they are limited"
+    )
+    cors_origins: Origins = Field(
+        "", description="other sites whose pages may ask, as https://a.example,https://b.example"
+    )
+    audit_days: int = Field(365, ge=1, le=36500, description="days that a row of the audit log is kept")
+    audit_addresses: bool = Field(False, description="write the clients' addresses into the audit log")
     runtime: str = Field("onnx", description="what runs the model")
     index: str = Field("flat", description="how a gallery is searched")
     threads: int | None = Field(None, ge=1, le=1024, description="cores one embedding run uses; all when absent")
@@ -41,15 +68,17 @@ class ServiceConfig(BaseSettings):
     max_body_bytes: int = Field(32 * 2**20, ge=1024, description="bytes of one request")
     max_images: int = Field(64, ge=1, le=1000, description="pictures of one POST /v1/items")
     max_pixels: int = Field(50_000_000, ge=64, description="pixels of one picture, read from its header")
+    max_batch: int = Field(8, ge=1, le=1024, description="pictures of one run of the model; more pay on a GPU only")
+    max_queue: int = Field(256, ge=1, description="pictures that may wait for the model; more are refused with 503")
     drain_s: int = Field(10, ge=0, le=600, description="seconds that open requests get when the service stops")
     log_level: Literal["critical", "error", "warning", "info", "debug"] = Field(
         "info", description="least level that is logged"
     )
 
     @property
-    def gallery_folder(self) -> Path:
-        """The one gallery."""
-        return gallery_folder(self.data)
+    def galleries_folder(self) -> Path:
+        """Where the galleries are, each in a folder of its name."""
+        return gallery_folder(self.data).parent
 
     @property
     def loopback(self) -> bool:

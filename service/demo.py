@@ -88,10 +88,10 @@ def _draw(folder: Path) -> DatasetSummary:
 
 def _index(service: Service, people: DatasetSummary) -> None:
     with image_progress("indexing") as progress:
-        report = index_images(people.path / "bounding_box_test", service.gallery, service.embedder, progress=progress)
+        report = index_images(people.path / "bounding_box_test", service.gallery(), service.embedder, progress=progress)
     name = "the starter bundle" if service.starter else f"the bundle {service.bundle.path}"
     took = f"{report.added} added, {report.images_per_s:,.0f} images/s" if report.added else "there already"
-    _say(f"{len(service.gallery)} pictures indexed with {name} in {service.config.gallery_folder} ({took})")
+    _say(f"{len(service.gallery())} pictures indexed with {name} in {service.gallery().folder} ({took})")
 
 
 def _first_query(people: DatasetSummary, listener: socket) -> None:

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from time import perf_counter
 
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
 from pydantic import BaseModel, ConfigDict, Field
 
 from bundle import read_image
 from service.config import DEFAULT_GALLERY
 from service.schemas.common import Label
 from service.schemas.query import MatchBody, QueryEcho, QueryResult, Timings
-from service.state import Service, check_gallery
+from service.state import Service
 from service.uploads import Upload
 
 
@@ -27,15 +30,15 @@ class QueryParams(BaseModel):
     gallery: str = Field(DEFAULT_GALLERY, max_length=128, description="which gallery to search")
 
 
-def answer(service: Service, upload: Upload, params: QueryParams) -> QueryResult:
+async def answer(service: Service, upload: Upload, params: QueryParams) -> QueryResult:
     """Decode, embed and search. Raises ImageError for a picture that cannot be read, GalleryNotFound."""
-    check_gallery(params.gallery)
+    gallery = service.gallery(params.gallery)
     begin = perf_counter()
-    image = read_image(upload.content, service.limits, name=upload.name)
+    image, pixels = await service.work(lambda: _decode(service, upload))
     decoded = perf_counter()
-    embeddings = service.embed([image], [params.camera_id])
+    embeddings = (await service.embed([pixels], [params.camera_id])).embeddings
     embedded = perf_counter()
-    [matches] = service.gallery.search(embeddings, params.k, min_score=params.min_score)
+    [matches] = await service.work(lambda: gallery.search(embeddings, params.k, min_score=params.min_score))
     found = perf_counter()
     manifest = service.bundle.manifest
     return QueryResult(
@@ -49,7 +52,7 @@ def answer(service: Service, upload: Upload, params: QueryParams) -> QueryResult
             gallery=params.gallery,
         ),
         matches=[MatchBody.of_match(rank, match) for rank, match in enumerate(matches, start=1)],
-        gallery_size=len(service.gallery),
+        gallery_size=len(gallery),
         bundle_id=manifest.bundle_id,
         timings_ms=Timings(
             decode=_ms(begin, decoded),
@@ -58,6 +61,11 @@ def answer(service: Service, upload: Upload, params: QueryParams) -> QueryResult
             total=_ms(begin, found),
         ),
     )
+
+
+def _decode(service: Service, upload: Upload) -> tuple[Image.Image, NDArray[np.uint8]]:
+    image = read_image(upload.content, service.limits, name=upload.name)
+    return image, service.embedder.prepare(image)
 
 
 def _ms(begin: float, end: float) -> float:

@@ -1,26 +1,30 @@
-"""What a running service holds: the bundle, the model that runs it, and the gallery."""
+"""What a running service holds: the bundle, the model that runs it, and the galleries."""
 
 from __future__ import annotations
 
-import threading
+import asyncio
 import time
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from contextvars import copy_context
 from dataclasses import dataclass, field
 from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
 from typing import TypeVar
 
-import anyio
-import anyio.to_thread
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 from starlette.requests import Request
 
 from bundle import Bundle, ImageLimits
+from service.access.access import Access, open_access
+from service.batching import Embedded, MicroBatcher
 from service.config import DEFAULT_GALLERY, ServiceConfig
 from service.embedder import Embedder
-from service.errors import GalleryNotFound, NotReady
+from service.errors import NotReady
+from service.galleries import Galleries
 from service.gallery.gallery import Gallery
 from service.starter import bundle_path
 
@@ -34,11 +38,12 @@ class Service:
     config: ServiceConfig
     bundle: Bundle
     embedder: Embedder
-    gallery: Gallery
+    batcher: MicroBatcher
+    galleries: Galleries
+    access: Access
     starter: bool
-    limiter: anyio.CapacityLimiter
+    workers: ThreadPoolExecutor
     started_s: float = field(default_factory=time.monotonic)
-    _model: threading.Lock = field(default_factory=threading.Lock)
 
     @property
     def limits(self) -> ImageLimits:
@@ -50,34 +55,65 @@ class Service:
         """Seconds since the parts were opened."""
         return time.monotonic() - self.started_s
 
-    def embed(self, images: Sequence[Image.Image], camera_ids: Sequence[str | None]) -> NDArray[np.float32]:
-        """Embed RGB pictures to unit rows (N, D).
+    def gallery(self, name: str = DEFAULT_GALLERY) -> Gallery:
+        """The open gallery of this name. Raises GalleryNotFound, or why it could not be opened."""
+        return self.galleries.get(name)
 
-        One run at a time: a run already uses all the cores it was given, and a second one beside it makes both slower.
+    async def embed(self, pixels: Sequence[NDArray[np.uint8]], learned_cameras: Sequence[str | None]) -> Embedded:
+        """Embed N prepared pictures (`embedder.prepare`) together with those of other requests.
+
+        Giving up waiting (cancellation) gives their places back. Raises QueueFull, ModelFailed, NotReady.
+        """
+        return await asyncio.wrap_future(self.batcher.submit(pixels, learned_cameras))
+
+    def embed_now(self, images: Sequence[Image.Image], learned_cameras: Sequence[str | None]) -> NDArray[np.float32]:
+        """Embed RGB pictures of any size to unit rows (N, D); blocks, so it is for threads and commands.
+
+        Raises EmbeddingFailed, QueueFull, ModelFailed, NotReady.
         """
         pixels = [self.embedder.prepare(image) for image in images]
-        with self._model:
-            return self.embedder.run(pixels, camera_ids)
+        return self.batcher.submit(pixels, learned_cameras).result().embeddings
 
     async def work(self, task: Callable[[], T]) -> T:
-        """Run blocking work in a thread; at most `workers` of them at a time, the others wait here."""
-        return await anyio.to_thread.run_sync(task, limiter=self.limiter)
+        """Run blocking work in a thread; at most `workers` of them at a time, the others wait here.
+
+        Giving up waiting (cancellation) drops work that has not begun; what has begun ends by itself.
+        """
+        return await asyncio.wrap_future(self.workers.submit(copy_context().run, task))
 
 
 @contextmanager
 def open_service(config: ServiceConfig) -> Iterator[Service]:
-    """Open bundle, model and gallery (made when missing), and close the gallery in the end.
+    """Open bundle, model and galleries (`default` is made when missing), and close them in the end.
 
-    Raises the typed errors of bundle and gallery.
+    Raises the typed errors of the bundle and of the default gallery.
     """
     path, starter = bundle_path(config.bundle)
     bundle = Bundle.open(path)
     embedder = Embedder(bundle, runtime=config.runtime, threads=config.threads)
     manifest = bundle.manifest
-    with Gallery.open(
-        config.gallery_folder, bundle_id=manifest.bundle_id, dimension=manifest.dimension, index=config.index
-    ) as gallery:
-        yield Service(config, bundle, embedder, gallery, starter, anyio.CapacityLimiter(config.workers))
+
+    def open_gallery(folder: Path) -> Gallery:
+        return Gallery.open(folder, bundle_id=manifest.bundle_id, dimension=manifest.dimension, index=config.index)
+
+    grey = np.full((manifest.image.height, manifest.image.width, 3), 128, dtype=np.uint8)
+    batcher = MicroBatcher(embedder, grey, max_batch=config.max_batch, max_waiting=config.max_queue)
+    workers = ThreadPoolExecutor(config.workers, thread_name_prefix="worker")
+    with (
+        open_access(
+            config.data,
+            rate_per_s=config.rate_per_s,
+            rate_burst=config.rate_burst,
+            audit_days=config.audit_days,
+            audit_addresses=config.audit_addresses,
+        ) as access,
+        Galleries(config.galleries_folder, open_gallery) as galleries,
+    ):
+        try:
+            yield Service(config, bundle, embedder, batcher, galleries.open_all(), access, starter, workers)
+        finally:
+            workers.shutdown(cancel_futures=True)
+            batcher.close(config.drain_s)
 
 
 def service_of(request: Request) -> Service:
@@ -86,12 +122,6 @@ def service_of(request: Request) -> Service:
     if service is None:
         raise NotReady("the model and the gallery are still loading; ask /readyz and try again")
     return service
-
-
-def check_gallery(name: str) -> None:
-    """Raise GalleryNotFound for any gallery but the one there is."""
-    if name != DEFAULT_GALLERY:
-        raise GalleryNotFound(f"there is no gallery {name!r}; this service has one, called {DEFAULT_GALLERY!r}")
 
 
 def software_version() -> str:

@@ -10,10 +10,11 @@ from pydantic import BaseModel, ConfigDict, Field
 from service.adding import add_uploads, parse_labels
 from service.config import DEFAULT_GALLERY
 from service.errors import ItemNotFound
+from service.gallery.filters import Filter
 from service.routes.problem_docs import problems
 from service.schemas.common import MAX_ID, Label
 from service.schemas.items import AddResultBody, ItemBody, ItemPage
-from service.state import check_gallery, service_of
+from service.state import service_of
 from service.uploads import FORM_TYPE, read_items
 
 router = APIRouter(prefix="/v1/items", tags=["items"])
@@ -78,10 +79,10 @@ async def add_items(request: Request, params: Annotated[AddParams, Query()], res
     What was added is on disk when the answer comes. 200 when every picture is in the gallery, else 207.
     """
     service = service_of(request)
-    check_gallery(params.gallery)
+    gallery = service.gallery(params.gallery)
     uploads, text = await read_items(request, service.config.max_images)
     labels = parse_labels(text, uploads)
-    body = await service.work(lambda: add_uploads(service, uploads, labels))
+    body = await add_uploads(service, gallery, uploads, labels)
     response.status_code = 207 if body.failed else 200
     return body
 
@@ -90,13 +91,11 @@ async def add_items(request: Request, params: Annotated[AddParams, Query()], res
 async def list_items(request: Request, params: Annotated[ListParams, Query()]) -> ItemPage:
     """Items by id. Give `next_after` of one page as `after` of the next."""
     service = service_of(request)
-    check_gallery(params.gallery)
+    gallery = service.gallery(params.gallery)
     limit = params.limit
-    items = await service.work(
-        lambda: service.gallery.items(
-            after=params.after, limit=limit + 1, camera_id=params.camera_id, person_id=params.person_id
-        )
-    )
+    cameras = None if params.camera_id is None else frozenset({params.camera_id})
+    where = Filter(cameras=cameras, person_id=params.person_id)
+    items = await service.work(lambda: gallery.items(params.after, limit + 1, where=where))
     page = items[:limit]
     return ItemPage(items=[ItemBody.of(item) for item in page], next_after=page[-1].id if len(items) > limit else None)
 
@@ -105,7 +104,7 @@ async def list_items(request: Request, params: Annotated[ListParams, Query()]) -
 async def get_item(request: Request, item_id: ItemId) -> ItemBody:
     """What is known about one picture."""
     service = service_of(request)
-    return ItemBody.of(await service.work(lambda: service.gallery.get(item_id)))
+    return ItemBody.of(await service.work(lambda: service.gallery().get(item_id)))
 
 
 @router.get(
@@ -117,7 +116,7 @@ async def get_item(request: Request, item_id: ItemId) -> ItemBody:
 async def get_image(request: Request, item_id: ItemId) -> Response:
     """The picture as it was stored: re-encoded, without the metadata of the upload."""
     service = service_of(request)
-    picture = await service.work(lambda: service.gallery.picture(item_id))
+    picture = await service.work(lambda: service.gallery().picture(item_id))
     if picture is None:
         raise ItemNotFound(f"item {item_id} is kept without its picture")
     # Pictures of people stay out of shared and disk caches: a deleted item must be gone.
@@ -135,4 +134,4 @@ async def get_image(request: Request, item_id: ItemId) -> Response:
 async def delete_item(request: Request, item_id: ItemId) -> None:
     """The item is in no answer any more once this returns."""
     service = service_of(request)
-    await service.work(lambda: service.gallery.delete(item_id))
+    await service.work(lambda: service.gallery().delete(item_id))

@@ -43,4 +43,4 @@ async def query(request: Request, params: Annotated[QueryParams, Query()]) -> Qu
     """
     service = service_of(request)
     upload = await read_query(request)
-    return await service.work(lambda: answer(service, upload, params))
+    return await answer(service, upload, params)

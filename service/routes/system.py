@@ -44,9 +44,9 @@ def _canary(service: Service) -> Health:
     spec = service.bundle.manifest.image
     grey = Image.new("RGB", (spec.width, spec.height), (128, 128, 128))
     try:
-        embedding = service.embed([grey], [None])
+        embedding = service.embed_now([grey], [None])
         length = float(np.linalg.norm(embedding[0]))
-        service.gallery.search(embedding, 1)
+        service.gallery().search(embedding, 1)
     except Exception as error:  # whatever breaks, the answer is "not ready" and not "internal error"
         logger.exception("the readiness check failed")
         raise NotReady(f"a test query failed ({type(error).__name__}); the log says why") from error
@@ -57,7 +57,7 @@ def _canary(service: Service) -> Health:
 
 def _info(service: Service) -> Info:
     manifest = service.bundle.manifest
-    gallery = service.gallery.info()
+    gallery = service.gallery().info()
     return Info(
         name="vitreid",
         version=software_version(),

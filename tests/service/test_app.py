@@ -11,7 +11,7 @@ from fastapi.testclient import TestClient
 
 from bundle import Bundle, BundleError
 from service.app import create_app
-from service.config import ServiceConfig
+from service.config import ServiceConfig, gallery_folder
 from service.errors import BundleMismatch, GalleryDamaged, GalleryError
 from service.gallery.gallery import Gallery
 from service.state import open_service
@@ -74,7 +74,7 @@ def test_parts_opened_elsewhere_are_used_and_left_open(config: ServiceConfig) ->
     with open_service(config) as service:
         with TestClient(create_app(config, service)) as client:
             assert client.get("/readyz").status_code == 200
-        assert len(service.gallery) == 0
+        assert len(service.gallery()) == 0
 
 
 def test_an_unexpected_error_tells_nothing_of_the_inside(
@@ -175,16 +175,16 @@ def test_the_pages_load_nothing_from_elsewhere() -> None:
 
 
 def test_a_gallery_of_another_model_stops_the_start(config: ServiceConfig) -> None:
-    with Gallery.open(config.gallery_folder, bundle_id="0" * 64, dimension=48):
+    with Gallery.open(gallery_folder(config.data), bundle_id="0" * 64, dimension=48):
         pass
     with pytest.raises(BundleMismatch), TestClient(create_app(config)):
         pass
 
 
 def test_a_damaged_database_stops_the_start(config: ServiceConfig) -> None:
-    with Gallery.open(config.gallery_folder, bundle_id="0" * 64, dimension=48):
+    with Gallery.open(gallery_folder(config.data), bundle_id="0" * 64, dimension=48):
         pass
-    for file in config.gallery_folder.glob("gallery.db*"):
+    for file in gallery_folder(config.data).glob("gallery.db*"):
         file.write_bytes(b"no database" * 1000)
     with pytest.raises(GalleryError) as caught, TestClient(create_app(config)):
         pass

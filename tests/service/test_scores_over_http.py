@@ -9,7 +9,7 @@ import pytest
 from fastapi.testclient import TestClient
 
 from bundle import Bundle, parse_market_name, read_image
-from scoring import score_retrieval
+from scoring import Labelled, score_retrieval
 from service.app import create_app
 from service.config import ServiceConfig
 from service.embedder import Embedder
@@ -34,13 +34,13 @@ def test_map_over_http_equals_scoring_the_embeddings(tmp_path: Path, tiny_bundle
     for name, paths in (("gallery", gallery_paths), ("query", query_paths)):
         persons, cameras = labels_of(paths)
         embeddings = embedder.embed([read_image(path) for path in paths], cameras)
-        embedded |= {name: embeddings, f"{name}_persons": np.array(persons), f"{name}_cameras": np.array(cameras)}
+        embedded[name] = Labelled.of(name, embeddings, persons, cameras)
     direct = score_retrieval(**embedded)
 
     precisions, first = [], []
     config = ServiceConfig(data=tmp_path / "data", bundle=tiny_bundle, runtime=runtime, threads=1)
     with open_service(config) as service:
-        index_images(people / "bounding_box_test", service.gallery, service.embedder)
+        index_images(people / "bounding_box_test", service.gallery(), service.embedder)
         with TestClient(create_app(config, service)) as client:
             for path, person, camera in zip(query_paths, *labels_of(query_paths), strict=True):
                 answer = client.post(

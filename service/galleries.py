@@ -1,0 +1,122 @@
+"""The galleries of a service, by name: found in its data folder, made, and dropped."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import threading
+import uuid
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from service.config import DEFAULT_GALLERY
+from service.errors import BadParameter, GalleryError, GalleryNeeded, GalleryNotFound, GalleryReadOnly
+from service.gallery import Gallery
+
+NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}")
+_DROPPED = ".dropped."  # start of the names of folders that are still being removed
+
+
+class Galleries:
+    """All galleries of a folder, open; safe to use from several threads.
+
+    `opener` opens the gallery in a folder, or makes one there. A gallery that it cannot open is listed in `failures`
+    and raises its error where it is asked for; only one that is needed, `default`, raises it at once.
+    """
+
+    def __init__(self, folder: Path, opener: Callable[[Path], Gallery]) -> None:
+        self.folder = folder
+        self._opener = opener
+        self._changing = threading.Lock()  # one creation or drop at a time
+        self._open: dict[str, Gallery] = {}
+        self._failures: dict[str, GalleryError] = {}
+
+    def open_all(self, opening: Callable[[str], None] = lambda name: None) -> Self:
+        """Open the galleries that are there, and make `default`; `opening` hears each name before.
+
+        Raises the GalleryError of `default`.
+        """
+        for left in self.folder.glob(f"{_DROPPED}*"):
+            shutil.rmtree(left, ignore_errors=True)
+        found = {path.name for path in self.folder.glob("*") if NAME.fullmatch(path.name)}
+        for name in sorted(found | {DEFAULT_GALLERY}, key=lambda name: (name != DEFAULT_GALLERY, name)):
+            opening(name)
+            try:
+                self._open[name] = self._opener(self.folder / name)
+            except GalleryError as error:
+                if name == DEFAULT_GALLERY:
+                    raise
+                self._failures[name] = error
+        return self
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close every gallery."""
+        while self._open:
+            self._open.popitem()[1].close()
+
+    def get(self, name: str) -> Gallery:
+        """The open gallery of this name. Raises GalleryNotFound, or why it could not be opened."""
+        gallery = self._open.get(name)
+        if gallery is not None:
+            return gallery
+        if name in self._failures:
+            failure = self._failures[name]
+            raise type(failure)(*failure.args) from failure
+        raise GalleryNotFound(f"there is no gallery {name!r}; GET /v1/galleries lists them")
+
+    def names(self) -> list[str]:
+        """All names, of those too that could not be opened, in order."""
+        return sorted([*self._open, *self._failures])
+
+    def opened(self) -> Mapping[str, Gallery]:
+        """The open galleries by name, as they are now."""
+        return dict(self._open)
+
+    def failures(self) -> Mapping[str, GalleryError]:
+        """Why galleries could not be opened, by name."""
+        return dict(self._failures)
+
+    def create(self, name: str) -> tuple[Gallery, bool]:
+        """The gallery of this name, made where it is missing, and whether it was.
+
+        Raises BadParameter for a name that a gallery cannot have, and the GalleryErrors of opening one.
+        """
+        if not NAME.fullmatch(name):
+            raise BadParameter(
+                f"a gallery cannot be called {name!r}; take 1 to 63 of a-z, 0-9, _ and -, the first a letter or digit"
+            )
+        with self._changing:
+            if name in self._open or name in self._failures:
+                return self.get(name), False
+            self._open[name] = self._opener(self.folder / name)
+            return self._open[name], True
+
+    def drop(self, name: str) -> None:
+        """Close a gallery and remove its files; from the first moment on no search finds it.
+
+        Raises GalleryNotFound, GalleryNeeded for `default`, and why it could not be opened: such files are not ours.
+        """
+        if name == DEFAULT_GALLERY:
+            raise GalleryNeeded(f"the gallery {name!r} always exists; erase its items instead")
+        with self._changing:
+            gallery = self.get(name)
+            del self._open[name]
+            # The new name hides what is left should the process end now; the next start removes it.
+            left = self.folder / f"{_DROPPED}{uuid.uuid4().hex[:8]}"
+            try:
+                gallery.folder.rename(left)
+            except OSError as error:
+                self._open[name] = gallery
+                raise GalleryReadOnly(f"{gallery.folder} cannot be removed ({error.strerror})") from error
+            gallery.close()
+        shutil.rmtree(left, ignore_errors=True)
