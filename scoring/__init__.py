@@ -1,5 +1,6 @@
 """What a ranking is worth: the measures of the Market-1501 protocol, in numpy."""
 
-from scoring.metrics import RetrievalScores, ScoringError, score_retrieval
+from scoring.labelled import Labelled, ScoringError
+from scoring.metrics import QueryScores, RetrievalScores, score_retrieval
 
-__all__ = ["RetrievalScores", "ScoringError", "score_retrieval"]
+__all__ = ["Labelled", "QueryScores", "RetrievalScores", "ScoringError", "score_retrieval"]

@@ -2,23 +2,38 @@
 
 Zheng et al., "Scalable Person Re-identification: A Benchmark", ICCV 2015 (protocol, CMC, mAP); Ye et al., "Deep
 Learning for Person Re-identification: A Survey and Outlook", TPAMI 2021 (mINP).
+
+Only the ranks of the true matches count, and a rank is one more than the number of pictures that score higher: so ranks
+are counted, no ranking is sorted, and no more than a block of scores exists at a time.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
-QUERIES_AT_ONCE = 256
+from scoring.labelled import Labelled, ScoringError, as_numbers, cosine_blocks
+
+MAX_RANK = 50
 
 
-class ScoringError(ValueError):
-    """Embeddings and labels from which nothing can be scored."""
+@dataclass(frozen=True)
+class QueryScores:
+    """What each query that has a match is worth, (S,) each, in the order of the queries; `rows` tells their places."""
 
-    exit_code = 2
+    rows: NDArray[np.int64]
+    persons: NDArray[np.generic]
+    average_precision: NDArray[np.float64]
+    inverse_penalty: NDArray[np.float64]
+    first: NDArray[np.int64]  # rank of the first match, from 1
+
+    def measures(self) -> dict[str, NDArray[np.float64]]:
+        """The values (S,) whose means are the scores, by the names of the scores."""
+        within = {f"rank{k}": (self.first <= k).astype(np.float64) for k in (1, 5, 10)}
+        return {"mAP": self.average_precision, **within, "mINP": self.inverse_penalty}
 
 
 @dataclass(frozen=True)
@@ -35,6 +50,7 @@ class RetrievalScores:
     queries: int
     skipped: int
     gallery: int
+    per_query: QueryScores
 
     def rank(self, k: int) -> float:
         """Share of queries with a match among the first k answers."""
@@ -54,79 +70,83 @@ class RetrievalScores:
         }
 
 
-@dataclass(frozen=True)
-class Labelled:
-    """Unit embeddings (N, D) with the person and camera of each, (N,) of any type that compares by value."""
-
-    embeddings: NDArray[np.float32]
-    persons: NDArray[np.generic]
-    cameras: NDArray[np.generic]
-
-    @classmethod
-    def of(cls, name: str, embeddings: ArrayLike, persons: ArrayLike, cameras: ArrayLike) -> Labelled:
-        """Check shapes and values; `name` is what an error calls the rows."""
-        rows = cls(np.asarray(embeddings, dtype=np.float32), np.asarray(persons), np.asarray(cameras))
-        if rows.embeddings.ndim != 2 or len({len(rows.embeddings), len(rows.persons), len(rows.cameras)}) != 1:
-            raise ScoringError(
-                f"{name}: {rows.embeddings.shape} embeddings, {rows.persons.shape} persons and {rows.cameras.shape} "
-                "cameras do not belong together; give one row of each per picture"
-            )
-        if not len(rows.embeddings):
-            raise ScoringError(f"{name} is empty; give at least one picture")
-        if not np.isfinite(rows.embeddings).all():
-            raise ScoringError(f"{name}: some embeddings are not finite; the model is broken or diverged")
-        return rows
-
-
 def score_retrieval(
-    *,
-    query: ArrayLike,
-    query_persons: ArrayLike,
-    query_cameras: ArrayLike,
-    gallery: ArrayLike,
-    gallery_persons: ArrayLike,
-    gallery_cameras: ArrayLike,
-    max_rank: int = 50,
+    query: Labelled, gallery: Labelled, *, scores: Iterable[NDArray[np.float32]] | None = None
 ) -> RetrievalScores:
     """Rank the gallery for every query by cosine and score the rankings.
 
     Of each ranking, pictures of the query's person by the query's camera are left out. A query without any match
     left is skipped. Average precision is the mean precision at the matches. Equal scores keep the gallery's order.
+    `scores` takes the place of the cosines: blocks (B, G) of queries in their order, higher is better.
 
-    Raises ScoringError for rows that do not belong together and where no query has a match.
+    Raises ScoringError where no query has a match, and for embeddings or blocks that do not belong together.
     """
-    asked = Labelled.of("query", query, query_persons, query_cameras)
-    offered = Labelled.of("gallery", gallery, gallery_persons, gallery_cameras)
-    if asked.embeddings.shape[1] != offered.embeddings.shape[1]:
+    blocks = cosine_blocks(query, gallery) if scores is None else _checked(scores, len(query), len(gallery))
+    found = [(row, ranks) for row, ranks in enumerate(_match_ranks(blocks, query, gallery)) if len(ranks)]
+    if not found:
         raise ScoringError(
-            f"query embeddings have {asked.embeddings.shape[1]} numbers, gallery embeddings "
-            f"{offered.embeddings.shape[1]}; embed both with one model"
+            f"none of the {len(query)} queries has a picture of its person by another camera in the gallery "
+            f"of {len(gallery)}; check person and camera labels"
         )
-    positions = [ranks for ranks in _match_ranks(asked, offered) if len(ranks)]
-    if not positions:
-        raise ScoringError(
-            f"none of the {len(asked.persons)} queries has a picture of its person by another camera in the gallery "
-            f"of {len(offered.persons)}; check person and camera labels"
-        )
-    first = np.array([ranks[0] for ranks in positions])
+    rows = np.array([row for row, _ in found])
+    per_query = QueryScores(
+        rows=rows,
+        persons=query.persons[rows],
+        average_precision=np.array([np.mean(np.arange(1, len(ranks) + 1) / ranks) for _, ranks in found]),
+        inverse_penalty=np.array([len(ranks) / ranks[-1] for _, ranks in found]),
+        first=np.array([ranks[0] for _, ranks in found]),
+    )
     return RetrievalScores(
-        mAP=float(np.mean([np.mean(np.arange(1, len(r) + 1) / r) for r in positions])),
-        mINP=float(np.mean([len(r) / r[-1] for r in positions])),
-        cmc=(first[:, None] <= np.arange(1, max_rank + 1)).mean(0),
-        queries=len(positions),
-        skipped=len(asked.persons) - len(positions),
-        gallery=len(offered.persons),
+        mAP=float(per_query.average_precision.mean()),
+        mINP=float(per_query.inverse_penalty.mean()),
+        cmc=(per_query.first[:, None] <= np.arange(1, MAX_RANK + 1)).mean(0),
+        queries=len(rows),
+        skipped=len(query) - len(rows),
+        gallery=len(gallery),
+        per_query=per_query,
     )
 
 
-def _match_ranks(asked: Labelled, offered: Labelled) -> Iterator[NDArray[np.int64]]:
+def _checked(blocks: Iterable[NDArray[np.float32]], queries: int, gallery: int) -> Iterator[NDArray[np.float32]]:
+    done = 0
+    for block in blocks:
+        done += len(block)
+        if block.shape[1:] != (gallery,) or done > queries or np.isnan(block).any():
+            raise ScoringError(
+                f"a block of scores has the shape {block.shape} and ends at query {done}; give one row for each of the "
+                f"{queries} queries with a number for each of the {gallery} gallery pictures"
+            )
+        yield block
+    if done < queries:
+        raise ScoringError(f"the scores end after {done} of {queries} queries; give one row for each")
+
+
+def _match_ranks(
+    blocks: Iterable[NDArray[np.float32]], query: Labelled, gallery: Labelled
+) -> Iterator[NDArray[np.int64]]:
     """For each query the ranks, from 1 and ascending, at which its matches stand."""
-    for start in range(0, len(asked.persons), QUERIES_AT_ONCE):
-        rows = slice(start, start + QUERIES_AT_ONCE)
-        scores = asked.embeddings[rows] @ offered.embeddings.T
-        same_person = asked.persons[rows, None] == offered.persons[None]
-        same_camera = asked.cameras[rows, None] == offered.cameras[None]
-        for score, match, dropped in zip(scores, same_person, same_person & same_camera, strict=True):
-            order = np.argsort(-score, kind="stable")
-            hits = match[order][~dropped[order]]
-            yield np.flatnonzero(hits) + 1
+    asked, offered = as_numbers(query.persons, gallery.persons)
+    by_person = np.argsort(offered, kind="stable")
+    starts, ends = (np.searchsorted(offered[by_person], asked, side) for side in ("left", "right"))
+    row = 0
+    for block in blocks:
+        for scores in block:
+            own = by_person[starts[row] : ends[row]]
+            same_camera = gallery.cameras[own] == query.cameras[row]
+            yield _ranks(scores, own[~same_camera], own[same_camera])
+            row += 1
+
+
+def _ranks(scores: NDArray[np.float32], matches: NDArray[np.int64], dropped: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Ranks, ascending, of some places (M,) of a row of scores (G,) without other places; ties go by place."""
+    if not len(matches):
+        return matches
+    contenders = scores >= scores[matches].min()  # what scores less than every match changes no rank
+    contenders[dropped] = False
+    places = np.flatnonzero(contenders)
+    values = scores[places]
+    ranks = [
+        1 + np.count_nonzero(values[:i] >= values[i]) + np.count_nonzero(values[i + 1 :] > values[i])
+        for i in np.searchsorted(places, matches)
+    ]
+    return np.sort(np.array(ranks))

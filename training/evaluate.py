@@ -11,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 
 from bundle import Bundle, BundleRunner, ImageSpec, read_image, resize_to_spec
-from scoring import RetrievalScores, score_retrieval
+from scoring import Labelled, RetrievalScores, score_retrieval
 from training.checkpoint import Checkpoint
 from training.datasets import Sample, Split
 from training.errors import DataError
@@ -28,7 +28,18 @@ def evaluate(
     cameras: Sequence[str] = (),
     progress: Callable[[int, int], None] | None = None,
 ) -> RetrievalScores:
-    """Score by the Market-1501 protocol; `embed` takes uint8 (B, H, W, 3) and camera indices (B,).
+    """Score by the Market-1501 protocol; arguments and errors are those of embed_split."""
+    return score_retrieval(*embed_split(split, embed, spec, cameras, progress))
+
+
+def embed_split(
+    split: Split,
+    embed: Embed,
+    spec: ImageSpec,
+    cameras: Sequence[str] = (),
+    progress: Callable[[int, int], None] | None = None,
+) -> tuple[Labelled, Labelled]:
+    """Query and gallery of a data set, embedded; `embed` takes uint8 (B, H, W, 3) and camera indices (B,).
 
     Pictures of unknown cameras count as taken by different ones. `progress` gets pictures done and in all.
 
@@ -42,13 +53,9 @@ def evaluate(
     persons = np.array([sample.person for sample in samples])
     seen_by = np.array([sample.camera or f"unknown {i}" for i, sample in enumerate(samples)])
     queries = len(split.query)
-    return score_retrieval(
-        query=embeddings[:queries],
-        query_persons=persons[:queries],
-        query_cameras=seen_by[:queries],
-        gallery=embeddings[queries:],
-        gallery_persons=persons[queries:],
-        gallery_cameras=seen_by[queries:],
+    return (
+        Labelled.of("query", embeddings[:queries], persons[:queries], seen_by[:queries]),
+        Labelled.of("gallery", embeddings[queries:], persons[queries:], seen_by[queries:]),
     )
 
 

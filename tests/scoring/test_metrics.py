@@ -7,8 +7,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from numpy.typing import ArrayLike
 
-from scoring import RetrievalScores, ScoringError, score_retrieval
+from scoring import Labelled, RetrievalScores, ScoringError, labelled, score_retrieval
+
+Rows = tuple[ArrayLike, ArrayLike, ArrayLike]
 
 
 def test_published_numbers(request: pytest.FixtureRequest) -> None:
@@ -16,12 +21,8 @@ def test_published_numbers(request: pytest.FixtureRequest) -> None:
     path = Path(folder) if folder else request.getfixturevalue("shared") / "fixtures" / "retrieval"
     known = np.load(path / "retrieval.npz")
     scores = score_retrieval(
-        query=known["query"],
-        query_persons=known["query_person"],
-        query_cameras=known["query_camera"],
-        gallery=known["gallery"],
-        gallery_persons=known["gallery_person"],
-        gallery_cameras=known["gallery_camera"],
+        Labelled.of("query", known["query"], known["query_person"], known["query_camera"]),
+        Labelled.of("gallery", known["gallery"], known["gallery_person"], known["gallery_camera"]),
     )
     assert scores.mAP == pytest.approx(float(known["mAP"]), abs=1e-6)
     np.testing.assert_allclose(scores.cmc, known["cmc"], atol=1e-6)
@@ -36,12 +37,8 @@ def line(*similarities: float) -> np.ndarray:
 def ranked(persons: list[int], cameras: list[int]) -> RetrievalScores:
     """Score one query of person 1 by camera 1 whose gallery comes in the given order."""
     return score_retrieval(
-        query=[[1.0, 0.0]],
-        query_persons=[1],
-        query_cameras=[1],
-        gallery=line(*np.linspace(0.9, 0.1, len(persons))),
-        gallery_persons=persons,
-        gallery_cameras=cameras,
+        Labelled.of("query", [[1.0, 0.0]], [1], [1]),
+        Labelled.of("gallery", line(*np.linspace(0.9, 0.1, len(persons))), persons, cameras),
     )
 
 
@@ -62,12 +59,8 @@ def test_equal_scores_keep_the_gallerys_order() -> None:
     gallery = np.ones((10, 1))
     persons = [2] * 9 + [1]
     scores = score_retrieval(
-        query=[[1.0]],
-        query_persons=[1],
-        query_cameras=[1],
-        gallery=gallery,
-        gallery_persons=persons,
-        gallery_cameras=[2] * 10,
+        Labelled.of("query", [[1.0]], [1], [1]),
+        Labelled.of("gallery", gallery, persons, [2] * 10),
     )
     assert scores.mAP == pytest.approx(1 / 10)
 
@@ -100,9 +93,7 @@ def test_against_slow_loops(seed: int) -> None:
         return embeddings / np.linalg.norm(embeddings, axis=1, keepdims=True), *random.integers(0, 9, (2, count))
 
     (q, qp, qc), (g, gp, gc) = rows(300), rows(40)
-    scores = score_retrieval(
-        query=q, query_persons=qp, query_cameras=qc, gallery=g, gallery_persons=gp, gallery_cameras=gc
-    )
+    scores = score_retrieval(Labelled.of("query", q, qp, qc), Labelled.of("gallery", g, gp, gc))
     mean_precision, penalty, cmc = slow_scores(q, qp, qc, g, gp, gc)
     assert scores.mAP == pytest.approx(mean_precision, abs=1e-6)
     assert scores.mINP == pytest.approx(penalty, abs=1e-6)
@@ -112,36 +103,100 @@ def test_against_slow_loops(seed: int) -> None:
 
 def test_queries_without_a_match_are_skipped() -> None:
     scores = score_retrieval(
-        query=line(1.0, 0.5),
-        query_persons=["a", "stranger"],
-        query_cameras=["c1", "c1"],
-        gallery=line(0.9),
-        gallery_persons=["a"],
-        gallery_cameras=["c2"],
+        Labelled.of("query", line(1.0, 0.5), ["a", "stranger"], ["c1", "c1"]),
+        Labelled.of("gallery", line(0.9), ["a"], ["c2"]),
     )
     assert (scores.mAP, scores.queries, scores.skipped) == (1.0, 1, 1)
 
 
+def stable_order_scores(query: Labelled, gallery: Labelled) -> tuple[list[float], list[int]]:
+    """Average precision and first rank of each query that has a match, from a full and stable sort."""
+    precisions, firsts = [], []
+    for embedding, person, camera in zip(query.embeddings, query.persons, query.cameras, strict=True):
+        order = np.argsort(-(gallery.embeddings @ embedding), kind="stable")
+        kept = [j for j in order if not (gallery.persons[j] == person and gallery.cameras[j] == camera)]
+        ranks = [rank for rank, j in enumerate(kept, 1) if gallery.persons[j] == person]
+        if ranks:
+            precisions.append(float(np.mean([n / rank for n, rank in enumerate(ranks, 1)])))
+            firsts.append(ranks[0])
+    return precisions, firsts
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    seed=st.integers(0, 2**32 - 1), queries=st.integers(1, 6), pictures=st.integers(1, 30), at_once=st.integers(1, 99)
+)
+def test_tied_scores_rank_as_in_a_stable_sort(seed: int, queries: int, pictures: int, at_once: int) -> None:
+    """Small whole numbers: their scores are exact, and many are equal."""
+    random = np.random.default_rng(seed)
+
+    def rows(name: str, count: int) -> Labelled:
+        return Labelled.of(name, random.integers(-1, 2, (count, 2)), *random.integers(0, 3, (2, count)))
+
+    query, gallery = rows("query", queries), rows("gallery", pictures)
+    precisions, firsts = stable_order_scores(query, gallery)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(labelled, "SCORES_AT_ONCE", at_once)  # blocks of every size
+        if not firsts:
+            with pytest.raises(ScoringError, match=f"none of the {queries} queries"):
+                score_retrieval(query, gallery)
+            return
+        scores = score_retrieval(query, gallery)
+    np.testing.assert_allclose(scores.per_query.average_precision, precisions)
+    assert scores.per_query.first.tolist() == firsts
+    assert (scores.queries, scores.skipped) == (len(firsts), queries - len(firsts))
+
+
+def test_each_query_by_itself() -> None:
+    scores = score_retrieval(
+        Labelled.of("query", line(1.0, 0.5, 0.9), ["a", "stranger", "b"], ["c1", "c1", "c1"]),
+        Labelled.of("gallery", line(0.99, 0.8, 0.1), ["a", "b", "a"], ["c2", "c2", "c2"]),
+    )
+    measures = scores.per_query.measures()
+    assert scores.per_query.rows.tolist() == [0, 2]
+    assert scores.per_query.persons.tolist() == ["a", "b"]
+    np.testing.assert_allclose(measures["mAP"], [(1 + 2 / 3) / 2, 1])
+    np.testing.assert_allclose(measures["mINP"], [2 / 3, 1])
+    assert {name: values.mean() for name, values in measures.items()} == pytest.approx(
+        {name: scores.summary()[name] for name in measures}
+    )
+
+
+def test_given_scores_take_the_place_of_the_cosines() -> None:
+    query = Labelled.of("query", line(1.0, 1.0), [1, 1], [1, 1])
+    gallery = Labelled.of("gallery", line(0.9, 0.5), [1, 2], [2, 2])
+    blocks = [np.array([[0.1, 0.2]], np.float32), np.array([[0.2, 0.1]], np.float32)]
+    assert score_retrieval(query, gallery, scores=blocks).per_query.first.tolist() == [2, 1]
+
+
 @pytest.mark.parametrize(
-    ("changes", "message"),
+    ("blocks", "message"),
     [
-        ({"gallery_persons": ["b"]}, "none of the 1 queries"),
-        ({"gallery_cameras": ["c1"]}, "none of the 1 queries"),
-        ({"query": np.zeros((0, 2)), "query_persons": [], "query_cameras": []}, "query is empty"),
-        ({"gallery": np.zeros((0, 2)), "gallery_persons": [], "gallery_cameras": []}, "gallery is empty"),
-        ({"gallery_persons": ["a", "b"]}, "do not belong together"),
-        ({"gallery": [[np.nan, 0]]}, "not finite"),
-        ({"gallery": [[1.0, 0, 0]]}, "one model"),
+        ([[[0.1, 0.2]]], "end after 1 of 2 queries"),
+        ([[[0.1, 0.2]]] * 3, "ends at query 3"),
+        ([[[0.1]], [[0.2]]], "for each of the 2 gallery pictures"),
+        ([[[0.1, float("nan")]]] * 2, "a number for each"),
     ],
 )
-def test_what_cannot_be_scored(changes: dict[str, object], message: str) -> None:
-    good = {
-        "query": [[1.0, 0]],
-        "query_persons": ["a"],
-        "query_cameras": ["c1"],
-        "gallery": [[1.0, 0]],
-        "gallery_persons": ["a"],
-        "gallery_cameras": ["c2"],
-    }
+def test_given_scores_that_do_not_fit(blocks: list[list[list[float]]], message: str) -> None:
+    query = Labelled.of("query", line(1.0, 1.0), [1, 1], [1, 1])
+    gallery = Labelled.of("gallery", line(0.9, 0.5), [1, 2], [2, 2])
     with pytest.raises(ScoringError, match=message):
-        score_retrieval(**(good | changes))  # type: ignore[arg-type]  # deliberately wrong values among them
+        score_retrieval(query, gallery, scores=[np.array(block, np.float32) for block in blocks])
+
+
+@pytest.mark.parametrize(
+    ("query", "gallery", "message"),
+    [
+        (([[1, 0]], ["a"], ["c1"]), ([[1, 0]], ["b"], ["c2"]), "none of the 1 queries"),
+        (([[1, 0]], ["a"], ["c1"]), ([[1, 0]], ["a"], ["c1"]), "none of the 1 queries"),
+        ((np.zeros((0, 2)), [], []), ([[1, 0]], ["a"], ["c2"]), "query is empty"),
+        (([[1, 0]], ["a"], ["c1"]), (np.zeros((0, 2)), [], []), "gallery is empty"),
+        (([[1, 0]], ["a"], ["c1"]), ([[1, 0]], ["a", "b"], ["c2"]), "do not belong together"),
+        (([[1, 0]], ["a"], ["c1"]), ([[np.nan, 0]], ["a"], ["c2"]), "not finite"),
+        (([[1, 0]], ["a"], ["c1"]), ([[1, 0, 0]], ["a"], ["c2"]), "one model"),
+    ],
+)
+def test_what_cannot_be_scored(query: Rows, gallery: Rows, message: str) -> None:
+    with pytest.raises(ScoringError, match=message):
+        score_retrieval(Labelled.of("query", *query), Labelled.of("gallery", *gallery))

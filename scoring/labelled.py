@@ -1,0 +1,75 @@
+"""Embeddings with what is known of their pictures, and the scores of queries against a gallery, block by block."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+SCORES_AT_ONCE = 32_000_000  # 128 MB of float32 in one block of scores
+
+
+class ScoringError(ValueError):
+    """Embeddings and labels from which nothing can be scored."""
+
+    exit_code = 2
+
+
+@dataclass(frozen=True)
+class Labelled:
+    """Unit embeddings (N, D) with the person and camera of each, (N,) of any type that compares by value."""
+
+    embeddings: NDArray[np.float32]
+    persons: NDArray[np.generic]
+    cameras: NDArray[np.generic]
+
+    @classmethod
+    def of(cls, name: str, embeddings: ArrayLike, persons: ArrayLike, cameras: ArrayLike) -> Labelled:
+        """Check shapes and values; `name` is what an error calls the rows.
+
+        Raises ScoringError for rows that do not belong together, for none at all, and for values that are not finite.
+        """
+        rows = cls(np.asarray(embeddings, dtype=np.float32), np.asarray(persons), np.asarray(cameras))
+        if rows.embeddings.ndim != 2 or len({len(rows.embeddings), len(rows.persons), len(rows.cameras)}) != 1:
+            raise ScoringError(
+                f"{name}: {rows.embeddings.shape} embeddings, {rows.persons.shape} persons and {rows.cameras.shape} "
+                "cameras do not belong together; give one row of each per picture"
+            )
+        if not len(rows.embeddings):
+            raise ScoringError(f"{name} is empty; give at least one picture")
+        if not np.isfinite(rows.embeddings).all():
+            raise ScoringError(f"{name}: some embeddings are not finite; the model is broken or diverged")
+        return rows
+
+    def __len__(self) -> int:
+        return len(self.persons)
+
+    def take(self, rows: NDArray[np.integer] | NDArray[np.bool_]) -> Labelled:
+        """Some of the rows, by their places or a mask."""
+        return Labelled(self.embeddings[rows], self.persons[rows], self.cameras[rows])
+
+
+def cosine_blocks(query: Labelled, gallery: Labelled) -> Iterator[NDArray[np.float32]]:
+    """Scores of the queries, in order, against the whole gallery: (B, G) at a time, valid until the next is asked for.
+
+    Raises ScoringError for embeddings of different length.
+    """
+    size, length = query.embeddings.shape
+    if length != gallery.embeddings.shape[1]:
+        raise ScoringError(
+            f"query embeddings have {length} numbers, gallery embeddings {gallery.embeddings.shape[1]}; "
+            "embed both with one model"
+        )
+    step = min(size, max(1, SCORES_AT_ONCE // len(gallery)))
+    space = np.empty((step, len(gallery)), np.float32)  # one for all: fresh pages for each block cost a third more
+    for start in range(0, size, step):
+        block = query.embeddings[start : start + step]
+        yield np.matmul(block, gallery.embeddings.T, out=space[: len(block)])
+
+
+def as_numbers(query: NDArray[np.generic], gallery: NDArray[np.generic]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Labels of any type as numbers 0.. that are equal where the labels are, for queries (Q,) and gallery (G,)."""
+    numbers = np.unique(np.concatenate([query, gallery]), return_inverse=True)[1]
+    return numbers[: len(query)], numbers[len(query) :]
