@@ -1,6 +1,30 @@
 """A gallery: rows in SQL, which are the truth, and an index over their embeddings, which is derived."""
 
+from service.gallery.filters import EVERYTHING, Filter
 from service.gallery.gallery import Gallery
-from service.gallery.items import AddResult, Box, GalleryInfo, Item, Match, NewItem
+from service.gallery.items import (
+    AddResult,
+    Box,
+    GalleryInfo,
+    GallerySettings,
+    Item,
+    ItemChanges,
+    Match,
+    NewItem,
+    Quality,
+)
 
-__all__ = ["AddResult", "Box", "Gallery", "GalleryInfo", "Item", "Match", "NewItem"]
+__all__ = [
+    "EVERYTHING",
+    "AddResult",
+    "Box",
+    "Filter",
+    "Gallery",
+    "GalleryInfo",
+    "GallerySettings",
+    "Item",
+    "ItemChanges",
+    "Match",
+    "NewItem",
+    "Quality",
+]

@@ -17,7 +17,7 @@ from bundle.files import sync
 from service.errors import BundleMismatch, GalleryDamaged, GalleryNotFound, GalleryReadOnly, GalleryTooNew, NotAGallery
 from service.gallery.database import REMEDY_DAMAGED, Database, translated
 from service.gallery.migrations import FORMAT_VERSION, migrate
-from service.gallery.tables import gallery
+from service.gallery.tables import gallery, generations
 
 FILE = "gallery.db"
 UNFINISHED = ".gallery.db."  # start of the names of databases that are still being made
@@ -103,16 +103,21 @@ def _put_in_place(made: Path, path: Path) -> None:
 
 
 def _write_first_tables(database: Database, *, bundle_id: str, dimension: int) -> None:
+    now = datetime.now(UTC)
+    model = {"bundle_id": bundle_id, "dimension": dimension, "created_at": now}
     with database.writing() as connection:
         migrate(connection, 0)
+        connection.execute(generations.insert().values(id=1, state="live", **model))
         connection.execute(
             gallery.insert().values(
                 id=1,
                 format_version=FORMAT_VERSION,
-                bundle_id=bundle_id,
-                dimension=dimension,
-                created_at=datetime.now(UTC),
                 last_seq=0,
+                last_at=now,
+                lineage=uuid.uuid4().hex,
+                generation=1,
+                purged_seq=0,
+                **model,
             )
         )
 

@@ -13,9 +13,13 @@ from numpy.typing import NDArray
 
 from service.errors import BadParameter, EmbeddingRejected
 from service.gallery.embeddings import check_embeddings
-from service.gallery.items import AddResult, GalleryInfo, Item, Match, NewItem
+from service.gallery.filters import EVERYTHING, Filter
+from service.gallery.items import AddResult, GalleryInfo, GallerySettings, Item, ItemChanges, Match, NewItem
 from service.gallery.ranking import rank
+from service.gallery.replay import Changed
+from service.gallery.settings import count_rejection, read_rejections, read_settings, write_settings
 from service.gallery.store import Store
+from service.gallery.summary import summary
 from service.indexes import make_index
 
 MARGIN = 16  # candidates beyond k, so that a tie at the k-th place seldom needs a second search
@@ -32,13 +36,15 @@ class Gallery:
     """
 
     def __init__(self, folder: Path, store: Store, *, bundle_id: str, dimension: int, index: str) -> None:
+        self.name = folder.name
         self.folder = folder
         self.bundle_id = bundle_id
         self.dimension = dimension
-        self._store = store
+        self.store = store
         self._index_name = index
         self._lock = threading.Lock()  # of the two below
         self._index = make_index(index, dimension)
+        self._known: set[int] = set()
         self._seq = 0
 
     @classmethod
@@ -78,20 +84,23 @@ class Gallery:
 
     def close(self) -> None:
         """Close the database."""
-        self._store.close()
+        self.store.close()
 
     def add(self, items: Sequence[NewItem]) -> list[AddResult]:
         """Add items in one transaction, durable on return; the same image_hash is the same item.
 
         Raises EmbeddingRejected, and then nothing was added.
         """
-        return self._store.add(items)
+        return self.store.add(items)
 
-    def search(self, embeddings: NDArray[np.float32], k: int, *, min_score: float | None = None) -> list[list[Match]]:
-        """The k best items for each of (Q, D) unit embeddings, best first, equal scores by id.
+    def search(
+        self, embeddings: NDArray[np.float32], k: int, *, where: Filter = EVERYTHING, min_score: float | None = None
+    ) -> list[list[Match]]:
+        """The k best items, of those that `where` lets through, for each of (Q, D) unit embeddings, best first.
 
-        All items where k is larger than the gallery; only those of at least `min_score` where it is given. Sees all
-        that was committed before the call, by any process. Raises BadParameter, EmbeddingRejected.
+        Equal scores are ordered by id. Fewer than k only where no more items match; only those of at least `min_score`
+        where it is given. Sees all that was committed before the call, by any process. Raises BadParameter,
+        EmbeddingRejected.
         """
         if k < 1:
             raise BadParameter(f"k is {k}; allowed are whole numbers from 1")
@@ -99,68 +108,123 @@ class Gallery:
             raise EmbeddingRejected(f"embeddings have shape {embeddings.shape}, not (queries, {self.dimension})")
         check_embeddings(list(embeddings), self.dimension)
         for _ in range(ATTEMPTS):
-            rankings = self._rank(np.asarray(embeddings, dtype=np.float32), k, min_score)
+            rankings = self._rank(np.asarray(embeddings, dtype=np.float32), k, where, min_score)
             wanted = {item_id for ranking in rankings for item_id, _ in ranking}
-            found = self._store.items_of(wanted)
+            found = self.store.items_of(wanted)
             if len(found) == len(wanted):
                 break  # otherwise an item was deleted in between, and others move up into its place
         return [[Match(found[item_id], score) for item_id, score in each if item_id in found] for each in rankings]
 
     def get(self, item_id: int) -> Item:
         """One item. Raises ItemNotFound."""
-        return self._store.get(item_id)
+        return self.store.get(item_id)
 
-    def items(
-        self, after: int = 0, limit: int = 100, *, camera_id: str | None = None, person_id: str | None = None
-    ) -> list[Item]:
-        """Items in order of id, from the first id greater than `after`; of one camera or person where given."""
-        return self._store.list_items(after=after, limit=limit, camera_id=camera_id, person_id=person_id)
+    def items(self, after: int = 0, limit: int = 100, *, where: Filter = EVERYTHING) -> list[Item]:
+        """Items in order of id, from the first id greater than `after`."""
+        return self.store.list_items(after=after, limit=limit, where=where)
+
+    def ids(self, where: Filter = EVERYTHING) -> list[int]:
+        """Ids of the items that a filter lets through, in order."""
+        return self.store.ids(where)
+
+    def embeddings(self, ids: Sequence[int]) -> NDArray[np.float32]:
+        """(N, D) embeddings of items, in the order of their ids. Raises ItemNotFound, GalleryDamaged."""
+        return self.store.embeddings(ids)
 
     def picture(self, item_id: int) -> bytes | None:
         """The stored JPEG, or None for an item without one. Raises ItemNotFound."""
-        return self._store.picture(item_id)
+        return self.store.picture(item_id)
+
+    def patch(self, item_id: int, changes: ItemChanges) -> Item:
+        """Give an item new labels; the item as it is then. Raises ItemNotFound."""
+        self.store.patch(item_id, changes)
+        return self.store.get(item_id)
 
     def delete(self, item_id: int) -> None:
-        """Remove an item with embedding and picture; on return no search finds it. Raises ItemNotFound."""
-        self._store.delete(item_id)
-        if self._seq:  # an index that was not loaded holds nothing to forget
-            self.refresh()
+        """Remove an item with embedding and picture; on return no search finds it. Raises ItemNotFound.
+
+        Its bytes leave the files when the gallery is purged next.
+        """
+        self.store.delete(item_id)
 
     def known_hashes(self, hashes: Iterable[str]) -> set[str]:
         """Those of the image hashes (SHA-256, hex) that items of this gallery have."""
-        return self._store.known_hashes(hashes)
+        return self.store.known_hashes(hashes)
+
+    def settings(self) -> GallerySettings:
+        """What the operator decided about this gallery."""
+        with self.store.database.reading() as connection:
+            return read_settings(connection)
+
+    def change_settings(self, **changes: object) -> GallerySettings:
+        """Change some settings by name; all of them afterwards. Raises BadParameter."""
+        with self.store.database.writing() as connection:
+            return write_settings(connection, changes)
+
+    def learned_camera(self, camera_id: str | None) -> str | None:
+        """The learned camera that a camera of this gallery is mapped to; None: unknown."""
+        return None if camera_id is None else self.settings().cameras.get(camera_id)
+
+    def count_rejection(self, camera_id: str | None, reason: str, n: int = 1) -> None:
+        """Count pictures of a camera that were not taken for a reason."""
+        with self.store.database.writing() as connection:
+            count_rejection(connection, camera_id, reason, n)
+
+    def rejections(self) -> dict[str | None, dict[str, int]]:
+        """How many pictures were not taken, by camera (None: unknown) and reason."""
+        with self.store.database.reading() as connection:
+            return read_rejections(connection)
 
     def info(self) -> GalleryInfo:
         """The gallery in numbers."""
-        return self._store.info(index=self._index_name)
+        with self.store.database.reading() as connection:
+            rows = summary(connection, self.store.database.path)
+        return GalleryInfo(
+            **rows,
+            index=self._index_name,
+            index_reason="chosen by the configuration",
+            index_parameters={},
+            index_bytes=0,
+            snapshot_seq=None,
+            snapshot_at=None,
+        )
 
     def __len__(self) -> int:
-        return len(self._store)
+        return len(self.store)
 
     def __bool__(self) -> bool:
         return True  # an empty gallery is still a gallery
 
     def refresh(self) -> None:
         """Bring the index up to the newest row. Raises GalleryDamaged."""
-        if self._store.last_seq() == self._seq:
+        if self.store.last_seq() == self._seq:
             return
         with self._lock:
             try:
-                self._seq = self._store.replay(self._seq, self._index.add, self._index.remove)
+                self._seq = self.store.replay(self._seq, self._add, self._index.remove)
             except BaseException:
                 # Part of the changes may be in: start again from nothing, or they would come twice.
                 self._index, self._seq = make_index(self._index_name, self.dimension), 0
+                self._known = set()
                 raise
 
-    def _rank(self, embeddings: NDArray[np.float32], k: int, min_score: float | None) -> list[Ranking]:
+    def _add(self, changed: Changed) -> None:
+        new = np.array([item_id not in self._known for item_id in changed.ids.tolist()])
+        self._index.add(changed.ids[new], changed.embeddings[new])
+        self._known.update(changed.ids.tolist())
+
+    def _rank(self, embeddings: NDArray[np.float32], k: int, where: Filter, min_score: float | None) -> list[Ranking]:
         self.refresh()
         wanted = k + MARGIN
+        allowed = None if where == EVERYTHING else np.array(self.store.ids(where), dtype=np.int64)
         while True:
             with self._lock:
                 size = len(self._index)
-                scores, ids = self._index.search(embeddings, wanted)
-            complete = wanted >= size
-            ranked = [rank(*each, k, complete=complete) for each in zip(scores, ids, strict=True)]
+                scores, ids = self._index.search(embeddings, wanted if allowed is None else size)
+            complete = allowed is not None or wanted >= size
+            keep = [np.ones(len(row), dtype=bool) if allowed is None else np.isin(row, allowed) for row in ids]
+            candidates = [(each[kept], row[kept]) for each, row, kept in zip(scores, ids, keep, strict=True)]
+            ranked = [rank(*each, k, complete=complete) for each in candidates]
             rankings = [ranking for ranking in ranked if ranking is not None]
             if len(rankings) == len(ranked):
                 return [[pair for pair in each if min_score is None or pair[1] >= min_score] for each in rankings]

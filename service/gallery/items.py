@@ -1,14 +1,38 @@
 """The values that go into a gallery and come out of it."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
+from typing import Annotated, TypedDict
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import JsonValue
+from pydantic import BaseModel, ConfigDict, Field, JsonValue, field_validator
 
 Box = tuple[float, float, float, float]
+Range = tuple[float | None, float | None]
+"""The least and the most that are allowed; None: no limit on that side."""
+
+QUALITIES = ("height", "width", "aspect", "sharpness", "brightness", "outside")
+"""What can be asked of a crop's quality, by name."""
+
+
+@dataclass(frozen=True)
+class Quality:
+    """What is known about a crop as a picture."""
+
+    height: int
+    width: int
+    sharpness: float
+    brightness: float
+    outside: float
+    """Share of the person's box that lies outside of the frame, 0..1."""
+
+    @property
+    def aspect(self) -> float:
+        """Height by width."""
+        return self.height / self.width
 
 
 @dataclass(frozen=True, eq=False)
@@ -22,6 +46,8 @@ class NewItem:
     picture: bytes | None = None
     """The picture re-encoded as JPEG, or None where pictures are not kept."""
     camera_id: str | None = None
+    model_camera: str | None = None
+    """The camera, of those that the model learned, that the embedding was made with; None: unknown."""
     person_id: str | None = None
     track_id: str | None = None
     captured_at: datetime | None = None
@@ -30,6 +56,7 @@ class NewItem:
     """left, top, right, bottom in pixels of the frame that the crop was taken from."""
     source: str | None = None
     """Relative path or name of the upload."""
+    quality: Quality | None = None
     metadata: dict[str, JsonValue] = field(default_factory=dict)
 
 
@@ -39,17 +66,29 @@ class Item:
 
     id: int
     seq: int
-    """Position in the gallery's history of additions and deletions."""
+    """Position of the item's last change in the gallery's history of additions, changes and deletions."""
     image_hash: str
     camera_id: str | None
+    model_camera: str | None
     person_id: str | None
     track_id: str | None
     captured_at: datetime | None
     box: Box | None
     source: str | None
+    quality: Quality | None
     metadata: dict[str, JsonValue]
     created_at: datetime
     has_picture: bool
+
+
+class ItemChanges(TypedDict, total=False):
+    """New values for some of an item's labels; what is not named stays as it is."""
+
+    camera_id: str | None
+    person_id: str | None
+    track_id: str | None
+    captured_at: datetime | None
+    metadata: dict[str, JsonValue]
 
 
 @dataclass(frozen=True)
@@ -70,6 +109,29 @@ class Match:
     """Cosine, -1..1, higher is better; scores closer than 1e-6 are reported equal."""
 
 
+class GallerySettings(BaseModel):
+    """What an operator decides about one gallery; kept in it."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    retention_days: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = None
+    """Items are erased when they are older; None: kept until somebody erases them."""
+    store_pictures: bool = True
+    cameras: dict[str, str] = {}
+    """The gallery's camera -> the learned camera whose embedding it gets; one that is not named is unknown."""
+    min_score: Annotated[float, Field(ge=-1, le=1)] | None = None
+    """Under this score a query's answer is "no match"."""
+    reject: Mapping[str, Range] = {}
+    """Quality that items must have to be added, by name (QUALITIES)."""
+
+    @field_validator("reject")
+    @classmethod
+    def _known_qualities(cls, reject: Mapping[str, Range]) -> Mapping[str, Range]:
+        if unknown := sorted(set(reject) - set(QUALITIES)):
+            raise ValueError(f"unknown quality {unknown[0]!r}: choose of {', '.join(QUALITIES)}")
+        return reject
+
+
 @dataclass(frozen=True)
 class GalleryInfo:
     """A gallery in numbers."""
@@ -78,8 +140,14 @@ class GalleryInfo:
     bundle_id: str
     dimension: int
     format_version: int
+    lineage: str
+    """Made with the gallery and kept by its backups."""
+    generation: int
+    """Number of the embeddings that answer; a new model makes the next."""
     created_at: datetime
     seq: int
+    purged_seq: int
+    """Nothing deleted up to this seq is left in the gallery's files."""
     items: int
     pictures: int
     persons: int
@@ -89,3 +157,11 @@ class GalleryInfo:
     bytes: int
     """Size of the database on disk, its write-ahead log included."""
     index: str
+    index_reason: str
+    """Why this index."""
+    index_parameters: dict[str, int | float]
+    index_bytes: int
+    """Memory of the index."""
+    snapshot_seq: int | None
+    """The seq that the newest snapshot reaches; None: there is none."""
+    snapshot_at: datetime | None

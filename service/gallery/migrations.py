@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import json
+import sqlite3
+import zlib
+from collections.abc import Callable, Sequence
 
 from sqlalchemy import Connection
 
+from service.gallery.conditions import as_text
 from service.gallery.tables import gallery
 
 M001_FIRST_TABLES = (
@@ -47,14 +51,94 @@ M001_FIRST_TABLES = (
     )""",
 )
 
-MIGRATIONS: tuple[Sequence[str], ...] = (M001_FIRST_TABLES,)
-"""The step at position n leads from format_version n to n + 1."""
+M002_FILTERS_AND_GENERATIONS = (
+    "ALTER TABLE gallery ADD COLUMN last_at TEXT NOT NULL DEFAULT ''",
+    "ALTER TABLE gallery ADD COLUMN lineage TEXT NOT NULL DEFAULT ''",
+    "ALTER TABLE gallery ADD COLUMN generation INTEGER NOT NULL DEFAULT 1",
+    "ALTER TABLE gallery ADD COLUMN purged_seq INTEGER NOT NULL DEFAULT 0",
+    "UPDATE gallery SET lineage = lower(hex(randomblob(16))), purged_seq = last_seq, last_at = created_at",
+    """UPDATE gallery SET last_at = max(
+        last_at,
+        coalesce((SELECT max(created_at) FROM items), ''),
+        coalesce((SELECT max(deleted_at) FROM deletions), '')
+    )""",
+    *(
+        f"ALTER TABLE items ADD COLUMN {column}"
+        for column in (
+            "model_camera TEXT",
+            "height INTEGER",
+            "width INTEGER",
+            "sharpness REAL",
+            "brightness REAL",
+            "outside REAL",
+        )
+    ),
+    "CREATE INDEX items_by_track ON items (track_id)",
+    """CREATE TABLE generations (
+        id INTEGER PRIMARY KEY,
+        bundle_id TEXT NOT NULL,
+        dimension INTEGER NOT NULL CHECK (dimension > 0),
+        state TEXT NOT NULL,
+        created_at TEXT NOT NULL
+    )""",
+    "INSERT INTO generations SELECT 1, bundle_id, dimension, 'live', created_at FROM gallery",
+    "ALTER TABLE embeddings RENAME TO embeddings_1",
+    "ALTER TABLE embeddings_1 ADD COLUMN checksum INTEGER NOT NULL DEFAULT 0",
+    "UPDATE embeddings_1 SET checksum = crc32(embedding)",
+    """CREATE TABLE item_metadata (
+        key TEXT NOT NULL,
+        value TEXT NOT NULL,
+        item_id INTEGER NOT NULL REFERENCES items (id) ON DELETE CASCADE,
+        PRIMARY KEY (key, value, item_id)
+    ) WITHOUT ROWID""",
+    "CREATE INDEX item_metadata_by_item ON item_metadata (item_id)",
+    """INSERT INTO item_metadata
+        SELECT json_each.key, scalar_text(items.metadata, json_each.key), items.id
+        FROM items, json_each(items.metadata) WHERE json_each.type NOT IN ('array', 'object')""",
+    """CREATE TABLE erasures (
+        id TEXT PRIMARY KEY,
+        requested_at TEXT NOT NULL,
+        unsearchable_at TEXT NOT NULL,
+        purged_at TEXT,
+        items INTEGER NOT NULL,
+        pictures INTEGER NOT NULL,
+        item_ids TEXT NOT NULL,
+        reason TEXT,
+        requested_by TEXT,
+        last_seq INTEGER NOT NULL
+    )""",
+    """CREATE TABLE backups (
+        id TEXT PRIMARY KEY,
+        created_at TEXT NOT NULL,
+        seq INTEGER NOT NULL,
+        place TEXT NOT NULL,
+        purged_at TEXT
+    )""",
+    "CREATE TABLE settings (key TEXT PRIMARY KEY, value TEXT NOT NULL)",
+    """CREATE TABLE rejections (
+        camera_id TEXT NOT NULL,
+        reason TEXT NOT NULL,
+        count INTEGER NOT NULL,
+        PRIMARY KEY (camera_id, reason)
+    )""",
+)
+
+MIGRATIONS: tuple[Sequence[str], ...] = (M001_FIRST_TABLES, M002_FILTERS_AND_GENERATIONS)
+"""The step at position n leads from format_version n to n + 1; its SQL may call FUNCTIONS."""
 
 FORMAT_VERSION = len(MIGRATIONS)
+
+FUNCTIONS: dict[str, tuple[int, Callable[..., str | int]]] = {
+    "crc32": (1, zlib.crc32),
+    "scalar_text": (2, lambda metadata, key: as_text(json.loads(metadata)[key])),
+}
 
 
 def migrate(connection: Connection, found: int) -> None:
     """Take a database from format_version `found` (0: empty) to FORMAT_VERSION, inside the caller's transaction."""
+    sqlite: sqlite3.Connection = connection.connection.driver_connection  # type: ignore[assignment]  # typed Any | None
+    for name, (arguments, function) in FUNCTIONS.items():
+        sqlite.create_function(name, arguments, function, deterministic=True)
     for step in MIGRATIONS[found:]:
         for statement in step:
             connection.exec_driver_sql(statement)

@@ -3,8 +3,21 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from functools import cache
 
-from sqlalchemy import JSON, Column, Dialect, ForeignKey, Integer, LargeBinary, MetaData, String, Table, TypeDecorator
+from sqlalchemy import (
+    JSON,
+    Column,
+    Dialect,
+    Float,
+    ForeignKey,
+    Integer,
+    LargeBinary,
+    MetaData,
+    String,
+    Table,
+    TypeDecorator,
+)
 
 
 class UtcText(TypeDecorator[datetime]):
@@ -32,7 +45,11 @@ gallery = Table(
     Column("bundle_id", String, nullable=False),
     Column("dimension", Integer, nullable=False),
     Column("created_at", UtcText, nullable=False),
-    Column("last_seq", Integer, nullable=False),  # the newest addition or deletion
+    Column("last_seq", Integer, nullable=False),  # the newest addition, change or deletion
+    Column("last_at", UtcText, nullable=False),  # the newest time given out: times never go back, whatever the clock
+    Column("lineage", String, nullable=False),  # made with the gallery and kept by its backups
+    Column("generation", Integer, nullable=False),  # the embeddings that answer; bundle_id and dimension are theirs
+    Column("purged_seq", Integer, nullable=False),  # nothing deleted up to this seq is left in any file
 )
 
 items = Table(
@@ -47,18 +64,53 @@ items = Table(
     Column("captured_at", UtcText),
     Column("box", JSON(none_as_null=True)),
     Column("source", String),
+    Column("model_camera", String),  # the learned camera that the embedding was made with
+    Column("height", Integer),  # of the crop in pixels; this and the next four are NULL where quality is unknown
+    Column("width", Integer),
+    Column("sharpness", Float),
+    Column("brightness", Float),
+    Column("outside", Float),
     Column("metadata", JSON, nullable=False),
     Column("created_at", UtcText, nullable=False),
     sqlite_autoincrement=True,
 )
 
-# Vectors and pictures lie in tables of their own: reading all vectors between the pictures takes eight times as long.
-embeddings = Table(
-    "embeddings",
+# One row per top-level scalar of an item's metadata, so that filters need not read JSON.
+item_metadata = Table(
+    "item_metadata",
     metadata,
+    Column("key", String, primary_key=True),
+    Column("value", String, primary_key=True),  # JSON text, see conditions.as_text
     Column("item_id", ForeignKey("items.id", ondelete="CASCADE"), primary_key=True),
-    Column("embedding", LargeBinary, nullable=False),  # little-endian float32
 )
+
+# One row per model that embedded this gallery; the rows of generation n lie in the table embeddings_n.
+generations = Table(
+    "generations",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("bundle_id", String, nullable=False),
+    Column("dimension", Integer, nullable=False),
+    Column("state", String, nullable=False),  # "live", "making" or "kept"
+    Column("created_at", UtcText, nullable=False),
+)
+
+
+@cache
+def embeddings_of(generation: int) -> Table:
+    """The table of one generation's embeddings.
+
+    Embeddings and pictures lie in tables of their own: reading all vectors between the pictures takes eight times as
+    long.
+    """
+    return Table(
+        f"embeddings_{generation}",
+        MetaData(),
+        Column("item_id", ForeignKey(items.c.id, ondelete="CASCADE"), primary_key=True),
+        Column("embedding", LargeBinary, nullable=False),  # little-endian float32
+        Column("checksum", Integer, nullable=False),  # CRC-32 of the embedding's bytes: SQLite does not notice a flip
+    )
+
 
 pictures = Table(
     "pictures",
@@ -73,4 +125,44 @@ deletions = Table(
     Column("seq", Integer, primary_key=True),
     Column("item_id", Integer, nullable=False),
     Column("deleted_at", UtcText, nullable=False),
+)
+
+erasures = Table(
+    "erasures",
+    metadata,
+    Column("id", String, primary_key=True),  # uuid4
+    Column("requested_at", UtcText, nullable=False),
+    Column("unsearchable_at", UtcText, nullable=False),
+    Column("purged_at", UtcText),
+    Column("items", Integer, nullable=False),
+    Column("pictures", Integer, nullable=False),
+    Column("item_ids", JSON, nullable=False),
+    Column("reason", String),
+    Column("requested_by", String),
+    Column("last_seq", Integer, nullable=False),  # purged once gallery.purged_seq reaches it
+)
+
+backups = Table(
+    "backups",
+    metadata,
+    Column("id", String, primary_key=True),
+    Column("created_at", UtcText, nullable=False),
+    Column("seq", Integer, nullable=False),
+    Column("place", String, nullable=False),
+    Column("purged_at", UtcText),
+)
+
+settings = Table(
+    "settings",
+    metadata,
+    Column("key", String, primary_key=True),
+    Column("value", JSON, nullable=False),
+)
+
+rejections = Table(
+    "rejections",
+    metadata,
+    Column("camera_id", String, primary_key=True),  # "": unknown
+    Column("reason", String, primary_key=True),
+    Column("count", Integer, nullable=False),
 )

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from service.errors import BadParameter, EmbeddingRejected, GalleryNotFound, ItemNotFound, UnknownName
-from service.gallery import AddResult, Gallery
+from service.gallery import AddResult, Filter, Gallery
 from service.indexes import INDEXES
 
 QUERY = np.eye(1, 16, dtype=np.float32)
@@ -180,8 +180,8 @@ def test_items_are_listed_in_pages_and_by_label(open_gallery, make_items):
         gallery.add(make_items(1, camera_id=None, seed=2))
         assert [item.id for item in gallery.items(limit=2)] == [1, 2]
         assert [item.id for item in gallery.items(after=2)] == [3, 4, 5, 6]
-        assert [item.id for item in gallery.items(camera_id="c2")] == [4, 5]
-        assert [item.id for item in gallery.items(person_id="1", after=3, limit=1)] == [4]
+        assert [item.id for item in gallery.items(where=Filter(cameras=frozenset({"c2"})))] == [4, 5]
+        assert [item.id for item in gallery.items(3, 1, where=Filter(person_id="1"))] == [4]
         info = gallery.info()
     assert (info.items, info.pictures, info.persons, info.cameras) == (6, 6, 1, {"c1": 3, "c2": 2})
     assert (info.bundle_id, info.dimension, info.index) == ("a" * 64, 16, "flat")

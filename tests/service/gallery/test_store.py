@@ -24,10 +24,10 @@ from service.errors import (
     GalleryTooNew,
     NotAGallery,
 )
-from service.gallery import database
+from service.gallery import Filter, database
 from service.gallery.creation import FILE
-from service.gallery.migrations import FORMAT_VERSION
-from service.gallery.tables import metadata
+from service.gallery.migrations import FORMAT_VERSION, M001_FIRST_TABLES
+from service.gallery.tables import embeddings_of, metadata
 
 
 @pytest.fixture
@@ -55,11 +55,44 @@ def test_the_migrated_tables_are_those_of_the_code(filled):
     found = inspect(engine)
     columns = {name: {column["name"] for column in found.get_columns(name)} for name in found.get_table_names()}
     engine.dispose()
-    assert columns == {table.name: {column.name for column in table.columns} for table in metadata.tables.values()}
+    tables = [*metadata.tables.values(), embeddings_of(1)]
+    assert columns == {table.name: {column.name for column in table.columns} for table in tables}
+
+
+FORMAT_1_ROWS = (
+    f"INSERT INTO gallery VALUES (1, 1, '{'a' * 64}', 16, '2026-11-01T00:00:00.000000Z', 4)",
+    """INSERT INTO items VALUES
+        (1, 1, 'h1', 'c1', '7', NULL, '2026-11-02T00:00:00.000000Z', NULL, 'a.jpg',
+         '{"door": "\u5317", "floor": 2.0, "open": true, "tags": [1]}', '2026-11-03T00:00:00.000000Z'),
+        (3, 4, 'h3', NULL, NULL, NULL, NULL, '[1.0, 2.0, 3.0, 4.0]', NULL, '{}', '2026-11-05T00:00:00.000000Z')""",
+    "INSERT INTO pictures VALUES (1, x'ffd8')",
+    "INSERT INTO deletions VALUES (3, 2, '2026-11-04T00:00:00.000000Z')",
+)
+
+
+def test_a_gallery_of_format_1_is_migrated(tmp_path, open_gallery, make_items):
+    folder = tmp_path / "gallery"
+    folder.mkdir()
+    first, second = (item.embedding for item in make_items(2))
+    with closing(sqlite3.connect(folder / FILE)) as connection, connection:
+        for statement in (*M001_FIRST_TABLES, *FORMAT_1_ROWS):
+            connection.execute(statement)
+        connection.executemany("INSERT INTO embeddings VALUES (?, ?)", [(1, first.tobytes()), (3, second.tobytes())])
+    with open_gallery() as gallery:
+        assert [(item.id, item.seq, item.quality) for item in gallery.items()] == [(1, 1, None), (3, 4, None)]
+        assert gallery.embeddings([3, 1]).tobytes() == second.tobytes() + first.tobytes()
+        assert gallery.ids(Filter(metadata={"door": "北", "floor": 2, "open": True})) == [1]
+        assert gallery.ids(Filter(metadata={"floor": True})) == []
+        info = gallery.info()
+        assert (info.seq, info.purged_seq, info.generation, info.format_version) == (4, 4, 1, FORMAT_VERSION)
+        assert len(info.lineage) == 32
+        assert gallery.add(make_items(1, seed=5))[0].id == 4
+    with open_gallery() as gallery:
+        assert gallery.info().lineage == info.lineage
 
 
 def test_settings_keep_acknowledged_rows_and_erase_deleted_ones(filled):
-    with closing(database._connect(filled)) as connection:
+    with closing(database._connect(filled, database.SETTINGS)) as connection:
         values = {
             name: connection.execute(f"PRAGMA {name}").fetchone()[0]
             for name in ("journal_mode", "synchronous", "foreign_keys", "secure_delete")
@@ -138,7 +171,7 @@ def test_a_row_that_cannot_be_read_is_told(change, filled, open_gallery):
     ("blob", "reason"), [("x'00'", "shape"), ("zeroblob(64)", "length 0"), ("x'0000c07f'", "shape"), ("''", "shape")]
 )
 def test_a_stored_embedding_that_cannot_be_one_is_told(blob, reason, filled, open_gallery):
-    changed(filled, f"UPDATE embeddings SET embedding = CAST({blob} AS BLOB) WHERE item_id = 7")
+    changed(filled, f"UPDATE embeddings_1 SET embedding = CAST({blob} AS BLOB) WHERE item_id = 7")
     with pytest.raises(GalleryDamaged) as error:
         open_gallery()
     one_line(error, "item 7", reason)
@@ -239,7 +272,7 @@ def test_a_full_disk_is_told_and_nothing_half_written(filled, open_gallery, make
         assert len(gallery) == 51
 
 
-def test_nothing_of_a_deleted_item_is_left_in_any_file(filled, open_gallery, make_items):
+def test_nothing_of_a_deleted_item_is_left_once_the_log_is_truncated(filled, open_gallery, make_items):
     gone, kept = make_items(2, seed=7)
     with open_gallery() as gallery:
         gallery.add([gone, kept])
@@ -247,6 +280,7 @@ def test_nothing_of_a_deleted_item_is_left_in_any_file(filled, open_gallery, mak
         assert gone.embedding.tobytes() in before
         assert gone.picture in before
         gallery.delete(51)
+        gallery.store.database.truncate_log()
         after = b"".join(file.read_bytes() for file in filled.parent.iterdir())
         assert gone.embedding.tobytes() not in after
         assert gone.embedding.tobytes()[:32] not in after

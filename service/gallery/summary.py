@@ -1,0 +1,29 @@
+"""A gallery in numbers, read from its rows."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Connection, func, select
+
+from service.gallery.tables import gallery, items, pictures
+
+_HEADER = ("bundle_id", "dimension", "format_version", "lineage", "generation", "created_at", "purged_seq")
+
+
+def summary(connection: Connection, path: Path) -> dict[str, Any]:
+    """The fields of GalleryInfo that the database knows; `path` is its file."""
+    header = connection.execute(gallery.select()).one()
+    by_camera = select(items.c.camera_id, func.count()).group_by(items.c.camera_id)
+    cameras: dict[str | None, int] = dict(connection.execute(by_camera).all())
+    return {
+        "path": path.parent,
+        **{name: getattr(header, name) for name in _HEADER},
+        "seq": header.last_seq,
+        "items": sum(cameras.values()),
+        "pictures": connection.execute(select(func.count()).select_from(pictures)).scalar_one(),
+        "persons": connection.execute(select(func.count(items.c.person_id.distinct()))).scalar_one(),
+        "cameras": {camera: count for camera, count in sorted(cameras.items(), key=str) if camera is not None},
+        "bytes": sum(file.stat().st_size for file in path.parent.glob(f"{path.name}*")),
+    }
