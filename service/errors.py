@@ -44,7 +44,8 @@ ServiceError
 │   └── ModelFailed            the model embeds nothing any more
 ├── PortInUse                  another program listens there
 └── of one module each         config.ConfigError, serving.NotLoopback, starter.StarterMissing, commands.CannotWrite,
-                               demo.DemoError; limits.CrossSite is a RequestError
+                               demo.DemoError, indexes.files.IndexDamaged (a GalleryError), indexes.gpu.GpuMissing;
+                               limits.CrossSite is a RequestError
 
 A message names the value, what is allowed and the remedy, in one line. Commands print it after `reid: ` and exit
 with `exit_code`; the API sends it as `application/problem+json` with `status` and a `type` made from `slug`.

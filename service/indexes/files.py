@@ -1,0 +1,93 @@
+"""Index files: a line of JSON that says what follows, numpy arrays, and where there is one a faiss index.
+
+Nothing here is durable or checked for flipped bits: the gallery's snapshots fsync, rename and hash these files.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from service.errors import GalleryError
+from service.indexes.faiss_calls import load_faiss
+from service.indexes.protocol import Parameters
+
+FORMAT = "vitreid-index"
+VERSION = 1
+LINE_BYTES = 65_536
+BLOCK_BYTES = 1 << 20
+
+
+class IndexDamaged(GalleryError):
+    """An index file is cut off, or is something else."""
+
+    slug = "index-damaged"
+    status = 503
+
+
+@dataclass(frozen=True)
+class Contents:
+    """What an index file holds."""
+
+    kind: str
+    dimension: int
+    arrays: Mapping[str, NDArray[Any]]
+    parameters: Parameters
+    native: Any = None  # a faiss index, or None
+
+
+def write(path: Path, contents: Contents) -> None:
+    """Write a file. Raises OSError."""
+    head = {
+        "format": FORMAT,
+        "version": VERSION,
+        "kind": contents.kind,
+        "dimension": contents.dimension,
+        "arrays": list(contents.arrays),
+        "parameters": contents.parameters,
+        "native": contents.native is not None,
+    }
+    with path.open("wb") as file:
+        file.write(json.dumps(head).encode() + b"\n")
+        for array in contents.arrays.values():
+            np.lib.format.write_array(file, array, allow_pickle=False)
+        if contents.native is not None:
+            faiss = load_faiss()
+            faiss.write_index(contents.native, faiss.PyCallbackIOWriter(file.write, BLOCK_BYTES))
+
+
+def read(path: Path, kind: str, dimension: int) -> Contents:
+    """Read a file of this kind and dimension. Raises IndexDamaged."""
+    try:
+        with path.open("rb") as file:
+            contents = _read(file)
+    # What json, numpy and faiss raise for bytes that are not theirs, and what reading itself raises.
+    except (ValueError, KeyError, TypeError, EOFError, OSError, RuntimeError, MemoryError) as error:
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise IndexDamaged(f"{path} is no usable index file ({reason}): rebuild the index") from error
+    if (contents.kind, contents.dimension) != (kind, dimension):
+        raise IndexDamaged(
+            f"{path} holds an index of kind {contents.kind} and dimension {contents.dimension}, "
+            f"not {kind} and {dimension}: rebuild the index"
+        )
+    return contents
+
+
+def _read(file: IO[bytes]) -> Contents:
+    head = json.loads(file.readline(LINE_BYTES))
+    if (head["format"], head["version"]) != (FORMAT, VERSION):
+        raise ValueError(f"{head['format']} {head['version']} instead of {FORMAT} {VERSION}")
+    arrays = {name: np.lib.format.read_array(file, allow_pickle=False) for name in head["arrays"]}
+    native = None
+    if head["native"]:
+        faiss = load_faiss()
+        native = faiss.read_index(faiss.PyCallbackIOReader(file.read, BLOCK_BYTES))
+    if file.read(1):
+        raise ValueError("bytes after the end")
+    return Contents(head["kind"], head["dimension"], arrays, head["parameters"], native)

@@ -1,0 +1,82 @@
+"""What the indexes that keep every embedding as float32 have in common."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from pathlib import Path
+from typing import Any, ClassVar, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from service.indexes import files
+from service.indexes.columns import Column, Positions
+from service.indexes.protocol import Allowed, Floats, Ids, Parameters
+
+
+class MatrixIndex(ABC):
+    """Embeddings in one matrix without holes; the order of its rows is no promise."""
+
+    kind: ClassVar[str]
+    exact_scores: ClassVar[bool] = True
+
+    def __init__(self, dimension: int) -> None:
+        self._dimension = dimension
+        self._positions = Positions()
+        self._embeddings = Column(np.float32, dimension)
+
+    @classmethod
+    def build(cls, dimension: int, ids: Ids, embeddings: Floats) -> Self:
+        """An index of (N, D) embeddings under (N,) ids."""
+        index = cls(dimension)
+        index.add(ids, embeddings)
+        return index
+
+    @classmethod
+    def load(cls, path: Path, dimension: int) -> Self:
+        """The index that `save` wrote. Raises IndexDamaged."""
+        arrays = files.read(path, cls.kind, dimension).arrays
+        return cls.build(dimension, arrays["ids"], arrays["embeddings"])
+
+    def save(self, path: Path) -> None:
+        """Write ids and embeddings."""
+        arrays: dict[str, NDArray[Any]] = {"ids": self._positions.ids, "embeddings": self._embeddings.values}
+        files.write(path, files.Contents(self.kind, self._dimension, arrays, self.parameters))
+
+    def __len__(self) -> int:
+        return len(self._positions)
+
+    @property
+    def garbage(self) -> int:
+        """Nothing: rows are overwritten."""
+        return 0
+
+    @property
+    def memory_bytes(self) -> int:
+        """Room to grow included."""
+        return self._embeddings.nbytes + self._positions.nbytes
+
+    @property
+    def parameters(self) -> Parameters:
+        """Nothing: there is nothing to choose."""
+        return {}
+
+    def add(self, ids: Ids, embeddings: Floats) -> None:
+        """Take (N, D) embeddings under (N,) new ids."""
+        self._embeddings.append(embeddings)
+        self._positions.append(ids)
+
+    def remove(self, ids: Ids) -> None:
+        """Drop these ids, putting the last rows into the holes: what it costs does not depend on the rows."""
+        gone = self._positions.find(ids)
+        left = len(self) - len(gone)
+        holes = gone[gone < left]
+        last = np.setdiff1d(np.arange(left, len(self)), gone)
+        self._embeddings.values[holes] = self._embeddings.values[last]
+        self._embeddings.cut(left)
+        self._positions.forget(gone)
+        self._positions.move(last, holes, left)
+
+    @abstractmethod
+    def search(self, embeddings: Floats, k: int, allowed: Allowed | None = None) -> tuple[Floats, Ids]:
+        """Scores and ids, both (Q, min(k, len)), best first."""
