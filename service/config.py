@@ -70,6 +70,9 @@ class ServiceConfig(BaseSettings):
     max_pixels: int = Field(50_000_000, ge=64, description="pixels of one picture, read from its header")
     max_batch: int = Field(8, ge=1, le=1024, description="pictures of one run of the model; more pay on a GPU only")
     max_queue: int = Field(256, ge=1, description="pictures that may wait for the model; more are refused with 503")
+    purge_after_s: float = Field(
+        60, ge=0, le=86_400, description="seconds from a deletion until its traces in the files are purged"
+    )
     drain_s: int = Field(10, ge=0, le=600, description="seconds that open requests get when the service stops")
     log_level: Literal["critical", "error", "warning", "info", "debug"] = Field(
         "info", description="least level that is logged"
