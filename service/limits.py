@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Collection
 from uuid import uuid4
 
 from starlette.datastructures import Headers, MutableHeaders
@@ -89,10 +90,12 @@ def _too_large(limit: int) -> TooLarge:
     return TooLarge(f"the body has more than the {limit:,} bytes allowed; send fewer or smaller pictures")
 
 
-def refuse_cross_site(request: Request) -> None:
-    """Refuse a change that a page of another site asks for through the user's browser.
+def refuse_cross_site(request: Request, allowed: Collection[str] = ()) -> None:
+    """Refuse a change that a page of another site, of no `allowed` origin, asks for through the user's browser.
 
     Without access keys nothing else tells such a page from the user. Raises CrossSite.
     """
-    if request.method not in _SAFE_METHODS and request.headers.get("sec-fetch-site") in {"cross-site", "same-site"}:
+    if request.method in _SAFE_METHODS or request.headers.get("origin") in allowed:
+        return
+    if request.headers.get("sec-fetch-site") in {"cross-site", "same-site"}:
         raise CrossSite("a page of another site asked for this; open the service's own page or use another client")

@@ -1,0 +1,73 @@
+"""The open parts that decide about a request: keys, rates and the log."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from service.access.audit import AuditLog
+from service.access.database import AccessDatabase
+from service.access.keys import KeyStore
+from service.access.principal import ANONYMOUS, Principal
+from service.access.rates import Buckets
+from service.errors import RateLimited, Unauthorized
+
+FAILURES_PER_S, FAILURES_AT_ONCE = 0.2, 10
+REFUSALS_NOTED_PER_S = 1.0
+
+
+@dataclass(frozen=True)
+class Access:
+    """Keys and log of one data folder, and how often each key or address may ask."""
+
+    keys: KeyStore
+    audit: AuditLog
+    rates: Buckets | None  # None: as often as they like
+    failures: Buckets
+    noted: Buckets
+    log_addresses: bool
+
+    def authenticate(self, key: str | None, address: str) -> Principal:
+        """Who asks: the holder of the key, or anybody while there are no keys.
+
+        Raises Unauthorized; RateLimited where an address has given too many keys that are wrong. A good key is never
+        kept out by that: behind a proxy all clients may have one address.
+        """
+        if not self.keys.any():
+            return ANONYMOUS
+        try:
+            if key is None:
+                raise Unauthorized("an API key is needed: send it as `Authorization: Bearer reid_...` or `X-API-Key`")
+            return self.keys.authenticate(key)
+        except Unauthorized:
+            if wait_s := self.failures.take(address):
+                raise RateLimited("too many requests without a valid API key", wait_s) from None
+            raise
+
+    def check_rate(self, principal: Principal, address: str) -> None:
+        """Take one request off what the key, or an address without one, may ask. Raises RateLimited."""
+        if self.rates is None:
+            return
+        if wait_s := self.rates.take(principal.key_id or f"address {address}"):
+            raise RateLimited(f"{principal.name} asks too often; wait {wait_s:.1f} s", wait_s)
+
+
+@contextmanager
+def open_access(
+    data: Path, *, rate_per_s: float | None, rate_burst: int, audit_days: int, audit_addresses: bool
+) -> Iterator[Access]:
+    """Open DATA/access.db, made where it is missing. Raises AccessUnusable."""
+    database = AccessDatabase(data)
+    try:
+        yield Access(
+            keys=KeyStore(database),
+            audit=AuditLog(database, days=audit_days),
+            rates=None if rate_per_s is None else Buckets(rate_per_s, rate_burst),
+            failures=Buckets(FAILURES_PER_S, FAILURES_AT_ONCE),
+            noted=Buckets(REFUSALS_NOTED_PER_S, 1),
+            log_addresses=audit_addresses,
+        )
+    finally:
+        database.close()

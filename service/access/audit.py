@@ -1,0 +1,129 @@
+"""The audit log: who asked for what, when, and about which items. Never a picture, never an embedding."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from sqlalchemy import Row, Select, select
+
+from service.access.database import AccessDatabase, audit, keys
+from service.access.principal import Principal
+
+COMMAND_LINE = "command line"
+OTHER = "other"  # the action of what is recorded only where it was refused
+DURABLE = frozenset({"delete", "erase", "key-create", "key-revoke", "gallery-create", "gallery-drop"})
+PRUNE_EVERY = timedelta(hours=1)
+USE_NOTED_EVERY = timedelta(hours=1)
+ROWS_AT_ONCE = 1000
+
+
+@dataclass
+class Entry:
+    """One row that is still being filled in; `status` is that of the answer, None for a command that succeeded."""
+
+    action: str
+    name: str = COMMAND_LINE
+    key_id: str | None = None
+    request_id: str | None = None
+    address: str | None = None
+    gallery: str | None = None
+    items: list[int] = field(default_factory=list)
+    person_id: str | None = None
+    status: int | None = None
+
+    def by(self, principal: Principal) -> None:
+        """Say who it was."""
+        self.key_id, self.name = principal.key_id, principal.name
+
+
+@dataclass(frozen=True)
+class Recorded:
+    """One row of the log. `items` are ids, `person_id` only what was asked for by that label."""
+
+    id: int
+    at: datetime
+    request_id: str | None
+    key_id: str | None
+    name: str
+    address: str | None
+    action: str
+    gallery: str | None
+    items: list[int]
+    person_id: str | None
+    status: int | None
+
+
+@dataclass(frozen=True)
+class Asked:
+    """Which rows are wanted; all conditions must hold."""
+
+    since: datetime | None = None
+    until: datetime | None = None
+    key_id: str | None = None
+    action: str | None = None
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
+
+
+class AuditLog:
+    """Rows are added and pruned when they are older than `days`; nothing changes one."""
+
+    def __init__(self, database: AccessDatabase, *, days: int, now: Callable[[], datetime] = _now) -> None:
+        self._database = database
+        self._kept = timedelta(days=days)
+        self._now = now
+        self._pruned: datetime | None = None
+        self._used: dict[str, datetime] = {}  # when the use of a key was last noted; as many as there are keys
+
+    def record(self, entry: Entry) -> None:
+        """Add a row, committed on return. Raises AccessUnusable.
+
+        What takes something away (DURABLE) is on disk then; of the rest a power failure may take the last rows.
+        """
+        at = self._now()
+        with self._database.writing(durable=entry.action in DURABLE) as connection:
+            connection.execute(audit.insert().values(**asdict(entry), at=at))
+            if self._pruned is None or abs(at - self._pruned) >= PRUNE_EVERY:
+                connection.execute(audit.delete().where(audit.c.at < at - self._kept))
+                self._pruned = at
+
+    def note_use(self, key_id: str) -> None:
+        """Keep when a key was last used, to the hour: a row changed at every request would cost more than it tells."""
+        at = self._now()
+        noted = self._used.get(key_id)
+        if noted is not None and abs(at - noted) < USE_NOTED_EVERY:
+            return
+        with self._database.writing(durable=False) as connection:
+            connection.execute(keys.update().where(keys.c.id == key_id).values(last_used_at=at))
+        self._used[key_id] = at
+
+    def page(self, asked: Asked, *, after: int = 0, limit: int = ROWS_AT_ONCE) -> list[Recorded]:
+        """Rows with ids greater than `after`, in the order in which they were recorded, at most `limit`."""
+        with self._database.reading() as connection:
+            return [_recorded(row) for row in connection.execute(_wanted(asked, after).limit(limit))]
+
+    def every(self, asked: Asked, *, after: int = 0) -> Iterator[Recorded]:
+        """All rows after `after`, read in pages: no transaction stays open between them."""
+        while page := self.page(asked, after=after):
+            yield from page
+            after = page[-1].id
+
+
+def _wanted(asked: Asked, after: int) -> Select[Any]:
+    wanted = select(audit).where(audit.c.id > after).order_by(audit.c.id)
+    conditions: Sequence[tuple[object, Any]] = (
+        (asked.since, audit.c.at >= asked.since),
+        (asked.until, audit.c.at < asked.until),
+        (asked.key_id, audit.c.key_id == asked.key_id),
+        (asked.action, audit.c.action == asked.action),
+    )
+    return wanted.where(*(condition for value, condition in conditions if value is not None))
+
+
+def _recorded(row: Row[Any]) -> Recorded:
+    return Recorded(**row._asdict())

@@ -1,0 +1,150 @@
+"""DATA/access.db: the tables of keys and of the audit log, and how a file gets to them."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from sqlalchemy import JSON, Column, Connection, Integer, MetaData, String, Table
+
+from service.errors import AccessUnusable, GalleryError
+from service.gallery.database import Database
+from service.gallery.tables import UtcText
+
+FILE = "access.db"
+OWNER_ONLY = 0o600  # SQLite gives its log the rights of the file
+
+metadata = MetaData()
+
+keys = Table(
+    "keys",
+    metadata,
+    Column("id", String, primary_key=True),
+    Column("name", String, nullable=False),
+    Column("secret_hash", String, nullable=False),
+    Column("scopes", JSON, nullable=False),
+    Column("galleries", JSON(none_as_null=True)),  # null: every one
+    Column("cameras", JSON(none_as_null=True)),
+    Column("created_at", UtcText, nullable=False),
+    Column("expires_at", UtcText),
+    Column("revoked_at", UtcText),
+    Column("last_used_at", UtcText),
+)
+
+audit = Table(
+    "audit",
+    metadata,
+    Column("id", Integer, primary_key=True),  # AUTOINCREMENT: a gap shows that a row is missing
+    Column("at", UtcText, nullable=False),
+    Column("request_id", String),
+    Column("key_id", String),
+    Column("name", String, nullable=False),
+    Column("address", String),
+    Column("action", String, nullable=False),
+    Column("gallery", String),
+    Column("items", JSON, nullable=False),
+    Column("person_id", String),
+    Column("status", Integer),
+    sqlite_autoincrement=True,
+)
+
+M001_FIRST_TABLES = (
+    """CREATE TABLE keys (
+        id TEXT PRIMARY KEY,
+        name TEXT NOT NULL,
+        secret_hash TEXT NOT NULL,
+        scopes TEXT NOT NULL,
+        galleries TEXT,
+        cameras TEXT,
+        created_at TEXT NOT NULL,
+        expires_at TEXT,
+        revoked_at TEXT,
+        last_used_at TEXT
+    ) WITHOUT ROWID""",
+    """CREATE TABLE audit (
+        id INTEGER PRIMARY KEY AUTOINCREMENT,
+        at TEXT NOT NULL,
+        request_id TEXT,
+        key_id TEXT,
+        name TEXT NOT NULL,
+        address TEXT,
+        action TEXT NOT NULL,
+        gallery TEXT,
+        items TEXT NOT NULL,
+        person_id TEXT,
+        status INTEGER
+    )""",
+    "CREATE INDEX audit_by_time ON audit (at)",
+)
+
+MIGRATIONS: tuple[Sequence[str], ...] = (M001_FIRST_TABLES,)
+"""The step at position n leads from user_version n to n + 1; never changed once released."""
+
+
+class AccessDatabase:
+    """The open file, made where it is missing. Every method raises AccessUnusable."""
+
+    def __init__(self, data: Path) -> None:
+        self.path = data / FILE
+        with _as_ours(self.path):
+            _touch(self.path)
+            self._durable = Database(self.path)
+            self._quick = Database(self.path, durable=False)
+            _migrate(self._durable)
+
+    @contextmanager
+    def reading(self) -> Iterator[Connection]:
+        """A transaction that sees one state throughout."""
+        with _as_ours(self.path), self._durable.reading() as connection:
+            yield connection
+
+    @contextmanager
+    def writing(self, *, durable: bool = True) -> Iterator[Connection]:
+        """A transaction that is committed when the block ends; if not durable, a power failure may take it back."""
+        with _as_ours(self.path), (self._durable if durable else self._quick).writing() as connection:
+            yield connection
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._quick.close()
+        self._durable.close()
+
+
+def _touch(path: Path) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    os.close(os.open(path, os.O_RDWR | os.O_CREAT, OWNER_ONLY))
+
+
+def _migrate(database: Database) -> None:
+    with database.reading() as connection:
+        if _version(connection) == len(MIGRATIONS):
+            return
+    with database.writing() as connection:
+        found = _version(connection)  # read again: another process may have been here in between
+        if found > len(MIGRATIONS):
+            raise AccessUnusable(
+                f"{database.path} has version {found}, this vitreid reads up to {len(MIGRATIONS)}; update vitreid"
+            )
+        for step in MIGRATIONS[found:]:
+            for statement in step:
+                connection.exec_driver_sql(statement)
+        connection.exec_driver_sql(f"PRAGMA user_version = {len(MIGRATIONS)}")
+
+
+def _version(connection: Connection) -> int:
+    return int(connection.exec_driver_sql("PRAGMA user_version").scalar_one())
+
+
+@contextmanager
+def _as_ours(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except GalleryError as error:
+        reason = getattr(error.__cause__, "orig", error.__cause__)
+        raise AccessUnusable(
+            f"{path} cannot be used ({reason}); check its rights and the disk, or restore it from a backup"
+        ) from error
+    except OSError as error:
+        raise AccessUnusable(f"{path} cannot be made ({error.strerror}); check the folder's rights") from error

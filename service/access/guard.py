@@ -1,0 +1,100 @@
+"""What a route asks of its caller: `principal: Annotated[Principal, Depends(needs("read", "query"))]`."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Iterable
+from typing import Annotated, Literal
+
+from fastapi import Request, Security
+from fastapi.security import APIKeyHeader, HTTPAuthorizationCredentials, HTTPBearer
+
+from service.access.audit import OTHER, Entry
+from service.access.principal import Principal, Scope
+from service.config import DEFAULT_GALLERY, origins_of
+from service.errors import RateLimited, Unauthorized
+from service.limits import refuse_cross_site
+from service.state import service_of
+
+Reach = Literal["gallery", "everything", "own"]
+REACHES: dict[Reach, Callable[[Principal, str], None]] = {
+    "gallery": Principal.check_gallery,
+    "everything": lambda principal, gallery: principal.check_unlimited(),
+    "own": lambda principal, gallery: None,
+}
+Guard = Callable[..., Awaitable[Principal]]
+
+_Bearer = Annotated[
+    HTTPAuthorizationCredentials | None,
+    Security(HTTPBearer(scheme_name="bearer", description="an API key", auto_error=False)),
+]
+_Header = Annotated[
+    str | None,
+    Security(APIKeyHeader(name="X-API-Key", scheme_name="header", description="an API key", auto_error=False)),
+]
+
+
+def needs(scope: Scope, action: str | None = None, *, reach: Reach = "gallery") -> Guard:
+    """A dependency that lets only callers with this scope in, and gives the route their Principal.
+
+    `action` is what the audit log calls the request; without one only refusals are recorded.
+
+    `reach` says what the route is about: one `gallery` (of the address, or the default one), which the key must be
+    for; `everything`, for keys without limits; or whatever is the key's `own`, which the route itself sees to.
+
+    Raises CrossSite, Unauthorized, RateLimited, Forbidden.
+    """
+
+    async def guard(request: Request, bearer: _Bearer, header: _Header) -> Principal:
+        service = service_of(request)
+        access = service.access
+        address = address_of(request)
+        entry = _entry(request, action, log_address=access.log_addresses)
+        request.state.audit = entry
+        refuse_cross_site(request, origins_of(service.config.cors_origins))
+        principal = access.authenticate(_key_of(bearer, header), address)
+        entry.by(principal)
+        access.check_rate(principal, address)
+        principal.check_scope(scope)
+        REACHES[reach](principal, entry.gallery or DEFAULT_GALLERY)
+        return principal
+
+    guard.scope = scope  # type: ignore[attr-defined]  # by this the test of all routes knows a guard
+    return guard
+
+
+async def known(request: Request, bearer: _Bearer, header: _Header) -> Principal | None:
+    """Who asks a route that is open to all; None for somebody without a valid key."""
+    try:
+        return service_of(request).access.authenticate(_key_of(bearer, header), address_of(request))
+    except (Unauthorized, RateLimited):
+        return None
+
+
+def note(request: Request, *, items: Iterable[int] = (), person_id: str | None = None) -> None:
+    """Add to the audit log's row of this request which items it is about, or which label was asked for."""
+    entry: Entry = request.state.audit
+    entry.items.extend(items)
+    entry.person_id = person_id or entry.person_id
+
+
+def address_of(request: Request) -> str:
+    """The client's address, as the server or a trusted proxy tells it."""
+    return request.client.host if request.client else "unknown"
+
+
+def _key_of(bearer: HTTPAuthorizationCredentials | None, header: str | None) -> str | None:
+    return bearer.credentials if bearer is not None else header
+
+
+def _entry(request: Request, action: str | None, *, log_address: bool) -> Entry:
+    """The row of this request, with all that its address tells."""
+    path, query = request.path_params, request.query_params
+    return Entry(
+        action=action or OTHER,
+        name="unknown",
+        request_id=getattr(request.state, "request_id", None),
+        address=address_of(request) if log_address else None,
+        gallery=path.get("name") or query.get("gallery"),
+        items=[int(path["item_id"])] if str(path.get("item_id", "")).isdecimal() else [],
+        person_id=path.get("person_id") or query.get("person_id"),
+    )

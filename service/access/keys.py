@@ -1,0 +1,144 @@
+"""API keys: `reid_<id>_<secret>`, of which only a hash of the secret is kept."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import re
+import secrets
+import string
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from sqlalchemy import Row, exists, select
+
+from service.access.database import AccessDatabase, keys
+from service.access.principal import Principal, Scope, held
+from service.errors import KeyNotFound, Unauthorized
+
+ID_LENGTH = 8
+_ID_LETTERS = string.ascii_lowercase + string.digits
+_KEY = re.compile(rf"reid_([a-z0-9]{{{ID_LENGTH}}})_([A-Za-z0-9_-]{{43}})")
+_NOBODY = hashlib.sha256(b"").hexdigest()  # compared with where no key has the id, so that both take the same time
+_INVALID = "the API key is not valid; `reid keys list` shows the keys there are"
+
+
+@dataclass(frozen=True)
+class Key:
+    """What is known about a key; its secret is not."""
+
+    id: str
+    name: str
+    scopes: tuple[Scope, ...]
+    galleries: tuple[str, ...] | None
+    cameras: tuple[str, ...] | None
+    created_at: datetime
+    expires_at: datetime | None
+    revoked_at: datetime | None
+    last_used_at: datetime | None
+
+    def principal(self) -> Principal:
+        """Whom the key stands for."""
+        return Principal(
+            self.id,
+            self.name,
+            held(self.scopes),
+            None if self.galleries is None else frozenset(self.galleries),
+            None if self.cameras is None else frozenset(self.cameras),
+        )
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
+
+
+class KeyStore:
+    """The keys of a data folder. Each call reads the file: what another process revoked is refused at once."""
+
+    def __init__(self, database: AccessDatabase, now: Callable[[], datetime] = _now) -> None:
+        self._database = database
+        self._now = now
+        self._any = False
+
+    def any(self) -> bool:
+        """Whether a key was ever made, a revoked one included: from then on every request needs one."""
+        if not self._any:  # keys are never taken out of the file: true stays true
+            with self._database.reading() as connection:
+                self._any = bool(connection.execute(select(exists().select_from(keys))).scalar())
+        return self._any
+
+    def create(
+        self,
+        name: str,
+        scopes: Iterable[Scope],
+        *,
+        galleries: Iterable[str] | None = None,
+        cameras: Iterable[str] | None = None,
+        expires_in: timedelta | None = None,
+    ) -> tuple[Key, str]:
+        """Make a key; its text is returned here and kept nowhere."""
+        created = self._now()
+        secret = secrets.token_urlsafe(32)
+        key = Key(
+            id="".join(secrets.choice(_ID_LETTERS) for _ in range(ID_LENGTH)),
+            name=name,
+            scopes=tuple(sorted(set(scopes))),
+            galleries=None if galleries is None else tuple(sorted(set(galleries))),
+            cameras=None if cameras is None else tuple(sorted(set(cameras))),
+            created_at=created,
+            expires_at=None if expires_in is None else created + expires_in,
+            revoked_at=None,
+            last_used_at=None,
+        )
+        with self._database.writing() as connection:
+            connection.execute(keys.insert().values(**vars(key), secret_hash=_hash(secret)))
+        return key, f"reid_{key.id}_{secret}"
+
+    def list(self) -> list[Key]:
+        """All keys, the oldest first."""
+        with self._database.reading() as connection:
+            rows = connection.execute(select(keys).order_by(keys.c.created_at, keys.c.id)).all()
+        return [_key(row) for row in rows]
+
+    def revoke(self, key_id: str) -> Key:
+        """Make a key useless from now on; one that is revoked already stays as it is. Raises KeyNotFound."""
+        with self._database.writing() as connection:
+            connection.execute(
+                keys.update().where(keys.c.id == key_id, keys.c.revoked_at.is_(None)).values(revoked_at=self._now())
+            )
+            row = connection.execute(select(keys).where(keys.c.id == key_id)).first()
+        if row is None:
+            raise KeyNotFound(f"there is no key {key_id!r}; `reid keys list` shows the ids there are")
+        return _key(row)
+
+    def authenticate(self, text: str) -> Principal:
+        """Whom a key's text stands for. Raises Unauthorized for one that is wrong, revoked or expired."""
+        parts = _KEY.fullmatch(text)
+        if parts is None:
+            raise Unauthorized(_INVALID)
+        key_id, secret = parts.groups()
+        with self._database.reading() as connection:
+            row = connection.execute(select(keys).where(keys.c.id == key_id)).first()
+        if not hmac.compare_digest(_hash(secret), _NOBODY if row is None else row.secret_hash) or row is None:
+            raise Unauthorized(_INVALID)
+        if row.revoked_at is not None:
+            raise Unauthorized(f"key {row.name!r} was revoked; ask for a new one")
+        if row.expires_at is not None and row.expires_at <= self._now():
+            raise Unauthorized(f"key {row.name!r} expired at {row.expires_at:%Y-%m-%dT%H:%M:%SZ}; ask for a new one")
+        return _key(row).principal()
+
+
+def _hash(secret: str) -> str:
+    # A slow hash protects words that people choose; 256 random bits cannot be guessed at any speed.
+    return hashlib.sha256(secret.encode()).hexdigest()
+
+
+def _key(row: Row[Any]) -> Key:
+    limits = (None if names is None else tuple(names) for names in (row.galleries, row.cameras))
+    galleries, cameras = limits
+    return Key(
+        row.id, row.name, tuple(row.scopes), galleries, cameras,
+        row.created_at, row.expires_at, row.revoked_at, row.last_used_at,
+    )  # fmt: skip
