@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, nullcontext
+from typing import Any
 
-from fastapi import Depends, FastAPI
+from fastapi import FastAPI
+from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
-from service.config import ServiceConfig
-from service.limits import BodyCap, Envelope, refuse_cross_site
+from service.access.trail import AuditTrail
+from service.config import ServiceConfig, origins_of
+from service.limits import REQUEST_ID, BodyCap, Envelope
 from service.problems import add_problem_handlers
 from service.routes import ROUTERS
 from service.schemas.common import NOTE
@@ -22,6 +25,12 @@ DESCRIPTION = f"""Given a picture of a person, find the pictures that look like 
 
 Errors are `application/problem+json` (RFC 9457); their `type` is stable.
 """
+# Keys are sent by the pages themselves: no cookie, so nothing that a browser adds to a request of another site.
+CORS: dict[str, Any] = {
+    "allow_methods": ["GET", "POST", "PUT", "PATCH", "DELETE"],
+    "allow_headers": ["authorization", "content-type", "x-api-key", REQUEST_ID],
+    "expose_headers": ["retry-after", REQUEST_ID],
+}
 TAGS = [
     {"name": "query", "description": "Find candidates."},
     {"name": "items", "description": "The pictures in a gallery."},
@@ -53,14 +62,16 @@ def create_app(config: ServiceConfig, service: Service | None = None) -> FastAPI
         docs_url=None,  # the framework's own pages load their code from elsewhere; ours comes with the package
         redoc_url=None,
         lifespan=lifespan,
-        dependencies=[Depends(refuse_cross_site)],
     )
     for router in ROUTERS:
         app.include_router(router)
     app.state.api_routes = [route for router in ROUTERS for route in router.routes]
     add_problem_handlers(app)
     app.add_exception_handler(ClientDisconnect, _client_left)
+    app.add_middleware(AuditTrail)
     app.add_middleware(BodyCap, limit=config.max_body_bytes)
+    if origins := origins_of(config.cors_origins):
+        app.add_middleware(CORSMiddleware, allow_origins=origins, **CORS)
     app.add_middleware(Envelope)
     return app
 
