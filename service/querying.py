@@ -10,7 +10,9 @@ from PIL import Image
 from pydantic import BaseModel, ConfigDict, Field
 
 from bundle import read_image
+from service.access.principal import Principal
 from service.config import DEFAULT_GALLERY
+from service.gallery.filters import EVERYTHING
 from service.schemas.common import Label
 from service.schemas.query import MatchBody, QueryEcho, QueryResult, Timings
 from service.state import Service
@@ -30,15 +32,18 @@ class QueryParams(BaseModel):
     gallery: str = Field(DEFAULT_GALLERY, max_length=128, description="which gallery to search")
 
 
-async def answer(service: Service, upload: Upload, params: QueryParams) -> QueryResult:
+async def answer(service: Service, upload: Upload, params: QueryParams, principal: Principal) -> QueryResult:
     """Decode, embed and search. Raises ImageError for a picture that cannot be read, GalleryNotFound."""
     gallery = service.gallery(params.gallery)
+    where = principal.filter(EVERYTHING)
     begin = perf_counter()
     image, pixels = await service.work(lambda: _decode(service, upload))
     decoded = perf_counter()
     embeddings = (await service.embed([pixels], [params.camera_id])).embeddings
     embedded = perf_counter()
-    [matches] = await service.work(lambda: gallery.search(embeddings, params.k, min_score=params.min_score))
+    [matches] = await service.work(
+        lambda: gallery.search(embeddings, params.k, where=where, min_score=params.min_score)
+    )
     found = perf_counter()
     manifest = service.bundle.manifest
     return QueryResult(

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Path, Query, Request, Response
+from fastapi import APIRouter, Depends, Path, Query, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
 
+from service.access.guard import needs, note
+from service.access.principal import Principal
 from service.adding import add_uploads, parse_labels
 from service.config import DEFAULT_GALLERY
 from service.errors import ItemNotFound
@@ -72,7 +74,12 @@ class ListParams(AddParams):
         **problems(400, 403, 404, 413, 415, 422, 503),
     },
 )
-async def add_items(request: Request, params: Annotated[AddParams, Query()], response: Response) -> AddResultBody:
+async def add_items(
+    request: Request,
+    params: Annotated[AddParams, Query()],
+    response: Response,
+    principal: Annotated[Principal, Depends(needs("write", "add"))],
+) -> AddResultBody:
     """Each picture has its own result: added, duplicate (the same bytes are there already), or an error.
 
     Without `metadata`, person and camera are read from file names like `0002_c1s1_000451_03.jpg`.
@@ -82,29 +89,38 @@ async def add_items(request: Request, params: Annotated[AddParams, Query()], res
     gallery = service.gallery(params.gallery)
     uploads, text = await read_items(request, service.config.max_images)
     labels = parse_labels(text, uploads)
+    for each in labels:
+        principal.check_camera(each.camera_id)
     body = await add_uploads(service, gallery, uploads, labels)
+    note(request, items=[result.id for result in body.results if result.id is not None])
     response.status_code = 207 if body.failed else 200
     return body
 
 
 @router.get("", summary="List items", response_description="one page", responses=problems(404, 422, 503))
-async def list_items(request: Request, params: Annotated[ListParams, Query()]) -> ItemPage:
+async def list_items(
+    request: Request,
+    params: Annotated[ListParams, Query()],
+    principal: Annotated[Principal, Depends(needs("read", "list"))],
+) -> ItemPage:
     """Items by id. Give `next_after` of one page as `after` of the next."""
     service = service_of(request)
     gallery = service.gallery(params.gallery)
     limit = params.limit
     cameras = None if params.camera_id is None else frozenset({params.camera_id})
-    where = Filter(cameras=cameras, person_id=params.person_id)
+    where = principal.filter(Filter(cameras=cameras, person_id=params.person_id))
     items = await service.work(lambda: gallery.items(params.after, limit + 1, where=where))
     page = items[:limit]
     return ItemPage(items=[ItemBody.of(item) for item in page], next_after=page[-1].id if len(items) > limit else None)
 
 
 @router.get("/{item_id}", summary="One item", response_description="the item", responses=problems(404, 422, 503))
-async def get_item(request: Request, item_id: ItemId) -> ItemBody:
+async def get_item(
+    request: Request, item_id: ItemId, principal: Annotated[Principal, Depends(needs("read", "view"))]
+) -> ItemBody:
     """What is known about one picture."""
     service = service_of(request)
-    return ItemBody.of(await service.work(lambda: service.gallery().get(item_id)))
+    return ItemBody.of(await service.work(lambda: principal.check_item(service.gallery().get(item_id))))
 
 
 @router.get(
@@ -113,10 +129,13 @@ async def get_item(request: Request, item_id: ItemId) -> ItemBody:
     response_class=Response,
     responses={200: {"content": {"image/jpeg": {}}, "description": "the picture"}, **problems(404, 422, 503)},
 )
-async def get_image(request: Request, item_id: ItemId) -> Response:
+async def get_image(
+    request: Request, item_id: ItemId, principal: Annotated[Principal, Depends(needs("read", "view-image"))]
+) -> Response:
     """The picture as it was stored: re-encoded, without the metadata of the upload."""
     service = service_of(request)
-    picture = await service.work(lambda: service.gallery().picture(item_id))
+    gallery = service.gallery()
+    picture = await service.work(lambda: gallery.picture(principal.check_item(gallery.get(item_id)).id))
     if picture is None:
         raise ItemNotFound(f"item {item_id} is kept without its picture")
     # Pictures of people stay out of shared and disk caches: a deleted item must be gone.
@@ -131,7 +150,10 @@ async def get_image(request: Request, item_id: ItemId) -> Response:
     response_description="it is gone",
     responses=problems(403, 404, 422, 503),
 )
-async def delete_item(request: Request, item_id: ItemId) -> None:
+async def delete_item(
+    request: Request, item_id: ItemId, principal: Annotated[Principal, Depends(needs("write", "delete"))]
+) -> None:
     """The item is in no answer any more once this returns."""
     service = service_of(request)
-    await service.work(lambda: service.gallery().delete(item_id))
+    gallery = service.gallery()
+    await service.work(lambda: gallery.delete(principal.check_item(gallery.get(item_id)).id))

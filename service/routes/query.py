@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Query, Request
+from fastapi import APIRouter, Depends, Query, Request
 
+from service.access.guard import needs, note
+from service.access.principal import Principal
 from service.querying import QueryParams, answer
 from service.routes.problem_docs import problems
 from service.schemas.query import QueryResult
@@ -35,7 +37,11 @@ BODY: dict[str, Any] = {
     openapi_extra=BODY,
     responses=problems(400, 404, 413, 415, 422, 503),
 )
-async def query(request: Request, params: Annotated[QueryParams, Query()]) -> QueryResult:
+async def query(
+    request: Request,
+    params: Annotated[QueryParams, Query()],
+    principal: Annotated[Principal, Depends(needs("read", "query"))],
+) -> QueryResult:
     """Candidates come most alike first, each with its cosine likeness as `score`.
 
     A score says how alike two pictures are to the model; it never says who somebody is. A human decides.
@@ -43,4 +49,6 @@ async def query(request: Request, params: Annotated[QueryParams, Query()]) -> Qu
     """
     service = service_of(request)
     upload = await read_query(request)
-    return await answer(service, upload, params)
+    result = await answer(service, upload, params, principal)
+    note(request, items=[match.id for match in result.matches])
+    return result
