@@ -34,6 +34,7 @@ CORS: dict[str, Any] = {
 TAGS = [
     {"name": "query", "description": "Find candidates."},
     {"name": "items", "description": "The pictures in a gallery."},
+    {"name": "galleries", "description": "The galleries, and what an operator decides about each."},
     {"name": "system", "description": "What is running, and whether it can answer."},
 ]
 

@@ -13,7 +13,7 @@ from typing import Self
 
 from service.config import DEFAULT_GALLERY
 from service.errors import BadParameter, GalleryError, GalleryNeeded, GalleryNotFound, GalleryReadOnly
-from service.gallery import Gallery
+from service.gallery import Gallery, GalleryInfo
 
 NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}")
 _DROPPED = ".dropped."  # start of the names of folders that are still being removed
@@ -101,8 +101,8 @@ class Galleries:
             self._open[name] = self._opener(self.folder / name)
             return self._open[name], True
 
-    def drop(self, name: str) -> None:
-        """Close a gallery and remove its files; from the first moment on no search finds it.
+    def drop(self, name: str) -> GalleryInfo:
+        """Close a gallery and remove its files; what it was. From the first moment on no search finds it.
 
         Raises GalleryNotFound, GalleryNeeded for `default`, and why it could not be opened: such files are not ours.
         """
@@ -110,6 +110,7 @@ class Galleries:
             raise GalleryNeeded(f"the gallery {name!r} always exists; erase its items instead")
         with self._changing:
             gallery = self.get(name)
+            info = gallery.info()
             del self._open[name]
             # The new name hides what is left should the process end now; the next start removes it.
             left = self.folder / f"{_DROPPED}{uuid.uuid4().hex[:8]}"
@@ -120,3 +121,4 @@ class Galleries:
                 raise GalleryReadOnly(f"{gallery.folder} cannot be removed ({error.strerror})") from error
             gallery.close()
         shutil.rmtree(left, ignore_errors=True)
+        return info

@@ -1,5 +1,5 @@
 """The REST API. A route parses, calls one function and formats."""
 
-from service.routes import items, page, query, system
+from service.routes import galleries, items, page, query, system
 
-ROUTERS = (query.router, items.router, system.router, page.router)
+ROUTERS = (query.router, items.router, galleries.router, system.router, page.router)

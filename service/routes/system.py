@@ -10,7 +10,7 @@ from PIL import Image
 
 from service.config import DEFAULT_GALLERY
 from service.errors import NotReady
-from service.routes.problem_docs import problems
+from service.routes.problem_docs import problem, problems
 from service.schemas.system import BundleInfo, GalleryBody, Health, Info
 from service.state import Service, service_of, software_version
 
@@ -32,7 +32,7 @@ async def healthz() -> Health:
 
 
 @router.get(
-    "/readyz", summary="Whether queries can be answered", response_description="they can", responses=problems(503)
+    "/readyz", summary="Whether queries can be answered", response_description="they can", responses={503: problem(503)}
 )
 async def readyz(request: Request) -> Health:
     """Embeds a grey picture and searches the gallery with it: ready means that a query would be answered now."""

@@ -1,0 +1,100 @@
+"""/v1/galleries: what galleries there are; make, set up and drop one."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Depends, Path, Request, Response
+
+from service.access.guard import needs
+from service.access.principal import Principal
+from service.gallery import Gallery, GallerySettings
+from service.routes.problem_docs import problems
+from service.schemas.galleries import GalleryDropped, GalleryEntry, GalleryList
+from service.state import Service, service_of
+
+router = APIRouter(prefix="/v1/galleries", tags=["galleries"])
+
+GalleryName = Annotated[
+    str, Path(pattern=r"^[a-z0-9][a-z0-9_-]{0,62}$", description="the gallery's name", examples=["night-shift"])
+]
+CURL: dict[str, Any] = {
+    "x-curl": "curl -X PUT -H 'Content-Type: application/json' -d '{\"retention_days\": 30}' "
+    "'{origin}/v1/galleries/night-shift'"
+}
+
+
+@router.get("", summary="List galleries", response_description="all of them", responses=problems(503))
+async def list_galleries(
+    request: Request, principal: Annotated[Principal, Depends(needs("read", reach="own"))]
+) -> GalleryList:
+    """Each that the key is for, with its settings; one that could not be opened says why."""
+    service = service_of(request)
+    entries = await service.work(lambda: _entries(service))
+    return GalleryList(galleries=[entry for entry in entries if principal.sees_gallery(entry.name)])
+
+
+@router.put(
+    "/{name}",
+    summary="Make or set up a gallery",
+    response_description="it was there already and has these settings now",
+    responses={
+        201: {"model": GalleryEntry, "description": "Created: it is new"},
+        **problems(403, 409, 422, 503),
+    },
+    openapi_extra=CURL,
+    dependencies=[Depends(needs("admin", "gallery-settings", reach="everything"))],
+)
+async def put_gallery(
+    request: Request, name: GalleryName, settings: GallerySettings, response: Response
+) -> GalleryEntry:
+    """Afterwards the gallery exists and has exactly these settings: what the body leaves out gets its default."""
+    service = service_of(request)
+    entry, created = await service.work(lambda: _put(service, name, settings))
+    response.status_code = 201 if created else 200
+    return entry
+
+
+@router.delete(
+    "/{name}",
+    summary="Drop a gallery",
+    response_description="what went",
+    responses=problems(404, 409, 422),
+    dependencies=[Depends(needs("admin", "gallery-drop", reach="everything"))],
+)
+async def drop_gallery(request: Request, name: GalleryName) -> GalleryDropped:
+    """No search finds its items any more, and its files are removed. `default` cannot be dropped.
+
+    Its backups are not touched: remove them where they lie.
+    """
+    service = service_of(request)
+    return await service.work(lambda: _drop(service, name))
+
+
+def _entries(service: Service) -> list[GalleryEntry]:
+    open_ones = [_entry(gallery) for gallery in service.galleries.opened().values()]
+    others = [
+        # The messages name folders of this machine; what a type stands for does not.
+        GalleryEntry(name=name, state="unusable", reason=(type(error).__doc__ or "").splitlines()[0])
+        for name, error in service.galleries.failures().items()
+    ]
+    return sorted([*open_ones, *others], key=lambda entry: entry.name)
+
+
+def _entry(gallery: Gallery) -> GalleryEntry:
+    info = gallery.info()
+    return GalleryEntry(name=gallery.name, state="open", size=info.items, index=info.index, settings=gallery.settings())
+
+
+def _put(service: Service, name: str, settings: GallerySettings) -> tuple[GalleryEntry, bool]:
+    gallery, created = service.galleries.create(name)
+    gallery.change_settings(**dict(settings))
+    return _entry(gallery), created
+
+
+def _drop(service: Service, name: str) -> GalleryDropped:
+    info = service.galleries.drop(name)
+    return GalleryDropped(
+        name=name, items=info.items, pictures=info.pictures, bytes=info.bytes, dropped_at=datetime.now(UTC)
+    )
