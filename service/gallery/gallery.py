@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from service.errors import BadParameter, EmbeddingRejected
 from service.gallery.embeddings import check_embeddings
+from service.gallery.erasure import Receipt
 from service.gallery.filters import EVERYTHING, Filter
 from service.gallery.items import AddResult, GalleryInfo, GallerySettings, Item, ItemChanges, Match, NewItem
 from service.gallery.ranking import rank
@@ -127,6 +128,10 @@ class Gallery:
         """Ids of the items that a filter lets through, in order."""
         return self.store.ids(where)
 
+    def count(self, where: Filter = EVERYTHING) -> int:
+        """How many items a filter lets through."""
+        return self.store.count(where)
+
     def embeddings(self, ids: Sequence[int]) -> NDArray[np.float32]:
         """(N, D) embeddings of items, in the order of their ids. Raises ItemNotFound, GalleryDamaged."""
         return self.store.embeddings(ids)
@@ -146,6 +151,14 @@ class Gallery:
         Its bytes leave the files when the gallery is purged next.
         """
         self.store.delete(item_id)
+
+    def erase(self, ids: Collection[int], *, reason: str | None = None, requested_by: str | None = None) -> Receipt:
+        """Erase those of the items that are there, in one transaction; on return no search finds them.
+
+        The receipt says what the next purge and the dropping of backups have still to do. Raises BadParameter without
+        ids, ItemNotFound where not one is there.
+        """
+        return self.store.erase(ids, reason=reason, requested_by=requested_by)
 
     def known_hashes(self, hashes: Iterable[str]) -> set[str]:
         """Those of the image hashes (SHA-256, hex) that items of this gallery have."""

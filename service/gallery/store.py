@@ -16,6 +16,7 @@ from service.gallery.conditions import among, conditions
 from service.gallery.creation import open_database
 from service.gallery.database import REMEDY_DAMAGED, Database
 from service.gallery.embeddings import check_embeddings
+from service.gallery.erasure import Receipt, erase, read_receipt, read_receipts
 from service.gallery.filters import EVERYTHING, Filter
 from service.gallery.items import AddResult, Item, ItemChanges, NewItem
 from service.gallery.replay import Changed, changed_after, decoded, deleted_after
@@ -96,6 +97,32 @@ class Store:
                 raise not_found(item_id)
             remove(connection, [item_id], advance(connection, 1, now=self.clock(), generation=self.generation))
 
+    def erase(self, ids: Collection[int], *, reason: str | None = None, requested_by: str | None = None) -> Receipt:
+        """Delete those of the items that are there in one transaction and keep a receipt.
+
+        Raises BadParameter without ids, ItemNotFound where not one is there.
+        """
+        with self.database.writing() as connection:
+            erasure_id = erase(
+                connection,
+                ids,
+                clock=self._clock,
+                generation=self.generation,
+                reason=reason,
+                requested_by=requested_by,
+            )
+            return read_receipt(connection, erasure_id, self.database.path.parent)
+
+    def receipt(self, erasure_id: str) -> Receipt:
+        """What became of an erasure until now. Raises ErasureNotFound."""
+        with self.database.reading() as connection:
+            return read_receipt(connection, erasure_id, self.database.path.parent)
+
+    def receipts(self, *, before: int | None = None, limit: int = 100) -> list[Receipt]:
+        """The newest erasures, newest first; only those with a seq less than `before` where it is given."""
+        with self.database.reading() as connection:
+            return read_receipts(connection, self.database.path.parent, before=before, limit=limit)
+
     def get(self, item_id: int) -> Item:
         """One item. Raises ItemNotFound."""
         if found := self.items_of([item_id]):
@@ -116,6 +143,12 @@ class Store:
         with self.database.reading() as connection:
             wanted = select(items.c.id).where(*conditions(where)).order_by(items.c.id)
             return list(connection.execute(wanted).scalars())
+
+    def count(self, where: Filter) -> int:
+        """How many items a filter lets through."""
+        with self.database.reading() as connection:
+            wanted = select(func.count()).select_from(items).where(*conditions(where))
+            return connection.execute(wanted).scalar_one()
 
     def embeddings(self, ids: Sequence[int]) -> NDArray[np.float32]:
         """(N, D) embeddings in the order of the ids. Raises ItemNotFound, GalleryDamaged."""
@@ -176,8 +209,7 @@ class Store:
         return reached
 
     def __len__(self) -> int:
-        with self.database.reading() as connection:
-            return connection.execute(select(func.count()).select_from(items)).scalar_one()
+        return self.count(EVERYTHING)
 
     def _items(self, wanted: Select[Any]) -> list[Item]:
         with self.database.reading() as connection:
