@@ -15,6 +15,7 @@ from service.errors import RateLimited, Unauthorized
 from service.limits import refuse_cross_site
 from service.state import service_of
 
+LONGEST_NAME = 128  # of what a refused request calls a gallery or person; others were validated
 Reach = Literal["gallery", "everything", "own"]
 REACHES: dict[Reach, Callable[[Principal, str], None]] = {
     "gallery": Principal.check_gallery,
@@ -55,7 +56,8 @@ def needs(scope: Scope, action: str | None = None, *, reach: Reach = "gallery") 
         entry.by(principal)
         access.check_rate(principal, address)
         principal.check_scope(scope)
-        REACHES[reach](principal, entry.gallery or DEFAULT_GALLERY)
+        for gallery in _galleries_of(request):
+            REACHES[reach](principal, gallery)
         return principal
 
     guard.scope = scope  # type: ignore[attr-defined]  # by this the test of all routes knows a guard
@@ -64,8 +66,11 @@ def needs(scope: Scope, action: str | None = None, *, reach: Reach = "gallery") 
 
 async def known(request: Request, bearer: _Bearer, header: _Header) -> Principal | None:
     """Who asks a route that is open to all; None for somebody without a valid key."""
+    access, key = service_of(request).access, _key_of(bearer, header)
+    if key is None and access.keys.any():
+        return None  # a probe without a key is no failed attempt
     try:
-        return service_of(request).access.authenticate(_key_of(bearer, header), address_of(request))
+        return access.authenticate(key, address_of(request))
     except (Unauthorized, RateLimited):
         return None
 
@@ -88,13 +93,20 @@ def _key_of(bearer: HTTPAuthorizationCredentials | None, header: str | None) -> 
 
 def _entry(request: Request, action: str | None, *, log_address: bool) -> Entry:
     """The row of this request, with all that its address tells."""
-    path, query = request.path_params, request.query_params
+    item_id = str(request.path_params.get("item_id", ""))
+    person_id = request.path_params.get("person_id") or request.query_params.get("person_id")
     return Entry(
         action=action or OTHER,
         name="unknown",
         request_id=getattr(request.state, "request_id", None),
         address=address_of(request) if log_address else None,
-        gallery=path.get("name") or query.get("gallery"),
-        items=[int(path["item_id"])] if str(path.get("item_id", "")).isdecimal() else [],
-        person_id=path.get("person_id") or query.get("person_id"),
+        gallery=_galleries_of(request)[-1][:LONGEST_NAME],
+        items=[int(item_id)] if item_id.isdecimal() else [],
+        person_id=None if person_id is None else person_id[:LONGEST_NAME],
     )
+
+
+def _galleries_of(request: Request) -> list[str]:
+    """The galleries that the address names, nearly always one: all are checked, whichever the route would take."""
+    name = request.path_params.get("name")
+    return [name] if name is not None else request.query_params.getlist("gallery") or [DEFAULT_GALLERY]
