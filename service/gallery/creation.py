@@ -29,16 +29,31 @@ def open_database(folder: Path, *, bundle_id: str, dimension: int, create: bool)
     Raises GalleryNotFound (missing, and not `create`), NotAGallery, GalleryDamaged, GalleryTooNew, BundleMismatch.
     """
     path = folder / FILE
-    if not path.is_file():
-        _check_empty(folder)
-        if not create:
-            raise GalleryNotFound(f"{folder} holds no gallery; make one with `reid index IMAGES --gallery {folder}`")
+    if create and not path.is_file():
+        check_empty(folder)
         _create(path, bundle_id=bundle_id, dimension=dimension)
+    database = open_existing(folder)
+    try:
+        _check_bundle(database, folder, bundle_id=bundle_id, dimension=dimension)
+    except BaseException:
+        database.close()
+        raise
+    return database
+
+
+def open_existing(folder: Path) -> Database:
+    """Open the database in `folder`, checked as a whole, whatever bundle it is of.
+
+    Raises GalleryNotFound, NotAGallery, GalleryDamaged, GalleryTooNew.
+    """
+    path = folder / FILE
+    if not path.is_file():
+        check_empty(folder)
+        raise GalleryNotFound(f"{folder} holds no gallery; make one with `reid index IMAGES --gallery {folder}`")
     database = Database(path)
     try:
         database.check()
         _check_version(database)
-        _check_bundle(database, folder, bundle_id=bundle_id, dimension=dimension)
     except BaseException:
         database.close()
         raise
@@ -54,7 +69,8 @@ def _header(database: Database, *columns: Column[Any]) -> tuple[Any, ...]:
     return tuple(row)
 
 
-def _check_empty(folder: Path) -> None:
+def check_empty(folder: Path) -> None:
+    """Raise NotAGallery where a folder holds something else, GalleryReadOnly where it cannot be read."""
     if not folder.exists():
         return
     if not folder.is_dir():

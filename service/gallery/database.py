@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
 from urllib.parse import quote
@@ -15,6 +15,7 @@ from sqlalchemy.exc import DBAPIError
 from service.errors import GalleryBusy, GalleryDamaged, GalleryError, GalleryFull, GalleryReadOnly
 
 BUSY_TIMEOUT_S = 10.0
+STEPS_BETWEEN_LOOKS = 100_000  # of SQLite's machine; some hundredths of a second
 REMEDY_DAMAGED = "restore the folder from a backup, or move it away and index the images again"
 
 SETTINGS = (
@@ -81,6 +82,39 @@ class Database:
             busy = cursor.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]
             cursor.close()
         return not busy
+
+    def vacuum(self, cancelled: Callable[[], bool] = lambda: False) -> bool:
+        """Write the file anew, without what deleted rows left in its pages; False where it was cancelled.
+
+        Needs the size of the file twice more meanwhile: in SQLite's temporary folder and in the write-ahead log.
+        Writers wait until it is done.
+        """
+        with self._writing, translated(self.path):
+            return self._vacuum("VACUUM", (), cancelled)
+
+    def copy_to(self, path: Path, watch: Callable[[], bool] = lambda: False) -> bool:
+        """Write one state of the database into a new file that holds no trace of deleted rows; writers go on.
+
+        `watch` is called now and then; where it returns true the copy ends unfinished, and this with False.
+        """
+        with translated(path):
+            return self._vacuum("VACUUM INTO ?", (str(path),), watch)
+
+    def _vacuum(self, statement: str, parameters: tuple[str, ...], cancelled: Callable[[], bool]) -> bool:
+        with closing(self._engine.raw_connection()) as pooled:
+            connection: sqlite3.Connection = pooled.driver_connection  # type: ignore[assignment]  # typed Any | None
+            connection.set_progress_handler(cancelled, STEPS_BETWEEN_LOOKS)
+            try:
+                connection.execute(statement, parameters)
+            except sqlite3.OperationalError as error:
+                if error.sqlite_errorcode != sqlite3.SQLITE_INTERRUPT:
+                    raise
+                if not cancelled():  # SQLite swallows an exception of the handler, and Ctrl-C is the one that comes
+                    raise KeyboardInterrupt from error
+                return False
+            finally:
+                connection.set_progress_handler(None, 0)
+        return True
 
     def close(self) -> None:
         """Close every connection that is not in use."""

@@ -106,7 +106,7 @@ class Store:
             erasure_id = erase(
                 connection,
                 ids,
-                clock=self._clock,
+                clock=self.clock,
                 generation=self.generation,
                 reason=reason,
                 requested_by=requested_by,
