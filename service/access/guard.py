@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from typing import Annotated, Literal
 
 from fastapi import Request, Security
@@ -13,16 +13,13 @@ from service.access.principal import Principal, Scope
 from service.config import DEFAULT_GALLERY, origins_of
 from service.errors import RateLimited, Unauthorized
 from service.limits import refuse_cross_site
+from service.schemas.common import MAX_ID
 from service.state import service_of
 
 LONGEST_NAME = 128  # of what a refused request calls a gallery or person; others were validated
-Reach = Literal["gallery", "everything", "own"]
-REACHES: dict[Reach, Callable[[Principal, str], None]] = {
-    "gallery": Principal.check_gallery,
-    "everything": lambda principal, gallery: principal.check_unlimited(),
-    "own": lambda principal, gallery: None,
-}
-Guard = Callable[..., Awaitable[Principal]]
+Reach = Literal["gallery", "everything", "service", "own"]
+ABOUT_A_GALLERY: frozenset[Reach] = frozenset({"gallery", "everything"})
+FOR_UNLIMITED: frozenset[Reach] = frozenset({"everything", "service"})
 
 _Bearer = Annotated[
     HTTPAuthorizationCredentials | None,
@@ -40,7 +37,8 @@ def needs(scope: Scope, action: str | None = None, *, reach: Reach = "gallery") 
     `action` is what the audit log calls the request; without one only refusals are recorded.
 
     `reach` says what the route is about: one `gallery` (of the address, or the default one), which the key must be
-    for; `everything`, for keys without limits; or whatever is the key's `own`, which the route itself sees to.
+    for; `everything` in it, or the `service` as a whole, both for keys without limits; or whatever is the key's
+    `own`, which the route itself sees to.
 
     Raises CrossSite, Unauthorized, RateLimited, Forbidden.
     """
@@ -49,15 +47,18 @@ def needs(scope: Scope, action: str | None = None, *, reach: Reach = "gallery") 
         service = service_of(request)
         access = service.access
         address = address_of(request)
-        entry = _entry(request, action, log_address=access.log_addresses)
+        galleries = _galleries_of(request) or ([DEFAULT_GALLERY] if reach in ABOUT_A_GALLERY else [])
+        entry = _entry(request, action, galleries, log_address=access.log_addresses)
         request.state.audit = entry
         refuse_cross_site(request, origins_of(service.config.cors_origins))
         principal = access.authenticate(_key_of(bearer, header), address)
         entry.by(principal)
         access.check_rate(principal, address)
         principal.check_scope(scope)
-        for gallery in _galleries_of(request):
-            REACHES[reach](principal, gallery)
+        for gallery in galleries:
+            principal.check_gallery(gallery)
+        if reach in FOR_UNLIMITED:
+            principal.check_unlimited()
         return principal
 
     guard.scope = scope  # type: ignore[attr-defined]  # by this the test of all routes knows a guard
@@ -91,7 +92,7 @@ def _key_of(bearer: HTTPAuthorizationCredentials | None, header: str | None) -> 
     return bearer.credentials if bearer is not None else header
 
 
-def _entry(request: Request, action: str | None, *, log_address: bool) -> Entry:
+def _entry(request: Request, action: str | None, galleries: Sequence[str], *, log_address: bool) -> Entry:
     """The row of this request, with all that its address tells."""
     item_id = str(request.path_params.get("item_id", ""))
     person_id = request.path_params.get("person_id") or request.query_params.get("person_id")
@@ -100,8 +101,8 @@ def _entry(request: Request, action: str | None, *, log_address: bool) -> Entry:
         name="unknown",
         request_id=getattr(request.state, "request_id", None),
         address=address_of(request) if log_address else None,
-        gallery=_galleries_of(request)[-1][:LONGEST_NAME],
-        items=[int(item_id)] if item_id.isdecimal() else [],
+        gallery=galleries[-1][:LONGEST_NAME] if galleries else None,
+        items=[int(item_id)] if item_id.isdecimal() and len(item_id) <= len(str(MAX_ID)) else [],
         person_id=None if person_id is None else person_id[:LONGEST_NAME],
     )
 
@@ -109,4 +110,4 @@ def _entry(request: Request, action: str | None, *, log_address: bool) -> Entry:
 def _galleries_of(request: Request) -> list[str]:
     """The galleries that the address names, nearly always one: all are checked, whichever the route would take."""
     name = request.path_params.get("name")
-    return [name] if name is not None else request.query_params.getlist("gallery") or [DEFAULT_GALLERY]
+    return [name] if name is not None else request.query_params.getlist("gallery")

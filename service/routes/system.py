@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import logging
+from typing import Annotated
 
 import numpy as np
-from fastapi import APIRouter, Request
+from fastapi import APIRouter, Depends, Request
 from PIL import Image
 
+from service.access.guard import known, needs
+from service.access.principal import Principal
 from service.config import DEFAULT_GALLERY
 from service.errors import NotReady
 from service.routes.problem_docs import problem, problems
@@ -18,11 +21,11 @@ router = APIRouter(tags=["system"])
 logger = logging.getLogger("vitreid")
 
 
-@router.get("/v1/info", summary="What is running", response_description="what is running", responses=problems(503))
-async def info(request: Request) -> Info:
-    """The model, the gallery, and since when they are up."""
+@router.get("/v1/info", summary="What is running", response_description="what is running", responses=problems())
+async def info(request: Request, principal: Annotated[Principal, Depends(needs("read", reach="own"))]) -> Info:
+    """The model, the gallery, and since when they are up. A limited key is told nothing about the gallery."""
     service = service_of(request)
-    return await service.work(lambda: _info(service))
+    return await service.work(lambda: _info(service, principal))
 
 
 @router.get("/healthz", summary="Whether the process lives", response_description="it lives")
@@ -34,10 +37,14 @@ async def healthz() -> Health:
 @router.get(
     "/readyz", summary="Whether queries can be answered", response_description="they can", responses={503: problem(503)}
 )
-async def readyz(request: Request) -> Health:
-    """Embeds a grey picture and searches the gallery with it: ready means that a query would be answered now."""
+async def readyz(request: Request, principal: Annotated[Principal | None, Depends(known)]) -> Health:
+    """Embeds a grey picture and searches the gallery with it: ready means that a query would be answered now.
+
+    Open to all; what was tried is told to those with a key.
+    """
     service = service_of(request)
-    return await service.work(lambda: _canary(service))
+    health = await service.work(lambda: _canary(service))
+    return health if principal is not None else Health(status=health.status)
 
 
 def _canary(service: Service) -> Health:
@@ -55,7 +62,7 @@ def _canary(service: Service) -> Health:
     return Health(status="ready", checks={"embedding": "ok", "search": "ok"})
 
 
-def _info(service: Service) -> Info:
+def _info(service: Service, principal: Principal) -> Info:
     manifest = service.bundle.manifest
     gallery = service.gallery().info()
     return Info(
@@ -76,7 +83,9 @@ def _info(service: Service) -> Info:
             persons=gallery.persons,
             cameras=gallery.cameras,
             index=gallery.index,
-        ),
+        )
+        if principal.unlimited
+        else None,
         provider=service.embedder.provider,
         uptime_s=round(service.uptime_s, 3),
     )

@@ -37,7 +37,7 @@ class Info(BaseModel):
     name: str
     version: str
     bundle: BundleInfo
-    gallery: GalleryBody
+    gallery: GalleryBody | None = Field(description="null for a key that is limited to galleries or cameras")
     provider: str = Field(description="what runs the model", examples=["CPUExecutionProvider"])
     uptime_s: float
     note: str = NOTE
