@@ -91,6 +91,7 @@ class MicroBatcher:
         self._waiting = 0
         self._closed = False
         self._running_since: float | None = None
+        self._alive = False
         self._thread = self._started()
 
     @property
@@ -139,7 +140,7 @@ class MicroBatcher:
         if not request.pixels:
             request.future.set_result(Embedded([], 0.0, 0.0))
             return
-        if not self._thread.is_alive():
+        if not self._alive:
             logger.error("the model's thread had ended; it is started again")
             self._thread = self._started()
         (self._requests.appendleft if first else self._requests.append)(request)
@@ -155,6 +156,7 @@ class MicroBatcher:
                 self._waiting -= len(request.pixels) - request.begun
 
     def _started(self) -> threading.Thread:
+        self._alive = True
         thread = threading.Thread(target=self._work, name="model", daemon=True)
         thread.start()
         return thread
@@ -167,9 +169,9 @@ class MicroBatcher:
         except BaseException as error:  # the thread ends here: nobody may wait for it any longer
             logger.critical("the model's thread broke", exc_info=True)
             failed = ModelFailed(f"the model's thread broke ({type(error).__name__}); the log says why")
+            self._fail_waiting(failed, alive=False)
             for request, _ in batch:
                 _settle(request, failed)
-            self._fail_waiting(failed)
             if not isinstance(error, Exception):
                 raise
 
@@ -236,8 +238,9 @@ class MicroBatcher:
             logger.warning("a picture fails alone", exc_info=True)
             return EmbeddingFailed(f"the model cannot embed this picture ({type(error).__name__}); try another one")
 
-    def _fail_waiting(self, failure: NotReady | ModelFailed) -> None:
+    def _fail_waiting(self, failure: NotReady | ModelFailed, *, alive: bool = True) -> None:
         with self._changed:
+            self._alive = alive
             waiting = list(self._requests)
             self._requests.clear()
             self._waiting = 0
