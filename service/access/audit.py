@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -116,13 +116,15 @@ class AuditLog:
 
 def _wanted(asked: Asked, after: int) -> Select[Any]:
     wanted = select(audit).where(audit.c.id > after).order_by(audit.c.id)
-    conditions: Sequence[tuple[object, Any]] = (
-        (asked.since, audit.c.at >= asked.since),
-        (asked.until, audit.c.at < asked.until),
-        (asked.key_id, audit.c.key_id == asked.key_id),
-        (asked.action, audit.c.action == asked.action),
-    )
-    return wanted.where(*(condition for value, condition in conditions if value is not None))
+    if asked.since is not None:
+        wanted = wanted.where(audit.c.at >= asked.since)
+    if asked.until is not None:
+        wanted = wanted.where(audit.c.at < asked.until)
+    if asked.key_id is not None:
+        wanted = wanted.where(audit.c.key_id == asked.key_id)
+    if asked.action is not None:
+        wanted = wanted.where(audit.c.action == asked.action)
+    return wanted
 
 
 def _recorded(row: Row[Any]) -> Recorded:

@@ -16,6 +16,7 @@ from service.limits import refuse_cross_site
 from service.schemas.common import MAX_ID
 from service.state import service_of
 
+Guard = Callable[..., Awaitable[Principal]]
 LONGEST_NAME = 128  # of what a refused request calls a gallery or person; others were validated
 Reach = Literal["gallery", "everything", "service", "own"]
 ABOUT_A_GALLERY: frozenset[Reach] = frozenset({"gallery", "everything"})
