@@ -17,10 +17,12 @@ from numpy.typing import NDArray
 from bundle import Bundle, ImageError, read_image
 from service.config import ServiceConfig
 from service.embedder import Embedder
+from service.embedding import EmbeddedImages, embed_images
 from service.errors import GalleryNotFound, ServiceError
+from service.folders import find_images
 from service.gallery import Match
 from service.gallery.gallery import Gallery
-from service.indexing import EmbeddedImages, IndexReport, embed_images, find_images, index_images
+from service.indexing import IndexReport, index_images
 from service.labels import label_of_name
 from service.progress import image_progress
 from service.serving import address_of, bound_socket, check_address, make_server, run_until_stopped

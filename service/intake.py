@@ -1,165 +1,177 @@
-"""Files on their way in: which ones there are, and each one read, hashed, decoded and prepared, or refused."""
+"""Pictures on their way in: each one hashed, decoded, cut into the persons in it, measured and prepared, or refused."""
 
 from __future__ import annotations
 
 import hashlib
-import os
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
-from pathlib import Path
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from bundle import ImageError, read_image
-from service.errors import FolderNotFound, IndexingError, NoImages
+from bundle import ImageError, ImageLimits, read_image
+from bundle.preprocess import DEFAULT_LIMITS
+from service.boxes import PersonBox, box_hash, cut
+from service.gallery.items import Box, NewItem, Quality, Range
+from service.labels import Label
 from service.pictures import encode_picture
+from service.quality import Breach, breach_of, measure
 
-SUFFIXES = (".jpg", ".jpeg", ".png", ".webp")
-MAX_BYTES = 256 * 2**20
-FILES_AT_ONCE = 8
+T = TypeVar("T")
+
 BYTES_AT_ONCE = 16 * 2**20
 
 
+@dataclass(frozen=True, eq=False)
+class Picture:
+    """A picture as it arrived: a crop of one person or, with `boxes`, a frame with several."""
+
+    name: str | None
+    """Relative path, or name of the upload."""
+    content: bytes
+    label: Label = field(default_factory=Label)
+    """Of the one person; boxes have their own."""
+    boxes: Sequence[PersonBox] | None = None
+    hashes: list[str] = field(init=False)
+    """What identifies each of its items: SHA-256, hex, of the bytes, or of a box with it (see `box_hash`)."""
+
+    def __post_init__(self) -> None:
+        whole = hashlib.sha256(self.content).hexdigest()
+        hashes = [whole] if self.boxes is None else [box_hash(whole, each.box) for each in self.boxes]
+        object.__setattr__(self, "hashes", hashes)
+
+
 @dataclass(frozen=True)
-class ImageFile:
-    """A file with an image's suffix."""
+class Rules:
+    """What is taken in, and how."""
 
-    path: Path
-    name: str
-    """Relative to the folder, with slashes."""
-    bytes: int
-
-
-@dataclass(frozen=True)
-class Found:
-    """The content of a folder."""
-
-    files: list[ImageFile]
-    """In order of their names."""
-    ignored: int
-    """Files without an image's suffix, hidden ones, and what is no file."""
-
-
-@dataclass(frozen=True)
-class BadImage:
-    """A file that could not be used, by its name relative to the folder, and why."""
-
-    path: str
-    reason: str
+    prepare: Callable[[Image.Image], NDArray[np.uint8]]
+    """Gives the pixels that the model takes."""
+    limits: ImageLimits = DEFAULT_LIMITS
+    reject: Mapping[str, Range] = field(default_factory=dict)
+    """Ranges of quality, by name."""
+    keep_pictures: bool = True
 
 
 @dataclass(frozen=True)
 class Known:
-    """A file whose bytes the gallery has already."""
+    """An item that the gallery has already."""
 
-    name: str
+    image_hash: str
+
+
+@dataclass(frozen=True)
+class Unusable:
+    """A box that shows no person."""
+
+    reason: str
+
+
+@dataclass(frozen=True)
+class Rejected:
+    """An item whose quality the gallery does not take."""
+
+    camera_id: str | None
+    breach: Breach
 
 
 @dataclass(frozen=True, eq=False)
 class Prepared:
-    """A file that is ready for the model."""
+    """An item that is ready for the model."""
 
-    name: str
+    name: str | None
+    label: Label
     image_hash: str
+    box: Box | None
+    quality: Quality
     pixels: NDArray[np.uint8]
     """(height, width, 3), as the model takes them."""
     picture: bytes | None
     """What the gallery keeps."""
 
-
-def scan_folder(folder: Path) -> Found:
-    """All images below a folder; links to folders are not followed. Raises FolderNotFound, NoImages."""
-    if not folder.is_dir():
-        found = "is a file" if folder.exists() else "does not exist"
-        raise FolderNotFound(f"{folder} {found}; name a folder of images ({', '.join(SUFFIXES)})")
-    every = [Path(root, name) for root, _, names in os.walk(folder, onerror=_refuse) for name in names]
-    files = [_image_file(path, folder) for path in every if _is_image(path)]
-    if not files:
-        raise NoImages(
-            f"{folder} holds no images, only {len(every):,} other files; allowed are {', '.join(SUFFIXES)} "
-            "in any folder below it"
+    def item(self, embedding: NDArray[np.float32], learned_camera: str | None) -> NewItem:
+        """The item, once it is embedded with a learned camera (None: unknown)."""
+        return NewItem(
+            embedding=embedding,
+            image_hash=self.image_hash,
+            picture=self.picture,
+            camera_id=self.label.camera_id,
+            model_camera=learned_camera,
+            person_id=self.label.person_id,
+            track_id=self.label.track_id,
+            captured_at=self.label.captured_at,
+            box=self.box,
+            source=self.name,
+            quality=self.quality,
+            metadata=self.label.metadata,
         )
-    return Found(sorted(files, key=lambda file: file.name), ignored=len(every) - len(files))
 
 
-def find_images(folder: Path) -> list[Path]:
-    """The paths of all images below a folder, in order. Raises FolderNotFound, NoImages."""
-    return [file.path for file in scan_folder(folder).files]
+Outcome = Prepared | Known | Unusable | Rejected
 
 
-def chunks_of(files: Sequence[ImageFile]) -> Iterator[list[ImageFile]]:
-    """Files in portions that are small in number and in bytes, so that few bytes are in memory at once."""
-    chunk: list[ImageFile] = []
-    for file in files:
-        if chunk and (len(chunk) == FILES_AT_ONCE or sum(each.bytes for each in chunk) + file.bytes > BYTES_AT_ONCE):
-            yield chunk
-            chunk = []
-        chunk.append(file)
-    if chunk:
-        yield chunk
+def prepare_picture(picture: Picture, rules: Rules, known: Collection[str] = ()) -> list[Outcome]:
+    """What becomes of a crop, or of each box of a frame, which is decoded once for all of them.
+
+    Nothing is decoded where all of its hashes are `known`. Raises ImageError for a picture that is none.
+    """
+    if all(image_hash in known for image_hash in picture.hashes):
+        return [Known(image_hash) for image_hash in picture.hashes]
+    image = read_image(picture.content, rules.limits, name=picture.name)
+    if picture.boxes is None:
+        return [_prepare(picture, image, picture.label, picture.hashes[0], rules)]
+    return [
+        Known(image_hash) if image_hash in known else _prepare_box(picture, image, box, image_hash, rules)
+        for box, image_hash in zip(picture.boxes, picture.hashes, strict=True)
+    ]
 
 
-def prepare_files(
-    files: Sequence[ImageFile],
-    prepare: Callable[[Image.Image], NDArray[np.uint8]],
-    *,
-    known_hashes: Callable[[set[str]], set[str]] | None = None,
-    with_pictures: bool = True,
-) -> list[Prepared | Known | BadImage]:
-    """One result for each file, in order; files whose hashes `known_hashes` gives back are not decoded."""
-    contents = [_read(file) for file in files]
-    hashes = ["" if isinstance(content, BadImage) else hashlib.sha256(content).hexdigest() for content in contents]
-    known = known_hashes({image_hash for image_hash in hashes if image_hash}) if known_hashes else set()
-    results: list[Prepared | Known | BadImage] = []
-    for file, content, image_hash in zip(files, contents, hashes, strict=True):
-        if isinstance(content, BadImage):
-            results.append(content)
-        elif image_hash in known:
-            results.append(Known(file.name))
-        else:
-            results.append(_prepare(file.name, content, image_hash, prepare, with_pictures))
-    return results
+def portions(tasks: Iterable[T], size: Callable[[T], tuple[int, int]], *, most: int) -> Iterator[list[T]]:
+    """Tasks in their order, few at a time: `most` items and BYTES_AT_ONCE, or one task that has more.
+
+    `size` gives a task's items and bytes.
+    """
+    portion: list[T] = []
+    items = content = 0
+    for task in tasks:
+        more_items, more_content = size(task)
+        if portion and (items + more_items > most or content + more_content > BYTES_AT_ONCE):
+            yield portion
+            portion, items, content = [], 0, 0
+        portion.append(task)
+        items, content = items + more_items, content + more_content
+    if portion:
+        yield portion
+
+
+def _prepare_box(picture: Picture, frame: Image.Image, box: PersonBox, image_hash: str, rules: Rules) -> Outcome:
+    try:
+        crop, outside = cut(frame, box.box, min_side=rules.limits.min_side)
+    except ImageError as error:
+        return Unusable(str(error))
+    return _prepare(picture, crop, box.label, image_hash, rules, box, outside)
 
 
 def _prepare(
-    name: str,
-    content: bytes,
+    picture: Picture,
+    image: Image.Image,
+    label: Label,
     image_hash: str,
-    prepare: Callable[[Image.Image], NDArray[np.uint8]],
-    with_picture: bool,
-) -> Prepared | BadImage:
-    try:
-        image = read_image(content, name=name)
-    except ImageError as error:
-        return BadImage(name, error.reason)
-    return Prepared(name, image_hash, prepare(image), encode_picture(image) if with_picture else None)
-
-
-def _read(file: ImageFile) -> bytes | BadImage:
-    if file.bytes > MAX_BYTES:
-        return BadImage(file.name, f"has {file.bytes:,} bytes, at most {MAX_BYTES:,} are allowed")
-    try:
-        file.name.encode()
-        return file.path.read_bytes()
-    except UnicodeEncodeError:
-        shown = os.fsencode(file.name).decode(errors="replace")
-        return BadImage(shown, "has a name that is not UTF-8; rename it")
-    except OSError as error:
-        return BadImage(file.name, f"cannot be read ({error.strerror})")
-
-
-def _is_image(path: Path) -> bool:
-    # A broken link is kept, so that it is reported; a pipe or device of that name would block whoever reads it.
-    named = path.suffix.lower() in SUFFIXES and not path.name.startswith(".")
-    return named and (path.is_file() or (path.is_symlink() and not path.exists()))
-
-
-def _image_file(path: Path, folder: Path) -> ImageFile:
-    size = path.stat().st_size if path.exists() else 0
-    return ImageFile(path, path.relative_to(folder).as_posix(), size)
-
-
-def _refuse(error: OSError) -> None:
-    raise IndexingError(f"{error.filename} cannot be read ({error.strerror}); check its permissions") from error
+    rules: Rules,
+    box: PersonBox | None = None,
+    outside: float = 0.0,
+) -> Outcome:
+    quality = measure(image, outside)
+    if (breach := breach_of(quality, rules.reject)) is not None:
+        return Rejected(label.camera_id, breach)
+    return Prepared(
+        name=picture.name,
+        label=label,
+        image_hash=image_hash,
+        box=box.box if box else None,
+        quality=quality,
+        pixels=rules.prepare(image),
+        picture=encode_picture(image) if rules.keep_pictures else None,
+    )

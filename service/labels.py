@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -30,66 +30,70 @@ class Label:
     metadata: dict[str, JsonValue] = field(default_factory=dict)
 
 
-def label_of_name(name: str) -> Label:
-    """Person and camera from a Market-style file name; an empty label from any other."""
+def label_of_name(name: str, camera_id: str | None = None) -> Label:
+    """Person and camera from a Market-style file name, an empty label from any other; a given camera counts more."""
     market = parse_market_name(name)
-    return Label() if market is None else Label(person_id=market.person_id, camera_id=market.camera_id)
+    if market is None:
+        return Label(camera_id=camera_id)
+    return Label(person_id=market.person_id, camera_id=camera_id or market.camera_id)
 
 
-def read_table(table: Path, paths: Collection[str]) -> dict[str, Label]:
+def read_table(table: Path, paths: Collection[str], *, camera_id: str | None = None) -> dict[str, Label]:
     """Labels by path, for all `paths` (relative to the folder of images, with slashes), from names and a CSV table.
 
     The table needs the column `path`; `person_id`, `camera_id`, `captured_at` (RFC 3339 with its offset) and
     `track_id` are taken where they are there, and any other column becomes metadata. An empty cell leaves what the
-    name says; the persons -1 and 0000 are nobody. Paths without a row keep the labels of their names.
+    name or `camera_id` says; the persons -1 and 0000 are nobody. Paths without a row keep the labels of their names.
 
     Raises TableError with the line of the first mistake.
     """
-    labels = {path: label_of_name(Path(path).name) for path in paths}
+    labels = {path: label_of_name(Path(path).name, camera_id) for path in paths}
     lines: dict[str, int] = {}
+    for line, cells in rows_of(table, COLUMNS):
+        where = f"{table}, line {line}"
+        path = known_path(cells, where, labels)
+        if path in lines:
+            raise TableError(f"{where}: {path!r} has a row already in line {lines[path]}; keep one of them")
+        lines[path] = line
+        labels[path] = with_cells(labels[path], cells, where)
+    return labels
+
+
+def rows_of(table: Path, columns: Iterable[str]) -> Iterator[tuple[int, dict[str, str]]]:
+    """Line number and cells by column, without the empty ones, of each row of a CSV table with a `path` column.
+
+    `columns` are those that an error gives as an example. Raises TableError.
+    """
     try:
         with table.open(encoding="utf-8-sig", newline="") as file:
             reader = csv.DictReader(file, strict=True)
-            _check_header(table, reader.fieldnames or ())
+            _check_header(table, reader.fieldnames or (), columns)
             for row in reader:
-                where = f"{table}, line {reader.line_num}"
-                path = _path_of(row, where, labels, lines)
-                lines[path] = reader.line_num
-                labels[path] = _with_row(labels[path], row, where)
+                # DictReader puts cells without a column under the key None, and None into columns without a cell.
+                if None in row or None in row.values():
+                    raise TableError(
+                        f"{table}, line {reader.line_num}: the row has more or fewer cells than the first line names; "
+                        "quote cells with commas"
+                    )
+                yield reader.line_num, {name: cell.strip() for name, cell in row.items() if cell.strip()}
     except OSError as error:
         raise TableError(f"{table} cannot be read ({error.strerror}); name a CSV file") from error
     except (UnicodeDecodeError, csv.Error) as error:
         raise TableError(f"{table} is not a CSV table in UTF-8 ({error}); save it as one") from error
-    return labels
 
 
-def _check_header(table: Path, names: Iterable[str]) -> None:
-    found = list(names)
-    if "path" not in found:
-        raise TableError(
-            f"{table}, line 1: no column 'path' among {', '.join(found) or 'none'}; "
-            f"the first line names the columns, as in {','.join(COLUMNS)}"
-        )
-    twice = sorted({name for name in found if found.count(name) > 1})
-    if twice:
-        raise TableError(f"{table}, line 1: the column {twice[0]!r} is there twice; rename one")
-
-
-def _path_of(row: Mapping[str, str], where: str, known: Collection[str], lines: Mapping[str, int]) -> str:
-    cells = row.values()
-    # DictReader puts cells without a column under the key None, and None into columns without a cell.
-    if None in row or None in cells:
-        raise TableError(f"{where}: the row has more or fewer cells than the first line names; quote cells with commas")
-    path = Path(row["path"].strip()).as_posix()
+def known_path(cells: Mapping[str, str], where: str, known: Collection[str]) -> str:
+    """The path that a row is about. Raises TableError where no image has it."""
+    path = Path(cells.get("path", "")).as_posix()
     if path not in known:
-        raise TableError(f"{where}: no image {row['path']!r} in the folder; paths are relative to it, as in cam1/a.jpg")
-    if path in lines:
-        raise TableError(f"{where}: {path!r} has a row already in line {lines[path]}; keep one of them")
+        raise TableError(
+            f"{where}: no image {cells.get('path', '')!r} in the folder; paths are relative to it, as in cam1/a.jpg"
+        )
     return path
 
 
-def _with_row(label: Label, row: Mapping[str, str], where: str) -> Label:
-    cells = {name: cell.strip() for name, cell in row.items() if cell.strip()}
+def with_cells(label: Label, cells: Mapping[str, str], where: str, others: Collection[str] = ()) -> Label:
+    """A label with what a row says over it; columns that are neither labels nor `others` become metadata."""
     person_id = cells.get("person_id", label.person_id)
     return replace(
         label,
@@ -97,8 +101,20 @@ def _with_row(label: Label, row: Mapping[str, str], where: str) -> Label:
         camera_id=cells.get("camera_id", label.camera_id),
         track_id=cells.get("track_id"),
         captured_at=_time(cells["captured_at"], where) if "captured_at" in cells else None,
-        metadata={name: cell for name, cell in cells.items() if name not in COLUMNS},
+        metadata={name: cell for name, cell in cells.items() if name not in {*COLUMNS, *others}},
     )
+
+
+def _check_header(table: Path, names: Iterable[str], columns: Iterable[str]) -> None:
+    found = list(names)
+    if "path" not in found:
+        raise TableError(
+            f"{table}, line 1: no column 'path' among {', '.join(found) or 'none'}; "
+            f"the first line names the columns, as in {','.join(columns)}"
+        )
+    twice = sorted({name for name in found if found.count(name) > 1})
+    if twice:
+        raise TableError(f"{table}, line 1: the column {twice[0]!r} is there twice; rename one")
 
 
 def _time(text: str, where: str) -> datetime:

@@ -46,8 +46,8 @@ def measure(image: Image.Image, outside: float = 0.0) -> Quality:
 def sharpness(luma: NDArray[np.float32]) -> float:
     """Variance of the Laplacian of (H, W) luma 0..255, in grey levels squared, over its inner pixels.
 
-    0 for an even area; a blurred crop has some tens, a crisp one hundreds to thousands. The Laplacian is the sum of
-    the four neighbours minus four times the pixel (Pech-Pacheco et al., ICPR 2000).
+    0 for an even area. At the measured size, crops of CUHK03 have 4,000 to 12,000, and 100 to 200 after they were
+    halved. The Laplacian is the sum of the four neighbours minus four times the pixel (Pech-Pacheco et al., ICPR 2000).
     """
     inner = luma[1:-1, 1:-1]
     laplacian = luma[:-2, 1:-1] + luma[2:, 1:-1] + luma[1:-1, :-2] + luma[1:-1, 2:] - 4 * inner

@@ -12,8 +12,10 @@ from rich.table import Table
 from rich.text import Text
 
 from service.commands import Answer
+from service.embedding import EmbeddedImages
 from service.gallery import Match
-from service.indexing import BadImage, EmbeddedImages, IndexReport
+from service.indexing import IndexReport
+from service.reading import Refusal
 from service.schemas.common import NOTE
 
 
@@ -101,11 +103,11 @@ def _answer_as_json(answer: Answer) -> dict[str, object]:
     return found if answer.error is None else found | {"error": answer.error}
 
 
-def _bad_as_json(bad: Iterable[BadImage]) -> list[dict[str, str]]:
+def _bad_as_json(bad: Iterable[Refusal]) -> list[dict[str, str]]:
     return [{"path": each.path, "reason": each.reason} for each in bad]
 
 
-def _print_bad(bad: Sequence[BadImage]) -> None:
+def _print_bad(bad: Sequence[Refusal]) -> None:
     if bad:
         print(f"{len(bad):,} unreadable:", file=sys.stderr)
     for each in bad:

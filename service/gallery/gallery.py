@@ -160,9 +160,9 @@ class Gallery:
         """
         return self.store.erase(ids, reason=reason, requested_by=requested_by)
 
-    def known_hashes(self, hashes: Iterable[str]) -> set[str]:
-        """Those of the image hashes (SHA-256, hex) that items of this gallery have."""
-        return self.store.known_hashes(hashes)
+    def ids_by_hash(self, hashes: Iterable[str]) -> dict[str, int]:
+        """Which of the image hashes (SHA-256, hex) items of this gallery have, with the items' ids."""
+        return self.store.ids_by_hash(hashes)
 
     def settings(self) -> GallerySettings:
         """What the operator decided about this gallery."""

@@ -175,10 +175,10 @@ class Store:
             raise not_found(item_id)
         return row.picture  # type: ignore[no-any-return]  # a bytes column, untyped in Core
 
-    def known_hashes(self, hashes: Iterable[str]) -> set[str]:
-        """Those of the image hashes that items have."""
+    def ids_by_hash(self, hashes: Iterable[str]) -> dict[str, int]:
+        """The ids of the items that have one of the image hashes."""
         with self.database.reading() as connection:
-            return set(ids_by_hash(connection, set(hashes)))
+            return ids_by_hash(connection, set(hashes))
 
     def last_seq(self) -> int:
         """Number of the newest addition, change or deletion; 0 in a new gallery."""

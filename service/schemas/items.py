@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Literal
+from typing import Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, JsonValue
+from pydantic import BaseModel, ConfigDict, Field, JsonValue, model_validator
 
-from service.gallery import Item
+from service.gallery.items import Box, Item
 from service.problems import Problem
 from service.schemas.common import Label, UtcTime
+
+MAX_BOXES = 500
+"""Of one frame: all of its crops are in memory at once."""
 
 
 class ItemLabels(BaseModel):
@@ -22,6 +25,30 @@ class ItemLabels(BaseModel):
     track_id: Label | None = Field(None, description="the track it belongs to", examples=["t17"])
     captured_at: UtcTime | None = Field(None, description="RFC 3339 with an offset", examples=["2026-05-01T09:30:00Z"])
     metadata: dict[str, JsonValue] = Field(default_factory=dict, description="anything else worth keeping")
+
+
+class BoxLabels(BaseModel):
+    """One person in a frame."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    box: Box = Field(description="left, top, right, bottom in pixels of the upright frame, from 0")
+    person_id: Label | None = None
+    track_id: Label | None = None
+    captured_at: UtcTime | None = Field(None, description="that of the frame when left out")
+    metadata: dict[str, JsonValue] = Field(default_factory=dict, description="added to that of the frame")
+
+
+class FrameLabels(ItemLabels):
+    """What is known about a picture: a crop of one person or, with `boxes`, a frame with several."""
+
+    boxes: list[BoxLabels] | None = Field(None, max_length=MAX_BOXES, description="one item is made of each")
+
+    @model_validator(mode="after")
+    def _persons_are_in_boxes(self) -> Self:
+        if self.boxes is not None and (self.person_id or self.track_id):
+            raise ValueError("a frame with boxes has no person_id or track_id of its own; give them to its boxes")
+        return self
 
 
 class ItemBody(BaseModel):

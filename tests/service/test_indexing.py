@@ -13,11 +13,14 @@ import pytest
 from PIL import Image
 
 from bundle import Bundle, read_image
-from service import intake
+from service import folders
 from service.embedder import Embedder
+from service.embedding import embed_images
 from service.errors import FolderNotFound, GalleryFull, IndexingError, NoImages, TableError
+from service.folders import find_images
 from service.gallery import Gallery
-from service.indexing import BadImage, IndexingInterrupted, embed_images, find_images, index_images
+from service.indexing import IndexingInterrupted, index_images
+from service.reading import Refusal
 
 
 @pytest.fixture
@@ -47,7 +50,7 @@ def folder(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def spoilt(folder: Path) -> list[BadImage]:
+def spoilt(folder: Path) -> list[Refusal]:
     """Puts files that cannot be used between the good ones."""
     good = next((folder / "cam1").iterdir()).read_bytes()
     contents = {"cam1/empty.jpg": b"", "cam2/cut.JPG": good[:-200], "text.png": b"hello", "zzz.webp": b"RIFF"}
@@ -63,7 +66,7 @@ def spoilt(folder: Path) -> list[BadImage]:
         "text.png": "is not a picture",
         "zzz.webp": "is not a picture",
     }
-    return [BadImage(name, reason) for name, reason in sorted(reasons.items())]
+    return [Refusal(name, reason) for name, reason in sorted(reasons.items())]
 
 
 def rows(gallery: Gallery) -> list[tuple[str | None, ...]]:
@@ -153,7 +156,8 @@ def test_a_wrong_table_stops_before_anything_is_added(folder, gallery, embedder,
 
 
 def test_pictures_can_be_left_out(folder, gallery, embedder):
-    index_images(folder, gallery, embedder, store_pictures=False)
+    gallery.change_settings(store_pictures=False)
+    index_images(folder, gallery, embedder)
     assert gallery.picture(1) is None
     assert gallery.info().pictures == 0
 
@@ -224,7 +228,7 @@ def test_a_folder_that_cannot_be_listed_is_told(folder, monkeypatch):
     def walk(top, onerror):
         onerror(PermissionError(13, "Permission denied", str(folder / "cam1")))
 
-    monkeypatch.setattr(intake.os, "walk", walk)
+    monkeypatch.setattr(folders.os, "walk", walk)
     with pytest.raises(IndexingError, match=r"cam1 cannot be read \(Permission denied\)"):
         find_images(folder)
 
@@ -233,7 +237,7 @@ def test_odd_files_do_no_harm(folder, gallery, embedder, monkeypatch):
     os.mkfifo(folder / "pipe.jpg")
     (folder / "loop").symlink_to(folder)
     (folder / os.fsdecode(b"\xff.jpg")).write_bytes(b"")
-    monkeypatch.setattr(intake, "MAX_BYTES", 5000)
+    monkeypatch.setattr(folders, "MAX_BYTES", 5000)
     (folder / "huge.png").write_bytes(b"x" * 5001)
     report = index_images(folder, gallery, embedder)
     assert report.added == 50
@@ -241,12 +245,6 @@ def test_odd_files_do_no_harm(folder, gallery, embedder, monkeypatch):
         ("huge.png", "has 5"),
         ("\ufffd.jpg", "has a name that is not UTF-8; rename it"),
     ]
-
-
-def test_portions_are_small_in_number_and_bytes(monkeypatch):
-    monkeypatch.setattr(intake, "BYTES_AT_ONCE", 10)
-    files = [intake.ImageFile(Path(str(size)), str(size), size) for size in [4, 4, 4, 99, *[0] * 9]]
-    assert [[file.bytes for file in chunk] for chunk in intake.chunks_of(files)] == [[4, 4], [4], [99], [0] * 8, [0]]
 
 
 def test_a_folder_is_embedded_in_order(folder, spoilt, embedder):
