@@ -30,6 +30,9 @@ class QueryScores:
     inverse_penalty: NDArray[np.float64]
     first: NDArray[np.int64]  # rank of the first match, from 1
 
+    def __len__(self) -> int:
+        return len(self.rows)
+
     def measures(self) -> dict[str, NDArray[np.float64]]:
         """The values (S,) whose means are the scores, by the names of the scores."""
         within = {f"rank{k}": (self.first <= k).astype(np.float64) for k in (1, 5, 10)}
@@ -81,29 +84,36 @@ def score_retrieval(
 
     Raises ScoringError where no query has a match, and for embeddings or blocks that do not belong together.
     """
-    blocks = cosine_blocks(query, gallery) if scores is None else _checked(scores, len(query), len(gallery))
-    found = [(row, ranks) for row, ranks in enumerate(_match_ranks(blocks, query, gallery)) if len(ranks)]
-    if not found:
+    per_query = score_queries(query, gallery, scores=scores)
+    if not len(per_query):
         raise ScoringError(
             f"none of the {len(query)} queries has a picture of its person by another camera in the gallery "
             f"of {len(gallery)}; check person and camera labels"
         )
-    rows = np.array([row for row, _ in found])
-    per_query = QueryScores(
-        rows=rows,
-        persons=query.persons[rows],
-        average_precision=np.array([np.mean(np.arange(1, len(ranks) + 1) / ranks) for _, ranks in found]),
-        inverse_penalty=np.array([len(ranks) / ranks[-1] for _, ranks in found]),
-        first=np.array([ranks[0] for _, ranks in found]),
-    )
     return RetrievalScores(
         mAP=float(per_query.average_precision.mean()),
         mINP=float(per_query.inverse_penalty.mean()),
         cmc=(per_query.first[:, None] <= np.arange(1, MAX_RANK + 1)).mean(0),
-        queries=len(rows),
-        skipped=len(query) - len(rows),
+        queries=len(per_query),
+        skipped=len(query) - len(per_query),
         gallery=len(gallery),
         per_query=per_query,
+    )
+
+
+def score_queries(
+    query: Labelled, gallery: Labelled, *, scores: Iterable[NDArray[np.float32]] | None = None
+) -> QueryScores:
+    """The same for each query by itself; there may be none that has a match."""
+    blocks = cosine_blocks(query, gallery) if scores is None else _checked(scores, len(query), len(gallery))
+    found = [(row, ranks) for row, ranks in enumerate(_match_ranks(blocks, query, gallery)) if len(ranks)]
+    rows = np.array([row for row, _ in found], np.int64)
+    return QueryScores(
+        rows=rows,
+        persons=query.persons[rows],
+        average_precision=np.array([np.mean(np.arange(1, len(ranks) + 1) / ranks) for _, ranks in found]),
+        inverse_penalty=np.array([len(ranks) / ranks[-1] for _, ranks in found]),
+        first=np.array([ranks[0] for _, ranks in found], np.int64),
     )
 
 

@@ -10,6 +10,9 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
+from training.datasets import Split, read_dataset
+from training.report import Evaluated, brief, report, text
+
 app = typer.Typer(no_args_is_help=True)
 console = Console(stderr=True, highlight=False)
 
@@ -61,7 +64,6 @@ def train(
     import torch
 
     from training.config import load_recipe
-    from training.datasets import read_dataset
     from training.train import Trainer, check_output
 
     config = load_recipe(recipe, change or ())
@@ -86,7 +88,7 @@ def train(
         )
         console.print(f"reid: interrupted in epoch {done + 1}; {kept}", soft_wrap=True)
         raise typer.Exit(130) from None
-    typer.echo(f"{out}: best epoch {best.metrics['epoch']} {_brief(best.metrics['scores'])}".rstrip())
+    typer.echo(f"{out}: best epoch {best.metrics['epoch']} {brief(best.metrics['scores'])}".rstrip())
 
 
 @app.command()
@@ -94,21 +96,40 @@ def evaluate(
     model: Annotated[Path, typer.Argument(help="A checkpoint, a run's folder, or a bundle.")],
     data: Data,
     dataset: Annotated[str, typer.Option(help="How the data set is laid out.")] = "market1501",
+    intervals: Annotated[bool, typer.Option("--intervals", help="How far the scores may be chance.")] = False,
+    camera_pairs: Annotated[bool, typer.Option("--camera-pairs", help="Scores of each pair of cameras.")] = False,
+    open_set: Annotated[
+        bool, typer.Option("--open-set", help="Persons missed where few strangers may be answered.")
+    ] = False,
+    multi_query: Annotated[
+        bool, typer.Option("--multi-query", help="Scores with the queries of a person by a camera pooled.")
+    ] = False,
+    compare: Annotated[Path | None, typer.Option(help="Another model, to be compared on the same pictures.")] = None,
     as_json: Json = False,
 ) -> None:
     """Score a checkpoint or a bundle by the Market-1501 protocol."""
-    from training.datasets import read_dataset
-    from training.evaluate import evaluate as score
-    from training.evaluate import open_embedder
-
     split = read_dataset(dataset, data)
+    asked = {
+        "intervals": intervals,
+        "camera_pairs": camera_pairs,
+        "open_set": open_set,
+        "multi_query": multi_query,
+    }
+    evaluated, *others = (_evaluated(path, split) for path in (model, compare) if path)
+    told = report(evaluated, [name for name, wanted in asked.items() if wanted], *others)
+    typer.echo(json.dumps(told) if as_json else "\n".join(text(told)))
+
+
+def _evaluated(model: Path, split: Split) -> Evaluated:
+    from scoring import score_retrieval
+    from training.evaluate import embed_split, open_embedder
+
     embed, spec, cameras = open_embedder(model)
     with _bar("embedding", "pictures") as (bar, task):
-        scores = score(split, embed, spec, cameras, lambda done, total: bar.update(task, completed=done, total=total))
-    if as_json:
-        typer.echo(json.dumps(scores.summary()))
-    else:
-        typer.echo(_brief(scores.summary()))
+        query, gallery = embed_split(
+            split, embed, spec, cameras, lambda done, total: bar.update(task, completed=done, total=total)
+        )
+    return Evaluated(split, query, gallery, score_retrieval(query, gallery))
 
 
 class _Screen:
@@ -151,7 +172,7 @@ class _Screen:
 
     def epoch(self, record: dict[str, Any]) -> None:
         told = f"epoch {record['epoch']}  loss {record['loss']:.4f}  lr {record['lr']:.2e}  {self._speed}"
-        console.print(f"{told}  {_brief(record)}".rstrip(), soft_wrap=True)
+        console.print(f"{told}  {brief(record)}".rstrip(), soft_wrap=True)
 
 
 class _bar:  # noqa: N801 - reads as a function at its call
@@ -174,13 +195,6 @@ class _bar:  # noqa: N801 - reads as a function at its call
 
     def __exit__(self, *_: object) -> None:
         self._bar.stop()
-
-
-def _brief(scores: dict[str, Any]) -> str:
-    names = ("mAP", "rank1", "rank5", "rank10", "mINP")
-    shown = [f"{name} {scores[name]:.4f}" for name in names if name in scores]
-    counts = [f"{scores[name]} {name}" for name in ("queries", "gallery") if name in scores]
-    return "  ".join(shown + counts)
 
 
 def _duration(seconds: float) -> str:
