@@ -35,6 +35,7 @@ TAGS = [
     {"name": "query", "description": "Find candidates."},
     {"name": "items", "description": "The pictures in a gallery."},
     {"name": "galleries", "description": "The galleries, and what an operator decides about each."},
+    {"name": "erasure", "description": "Take persons and items out for good, with a receipt."},
     {"name": "system", "description": "What is running, and whether it can answer."},
 ]
 

@@ -67,7 +67,7 @@ def erase(
         raise BadParameter("no items to erase were named; give at least one id")
     here = list(connection.execute(select(items.c.id).where(items.c.id.in_(among(ids))).order_by(items.c.id)).scalars())
     if not here:
-        raise ItemNotFound(f"none of the {len(ids)} items to erase is in this gallery, the first is {min(ids)}")
+        raise none_of(ids)
     kept = select(func.count()).select_from(pictures).where(pictures.c.item_id.in_(among(here)))
     with_picture = connection.execute(kept).scalar_one()
     moment = advance(connection, len(here), now=clock(), generation=generation)
@@ -85,6 +85,11 @@ def erase(
     }
     connection.execute(erasures.insert().values(**receipt))
     return str(receipt["id"])
+
+
+def none_of(ids: Collection[int]) -> ItemNotFound:
+    """The error for ids of which not one is there."""
+    return ItemNotFound(f"none of the {len(ids)} items to erase is in this gallery (the first: {min(ids)})")
 
 
 def read_receipt(connection: Connection, erasure_id: str, folder: Path) -> Receipt:

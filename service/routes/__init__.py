@@ -1,5 +1,14 @@
 """The REST API. A route parses, calls one function and formats."""
 
-from service.routes import galleries, items, page, query, system
+from service.routes import audit, erasures, galleries, items, page, persons, query, system
 
-ROUTERS = (query.router, items.router, galleries.router, system.router, page.router)
+ROUTERS = (
+    query.router,
+    items.router,
+    galleries.router,
+    persons.router,
+    erasures.router,
+    system.router,
+    audit.router,
+    page.router,
+)

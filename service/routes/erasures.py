@@ -1,0 +1,107 @@
+"""/v1/erasures: take confirmed items out for good, and see how far an erasure is."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Depends, Path, Query, Request
+from pydantic import BaseModel, ConfigDict, Field
+
+from service.access.guard import needs, note
+from service.access.principal import Principal
+from service.config import DEFAULT_GALLERY
+from service.gallery import Gallery
+from service.gallery.erasure import Receipt, none_of
+from service.routes.problem_docs import problems
+from service.schemas.common import MAX_ID
+from service.schemas.erasures import ErasureRequest, ReceiptBody, ReceiptPage
+from service.state import service_of
+
+router = APIRouter(prefix="/v1/erasures", tags=["erasure"])
+
+ErasureId = Annotated[
+    str, Path(min_length=1, max_length=64, description="the receipt's id", examples=["7f1f5a34-6f0e-4c53-9d5a-3a1d"])
+]
+CURL: dict[str, Any] = {
+    "x-curl": "curl -H 'Content-Type: application/json' -d '{\"item_ids\": [17, 42]}' '{origin}/v1/erasures'"
+}
+
+
+class ErasureParams(BaseModel):
+    """What may stand in the address of an erasure."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    gallery: str = Field(DEFAULT_GALLERY, max_length=128, description="which gallery to erase from")
+
+
+class ReceiptParams(ErasureParams):
+    """What may stand in the address of a list of receipts."""
+
+    before: int | None = Field(None, ge=1, le=MAX_ID, description="only receipts with a lesser seq")
+    limit: int = Field(100, ge=1, le=1000, description="how many receipts at most")
+
+
+@router.post(
+    "",
+    status_code=202,
+    summary="Erase items",
+    response_description="they are gone from every answer; `purged_at` says when they are gone from every file",
+    responses=problems(404, 409, 413, 422, 507),
+    openapi_extra=CURL,
+)
+async def erase_items(
+    request: Request,
+    params: Annotated[ErasureParams, Query()],
+    body: ErasureRequest,
+    principal: Annotated[Principal, Depends(needs("write", "erase"))],
+) -> ReceiptBody:
+    """One erasure of all these items: search by a picture, let a human confirm the matches, erase those.
+
+    Items that are not there any more are passed over; 404 where not one is.
+    """
+    service = service_of(request)
+    gallery = service.gallery(params.gallery)
+    receipt = await service.work(lambda: _erase(gallery, body, principal))
+    note(request, items=receipt.item_ids)
+    return ReceiptBody.of(receipt, gallery.name)
+
+
+@router.get("", summary="List erasures", response_description="newest first", responses=problems(404, 422))
+async def list_erasures(
+    request: Request,
+    params: Annotated[ReceiptParams, Query()],
+    principal: Annotated[Principal, Depends(needs("admin", "erasures"))],
+) -> ReceiptPage:
+    """The receipts of a gallery, as they are now. Give `next_before` of one page as `before` of the next."""
+    principal.check_unlimited()
+    service = service_of(request)
+    gallery = service.gallery(params.gallery)
+    receipts = await service.work(lambda: gallery.store.receipts(before=params.before, limit=params.limit + 1))
+    page = receipts[: params.limit]
+    return ReceiptPage(
+        erasures=[ReceiptBody.of(receipt, gallery.name) for receipt in page],
+        next_before=page[-1].seq if len(receipts) > len(page) else None,
+    )
+
+
+@router.get("/{erasure_id}", summary="One erasure", response_description="the receipt", responses=problems(404, 422))
+async def get_erasure(
+    request: Request,
+    erasure_id: ErasureId,
+    params: Annotated[ErasureParams, Query()],
+    _: Annotated[Principal, Depends(needs("write", "erasures"))],
+) -> ReceiptBody:
+    """The receipt as it is now: `purged_at` is set once no file of the gallery holds anything of the items."""
+    service = service_of(request)
+    gallery = service.gallery(params.gallery)
+    return ReceiptBody.of(await service.work(lambda: gallery.store.receipt(erasure_id)), gallery.name)
+
+
+def _erase(gallery: Gallery, body: ErasureRequest, principal: Principal) -> Receipt:
+    found = gallery.store.items_of(body.item_ids)
+    # What the key may not see is, to its holder, not there.
+    ids = [item.id for item in found.values() if principal.sees_camera(item.camera_id)]
+    if not ids:
+        raise none_of(body.item_ids)
+    return gallery.erase(ids, reason=body.reason, requested_by=principal.name)

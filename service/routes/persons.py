@@ -1,0 +1,50 @@
+"""/v1/persons: erase everything that carries a person's label."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, Path, Query, Request
+
+from service.access.guard import needs, note
+from service.access.principal import Principal
+from service.errors import PersonNotFound
+from service.gallery import Filter, Gallery
+from service.gallery.erasure import Receipt
+from service.routes.erasures import ErasureParams
+from service.routes.problem_docs import problems
+from service.schemas.common import Label
+from service.schemas.erasures import ReceiptBody
+from service.state import service_of
+
+router = APIRouter(prefix="/v1/persons", tags=["erasure"])
+
+PersonId = Annotated[Label, Path(description="the label", examples=["0002"])]
+
+
+@router.delete(
+    "/{person_id:path}",  # a label may hold a slash
+    status_code=202,
+    summary="Erase a person",
+    response_description="the items are gone from every answer; `purged_at` says when they are gone from every file",
+    responses=problems(404, 409, 422, 507),
+)
+async def erase_person(
+    request: Request,
+    person_id: PersonId,
+    params: Annotated[ErasureParams, Query()],
+    principal: Annotated[Principal, Depends(needs("write", "erase-person"))],
+) -> ReceiptBody:
+    """One erasure of all items with this label. Items without it are found by a search, and erased by their ids."""
+    service = service_of(request)
+    gallery = service.gallery(params.gallery)
+    receipt = await service.work(lambda: _erase(gallery, person_id, principal))
+    note(request, items=receipt.item_ids)
+    return ReceiptBody.of(receipt, gallery.name)
+
+
+def _erase(gallery: Gallery, person_id: str, principal: Principal) -> Receipt:
+    ids = gallery.ids(principal.filter(Filter(person_id=person_id)))
+    if not ids:
+        raise PersonNotFound(f"no item in gallery {gallery.name!r} has the person_id {person_id!r}")
+    return gallery.erase(ids, requested_by=principal.name)

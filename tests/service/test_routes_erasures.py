@@ -1,0 +1,108 @@
+"""/v1/persons and /v1/erasures: confirmed items go for good, with a receipt."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+
+import pytest
+from fastapi.testclient import TestClient
+
+Make = Callable[..., bytes]
+
+
+@pytest.fixture
+def filled(client: TestClient, picture: Make) -> TestClient:
+    labels = [{"person_id": "anna/2", "camera_id": f"c{seed % 2}"} for seed in range(4)] + [{"camera_id": "c1"}] * 2
+    files = [("images", (f"{seed}.jpg", picture(seed))) for seed in range(6)]
+    assert client.post("/v1/items", files=files, data={"metadata": json.dumps(labels)}).status_code == 200
+    return client
+
+
+def test_a_person_is_erased(filled: TestClient) -> None:
+    answer = filled.delete("/v1/persons/anna/2")
+    assert answer.status_code == 202
+    receipt = answer.json()
+    assert (receipt["gallery"], receipt["items"], receipt["pictures"]) == ("default", 4, 4)
+    assert receipt["item_ids"] == [1, 2, 3, 4]
+    assert receipt["purged_at"] is None
+    assert receipt["remaining"][0]["kind"] == "database"
+    assert "anna" not in answer.text
+    assert [item["id"] for item in filled.get("/v1/items").json()["items"]] == [5, 6]
+    again = filled.delete("/v1/persons/anna/2")
+    assert (again.status_code, again.json()["type"]) == (404, "/problems/person-not-found")
+
+
+def test_confirmed_matches_of_a_search_are_erased_together(filled: TestClient, picture: Make) -> None:
+    query = filled.post("/v1/query?k=3", content=picture(5), headers={"content-type": "image/jpeg"})
+    confirmed = [match["id"] for match in query.json()["matches"]][:2]
+    answer = filled.post("/v1/erasures", json={"item_ids": confirmed, "reason": "request 12"})
+    assert answer.status_code == 202
+    receipt = answer.json()
+    assert receipt["item_ids"] == sorted(confirmed)
+    assert (receipt["reason"], receipt["requested_by"]) == ("request 12", "anonymous")
+    assert filled.get(f"/v1/erasures/{receipt['id']}").json() == receipt
+    left = filled.post("/v1/query?k=10", content=picture(5), headers={"content-type": "image/jpeg"}).json()["matches"]
+    assert len(left) == 4
+    assert not set(confirmed) & {match["id"] for match in left}
+
+
+def test_receipts_are_listed_in_pages(filled: TestClient) -> None:
+    ids = [filled.post("/v1/erasures", json={"item_ids": [number]}).json()["id"] for number in (1, 2, 3)]
+    page = filled.get("/v1/erasures?limit=2").json()
+    assert [receipt["id"] for receipt in page["erasures"]] == [ids[2], ids[1]]
+    rest = filled.get(f"/v1/erasures?limit=2&before={page['next_before']}").json()
+    assert [receipt["id"] for receipt in rest["erasures"]] == [ids[0]]
+    assert rest["next_before"] is None
+
+
+def test_what_is_not_there_is_told(filled: TestClient) -> None:
+    assert filled.post("/v1/erasures", json={"item_ids": [1, 99]}).json()["item_ids"] == [1]
+    gone = filled.post("/v1/erasures", json={"item_ids": [1, 99]})
+    assert (gone.status_code, gone.json()["type"]) == (404, "/problems/item-not-found")
+    unknown = filled.get("/v1/erasures/nothing")
+    assert (unknown.status_code, unknown.json()["type"]) == (404, "/problems/erasure-not-found")
+    for address in ("/v1/erasures?gallery=other", "/v1/erasures/x?gallery=other"):
+        assert filled.get(address).json()["type"] == "/problems/gallery-not-found"
+    assert filled.delete("/v1/persons/anna/2?gallery=other").status_code == 404
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {},
+        {"item_ids": []},
+        {"item_ids": [0]},
+        {"item_ids": ["x"]},
+        {"item_ids": [2**63]},
+        {"item_ids": [1], "reason": ""},
+        {"item_ids": [1], "reason": "a\nb"},
+        {"item_ids": [1], "gallery": "default"},
+        {"item_ids": list(range(1, 10_002))},
+    ],
+)
+def test_wrong_requests_erase_nothing(filled: TestClient, body: object) -> None:
+    assert filled.post("/v1/erasures", json=body).status_code == 422
+    assert len(filled.get("/v1/items").json()["items"]) == 6
+
+
+def test_another_site_erases_nothing(filled: TestClient) -> None:
+    foreign = {"sec-fetch-site": "cross-site"}
+    assert filled.post("/v1/erasures", json={"item_ids": [1]}, headers=foreign).status_code == 403
+    assert filled.delete("/v1/persons/anna/2", headers=foreign).status_code == 403
+    assert len(filled.get("/v1/items").json()["items"]) == 6
+
+
+def test_a_key_for_some_cameras_erases_only_there(filled: TestClient) -> None:
+    access = filled.app.state.service.access
+    admin = access.keys.create("admin", {"admin"})[1]
+    limited = access.keys.create("gate", {"write"}, cameras={"c1"})[1]
+    as_gate = {"authorization": f"Bearer {limited}"}
+    hidden = filled.post("/v1/erasures", json={"item_ids": [1, 3]}, headers=as_gate)
+    assert (hidden.status_code, hidden.json()["type"]) == (404, "/problems/item-not-found")
+    assert filled.post("/v1/erasures", json={"item_ids": [1, 2]}, headers=as_gate).json()["item_ids"] == [2]
+    assert filled.delete("/v1/persons/anna/2", headers=as_gate).json()["item_ids"] == [4]
+    assert filled.delete("/v1/persons/anna/2", headers=as_gate).status_code == 404
+    assert filled.get("/v1/erasures", headers=as_gate).status_code == 403
+    everything = filled.get("/v1/erasures", headers={"authorization": f"Bearer {admin}"}).json()
+    assert [receipt["requested_by"] for receipt in everything["erasures"]] == ["gate", "gate"]
