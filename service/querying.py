@@ -1,77 +1,193 @@
-"""One query: a picture in, candidates out."""
+"""One query: pictures of a person, or a stored item, in; candidates out."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from time import perf_counter
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
-from pydantic import BaseModel, ConfigDict, Field
 
 from bundle import read_image
 from service.access.principal import Principal
-from service.config import DEFAULT_GALLERY
-from service.gallery.filters import EVERYTHING
-from service.schemas.common import Label
-from service.schemas.query import MatchBody, QueryEcho, QueryResult, Timings
+from service.gallery.filters import EVERYTHING, Filter
+from service.gallery.gallery import Gallery
+from service.query_params import EmbedParams, ItemQueryParams, QueryParams, SearchParams
+from service.schemas.query import EmbeddingBody, GroupBody, MatchBody, QueryEcho, QueryResult, Timings
+from service.search import Found, Question, find, mean_embedding
 from service.state import Service
 from service.uploads import Upload
 
-
-class QueryParams(BaseModel):
-    """What may stand in the address of a query; anything else is refused rather than ignored."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    camera_id: Label | None = Field(None, description="the camera that took the query picture", examples=["c2"])
-    k: int = Field(10, ge=1, le=10_000, description="how many candidates at most")
-    min_score: float | None = Field(
-        None, ge=-1, le=1, allow_inf_nan=False, description="leave out candidates below this cosine likeness"
-    )
-    gallery: str = Field(DEFAULT_GALLERY, max_length=128, description="which gallery to search")
+Size = tuple[int, int]
 
 
-async def answer(service: Service, upload: Upload, params: QueryParams, principal: Principal) -> QueryResult:
-    """Decode, embed and search. Raises ImageError for a picture that cannot be read, GalleryNotFound."""
-    gallery = service.gallery(params.gallery)
-    where = principal.filter(EVERYTHING)
+@dataclass(frozen=True, eq=False)
+class Asked:
+    """What a gallery is searched with."""
+
+    embedding: NDArray[np.float32]
+    """(D,), unit length."""
+    pictures: int
+    size: Size | None
+    """(height, width) of the first picture."""
+    camera_id: str | None
+    camera_known: bool
+    item_id: int | None = None
+    exclude_ids: frozenset[int] = frozenset()
+    """Items that the query itself is made of."""
+    decode_ms: float = 0.0
+    wait_ms: float = 0.0
+    run_ms: float = 0.0
+    embed_ms: float = 0.0
+
+
+async def answer(service: Service, uploads: Sequence[Upload], params: QueryParams, principal: Principal) -> QueryResult:
+    """Search with pictures of one person, among what the caller may see.
+
+    Raises ImageError for a picture that cannot be read, EmbeddingFailed, GalleryNotFound, BadParameter.
+    """
     begin = perf_counter()
-    image, pixels = await service.work(lambda: _decode(service, upload))
+    gallery = service.gallery(params.gallery)
+    question = params.question(params.camera_id)  # what contradicts itself is told before the model works
+    asked = await embed_uploads(service, gallery, uploads, params.camera_id)
+    return await service.work(lambda: _result(service, asked, question, params, principal, begin))
+
+
+async def answer_item(service: Service, item_id: int, params: ItemQueryParams, principal: Principal) -> QueryResult:
+    """Search with a stored item, or with its track; the items that the query is made of are no candidates.
+
+    Raises ItemNotFound, GalleryNotFound, BadParameter.
+    """
+    begin = perf_counter()
+    gallery = service.gallery(params.gallery)
+
+    def search() -> QueryResult:
+        asked = _stored(gallery, item_id, params, principal)
+        question = params.question(asked.camera_id, exclude_ids=asked.exclude_ids)
+        return _result(service, asked, question, params, principal, begin)
+
+    return await service.work(search)
+
+
+async def embed_uploads(service: Service, gallery: Gallery, uploads: Sequence[Upload], camera_id: str | None) -> Asked:
+    """One embedding for pictures of one person by one camera of a gallery.
+
+    Raises ImageError, naming the picture; EmbeddingFailed, EmbeddingRejected.
+    """
+
+    def decode() -> tuple[list[NDArray[np.uint8]], Size, str | None]:
+        images = [read_image(each.content, service.limits, name=_name(uploads, at)) for at, each in enumerate(uploads)]
+        first = (images[0].height, images[0].width)
+        return [service.embedder.prepare(image) for image in images], first, gallery.learned_camera(camera_id)
+
+    begin = perf_counter()
+    pixels, size, learned = await service.work(decode)
     decoded = perf_counter()
-    embeddings = (await service.embed([pixels], [params.camera_id])).embeddings
-    embedded = perf_counter()
-    [matches] = await service.work(
-        lambda: gallery.search(embeddings, params.k, where=where, min_score=params.min_score)
+    embedded = await service.embed(pixels, [learned] * len(pixels))
+    return Asked(
+        embedding=mean_embedding(embedded.embeddings),
+        pictures=len(pixels),
+        size=size,
+        camera_id=camera_id,
+        camera_known=service.bundle.manifest.camera_index(learned) >= 0,
+        decode_ms=_ms(begin, decoded),
+        wait_ms=embedded.wait_ms,
+        run_ms=embedded.run_ms,
+        embed_ms=_ms(decoded, perf_counter()),
     )
-    found = perf_counter()
-    manifest = service.bundle.manifest
+
+
+async def embedding_body(service: Service, uploads: Sequence[Upload], params: EmbedParams) -> EmbeddingBody:
+    """The embedding of pictures of one person. Raises what `embed_uploads` does, and GalleryNotFound."""
+    asked = await embed_uploads(service, service.gallery(params.gallery), uploads, params.camera_id)
+    return EmbeddingBody(
+        embedding=asked.embedding.tolist(),
+        dimension=len(asked.embedding),
+        pictures=asked.pictures,
+        camera_known=asked.camera_known,
+        bundle_id=service.bundle.manifest.bundle_id,
+    )
+
+
+def _stored(gallery: Gallery, item_id: int, params: ItemQueryParams, principal: Principal) -> Asked:
+    item = principal.check_item(gallery.get(item_id))
+    ids = [item.id]
+    if params.pool == "track" and item.track_id is not None:
+        ids = gallery.ids(principal.filter(Filter(track_id=item.track_id)))
+    return Asked(
+        embedding=mean_embedding(gallery.embeddings(ids)),
+        pictures=len(ids),
+        size=None if item.quality is None else (item.quality.height, item.quality.width),
+        camera_id=item.camera_id,
+        camera_known=item.model_camera is not None,
+        item_id=item.id,
+        exclude_ids=frozenset(ids),
+    )
+
+
+def _result(
+    service: Service, asked: Asked, question: Question, params: SearchParams, principal: Principal, begin: float
+) -> QueryResult:
+    gallery = service.gallery(params.gallery)
+    least = gallery.settings().min_score if params.min_score is None else params.min_score
+    question = replace(question, where=principal.filter(question.where), min_score=least)
+    found = find(gallery, asked.embedding, question, visible=principal.filter(EVERYTHING))
     return QueryResult(
-        query=QueryEcho(
-            height=image.height,
-            width=image.width,
-            camera_id=params.camera_id,
-            camera_known=manifest.camera_index(params.camera_id) >= 0,
-            k=params.k,
-            min_score=params.min_score,
-            gallery=params.gallery,
-        ),
-        matches=[MatchBody.of_match(rank, match) for rank, match in enumerate(matches, start=1)],
-        gallery_size=len(gallery),
-        bundle_id=manifest.bundle_id,
+        query=_echo(asked, params, question),
+        matches=_matches(found, grouped=params.group_by != "item"),
+        no_match=found.no_match is not None,
+        no_match_reason=found.no_match,
+        best_score=found.best_score,
+        searched=found.searched,
+        gallery_size=found.gallery_size,
+        bundle_id=service.bundle.manifest.bundle_id,
         timings_ms=Timings(
-            decode=_ms(begin, decoded),
-            embed=_ms(decoded, embedded),
-            search=_ms(embedded, found),
-            total=_ms(begin, found),
+            decode=round(asked.decode_ms, 3),
+            wait=round(asked.wait_ms, 3),
+            run=round(asked.run_ms, 3),
+            embed=round(asked.embed_ms, 3),
+            search=round(found.search_ms, 3),
+            rerank=round(found.rerank_ms, 3),
+            total=round(_ms(begin, perf_counter()), 3),
         ),
     )
 
 
-def _decode(service: Service, upload: Upload) -> tuple[Image.Image, NDArray[np.uint8]]:
-    image = read_image(upload.content, service.limits, name=upload.name)
-    return image, service.embedder.prepare(image)
+def _echo(asked: Asked, params: SearchParams, question: Question) -> QueryEcho:
+    height, width = asked.size or (None, None)
+    return QueryEcho(
+        pictures=asked.pictures,
+        item_id=asked.item_id,
+        height=height,
+        width=width,
+        camera_id=asked.camera_id,
+        camera_known=asked.camera_known,
+        k=question.k,
+        min_score=question.min_score,
+        group_by=question.group_by,
+        filter=params.asked_filter(),
+        expand=question.expand,
+        rerank=question.rerank,
+        rerank_top=question.reranked,
+        gallery=params.gallery,
+    )
+
+
+def _matches(found: Found, *, grouped: bool) -> list[MatchBody]:
+    return [
+        MatchBody.of_candidate(rank, each, GroupBody(label=each.label, items=size) if grouped else None)
+        for rank, (each, size) in enumerate(zip(found.candidates, found.sizes, strict=True), start=1)
+    ]
+
+
+def _name(uploads: Sequence[Upload], place: int) -> str | None:
+    """What an error calls one of the pictures."""
+    name = uploads[place].name
+    if len(uploads) == 1:
+        return name
+    return f"picture {place + 1} of {len(uploads)}" + (f" ({name})" if name else "")
 
 
 def _ms(begin: float, end: float) -> float:
-    return round((end - begin) * 1000, 3)
+    return (end - begin) * 1000

@@ -13,6 +13,7 @@ from service.errors import BadParameter, UnsupportedMedia
 IMAGE_TYPES = ("image/jpeg", "image/png", "image/webp")
 FORM_TYPE = "multipart/form-data"
 MAX_NAME = 255
+MAX_QUERY_IMAGES = 8
 MAX_FIELD_BYTES = 4 * 2**20
 
 
@@ -24,21 +25,24 @@ class Upload:
     name: str | None = None
 
 
-async def read_query(request: Request) -> Upload:
-    """The one picture of a query: the raw body, or the form field `image`.
+async def read_query(request: Request) -> list[Upload]:
+    """The pictures of one person: the raw body, or 1 to MAX_QUERY_IMAGES form fields `image`.
 
     Raises UnsupportedMedia or BadParameter.
     """
     kind = _media_type(request)
     if kind in IMAGE_TYPES:
-        return Upload(await request.body())
+        return [Upload(await request.body())]
     if kind != FORM_TYPE:
         raise UnsupportedMedia(f"{_shown(kind)}; send {', '.join(IMAGE_TYPES)}, or {FORM_TYPE} with `image`")
-    async with request.form(max_files=8, max_fields=8, max_part_size=MAX_FIELD_BYTES) as form:
+    async with request.form(max_files=MAX_QUERY_IMAGES + 1, max_fields=8, max_part_size=MAX_FIELD_BYTES) as form:
         uploads = await _files(form, "image")
-    if len(uploads) != 1:
-        raise BadParameter(f"the form has {len(uploads)} pictures in `image`; send exactly one per query")
-    return uploads[0]
+        unknown = sorted(set(form) - {"image"})
+    if unknown:
+        raise BadParameter(f"the form has a field {unknown[0]!r}; allowed is `image`, all else stands in the address")
+    if not 1 <= len(uploads) <= MAX_QUERY_IMAGES:
+        raise BadParameter(f"the form has {len(uploads)} pictures in `image`; send 1 to {MAX_QUERY_IMAGES} of a person")
+    return uploads
 
 
 async def read_items(request: Request, max_images: int) -> tuple[list[Upload], str | None]:

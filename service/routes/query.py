@@ -1,4 +1,4 @@
-"""POST /v1/query: a picture of a person in, candidates from the gallery out."""
+"""Search with pictures of a person or with a stored item, and embed without a search."""
 
 from __future__ import annotations
 
@@ -8,33 +8,34 @@ from fastapi import APIRouter, Depends, Query, Request
 
 from service.access.guard import needs, note
 from service.access.principal import Principal
-from service.querying import QueryParams, answer
+from service.query_params import EmbedParams, ItemQueryParams, QueryParams
+from service.querying import answer, answer_item, embedding_body
+from service.routes.items import ItemId
 from service.routes.problem_docs import problems
-from service.schemas.query import QueryResult
+from service.schemas.query import EmbeddingBody, QueryResult
 from service.state import service_of
-from service.uploads import FORM_TYPE, IMAGE_TYPES, read_query
+from service.uploads import FORM_TYPE, IMAGE_TYPES, MAX_QUERY_IMAGES, read_query
 
-router = APIRouter(tags=["query"])
+router = APIRouter(prefix="/v1", tags=["query"])
 
 BINARY = {"type": "string", "format": "binary"}
+SEVERAL = {"type": "array", "items": BINARY, "minItems": 1, "maxItems": MAX_QUERY_IMAGES}
 BODY: dict[str, Any] = {
-    "requestBody": {
-        "required": True,
-        "description": "One picture of one person: the body itself, or the form field `image`.",
-        "content": {
-            **{kind: {"schema": BINARY} for kind in IMAGE_TYPES},
-            FORM_TYPE: {"schema": {"type": "object", "required": ["image"], "properties": {"image": BINARY}}},
-        },
+    "required": True,
+    "description": "One picture of a person as the body itself, or several of one person as form fields `image`.",
+    "content": {
+        **{kind: {"schema": BINARY} for kind in IMAGE_TYPES},
+        FORM_TYPE: {"schema": {"type": "object", "required": ["image"], "properties": {"image": SEVERAL}}},
     },
-    "x-curl": "curl --data-binary @picture.jpg -H 'Content-Type: image/jpeg' '{origin}/v1/query?k=5&camera_id=c1'",
 }
+SEND = "curl --data-binary @picture.jpg -H 'Content-Type: image/jpeg'"
 
 
 @router.post(
-    "/v1/query",
-    summary="Find candidates that look like the person in a picture",
-    response_description="candidates, most alike first",
-    openapi_extra=BODY,
+    "/query",
+    summary="Find candidates that look like the person in one or several pictures",
+    response_description="candidates, most alike first, or why there are none",
+    openapi_extra={"requestBody": BODY, "x-curl": f"{SEND} '{{origin}}/v1/query?k=5&camera_id=c1'"},
     responses=problems(400, 404, 413, 415, 422, 503),
 )
 async def query(
@@ -45,10 +46,45 @@ async def query(
     """Candidates come most alike first, each with its cosine likeness as `score`.
 
     A score says how alike two pictures are to the model; it never says who somebody is. A human decides.
-    The query picture is not stored.
+    Several pictures are searched with as one: the mean of their embeddings. Conditions hold before the search, so k
+    candidates come back whenever k exist. The query pictures are not stored.
     """
     service = service_of(request)
-    upload = await read_query(request)
-    result = await answer(service, upload, params, principal)
+    result = await answer(service, await read_query(request), params, principal)
     note(request, items=[match.id for match in result.matches])
     return result
+
+
+@router.post(
+    "/query/{item_id}",
+    summary="Find candidates that look like a stored item",
+    response_description="candidates, most alike first, or why there are none",
+    openapi_extra={"x-curl": "curl -X POST '{origin}/v1/query/17?group_by=track&exclude_same_camera=true'"},
+    responses=problems(404, 422, 503),
+)
+async def query_item(
+    request: Request,
+    item_id: ItemId,
+    params: Annotated[ItemQueryParams, Query()],
+    principal: Annotated[Principal, Depends(needs("read", "query"))],
+) -> QueryResult:
+    """As a query with the item's picture, by its stored embedding: no model runs.
+
+    The item is not among the candidates; with `pool=track`, no item of its track is.
+    """
+    result = await answer_item(service_of(request), item_id, params, principal)
+    note(request, items=[match.id for match in result.matches])
+    return result
+
+
+@router.post(
+    "/embed",
+    summary="Embed one or several pictures of a person",
+    response_description="the embedding",
+    openapi_extra={"requestBody": BODY, "x-curl": f"{SEND} '{{origin}}/v1/embed?camera_id=c1'"},
+    responses=problems(400, 404, 413, 415, 422, 503),
+    dependencies=[Depends(needs("read", "embed"))],
+)
+async def embed(request: Request, params: Annotated[EmbedParams, Query()]) -> EmbeddingBody:
+    """What a query with these pictures would search with. Nothing is searched and nothing is stored."""
+    return await embedding_body(service_of(request), await read_query(request), params)

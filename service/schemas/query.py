@@ -1,53 +1,97 @@
-"""Bodies of the routes that search."""
+"""Bodies of the routes that search and embed."""
 
 from __future__ import annotations
 
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, Field, JsonValue
 
-from service.gallery import Match
 from service.schemas.common import NOTE, Score
 from service.schemas.items import ItemBody, item_values
+from service.search.answering import NoMatch
+from service.search.candidates import Candidate
+from service.search.question import GroupBy, Rerank
+
+
+class GroupBody(BaseModel):
+    """The items that one candidate stands for."""
+
+    label: str | None = Field(
+        description="the person_id, track_id or camera_id that they share; null: the item has none",
+        examples=["t17"],
+    )
+    items: int = Field(ge=1, description="how many of them passed the filter, this one included", examples=[14])
 
 
 class MatchBody(ItemBody):
-    """A candidate: an item that looks like the query, best first."""
+    """A candidate: an item that looks like the query, or the best item of a group."""
 
     rank: int = Field(ge=1, examples=[1])
     score: Score = Field(examples=[0.8731])
+    rerank_distance: float | None = Field(
+        None, description="what a re-ranked candidate is ordered by, 0..1, lower is better", examples=[0.2214]
+    )
+    group: GroupBody | None = Field(None, description="present where candidates are groups")
 
     @classmethod
-    def of_match(cls, rank: int, match: Match) -> MatchBody:
-        """A match as the API shows it."""
-        return cls(**item_values(match.item), rank=rank, score=match.score)
+    def of_candidate(cls, rank: int, candidate: Candidate, group: GroupBody | None) -> MatchBody:
+        """A candidate as the API shows it."""
+        match = candidate.match
+        distance = candidate.rerank_distance
+        return cls(**item_values(match.item), rank=rank, score=match.score, rerank_distance=distance, group=group)
 
 
 class QueryEcho(BaseModel):
     """How the query was understood."""
 
-    height: int = Field(description="of the picture, in pixels", examples=[128])
-    width: int = Field(description="of the picture, in pixels", examples=[64])
+    pictures: int = Field(description="how many make the query: its mean is searched with", examples=[1])
+    item_id: int | None = Field(None, description="the stored item that was asked with")
+    height: int | None = Field(description="of the first picture, in pixels; null: not known", examples=[128])
+    width: int | None = Field(description="of the first picture, in pixels; null: not known", examples=[64])
     camera_id: str | None = Field(examples=["c2"])
     camera_known: bool = Field(description="whether the model learned this camera; an unknown one is no error")
     k: int = Field(examples=[10])
-    min_score: float | None = Field(examples=[None])
+    min_score: float | None = Field(description="the one that counted, asked for or the gallery's own", examples=[None])
+    group_by: GroupBy = Field(examples=["item"])
+    filter: dict[str, JsonValue] = Field(description="the conditions that were given", examples=[{"cameras": ["c1"]}])
+    expand: int = Field(examples=[0])
+    rerank: Rerank = Field(examples=["none"])
+    rerank_top: int = Field(description="how many candidates were re-ranked at most", examples=[0])
     gallery: str = Field(examples=["default"])
 
 
 class Timings(BaseModel):
     """Where the time went, in milliseconds."""
 
-    decode: float = Field(examples=[0.4])
-    embed: float = Field(description="waiting for the model included", examples=[11.2])
-    search: float = Field(examples=[0.3])
+    decode: float = Field(description="reading and resizing the pictures", examples=[0.4])
+    wait: float = Field(description="until the model was free", examples=[0.1])
+    run: float = Field(description="in the model, with what others asked at that moment", examples=[11.1])
+    embed: float = Field(description="wait and run, and handing over", examples=[11.2])
+    search: float = Field(description="expansion and counting included", examples=[0.3])
+    rerank: float = Field(examples=[0.0])
     total: float = Field(examples=[12.0])
 
 
 class QueryResult(BaseModel):
-    """Candidates for one query picture, most alike first; items with equal scores are ordered by id."""
+    """Candidates for one person, most alike first; equal scores are ordered by id."""
 
     query: QueryEcho
     matches: list[MatchBody]
+    no_match: bool = Field(description="nothing was found; `no_match_reason` says why")
+    no_match_reason: NoMatch | None = Field(examples=[None])
+    best_score: Score | None = Field(
+        description="of the best that was searched, also where it is below min_score", examples=[0.8731]
+    )
+    searched: int = Field(description="items that passed the filter", examples=[310])
     gallery_size: int = Field(examples=[360])
     bundle_id: str = Field(description="the model that the scores come from")
     timings_ms: Timings
     note: str = Field(NOTE, description="what a score means")
+
+
+class EmbeddingBody(BaseModel):
+    """The embedding of one person's pictures."""
+
+    embedding: list[float] = Field(description="of unit length: the mean where there are several pictures")
+    dimension: int = Field(examples=[384])
+    pictures: int = Field(examples=[1])
+    camera_known: bool = Field(description="whether the model learned this camera; an unknown one is no error")
+    bundle_id: str = Field(description="the model that made it; embeddings of two models cannot be compared")

@@ -1,0 +1,92 @@
+"""The best candidates for a query: items, or groups of the items that share a label."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from service.gallery import Item, Match
+from service.gallery.filters import Filter
+from service.gallery.gallery import Gallery
+from service.search.question import GroupBy
+
+PER_GROUP = 4  # items looked for at first for each group that is wanted
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """An item that was found; of a group, its best one, by whose score the group is ranked."""
+
+    match: Match
+    label: str | None = None
+    """What the group's items share; None: the item has no such label and is a group of its own."""
+    rerank_distance: float | None = None
+    """Distance after re-ranking, lower is better; None: not re-ranked."""
+
+
+@dataclass(frozen=True)
+class Grouping:
+    """How items are grouped by one label."""
+
+    label: Callable[[Item], str | None]
+    only: Callable[[Filter, str], Filter]
+    """The filter narrowed to one group."""
+
+
+GROUPINGS: dict[GroupBy, Grouping] = {
+    "person": Grouping(lambda item: item.person_id, lambda where, label: replace(where, person_id=label)),
+    "track": Grouping(lambda item: item.track_id, lambda where, label: replace(where, track_id=label)),
+    "camera": Grouping(lambda item: item.camera_id, lambda where, label: replace(where, cameras=frozenset([label]))),
+}
+"""By name; `item` is not among them: every item is a candidate."""
+
+
+def best_candidates(
+    gallery: Gallery, embedding: NDArray[np.float32], count: int, *, where: Filter, group_by: GroupBy
+) -> list[Candidate]:
+    """The best `count` candidates for a unit embedding (D,), best first; fewer only where no more exist."""
+    if group_by in GROUPINGS:
+        return _best_groups(gallery, embedding, count, where, GROUPINGS[group_by])
+    [matches] = gallery.search(embedding[None], count, where=where)
+    return [Candidate(match) for match in matches]
+
+
+def group_size(gallery: Gallery, candidate: Candidate, *, where: Filter, group_by: GroupBy) -> int:
+    """How many items that pass the filter are in a candidate's group."""
+    if candidate.label is None:
+        return 1
+    return gallery.count(GROUPINGS[group_by].only(where, candidate.label))
+
+
+def _best_groups(
+    gallery: Gallery, embedding: NDArray[np.float32], count: int, where: Filter, grouping: Grouping
+) -> list[Candidate]:
+    """Look again without the groups that were found, until there are enough or nothing is left.
+
+    Exact: what a later look finds scores no more than all that an earlier one found.
+    """
+    found: list[Candidate] = []
+    left = where
+    while len(found) < count:
+        wanted = PER_GROUP * (count - len(found))
+        [matches] = gallery.search(embedding[None], wanted, where=left)
+        groups: dict[str | int, Candidate] = {}
+        for match in matches:
+            label = grouping.label(match.item)
+            groups.setdefault(match.item.id if label is None else label, Candidate(match, label))
+        found += groups.values()
+        if len(matches) < wanted or len(found) >= count:
+            break
+        left = _without(gallery, left, list(groups.values()), grouping)
+    return found[:count]
+
+
+def _without(gallery: Gallery, where: Filter, groups: list[Candidate], grouping: Grouping) -> Filter:
+    ids = {candidate.match.item.id for candidate in groups}
+    for candidate in groups:
+        if candidate.label is not None:
+            ids.update(gallery.ids(grouping.only(where, candidate.label)))
+    return replace(where, exclude_ids=where.exclude_ids | ids)

@@ -1,0 +1,49 @@
+"""What is asked of a gallery about one person."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from service.errors import BadParameter
+from service.gallery.filters import EVERYTHING, Filter
+
+GroupBy = Literal["item", "person", "track", "camera"]
+Rerank = Literal["none", "k-reciprocal"]
+RERANK_TOP = 100
+MOST_RERANKED = 500
+MOST_EXPANDED = 100
+
+
+@dataclass(frozen=True)
+class Question:
+    """One search. Raises BadParameter for options that contradict each other."""
+
+    k: int = 10
+    """Candidates at most: items, or groups of items."""
+    where: Filter = EVERYTHING
+    """Which items are searched."""
+    min_score: float | None = None
+    """Candidates below are left out; None: none is."""
+    group_by: GroupBy = "item"
+    """What is one candidate: an item, or all items of one label."""
+    rerank: Rerank = "none"
+    """How the best candidates are put into a better order."""
+    rerank_top: int | None = None
+    """How many of the best are looked at for that; None: RERANK_TOP."""
+    expand: int = 0
+    """How many of the best items the query is averaged with before it is asked again."""
+
+    def __post_init__(self) -> None:
+        if self.rerank == "none" and self.rerank_top is not None:
+            raise BadParameter(f"rerank_top {self.rerank_top} without rerank; give rerank=k-reciprocal as well")
+
+    @property
+    def depth(self) -> int:
+        """How many candidates must be found so that the best k are known."""
+        return self.k if self.rerank == "none" else max(self.k, self.reranked)
+
+    @property
+    def reranked(self) -> int:
+        """How many candidates are re-ranked."""
+        return 0 if self.rerank == "none" else self.rerank_top or RERANK_TOP
