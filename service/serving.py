@@ -11,6 +11,7 @@ from contextlib import contextmanager
 
 import uvicorn
 
+from service.access.access import keys_exist
 from service.app import create_app
 from service.config import ServiceConfig
 from service.errors import PortInUse, ServiceError
@@ -26,11 +27,15 @@ class NotLoopback(ServiceError):
 
 
 def check_address(config: ServiceConfig) -> None:
-    """Raise NotLoopback for an address that other machines can reach, unless that was asked for."""
-    if not config.loopback and not config.insecure:
+    """Raise NotLoopback for an address that other machines can reach without a key, unless that was asked for.
+
+    Raises AccessUnusable where it cannot be known whether there are keys.
+    """
+    if not config.loopback and not config.insecure and not keys_exist(config.data):
         raise NotLoopback(
             f"host {config.host} can be reached from other machines, and anybody there could read and delete pictures; "
-            "use --host 127.0.0.1, or --insecure where something else keeps others out"
+            f"make a key first (reid keys create NAME --scope read --data {config.data}), use --host 127.0.0.1, "
+            "or --insecure where something else keeps others out"
         )
 
 

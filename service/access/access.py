@@ -7,8 +7,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from service.access.audit import AuditLog
-from service.access.database import AccessDatabase
+from service.access.audit import AuditLog, Entry
+from service.access.database import FILE, AccessDatabase
 from service.access.keys import KeyStore
 from service.access.principal import ANONYMOUS, Principal
 from service.access.rates import Buckets
@@ -55,19 +55,45 @@ class Access:
 
 
 @contextmanager
+def open_records(data: Path, *, audit_days: int, create: bool = False) -> Iterator[tuple[KeyStore, AuditLog]]:
+    """The keys and the log in DATA/access.db. Raises AccessUnusable, also where it is missing and not to be made."""
+    database = AccessDatabase(data, create=create)
+    try:
+        yield KeyStore(database), AuditLog(database, days=audit_days)
+    finally:
+        database.close()
+
+
+@contextmanager
 def open_access(
     data: Path, *, rate_per_s: float | None, rate_burst: int, audit_days: int, audit_addresses: bool
 ) -> Iterator[Access]:
-    """Open DATA/access.db, made where it is missing. Raises AccessUnusable."""
-    database = AccessDatabase(data)
-    try:
+    """All that decides about requests; DATA/access.db is made where it is missing. Raises AccessUnusable."""
+    with open_records(data, audit_days=audit_days, create=True) as (keys, audit):
         yield Access(
-            keys=KeyStore(database),
-            audit=AuditLog(database, days=audit_days),
+            keys=keys,
+            audit=audit,
             rates=None if rate_per_s is None else Buckets(rate_per_s, rate_burst),
             failures=Buckets(FAILURES_PER_S, FAILURES_AT_ONCE),
             noted=Buckets(REFUSALS_NOTED_PER_S, 1),
             log_addresses=audit_addresses,
         )
-    finally:
-        database.close()
+
+
+def keys_exist(data: Path) -> bool:
+    """Whether the service of this data folder asks for keys. Raises AccessUnusable."""
+    if not (data / FILE).is_file():
+        return False
+    with open_records(data, audit_days=1) as (keys, _):
+        return keys.any()
+
+
+def record_command(gallery: Path, entry: Entry, *, audit_days: int) -> None:
+    """Record what a command did to the gallery in this folder, where a service keeps a log of it.
+
+    Raises AccessUnusable.
+    """
+    data = gallery.absolute().parent.parent
+    if (data / FILE).is_file():
+        with open_records(data, audit_days=audit_days) as (_, audit):
+            audit.record(entry)

@@ -84,10 +84,12 @@ MIGRATIONS: tuple[Sequence[str], ...] = (M001_FIRST_TABLES,)
 
 
 class AccessDatabase:
-    """The open file, made where it is missing. Every method raises AccessUnusable."""
+    """The open file of a data folder. Every method raises AccessUnusable."""
 
-    def __init__(self, data: Path) -> None:
+    def __init__(self, data: Path, *, create: bool = True) -> None:
         self.path = data / FILE
+        if not create and not self.path.is_file():
+            raise AccessUnusable(f"there is no {self.path}; name the data folder of the service with --data")
         with _as_ours(self.path):
             _touch(self.path)
             self._durable = Database(self.path)

@@ -16,9 +16,10 @@ from sqlalchemy import Row, exists, select
 
 from service.access.database import AccessDatabase, keys
 from service.access.principal import Principal, Scope, held
-from service.errors import KeyNotFound, Unauthorized
+from service.errors import BadParameter, KeyNotFound, Unauthorized
 
 ID_LENGTH = 8
+LONGEST_NAME = 64
 _ID_LETTERS = string.ascii_lowercase + string.digits
 _KEY = re.compile(rf"reid_([a-z0-9]{{{ID_LENGTH}}})_([A-Za-z0-9_-]{{43}})")
 _NOBODY = hashlib.sha256(b"").hexdigest()  # compared with where no key has the id, so that both take the same time
@@ -78,7 +79,9 @@ class KeyStore:
         cameras: Iterable[str] | None = None,
         expires_in: timedelta | None = None,
     ) -> tuple[Key, str]:
-        """Make a key; its text is returned here and kept nowhere."""
+        """Make a key; its text is returned here and kept nowhere. Raises BadParameter for a name not fit to show."""
+        if not name.isprintable() or not 0 < len(name) <= LONGEST_NAME:
+            raise BadParameter(f"key name {name!r} must be 1 to {LONGEST_NAME} printable characters")
         created = self._now()
         secret = secrets.token_urlsafe(32)
         key = Key(

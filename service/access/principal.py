@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import Literal, get_args
 
-from service.errors import Forbidden, ItemNotFound
+from service.errors import Forbidden, ItemNotFound, UnknownName
 from service.gallery.filters import Filter
 from service.gallery.items import Item
 
@@ -76,6 +76,14 @@ class Principal:
         """Raise Forbidden for a key that is limited to galleries or cameras."""
         if not self.unlimited:
             raise Forbidden(f"this needs a key without limits; key {self.name!r} is limited to galleries or cameras")
+
+
+def scope_of(name: str) -> Scope:
+    """The scope called `name`. Raises UnknownName."""
+    for scope in SCOPES:
+        if scope == name:
+            return scope
+    raise UnknownName.of("scope", name, SCOPES)
 
 
 def held(scopes: Iterable[Scope]) -> frozenset[Scope]:
