@@ -20,7 +20,7 @@ from service.gallery.ranking import rank
 from service.gallery.replay import Changed
 from service.gallery.settings import count_rejection, read_rejections, read_settings, write_settings
 from service.gallery.store import Store
-from service.gallery.summary import summary
+from service.gallery.summary import camera_counts, summary
 from service.indexes import make_index
 
 MARGIN = 16  # candidates beyond k, so that a tie at the k-th place seldom needs a second search
@@ -187,6 +187,11 @@ class Gallery:
         """How many pictures were not taken, by camera (None: unknown) and reason."""
         with self.store.database.reading() as connection:
             return read_rejections(connection)
+
+    def camera_counts(self) -> dict[tuple[str | None, str | None], int]:
+        """How many items there are, by camera and by the learned camera that they were embedded with; None: unknown."""
+        with self.store.database.reading() as connection:
+            return camera_counts(connection)
 
     def info(self) -> GalleryInfo:
         """The gallery in numbers."""

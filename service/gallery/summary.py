@@ -12,6 +12,12 @@ from service.gallery.tables import gallery, items, pictures
 _HEADER = ("bundle_id", "dimension", "format_version", "lineage", "generation", "created_at", "purged_seq")
 
 
+def camera_counts(connection: Connection) -> dict[tuple[str | None, str | None], int]:
+    """Items by camera and learned camera."""
+    by = (items.c.camera_id, items.c.model_camera)
+    return {(camera, learned): n for camera, learned, n in connection.execute(select(*by, func.count()).group_by(*by))}
+
+
 def summary(connection: Connection, path: Path) -> dict[str, Any]:
     """The fields of GalleryInfo that the database knows; `path` is its file."""
     header = connection.execute(gallery.select()).one()
