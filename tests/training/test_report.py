@@ -1,0 +1,109 @@
+"""What `reid evaluate` tells on request, in JSON and as text."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import reid
+from scoring import Labelled, score_retrieval
+from synthetic import draw_dataset
+from training.datasets import Sample, Split
+from training.report import PARTS, TEXTS, Evaluated, report, text
+
+EVERY = ["--intervals", "--camera-pairs", "--open-set", "--multi-query"]
+
+
+def evaluated(cameras: list[str | None], *, copies: int = 1, seed: int = 0) -> Evaluated:
+    """Persons with a place of their own, seen by each camera once in the gallery and `copies` times in the queries."""
+    random = np.random.default_rng(seed)
+    persons = 12
+    centres = random.standard_normal((persons, 5))
+
+    def part(name: str, times: int) -> tuple[tuple[Sample, ...], Labelled]:
+        samples = tuple(
+            Sample(Path(f"{p}.jpg"), str(p), camera) for p in range(persons) for camera in cameras for _ in range(times)
+        )
+        labels = [sample.person for sample in samples]
+        seen_by = [sample.camera or f"unknown {name} {i}" for i, sample in enumerate(samples)]
+        embeddings = centres[[int(label) for label in labels]] + random.standard_normal((len(samples), 5)) / 2
+        return samples, Labelled.of(name, embeddings, labels, seen_by)
+
+    (queries, query), (pictures, gallery) = part("query", copies), part("gallery", 1)
+    return Evaluated(Split((), queries, pictures), query, gallery, score_retrieval(query, gallery))
+
+
+def test_parts_and_texts_go_together() -> None:
+    assert set(TEXTS) == {*PARTS, "comparison"}
+
+
+def test_a_report_of_everything() -> None:
+    one, other = evaluated(["c1", "c2", "c10"], copies=2), evaluated(["c1", "c2", "c10"], copies=2, seed=1)
+    told = report(one, PARTS, other)
+    assert json.loads(json.dumps(told)) == told
+    assert told["mAP"] == one.scores.mAP
+    assert told["intervals"]["mAP"]["low"] < told["mAP"] < told["intervals"]["mAP"]["high"]
+    assert [(row["query_camera"], row["gallery_camera"]) for row in told["camera_pairs"]][:3] == [
+        ("c1", "c2"),
+        ("c1", "c10"),
+        ("c2", "c1"),
+    ]
+    assert {row["enrolled"] for row in told["open_set"]} == {6}
+    assert (told["multi_query"]["queries"], told["queries"]) == (36, 72)
+    assert told["comparison"]["mAP"] == other.scores.mAP
+    assert told["comparison"]["difference"]["mAP"]["value"] == pytest.approx(one.scores.mAP - other.scores.mAP)
+
+    lines = list(text(told))
+    assert lines[0].startswith(f"mAP {told['mAP']:.4f}  rank1 ")
+    assert any(line.split() == ["c1", "c2", "c10"] for line in lines)
+    assert any(line.split()[:2] == ["c1", "-"] for line in lines)  # a camera against itself
+    low, high = (f"{told['intervals']['mAP'][end]:.4f}" for end in ("low", "high"))
+    assert any(line.split() == ["mAP", low, high] for line in lines)
+    assert any(line.startswith(f"multi-query  mAP {told['multi_query']['mAP']:.4f}") for line in lines)
+    assert any(f"{told['comparison']['difference']['mINP']['value']:+.4f}" in line for line in lines)
+
+
+def test_parts_with_nothing_to_tell_say_so_on_one_line() -> None:
+    told = report(evaluated([None, None]), ["camera_pairs", "multi_query"])
+    assert told["camera_pairs"].startswith("no person was seen by two known cameras")
+    assert list(text(told))[1:] == [
+        f"camera pairs: {told['camera_pairs']}",
+        "multi query: every query is the only one of its person by its camera, so there is nothing to pool",
+    ]
+
+
+def test_pictures_of_unknown_cameras_stay_out_of_the_pairs() -> None:
+    told = report(evaluated(["c1", "c2", None]), ["camera_pairs"])
+    assert [(row["query_camera"], row["gallery_camera"]) for row in told["camera_pairs"]] == [
+        ("c1", "c2"),
+        ("c2", "c1"),
+    ]
+
+
+def test_a_comparison_of_different_queries() -> None:
+    told = report(evaluated(["c1", "c2"]), [], evaluated(["c1", "c2"], copies=2))
+    assert told["comparison"].startswith("the two models were not scored on the same queries")
+
+
+def test_the_command(tiny_bundle: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    people = tmp_path / "people"
+    draw_dataset(people, identities=16, cameras=3, images=2, seed=5, workers=1, size=(64, 32))
+    command = ["evaluate", str(tiny_bundle), "--data", str(people)]
+    assert reid.run(command) == 0
+    assert capsys.readouterr().out.count("\n") == 1
+    assert reid.run([*command, "--json"]) == 0
+    assert set(json.loads(capsys.readouterr().out)) == {
+        *("mAP", "rank1", "rank5", "rank10", "mINP"),
+        *("queries", "skipped", "gallery"),
+    }
+    assert reid.run([*command, *EVERY, "--compare", str(tiny_bundle), "--json"]) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert {*PARTS, "comparison"} <= set(told)
+    assert told["comparison"]["difference"]["mAP"] == {"value": 0, "low": 0, "high": 0, "below_zero": 0}
+    assert reid.run([*command, *EVERY]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert any(line.startswith("intervals of 95 %") for line in lines)
+    assert any(line.startswith("open set") for line in lines)
