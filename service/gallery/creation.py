@@ -15,6 +15,7 @@ from sqlalchemy import Column, select
 
 from bundle.files import sync
 from service.errors import BundleMismatch, GalleryDamaged, GalleryNotFound, GalleryReadOnly, GalleryTooNew, NotAGallery
+from service.gallery import keeper
 from service.gallery.database import REMEDY_DAMAGED, Database, translated
 from service.gallery.migrations import FORMAT_VERSION, migrate
 from service.gallery.tables import gallery, generations
@@ -76,7 +77,8 @@ def check_empty(folder: Path) -> None:
     if not folder.is_dir():
         raise NotAGallery(f"{folder} is a file, a gallery is a folder; choose another name")
     try:
-        others = sorted(entry.name for entry in folder.iterdir() if not entry.name.startswith(UNFINISHED))
+        names = (entry.name for entry in folder.iterdir())
+        others = sorted(name for name in names if not name.startswith(UNFINISHED) and name != keeper.FILE)
     except OSError as error:
         raise GalleryReadOnly(f"{folder} cannot be read ({error.strerror}); check its permissions") from error
     if others:
