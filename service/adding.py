@@ -2,29 +2,60 @@
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 from pydantic import TypeAdapter, ValidationError
 
-from bundle import ImageError, read_image
-from service.errors import BadParameter, EmbeddingFailed
-from service.gallery import Gallery, NewItem
-from service.labels import NOBODY, label_of_name
-from service.pictures import encode_picture
-from service.problems import Problem, image_problem, problem_of
-from service.schemas.items import AddedItem, AddResultBody, ItemLabels
+from bundle import ImageError
+from service.boxes import boxes_of
+from service.cameras import camera_map
+from service.errors import BadImage, BadParameter, EmbeddingFailed
+from service.gallery import Gallery
+from service.intake import Known, Outcome, Picture, Prepared, Rejected, Rules, Unusable, portions, prepare_picture
+from service.labels import NOBODY, Label, label_of_name
+from service.problems import image_problem, problem_of
+from service.schemas.items import AddedItem, AddResultBody, FrameLabels
 from service.state import Service
 from service.uploads import Upload
 
 BATCH = 16
-_LABELS = TypeAdapter(list[ItemLabels] | ItemLabels)
+_LABELS = TypeAdapter(list[FrameLabels] | FrameLabels)
 
 
-def parse_labels(text: str | None, uploads: Sequence[Upload]) -> list[ItemLabels]:
+@dataclass(frozen=True)
+class Sent:
+    """One uploaded picture, and what was said about it."""
+
+    index: int
+    upload: Upload
+    labels: FrameLabels
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """The items it may become, and its bytes."""
+        return 1 if self.labels.boxes is None else len(self.labels.boxes), len(self.upload.content)
+
+    def picture(self) -> Picture:
+        """The picture with its boxes."""
+        labels = self.labels
+        label = Label(labels.person_id, labels.camera_id, labels.track_id, labels.captured_at, labels.metadata)
+        return Picture(self.upload.name, self.upload.content, label, boxes_of(labels))
+
+
+@dataclass
+class _Slot:
+    """The place of one item among the results: its result, and until that is known what is to be embedded."""
+
+    result: AddedItem
+    ready: Prepared | None = None
+
+
+def parse_labels(text: str | None, uploads: Sequence[Upload]) -> list[FrameLabels]:
     """One set of labels per picture: from the JSON list, from one object for all, or from Market-1501 file names.
 
     Raises BadParameter.
@@ -39,7 +70,9 @@ def parse_labels(text: str | None, uploads: Sequence[Upload]) -> list[ItemLabels
         raise BadParameter(
             f"metadata: {where}: {first['msg']}; send a JSON object, or a list with one per picture"
         ) from error
-    if isinstance(given, ItemLabels):
+    if isinstance(given, FrameLabels):
+        if given.boxes is not None and len(uploads) > 1:
+            raise BadParameter(f"metadata has boxes for one of {len(uploads)} pictures; send one object per picture")
         return [_somebody(given)] * len(uploads)
     if len(given) != len(uploads):
         raise BadParameter(f"metadata has {len(given)} entries for {len(uploads)} pictures; send one per picture")
@@ -47,82 +80,104 @@ def parse_labels(text: str | None, uploads: Sequence[Upload]) -> list[ItemLabels
 
 
 async def add_uploads(
-    service: Service, gallery: Gallery, uploads: Sequence[Upload], labels: Sequence[ItemLabels]
+    service: Service, gallery: Gallery, uploads: Sequence[Upload], labels: Sequence[FrameLabels]
 ) -> AddResultBody:
-    """Decode, embed and store the pictures; the good ones are durable when this returns."""
-    results: list[AddedItem] = []
-    for start in range(0, len(uploads), BATCH):
-        part = slice(start, start + BATCH)
-        results += await _add_batch(service, gallery, start, uploads[part], labels[part])
-    statuses = [result.status for result in results]
+    """Decode, embed and store the pictures, a few at a time; the good ones are durable when this returns.
+
+    Should it end early, what was stored by then stays, and sending the pictures again adds only the others.
+    """
+    settings = await service.work(gallery.settings)
+    rules = Rules(service.embedder.prepare, service.limits, settings.reject, settings.store_pictures)
+    cameras = camera_map(settings, service.bundle.manifest)
+    sent = [Sent(index, *each) for index, each in enumerate(zip(uploads, labels, strict=True))]
+    slots: list[_Slot] = []
+    for few in portions(sent, lambda each: each.size, most=BATCH):
+        new = await service.work(partial(_prepare, gallery, few, rules))
+        ready = [slot for slot in new if slot.ready is not None]
+        for start in range(0, len(ready), BATCH):
+            await _embed_and_store(service, gallery, ready[start : start + BATCH], cameras)
+        slots += new
+    return _body([slot.result for slot in slots])
+
+
+async def _embed_and_store(
+    service: Service, gallery: Gallery, slots: Sequence[_Slot], cameras: Mapping[str, str]
+) -> None:
+    items = [slot.ready for slot in slots if slot.ready is not None]
+    learned = [cameras.get(item.label.camera_id or "") for item in items]
+    embedded = await service.embed([item.pixels for item in items], learned)
+    await service.work(lambda: _store(gallery, slots, embedded.rows, learned))
+
+
+def _prepare(gallery: Gallery, sent: Sequence[Sent], rules: Rules) -> list[_Slot]:
+    pictures = [each.picture() for each in sent]
+    known = gallery.ids_by_hash(image_hash for picture in pictures for image_hash in picture.hashes)
+    slots: list[_Slot] = []
+    rejections: Counter[tuple[str | None, str]] = Counter()
+    for each, picture in zip(sent, pictures, strict=True):
+        unknown = AddedItem(index=each.index, source=picture.name, status="error")
+        try:
+            outcomes = prepare_picture(picture, rules, known)
+        except ImageError as error:
+            slots.append(_Slot(unknown.model_copy(update={"error": image_problem(error)})))
+            continue
+        rejections.update((it.camera_id, it.breach.rule) for it in outcomes if isinstance(it, Rejected))
+        for place, outcome in enumerate(outcomes):
+            box = None if picture.boxes is None else place
+            slots.append(_slot(outcome, unknown.model_copy(update={"box": box}), known))
+    for (camera_id, rule), n in rejections.items():
+        gallery.count_rejection(camera_id, rule, n)
+    return slots
+
+
+def _slot(outcome: Outcome, unknown: AddedItem, known: Mapping[str, int]) -> _Slot:
+    match outcome:
+        case Prepared():
+            return _Slot(unknown, outcome)
+        case Known(image_hash):
+            found = {"status": "duplicate", "id": known[image_hash], "duplicate": True}
+        case Rejected(breach=breach):
+            found = {"status": "rejected", "reason": breach.reason}
+        case Unusable(reason):
+            found = {"error": problem_of(BadImage.slug, BadImage.status, f"box {unknown.box}: {reason}")}
+    return _Slot(unknown.model_copy(update=found))
+
+
+def _store(
+    gallery: Gallery,
+    slots: Sequence[_Slot],
+    rows: Sequence[NDArray[np.float32] | EmbeddingFailed],
+    learned: Sequence[str | None],
+) -> None:
+    made: list[_Slot] = []
+    items = []
+    for slot, row, camera in zip(slots, rows, learned, strict=True):
+        if isinstance(row, EmbeddingFailed):
+            slot.result = slot.result.model_copy(update={"error": problem_of(row.slug, row.status, str(row))})
+        elif slot.ready is not None:
+            made.append(slot)
+            items.append(slot.ready.item(row, camera))
+        slot.ready = None  # its pixels are not needed any more
+    for slot, added in zip(made, gallery.add(items), strict=True):
+        status = "duplicate" if added.duplicate else "added"
+        slot.result = slot.result.model_copy(update={"status": status, "id": added.id, "duplicate": added.duplicate})
+
+
+def _body(results: list[AddedItem]) -> AddResultBody:
+    statuses = Counter(result.status for result in results)
     return AddResultBody(
         results=results,
-        added=statuses.count("added"),
-        duplicates=statuses.count("duplicate"),
-        failed=statuses.count("error"),
-        gallery_size=len(gallery),
+        added=statuses["added"],
+        duplicates=statuses["duplicate"],
+        rejected=statuses["rejected"],
+        failed=statuses["error"],
     )
 
 
-async def _add_batch(
-    service: Service, gallery: Gallery, start: int, uploads: Sequence[Upload], labels: Sequence[ItemLabels]
-) -> list[AddedItem]:
-    def failure(place: int, problem: Problem) -> AddedItem:
-        return AddedItem(index=start + place, source=uploads[place].name, status="error", error=problem)
-
-    results: dict[int, AddedItem] = {}
-    images: dict[int, Image.Image] = {}
-    pixels: dict[int, NDArray[np.uint8]] = {}
-
-    def decode() -> None:
-        for place, upload in enumerate(uploads):
-            try:
-                images[place] = read_image(upload.content, service.limits, name=upload.name)
-                pixels[place] = service.embedder.prepare(images[place])
-            except ImageError as error:
-                results[place] = failure(place, image_problem(error))
-
-    def store() -> None:
-        added = gallery.add([_item(uploads[place], images[place], labels[place], rows[place]) for place in rows])
-        for place, each in zip(rows, added, strict=True):
-            results[place] = AddedItem(
-                index=start + place,
-                source=uploads[place].name,
-                status="duplicate" if each.duplicate else "added",
-                id=each.id,
-                duplicate=each.duplicate,
-            )
-
-    await service.work(decode)
-    embedded = await service.embed(list(pixels.values()), [labels[place].camera_id for place in pixels])
-    rows: dict[int, NDArray[np.float32]] = {}
-    for place, row in zip(pixels, embedded.rows, strict=True):
-        if isinstance(row, EmbeddingFailed):
-            results[place] = failure(place, problem_of(row.slug, row.status, str(row)))
-        else:
-            rows[place] = row
-    await service.work(store)
-    return [results[place] for place in sorted(results)]
-
-
-def _item(upload: Upload, image: Image.Image, labels: ItemLabels, embedding: NDArray[np.float32]) -> NewItem:
-    return NewItem(
-        embedding=embedding,
-        image_hash=hashlib.sha256(upload.content).hexdigest(),
-        picture=encode_picture(image),
-        source=upload.name,
-        camera_id=labels.camera_id,
-        person_id=labels.person_id,
-        track_id=labels.track_id,
-        captured_at=labels.captured_at,
-        metadata=labels.metadata,
-    )
-
-
-def _named(name: str | None) -> ItemLabels:
+def _named(name: str | None) -> FrameLabels:
     label = label_of_name(name or "")
-    return ItemLabels(camera_id=label.camera_id, person_id=label.person_id)
+    return FrameLabels(camera_id=label.camera_id, person_id=label.person_id)
 
 
-def _somebody(labels: ItemLabels) -> ItemLabels:
+def _somebody(labels: FrameLabels) -> FrameLabels:
     return labels.model_copy(update={"person_id": None}) if labels.person_id in NOBODY else labels

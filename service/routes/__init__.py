@@ -1,11 +1,12 @@
 """The REST API. A route parses, calls one function and formats."""
 
-from service.routes import audit, erasures, galleries, items, page, persons, query, system
+from service.routes import audit, cameras, erasures, galleries, items, page, persons, query, system
 
 ROUTERS = (
     query.router,
     items.router,
     galleries.router,
+    cameras.router,
     persons.router,
     erasures.router,
     system.router,

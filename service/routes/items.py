@@ -1,4 +1,4 @@
-"""/v1/items: add pictures to a gallery, look at them, take them out."""
+"""/v1/items: add pictures to a gallery, look at them, label them, take them out."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from service.access.principal import Principal
 from service.adding import add_uploads, parse_labels
 from service.config import DEFAULT_GALLERY
 from service.errors import ItemNotFound
-from service.gallery.filters import Filter
+from service.filter_params import FilterParams
 from service.routes.problem_docs import problems
-from service.schemas.common import MAX_ID, Label
-from service.schemas.items import AddResultBody, ItemBody, ItemPage
+from service.schemas.common import MAX_ID
+from service.schemas.items import AddResultBody, ItemBody, ItemPage, ItemPatch
 from service.state import service_of
 from service.uploads import FORM_TYPE, read_items
 
@@ -35,7 +35,9 @@ BODY: dict[str, Any] = {
                         "metadata": {
                             "type": "string",
                             "description": "JSON: one object for all pictures, or a list with one object per picture, "
-                            "with camera_id, person_id, track_id, captured_at and metadata, all optional",
+                            "with camera_id, person_id, track_id, captured_at and metadata, all optional. A frame has "
+                            "`boxes`, a list of objects with box ([left, top, right, bottom] in pixels), person_id, "
+                            "track_id, captured_at and metadata",
                             "example": '{"camera_id": "c1", "captured_at": "2026-05-01T09:30:00Z"}',
                         },
                     },
@@ -45,23 +47,28 @@ BODY: dict[str, Any] = {
     },
     "x-curl": "curl -F images=@0002_c1s1_000451_03.jpg '{origin}/v1/items'",
 }
+PATCH_CURL: dict[str, Any] = {
+    "x-curl": "curl -X PATCH -H 'Content-Type: application/json' -d '{\"person_id\": \"0002\"}' '{origin}/v1/items/17'"
+}
 
 
-class AddParams(BaseModel):
-    """What may stand in the address of an addition."""
+class GalleryParams(BaseModel):
+    """Which gallery an address is about."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    gallery: str = Field(DEFAULT_GALLERY, max_length=128, description="which gallery to add to")
+    gallery: str = Field(DEFAULT_GALLERY, max_length=128, description="the gallery's name")
 
 
-class ListParams(AddParams):
-    """What may stand in the address of a list of items."""
+class ListParams(FilterParams):
+    """Which items are listed."""
 
+    gallery: str = Field(DEFAULT_GALLERY, max_length=128, description="the gallery's name")
     after: int = Field(0, ge=0, le=MAX_ID, description="only items with a greater id")
     limit: int = Field(100, ge=1, le=1000, description="how many items at most")
-    camera_id: Label | None = Field(None, description="only items of this camera")
-    person_id: Label | None = Field(None, description="only items with this label")
+
+
+InGallery = Annotated[GalleryParams, Query()]
 
 
 @router.post(
@@ -76,14 +83,16 @@ class ListParams(AddParams):
 )
 async def add_items(
     request: Request,
-    params: Annotated[AddParams, Query()],
+    params: InGallery,
     response: Response,
     principal: Annotated[Principal, Depends(needs("write", "add"))],
 ) -> AddResultBody:
-    """Each picture has its own result: added, duplicate (the same bytes are there already), or an error.
+    """Crops of one person each, or frames with `boxes`, of which every box becomes an item.
 
-    Without `metadata`, person and camera are read from file names like `0002_c1s1_000451_03.jpg`.
-    What was added is on disk when the answer comes. 200 when every picture is in the gallery, else 207.
+    Each crop and each box has its own result: added; duplicate, where the gallery has the same bytes (of a box: the
+    same frame and edges) already; rejected, where the gallery's settings do not take its quality; or an error. Without
+    `metadata`, person and camera are read from file names like `0002_c1s1_000451_03.jpg`. What was added is on disk
+    when the answer comes. 200 when everything is in the gallery, else 207.
     """
     service = service_of(request)
     gallery = service.gallery(params.gallery)
@@ -93,7 +102,7 @@ async def add_items(
         principal.check_camera(each.camera_id)
     body = await add_uploads(service, gallery, uploads, labels)
     note(request, items=[result.id for result in body.results if result.id is not None])
-    response.status_code = 207 if body.failed else 200
+    response.status_code = 207 if body.failed or body.rejected else 200
     return body
 
 
@@ -106,21 +115,57 @@ async def list_items(
     """Items by id. Give `next_after` of one page as `after` of the next."""
     service = service_of(request)
     gallery = service.gallery(params.gallery)
-    limit = params.limit
-    cameras = None if params.camera_id is None else frozenset({params.camera_id})
-    where = principal.filter(Filter(cameras=cameras, person_id=params.person_id))
-    items = await service.work(lambda: gallery.items(params.after, limit + 1, where=where))
-    page = items[:limit]
-    return ItemPage(items=[ItemBody.of(item) for item in page], next_after=page[-1].id if len(items) > limit else None)
+    where = principal.filter(params.where())
+    found = await service.work(lambda: gallery.items(params.after, params.limit + 1, where=where))
+    page = found[: params.limit]
+    return ItemPage(
+        items=[ItemBody.of(item, gallery.name) for item in page], next_after=page[-1].id if found[len(page) :] else None
+    )
 
 
 @router.get("/{item_id}", summary="One item", response_description="the item", responses=problems(404, 422, 503))
 async def get_item(
-    request: Request, item_id: ItemId, principal: Annotated[Principal, Depends(needs("read", "view"))]
+    request: Request,
+    item_id: ItemId,
+    params: InGallery,
+    principal: Annotated[Principal, Depends(needs("read", "view"))],
 ) -> ItemBody:
     """What is known about one picture."""
     service = service_of(request)
-    return ItemBody.of(await service.work(lambda: principal.check_item(service.gallery().get(item_id))))
+    gallery = service.gallery(params.gallery)
+    return ItemBody.of(await service.work(lambda: principal.check_item(gallery.get(item_id))), gallery.name)
+
+
+@router.patch(
+    "/{item_id}",
+    summary="Change an item's labels",
+    response_description="the item as it is now",
+    openapi_extra=PATCH_CURL,
+    responses=problems(400, 403, 404, 413, 422, 503),
+)
+async def patch_item(
+    request: Request,
+    item_id: ItemId,
+    patch: ItemPatch,
+    params: InGallery,
+    principal: Annotated[Principal, Depends(needs("write", "patch"))],
+) -> ItemBody:
+    """Labels that are left out stay; null clears one. Searches filter and group by the new labels at once.
+
+    The embedding stays as it was made, also where the new `camera_id` is another learned camera: `model_camera` says
+    with which one.
+    """
+    service = service_of(request)
+    gallery = service.gallery(params.gallery)
+    changes = patch.changes()
+    if "camera_id" in changes:
+        principal.check_camera(changes["camera_id"])
+
+    def change() -> ItemBody:
+        principal.check_item(gallery.get(item_id))
+        return ItemBody.of(gallery.patch(item_id, changes), gallery.name)
+
+    return await service.work(change)
 
 
 @router.get(
@@ -130,11 +175,14 @@ async def get_item(
     responses={200: {"content": {"image/jpeg": {}}, "description": "the picture"}, **problems(404, 422, 503)},
 )
 async def get_image(
-    request: Request, item_id: ItemId, principal: Annotated[Principal, Depends(needs("read", "view-image"))]
+    request: Request,
+    item_id: ItemId,
+    params: InGallery,
+    principal: Annotated[Principal, Depends(needs("read", "view-image"))],
 ) -> Response:
     """The picture as it was stored: re-encoded, without the metadata of the upload."""
     service = service_of(request)
-    gallery = service.gallery()
+    gallery = service.gallery(params.gallery)
     picture = await service.work(lambda: gallery.picture(principal.check_item(gallery.get(item_id)).id))
     if picture is None:
         raise ItemNotFound(f"item {item_id} is kept without its picture")
@@ -151,9 +199,12 @@ async def get_image(
     responses=problems(403, 404, 422, 503),
 )
 async def delete_item(
-    request: Request, item_id: ItemId, principal: Annotated[Principal, Depends(needs("write", "delete"))]
+    request: Request,
+    item_id: ItemId,
+    params: InGallery,
+    principal: Annotated[Principal, Depends(needs("write", "delete"))],
 ) -> None:
     """The item is in no answer any more once this returns."""
     service = service_of(request)
-    gallery = service.gallery()
+    gallery = service.gallery(params.gallery)
     await service.work(lambda: gallery.delete(principal.check_item(gallery.get(item_id)).id))

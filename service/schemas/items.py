@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Literal, Self
+from typing import Any, Literal, Self, cast
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, model_validator
 
-from service.gallery.items import Box, Item
+from service.config import DEFAULT_GALLERY
+from service.gallery.items import QUALITIES, Box, Item, ItemChanges, Quality
+from service.labels import NOBODY
 from service.problems import Problem
 from service.schemas.common import Label, UtcTime
 
@@ -51,46 +53,93 @@ class FrameLabels(ItemLabels):
         return self
 
 
+class ItemPatch(BaseModel):
+    """New labels of an item: what is left out stays, and null clears."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    camera_id: Label | None = Field(None, description="the embedding stays as it was made", examples=["c2"])
+    person_id: Label | None = Field(None, description="a label given by people, never by a score", examples=["0002"])
+    track_id: Label | None = None
+    captured_at: UtcTime | None = Field(None, examples=["2026-05-01T09:30:00Z"])
+    metadata: dict[str, JsonValue] | None = Field(None, description="replaces all of the metadata")
+
+    def changes(self) -> ItemChanges:
+        """What was sent; a person that is nobody is none."""
+        every = {
+            "camera_id": self.camera_id,
+            "person_id": None if self.person_id in NOBODY else self.person_id,
+            "track_id": self.track_id,
+            "captured_at": self.captured_at,
+            "metadata": self.metadata or {},
+        }
+        return cast(ItemChanges, {name: value for name, value in every.items() if name in self.model_fields_set})
+
+
+class QualityBody(BaseModel):
+    """What is known about a crop as a picture."""
+
+    height: int = Field(description="pixels", examples=[256])
+    width: int = Field(description="pixels", examples=[128])
+    aspect: float = Field(description="height by width", examples=[2.0])
+    sharpness: float = Field(description="variance of the Laplacian, in grey levels squared", examples=[5186.3])
+    brightness: float = Field(ge=0, le=1, description="mean luma, 0 black to 1 white", examples=[0.37])
+    outside: float = Field(ge=0, le=1, description="share of the box outside of the frame", examples=[0.0])
+
+    @classmethod
+    def of(cls, quality: Quality) -> QualityBody:
+        """A quality as the API shows it."""
+        return cls(**{name: getattr(quality, name) for name in QUALITIES})
+
+
 class ItemBody(BaseModel):
     """One picture in a gallery."""
 
     id: int = Field(examples=[17])
     camera_id: str | None = Field(examples=["c1"])
+    model_camera: str | None = Field(
+        description="the learned camera that the embedding was made with; null: unknown", examples=["c1"]
+    )
     person_id: str | None = Field(description="a label given by people; null when unknown", examples=["0002"])
     track_id: str | None
     captured_at: datetime | None = Field(examples=["2026-05-01T09:30:00Z"])
-    box: tuple[float, float, float, float] | None = Field(description="left, top, right, bottom in the frame's pixels")
+    box: Box | None = Field(description="left, top, right, bottom in the frame's pixels, as they were given")
+    quality: QualityBody | None = Field(description="null for items of an older version")
     source: str | None = Field(description="relative path or name of the upload", examples=["0002_c1s1_000451_03.jpg"])
     metadata: dict[str, JsonValue]
-    image_hash: str = Field(description="SHA-256 of the bytes that were added")
+    image_hash: str = Field(description="SHA-256 of the bytes that were added; of a box, of its frame's and the box")
     created_at: datetime
     image_url: str | None = Field(description="null where the picture is not kept", examples=["/v1/items/17/image"])
 
     @classmethod
-    def of(cls, item: Item) -> ItemBody:
-        """An item as the API shows it."""
-        return cls(**item_values(item))
+    def of(cls, item: Item, gallery: str) -> ItemBody:
+        """An item of the gallery of this name as the API shows it."""
+        return cls(**item_values(item, gallery))
 
 
 class AddedItem(BaseModel):
-    """What became of one uploaded picture: an `id`, or an `error`."""
+    """What became of one picture, or of one box in it: an `id`, a `reason` or an `error`."""
 
     index: int = Field(description="position among the uploaded pictures, from 0", examples=[0])
+    box: int | None = Field(
+        None, description="position among the picture's boxes; null for a crop, and for a frame that cannot be read"
+    )
     source: str | None = Field(examples=["0002_c1s1_000451_03.jpg"])
-    status: Literal["added", "duplicate", "error"]
+    status: Literal["added", "duplicate", "rejected", "error"]
     id: int | None = Field(None, examples=[17])
-    duplicate: bool = Field(False, description="the same bytes were in the gallery already; the item keeps its labels")
+    duplicate: bool = Field(False, description="the same picture was in the gallery already; the item keeps its labels")
+    reason: str | None = Field(None, description="why the gallery does not take a picture of this quality")
     error: Problem | None = None
 
 
 class AddResultBody(BaseModel):
-    """A result per picture, in the order of the upload."""
+    """A result per crop or box, in the order of the upload; they are counted by their status."""
 
     results: list[AddedItem]
     added: int
     duplicates: int
+    rejected: int
     failed: int
-    gallery_size: int
 
 
 class ItemPage(BaseModel):
@@ -100,18 +149,21 @@ class ItemPage(BaseModel):
     next_after: int | None = Field(description="give it as `after` for the next page; null on the last one")
 
 
-def item_values(item: Item) -> dict[str, object]:
-    """The values of an ItemBody."""
+def item_values(item: Item, gallery: str = DEFAULT_GALLERY) -> dict[str, Any]:
+    """The values of an ItemBody for an item of the gallery of this name."""
+    address = f"/v1/items/{item.id}/image" + ("" if gallery == DEFAULT_GALLERY else f"?gallery={gallery}")
     return {
         "id": item.id,
         "camera_id": item.camera_id,
+        "model_camera": item.model_camera,
         "person_id": item.person_id,
         "track_id": item.track_id,
         "captured_at": item.captured_at,
         "box": item.box,
+        "quality": QualityBody.of(item.quality) if item.quality else None,
         "source": item.source,
         "metadata": item.metadata,
         "image_hash": item.image_hash,
         "created_at": item.created_at,
-        "image_url": f"/v1/items/{item.id}/image" if item.has_picture else None,
+        "image_url": address if item.has_picture else None,
     }

@@ -1,0 +1,66 @@
+"""A gallery's cameras and those that the model learned: which is which is said by the operator and never guessed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from bundle import Manifest
+from service.errors import UnknownName
+from service.gallery import Gallery, GallerySettings
+
+
+@dataclass(frozen=True)
+class CameraReport:
+    """One of a gallery's cameras."""
+
+    camera_id: str | None
+    """None: items of an unknown camera."""
+    learned: str | None
+    """The learned camera that new items are embedded with; None: unknown."""
+    items: int
+    stale: int
+    """Items whose embeddings were made with another learned camera than `learned`."""
+    rejected: dict[str, int]
+    """Pictures that were not taken, by the rule of quality that they broke."""
+
+
+def camera_map(settings: GallerySettings, manifest: Manifest) -> dict[str, str]:
+    """The learned camera of each mapped one, for this model: what another model learned is unknown to it."""
+    return {camera: learned for camera, learned in settings.cameras.items() if learned in manifest.cameras}
+
+
+def report_cameras(gallery: Gallery, manifest: Manifest) -> list[CameraReport]:
+    """Every camera that has items, is mapped or had pictures rejected, by name; the unknown one last."""
+    mapping = camera_map(gallery.settings(), manifest)
+    rejections = gallery.rejections()
+    counts = gallery.camera_counts()
+    cameras = {*mapping, *rejections, *(camera for camera, _ in counts)}
+    return [
+        _report(camera, mapping.get(camera or ""), counts, rejections.get(camera, {}))
+        for camera in sorted(cameras, key=lambda camera: (camera is None, camera))
+    ]
+
+
+def map_cameras(gallery: Gallery, manifest: Manifest, mapping: Mapping[str, str]) -> None:
+    """Say which learned camera each of the gallery's cameras is; those that are left out are unknown.
+
+    Items that are there keep their embeddings. Raises UnknownName for what the model did not learn.
+    """
+    for learned in mapping.values():
+        if learned not in manifest.cameras:
+            if not manifest.cameras:
+                raise UnknownName(f"unknown learned camera {learned!r}: this model learned none; send an empty mapping")
+            raise UnknownName.of("learned camera", learned, manifest.cameras)
+    gallery.change_settings(cameras=dict(mapping))
+
+
+def _report(
+    camera: str | None,
+    learned: str | None,
+    counts: Mapping[tuple[str | None, str | None], int],
+    rejected: dict[str, int],
+) -> CameraReport:
+    of_camera = {model_camera: n for (name, model_camera), n in counts.items() if name == camera}
+    stale = sum(n for model_camera, n in of_camera.items() if model_camera != learned)
+    return CameraReport(camera, learned, sum(of_camera.values()), stale, rejected)
