@@ -68,9 +68,9 @@ HEALTHCHECK --interval=10s --timeout=5s --start-period=60s --retries=3 CMD ["pyt
 c = http.client.HTTPConnection('127.0.0.1', int(os.environ.get('REID_PORT') or 8000), timeout=4); \
 c.request('GET', '/healthz'); sys.exit(c.getresponse().status != 200)"]
 ENTRYPOINT ["reid"]
-# In a container 127.0.0.1 reaches nobody. Who reaches the service is decided where its port is published:
-# docker run -p 127.0.0.1:8000:8000, as docker-compose.yml does it.
-CMD ["serve", "--host", "0.0.0.0", "--insecure"]
+# In a container 127.0.0.1 reaches nobody. On any other address the service wants API keys (reid keys create), or
+# REID_INSECURE=1 where its port is published to one machine alone, as docker-compose.yml does it.
+CMD ["serve", "--host", "0.0.0.0"]
 
 FROM runtime AS cpu
 COPY --from=cpu-packages /opt/vitreid /opt/vitreid

@@ -176,6 +176,14 @@ wait_ready
 ask >"$work/after.json"
 cmp "$work/before.json" "$work/after.json" || fail "in a new container the answers differ"
 
+say "asking for keys"
+key=$(compose run --rm -T reid keys create test --scope read 2>/dev/null)
+status() { curl --silent --output /dev/null --write-out '%{http_code}' --noproxy '*' --max-time 20 "$@" "$url/v1/items"; }
+[ "$(status)" = 401 ] || fail "with a key made, a request without one is answered with $(status)"
+[ "$(status -H "Authorization: Bearer $key")" = 200 ] || fail "the key is refused"
+compose run --rm -T reid keys revoke "$(echo "$key" | cut -d_ -f2)" >/dev/null 2>&1
+[ "$(status -H "Authorization: Bearer $key")" = 401 ] || fail "a revoked key is still taken"
+
 if [ -n "${GPU:-}" ]; then
     say "building vitreid:gpu"
     docker build --quiet -f docker/service.Dockerfile --target gpu -t vitreid:gpu . >/dev/null

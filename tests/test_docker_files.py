@@ -70,8 +70,15 @@ def test_last_user_is_a_number_and_not_root(instructions: list[tuple[str, str]])
 
 
 def test_settings_that_are_passed_on_exist(compose: dict[str, Any]) -> None:
-    passed = {name.removeprefix("REID_").lower() for name in compose["services"]["reid"]["environment"]}
-    assert passed <= set(ServiceConfig.model_fields)
+    variables = [entry.partition("=")[0] for entry in compose["services"]["reid"]["environment"]]
+    assert {name.removeprefix("REID_").lower() for name in variables} <= set(ServiceConfig.model_fields)
+
+
+def test_image_by_itself_asks_for_keys(compose: dict[str, Any], instructions: list[tuple[str, str]]) -> None:
+    """Only the compose file, which publishes to this machine alone, lets everybody in."""
+    assert of(instructions, "CMD") == ['["serve", "--host", "0.0.0.0"]']
+    assert not any("REID_INSECURE" in rest for rest in of(instructions, "ENV"))
+    assert "REID_INSECURE=${REID_INSECURE-1}" in compose["services"]["reid"]["environment"]
 
 
 def test_settings_in_the_image_exist(instructions: list[tuple[str, str]]) -> None:
@@ -128,6 +135,7 @@ def test_gpu_file_adds_to_a_service_that_exists(compose: dict[str, Any], instruc
         ("serve --port 0", "full", "-m reid serve --bundle {bundle} --port 0"),
         ("index /pictures --bundle other", "full", "-m reid index --bundle {bundle} /pictures --bundle other"),
         ("demo", "full", "-m reid demo"),
+        ("keys create gate --scope read", "full", "-m reid keys create gate --scope read"),
         ("--help", "full", "-m reid --help"),
         ("", None, "-m reid"),
     ],
