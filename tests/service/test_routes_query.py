@@ -1,8 +1,9 @@
-"""POST /v1/query: good and bad pictures, parameters, bodies."""
+"""POST /v1/query and /v1/embed: good and bad pictures, parameters, bodies. The searches are in `search/`."""
 
 from __future__ import annotations
 
 import io
+import json
 import struct
 import zlib
 from collections.abc import Callable, Iterator
@@ -22,7 +23,8 @@ JPEG = {"content-type": "image/jpeg"}
 
 @pytest.fixture
 def filled(client: TestClient, picture: Make) -> TestClient:
-    """A gallery of eight pictures of four persons by two cameras."""
+    """A gallery of eight pictures of four persons by two cameras, which the model learned."""
+    client.app.state.service.gallery().change_settings(cameras={"c1": "c1", "c2": "c2"})  # type: ignore[attr-defined]
     files = [("images", (f"{1 + seed % 4:04d}_c{1 + seed // 4}s1_000001_00.jpg", picture(seed))) for seed in range(8)]
     assert client.post("/v1/items", files=files).status_code == 200
     return client
@@ -44,10 +46,13 @@ def test_a_query_finds_its_own_picture_first(filled: TestClient, picture: Make, 
     assert body["gallery_size"] == 8
     assert body["bundle_id"] == Bundle.open(tiny_bundle).manifest.bundle_id
     assert body["query"] == {
-        "height": 64, "width": 32, "camera_id": "c2", "camera_known": True, "k": 3, "min_score": None,
+        "pictures": 1, "item_id": None, "height": 64, "width": 32, "camera_id": "c2", "camera_known": True, "k": 3,
+        "min_score": None, "group_by": "item", "filter": {}, "expand": 0, "rerank": "none", "rerank_top": 0,
         "gallery": "default",
     }  # fmt: skip
-    assert set(body["timings_ms"]) == {"decode", "embed", "search", "total"}
+    assert (body["no_match"], body["no_match_reason"], body["searched"]) == (False, None, 8)
+    assert body["best_score"] == best["score"]
+    assert set(body["timings_ms"]) == {"decode", "wait", "run", "embed", "search", "rerank", "total"}
     assert "human decides" in body["note"]
 
 
@@ -80,17 +85,42 @@ def test_min_score_and_k(filled: TestClient, picture: Make) -> None:
     assert len(everything) == 8
     above = everything[2]["score"]
     assert len(ask(filled, picture(3), min_score=above - 1e-5).json()["matches"]) == 3
-    assert ask(filled, picture(30), min_score=1).json()["matches"] == []
 
 
-def test_an_empty_gallery_has_no_candidates(client: TestClient, picture: Make) -> None:
+def no_match(body: dict[str, Any]) -> tuple[object, ...]:
+    assert body["matches"] == []
+    return body["no_match"], body["no_match_reason"], body["searched"], body["gallery_size"]
+
+
+def test_why_there_is_no_match(client: TestClient, picture: Make) -> None:
     body = ask(client, picture(1)).json()
-    assert (body["matches"], body["gallery_size"]) == ([], 0)
+    assert no_match(body) == (True, "empty-gallery", 0, 0)
+    assert body["best_score"] is None
+    for seed in range(3):
+        client.post("/v1/items", files={"images": (f"0001_c1s1_00000{seed}_00.jpg", picture(seed))})
+    body = ask(client, picture(30), min_score=1).json()
+    assert no_match(body) == (True, "below-min-score", 3, 3)
+    assert -1 <= body["best_score"] < 1
+    assert no_match(ask(client, picture(1), cameras="elsewhere").json()) == (True, "nothing-passed-the-filter", 0, 3)
+
+
+def test_the_gallerys_least_score_counts_until_another_is_asked_for(filled: TestClient, picture: Make) -> None:
+    filled.app.state.service.gallery().change_settings(min_score=0.999)  # type: ignore[attr-defined]
+    body = ask(filled, picture(2), camera_id="c1").json()
+    assert ([match["score"] for match in body["matches"]], body["query"]["min_score"]) == ([pytest.approx(1)], 0.999)
+    assert ask(filled, picture(30)).json()["no_match_reason"] == "below-min-score"
+    assert len(ask(filled, picture(30), min_score=-1).json()["matches"]) == 8
 
 
 @pytest.mark.parametrize(
     "params",
-    ["k=0", "k=10001", "k=x", "min_score=2", "min_score=nan", "camera_id=", "camera_id=%00", "cam=c1", "gallery="],
+    [
+        *("k=0", "k=10001", "k=x", "min_score=2", "min_score=nan", "camera_id=", "camera_id=%00", "cam=c1", "gallery="),
+        *("group_by=shoe", "rerank=yes", "rerank_top=50", "rerank=k-reciprocal&rerank_top=501", "expand=-1"),
+        *("since=yesterday", "since=2026-05-02T00:00:00Z&until=2026-05-01T00:00:00Z", "metadata=[1]", "pool=track"),
+        *("min_height=9&max_height=8", "min_beauty=3", "exclude_same_camera=true", "cameras=c1&exclude_cameras=c1"),
+        "camera_id=c1&cameras=c1&exclude_same_camera=true",
+    ],
 )
 def test_parameters_outside_of_what_is_allowed(client: TestClient, picture: Make, params: str) -> None:
     answer = client.post(f"/v1/query?{params}", content=picture(1), headers=JPEG)
@@ -172,14 +202,120 @@ def test_other_bodies_are_refused_with_what_is_taken(client: TestClient, picture
     assert "image/jpeg" in answer.json()["detail"]
 
 
-def test_forms_without_exactly_one_picture(client: TestClient, picture: Make) -> None:
+def test_forms_without_one_to_eight_pictures(client: TestClient, picture: Make) -> None:
     file = ("a.jpg", picture(1))
     for form in (
-        {"files": [("image", file)] * 2},
+        {"files": [("image", file)] * 9},
         {"files": {"picture": file}},
         {"data": {"image": "x"}, "files": {"y": file}},
+        {"data": {"k": "3"}, "files": {"image": file}},
     ):
-        assert client.post("/v1/query", **form).status_code == 422
+        for path in ("/v1/query", "/v1/embed"):
+            assert client.post(path, **form).json()["type"] == "/problems/bad-parameter"
+
+
+def embedding(client: TestClient, *pictures: bytes, **params: Any) -> np.ndarray:
+    files = [("image", (f"{i}.jpg", content)) for i, content in enumerate(pictures)]
+    body = client.post("/v1/embed", files=files, params=params).json()
+    assert (body["pictures"], body["dimension"]) == (len(pictures), len(body["embedding"]))
+    return np.array(body["embedding"])
+
+
+def test_several_pictures_are_searched_with_their_mean(filled: TestClient, picture: Make) -> None:
+    contents = [picture(seed) for seed in (20, 21, 22)]
+    each = np.stack([embedding(filled, content, camera_id="c2") for content in contents])
+    mean = each.sum(0) / np.linalg.norm(each.sum(0))
+    np.testing.assert_allclose(embedding(filled, *contents, camera_id="c2"), mean, atol=1e-5)
+    np.testing.assert_allclose(np.linalg.norm(each, axis=1), 1, atol=1e-5)
+    files = [("image", ("a.jpg", content)) for content in contents]
+    body = filled.post("/v1/query", files=files, params={"camera_id": "c2", "k": 8}).json()
+    gallery = np.stack([embedding(filled, picture(seed), camera_id=f"c{1 + seed // 4}") for seed in range(8)])
+    expected = np.sort(gallery @ mean)[::-1]
+    assert [match["score"] for match in body["matches"]] == pytest.approx(expected, abs=1e-5)
+    assert body["query"]["pictures"] == 3
+
+
+def test_an_embedding_knows_its_camera_and_model(filled: TestClient, picture: Make, tiny_bundle: Path) -> None:
+    body = ask_embed(filled, picture(1), camera_id="c1")
+    assert body["camera_known"] is True
+    assert body["bundle_id"] == Bundle.open(tiny_bundle).manifest.bundle_id
+    assert ask_embed(filled, picture(1), camera_id="never seen")["camera_known"] is False
+    assert filled.post("/v1/embed?k=3", content=picture(1), headers=JPEG).status_code == 422
+
+
+def ask_embed(client: TestClient, content: bytes, **params: Any) -> Any:
+    return client.post("/v1/embed", content=content, headers=JPEG, params=params).json()
+
+
+def test_one_bad_picture_of_several_is_named(client: TestClient, picture: Make) -> None:
+    files = [("image", ("a.jpg", picture(1))), ("image", ("b.jpg", b"no picture")), ("image", ("c.jpg", picture(2)))]
+    for path in ("/v1/query", "/v1/embed"):
+        problem = client.post(path, files=files).json()
+        assert problem["type"] == "/problems/bad-image"
+        assert "picture 2 of 3 (b.jpg)" in problem["detail"]
+
+
+def ask_item(client: TestClient, item_id: int, **params: Any) -> Any:
+    return client.post(f"/v1/query/{item_id}", params=params)
+
+
+def test_a_stored_item_asks_without_its_picture_and_without_the_model(
+    filled: TestClient, picture: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    uploaded = ask(filled, picture(5), k=9, camera_id="c2").json()["matches"]
+    item_id = uploaded[0]["id"]
+    monkeypatch.setattr(type(filled.app.state.service), "embed", None)  # type: ignore[attr-defined]
+    body = ask_item(filled, item_id, k=9).json()
+    assert [match["id"] for match in body["matches"]] == [match["id"] for match in uploaded[1:]]
+    assert [match["score"] for match in body["matches"]] == pytest.approx([m["score"] for m in uploaded[1:]], abs=1e-5)
+    assert (body["query"]["item_id"], body["query"]["camera_id"]) == (item_id, "c2")
+    assert body["query"]["camera_known"] is True
+    assert (body["searched"], body["gallery_size"]) == (7, 8)
+    others = ask_item(filled, item_id, exclude_same_camera=True).json()
+    assert {match["camera_id"] for match in others["matches"]} == {"c1"}
+
+
+def test_an_item_that_is_not_there_cannot_ask(filled: TestClient) -> None:
+    problem = ask_item(filled, 4711)
+    assert (problem.status_code, problem.json()["type"]) == (404, "/problems/item-not-found")
+    assert ask_item(filled, 0).status_code == 422
+    assert ask_item(filled, 1, camera_id="c1").status_code == 422
+
+
+def test_a_whole_track_asks_and_is_no_candidate(client: TestClient, picture: Make) -> None:
+    labels = [{"track_id": "t1"}] * 3 + [{"track_id": "t2"}] * 2 + [{}]
+    files = [("images", (f"{seed}.jpg", picture(seed))) for seed in range(6)]
+    added = client.post("/v1/items", files=files, data={"metadata": json.dumps(labels)}).json()["results"]
+    ids = [result["id"] for result in added]
+    mean = embedding(client, *(picture(seed) for seed in range(3)))
+    body = ask_item(client, ids[0], pool="track").json()
+    assert {match["id"] for match in body["matches"]} == set(ids[3:])
+    assert body["query"]["pictures"] == 3
+    expected = sorted((float(embedding(client, picture(seed)) @ mean) for seed in (3, 4, 5)), reverse=True)
+    assert [match["score"] for match in body["matches"]] == pytest.approx(expected, abs=1e-5)
+    alone = ask_item(client, ids[5], pool="track", group_by="track").json()
+    assert {(match["group"]["label"], match["group"]["items"]) for match in alone["matches"]} == {("t1", 3), ("t2", 2)}
+
+
+def test_conditions_are_echoed_as_they_were_given(filled: TestClient, picture: Make) -> None:
+    given = {
+        "cameras": ["c1"], "since": "2026-05-01T02:00:00+02:00", "metadata": json.dumps({"gate": 3}), "min_height": 10,
+    }  # fmt: skip
+    body = ask(filled, picture(1), **given, camera_id="c2", exclude_same_camera=True).json()
+    assert body["query"]["filter"] == {
+        "cameras": ["c1"], "since": "2026-05-01T00:00:00Z", "metadata": {"gate": 3}, "min_height": 10,
+        "exclude_same_camera": True,
+    }  # fmt: skip
+
+
+def test_reranked_candidates_keep_their_cosines(filled: TestClient, picture: Make) -> None:
+    plain = {match["id"]: match["score"] for match in ask(filled, picture(3), k=8).json()["matches"]}
+    body = ask(filled, picture(3), k=8, rerank="k-reciprocal", rerank_top=6).json()
+    assert {match["id"]: match["score"] for match in body["matches"]} == plain
+    distances = [match["rerank_distance"] for match in body["matches"]]
+    assert distances[:6] == sorted(distances[:6])
+    assert distances[6:] == [None, None]
+    assert (body["query"]["rerank"], body["query"]["rerank_top"]) == ("k-reciprocal", 6)
 
 
 def test_a_body_over_the_cap_is_refused(client: TestClient) -> None:
