@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from datetime import datetime
 from pathlib import Path
 from typing import Annotated, NoReturn
 
@@ -11,6 +12,7 @@ import typer
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
 
 INTERRUPTED = 130
+TIMES = ["%Y-%m-%dT%H:%M:%S%z", "%Y-%m-%dT%H:%M:%S.%f%z"]
 
 Images = Annotated[Path, typer.Argument(help="A folder of pictures, searched with its subfolders.")]
 GalleryDir = Annotated[
@@ -30,6 +32,15 @@ def index(
     gallery: GalleryDir,
     bundle: BundleDir = None,
     table: Annotated[Path | None, typer.Option(help="A CSV with path, person_id, camera_id, captured_at, ...")] = None,
+    boxes: Annotated[
+        Path | None, typer.Option(help="The pictures are frames: persons' boxes in them, as CSV, JSON or MOT.")
+    ] = None,
+    camera: Annotated[str | None, typer.Option(help="The camera of pictures where no file says another.")] = None,
+    min_confidence: Annotated[float | None, typer.Option(help="MOT: leave out detections below.")] = None,
+    fps: Annotated[float | None, typer.Option(help="MOT: frames per second; with --start, frames get times.")] = None,
+    start: Annotated[
+        datetime | None, typer.Option(formats=TIMES, help="MOT: when frame 1 was taken, as 2026-05-01T09:30:00Z.")
+    ] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Read everything, add nothing.")] = False,
     skip_bad: SkipBad = False,
     batch_size: BatchSize = 32,
@@ -38,16 +49,24 @@ def index(
 ) -> None:
     """Add a folder of pictures to a gallery; pictures that are there already are left alone.
 
-    Person and camera come from --table, or from file names like 0002_c1s1_000451_03.jpg.
+    Person and camera come from --table, or from file names like 0002_c1s1_000451_03.jpg. With --boxes the pictures are
+    frames, and every box becomes an item. The gallery's settings say which quality is taken.
     """
+    if boxes is None and (min_confidence, fps, start) != (None, None, None):
+        raise typer.BadParameter("--min-confidence, --fps and --start belong to --boxes")
+    if boxes is not None and table is not None:
+        raise typer.BadParameter("--table is for crops; persons in frames are labelled in the file of --boxes")
     try:
         from service import commands, reports
+        from service.boxes import BoxSource
 
         report = commands.index_folder(
             images,
             gallery,
             bundle=bundle,
             table=table,
+            boxes=None if boxes is None else BoxSource(boxes, camera, min_confidence, fps, start),
+            camera=camera,
             dry_run=dry_run,
             batch_size=batch_size,
             threads=threads,

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bundle import Bundle, ImageError, read_image
+from service.boxes import BoxSource
 from service.config import ServiceConfig
 from service.embedder import Embedder
 from service.embedding import EmbeddedImages, embed_images
@@ -60,17 +61,27 @@ def index_folder(
     *,
     bundle: Path | None,
     table: Path | None = None,
+    boxes: BoxSource | None = None,
+    camera: str | None = None,
     dry_run: bool = False,
     batch_size: int = 32,
     threads: int | None = None,
 ) -> IndexReport:
-    """Add a folder of pictures to a gallery, which is made when missing; a dry run makes and adds nothing."""
+    """Add a folder of crops or frames to a gallery, which is made when missing; a dry run makes and adds nothing."""
     find_images(images)  # a wrong folder is told before a model is loaded or a gallery made
     embedder = open_embedder(bundle, threads)
     title = "reading" if dry_run else "indexing"
     with _gallery_to_fill(gallery, embedder, dry_run=dry_run) as opened, image_progress(title) as progress:
         return index_images(
-            images, opened, embedder, table=table, batch_size=batch_size, dry_run=dry_run, progress=progress
+            images,
+            opened,
+            embedder,
+            table=table,
+            boxes=boxes,
+            camera_id=camera,
+            batch_size=batch_size,
+            dry_run=dry_run,
+            progress=progress,
         )
 
 
