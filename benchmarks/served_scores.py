@@ -18,7 +18,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from bundle import parse_market_name
+from bundle import Bundle, Manifest, parse_market_name
+from service.cameras import map_cameras
+from service.gallery import Gallery
 
 
 def main() -> None:
@@ -35,11 +37,18 @@ def compare(bundle: Path, data: Path) -> dict[str, Any]:
     evaluated = json.loads(reid("evaluate", bundle, "--data", data, "--json"))
     with tempfile.TemporaryDirectory() as folder:
         gallery = Path(folder) / "galleries" / "default"
+        map_cameras_by_name(gallery, Bundle.open(bundle).manifest)
         reid("index", data / "bounding_box_test", "--gallery", gallery, "--bundle", bundle)
         with serving(Path(folder), bundle) as address:
             served = served_scores(address, data)
     difference = abs(served["mAP"] - evaluated["mAP"])
     return {"served": served, "evaluated": evaluated, "mAP_difference": difference}
+
+
+def map_cameras_by_name(folder: Path, manifest: Manifest) -> None:
+    """Make a gallery whose cameras are the learned ones of the same names, as `reid evaluate` has it."""
+    with Gallery.open(folder, bundle_id=manifest.bundle_id, dimension=manifest.dimension) as gallery:
+        map_cameras(gallery, manifest, {camera: camera for camera in manifest.cameras})
 
 
 def served_scores(address: str, data: Path) -> dict[str, float]:

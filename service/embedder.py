@@ -32,19 +32,19 @@ class Embedder:
         """Length of an embedding."""
         return self.manifest.dimension
 
-    def embed(self, images: Sequence[Image.Image], camera_ids: Sequence[str | None]) -> NDArray[np.float32]:
-        """(N, D) unit embeddings of N RGB pictures of any size; camera_ids are their cameras, None = unknown."""
-        return self.run([self.prepare(image) for image in images], camera_ids)
+    def embed(self, images: Sequence[Image.Image], learned_cameras: Sequence[str | None]) -> NDArray[np.float32]:
+        """(N, D) unit embeddings of N RGB pictures of any size, each seen by a learned camera (None: unknown)."""
+        return self.run([self.prepare(image) for image in images], learned_cameras)
 
     def prepare(self, image: Image.Image) -> NDArray[np.uint8]:
         """The (height, width, 3) pixels that the model takes of an RGB picture."""
         return resize_to_spec(image, self.manifest.image)
 
-    def run(self, pixels: Sequence[NDArray[np.uint8]], camera_ids: Sequence[str | None]) -> NDArray[np.float32]:
-        """(N, D) unit embeddings of N prepared pictures, as one batch."""
-        if len(pixels) != len(camera_ids):
-            raise ValueError(f"{len(pixels)} pictures with {len(camera_ids)} cameras")
+    def run(self, pixels: Sequence[NDArray[np.uint8]], learned_cameras: Sequence[str | None]) -> NDArray[np.float32]:
+        """(N, D) unit embeddings of N prepared pictures, as one batch; cameras as in `embed`."""
+        if len(pixels) != len(learned_cameras):
+            raise ValueError(f"{len(pixels)} pictures with {len(learned_cameras)} cameras")
         if not pixels:
             return np.empty((0, self.dimension), dtype=np.float32)
-        cameras = np.array([self.manifest.camera_index(camera_id) for camera_id in camera_ids], dtype=np.int64)
+        cameras = np.array([self.manifest.camera_index(camera_id) for camera_id in learned_cameras], dtype=np.int64)
         return self._runtime.run(np.stack(pixels), cameras)

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from service.ahead import ahead
 from service.boxes import BoxSource
+from service.cameras import camera_map
 from service.embedder import Embedder
 from service.folders import scan_folder
 from service.gallery import Gallery, NewItem
@@ -127,7 +128,7 @@ def index_images(
             if dry_run:
                 _pretend(batches, tally)
             else:
-                _embed_and_add(batches, gallery, embedder, settings.cameras, tally)
+                _embed_and_add(batches, gallery, embedder, camera_map(settings, embedder.manifest), tally)
     except KeyboardInterrupt as interrupt:
         raise IndexingInterrupted(tally.report()) from interrupt
     finally:

@@ -11,6 +11,7 @@ from fastapi.testclient import TestClient
 from bundle import Bundle, parse_market_name, read_image
 from scoring import Labelled, score_retrieval
 from service.app import create_app
+from service.cameras import map_cameras
 from service.config import ServiceConfig
 from service.embedder import Embedder
 from service.indexing import index_images
@@ -40,6 +41,7 @@ def test_map_over_http_equals_scoring_the_embeddings(tmp_path: Path, tiny_bundle
     precisions, first = [], []
     config = ServiceConfig(data=tmp_path / "data", bundle=tiny_bundle, runtime=runtime, threads=1)
     with open_service(config) as service:
+        map_cameras(service.gallery(), service.bundle.manifest, {"c1": "c1", "c2": "c2"})
         index_images(people / "bounding_box_test", service.gallery(), service.embedder)
         with TestClient(create_app(config, service)) as client:
             for path, person, camera in zip(query_paths, *labels_of(query_paths), strict=True):
