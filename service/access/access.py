@@ -14,7 +14,7 @@ from service.access.principal import ANONYMOUS, Principal
 from service.access.rates import Buckets
 from service.errors import RateLimited, Unauthorized
 
-FAILURES_PER_S, FAILURES_AT_ONCE = 0.2, 10
+FAILURES_PER_S, FAILURES_AT_ONCE = 1.0, 30
 REFUSALS_NOTED_PER_S = 1.0
 
 

@@ -15,7 +15,7 @@ from service.access.principal import Principal
 
 COMMAND_LINE = "command line"
 OTHER = "other"  # the action of what is recorded only where it was refused
-DURABLE = frozenset({"delete", "erase", "key-create", "key-revoke", "gallery-create", "gallery-drop"})
+DURABLE = frozenset({"erase", "erase-person", "key-create", "key-revoke", "gallery-drop"})
 PRUNE_EVERY = timedelta(hours=1)
 USE_NOTED_EVERY = timedelta(hours=1)
 ROWS_AT_ONCE = 1000

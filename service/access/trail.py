@@ -15,6 +15,7 @@ from service.errors import AccessUnusable
 from service.problems import problem_of, respond
 
 REFUSED = frozenset({HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN, HTTPStatus.TOO_MANY_REQUESTS})
+CLIENT_LEFT = 499
 logger = logging.getLogger("vitreid")
 
 
@@ -49,6 +50,7 @@ class AuditTrail:
 
         try:
             await self.app(scope, receive, recorded)
+            await _record(scope, CLIENT_LEFT)  # what was not recorded yet has no answer: nobody waits for one
         except Exception:  # whatever breaks is answered outside of here with a 500, and passed on as it is
             await _record(scope, HTTPStatus.INTERNAL_SERVER_ERROR)
             raise
