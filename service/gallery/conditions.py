@@ -47,13 +47,9 @@ def with_metadata(key: str, value: Scalar) -> Select[Any]:
     return select(item_metadata.c.item_id).where(item_metadata.c.key == key, item_metadata.c.value == as_text(value))
 
 
-def metadata_rows(item_id: int, metadata: Mapping[str, JsonValue]) -> list[dict[str, object]]:
-    """The rows of `item_metadata` for one item: one per top-level scalar."""
-    return [
-        {"key": key, "value": as_text(value), "item_id": item_id}
-        for key, value in metadata.items()
-        if not isinstance(value, dict | list)
-    ]
+def metadata_rows(item_id: int, metadata: Mapping[str, JsonValue]) -> list[tuple[str, str, int]]:
+    """The rows of `item_metadata` for one item: key, value and item_id per top-level scalar."""
+    return [(key, as_text(value), item_id) for key, value in metadata.items() if not isinstance(value, dict | list)]
 
 
 def as_text(value: Scalar) -> str:

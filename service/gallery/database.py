@@ -116,6 +116,11 @@ class Database:
                 connection.set_progress_handler(None, 0)
         return True
 
+    def kept(self) -> sqlite3.Connection:
+        """A connection of the caller's own, which commits each statement. Raises GalleryError."""
+        with translated(self.path):
+            return _connect(self.path, SETTINGS)
+
     def close(self) -> None:
         """Close every connection that is not in use."""
         self._engine.dispose()

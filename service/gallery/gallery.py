@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Collection, Iterable, Sequence
+import sys
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -16,37 +17,33 @@ from service.gallery.embeddings import check_embeddings
 from service.gallery.erasure import Receipt
 from service.gallery.filters import EVERYTHING, Filter
 from service.gallery.items import AddResult, GalleryInfo, GallerySettings, Item, ItemChanges, Match, NewItem
-from service.gallery.ranking import rank
-from service.gallery.replay import Changed
+from service.gallery.keeper import Keeper
+from service.gallery.searching import Searcher
 from service.gallery.settings import count_rejection, read_rejections, read_settings, write_settings
+from service.gallery.snapshot import newest_manifest
 from service.gallery.store import Store
 from service.gallery.summary import camera_counts, summary
-from service.indexes import make_index
+from service.indexes import AUTO, index_kind
 
-MARGIN = 16  # candidates beyond k, so that a tie at the k-th place seldom needs a second search
 ATTEMPTS = 3
-
-Ranking = list[tuple[int, float]]
 
 
 class Gallery:
     """Items with their embeddings, searchable; safe to use from several threads, and beside other processes.
 
-    The rows are the truth. The index follows them: every search first replays what was added and deleted since the
-    last one, whoever did it.
+    The rows are the truth. What searches run on follows them: every search first takes in what was added, changed and
+    deleted since the last one, whoever did it.
     """
 
-    def __init__(self, folder: Path, store: Store, *, bundle_id: str, dimension: int, index: str) -> None:
+    def __init__(self, folder: Path, store: Store, *, index: str) -> None:
         self.name = folder.name
         self.folder = folder
-        self.bundle_id = bundle_id
-        self.dimension = dimension
+        self.bundle_id = store.bundle_id
+        self.dimension = store.dimension
         self.store = store
-        self._index_name = index
-        self._lock = threading.Lock()  # of the two below
-        self._index = make_index(index, dimension)
-        self._known: set[int] = set()
-        self._seq = 0
+        self._searcher = Searcher(folder, store, index=index)
+        self._keeper: Keeper | None = None
+        self._settings: tuple[int, GallerySettings] | None = None  # with the version of the database that they are of
 
     @classmethod
     def open(
@@ -55,18 +52,21 @@ class Gallery:
         *,
         bundle_id: str,
         dimension: int,
-        index: str = "flat",
+        index: str = AUTO,
         create: bool = True,
         load: bool = True,
     ) -> Self:
         """Open the gallery in `folder`, or make an empty one where there is none and `create` is true.
 
-        With `load` the index is built now, otherwise by the first search: adding needs none. Raises GalleryNotFound,
-        NotAGallery, GalleryDamaged, GalleryTooNew, BundleMismatch, UnknownName (of an index).
+        With `load` it is ready to search on return; otherwise the first search or `refresh` loads what searches need:
+        a service opens without, calls `refresh` in a thread, and is ready once `loaded`. Adding and reading need
+        nothing loaded. Raises GalleryNotFound, NotAGallery, GalleryDamaged, GalleryTooNew, BundleMismatch, UnknownName
+        (of an index).
         """
-        make_index(index, dimension)  # a wrong name is told before a folder is made
+        if index != AUTO:
+            index_kind(index)  # a wrong name is told before a folder is made
         store = Store.open(folder, bundle_id=bundle_id, dimension=dimension, create=create)
-        gallery = cls(folder, store, bundle_id=bundle_id, dimension=dimension, index=index)
+        gallery = cls(folder, store, index=index)
         try:
             if load:
                 gallery.refresh()
@@ -84,8 +84,24 @@ class Gallery:
         self.close()
 
     def close(self) -> None:
-        """Close the database."""
+        """Close the database, and let others keep the gallery."""
+        if self._keeper is not None:
+            self._keeper.release()
+            self._keeper = None
         self.store.close()
+
+    def keep(self, command: str | None = None) -> None:
+        """Become the gallery's keeper until it is closed: who writes snapshots, purges, expires and compacts.
+
+        Others are told `command`, the one that runs by default. Raises GalleryBusy where another keeps it.
+        """
+        if self._keeper is None:
+            self._keeper = Keeper.take(self.folder, command or " ".join([Path(sys.argv[0]).name, *sys.argv[1:2]]))
+
+    @property
+    def loaded(self) -> bool:
+        """Whether a search can begin at once."""
+        return self._searcher.mirror is not None
 
     def add(self, items: Sequence[NewItem]) -> list[AddResult]:
         """Add items in one transaction, durable on return; the same image_hash is the same item.
@@ -109,7 +125,10 @@ class Gallery:
             raise EmbeddingRejected(f"embeddings have shape {embeddings.shape}, not (queries, {self.dimension})")
         check_embeddings(list(embeddings), self.dimension)
         for _ in range(ATTEMPTS):
-            rankings = self._rank(np.asarray(embeddings, dtype=np.float32), k, where, min_score)
+            rankings = [
+                [pair for pair in ranking if min_score is None or pair[1] >= min_score]
+                for ranking in self._searcher.rankings(np.asarray(embeddings, dtype=np.float32), k, where)
+            ]
             wanted = {item_id for ranking in rankings for item_id, _ in ranking}
             found = self.store.items_of(wanted)
             if len(found) == len(wanted):
@@ -166,8 +185,11 @@ class Gallery:
 
     def settings(self) -> GallerySettings:
         """What the operator decided about this gallery."""
-        with self.store.database.reading() as connection:
-            return read_settings(connection)
+        version = self.store.version()
+        if self._settings is None or self._settings[0] != version:
+            with self.store.database.reading() as connection:
+                self._settings = version, read_settings(connection)
+        return self._settings[1]
 
     def change_settings(self, **changes: object) -> GallerySettings:
         """Change some settings by name; all of them afterwards. Raises BadParameter."""
@@ -197,14 +219,18 @@ class Gallery:
         """The gallery in numbers."""
         with self.store.database.reading() as connection:
             rows = summary(connection, self.store.database.path)
+        mirror = self._searcher.mirror
+        index = None if mirror is None else mirror.index
+        newest = newest_manifest(self.folder)
+        kind, reason = self._searcher.choice()
         return GalleryInfo(
             **rows,
-            index=self._index_name,
-            index_reason="chosen by the configuration",
-            index_parameters={},
-            index_bytes=0,
-            snapshot_seq=None,
-            snapshot_at=None,
+            index=kind if index is None else index.kind,
+            index_reason=reason,
+            index_parameters={} if index is None else index.parameters,
+            index_bytes=0 if mirror is None else mirror.index.memory_bytes + mirror.columns.memory_bytes,
+            snapshot_seq=None if newest is None else newest.seq,
+            snapshot_at=None if newest is None else newest.created_at,
         )
 
     def __len__(self) -> int:
@@ -214,36 +240,41 @@ class Gallery:
         return True  # an empty gallery is still a gallery
 
     def refresh(self) -> None:
-        """Bring the index up to the newest row. Raises GalleryDamaged."""
-        if self.store.last_seq() == self._seq:
-            return
-        with self._lock:
-            try:
-                self._seq = self.store.replay(self._seq, self._add, self._index.remove)
-            except BaseException:
-                # Part of the changes may be in: start again from nothing, or they would come twice.
-                self._index, self._seq = make_index(self._index_name, self.dimension), 0
-                self._known = set()
-                raise
+        """Load what searches need, or bring it up to the newest row. Raises GalleryDamaged."""
+        self._searcher.refresh()
 
-    def _add(self, changed: Changed) -> None:
-        new = np.array([item_id not in self._known for item_id in changed.ids.tolist()])
-        self._index.add(changed.ids[new], changed.embeddings[new])
-        self._known.update(changed.ids.tolist())
+    def rebuild_index(self) -> None:
+        """Build what searches need anew from the rows, and swap it in; searches go on with the old one meanwhile."""
+        self._searcher.rebuild()
 
-    def _rank(self, embeddings: NDArray[np.float32], k: int, where: Filter, min_score: float | None) -> list[Ranking]:
-        self.refresh()
-        wanted = k + MARGIN
-        allowed = None if where == EVERYTHING else np.array(self.store.ids(where), dtype=np.int64)
-        while True:
-            with self._lock:
-                size = len(self._index)
-                scores, ids = self._index.search(embeddings, wanted if allowed is None else size)
-            complete = allowed is not None or wanted >= size
-            keep = [np.ones(len(row), dtype=bool) if allowed is None else np.isin(row, allowed) for row in ids]
-            candidates = [(each[kept], row[kept]) for each, row, kept in zip(scores, ids, keep, strict=True)]
-            ranked = [rank(*each, k, complete=complete) for each in candidates]
-            rankings = [ranking for ranking in ranked if ranking is not None]
-            if len(rankings) == len(ranked):
-                return [[pair for pair in each if min_score is None or pair[1] >= min_score] for each in rankings]
-            wanted *= 2
+    def upkeep_index(self) -> None:
+        """Build the index anew where that is due: it outgrew its kind, or holds too much that was removed."""
+        if self._searcher.rebuild_due():
+            self._searcher.rebuild()
+
+    def upkeep_snapshot(self) -> None:
+        """Write a snapshot where enough has changed since the last one. Raises GalleryBusy, GalleryFull."""
+        if self._searcher.snapshot_due():
+            self.write_snapshot()
+
+    def write_snapshot(self) -> None:
+        """Write a snapshot now. Raises GalleryBusy where another process keeps the gallery, GalleryFull."""
+        with self._kept():
+            self._searcher.write_snapshot(self.store.clock())
+
+    def replace_snapshots(self) -> None:
+        """Leave no snapshot that still holds something of removed items. Raises GalleryBusy, GalleryFull."""
+        with self._kept():
+            self._searcher.replace_snapshots(self.store.clock())
+
+    @contextmanager
+    def _kept(self) -> Iterator[None]:
+        """Be the keeper for the length of a block, where this is not the keeper anyway."""
+        mine = self._keeper is None
+        self.keep()
+        try:
+            yield
+        finally:
+            if mine and self._keeper is not None:
+                self._keeper.release()
+                self._keeper = None

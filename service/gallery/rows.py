@@ -1,23 +1,31 @@
-"""Items in and out of the tables, inside of a transaction of the caller."""
+"""Items in and out of the tables, inside of a transaction of the caller.
+
+Statements that every addition or search needs are compiled once, and their values converted here: building them anew
+takes longer than SQLite does.
+"""
 
 from __future__ import annotations
 
 import json
 import zlib
 from collections.abc import Collection, Sequence
-from datetime import UTC, datetime
+from datetime import datetime
+from functools import cache
 from typing import Any, NamedTuple
 
 import numpy as np
-from sqlalchemy import Connection, Row, Select, exists, func, select
+from sqlalchemy import ClauseElement, Connection, Select, String, Table, exists, select, type_coerce
+from sqlalchemy.dialects import sqlite
 
 from service.errors import BundleMismatch
 from service.gallery.conditions import among, metadata_rows
 from service.gallery.items import Item, ItemChanges, NewItem, Quality
-from service.gallery.tables import deletions, embeddings_of, gallery, item_metadata, items, pictures
+from service.gallery.tables import deletions, embeddings_of, item_metadata, items, pictures, utc_text
 
 _QUALITY = ("height", "width", "sharpness", "brightness", "outside")
-_HAS_PICTURE = exists().where(pictures.c.item_id == items.c.id).label("has_picture")
+_COLUMNS = tuple(column.name for column in items.c)
+_NAMES = (*_COLUMNS, "has_picture")
+_HAS_PICTURE = exists().where(pictures.c.item_id == items.c.id)
 
 
 class Moment(NamedTuple):
@@ -28,53 +36,60 @@ class Moment(NamedTuple):
     """Never before an earlier moment, whatever the clock says."""
 
 
+def compiled(statement: ClauseElement) -> str:
+    """The SQL of a statement, its parameters in the order in which they stand there."""
+    return str(statement.compile(dialect=sqlite.dialect()))
+
+
+def select_items() -> Select[Any]:
+    """The columns that `item_of` reads, as SQLite has them."""
+    as_text = {name: type_coerce(items.c[name], String) for name in ("captured_at", "box", "metadata", "created_at")}
+    return select(*(as_text.get(column.name, column) for column in items.c), _HAS_PICTURE)
+
+
+ITEMS_BY_ID = compiled(select_items().where(items.c.id.in_(among([]))))
+"""Takes a JSON list of ids."""
+
+_ADVANCE = (
+    "UPDATE gallery SET last_seq = last_seq + ?, last_at = max(last_at, ?) RETURNING last_seq, last_at, generation"
+)
+_LAST_ID = "SELECT coalesce(max(seq), 0) FROM sqlite_sequence WHERE name = 'items'"
+_IDS_BY_HASH = "SELECT image_hash, id FROM items WHERE image_hash IN (SELECT value FROM json_each(?))"
+
+
 def advance(connection: Connection, count: int, *, now: datetime, generation: int) -> Moment:
     """Take the next `count` seqs. Raises BundleMismatch where the embeddings of another generation are live now."""
-    wanted = select(gallery.c.last_seq, gallery.c.last_at, gallery.c.generation)
-    last_seq, last_at, found = connection.execute(wanted).one()
+    last_seq, last_at, found = connection.exec_driver_sql(_ADVANCE, (count, utc_text(now))).one()
     if found != generation:
         raise BundleMismatch(
             f"the gallery was embedded again (generation {found}, this process opened {generation}); "
             "open it again with the bundle of the new generation"
         )
-    at = max(now.astimezone(UTC), last_at)
-    connection.execute(gallery.update().values(last_seq=last_seq + count, last_at=at))
-    return Moment(range(last_seq + 1, last_seq + count + 1), at)
+    return Moment(range(last_seq - count + 1, last_seq + 1), datetime.fromisoformat(last_at))
 
 
 def insert(connection: Connection, fresh: Sequence[NewItem], moment: Moment, *, generation: int) -> list[int]:
     """Insert items whose hashes are new; their ids."""
-    rows = [
-        {
-            "seq": seq,
-            "image_hash": item.image_hash,
-            "camera_id": item.camera_id,
-            "model_camera": item.model_camera,
-            "person_id": item.person_id,
-            "track_id": item.track_id,
-            "captured_at": item.captured_at,
-            "box": list(item.box) if item.box else None,
-            "source": item.source,
-            "metadata": item.metadata,
-            "created_at": moment.at,
-            **{name: getattr(item.quality, name, None) for name in _QUALITY},
-        }
-        for seq, item in zip(moment.seqs, fresh, strict=True)
-    ]
-    inserting = items.insert().returning(items.c.id, sort_by_parameter_order=True)
-    ids: list[int] = list(connection.execute(inserting, rows).scalars())
+    last_id: int = connection.exec_driver_sql(_LAST_ID).scalar_one()
+    ids = list(range(last_id + 1, last_id + 1 + len(fresh)))  # nobody else writes meanwhile
     numbered = list(zip(ids, fresh, strict=True))
-    vectors = [embedding_row(item_id, np.asarray(item.embedding, dtype="<f4").tobytes()) for item_id, item in numbered]
-    connection.execute(embeddings_of(generation).insert(), vectors)
-    if stored := [{"item_id": item_id, "picture": item.picture} for item_id, item in numbered if item.picture]:
-        connection.execute(pictures.insert(), stored)
-    if labels := [row for item_id, item in numbered for row in metadata_rows(item_id, item.metadata)]:
-        connection.execute(item_metadata.insert(), labels)
+    created_at = utc_text(moment.at)
+    places = zip(moment.seqs, ids, fresh, strict=True)
+    rows: dict[Table, list[tuple[object, ...]]] = {
+        items: [_values(item_id, seq, item, created_at) for seq, item_id, item in places],
+        embeddings_of(generation): [
+            tuple(embedding_row(item_id, _bytes_of(item)).values()) for item_id, item in numbered
+        ],
+        pictures: [(item_id, item.picture) for item_id, item in numbered if item.picture is not None],
+        item_metadata: [row for item_id, item in numbered for row in metadata_rows(item_id, item.metadata)],
+    }
+    for table, values in rows.items():
+        _insert(connection, table, values)
     return ids
 
 
 def embedding_row(item_id: int, embedding: bytes) -> dict[str, object]:
-    """A row of an embeddings table, with its checksum."""
+    """A row of an embeddings table: `embedding` is little-endian float32."""
     return {"item_id": item_id, "embedding": embedding, "checksum": zlib.crc32(embedding)}
 
 
@@ -85,36 +100,64 @@ def change(connection: Connection, item_id: int, changes: ItemChanges, moment: M
         return False
     if "metadata" in changes:
         connection.execute(item_metadata.delete().where(item_metadata.c.item_id == item_id))
-        if labels := metadata_rows(item_id, changes["metadata"]):
-            connection.execute(item_metadata.insert(), labels)
+        _insert(connection, item_metadata, metadata_rows(item_id, changes["metadata"]))
     return True
 
 
 def remove(connection: Connection, ids: Sequence[int], moment: Moment) -> None:
     """Delete items that exist, with all that hangs on them, and write down that they went."""
     connection.execute(items.delete().where(items.c.id.in_(among(ids))))
-    gone = [
-        {"seq": seq, "item_id": item_id, "deleted_at": moment.at} for seq, item_id in zip(moment.seqs, ids, strict=True)
-    ]
-    connection.execute(deletions.insert(), gone)
+    at = utc_text(moment.at)
+    _insert(connection, deletions, [(seq, item_id, at) for seq, item_id in zip(moment.seqs, ids, strict=True)])
 
 
 def ids_by_hash(connection: Connection, hashes: Collection[str]) -> dict[str, int]:
     """Ids of the items with these image hashes."""
-    known = select(func.json_each(json.dumps(list(hashes))).table_valued("value").c.value)
-    wanted = select(items.c.image_hash, items.c.id).where(items.c.image_hash.in_(known))
-    return dict(connection.execute(wanted).all())
+    return {row[0]: row[1] for row in connection.exec_driver_sql(_IDS_BY_HASH, (json.dumps(list(hashes)),))}
 
 
-def select_items() -> Select[Any]:
-    """The columns that `item_of` reads."""
-    return select(items, _HAS_PICTURE)
-
-
-def item_of(row: Row[Any]) -> Item:
-    """The item of one row. Raises ValueError where a time or JSON text cannot be read."""
-    values = row._asdict()
+def item_of(row: Sequence[Any]) -> Item:
+    """The item of one row of `select_items`. Raises ValueError where a time or JSON text cannot be read."""
+    values = dict(zip(_NAMES, row, strict=True))
     quality = {name: values.pop(name) for name in _QUALITY}
-    values["quality"] = Quality(**quality) if quality["height"] is not None else None
-    values["box"] = tuple(row.box) if row.box else None
-    return Item(**values)
+    captured_at, box = values["captured_at"], values["box"]
+    return Item(
+        **values
+        | {
+            "quality": None if quality["height"] is None else Quality(**quality),
+            "captured_at": None if captured_at is None else datetime.fromisoformat(captured_at),
+            "box": None if box is None else tuple(json.loads(box)),
+            "metadata": json.loads(values["metadata"]),
+            "created_at": datetime.fromisoformat(values["created_at"]),
+            "has_picture": bool(values["has_picture"]),
+        }
+    )
+
+
+def _bytes_of(item: NewItem) -> bytes:
+    return np.asarray(item.embedding, dtype="<f4").tobytes()
+
+
+def _values(item_id: int, seq: int, item: NewItem, created_at: str) -> tuple[object, ...]:
+    """A row of `items`, its values as SQLite takes them."""
+    values = {
+        "id": item_id,
+        "seq": seq,
+        "captured_at": None if item.captured_at is None else utc_text(item.captured_at),
+        "box": None if item.box is None else json.dumps(item.box),
+        "metadata": json.dumps(item.metadata),
+        "created_at": created_at,
+        **{name: getattr(item.quality, name, None) for name in _QUALITY},
+    }
+    return tuple(values[name] if name in values else getattr(item, name) for name in _COLUMNS)
+
+
+def _insert(connection: Connection, table: Table, rows: Sequence[tuple[object, ...]]) -> None:
+    """Insert rows whose values are in the order of the table's columns."""
+    if rows:
+        connection.exec_driver_sql(_inserting(table), list(rows))
+
+
+@cache
+def _inserting(table: Table) -> str:
+    return compiled(table.insert())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Collection, Iterable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -9,19 +10,33 @@ from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
-from sqlalchemy import Select, func, select
+from sqlalchemy import func, select
 
 from service.errors import GalleryDamaged, ItemNotFound
-from service.gallery.conditions import among, conditions
+from service.gallery.conditions import among, as_text, conditions, with_metadata
 from service.gallery.creation import open_database
 from service.gallery.database import REMEDY_DAMAGED, Database
 from service.gallery.embeddings import check_embeddings
 from service.gallery.erasure import Receipt, erase, read_receipt, read_receipts
-from service.gallery.filters import EVERYTHING, Filter
+from service.gallery.filters import EVERYTHING, Filter, Scalar
 from service.gallery.items import AddResult, Item, ItemChanges, NewItem
-from service.gallery.replay import Changed, changed_after, decoded, deleted_after
-from service.gallery.rows import advance, change, ids_by_hash, insert, item_of, remove, select_items
+from service.gallery.reader import Reader
+from service.gallery.replay import Changes, changes_after, decoded, extent
+from service.gallery.rows import (
+    ITEMS_BY_ID,
+    advance,
+    change,
+    compiled,
+    ids_by_hash,
+    insert,
+    item_of,
+    remove,
+    select_items,
+)
 from service.gallery.tables import embeddings_of, gallery, items, pictures
+
+_LAST_SEQ = compiled(select(gallery.c.last_seq))
+_IDS_WITH = compiled(with_metadata("", ""))
 
 
 def utc_now() -> datetime:
@@ -33,12 +48,24 @@ class Store:
     """One gallery's database. Safe to use from several threads and processes."""
 
     def __init__(
-        self, database: Database, *, dimension: int, generation: int, clock: Callable[[], datetime] = utc_now
+        self,
+        database: Database,
+        *,
+        lineage: str,
+        bundle_id: str,
+        dimension: int,
+        generation: int,
+        clock: Callable[[], datetime] = utc_now,
     ) -> None:
         self.database = database
+        self.lineage = lineage
+        self.bundle_id = bundle_id
         self.dimension = dimension
         self.generation = generation
         self.clock = clock
+        self._reader = Reader(database)
+        stored = embeddings_of(generation)
+        self._embeddings_by_id = compiled(stored.select().where(stored.c.item_id.in_(among([]))))
 
     @classmethod
     def open(
@@ -53,11 +80,14 @@ class Store:
         """Open or make the database in `folder`. Raises GalleryError."""
         database = open_database(folder, bundle_id=bundle_id, dimension=dimension, create=create)
         with database.reading() as connection:
-            generation = connection.execute(select(gallery.c.generation)).scalar_one()
-        return cls(database, dimension=dimension, generation=generation, clock=clock)
+            lineage, generation = connection.execute(select(gallery.c.lineage, gallery.c.generation)).one()
+        return cls(
+            database, lineage=lineage, bundle_id=bundle_id, dimension=dimension, generation=generation, clock=clock
+        )
 
     def close(self) -> None:
         """Close the connections."""
+        self._reader.close()
         self.database.close()
 
     def add(self, new: Sequence[NewItem]) -> list[AddResult]:
@@ -131,12 +161,14 @@ class Store:
 
     def items_of(self, ids: Collection[int]) -> dict[int, Item]:
         """Those of the items that exist, by id."""
-        return {item.id: item for item in self._items(select_items().where(items.c.id.in_(among(ids))))}
+        rows = self._reader.rows(ITEMS_BY_ID, json.dumps(list(ids)))
+        return {item.id: item for item in self._items(rows)}
 
     def list_items(self, *, after: int = 0, limit: int = 100, where: Filter = EVERYTHING) -> list[Item]:
         """Items in order of id, from the first id greater than `after`."""
-        wanted = select_items().where(items.c.id > after, *conditions(where))
-        return self._items(wanted.order_by(items.c.id).limit(limit))
+        wanted = select_items().where(items.c.id > after, *conditions(where)).order_by(items.c.id).limit(limit)
+        with self.database.reading() as connection:
+            return self._items(connection.execute(wanted).all())
 
     def ids(self, where: Filter) -> list[int]:
         """Ids of the items that a filter lets through, in order."""
@@ -152,15 +184,17 @@ class Store:
 
     def embeddings(self, ids: Sequence[int]) -> NDArray[np.float32]:
         """(N, D) embeddings in the order of the ids. Raises ItemNotFound, GalleryDamaged."""
-        stored = embeddings_of(self.generation)
-        with self.database.reading() as connection:
-            rows = connection.execute(stored.select().where(stored.c.item_id.in_(among(ids)))).all()
-        place = {row[0]: number for number, row in enumerate(rows)}
+        found, embeddings = self.embeddings_of(ids)
+        place = {item_id: number for number, item_id in enumerate(found)}
         if missing := [item_id for item_id in ids if item_id not in place]:
             raise not_found(missing[0])
-        if not rows:
-            return np.empty((0, self.dimension), dtype=np.float32)
-        return decoded(rows, self.dimension, self.database.path)[[place[item_id] for item_id in ids]]
+        return embeddings[[place[item_id] for item_id in ids]]
+
+    def embeddings_of(self, ids: Collection[int]) -> tuple[list[int], NDArray[np.float32]]:
+        """Those of the items that exist, and their (N, D) embeddings. Raises GalleryDamaged."""
+        rows = self._reader.rows(self._embeddings_by_id, json.dumps(list(ids)))
+        found, blobs, checksums = zip(*rows, strict=True) if rows else ((), (), ())
+        return list(found), decoded(found, blobs, checksums, self.dimension, self.database.path)
 
     def picture(self, item_id: int) -> bytes | None:
         """The stored JPEG, or None for an item without one. Raises ItemNotFound."""
@@ -182,43 +216,43 @@ class Store:
 
     def last_seq(self) -> int:
         """Number of the newest addition, change or deletion; 0 in a new gallery."""
-        with self.database.reading() as connection:
-            return int(connection.execute(select(gallery.c.last_seq)).scalar_one())
+        return int(self._reader.rows(_LAST_SEQ)[0][0])
 
-    def replay(
-        self,
-        after: int,
-        change: Callable[[Changed], None],
-        remove: Callable[[NDArray[np.int64]], None],
-    ) -> int:
-        """Hand over what changed after a seq, in bounded memory, and return the seq that was reached.
+    def version(self) -> int:
+        """A number that is another one after every commit, by whomever."""
+        return self._reader.version()
 
-        `change` gets the items added or changed since and still there, in several calls; `remove` then gets all ids
-        deleted since, which may never have been handed to `change`. Raises GalleryDamaged.
-        """
+    def changes(self, after: int) -> Changes:
+        """The next stretch of the history after a seq. Raises GalleryDamaged."""
         with self.database.reading() as connection:
-            reached = int(connection.execute(select(gallery.c.last_seq)).scalar_one())
-            path = self.database.path
-            for part in changed_after(
-                connection, after, generation=self.generation, dimension=self.dimension, path=path
-            ):
-                change(part)
-            gone = deleted_after(connection, after)
-            if len(gone):
-                remove(gone)
-        return reached
+            return changes_after(
+                connection,
+                after,
+                generation=self.generation,
+                dimension=self.dimension,
+                path=self.database.path,
+            )
+
+    def extent(self) -> tuple[int, int]:
+        """How many items there are, and an id that no item's id is or will be below."""
+        with self.database.reading() as connection:
+            return extent(connection)
+
+    def ids_with(self, key: str, value: Scalar) -> NDArray[np.int64]:
+        """Ids of the items that have this value in their metadata."""
+        found = self._reader.rows(_IDS_WITH, key, as_text(value))
+        return np.fromiter((row[0] for row in found), dtype=np.int64, count=len(found))
 
     def __len__(self) -> int:
         return self.count(EVERYTHING)
 
-    def _items(self, wanted: Select[Any]) -> list[Item]:
-        with self.database.reading() as connection:
-            try:
-                return [item_of(row) for row in connection.execute(wanted)]
-            except ValueError as error:  # a time or JSON text with a flipped bit
-                raise GalleryDamaged(
-                    f"{self.database.path} is damaged (an item cannot be read: {error}); {REMEDY_DAMAGED}"
-                ) from error
+    def _items(self, rows: Sequence[Sequence[Any]]) -> list[Item]:
+        try:
+            return [item_of(row) for row in rows]
+        except ValueError as error:  # a time or JSON text with a flipped bit
+            raise GalleryDamaged(
+                f"{self.database.path} is damaged (an item cannot be read: {error}); {REMEDY_DAMAGED}"
+            ) from error
 
 
 def not_found(item_id: int) -> ItemNotFound:

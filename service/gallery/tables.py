@@ -20,6 +20,11 @@ from sqlalchemy import (
 )
 
 
+def utc_text(time: datetime) -> str:
+    """RFC 3339 text of one width in UTC."""
+    return f"{time.astimezone(UTC).replace(tzinfo=None).isoformat(timespec='microseconds')}Z"
+
+
 class UtcText(TypeDecorator[datetime]):
     """An aware datetime as RFC 3339 text of one width in UTC, so that texts sort as times do."""
 
@@ -28,7 +33,7 @@ class UtcText(TypeDecorator[datetime]):
 
     def process_bind_param(self, value: datetime | None, dialect: Dialect) -> str | None:
         """To text."""
-        return None if value is None else value.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+        return None if value is None else utc_text(value)
 
     def process_result_value(self, value: str | None, dialect: Dialect) -> datetime | None:
         """From text."""

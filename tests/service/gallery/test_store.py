@@ -168,13 +168,22 @@ def test_a_row_that_cannot_be_read_is_told(change, filled, open_gallery):
 
 
 @pytest.mark.parametrize(
-    ("blob", "reason"), [("x'00'", "shape"), ("zeroblob(64)", "length 0"), ("x'0000c07f'", "shape"), ("''", "shape")]
+    ("change", "reason"),
+    [
+        ("UPDATE embeddings_1 SET embedding = x'00'", "does not match its checksum"),
+        ("UPDATE embeddings_1 SET embedding = zeroblob(64)", "does not match its checksum"),
+        ("UPDATE embeddings_1 SET checksum = checksum + 1", "does not match its checksum"),
+        ("DELETE FROM embeddings_1", "is missing"),
+        ("UPDATE items SET captured_at = 'noon'", "captured_at"),
+    ],
 )
-def test_a_stored_embedding_that_cannot_be_one_is_told(blob, reason, filled, open_gallery):
-    changed(filled, f"UPDATE embeddings_1 SET embedding = CAST({blob} AS BLOB) WHERE item_id = 7")
+def test_a_stored_embedding_or_time_that_cannot_be_right_is_told(change, reason, filled, open_gallery):
+    key = "id" if "items" in change else "item_id"
+    changed(filled, f"{change} WHERE {key} = 7")
     with pytest.raises(GalleryDamaged) as error:
         open_gallery()
-    one_line(error, "item 7", reason)
+    one_line(error, str(filled), reason)
+    assert "captured_at" in reason or "item 7" in str(error.value)
 
 
 @pytest.mark.parametrize(
