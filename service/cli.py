@@ -41,6 +41,7 @@ def index(
     start: Annotated[
         datetime | None, typer.Option(formats=TIMES, help="MOT: when frame 1 was taken, as 2026-05-01T09:30:00Z.")
     ] = None,
+    track_prefix: Annotated[str, typer.Option(help="MOT: put before track ids, which count from 1 in each file.")] = "",
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Read everything, add nothing.")] = False,
     skip_bad: SkipBad = False,
     batch_size: BatchSize = 32,
@@ -52,8 +53,8 @@ def index(
     Person and camera come from --table, or from file names like 0002_c1s1_000451_03.jpg. With --boxes the pictures are
     frames, and every box becomes an item. The gallery's settings say which quality is taken.
     """
-    if boxes is None and (min_confidence, fps, start) != (None, None, None):
-        raise typer.BadParameter("--min-confidence, --fps and --start belong to --boxes")
+    if boxes is None and (min_confidence, fps, start, track_prefix) != (None, None, None, ""):
+        raise typer.BadParameter("--min-confidence, --fps, --start and --track-prefix belong to --boxes")
     if boxes is not None and table is not None:
         raise typer.BadParameter("--table is for crops; persons in frames are labelled in the file of --boxes")
     try:
@@ -65,7 +66,7 @@ def index(
             gallery,
             bundle=bundle,
             table=table,
-            boxes=None if boxes is None else BoxSource(boxes, camera, min_confidence, fps, start),
+            boxes=None if boxes is None else BoxSource(boxes, camera, min_confidence, fps, start, track_prefix),
             camera=camera,
             dry_run=dry_run,
             batch_size=batch_size,
@@ -105,11 +106,25 @@ def query(
     images: Annotated[list[Path], typer.Argument(help="Pictures; each is a query of its own.")],
     gallery: GalleryDir,
     bundle: BundleDir = None,
-    k: Annotated[int, typer.Option("-k", min=1, max=10_000, help="Candidates per picture.")] = 10,
+    k: Annotated[int, typer.Option("-k", min=1, max=10_000, help="Candidates per query: items, or groups.")] = 10,
     camera: Annotated[
         str | None, typer.Option(help="The camera of the pictures; from their names when left out.")
     ] = None,
-    min_score: Annotated[float | None, typer.Option(min=-1, max=1, help="Leave out candidates below.")] = None,
+    together: Annotated[bool, typer.Option("--together", help="All pictures show one person: one query.")] = False,
+    where: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME=VALUE", help="A condition as in the API: cameras=c1, since=..., min_height=64."),
+    ] = None,
+    exclude_same_camera: Annotated[
+        bool, typer.Option("--exclude-same-camera", help="No items of the query's own camera.")
+    ] = False,
+    min_score: Annotated[
+        float | None, typer.Option(min=-1, max=1, help="Leave out candidates below; the gallery's own if absent.")
+    ] = None,
+    group_by: Annotated[str, typer.Option(help="One candidate per item, person, track or camera.")] = "item",
+    expand: Annotated[int, typer.Option(help="Search again with the mean of the query and so many best.")] = 0,
+    rerank: Annotated[str, typer.Option(help="none or k-reciprocal.")] = "none",
+    rerank_top: Annotated[int | None, typer.Option(help="How many of the best are re-ranked.")] = None,
     threads: Threads = None,
     as_json: AsJson = False,
 ) -> None:
@@ -117,15 +132,25 @@ def query(
 
     Scores are cosine likenesses, not identities: a human decides.
     """
+    options = {
+        "k": k,
+        "min_score": min_score,
+        "group_by": group_by,
+        "exclude_same_camera": exclude_same_camera,
+        "expand": expand,
+        "rerank": rerank,
+        "rerank_top": rerank_top,
+    }
     try:
-        from service import commands, reports
+        from service import query_commands, query_report
 
-        answers = commands.query_pictures(
-            images, gallery, bundle=bundle, k=k, camera=camera, min_score=min_score, threads=threads
+        params = query_commands.search_params(where or [], options)
+        answers = query_commands.query_pictures(
+            images, gallery, params, bundle=bundle, camera=camera, together=together, threads=threads
         )
     except KeyboardInterrupt:
         _interrupted("nothing was changed")
-    reports.print_answers(answers, as_json=as_json)
+    query_report.print_answers(answers, group_by=params.group_by, as_json=as_json)
     raise typer.Exit(1 if any(answer.error for answer in answers) else 0)
 
 

@@ -5,26 +5,23 @@ from __future__ import annotations
 import os
 import sys
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from bundle import Bundle, ImageError, read_image
+from bundle import Bundle
 from service.boxes import BoxSource
 from service.config import ServiceConfig
 from service.embedder import Embedder
 from service.embedding import EmbeddedImages, embed_images
 from service.errors import GalleryNotFound, ServiceError
 from service.folders import find_images
-from service.gallery import Match
 from service.gallery.gallery import Gallery
 from service.indexing import IndexReport, index_images
-from service.labels import label_of_name
 from service.progress import image_progress
 from service.serving import address_of, bound_socket, check_address, make_server, run_until_stopped
 from service.starter import NOTICE, bundle_path
@@ -35,16 +32,6 @@ class CannotWrite(ServiceError):
     """A file cannot be written where it was asked for."""
 
     slug = "cannot-write"
-
-
-@dataclass(frozen=True)
-class Answer:
-    """Candidates for one picture, or why it could not be read."""
-
-    path: Path
-    camera_id: str | None
-    matches: list[Match]
-    error: str | None = None
 
 
 def open_embedder(bundle: Path | None, threads: int | None) -> Embedder:
@@ -99,36 +86,6 @@ def embed_folder(
     return embedded
 
 
-def query_pictures(
-    pictures: Sequence[Path],
-    gallery: Path,
-    *,
-    bundle: Path | None,
-    k: int = 10,
-    camera: str | None = None,
-    min_score: float | None = None,
-    threads: int | None = None,
-) -> list[Answer]:
-    """Search a gallery with each picture on its own. Raises ImageError where not one of them can be read."""
-    embedder = open_embedder(bundle, threads)
-    answers: list[Answer] = []
-    failures: list[ImageError] = []
-    with _open_gallery(gallery, embedder, create=False) as opened:
-        for path in pictures:
-            camera_id = camera or label_of_name(path.name).camera_id
-            try:
-                image = read_image(path)
-            except ImageError as error:
-                failures.append(error)
-                answers.append(Answer(path, camera_id, [], str(error)))
-                continue
-            [matches] = opened.search(embedder.embed([image], [camera_id]), k, min_score=min_score)
-            answers.append(Answer(path, camera_id, matches))
-    if len(failures) == len(answers):
-        raise failures[0]
-    return answers
-
-
 def serve(config: ServiceConfig) -> None:
     """Serve until SIGINT or SIGTERM. The port is taken first, so that a taken one is told at once."""
     check_address(config)
@@ -145,7 +102,8 @@ def serve(config: ServiceConfig) -> None:
     print("reid: stopped", file=sys.stderr)
 
 
-def _open_gallery(folder: Path, embedder: Embedder, *, create: bool, load: bool = True) -> Gallery:
+def open_gallery(folder: Path, embedder: Embedder, *, create: bool, load: bool = True) -> Gallery:
+    """The gallery in a folder, for the embeddings of a model. Raises GalleryError."""
     manifest = embedder.manifest
     return Gallery.open(folder, bundle_id=manifest.bundle_id, dimension=manifest.dimension, create=create, load=load)
 
@@ -154,11 +112,11 @@ def _open_gallery(folder: Path, embedder: Embedder, *, create: bool, load: bool 
 def _gallery_to_fill(folder: Path, embedder: Embedder, *, dry_run: bool) -> Iterator[Gallery]:
     with ExitStack() as stack:
         try:
-            opened = _open_gallery(folder, embedder, create=not dry_run, load=False)
+            opened = open_gallery(folder, embedder, create=not dry_run, load=False)
         except GalleryNotFound:
             # A dry run leaves nothing behind: what it compares with is an empty gallery elsewhere.
             elsewhere = Path(stack.enter_context(tempfile.TemporaryDirectory()))
-            opened = _open_gallery(elsewhere / "gallery", embedder, create=True, load=False)
+            opened = open_gallery(elsewhere / "gallery", embedder, create=True, load=False)
         yield stack.enter_context(opened)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import replace
 from typing import Literal
 
@@ -51,11 +51,14 @@ class SearchParams(FilterParams):
     )
     gallery: str = Field(DEFAULT_GALLERY, max_length=128, description="which gallery to search")
 
-    def question(self, camera_id: str | None, *, exclude_ids: Iterable[int] = ()) -> Question:
-        """What is asked with pictures of this camera. Raises BadParameter where conditions contradict each other."""
+    def question(self, asked_by: Collection[str | None], *, exclude_ids: Iterable[int] = ()) -> Question:
+        """What is asked with pictures of these cameras (None: not known).
+
+        Raises BadParameter where conditions contradict each other.
+        """
         return Question(
             k=self.k,
-            where=self._where(camera_id, exclude_ids),
+            where=self._where(asked_by, exclude_ids),
             min_score=self.min_score,
             group_by=self.group_by,
             rerank=self.rerank,
@@ -68,14 +71,15 @@ class SearchParams(FilterParams):
         given = self.model_dump(mode="json", include=set(FilterParams.model_fields), exclude_defaults=True)
         return given | ({"exclude_same_camera": True} if self.exclude_same_camera else {})
 
-    def _where(self, camera_id: str | None, exclude_ids: Iterable[int]) -> Filter:
+    def _where(self, asked_by: Collection[str | None], exclude_ids: Iterable[int]) -> Filter:
         where = self.where(exclude_ids=exclude_ids)
         if self.exclude_same_camera:
-            if camera_id is None:
+            own = frozenset(camera_id for camera_id in asked_by if camera_id is not None)
+            if not own:
                 raise BadParameter(
                     "exclude_same_camera needs the camera of the query: give camera_id, or ask with an item of a camera"
                 )
-            where = replace(where, exclude_cameras=where.exclude_cameras | {camera_id})
+            where = replace(where, exclude_cameras=where.exclude_cameras | own)
         if both := sorted((where.cameras or frozenset()) & where.exclude_cameras):
             raise BadParameter(f"camera {both[0]!r} is asked for and excluded; leave out one of the two")
         return where

@@ -14,8 +14,8 @@ from service.access.principal import Principal
 from service.gallery.filters import EVERYTHING, Filter
 from service.gallery.gallery import Gallery
 from service.query_params import EmbedParams, ItemQueryParams, QueryParams, SearchParams
-from service.schemas.query import EmbeddingBody, GroupBody, MatchBody, QueryEcho, QueryResult, Timings
-from service.search import Found, Question, find, mean_embedding
+from service.schemas.query import EmbeddingBody, QueryEcho, QueryResult, Timings, matches_of
+from service.search import Question, find, mean_embedding
 from service.state import Service
 from service.uploads import Upload
 
@@ -49,7 +49,7 @@ async def answer(service: Service, uploads: Sequence[Upload], params: QueryParam
     """
     begin = perf_counter()
     gallery = service.gallery(params.gallery)
-    question = params.question(params.camera_id)  # what contradicts itself is told before the model works
+    question = params.question({params.camera_id})  # what contradicts itself is told before the model works
     asked = await embed_uploads(service, gallery, uploads, params.camera_id)
     return await service.work(lambda: _result(service, asked, question, params, principal, begin))
 
@@ -64,7 +64,7 @@ async def answer_item(service: Service, item_id: int, params: ItemQueryParams, p
 
     def search() -> QueryResult:
         asked = _stored(gallery, item_id, params, principal)
-        question = params.question(asked.camera_id, exclude_ids=asked.exclude_ids)
+        question = params.question({asked.camera_id}, exclude_ids=asked.exclude_ids)
         return _result(service, asked, question, params, principal, begin)
 
     return await service.work(search)
@@ -135,7 +135,7 @@ def _result(
     found = find(gallery, asked.embedding, question, visible=principal.filter(EVERYTHING))
     return QueryResult(
         query=_echo(asked, params, question),
-        matches=_matches(found, grouped=params.group_by != "item"),
+        matches=matches_of(found, params.group_by),
         no_match=found.no_match is not None,
         no_match_reason=found.no_match,
         best_score=found.best_score,
@@ -172,13 +172,6 @@ def _echo(asked: Asked, params: SearchParams, question: Question) -> QueryEcho:
         rerank_top=question.reranked,
         gallery=params.gallery,
     )
-
-
-def _matches(found: Found, *, grouped: bool) -> list[MatchBody]:
-    return [
-        MatchBody.of_candidate(rank, each, GroupBody(label=each.label, items=size) if grouped else None)
-        for rank, (each, size) in enumerate(zip(found.candidates, found.sizes, strict=True), start=1)
-    ]
 
 
 def _name(uploads: Sequence[Upload], place: int) -> str | None:

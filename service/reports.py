@@ -8,16 +8,9 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from rich.console import Console
-from rich.table import Table
-from rich.text import Text
-
-from service.commands import Answer
 from service.embedding import EmbeddedImages
-from service.gallery import Match
 from service.indexing import IndexReport
 from service.reading import Refusal
-from service.schemas.common import NOTE
 
 
 def print_index(report: IndexReport, gallery: Path, *, dry_run: bool, as_json: bool) -> None:
@@ -53,57 +46,6 @@ def print_embed(embedded: EmbeddedImages, out: Path, *, as_json: bool) -> None:
         return
     _print_bad(embedded.bad)
     print(f"wrote {images:,} embeddings of {dimension} numbers to {out}, {len(embedded.bad):,} unusable")
-
-
-def print_answers(answers: Sequence[Answer], *, as_json: bool) -> None:
-    """Candidates for each picture."""
-    for answer in answers:
-        if answer.error:
-            print(f"reid: {answer.error}", file=sys.stderr)
-    if as_json:
-        _print_json({"queries": [_answer_as_json(answer) for answer in answers], "note": NOTE})
-        return
-    console = Console()
-    for answer in answers:
-        if answer.error is None:
-            title = f"{answer.path} (camera {answer.camera_id or 'not known'})"
-            console.print(match_table(answer.matches, title))
-            if not answer.matches:
-                console.print("no candidates: the gallery is empty, or none has the score asked for")
-    console.print(NOTE, style="dim")
-
-
-def match_table(matches: Iterable[Match], title: str) -> Table:
-    """Candidates as rows, best first."""
-    table = Table(title=Text(title), title_justify="left")
-    table.add_column("rank", justify="right")
-    table.add_column("score", justify="right")
-    table.add_column("person")
-    table.add_column("camera")
-    table.add_column("source", overflow="fold")
-    for rank, match in enumerate(matches, start=1):
-        item = match.item
-        labels = [Text(value or "") for value in (item.person_id, item.camera_id, item.source)]
-        table.add_row(str(rank), f"{match.score:.4f}", *labels)
-    return table
-
-
-def _answer_as_json(answer: Answer) -> dict[str, object]:
-    matches = [
-        {
-            "rank": rank,
-            "id": match.item.id,
-            "score": match.score,
-            "person_id": match.item.person_id,
-            "camera_id": match.item.camera_id,
-            "track_id": match.item.track_id,
-            "captured_at": None if match.item.captured_at is None else match.item.captured_at.isoformat(),
-            "source": match.item.source,
-        }
-        for rank, match in enumerate(answer.matches, start=1)
-    ]
-    found: dict[str, object] = {"image": str(answer.path), "camera_id": answer.camera_id, "matches": matches}
-    return found if answer.error is None else found | {"error": answer.error}
 
 
 def _refusals_as_json(refusals: Iterable[Refusal]) -> list[dict[str, str]]:

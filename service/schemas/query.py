@@ -6,7 +6,7 @@ from pydantic import BaseModel, Field, JsonValue
 
 from service.schemas.common import NOTE, Score
 from service.schemas.items import ItemBody, item_values
-from service.search.answering import NoMatch
+from service.search.answering import Found, NoMatch
 from service.search.candidates import Candidate
 from service.search.question import GroupBy, Rerank
 
@@ -95,3 +95,12 @@ class EmbeddingBody(BaseModel):
     pictures: int = Field(examples=[1])
     camera_known: bool = Field(description="whether the model learned this camera; an unknown one is no error")
     bundle_id: str = Field(description="the model that made it; embeddings of two models cannot be compared")
+
+
+def matches_of(found: Found, group_by: GroupBy) -> list[MatchBody]:
+    """What was found as the API shows it."""
+    grouped = group_by != "item"
+    return [
+        MatchBody.of_candidate(rank, each, GroupBody(label=each.label, items=size) if grouped else None)
+        for rank, (each, size) in enumerate(zip(found.candidates, found.sizes, strict=True), start=1)
+    ]

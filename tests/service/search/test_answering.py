@@ -110,7 +110,7 @@ def test_each_condition(gallery: Gallery, every: Every, name: str) -> None:
     expected = slow(every, QUERY, passes)
     assert len(expected) > 0 or name == "min_aspect"
     for k in (1, 3, ITEMS):
-        found = find(gallery, QUERY, SearchParams(k=k, **given_values).question("c1"))
+        found = find(gallery, QUERY, SearchParams(k=k, **given_values).question({"c1"}))
         assert ids(found) == [item.id for item, _ in expected[:k]]
         assert [each.match.score for each in found.candidates] == pytest.approx([s for _, s in expected[:k]], abs=1e-6)
         assert (found.searched, found.gallery_size) == (len(expected), ITEMS)
@@ -253,16 +253,16 @@ def test_what_the_asker_may_know_of(gallery: Gallery, every: Every) -> None:
 )
 def test_contradictions(values: dict[str, object], message: str) -> None:
     with pytest.raises(BadParameter, match=message):
-        SearchParams(**values).question("c1")
+        SearchParams(**values).question({"c1"})
 
 
 def test_the_same_camera_must_be_known() -> None:
     with pytest.raises(BadParameter, match="give camera_id"):
-        SearchParams(exclude_same_camera=True).question(None)
+        SearchParams(exclude_same_camera=True).question({None})
 
 
 def test_a_plain_question_searches_everything() -> None:
-    question = SearchParams().question(None)
+    question = SearchParams().question({None})
     assert question == Question(k=10)
     assert question.where == EVERYTHING
     assert replace(question, rerank="k-reciprocal").depth == 100
