@@ -5,12 +5,21 @@ from __future__ import annotations
 import numpy as np
 
 from service.errors import UnknownName
-from service.indexes.choice import AUTO, choose_index
+from service.indexes.choice import AUTO, choose_index, worn
 from service.indexes.exact import ExactIndex
 from service.indexes.flat import FlatIndex
+from service.indexes.gpu import GpuIndex
+from service.indexes.hnsw import HnswIndex
+from service.indexes.ivf import IvfIndex
 from service.indexes.protocol import Allowed, Floats, Ids, Index, Parameters
 
-INDEXES: dict[str, type[Index]] = {"exact": ExactIndex, "flat": FlatIndex}
+INDEXES: dict[str, type[Index]] = {
+    "exact": ExactIndex,
+    "flat": FlatIndex,
+    "ivf": IvfIndex,
+    "hnsw": HnswIndex,
+    "gpu": GpuIndex,
+}
 """By name: the class that builds and loads indexes of this kind."""
 
 
@@ -34,10 +43,14 @@ __all__ = [
     "ExactIndex",
     "FlatIndex",
     "Floats",
+    "GpuIndex",
+    "HnswIndex",
     "Ids",
     "Index",
+    "IvfIndex",
     "Parameters",
     "choose_index",
     "index_kind",
     "make_index",
+    "worn",
 ]

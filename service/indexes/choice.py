@@ -1,18 +1,47 @@
-"""Which kind of index fits a gallery: what `auto` means."""
+"""Which kind of index fits a gallery, and when one is worn out."""
 
 from __future__ import annotations
 
+from service.indexes.gpu import gpu_problem
+from service.indexes.protocol import Index
+
 AUTO = "auto"
-FLAT_FLOATS = 200_000 * 384  # 300 MB: one core compares a query with all of them in about 15 ms
-BACK = 0.75  # the share of a step that a gallery must shrink below before it goes back: no rebuilding to and fro
+FLAT_BYTES = 200_000 * 384 * 4  # one core compares a query with all of them in about 20 ms
+GPU_BYTES = 4 << 30  # leaves room for the model, and lies in the computer's memory as well
+BACK = 0.75  # of a limit, below which a gallery goes back over it: no rebuilding to and fro
+GROWTH = 4  # times the size that an index was tuned with
+FIRST_TUNING = 10_000  # embeddings up to which nothing needs to be tuned
+GARBAGE = 0.2  # of all embeddings that lie in memory
 
 
 def choose_index(size: int, dimension: int, current: str | None = None) -> tuple[str, str]:
-    """Kind and reason, one sentence for operators, for `size` embeddings of a dimension.
+    """Kind and reason, a sentence for operators, for `size` embeddings of a dimension.
 
-    `current` is the kind in use: a gallery that shrank a little below a step keeps it.
+    `current` is the kind in use, which a gallery keeps that shrank only a little below a limit.
     """
-    step = FLAT_FLOATS // dimension
-    if size <= (step if current != "ivf" else step * BACK):
-        return "flat", f"{size:,} embeddings are few enough to compare each with the query, up to {step:,}"
-    return "flat", f"{size:,} embeddings"
+    flat_limit, gpu_limit = (limit // (dimension * 4) for limit in (FLAT_BYTES, GPU_BYTES))
+    if current in ("ivf", "gpu"):
+        flat_limit = int(flat_limit * BACK)
+    if current == "ivf":
+        gpu_limit = int(gpu_limit * BACK)
+    if size <= flat_limit:
+        return (
+            "flat",
+            f"{size:,} embeddings, up to {flat_limit:,}, are all compared with a query: exact and fast enough",
+        )
+    problem = gpu_problem()
+    if problem is None and size <= gpu_limit:
+        return "gpu", f"{size:,} embeddings, up to {gpu_limit:,}, are all compared with a query on the GPU: exact"
+    why = f"more than {gpu_limit:,} for the GPU" if problem is None else f"more than {flat_limit:,} without a GPU"
+    return "ivf", f"{size:,} embeddings, {why}, are too many to compare all: those in the nearest lists are"
+
+
+def worn(index: Index) -> str | None:
+    """Why this index should be built again, a sentence for operators, or None."""
+    size, garbage = len(index), index.garbage
+    tuned = int(index.parameters.get("built_with", size))
+    if size > max(GROWTH * tuned, FIRST_TUNING):
+        return f"it was tuned with {tuned:,} embeddings and holds {size:,}"
+    if garbage > GARBAGE * (size + garbage):
+        return f"{garbage:,} of the {size + garbage:,} embeddings in memory were removed"
+    return None

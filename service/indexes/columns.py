@@ -85,8 +85,9 @@ class Positions:
         return rows[rows >= 0]
 
     def forget(self, rows: NDArray[np.int64]) -> None:
-        """Let the ids of these rows be unknown; the rows keep their places."""
-        self._of.values[self.ids[rows]] = -1
+        """Let the ids of these rows be unknown, unless they have a newer row; the rows keep their places."""
+        newest = rows[self._of.values[self.ids[rows]] == rows]
+        self._of.values[self.ids[newest]] = -1
 
     def move(self, sources: NDArray[np.int64], targets: NDArray[np.int64], count: int) -> None:
         """Put the ids of `sources` into the rows `targets`, and keep the first `count` rows."""
@@ -94,6 +95,12 @@ class Positions:
         self._of.values[self.ids[targets]] = targets
         self._ids.cut(count)
 
-    def allowed(self, allowed: Allowed) -> Allowed:
-        """By row: is its id allowed?"""
-        return np.append(allowed, False)[np.minimum(self.ids, len(allowed))]
+    def current(self, rows: Ids) -> Allowed:
+        """Of each row: is there such a row, and does it still hold its id?"""
+        held: Allowed = self._of.values[self.ids[rows]] == rows
+        return held & (rows >= 0)
+
+
+def allows(allowed: Allowed, ids: Ids) -> Allowed:
+    """Of each id: is it allowed? None beyond the end is."""
+    return np.append(allowed, False)[np.minimum(ids, len(allowed))]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 import numpy as np
 
 from service.indexes.matrix import MatrixIndex
@@ -13,7 +15,7 @@ SCORES_AT_ONCE = 16_000_000  # 64 MB of float32: queries are taken in blocks of 
 class ExactIndex(MatrixIndex):
     """Every embedding compared; equal scores by id."""
 
-    kind = "exact"
+    kind: ClassVar[str] = "exact"
 
     def search(self, embeddings: Floats, k: int, allowed: Allowed | None = None) -> tuple[Floats, Ids]:
         """Scores and ids, both (Q, min(k, len)), best first."""
@@ -27,7 +29,7 @@ class ExactIndex(MatrixIndex):
     def _search_block(self, embeddings: Floats, k: int, allowed: Allowed | None) -> tuple[Floats, Ids]:
         every = embeddings @ self._embeddings.values.T
         if allowed is not None:
-            every[:, ~self._positions.allowed(allowed)] = -np.inf
+            every[:, ~self.members(allowed)] = -np.inf
         best = np.argpartition(-every, k - 1, axis=1)[:, :k]
         scores = np.take_along_axis(every, best, axis=1)
         ids = np.where(np.isneginf(scores), NOBODY, self._positions.ids[best])

@@ -37,7 +37,9 @@ def selector(members: Allowed) -> Any:
     return load_faiss().IDSelectorBitmap(np.packbits(members, bitorder="little"))
 
 
-def name_rows(scores: Floats, rows: Ids, ids: Ids) -> tuple[Floats, Ids]:
-    """An answer in rows of an index as one in ids; faiss marks empty places by row -1."""
+def as_answer(found: tuple[Floats, Ids], ids: Ids | None = None) -> tuple[Floats, Ids]:
+    """What faiss found, with our marks in the places that it left empty, and rows named by their (N,) ids."""
+    scores, rows = found
     empty = rows < 0
-    return np.where(empty, np.float32(-np.inf), scores), np.where(empty, NOBODY, ids[rows])
+    scores[empty] = -np.inf
+    return scores, rows if ids is None else np.where(empty, NOBODY, ids[rows])

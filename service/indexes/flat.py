@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 import numpy as np
 
-from service.indexes.faiss_calls import load_faiss, name_rows, selector, set_threads
+from service.indexes.faiss_calls import as_answer, load_faiss, selector, set_threads
 from service.indexes.matrix import MatrixIndex
 from service.indexes.protocol import Allowed, Floats, Ids, nothing
 
@@ -16,7 +18,7 @@ class FlatIndex(MatrixIndex):
     that follow.
     """
 
-    kind = "flat"
+    kind: ClassVar[str] = "flat"
 
     def __init__(self, dimension: int) -> None:
         super().__init__(dimension)
@@ -29,10 +31,10 @@ class FlatIndex(MatrixIndex):
         scores, found = nothing(len(queries), min(k, len(self)))
         if not found.size:
             return scores, found
-        only = None if allowed is None else selector(self._positions.allowed(allowed))
+        only = None if allowed is None else selector(self.members(allowed))
         set_threads(len(queries))
         pointer = load_faiss().swig_ptr
-        sizes = (self._dimension, len(queries), len(rows), found.shape[1])
+        sizes = (self.dimension, len(queries), len(rows), found.shape[1])
         inputs, outputs = (pointer(queries), pointer(rows)), (pointer(scores), pointer(found))
         load_faiss().knn_inner_product(*inputs, *sizes, *outputs, only)
-        return name_rows(scores, found, self._positions.ids)
+        return as_answer((scores, found), self._positions.ids)

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from service.indexes import files
-from service.indexes.columns import Column, Positions
+from service.indexes.columns import Column, Positions, allows
 from service.indexes.protocol import Allowed, Floats, Ids, Parameters
 
 
@@ -21,7 +21,7 @@ class MatrixIndex(ABC):
     exact_scores: ClassVar[bool] = True
 
     def __init__(self, dimension: int) -> None:
-        self._dimension = dimension
+        self.dimension = dimension
         self._positions = Positions()
         self._embeddings = Column(np.float32, dimension)
 
@@ -40,11 +40,16 @@ class MatrixIndex(ABC):
 
     def save(self, path: Path) -> None:
         """Write ids and embeddings."""
-        arrays: dict[str, NDArray[Any]] = {"ids": self._positions.ids, "embeddings": self._embeddings.values}
-        files.write(path, files.Contents(self.kind, self._dimension, arrays, self.parameters))
+        arrays: dict[str, NDArray[Any]] = dict(zip(("ids", "embeddings"), self.rows, strict=True))
+        files.write(path, files.Contents(self.kind, self.dimension, arrays, self.parameters))
 
     def __len__(self) -> int:
         return len(self._positions)
+
+    @property
+    def rows(self) -> tuple[Ids, Floats]:
+        """Ids (N,) and embeddings (N, D), as views."""
+        return self._positions.ids, self._embeddings.values
 
     @property
     def garbage(self) -> int:
@@ -76,6 +81,10 @@ class MatrixIndex(ABC):
         self._embeddings.cut(left)
         self._positions.forget(gone)
         self._positions.move(last, holes, left)
+
+    def members(self, allowed: Allowed) -> Allowed:
+        """By row: is its id allowed?"""
+        return allows(allowed, self._positions.ids)
 
     @abstractmethod
     def search(self, embeddings: Floats, k: int, allowed: Allowed | None = None) -> tuple[Floats, Ids]:

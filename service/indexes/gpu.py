@@ -1,0 +1,148 @@
+"""Exact search on a GPU, with a twin on the CPU for all that a GPU index cannot do."""
+
+from __future__ import annotations
+
+import threading
+from pathlib import Path
+from typing import Any, ClassVar, Self
+
+import numpy as np
+
+from service.errors import ServiceError
+from service.indexes.columns import Positions, allows
+from service.indexes.faiss_calls import load_faiss
+from service.indexes.flat import FlatIndex
+from service.indexes.protocol import NOBODY, Allowed, Floats, Ids, Parameters, nothing
+
+MOST = 2048  # results of a search that faiss allows on a GPU
+SPARE = 32  # results beyond those expected to be enough
+GARBAGE_SHARE = 0.1  # of the copy, from which it is made again
+GARBAGE_LEAST = 1000
+
+
+class GpuMissing(ServiceError):
+    """This faiss, or this machine, cannot search on a GPU."""
+
+    slug = "gpu-missing"
+    status = 503
+
+
+def gpu_problem() -> str | None:
+    """Why no GPU can be used, or None where one can."""
+    faiss = load_faiss()
+    if not hasattr(faiss, "StandardGpuResources"):
+        return "the installed faiss has no GPU support: install vitreid[gpu] instead of vitreid[cpu]"
+    if not faiss.get_num_gpus():
+        return "faiss sees no GPU: check the driver with nvidia-smi, and that the container was given one"
+    return None
+
+
+def gpu_copy(dimension: int) -> Any:
+    """An empty faiss index in the memory of the first GPU. Raises GpuMissing."""
+    problem = gpu_problem()
+    if problem:
+        raise GpuMissing(f"no index of kind gpu: {problem}; or choose flat or ivf")
+    faiss = load_faiss()
+    return faiss.GpuIndexFlatIP(faiss.StandardGpuResources(), dimension)
+
+
+class GpuIndex:
+    """faiss's flat index on a GPU.
+
+    It can neither forget nor filter. So the copy on the GPU answers with more than is asked for, what was removed or is
+    not allowed is struck out, and where too few are left, the twin answers: both are exact.
+    """
+
+    kind: ClassVar[str] = "gpu"
+    exact_scores: ClassVar[bool] = True
+
+    def __init__(self, twin: FlatIndex) -> None:
+        self._twin = twin
+        self._lock = threading.Lock()  # a GPU index does one thing at a time
+        self._renew()
+
+    @classmethod
+    def build(cls, dimension: int, ids: Ids, embeddings: Floats) -> Self:
+        """An index of (N, D) embeddings under (N,) ids. Raises GpuMissing."""
+        return cls(FlatIndex.build(dimension, ids, embeddings))
+
+    @classmethod
+    def load(cls, path: Path, dimension: int) -> Self:
+        """The index that `save`, or a flat index, wrote. Raises IndexDamaged, GpuMissing."""
+        return cls(FlatIndex.load(path, dimension))
+
+    def save(self, path: Path) -> None:
+        """Write the twin."""
+        self._twin.save(path)
+
+    def __len__(self) -> int:
+        return len(self._twin)
+
+    @property
+    def garbage(self) -> int:
+        """Removed embeddings that are still on the GPU."""
+        return len(self._positions) - len(self)
+
+    @property
+    def memory_bytes(self) -> int:
+        """On the CPU; about as much again lies on the GPU."""
+        return self._twin.memory_bytes + self._positions.nbytes
+
+    @property
+    def parameters(self) -> Parameters:
+        """Nothing: there is nothing to choose."""
+        return {}
+
+    def add(self, ids: Ids, embeddings: Floats) -> None:
+        """Take (N, D) embeddings under (N,) new ids."""
+        self._twin.add(ids, embeddings)
+        self._put(ids, embeddings)
+
+    def remove(self, ids: Ids) -> None:
+        """Drop these ids; unknown ones are passed over. The copy is made again where much of it is garbage."""
+        self._twin.remove(ids)
+        self._positions.forget(self._positions.find(ids))
+        if self.garbage > max(GARBAGE_LEAST, GARBAGE_SHARE * len(self._positions)):
+            self._renew()
+
+    def search(self, embeddings: Floats, k: int, allowed: Allowed | None = None) -> tuple[Floats, Ids]:
+        """Scores and ids, both (Q, min(k, len)), best first."""
+        k, left, held = min(k, len(self)), len(self), len(self._positions)
+        if allowed is not None:
+            left = int(np.count_nonzero(self._twin.members(allowed)))
+        if not left or not len(embeddings):
+            return nothing(len(embeddings), k)
+        depth = min(held, -(-k * held // left) + SPARE)
+        if depth > MOST:
+            return self._twin.search(embeddings, k, allowed)
+        queries = np.ascontiguousarray(embeddings, dtype=np.float32)
+        with self._lock:
+            scores, rows = self._copy.search(queries, depth)
+        scores, ids = self._strike_out(scores, rows, k, allowed)
+        short = ids[:, min(k, left) - 1] < 0
+        if short.any():
+            scores[short], ids[short] = self._twin.search(queries[short], k, allowed)
+        return scores, ids
+
+    def _strike_out(self, scores: Floats, rows: Ids, k: int, allowed: Allowed | None) -> tuple[Floats, Ids]:
+        """The k first of each answer, (Q, depth), that may be found."""
+        good = self._positions.current(rows)
+        ids = self._positions.ids[rows]
+        if allowed is not None:
+            good &= allows(allowed, ids)
+        order = np.argsort(~good, axis=1, kind="stable")[:, :k]
+        scores = np.where(good, scores, np.float32(-np.inf))
+        ids = np.where(good, ids, NOBODY)
+        return np.take_along_axis(scores, order, axis=1), np.take_along_axis(ids, order, axis=1)
+
+    def _put(self, ids: Ids, embeddings: Floats) -> None:
+        if len(ids):
+            with self._lock:
+                self._copy.add(np.ascontiguousarray(embeddings, dtype=np.float32))
+            self._positions.append(ids)
+
+    def _renew(self) -> None:
+        """Make the copy on the GPU from the twin."""
+        self._copy = gpu_copy(self._twin.dimension)
+        self._positions = Positions()
+        self._put(*self._twin.rows)

@@ -1,0 +1,148 @@
+"""Embeddings in lists by their nearest centroid, half as large: only the lists near the query are compared."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, ClassVar, Self
+
+import numpy as np
+
+from service.indexes import files
+from service.indexes.columns import Column
+from service.indexes.faiss_calls import as_answer, load_faiss, selector, set_threads
+from service.indexes.protocol import Allowed, Floats, Ids, Parameters, nothing
+from service.indexes.tuning import DEPTH, least_reaching, questions
+
+LISTS_PER_ROOT = 4  # lists for each unit of the square root of the number of embeddings
+POINTS_PER_LIST = 64  # that centroids are trained on; faiss warns below 39
+LEVELS = 48  # numbers of lists that are tried, each a little larger than the one before
+HASH_BYTES = 48  # of an entry in the table from id to place
+
+
+class IvfIndex:
+    """faiss IVF with 16-bit floats and a hash table from id to place, so that removing one does not scan the lists.
+
+    Centroids and nprobe are fixed when it is built; what comes later is found also where it resembles nothing of that
+    time, but a gallery that grew much is searched faster after a rebuild.
+    """
+
+    kind: ClassVar[str] = "ivf"
+    exact_scores: ClassVar[bool] = False
+
+    def __init__(self, native: Any, present: Allowed, parameters: Parameters) -> None:
+        self._native = native
+        self._present = Column(np.bool_)  # by id
+        self._present.append(present)
+        self._parameters = parameters
+
+    @classmethod
+    def build(cls, dimension: int, ids: Ids, embeddings: Floats) -> Self:
+        """An index trained and tuned on (N, D) embeddings under (N,) ids."""
+        embeddings = np.ascontiguousarray(embeddings, dtype=np.float32)
+        native = _train(dimension, embeddings)
+        parameters = {"nlist": native.nlist, "nprobe": native.nlist, "recall": 1.0, "built_with": len(ids)}
+        index = cls(native, np.zeros(0, dtype=np.bool_), parameters)
+        index.add(ids, embeddings)
+        if native.nlist > 1:
+            index._tune(ids, embeddings)
+        return index
+
+    @classmethod
+    def load(cls, path: Path, dimension: int) -> Self:
+        """The index that `save` wrote. Raises IndexDamaged."""
+        contents = files.read(path, cls.kind, dimension)
+        return cls(contents.native, contents.arrays["present"], contents.parameters)
+
+    def save(self, path: Path) -> None:
+        """Write centroids and lists."""
+        arrays = {"present": self._present.values}
+        files.write(path, files.Contents(self.kind, self._native.d, arrays, self._parameters, self._native))
+
+    def __len__(self) -> int:
+        return int(self._native.ntotal)
+
+    @property
+    def garbage(self) -> int:
+        """Nothing: places are taken by others."""
+        return 0
+
+    @property
+    def memory_bytes(self) -> int:
+        """Codes, ids, the table from id to place, centroids."""
+        entries = len(self) * (self._native.code_size + 8 + HASH_BYTES)
+        return int(entries + self._native.nlist * self._native.d * 4 + self._present.nbytes)
+
+    @property
+    def parameters(self) -> Parameters:
+        """nlist, nprobe of an unfiltered search, the recall measured with it, and the size when it was built."""
+        return dict(self._parameters)
+
+    def add(self, ids: Ids, embeddings: Floats) -> None:
+        """Take (N, D) embeddings under (N,) new ids."""
+        if len(ids):
+            ids = np.ascontiguousarray(ids, dtype=np.int64)
+            set_threads(len(ids))
+            self._native.add_with_ids(np.ascontiguousarray(embeddings, dtype=np.float32), ids)
+            missing = int(ids.max()) + 1 - len(self._present)
+            self._present.append(np.zeros(max(0, missing), dtype=np.bool_))
+            self._present.values[ids] = True
+
+    def remove(self, ids: Ids) -> None:
+        """Drop these ids; unknown ones are passed over."""
+        known = np.unique(ids[(ids >= 0) & (ids < len(self._present))])
+        known = known[self._present.values[known]]
+        self._native.remove_ids(load_faiss().IDSelectorArray(known))
+        self._present.values[known] = False
+
+    def search(self, embeddings: Floats, k: int, allowed: Allowed | None = None) -> tuple[Floats, Ids]:
+        """Scores and ids, both (Q, min(k, len)), best first.
+
+        The fewer are allowed, the more lists are searched: what is left of the near ones does not hold the best. And
+        where the searched lists hold too few, all are.
+        """
+        k, members, left = min(k, len(self)), None, len(self)
+        if allowed is not None:
+            end = min(len(allowed), len(self._present))
+            members = allowed[:end] & self._present.values[:end]
+            left = int(np.count_nonzero(members))
+        if not left or not len(embeddings):
+            return nothing(len(embeddings), k)
+        queries = np.ascontiguousarray(embeddings, dtype=np.float32)
+        lists = self._native.nlist
+        nprobe = min(lists, -(-int(self._parameters["nprobe"]) * len(self) // left))
+        scores, ids = self._probe(queries, k, members, nprobe)
+        short = ids[:, min(k, left) - 1] < 0
+        if short.any():
+            scores[short], ids[short] = self._probe(queries[short], k, members, lists)
+        return scores, ids
+
+    def _probe(self, queries: Floats, k: int, members: Allowed | None, nprobe: int) -> tuple[Floats, Ids]:
+        only = None if members is None else selector(members)
+        set_threads(len(queries))
+        parameters = load_faiss().SearchParametersIVF(sel=only, nprobe=nprobe)
+        return as_answer(self._native.search(queries, k, params=parameters))
+
+    def _tune(self, ids: Ids, embeddings: Floats) -> None:
+        asked = questions(ids, embeddings)
+        depth = min(DEPTH, len(self))
+        levels = np.unique(np.geomspace(1, self._native.nlist, LEVELS).round().astype(int)).tolist()
+        nprobe, recall = least_reaching(
+            levels, lambda level: asked.recall(self._probe(asked.queries, depth, None, level)[1])
+        )
+        self._parameters |= {"nprobe": nprobe, "recall": round(recall, 4)}
+
+
+def _train(dimension: int, embeddings: Floats) -> Any:
+    """An empty index whose centroids fit these (N, D) embeddings; a single list where they are few."""
+    faiss, count = load_faiss(), len(embeddings)
+    lists = max(1, min(int(LISTS_PER_ROOT * count**0.5), count // POINTS_PER_LIST))
+    native = faiss.index_factory(dimension, f"IVF{lists},SQfp16", faiss.METRIC_INNER_PRODUCT)
+    native.set_direct_map_type(faiss.DirectMap.Hashtable)
+    if lists == 1:
+        sample = np.zeros((1, dimension), dtype=np.float32)
+        faiss.downcast_index(native.quantizer).add(sample)  # a centroid that everything belongs to
+    else:
+        sample = embeddings[np.sort(np.random.default_rng(0).permutation(count)[: lists * POINTS_PER_LIST])]
+    set_threads(len(embeddings))
+    native.train(sample)
+    return native
