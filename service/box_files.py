@@ -30,8 +30,8 @@ def read_boxes(source: BoxSource, paths: Collection[str]) -> dict[str, list[Pers
     Frames without a box are left out. Raises TableError with file and line (JSON: the entry's number).
     """
     kind = _format_of(source.file)
-    if kind != "MOT" and (source.min_confidence, source.fps, source.start) != (None, None, None):
-        raise TableError(f"{source.file} is a {kind} file; confidence, fps and start are asked of MOT files only")
+    if kind != "MOT" and source != BoxSource(source.file, source.camera_id):
+        raise TableError(f"{source.file} is a {kind} file; confidence, fps, start and track prefix are for MOT files")
     boxes: dict[str, list[PersonBox]] = {}
     for path, box in FORMATS[kind](source, paths):
         of_frame = boxes.setdefault(path, [])

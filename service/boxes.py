@@ -39,7 +39,9 @@ class BoxSource:
     fps: float | None = None
     """MOT: frames per second; with `start`, frames get times."""
     start: datetime | None = None
-    """MOT: when the first frame was taken."""
+    """MOT: when frame 1 was taken."""
+    track_prefix: str = ""
+    """MOT: stands before track ids, which count from 1 in every file."""
 
 
 def cut(frame: Image.Image, box: Box, *, min_side: int) -> tuple[Image.Image, float]:

@@ -51,7 +51,7 @@ def read_mot(source: BoxSource, paths: Collection[str]) -> Iterator[tuple[str, P
             track = _whole(values[1], "id", where)
             label = Label(
                 camera_id=source.camera_id,
-                track_id=None if track == -1 else str(track),
+                track_id=None if track == -1 else f"{source.track_prefix}{track}",
                 captured_at=_time_of(frame, source),
                 metadata={} if confidence in (None, -1) or len(values) == TRUTH_VALUES else {"confidence": confidence},
             )
