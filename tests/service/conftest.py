@@ -13,6 +13,7 @@ from PIL import Image
 
 from service.app import create_app
 from service.config import ServiceConfig
+from service.indexes.faiss_calls import load_faiss
 
 
 @pytest.fixture(scope="session")
@@ -48,3 +49,10 @@ def client(config: ServiceConfig) -> Iterator[TestClient]:
     """The started application; what it does not expect becomes a 500, as for a real client."""
     with TestClient(create_app(config), raise_server_exceptions=False) as started:
         yield started
+
+
+@pytest.fixture(autouse=True)
+def gpu_stand_in(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Indexes of kind gpu keep their copy on the CPU, but in tests that are marked `gpu`."""
+    if request.node.get_closest_marker("gpu") is None:
+        monkeypatch.setattr("service.indexes.gpu.gpu_copy", lambda dimension: load_faiss().IndexFlatIP(dimension))
