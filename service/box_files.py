@@ -56,7 +56,7 @@ def read_json(source: BoxSource, paths: Collection[str]) -> Found:
     A frame has `boxes` and what `POST /v1/items` takes beside them; a box is an object with `box`, or four numbers.
     Raises TableError.
     """
-    for number, entry in enumerate(_entries(_load_json(source.file)), start=1):
+    for number, entry in enumerate(_entries(source.file), start=1):
         where = f"{source.file}, entry {number}"
         path = known_path({"path": str(entry.pop("path", ""))}, where, paths)
         try:
@@ -67,7 +67,10 @@ def read_json(source: BoxSource, paths: Collection[str]) -> Found:
             raise TableError(f"{where} ({path}): {place}: {first['msg']}") from error
         if frame.camera_id is None:
             frame = frame.model_copy(update={"camera_id": source.camera_id})
-        for box in boxes_of(frame) or []:
+        boxes = boxes_of(frame)
+        if boxes is None:
+            raise TableError(f"{where} ({path}): neither box nor boxes; a frame without persons has an empty list")
+        for box in boxes:
             yield path, PersonBox(box.box, box.label, f"entry {number}, {box.where}")
 
 
@@ -102,6 +105,19 @@ def _edges(cells: dict[str, str], where: str) -> Box:
     return left, top, right, bottom
 
 
+def _entries(file: Path) -> Iterator[dict[str, Any]]:
+    """The entries of a list or mapping as objects with a path."""
+    content = _load_json(file)
+    if isinstance(content, dict):
+        for path, value in content.items():
+            yield {"path": path, **(value if isinstance(value, dict) else {"boxes": value})}
+        return
+    for number, entry in enumerate(content if isinstance(content, list) else [content], start=1):
+        if not isinstance(entry, dict):
+            raise TableError(f"{file}, entry {number} is not an object with a path and its boxes, but {entry!r:.40}")
+        yield dict(entry)
+
+
 def _load_json(file: Path) -> Any:
     try:
         return json.loads(file.read_bytes())
@@ -109,17 +125,6 @@ def _load_json(file: Path) -> Any:
         raise TableError(f"{file}, line {error.lineno}: is not JSON ({error.msg})") from error
     except (UnicodeDecodeError, RecursionError) as error:
         raise TableError(f"{file} is not JSON ({error})") from error
-
-
-def _entries(content: Any) -> Iterator[dict[str, Any]]:
-    if isinstance(content, dict):
-        for path, value in content.items():
-            yield {"path": path, **(value if isinstance(value, dict) else {"boxes": value})}
-        return
-    for number, entry in enumerate(content if isinstance(content, list) else [content], start=1):
-        if not isinstance(entry, dict):
-            raise TableError(f"entry {number} is {type(entry).__name__}, not an object with a path and its boxes")
-        yield dict(entry)
 
 
 def _as_frame(entry: dict[str, Any]) -> dict[str, Any]:

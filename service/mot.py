@@ -52,7 +52,7 @@ def read_mot(source: BoxSource, paths: Collection[str]) -> Iterator[tuple[str, P
             label = Label(
                 camera_id=source.camera_id,
                 track_id=None if track == -1 else f"{source.track_prefix}{track}",
-                captured_at=_time_of(frame, source),
+                captured_at=_time_of(frame, source, where),
                 metadata={} if confidence in (None, -1) or len(values) == TRUTH_VALUES else {"confidence": confidence},
             )
             yield path, PersonBox((left, top, left + width, top + height), label, f"line {number}")
@@ -97,7 +97,12 @@ def _frame_path(frame: int, frames: dict[int, list[str]], where: str) -> str:
     return found[0]
 
 
-def _time_of(frame: int, source: BoxSource) -> datetime | None:
+def _time_of(frame: int, source: BoxSource, where: str) -> datetime | None:
     if source.fps is None or source.start is None:
         return None
-    return (source.start + timedelta(seconds=(frame - 1) / source.fps)).astimezone(UTC)
+    try:
+        return (source.start + timedelta(seconds=(frame - 1) / source.fps)).astimezone(UTC)
+    except OverflowError as error:
+        raise TableError(
+            f"{where}: frame {frame} at {source.fps:g} frames per second is after the year 9999"
+        ) from error
