@@ -21,7 +21,7 @@ from importlib.metadata import version
 from itertools import chain
 from pathlib import Path
 
-from benchmarks import demo, indexing, served_scores
+from benchmarks import demo, indexing, scoring, served_scores
 from benchmarks.models import random_bundle
 from bundle import Bundle
 from service.embedder import Embedder
@@ -43,6 +43,7 @@ def main() -> None:
             drawing_section(),
             indexing_section(Path(folder), people, rounds),
             scores_section(people),
+            scoring_section(),
             demo_section(),
         )
         lines = []
@@ -104,6 +105,12 @@ def scores_section(people: Path) -> Iterator[str]:
     yield f"| `reid evaluate` | {result['evaluated']['mAP']:.4f} | {result['evaluated']['rank1']:.4f} |"
     yield f"| service | {result['served']['mAP']:.4f} | {result['served']['rank1']:.4f} |"
     yield f"\nDifference of mAP: {result['mAP_difference']:.1e}. Asked: at most 1e-3."
+
+
+def scoring_section() -> Iterator[str]:
+    """Time and memory of scoring at MSMT17's size."""
+    yield "\n## Scoring at MSMT17's size\n"
+    yield from scoring.table(scoring.Size())
 
 
 def demo_section() -> Iterator[str]:

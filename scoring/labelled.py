@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-SCORES_AT_ONCE = 32_000_000  # 128 MB of float32 in one block of scores
+SCORES_AT_ONCE = 64_000_000  # 256 MB of float32 in one block: the fewer the queries in a block, the slower each product
 
 
 class ScoringError(ValueError):

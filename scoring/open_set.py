@@ -95,11 +95,12 @@ def _rates(own: Floats, others: Floats, known: Mask, strangers: Mask, rate: floa
 
 
 def _best_scores(query: Labelled, gallery: Labelled, orders: Numbers, sizes: Numbers) -> tuple[Floats, Floats]:
-    """Best score of each query (Q,) with its own person, and (draws, sizes, Q) with the first of others in `orders`."""
+    """Best scores of the queries: (Q,) with their own person, (draws, sizes, Q) with others among the first enrolled.
+
+    The gallery comes person by person; `orders` (draws, persons) says who is enrolled first.
+    """
     asked, offered = as_numbers(query.persons, gallery.persons)
-    by_person = np.argsort(offered, kind="stable")
-    gallery = gallery.take(by_person)
-    starts = np.searchsorted(offered[by_person], np.arange(offered.max() + 2))
+    starts = np.searchsorted(offered, np.arange(offered.max() + 2))
     own = np.empty(len(query), np.float32)
     others = np.empty((len(orders), len(sizes), len(query)), np.float32)
     row = 0
@@ -117,14 +118,15 @@ def _best_scores(query: Labelled, gallery: Labelled, orders: Numbers, sizes: Num
 
 
 def _taking_part(query: Labelled, gallery: Labelled) -> tuple[Labelled, Labelled]:
-    """The queries that have a match, and the gallery pictures of their persons."""
+    """The queries that have a match, and the gallery pictures of their persons, person by person."""
     persons, of_picture = as_numbers(query.persons, gallery.persons)
     cameras, by_picture = as_numbers(query.cameras, gallery.cameras)
     count = 1 + max(cameras.max(), by_picture.max())
     of_person = _occurrences(persons, of_picture)
     by_camera = _occurrences(persons * count + cameras, of_picture * count + by_picture)
     matched = of_person > by_camera
-    return query.take(matched), gallery.take(np.isin(of_picture, persons[matched]))
+    by_person = np.argsort(of_picture, kind="stable")
+    return query.take(matched), gallery.take(by_person[np.isin(of_picture[by_person], persons[matched])])
 
 
 def _occurrences(values: Numbers, among: Numbers) -> Numbers:
