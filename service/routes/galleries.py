@@ -29,9 +29,14 @@ CURL: dict[str, Any] = {
 async def list_galleries(
     request: Request, principal: Annotated[Principal, Depends(needs("read", reach="own"))]
 ) -> GalleryList:
-    """Each that the key is for, with its settings; one that could not be opened says why."""
+    """Each that the key is for, with its settings; one that could not be opened says why.
+
+    To a key that is limited to cameras neither sizes nor settings are told: both speak of the others.
+    """
     service = service_of(request)
     entries = await service.work(lambda: _entries(service))
+    if principal.cameras is not None:
+        entries = [entry.model_copy(update={"size": None, "settings": None}) for entry in entries]
     return GalleryList(galleries=[entry for entry in entries if principal.sees_gallery(entry.name)])
 
 

@@ -34,3 +34,9 @@ def database(tmp_path: Path) -> Iterator[AccessDatabase]:
     opened = AccessDatabase(tmp_path / "data")
     yield opened
     opened.close()
+
+
+@pytest.fixture
+def runtime() -> str:
+    """One runtime is enough here."""
+    return "fake"

@@ -1,0 +1,143 @@
+"""What a key that is limited to cameras or galleries sees, finds and may change."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from fastapi.testclient import TestClient
+
+Make = Callable[..., bytes]
+JPEG = {"content-type": "image/jpeg"}
+CAMERAS = ["c1", "c2", "c1", None, "c2"]
+
+
+def as_key(client: TestClient, scope: str = "admin", **limits: list[str]) -> dict[str, str]:
+    service: Any = client.app.state.service  # type: ignore[attr-defined]  # to the client it is any ASGI app
+    return {"authorization": f"Bearer {service.access.keys.create('limited', [scope], **limits)[1]}"}
+
+
+@pytest.fixture
+def filled(client: TestClient, picture: Make) -> TestClient:
+    """Items 1 to 5 of the cameras in CAMERAS."""
+    labels = [{} if camera is None else {"camera_id": camera} for camera in CAMERAS]
+    files = [("images", (f"{seed}.jpg", picture(seed))) for seed in range(5)]
+    answer = client.post("/v1/items", files=files, data={"metadata": json.dumps(labels)})
+    assert [result["id"] for result in answer.json()["results"]] == [1, 2, 3, 4, 5]
+    return client
+
+
+def ids(answer: Any, field: str) -> list[int]:
+    assert answer.status_code == 200, answer.text
+    return sorted(each["id"] for each in answer.json()[field])
+
+
+def test_lists_and_queries_show_only_its_cameras(filled: TestClient, picture: Make) -> None:
+    gate = as_key(filled, "read", cameras=["c1"])
+    assert ids(filled.get("/v1/items", headers=gate), "items") == [1, 3]
+    assert ids(filled.get("/v1/items?cameras=c2&cameras=c1", headers=gate), "items") == [1, 3]
+    assert ids(filled.get("/v1/items?cameras=c2", headers=gate), "items") == []
+    for seed in range(5):
+        answer = filled.post("/v1/query?k=5", content=picture(seed), headers={**gate, **JPEG})
+        assert ids(answer, "matches") == [1, 3]
+    assert ids(filled.post("/v1/query/1?k=5", headers=gate), "matches") == [3]
+
+
+@pytest.mark.parametrize("item_id", [2, 4])
+@pytest.mark.parametrize(
+    ("method", "path", "body"),
+    [
+        ("GET", "/v1/items/{}", None),
+        ("GET", "/v1/items/{}/image", None),
+        ("PATCH", "/v1/items/{}", {"person_id": "somebody"}),
+        ("DELETE", "/v1/items/{}", None),
+        ("POST", "/v1/query/{}", None),
+    ],
+)
+def test_items_of_other_cameras_are_as_if_they_were_not_there(
+    filled: TestClient, method: str, path: str, body: object, item_id: int
+) -> None:
+    gate = as_key(filled, "write", cameras=["c1"])
+    hidden = filled.request(method, path.format(item_id), json=body, headers=gate)
+    missing = filled.request(method, path.format(99), json=body, headers=gate)
+    assert hidden.status_code == missing.status_code == 404
+    for field in ("type", "title", "detail"):
+        assert hidden.json()[field].replace(str(item_id), "99") == missing.json()[field]
+    everything = as_key(filled)
+    assert filled.get(f"/v1/items/{item_id}", headers=everything).json()["person_id"] is None
+
+
+def test_its_own_items_may_be_seen_changed_and_taken_out(filled: TestClient) -> None:
+    gate = as_key(filled, "write", cameras=["c1"])
+    assert filled.get("/v1/items/1/image", headers=gate).status_code == 200
+    assert filled.patch("/v1/items/1", json={"person_id": "p"}, headers=gate).json()["person_id"] == "p"
+    assert filled.delete("/v1/items/1", headers=gate).status_code == 204
+    assert ids(filled.get("/v1/items", headers=gate), "items") == [3]
+
+
+@pytest.mark.parametrize("camera", ["c2", None])
+def test_nothing_is_added_or_moved_outside_of_its_cameras(
+    filled: TestClient, picture: Make, camera: str | None
+) -> None:
+    gate = as_key(filled, "write", cameras=["c1"])
+    labels = [{"camera_id": "c1"}, {} if camera is None else {"camera_id": camera}]
+    files = [("images", (f"new{seed}.jpg", picture(10 + seed))) for seed in range(2)]
+    answer = filled.post("/v1/items", files=files, data={"metadata": json.dumps(labels)}, headers=gate)
+    assert (answer.status_code, answer.json()["type"]) == (403, "/problems/forbidden")
+    answer = filled.patch("/v1/items/1", json={"camera_id": camera}, headers=gate)
+    assert (answer.status_code, answer.json()["type"]) == (403, "/problems/forbidden")
+    everything = filled.get("/v1/items", headers=as_key(filled)).json()["items"]
+    assert [item["camera_id"] for item in everything] == CAMERAS
+
+
+def test_its_own_camera_may_be_added_to(filled: TestClient, picture: Make) -> None:
+    gate = as_key(filled, "write", cameras=["c1"])
+    files = [("images", ("0001_c1s1_000001_00.jpg", picture(20)))]  # the camera is in the name
+    assert filled.post("/v1/items", files=files, headers=gate).json()["added"] == 1
+    files = [("images", ("0001_c2s1_000001_00.jpg", picture(21)))]
+    assert filled.post("/v1/items", files=files, headers=gate).status_code == 403
+
+
+@pytest.mark.parametrize("limits", [{"cameras": ["c1"]}, {"galleries": ["default"]}])
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [
+        ("DELETE", "/v1/persons/somebody"),
+        ("POST", "/v1/erasures"),
+        ("GET", "/v1/erasures"),
+        ("PUT", "/v1/galleries/default"),
+        ("DELETE", "/v1/galleries/default"),
+        ("PUT", "/v1/galleries/default/cameras"),
+        ("GET", "/v1/audit"),
+        ("GET", "/metrics"),
+    ],
+)
+def test_what_concerns_everybody_needs_a_key_without_limits(
+    filled: TestClient, method: str, path: str, limits: Any
+) -> None:
+    answer = filled.request(method, path, headers=as_key(filled, **limits))
+    assert (answer.status_code, answer.json()["type"]) == (403, "/problems/forbidden")
+    assert "without limits" in answer.json()["detail"]
+
+
+def test_cameras_that_it_is_not_for_are_not_listed(filled: TestClient) -> None:
+    gate = as_key(filled, "read", cameras=["c1"])
+    listed = filled.get("/v1/galleries/default/cameras", headers=gate).json()["cameras"]
+    assert [camera["camera_id"] for camera in listed] == ["c1"]
+    assert filled.get("/v1/info", headers=gate).json()["gallery"] is None
+    [gallery] = filled.get("/v1/galleries", headers=gate).json()["galleries"]
+    assert (gallery["name"], gallery["size"], gallery["settings"]) == ("default", None, None)
+
+
+def test_a_gallery_key_lists_its_gallery_only(filled: TestClient) -> None:
+    everything = as_key(filled)
+    for name in ("day", "night"):
+        assert filled.put(f"/v1/galleries/{name}", json={}, headers=everything).status_code == 201
+    night = as_key(filled, "read", galleries=["night", "later"])
+    listed = filled.get("/v1/galleries", headers=night).json()["galleries"]
+    assert [each["name"] for each in listed] == ["night"]
+    assert filled.get("/v1/items?gallery=night", headers=night).status_code == 200
+    assert filled.get("/v1/items?gallery=later", headers=night).status_code == 404  # its own: it may know
+    assert filled.get("/v1/items?gallery=day", headers=night).status_code == 403
