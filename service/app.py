@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, nullcontext
+from contextlib import ExitStack, asynccontextmanager
 from typing import Any
 
 from fastapi import FastAPI
@@ -12,8 +12,12 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
 from service.access.trail import AuditTrail
+from service.admission import Admission
 from service.config import ServiceConfig, origins_of
+from service.heads import HeadAsGet
 from service.limits import REQUEST_ID, BodyCap, Envelope
+from service.metrics import Metrics
+from service.observation import Observation
 from service.problems import add_problem_handlers
 from service.routes import ROUTERS
 from service.schemas.common import NOTE
@@ -40,20 +44,21 @@ TAGS = [
 ]
 
 
-def create_app(config: ServiceConfig, service: Service | None = None) -> FastAPI:
+def create_app(config: ServiceConfig, service: Service | None = None, *, opens: bool = True) -> FastAPI:
     """The service as an ASGI application.
 
-    Bundle, model and gallery are opened when it starts, unless `service` holds them open already.
+    Bundle, model and galleries are opened when it starts, unless `service` holds them open already. Where it `opens`
+    nothing, it answers "not ready" until somebody puts them into its state (service.opening).
     """
+    metrics = Metrics() if service is None else service.metrics
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        with nullcontext(service) if service is not None else open_service(config) as parts:
-            app.state.service = parts
-            try:
-                yield
-            finally:
-                app.state.service = None
+        with ExitStack() as stack:
+            if service is None and opens:
+                app.state.service = stack.enter_context(open_service(config, metrics))
+                stack.callback(setattr, app.state, "service", None)
+            yield
 
     app = FastAPI(
         title="vitreid",
@@ -65,15 +70,20 @@ def create_app(config: ServiceConfig, service: Service | None = None) -> FastAPI
         redoc_url=None,
         lifespan=lifespan,
     )
+    app.state.service, app.state.metrics, app.state.doing = service, metrics, "the service is starting"
     for router in ROUTERS:
         app.include_router(router)
     app.state.api_routes = [route for router in ROUTERS for route in router.routes]
     add_problem_handlers(app)
     app.add_exception_handler(ClientDisconnect, _client_left)
-    app.add_middleware(AuditTrail)
+    # The last one stands outermost: an answer passes them from here to the end.
     app.add_middleware(BodyCap, limit=config.max_body_bytes)
+    app.add_middleware(Admission, deadline_s=config.deadline_s, max_requests=config.max_requests)
+    app.add_middleware(AuditTrail)
     if origins := origins_of(config.cors_origins):
         app.add_middleware(CORSMiddleware, allow_origins=origins, **CORS)
+    app.add_middleware(Observation, metrics=metrics)
+    app.add_middleware(HeadAsGet)
     app.add_middleware(Envelope)
     return app
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import sys
 import tempfile
@@ -22,10 +23,13 @@ from service.errors import GalleryNotFound, ServiceError
 from service.folders import find_images
 from service.gallery.gallery import Gallery
 from service.indexing import IndexReport, index_images
+from service.logs import configure_logging
 from service.progress import image_progress
-from service.serving import address_of, bound_socket, check_address, make_server, run_until_stopped
+from service.serving import address_of, bound_socket, check_address, serve_until_stopped
 from service.starter import NOTICE, bundle_path
-from service.state import open_service
+from service.state import Service
+
+logger = logging.getLogger("vitreid")
 
 
 class CannotWrite(ServiceError):
@@ -89,17 +93,21 @@ def embed_folder(
 def serve(config: ServiceConfig) -> None:
     """Serve until SIGINT or SIGTERM. The port is taken first, so that a taken one is told at once."""
     check_address(config)
-    with bound_socket(config.host, config.port) as listener, open_service(config) as service:
-        if service.starter:
-            print(f"reid: {NOTICE}", file=sys.stderr)
-        print(
-            f"reid: serving {len(service.gallery()):,} pictures of {service.gallery().folder} "
-            f"at {address_of(listener)} (page /, API /docs); Ctrl-C ends it",
-            file=sys.stderr,
-            flush=True,
-        )
-        run_until_stopped(make_server(config, service), listener)
-    print("reid: stopped", file=sys.stderr)
+    configure_logging(config.log_level, config.log_format)
+    with bound_socket(config.host, config.port) as listener:
+        address = address_of(listener)
+
+        def opened(service: Service) -> None:
+            if service.starter:
+                logger.warning(NOTICE)
+            sizes = ", ".join(f"{name} ({len(each):,})" for name, each in service.galleries.opened().items())
+            logger.info("serving %s at %s (page /, API /docs); Ctrl-C ends it", sizes, address)
+
+        ended = serve_until_stopped(config, listener, opened)
+    logger.info("stopped")
+    if not ended:
+        # Native code that loads a model or an index cannot be interrupted, and must not outlive the interpreter.
+        os._exit(0)
 
 
 def open_gallery(folder: Path, embedder: Embedder, *, create: bool, load: bool = True) -> Gallery:

@@ -73,9 +73,16 @@ class ServiceConfig(BaseSettings):
     purge_after_s: float = Field(
         60, ge=0, le=86_400, description="seconds from a deletion until its traces in the files are purged"
     )
+    max_requests: int = Field(512, ge=1, description="requests under way at a time; more are refused with 503")
+    deadline_s: float = Field(
+        30, gt=0, le=3600, description="seconds within which an answer begins, after the last byte of the request"
+    )
     drain_s: int = Field(10, ge=0, le=600, description="seconds that open requests get when the service stops")
     log_level: Literal["critical", "error", "warning", "info", "debug"] = Field(
         "info", description="least level that is logged"
+    )
+    log_format: Literal["json", "text"] | None = Field(
+        None, description="how it is logged; text on a terminal and json elsewhere when absent"
     )
 
     @property

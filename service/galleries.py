@@ -7,6 +7,7 @@ import shutil
 import threading
 import uuid
 from collections.abc import Callable, Mapping
+from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -14,6 +15,8 @@ from typing import Self
 from service.config import DEFAULT_GALLERY
 from service.errors import BadParameter, GalleryError, GalleryNeeded, GalleryNotFound, GalleryReadOnly
 from service.gallery import Gallery, GalleryInfo
+from service.gallery.creation import FILE
+from service.gallery.keeper import Keeper
 
 NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}")
 _DROPPED = ".dropped."  # start of the names of folders that are still being removed
@@ -23,14 +26,17 @@ class Galleries:
     """All galleries of a folder, open; safe to use from several threads.
 
     `opener` opens the gallery in a folder, or makes one there. A gallery that it cannot open is listed in `failures`
-    and raises its error where it is asked for; only one that is needed, `default`, raises it at once.
+    and raises its error where it is asked for; only one that is needed, `default`, raises it at once. This process
+    is the keeper of what it opens, and others hear that it runs the command `keep`.
     """
 
-    def __init__(self, folder: Path, opener: Callable[[Path], Gallery]) -> None:
+    def __init__(self, folder: Path, opener: Callable[[Path], Gallery], *, keep: str) -> None:
         self.folder = folder
         self._opener = opener
+        self._keep = keep
         self._changing = threading.Lock()  # one creation or drop at a time
         self._open: dict[str, Gallery] = {}
+        self._closing: dict[str, ExitStack] = {}
         self._failures: dict[str, GalleryError] = {}
 
     def open_all(self, opening: Callable[[str], None] = lambda name: None) -> Self:
@@ -44,7 +50,7 @@ class Galleries:
         for name in sorted(found | {DEFAULT_GALLERY}, key=lambda name: (name != DEFAULT_GALLERY, name)):
             opening(name)
             try:
-                self._open[name] = self._opener(self.folder / name)
+                self._enter(name)
             except GalleryError as error:
                 if name == DEFAULT_GALLERY:
                     raise
@@ -61,8 +67,8 @@ class Galleries:
 
     def close(self) -> None:
         """Close every gallery."""
-        while self._open:
-            self._open.popitem()[1].close()
+        for name in list(self._open):
+            self._leave(name)
 
     def get(self, name: str) -> Gallery:
         """The open gallery of this name. Raises GalleryNotFound, or why it could not be opened."""
@@ -98,7 +104,7 @@ class Galleries:
         with self._changing:
             if name in self._open or name in self._failures:
                 return self.get(name), False
-            self._open[name] = self._opener(self.folder / name)
+            self._enter(name)
             return self._open[name], True
 
     def drop(self, name: str) -> GalleryInfo:
@@ -111,7 +117,7 @@ class Galleries:
         with self._changing:
             gallery = self.get(name)
             info = gallery.info()
-            del self._open[name]
+            del self._open[name]  # before anything else: who searches from now on finds nothing
             # The new name hides what is left should the process end now; the next start removes it.
             left = self.folder / f"{_DROPPED}{uuid.uuid4().hex[:8]}"
             try:
@@ -119,6 +125,20 @@ class Galleries:
             except OSError as error:
                 self._open[name] = gallery
                 raise GalleryReadOnly(f"{gallery.folder} cannot be removed ({error.strerror})") from error
-            gallery.close()
+            self._leave(name)
         shutil.rmtree(left, ignore_errors=True)
         return info
+
+    def _enter(self, name: str) -> None:
+        folder = self.folder / name
+        if not (folder / FILE).is_file():
+            self._opener(folder).close()  # makes it, or refuses what lies there, before a lock is laid beside it
+        with ExitStack() as stack:
+            # The keeper comes first: where there is another one, nobody waits for the index to load.
+            stack.callback(Keeper.take(folder, self._keep).release)
+            self._open[name] = stack.enter_context(self._opener(folder))
+            self._closing[name] = stack.pop_all()
+
+    def _leave(self, name: str) -> None:
+        self._open.pop(name, None)
+        self._closing.pop(name).close()

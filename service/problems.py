@@ -53,6 +53,7 @@ def image_problem(error: ImageError) -> Problem:
 
 def respond(request: Request, problem: Problem, headers: Mapping[str, str] | None = None) -> JSONResponse:
     """The answer for a problem, naming the request."""
+    request.app.state.metrics.rejected(problem.type.rpartition("/")[2])
     request_id = getattr(request.state, "request_id", None)
     body = problem.model_copy(update={"instance": request.url.path, "request_id": request_id})
     named = {REQUEST_ID: request_id} if request_id else {}
@@ -127,4 +128,4 @@ def _methods_of(request: Request) -> set[str]:
     for route in request.app.state.api_routes:
         if route.matches(request.scope)[0] is not Match.NONE:
             found |= set(getattr(route, "methods", None) or ())
-    return found
+    return found | ({"HEAD"} if "GET" in found else set())

@@ -6,15 +6,17 @@ import signal
 import socket
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import uvicorn
+from fastapi import FastAPI
 
 from service.access.access import keys_exist
 from service.app import create_app
 from service.config import ServiceConfig
 from service.errors import PortInUse, ServiceError
+from service.opening import Opening
 from service.state import Service
 
 STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)
@@ -74,26 +76,48 @@ def address_of(listener: socket.socket) -> str:
 
 def make_server(config: ServiceConfig, service: Service) -> uvicorn.Server:
     """A server of the open service."""
+    return _server_of(create_app(config, service), config)
+
+
+def serve_until_stopped(
+    config: ServiceConfig, listener: socket.socket, opened: Callable[[Service], None] = lambda service: None
+) -> bool:
+    """Answer at once and open the parts meanwhile, until SIGINT or SIGTERM; open requests finish first.
+
+    `opened` hears when all is ready. False where a part was still being loaded when it had to end. Raises what opening
+    the parts raises (service.state.open_service).
+    """
+    app = create_app(config, opens=False)
+    server = _server_of(app, config)
+
+    def stop(*_: object) -> None:
+        server.should_exit = True
+
+    # uvicorn has handlers of its own only while it runs, and then raises the signal again: a stop that was asked for
+    # is no failure, so it ends here.
+    before = {number: signal.signal(number, stop) for number in STOP_SIGNALS}
+    try:
+        with Opening(config, app.state, opened=opened, failed=stop) as opening:
+            server.run(sockets=[listener])
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+    if opening.error is not None:
+        raise opening.error
+    return opening.ended
+
+
+def _server_of(app: FastAPI, config: ServiceConfig) -> uvicorn.Server:
+    # Answers are logged by service.observation; who logs, and how, is decided by service.logs.
     return uvicorn.Server(
         uvicorn.Config(
-            create_app(config, service),
-            log_level=config.log_level,
-            access_log=config.log_level in {"debug", "info"},
+            app,
+            log_config=None,
+            access_log=False,
             server_header=False,
             timeout_graceful_shutdown=config.drain_s,
         )
     )
-
-
-def run_until_stopped(server: uvicorn.Server, listener: socket.socket) -> None:
-    """Serve until SIGINT or SIGTERM; open requests finish first. Returns normally after such a signal."""
-    # uvicorn raises the signal again once it has stopped; a stop that was asked for is no failure, so it ends here.
-    before = {number: signal.signal(number, _ignore) for number in STOP_SIGNALS}
-    try:
-        server.run(sockets=[listener])
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
 
 
 @contextmanager
@@ -108,7 +132,3 @@ def running(server: uvicorn.Server, listener: socket.socket) -> Iterator[None]:
     finally:
         server.should_exit = True
         thread.join()
-
-
-def _ignore(number: int, frame: object) -> None:
-    return None

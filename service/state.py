@@ -6,9 +6,10 @@ import asyncio
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from contextvars import copy_context
 from dataclasses import dataclass, field
+from functools import partial
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TypeVar
@@ -26,6 +27,8 @@ from service.embedder import Embedder
 from service.errors import NotReady
 from service.galleries import Galleries
 from service.gallery.gallery import Gallery
+from service.metrics import Metrics
+from service.readiness import Readiness
 from service.starter import bundle_path
 
 T = TypeVar("T")
@@ -41,6 +44,8 @@ class Service:
     batcher: MicroBatcher
     galleries: Galleries
     access: Access
+    metrics: Metrics
+    readiness: Readiness
     starter: bool
     workers: ThreadPoolExecutor
     started_s: float = field(default_factory=time.monotonic)
@@ -64,7 +69,9 @@ class Service:
 
         Giving up waiting (cancellation) gives their places back. Raises QueueFull, ModelFailed, NotReady.
         """
-        return await asyncio.wrap_future(self.batcher.submit(pixels, learned_cameras))
+        embedded = await asyncio.wrap_future(self.batcher.submit(pixels, learned_cameras))
+        self.metrics.embedded(embedded)
+        return embedded
 
     def embed_now(self, images: Sequence[Image.Image], learned_cameras: Sequence[str | None]) -> NDArray[np.float32]:
         """Embed RGB pictures of any size to unit rows (N, D); blocks, so it is for threads and commands.
@@ -83,44 +90,63 @@ class Service:
 
 
 @contextmanager
-def open_service(config: ServiceConfig) -> Iterator[Service]:
+def open_service(
+    config: ServiceConfig, metrics: Metrics | None = None, doing: Callable[[str], None] = lambda what: None
+) -> Iterator[Service]:
     """Open bundle, model and galleries (`default` is made when missing), and close them in the end.
 
-    Raises the typed errors of the bundle and of the default gallery.
+    The process becomes the keeper of the galleries. `doing` hears what is done next; what it raises ends the opening.
+    Raises the typed errors of the bundle and of the default gallery, and NotReady where the model embeds nothing.
     """
+    doing("the model")
     path, starter = bundle_path(config.bundle)
     bundle = Bundle.open(path)
     embedder = Embedder(bundle, runtime=config.runtime, threads=config.threads)
+    metrics = metrics or Metrics()
+    with ExitStack() as stack:
+        access = stack.enter_context(_access(config))
+        opener = partial(_open_gallery, bundle=bundle, index=config.index)
+        galleries = stack.enter_context(Galleries(config.galleries_folder, opener, keep="reid serve"))
+        galleries.open_all(lambda name: doing(f"the gallery {name}"))
+        batcher = MicroBatcher(
+            embedder, _grey(bundle), max_batch=config.max_batch, max_waiting=config.max_queue, observe=metrics.run
+        )
+        stack.callback(batcher.close, config.drain_s)
+        workers = ThreadPoolExecutor(config.workers, thread_name_prefix="worker")
+        stack.callback(workers.shutdown, cancel_futures=True)
+        readiness = Readiness(batcher, galleries)
+        stack.callback(readiness.close)
+        doing("a first test query")
+        readiness.attempt()
+        metrics.watch(batcher, galleries)
+        yield Service(config, bundle, embedder, batcher, galleries, access, metrics, readiness, starter, workers)
+
+
+def _access(config: ServiceConfig) -> AbstractContextManager[Access]:
+    return open_access(
+        config.data,
+        rate_per_s=config.rate_per_s,
+        rate_burst=config.rate_burst,
+        audit_days=config.audit_days,
+        audit_addresses=config.audit_addresses,
+    )
+
+
+def _open_gallery(folder: Path, *, bundle: Bundle, index: str) -> Gallery:
     manifest = bundle.manifest
+    return Gallery.open(folder, bundle_id=manifest.bundle_id, dimension=manifest.dimension, index=index)
 
-    def open_gallery(folder: Path) -> Gallery:
-        return Gallery.open(folder, bundle_id=manifest.bundle_id, dimension=manifest.dimension, index=config.index)
 
-    grey = np.full((manifest.image.height, manifest.image.width, 3), 128, dtype=np.uint8)
-    batcher = MicroBatcher(embedder, grey, max_batch=config.max_batch, max_waiting=config.max_queue)
-    workers = ThreadPoolExecutor(config.workers, thread_name_prefix="worker")
-    with (
-        open_access(
-            config.data,
-            rate_per_s=config.rate_per_s,
-            rate_burst=config.rate_burst,
-            audit_days=config.audit_days,
-            audit_addresses=config.audit_addresses,
-        ) as access,
-        Galleries(config.galleries_folder, open_gallery) as galleries,
-    ):
-        try:
-            yield Service(config, bundle, embedder, batcher, galleries.open_all(), access, starter, workers)
-        finally:
-            workers.shutdown(cancel_futures=True)
-            batcher.close(config.drain_s)
+def _grey(bundle: Bundle) -> NDArray[np.uint8]:
+    image = bundle.manifest.image
+    return np.full((image.height, image.width, 3), 128, dtype=np.uint8)
 
 
 def service_of(request: Request) -> Service:
     """The parts behind a request. Raises NotReady before they are open and after they are closed."""
-    service: Service | None = getattr(request.app.state, "service", None)
+    service: Service | None = request.app.state.service
     if service is None:
-        raise NotReady("the model and the gallery are still loading; ask /readyz and try again")
+        raise NotReady(f"{request.app.state.doing}; ask /readyz and try again")
     return service
 
 

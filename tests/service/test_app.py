@@ -118,9 +118,9 @@ def test_unknown_paths(client: TestClient, path: str) -> None:
     ("method", "path", "allowed"),
     [
         ("GET", "/v1/query", "POST"),
-        ("PUT", "/v1/items", "GET, POST"),
-        ("POST", "/v1/items/1", "DELETE, GET"),
-        ("DELETE", "/healthz", "GET"),
+        ("PUT", "/v1/items", "GET, HEAD, POST"),
+        ("POST", "/v1/items/1", "DELETE, GET, HEAD, PATCH"),
+        ("DELETE", "/healthz", "GET, HEAD"),
     ],
 )
 def test_other_methods_are_told_which_are_allowed(client: TestClient, method: str, path: str, allowed: str) -> None:

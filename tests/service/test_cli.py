@@ -12,6 +12,7 @@ import time
 import urllib.request
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -230,6 +231,16 @@ def start(*arguments: object) -> subprocess.Popen[str]:
     )
 
 
+def log_until(process: subprocess.Popen[str], message: str) -> dict[str, Any]:
+    """The first line of a process's log whose message begins so."""
+    assert process.stderr is not None
+    for line in process.stderr:
+        logged: dict[str, Any] = json.loads(line)
+        if logged["message"].startswith(message):
+            return logged
+    raise AssertionError(f"the process ended without saying {message!r}")
+
+
 @pytest.fixture
 def free_port() -> int:
     with socket.socket() as probe:
@@ -244,8 +255,7 @@ def test_serve_answers_and_stops_on_a_signal(
 ) -> None:
     process = start("serve", "--data", tmp_path / "data", "--bundle", tiny_bundle, "--port", free_port)
     try:
-        assert process.stderr is not None
-        assert f"http://127.0.0.1:{free_port}" in process.stderr.readline()
+        assert f"http://127.0.0.1:{free_port}" in log_until(process, "serving")["message"]
         opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
         with opener.open(f"http://127.0.0.1:{free_port}/readyz", timeout=30) as answer:
             assert json.load(answer)["status"] == "ready"
@@ -255,8 +265,9 @@ def test_serve_answers_and_stops_on_a_signal(
         process.kill()
         process.wait()
     assert process.returncode == 0, stderr
-    assert stderr.splitlines()[-1] == "reid: stopped"
-    assert "Traceback" not in stderr
+    logged = [json.loads(line) for line in stderr.splitlines()]
+    assert logged[-1]["message"] == "stopped"
+    assert not any("traceback" in each for each in logged)
 
 
 def test_a_request_under_way_is_finished_before_the_service_stops(
@@ -264,8 +275,7 @@ def test_a_request_under_way_is_finished_before_the_service_stops(
 ) -> None:
     process = start("serve", "--data", tmp_path / "data", "--bundle", tiny_bundle, "--port", free_port)
     try:
-        assert process.stderr is not None
-        process.stderr.readline()
+        log_until(process, "serving")
         content = picture(1)
         head = (
             f"POST /v1/query HTTP/1.1\r\nHost: x\r\nContent-Type: image/jpeg\r\nContent-Length: {len(content)}\r\n\r\n"
