@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -35,11 +35,24 @@ class Grouping:
     only: Callable[[Filter, str], Filter]
     """The filter narrowed to one group."""
 
+    def without(self, gallery: Gallery, where: Filter, labels: Iterable[str]) -> Filter:
+        """The filter without some groups."""
+        ids = {item_id for label in labels for item_id in gallery.ids(self.only(where, label))}
+        return replace(where, exclude_ids=where.exclude_ids | ids)
+
+
+class ByCamera(Grouping):
+    """A camera has too many items to name each of them."""
+
+    def without(self, gallery: Gallery, where: Filter, labels: Iterable[str]) -> Filter:
+        """The filter without some cameras."""
+        return replace(where, exclude_cameras=where.exclude_cameras.union(labels))
+
 
 GROUPINGS: dict[GroupBy, Grouping] = {
     "person": Grouping(lambda item: item.person_id, lambda where, label: replace(where, person_id=label)),
     "track": Grouping(lambda item: item.track_id, lambda where, label: replace(where, track_id=label)),
-    "camera": Grouping(lambda item: item.camera_id, lambda where, label: replace(where, cameras=frozenset([label]))),
+    "camera": ByCamera(lambda item: item.camera_id, lambda where, label: replace(where, cameras=frozenset([label]))),
 }
 """By name; `item` is not among them: every item is a candidate."""
 
@@ -80,13 +93,7 @@ def _best_groups(
         found += groups.values()
         if len(matches) < wanted or len(found) >= count:
             break
-        left = _without(gallery, left, list(groups.values()), grouping)
+        left = grouping.without(gallery, left, [each.label for each in groups.values() if each.label is not None])
+        alone = frozenset(each.match.item.id for each in groups.values() if each.label is None)
+        left = replace(left, exclude_ids=left.exclude_ids | alone)
     return found[:count]
-
-
-def _without(gallery: Gallery, where: Filter, groups: list[Candidate], grouping: Grouping) -> Filter:
-    ids = {candidate.match.item.id for candidate in groups}
-    for candidate in groups:
-        if candidate.label is not None:
-            ids.update(gallery.ids(grouping.only(where, candidate.label)))
-    return replace(where, exclude_ids=where.exclude_ids | ids)
