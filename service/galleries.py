@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import logging
 import re
 import shutil
 import threading
 import uuid
 from collections.abc import Callable, Mapping
-from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -15,19 +15,18 @@ from typing import Self
 from service.config import DEFAULT_GALLERY
 from service.errors import BadParameter, GalleryError, GalleryNeeded, GalleryNotFound, GalleryReadOnly
 from service.gallery import Gallery, GalleryInfo
-from service.gallery.creation import FILE
-from service.gallery.keeper import Keeper
 
 NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}")
+logger = logging.getLogger("vitreid")
 _DROPPED = ".dropped."  # start of the names of folders that are still being removed
 
 
 class Galleries:
     """All galleries of a folder, open; safe to use from several threads.
 
-    `opener` opens the gallery in a folder, or makes one there. A gallery that it cannot open is listed in `failures`
-    and raises its error where it is asked for; only one that is needed, `default`, raises it at once. This process
-    is the keeper of what it opens, and others hear that it runs the command `keep`.
+    `opener` opens the gallery in a folder, or makes one there, and loads nothing yet. A gallery that it cannot open is
+    listed in `failures` and raises its error where it is asked for; only one that is needed, `default`, raises it at
+    once. This process is the keeper of what it opens, and others hear that it runs the command `keep`.
     """
 
     def __init__(self, folder: Path, opener: Callable[[Path], Gallery], *, keep: str) -> None:
@@ -36,7 +35,6 @@ class Galleries:
         self._keep = keep
         self._changing = threading.Lock()  # one creation or drop at a time
         self._open: dict[str, Gallery] = {}
-        self._closing: dict[str, ExitStack] = {}
         self._failures: dict[str, GalleryError] = {}
 
     def open_all(self, opening: Callable[[str], None] = lambda name: None) -> Self:
@@ -66,9 +64,14 @@ class Galleries:
         self.close()
 
     def close(self) -> None:
-        """Close every gallery."""
-        for name in list(self._open):
-            self._leave(name)
+        """Close every gallery, with a snapshot where one is due."""
+        while self._open:
+            _, gallery = self._open.popitem()
+            try:
+                gallery.upkeep_snapshot()
+            except GalleryError as error:
+                logger.warning("no snapshot at the end: %s", error)  # it is a cache: the next start takes longer
+            gallery.close()
 
     def get(self, name: str) -> Gallery:
         """The open gallery of this name. Raises GalleryNotFound, or why it could not be opened."""
@@ -125,20 +128,17 @@ class Galleries:
             except OSError as error:
                 self._open[name] = gallery
                 raise GalleryReadOnly(f"{gallery.folder} cannot be removed ({error.strerror})") from error
-            self._leave(name)
+            gallery.close()
         shutil.rmtree(left, ignore_errors=True)
         return info
 
     def _enter(self, name: str) -> None:
-        folder = self.folder / name
-        if not (folder / FILE).is_file():
-            self._opener(folder).close()  # makes it, or refuses what lies there, before a lock is laid beside it
-        with ExitStack() as stack:
+        gallery = self._opener(self.folder / name)
+        try:
             # The keeper comes first: where there is another one, nobody waits for the index to load.
-            stack.callback(Keeper.take(folder, self._keep).release)
-            self._open[name] = stack.enter_context(self._opener(folder))
-            self._closing[name] = stack.pop_all()
-
-    def _leave(self, name: str) -> None:
-        self._open.pop(name, None)
-        self._closing.pop(name).close()
+            gallery.keep(self._keep)
+            gallery.refresh()
+        except BaseException:
+            gallery.close()
+            raise
+        self._open[name] = gallery

@@ -134,7 +134,7 @@ def _access(config: ServiceConfig) -> AbstractContextManager[Access]:
 
 def _open_gallery(folder: Path, *, bundle: Bundle, index: str) -> Gallery:
     manifest = bundle.manifest
-    return Gallery.open(folder, bundle_id=manifest.bundle_id, dimension=manifest.dimension, index=index)
+    return Gallery.open(folder, bundle_id=manifest.bundle_id, dimension=manifest.dimension, index=index, load=False)
 
 
 def _grey(bundle: Bundle) -> NDArray[np.uint8]:
