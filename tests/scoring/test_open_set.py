@@ -137,3 +137,20 @@ def test_fewer_than_two_persons(cameras: list[int], count: int) -> None:
     query, gallery = Labelled.of("q", [[1, 0]], [1], cameras[:1]), Labelled.of("g", [[1, 0]], [1], cameras[1:])
     with pytest.raises(ScoringError, match=f"{count} persons have a query with a match"):
         score_open_set(query, gallery)
+
+
+def test_a_rival_with_the_same_score_comes_first() -> None:
+    """A model that gives every picture one embedding finds everybody and tells nobody apart."""
+    query, gallery = (Labelled.of(name, np.ones((4, 1)), range(4), [camera] * 4) for camera, name in enumerate("qg"))
+    [alone, together] = score_open_set(query, gallery, sizes=(1, 2), rates=(1,))
+    assert (alone.enrolled, alone.fnir, alone.fnir_rank1) == (1, 0, 0)
+    assert (together.enrolled, together.fnir, together.fnir_rank1) == (2, 0, 1)
+
+
+def test_a_rate_that_is_a_number_of_queries_is_reached() -> None:
+    random = np.random.default_rng(0)
+    query, gallery = (
+        Labelled.of(name, random.standard_normal((200, 8)), range(200), [camera] * 200)
+        for camera, name in enumerate("qg")
+    )
+    assert score_open_set(query, gallery, rates=(0.29,), draws=1)[0].fpir == 0.29  # 0.29 * 100 is 28.999...
