@@ -104,6 +104,7 @@ def evaluate(
     multi_query: Annotated[
         bool, typer.Option("--multi-query", help="Scores with the queries of a person by a camera pooled.")
     ] = False,
+    rerank: Annotated[bool, typer.Option("--rerank", help="Scores after k-reciprocal re-ranking.")] = False,
     compare: Annotated[Path | None, typer.Option(help="Another model, to be compared on the same pictures.")] = None,
     as_json: Json = False,
 ) -> None:
@@ -114,6 +115,7 @@ def evaluate(
         "camera_pairs": camera_pairs,
         "open_set": open_set,
         "multi_query": multi_query,
+        "rerank": rerank,
     }
     evaluated, *others = (_evaluated(path, split) for path in (model, compare) if path)
     told = report(evaluated, [name for name, wanted in asked.items() if wanted], *others)

@@ -20,6 +20,7 @@ from scoring import (
     score_open_set,
     score_retrieval,
 )
+from scoring.reranking import reranked_distances
 from training.datasets import Sample, Split
 
 MEASURES = ("mAP", "rank1", "rank5", "rank10", "mINP")
@@ -96,6 +97,12 @@ def _multi_query(evaluated: Evaluated) -> dict[str, Any]:
     return score_retrieval(pooled, evaluated.gallery).summary()
 
 
+def _rerank(evaluated: Evaluated) -> dict[str, Any]:
+    query, gallery = evaluated.query, evaluated.gallery
+    distances = reranked_distances(query.embeddings, gallery.embeddings)
+    return score_retrieval(query, gallery, scores=(-block for block in distances)).summary()
+
+
 def _comparison(evaluated: Evaluated, other: Evaluated) -> dict[str, Any]:
     differences = compare_scores(evaluated.scores.per_query, other.scores.per_query)
     return other.scores.summary() | {"difference": {name: asdict(row) for name, row in differences.items()}}
@@ -128,6 +135,10 @@ def _multi_query_text(part: dict[str, Any]) -> Iterator[str]:
     yield f"multi-query  {brief(part)}"
 
 
+def _rerank_text(part: dict[str, Any]) -> Iterator[str]:
+    yield f"re-ranked  {brief(part)}"
+
+
 def _comparison_text(part: dict[str, Any]) -> Iterator[str]:
     yield f"the other  {brief(part)}"
     yield "difference to the other, intervals of 95 % by paired bootstrap over persons"
@@ -150,11 +161,13 @@ PARTS: dict[str, Callable[[Evaluated], Any]] = {
     "camera_pairs": _camera_pairs,
     "open_set": _open_set,
     "multi_query": _multi_query,
+    "rerank": _rerank,
 }
 TEXTS: dict[str, Callable[[Any], Iterator[str]]] = {
     "intervals": _intervals_text,
     "camera_pairs": _camera_pairs_text,
     "open_set": _open_set_text,
     "multi_query": _multi_query_text,
+    "rerank": _rerank_text,
     "comparison": _comparison_text,
 }

@@ -10,11 +10,12 @@ import pytest
 
 import reid
 from scoring import Labelled, score_retrieval
+from scoring.reranking import reranked_distances
 from synthetic import draw_dataset
 from training.datasets import Sample, Split
 from training.report import PARTS, TEXTS, Evaluated, report, text
 
-EVERY = ["--intervals", "--camera-pairs", "--open-set", "--multi-query"]
+EVERY = ["--intervals", "--camera-pairs", "--open-set", "--multi-query", "--rerank"]
 
 
 def evaluated(cameras: list[str | None], *, copies: int = 1, seed: int = 0) -> Evaluated:
@@ -64,6 +65,22 @@ def test_a_report_of_everything() -> None:
     assert any(line.split() == ["mAP", low, high] for line in lines)
     assert any(line.startswith(f"multi-query  mAP {told['multi_query']['mAP']:.4f}") for line in lines)
     assert any(f"{told['comparison']['difference']['mINP']['value']:+.4f}" in line for line in lines)
+
+
+def test_reranked_scores_stand_beside_the_plain_ones() -> None:
+    one = evaluated(["c1", "c2", "c3"])
+    unit = [
+        side.embeddings / np.linalg.norm(side.embeddings, axis=1, keepdims=True) for side in (one.query, one.gallery)
+    ]
+    sides = [
+        Labelled(rows, side.persons, side.cameras) for rows, side in zip(unit, (one.query, one.gallery), strict=True)
+    ]
+    one = Evaluated(one.split, *sides, score_retrieval(*sides))
+    told = report(one, ["rerank"])
+    distances = np.concatenate(list(reranked_distances(*unit)))
+    assert told["rerank"] == score_retrieval(*sides, scores=[-distances]).summary()
+    assert told["rerank"]["mAP"] != told["mAP"] == one.scores.mAP
+    assert list(text(told))[1].startswith(f"re-ranked  mAP {told['rerank']['mAP']:.4f}")
 
 
 def test_parts_with_nothing_to_tell_say_so_on_one_line() -> None:
