@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import logging
-import time
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from datetime import UTC, datetime
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 from prometheus_client.core import GaugeMetricFamily, Metric
 
-from service.batching import Embedded, MicroBatcher
+from service.batching import MicroBatcher
 from service.drift import DriftWatch
 from service.errors import GalleryError
 from service.galleries import Galleries
@@ -77,19 +76,9 @@ class Metrics:
         self._requests.labels(route, method, status).inc()
         self._request.labels(route).observe(seconds)
 
-    @contextmanager
-    def stage(self, name: str) -> Iterator[None]:
-        """Measure a part of a request: decode, search."""
-        begin = time.perf_counter()
-        try:
-            yield
-        finally:
-            self._stage.labels(name).observe(time.perf_counter() - begin)
-
-    def embedded(self, embedded: Embedded) -> None:
-        """Measure how long a request waited for the model, and ran."""
-        self._stage.labels("wait").observe(embedded.wait_ms / 1000)
-        self._stage.labels("run").observe(embedded.run_ms / 1000)
+    def stage(self, name: str, milliseconds: float) -> None:
+        """Measure a part of a request: decode, wait, run, search."""
+        self._stage.labels(name).observe(milliseconds / 1000)
 
     def run(self, size: int, seconds: float) -> None:
         """Measure one run of the model."""

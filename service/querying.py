@@ -84,6 +84,7 @@ async def embed_uploads(service: Service, gallery: Gallery, uploads: Sequence[Up
     begin = perf_counter()
     pixels, size, learned = await service.work(decode)
     decoded = perf_counter()
+    service.metrics.stage("decode", _ms(begin, decoded))
     embedded = await service.embed(pixels, [learned] * len(pixels))
     return Asked(
         embedding=mean_embedding(embedded.embeddings),
@@ -133,6 +134,9 @@ def _result(
     least = gallery.settings().min_score if params.min_score is None else params.min_score
     question = replace(question, where=principal.filter(question.where), min_score=least)
     found = find(gallery, asked.embedding, question, visible=principal.filter(EVERYTHING))
+    service.metrics.stage("search", found.search_ms)
+    if asked.item_id is None and found.best_score is not None:
+        service.metrics.best_match(params.gallery, asked.camera_id, found.best_score)
     return QueryResult(
         query=_echo(asked, params, question),
         matches=matches_of(found, params.group_by),

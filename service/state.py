@@ -70,7 +70,8 @@ class Service:
         Giving up waiting (cancellation) gives their places back. Raises QueueFull, ModelFailed, NotReady.
         """
         embedded = await asyncio.wrap_future(self.batcher.submit(pixels, learned_cameras))
-        self.metrics.embedded(embedded)
+        self.metrics.stage("wait", embedded.wait_ms)
+        self.metrics.stage("run", embedded.run_ms)
         return embedded
 
     def embed_now(self, images: Sequence[Image.Image], learned_cameras: Sequence[str | None]) -> NDArray[np.float32]:

@@ -100,6 +100,7 @@ def _put(service: Service, name: str, settings: GallerySettings) -> tuple[Galler
 
 def _drop(service: Service, name: str) -> GalleryDropped:
     info = service.galleries.drop(name)
+    service.metrics.forget(name)
     return GalleryDropped(
         name=name, items=info.items, pictures=info.pictures, bytes=info.bytes, dropped_at=datetime.now(UTC)
     )
