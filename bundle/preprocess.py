@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from bundle.manifest import ImageSpec
 
 FORMATS = ("JPEG", "PNG", "WEBP")
+MAX_SCANS = 64
+"""Of a progressive JPEG, which needs about ten: each costs a pass over all pixels and may have less than 50 bytes."""
 
 
 @dataclass(frozen=True)
@@ -49,6 +51,7 @@ def read_image(source: Path | bytes, limits: ImageLimits = DEFAULT_LIMITS, *, na
     try:
         with Image.open(io.BytesIO(content), formats=FORMATS) as image:
             _check_size(label, image.size, limits)
+            _check_scans(label, content)
             return _to_rgb(ImageOps.exif_transpose(image))
     except ImageError:
         raise
@@ -83,6 +86,12 @@ def _check_size(label: str, size: tuple[int, int], limits: ImageLimits) -> None:
         raise ImageError(
             label, f"has {width} x {height} pixels, each side needs at least {limits.min_side} to show a person"
         )
+
+
+def _check_scans(label: str, content: bytes) -> None:
+    scans = content.count(b"\xff\xda") if content.startswith(b"\xff\xd8") else 0
+    if scans > MAX_SCANS:
+        raise ImageError(label, f"has {scans:,} progressive scans, at most {MAX_SCANS} are allowed; save it again")
 
 
 def _to_rgb(image: Image.Image) -> Image.Image:

@@ -6,19 +6,21 @@ import io
 
 from PIL import Image
 
+from bundle.preprocess import DEFAULT_LIMITS
+
 LONGEST_SIDE = 512
 QUALITY = 90
 
 
 def encode_picture(image: Image.Image) -> bytes:
-    """An RGB picture as JPEG with at most 512 pixels on its longest side.
+    """An RGB picture as JPEG with at most 512 pixels on its longest side, and enough on the other to be read again.
 
     Always encoded anew, so that nothing of the source file but its pixels (EXIF, position, comments, a second file
     behind the picture) is kept.
     """
     scale = LONGEST_SIDE / max(image.size)
     if scale < 1:
-        width, height = (max(1, round(side * scale)) for side in image.size)
+        width, height = (max(DEFAULT_LIMITS.min_side, round(side * scale)) for side in image.size)
         kept = image.resize((width, height), Image.Resampling.BICUBIC)
     else:
         kept = image.copy()
