@@ -66,7 +66,7 @@ async def query_item(
     request: Request,
     item_id: ItemId,
     params: Annotated[ItemQueryParams, Query()],
-    principal: Annotated[Principal, Depends(needs("read", "query"))],
+    principal: Annotated[Principal, Depends(needs("read", "query-item"))],
 ) -> QueryResult:
     """As a query with the item's picture, by its stored embedding: no model runs.
 

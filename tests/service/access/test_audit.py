@@ -1,0 +1,120 @@
+"""The log: what is kept, for how long, and how it is read."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from sqlalchemy import select
+
+from service.access.audit import Asked, AuditLog, Entry, json_lines
+from service.access.database import AccessDatabase, audit, keys
+from service.access.keys import KeyStore
+from service.errors import AccessUnusable
+
+
+@pytest.fixture
+def log(database: AccessDatabase, clock: Any) -> AuditLog:
+    return AuditLog(database, days=30, now=clock)
+
+
+def rows(log: AuditLog, asked: Asked = Asked()) -> list[Any]:  # noqa: B008  # a frozen value
+    return list(log.every(asked))
+
+
+def test_a_row_comes_back_as_it_was_recorded(log: AuditLog, clock: Any) -> None:
+    log.record(Entry("query", "gate", "abcdefgh", "r1", "192.0.2.7", "default", [3, 1], "p 2", 200))
+    [row] = rows(log)
+    assert (row.id, row.at, row.action, row.name, row.key_id) == (1, clock.now, "query", "gate", "abcdefgh")
+    assert (row.request_id, row.address, row.gallery) == ("r1", "192.0.2.7", "default")
+    assert (row.items, row.person_id, row.status) == ([3, 1], "p 2", 200)
+
+
+def test_there_is_no_place_for_pictures_or_embeddings() -> None:
+    assert {column.name for column in audit.columns} == {
+        "id", "at", "request_id", "key_id", "name", "address", "action", "gallery", "items", "person_id", "status",
+    }  # fmt: skip
+
+
+def test_rows_are_found_by_time_key_and_action(log: AuditLog, clock: Any) -> None:
+    for hour in range(6):
+        log.record(Entry(["query", "add", "erase"][hour % 3], key_id=["a", "b"][hour % 2]))
+        clock.move(hours=1)
+    start = clock.now - timedelta(hours=6)
+    assert [row.id for row in rows(log, Asked(since=start + timedelta(hours=2)))] == [3, 4, 5, 6]
+    assert [row.id for row in rows(log, Asked(until=start + timedelta(hours=2)))] == [1, 2]
+    assert [row.id for row in rows(log, Asked(key_id="a"))] == [1, 3, 5]
+    assert [row.id for row in rows(log, Asked(action="erase"))] == [3, 6]
+    assert [row.id for row in rows(log, Asked(key_id="b", action="add"))] == [2]
+
+
+def test_pages_follow_each_other(log: AuditLog) -> None:
+    for _ in range(1100):
+        log.record(Entry("query"))
+    assert [row.id for row in log.page(Asked(), after=2, limit=3)] == [3, 4, 5]
+    assert [row.id for row in rows(log)] == list(range(1, 1101))
+
+
+def test_old_rows_go_at_the_first_record_after_an_hour(log: AuditLog, clock: Any) -> None:
+    log.record(Entry("query"))
+    clock.move(days=29)
+    log.record(Entry("query"))
+    assert len(rows(log)) == 2
+    clock.move(days=1, seconds=1)
+    log.record(Entry("query"))
+    assert [row.id for row in rows(log)] == [2, 3]  # an id is never given again
+
+
+def test_a_clock_that_jumps_back_stops_neither_log_nor_pruning(log: AuditLog, clock: Any) -> None:
+    log.record(Entry("query"))
+    clock.move(days=40)
+    log.record(Entry("query"))
+    assert [row.id for row in rows(log)] == [2]
+    clock.move(days=-80)
+    log.record(Entry("query"))
+    clock.move(days=71)  # the row of the time that was wrong is 31 days old
+    log.record(Entry("query"))
+    assert [row.id for row in rows(log)] == [2, 4]
+
+
+def test_lines_are_json_with_times_in_utc(log: AuditLog) -> None:
+    log.record(Entry("erase", items=[1, 2], person_id="a\nb"))
+    [line] = json_lines(log.every(Asked()))
+    assert line.count("\n") == 1
+    assert json.loads(line) == {
+        "id": 1, "at": "2026-05-01T00:00:00Z", "request_id": None, "key_id": None, "name": "command line",
+        "address": None, "action": "erase", "gallery": None, "items": [1, 2], "person_id": "a\nb", "status": None,
+    }  # fmt: skip
+
+
+def test_the_use_of_a_key_is_noted_to_the_hour(log: AuditLog, database: AccessDatabase, clock: Any) -> None:
+    key, _ = KeyStore(database, clock).create("a", ["read"])
+
+    def noted() -> datetime:
+        with database.reading() as connection:
+            found: datetime = connection.execute(select(keys.c.last_used_at)).scalar_one()
+        return found
+
+    log.note_use(key.id)
+    assert noted() == datetime(2026, 5, 1, tzinfo=UTC)
+    clock.move(minutes=59)
+    log.note_use(key.id)
+    assert noted() == datetime(2026, 5, 1, tzinfo=UTC)
+    clock.move(minutes=1)
+    log.note_use(key.id)
+    assert noted() == datetime(2026, 5, 1, 1, tzinfo=UTC)
+
+
+def test_a_log_that_cannot_be_written_says_so(database: AccessDatabase, log: AuditLog) -> None:
+    with database.writing() as connection:
+        connection.exec_driver_sql("CREATE TRIGGER full BEFORE INSERT ON audit BEGIN SELECT RAISE(ABORT, 'x'); END")
+    with pytest.raises(Exception, match="x"):
+        log.record(Entry("query"))
+    database.close()
+    database.path.unlink()
+    for left in database.path.parent.iterdir():
+        left.unlink()
+    with pytest.raises(AccessUnusable, match=r"access\.db"):
+        log.record(Entry("query"))
