@@ -98,8 +98,7 @@ def test_limits_are_the_callers() -> None:
 def test_a_jpeg_of_many_scans_is_refused_before_it_is_decoded(monkeypatch: pytest.MonkeyPatch) -> None:
     content = encoded(RGB, "JPEG", progressive=True)
     scan = content[content.rfind(b"\xff\xda") : -2]
-    few = content[:-2] + scan * 20 + content[-2:]
-    np.testing.assert_array_equal(np.asarray(read_image(few)), np.asarray(read_image(content)))
+    assert read_image(content[:-2] + scan * 20 + content[-2:]).size == RGB.size
     monkeypatch.setattr(Image.core, "new", lambda *_: pytest.fail("memory was taken for the pixels"))
     with pytest.raises(ImageError, match="has 110 progressive scans, at most 64 are allowed"):
         read_image(content[:-2] + scan * 100 + content[-2:])
