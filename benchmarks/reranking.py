@@ -1,0 +1,140 @@
+"""What does k-reciprocal re-ranking on sparse neighbour lists cost, against the dense published form?
+
+    python -m benchmarks.reranking [--query 1000] [--gallery 5000] [--rounds 3] [--all-dense]
+
+Both forms rank the same made embeddings, ours at Market-1501's size (3,368 + 15,913) as well; the dense one there only
+with --all-dense, since its matrices of all pictures by all pictures take about 6 GB. Each runs in a process of its own,
+so that its peak memory is its own. Prints a JSON line per run, and the ratios of medians.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import resource
+import statistics
+import subprocess
+import sys
+import time
+
+import numpy as np
+
+from benchmarks.made_embeddings import PICTURES, Made, People
+from scoring import Labelled, score_retrieval
+from scoring.reranking import K1, K2, ORIGINAL_SHARE, reranked_distances
+
+MARKET = (3368, 15913)
+
+
+def dense_distances(query: np.ndarray, gallery: np.ndarray) -> np.ndarray:
+    """Zhong et al. with dense float32 matrices and loops over the pictures, as it is commonly run."""
+    every = np.concatenate([query, gallery])
+    size, queries = len(every), len(query)
+    away = 2 - 2 * (every @ every.T)
+    away /= away.max(1, keepdims=True)
+    order = np.argsort(away, axis=1)
+    weights = np.zeros_like(away)
+
+    def reciprocal(i: int, k: int) -> np.ndarray:
+        near = order[i, : k + 1]
+        return near[(order[near, : k + 1] == i).any(1)]
+
+    for i in range(size):
+        own = reciprocal(i, K1)
+        theirs = [reciprocal(j, round(K1 / 2)) for j in own]
+        taken = [part for part in theirs if 3 * len(np.intersect1d(part, own)) > 2 * len(part)]
+        expanded = np.unique(np.concatenate([own, *taken]))
+        near = np.exp(-away[i, expanded])
+        weights[i, expanded] = near / near.sum()
+    original = away[:queries, queries:].copy()
+    weights = np.stack([weights[order[i, :K2]].mean(0) for i in range(size)])
+    holders = [np.flatnonzero(weights[:, i]) for i in range(size)]
+    found = np.empty_like(original)
+    for i in range(queries):
+        shared = np.zeros(size, np.float32)
+        for j in np.flatnonzero(weights[i]):
+            shared[holders[j]] += np.minimum(weights[i, j], weights[holders[j], j])
+        found[i] = 1 - shared[queries:] / (2 - shared[queries:])
+    return ORIGINAL_SHARE * original + (1 - ORIGINAL_SHARE) * found
+
+
+def sparse_distances(query: np.ndarray, gallery: np.ndarray) -> np.ndarray:
+    """Ours, all blocks together."""
+    return np.concatenate(list(reranked_distances(query, gallery)))
+
+
+FORMS = {"sparse": sparse_distances, "dense": dense_distances}
+
+
+def measure(form: str, queries: int, size: int) -> dict[str, float | int | str]:
+    """Seconds, peak MiB and mAP of one form, in this process."""
+    people = People(-(-size // PICTURES))
+    query, gallery = _labelled(people.queries(queries)), _labelled(people.gallery(size))
+    before = _peak_mib()
+    start = time.perf_counter()
+    distances = FORMS[form](query.embeddings, gallery.embeddings)
+    seconds = time.perf_counter() - start
+    peak = _peak_mib()
+    return {
+        "form": form,
+        "query": queries,
+        "gallery": size,
+        "seconds": round(seconds, 2),
+        "peak_mib": round(peak),
+        "before_mib": round(before),
+        "mAP_plain": round(score_retrieval(query, gallery).mAP, 5),
+        "mAP": round(score_retrieval(query, gallery, scores=[-distances]).mAP, 5),
+    }
+
+
+def compare(queries: int, size: int, rounds: int) -> dict[str, float]:
+    """Ours against the dense form at one size: how many times faster, of how much memory, how far apart in mAP."""
+    runs = {form: [_measured(form, queries, size) for _ in range(rounds)] for form in FORMS}
+    seconds, peaks = (
+        {form: statistics.median(run[name] for run in runs[form]) for form in FORMS} for name in ("seconds", "peak_mib")
+    )
+    scores = {form: runs[form][0]["mAP"] for form in FORMS}
+    return {
+        "times_faster": round(seconds["dense"] / seconds["sparse"], 1),
+        "share_of_memory": round(peaks["sparse"] / peaks["dense"], 3),
+        "mAP_difference": abs(scores["sparse"] - scores["dense"]),
+    }
+
+
+def _measured(form: str, queries: int, size: int) -> dict[str, float]:
+    command = [sys.executable, "-m", "benchmarks.reranking", "--measure", form]
+    command += ["--query", str(queries), "--gallery", str(size)]
+    told = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+    print(told.strip(), flush=True)
+    measured: dict[str, float] = json.loads(told)
+    return measured
+
+
+def _labelled(made: Made) -> Labelled:
+    return Labelled(made.embeddings, made.persons, made.cameras)
+
+
+def _peak_mib() -> float:
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--query", type=int, default=1000)
+    parser.add_argument("--gallery", type=int, default=5000)
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--all-dense", action="store_true", help="the dense form at Market-1501's size too")
+    parser.add_argument("--measure", choices=FORMS, help="one run in this process")
+    given = parser.parse_args()
+    if given.measure:
+        print(json.dumps(measure(given.measure, given.query, given.gallery)))
+        return
+    print(json.dumps(compare(given.query, given.gallery, given.rounds)))
+    if given.all_dense:
+        print(json.dumps(compare(*MARKET, 1)))
+    else:
+        _measured("sparse", *MARKET)
+
+
+if __name__ == "__main__":
+    main()
