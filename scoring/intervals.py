@@ -2,7 +2,7 @@
 
 Pictures of one person resemble each other, so queries are not independent and resampling them gives intervals that are
 too narrow. Persons are drawn with replacement, each with all its queries (a cluster bootstrap: Davison and Hinkley,
-"Bootstrap Methods and their Application", 1997, section 3.8); the gallery stays as it is.
+"Bootstrap Methods and their Application", 1997); the gallery stays as it is.
 """
 
 from __future__ import annotations

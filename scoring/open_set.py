@@ -1,10 +1,10 @@
 """Open-set identification: how many known persons are missed where few unknown ones may be taken for known.
 
 The gallery is a watch list: a part of the persons is enrolled, the queries of the others must find nobody. An answer is
-given only above a threshold. By ISO/IEC 19795-1:
+given only where the score is above a threshold. By ISO/IEC 19795-1:
 
 - false positive identification rate (FPIR): share of the queries of persons who are not enrolled that get any answer;
-- false negative identification rate (FNIR): share of the queries of enrolled persons whose own person is not answered.
+- false negative identification rate (FNIR): share of the queries of enrolled persons who are not among the answers.
 
 The threshold is the lowest one that keeps the FPIR within what is allowed, and the FNIR is read there. At rank 1 the
 person must also score best: 1 - FNIR is then the detection and identification rate of Liao et al., "Open-set Person
