@@ -21,7 +21,7 @@ def random_bundle(folder: Path, backbone: str = "vit_small_patch16_224", height:
     spec = ImageSpec(height=height, width=width)
     folder.mkdir(parents=True)
     write_graph(EmbeddingGraph(model), spec, folder / "model.onnx")
-    dimension = model.neck.norm.num_features
+    dimension = model.dimension
     return Bundle.save(
         folder / "bundle", folder / "model.onnx", name=backbone, image=spec, output=OutputSpec(dimension=dimension)
     )

@@ -18,8 +18,8 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
 from bundle.files import recover, sha256_of, written_whole
-from training.backbones import build_vit
-from training.config import TrainConfig, parse_config
+from training.backbones import CNN, JigsawOptions, ViT, build_cnn, build_vit
+from training.config import ModelConfig, TrainConfig, parse_config
 from training.errors import CheckpointError, ConfigError
 from training.model import ReIDModel
 
@@ -60,12 +60,18 @@ class Checkpoint:
         """The training cameras by index."""
         return tuple(self.metrics["cameras"])
 
+    @property
+    def views(self) -> tuple[str, ...]:
+        """The training views by index."""
+        return tuple(self.metrics.get("views", ()))
+
     def load_model(self) -> ReIDModel:
         """Build the network and load its weights strictly; it comes in evaluation mode.
 
         Raises CheckpointError where names or shapes differ.
         """
-        model = build_model(self.config, persons=len(self.metrics["persons"]), pretrained=False)
+        learned = {name: len(self.metrics.get(name, ())) for name in ("persons", "cameras", "views")}
+        model = build_model(self.config, **learned, pretrained=False)
         try:
             model.load_state_dict(load_file(self.path / MODEL), strict=True)
         except (SafetensorError, RuntimeError) as error:
@@ -84,18 +90,49 @@ class Checkpoint:
         return state
 
 
-def build_model(config: TrainConfig, *, persons: int, pretrained: bool = True) -> ReIDModel:
-    """Build a recipe's network for a number of training persons; without `pretrained` its weights are random."""
+def build_model(
+    config: TrainConfig, *, persons: int, cameras: int = 0, views: int = 0, pretrained: bool = True
+) -> ReIDModel:
+    """Build a recipe's network for numbers of training persons, cameras and views.
+
+    Without `pretrained` its weights are random. Raises ConfigError where the recipe cannot be built.
+    """
     part = config.model
-    backbone = build_vit(
+    weights = part.weights if pretrained else "random"
+    if part.backbone.startswith("resnet"):
+        backbone: ViT | CNN = _cnn(part, weights)
+    else:
+        backbone = _vit(part, weights, cameras=cameras, views=views)
+    parts = 1 if part.jigsaw is None else 1 + part.jigsaw.parts
+    return ReIDModel(backbone, persons=persons, parts=parts, mean=part.mean, std=part.std, bnneck=part.bnneck)
+
+
+def _cnn(part: ModelConfig, weights: str) -> CNN:
+    of_transformers = {"stem", "stride", "position", "position_at", "relative", "zero_cls", "side", "jigsaw", "pool"}
+    if given := sorted(name for name in of_transformers if getattr(part, name) != getattr(ModelConfig(), name)):
+        raise ConfigError(f"model.{given[0]} is for transformers; leave it out with backbone = {part.backbone!r}")
+    return build_cnn(part.backbone, weights=weights, options=part.options)
+
+
+def _vit(part: ModelConfig, weights: str, *, cameras: int, views: int) -> ViT:
+    cut = part.jigsaw
+    return build_vit(
         part.backbone,
         size=(part.height, part.width),
         stem=part.stem,
-        weights=part.weights if pretrained else "random",
+        stride=part.stride,
+        weights=weights,
         options=part.options,
+        position=part.position,
+        position_at=part.position_at,
+        relative=None if part.relative == "none" else part.relative,
+        zero_cls=part.zero_cls,
+        cameras=cameras if part.side in ("camera", "both") else 0,
+        views=views if part.side in ("view", "both") else 0,
+        side_scale=part.side_scale,
+        jigsaw=None if cut is None else JigsawOptions(cut.roll, cut.groups, cut.parts),
+        pool=part.pool,
     )
-    dimension = int(backbone.num_features)  # type: ignore[arg-type]  # nn.Module types every attribute as Tensor | Module
-    return ReIDModel(backbone, dimension=dimension, persons=persons, mean=part.mean, std=part.std, bnneck=part.bnneck)
 
 
 def save_checkpoint(

@@ -126,10 +126,9 @@ def _evaluated(model: Path, split: Split) -> Evaluated:
     from scoring import score_retrieval
     from training.evaluate import embed_split, open_embedder
 
-    embed, spec, cameras = open_embedder(model)
     with _bar("embedding", "pictures") as (bar, task):
         query, gallery = embed_split(
-            split, embed, spec, cameras, lambda done, total: bar.update(task, completed=done, total=total)
+            split, open_embedder(model), lambda done, total: bar.update(task, completed=done, total=total)
         )
     return Evaluated(split, query, gallery, score_retrieval(query, gallery))
 

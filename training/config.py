@@ -19,17 +19,42 @@ class _Part(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
-class ModelConfig(_Part):
-    """The network: a timm Vision Transformer and its BNNeck.
+class JigsawConfig(_Part):
+    """TransReID's jigsaw patch module: see `training.backbones.jigsaw.jigsaw_places`.
 
-    `backbone` is any ViT name of timm, and `options` go to its constructor (depth, embed_dim, patch_size, ...).
+    `total` tells how the losses of the whole picture and of its parts become one.
+    """
+
+    roll: int = Field(4, ge=0)
+    groups: int = Field(2, ge=1)
+    parts: int = Field(4, ge=1)
+    total: Literal["paper", "code"] = "paper"
+
+
+class ModelConfig(_Part):
+    """The network: a timm Vision Transformer or ResNet and its BNNeck.
+
+    `backbone` is the name of a ViT or ResNet of timm, and `options` go to its constructor (depth, embed_dim, ...).
     `weights` is "random", "timm" (the published weights, downloaded) or a file; a position embedding of another size
-    is resized. `stem` is how pixels become patches. `bnneck` tells on which side of the BNNeck the embedding is taken.
+    is resized. `bnneck` tells on which side of the BNNeck the embedding is taken.
+
+    For transformers: `stem` is how pixels become patches, `stride` lets them overlap; `position` is the absolute
+    position embedding and `position_at` where it is added, `relative` the relative one; `side` is what the picture's
+    camera and view add; `pool` makes one feature of the tokens.
     """
 
     backbone: str = "vit_base_patch16_224"
     options: dict[str, JsonValue] = Field(default_factory=dict)
-    stem: Literal["patch", "conv"] = "patch"
+    stem: Literal["patch", "conv", "ics", "resnet"] = "patch"
+    stride: int | None = Field(None, ge=1)
+    position: Literal["none", "1d", "2d"] = "1d"
+    position_at: Literal["stem", "every", "shared"] = "stem"
+    relative: Literal["none", "bias", "keys"] = "none"
+    zero_cls: bool = False
+    side: Literal["none", "camera", "view", "both"] = "none"
+    side_scale: float = 3.0
+    jigsaw: JigsawConfig | None = None
+    pool: Literal["cls", "mean", "weighted"] = "cls"
     weights: str = "random"
     height: int = Field(256, ge=16, le=1024)
     width: int = Field(128, ge=16, le=1024)
@@ -79,6 +104,8 @@ class OptimConfig(_Part):
 
     The rate rises linearly from `warmup_start` x `lr` for `warmup_epochs`, then falls on a half cosine to `final` x
     `lr`. `bias_lr` multiplies the rate of biases; `decay_all` also decays biases, norms and position embeddings.
+    `backbone_lr` multiplies the backbone's rate, 0 trains the head alone; the first `frozen_blocks` and all before them
+    stay as they are.
     """
 
     name: Literal["sgd", "adamw"] = "sgd"
@@ -87,6 +114,8 @@ class OptimConfig(_Part):
     weight_decay: float = Field(1e-4, ge=0)
     decay_all: bool = False
     bias_lr: float = Field(1.0, gt=0)
+    backbone_lr: float = Field(1.0, ge=0)
+    frozen_blocks: int = Field(0, ge=0)
     warmup_epochs: float = Field(5, ge=0)
     warmup_start: Share = 0.01
     final: Share = 0.002

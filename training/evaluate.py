@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -17,29 +18,30 @@ from training.datasets import Sample, Split
 from training.errors import DataError
 from training.model import ReIDModel
 
-Embed = Callable[[NDArray[np.uint8], NDArray[np.int64]], NDArray[np.float32]]
+Run = Callable[[NDArray[np.uint8], NDArray[np.int64], NDArray[np.int64]], NDArray[np.float32]]
+"""From uint8 (B, H, W, 3), camera and view indices (B,) to unit embeddings (B, D)."""
 BATCH = 64
 
 
-def evaluate(
-    split: Split,
-    embed: Embed,
-    spec: ImageSpec,
-    cameras: Sequence[str] = (),
-    progress: Callable[[int, int], None] | None = None,
-) -> RetrievalScores:
+@dataclass(frozen=True)
+class Embedder:
+    """A network or a bundle, what it takes, and the cameras and views that it knows, in the order of their indices."""
+
+    run: Run
+    image: ImageSpec
+    cameras: tuple[str, ...] = ()
+    views: tuple[str, ...] = ()
+
+
+def evaluate(split: Split, embedder: Embedder, progress: Callable[[int, int], None] | None = None) -> RetrievalScores:
     """Score by the Market-1501 protocol; arguments and errors are those of embed_split."""
-    return score_retrieval(*embed_split(split, embed, spec, cameras, progress))
+    return score_retrieval(*embed_split(split, embedder, progress))
 
 
 def embed_split(
-    split: Split,
-    embed: Embed,
-    spec: ImageSpec,
-    cameras: Sequence[str] = (),
-    progress: Callable[[int, int], None] | None = None,
+    split: Split, embedder: Embedder, progress: Callable[[int, int], None] | None = None
 ) -> tuple[Labelled, Labelled]:
-    """Query and gallery of a data set, embedded; `embed` takes uint8 (B, H, W, 3) and camera indices (B,).
+    """Query and gallery of a data set, embedded.
 
     Pictures of unknown cameras count as taken by different ones. `progress` gets pictures done and in all.
 
@@ -49,7 +51,7 @@ def embed_split(
         if not samples:
             raise DataError(f"the data set has no {name} pictures, so nothing can be scored; add some or train only")
     samples = (*split.query, *split.gallery)
-    embeddings = embed_samples(samples, embed, spec, cameras, progress)
+    embeddings = embed_samples(samples, embedder, progress)
     persons = np.array([sample.person for sample in samples])
     seen_by = np.array([sample.camera or f"unknown {i}" for i, sample in enumerate(samples)])
     queries = len(split.query)
@@ -60,52 +62,47 @@ def embed_split(
 
 
 def embed_samples(
-    samples: Sequence[Sample],
-    embed: Embed,
-    spec: ImageSpec,
-    cameras: Sequence[str] = (),
-    progress: Callable[[int, int], None] | None = None,
+    samples: Sequence[Sample], embedder: Embedder, progress: Callable[[int, int], None] | None = None
 ) -> NDArray[np.float32]:
-    """Unit embeddings (N, D) of samples, in their order."""
-    index = {name: i for i, name in enumerate(cameras)}
+    """Unit embeddings (N, D) of samples, in their order; cameras and views that are not known come as -1."""
+    cameras, views = ({name: i for i, name in enumerate(names)} for names in (embedder.cameras, embedder.views))
     parts = []
     done = 0
-    for batch, images in _read_ahead(samples, spec):
-        seen_by = np.array([index.get(sample.camera or "", -1) for sample in batch], dtype=np.int64)
-        parts.append(embed(images, seen_by))
+    for batch, images in _read_ahead(samples, embedder.image):
+        seen_by = np.array([cameras.get(sample.camera or "", -1) for sample in batch], dtype=np.int64)
+        seen_from = np.array([views.get(sample.view or "", -1) for sample in batch], dtype=np.int64)
+        parts.append(embedder.run(images, seen_by, seen_from))
         done += len(batch)
         if progress:
             progress(done, len(samples))
     return np.concatenate(parts)
 
 
-def model_embed(model: ReIDModel, device: torch.device) -> Embed:
-    """Embed with a network on a device, which stays in evaluation mode meanwhile."""
+def model_run(model: ReIDModel, device: torch.device) -> Run:
+    """Embed with a network on a device; it keeps the mode, training or evaluation, that it was in."""
 
-    def embed(images: NDArray[np.uint8], cameras: NDArray[np.int64]) -> NDArray[np.float32]:
+    def run(images: NDArray[np.uint8], cameras: NDArray[np.int64], views: NDArray[np.int64]) -> NDArray[np.float32]:
         training = model.training
         model.eval()
         with torch.inference_mode():
-            embeddings = model.embed(torch.from_numpy(images).to(device)).float().cpu().numpy()
+            batch = (torch.from_numpy(part).to(device) for part in (images, cameras, views))
+            embeddings = model.embed(*batch).float().cpu().numpy()
         model.train(training)
         return np.asarray(embeddings, dtype=np.float32)
 
-    return embed
+    return run
 
 
-def open_embedder(path: Path) -> tuple[Embed, ImageSpec, tuple[str, ...]]:
-    """Open a bundle or a checkpoint for embedding: the function, its input, and the cameras that it knows.
-
-    Raises BundleError or CheckpointError where `path` is neither or damaged.
-    """
+def open_embedder(path: Path) -> Embedder:
+    """Open a bundle or a checkpoint. Raises BundleError or CheckpointError where `path` is neither or damaged."""
     if (path / "manifest.json").is_file():
         bundle = Bundle.open(path)
-        return BundleRunner(bundle).run, bundle.manifest.image, bundle.manifest.cameras
+        return Embedder(BundleRunner(bundle).run, bundle.manifest.image, bundle.manifest.cameras, bundle.manifest.views)
     checkpoint = Checkpoint.open(path)
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     part = checkpoint.config.model
-    embed = model_embed(checkpoint.load_model().to(device), device)
-    return embed, ImageSpec(height=part.height, width=part.width), checkpoint.cameras
+    run = model_run(checkpoint.load_model().to(device), device)
+    return Embedder(run, ImageSpec(height=part.height, width=part.width), checkpoint.cameras, checkpoint.views)
 
 
 def _read_ahead(samples: Sequence[Sample], spec: ImageSpec) -> Iterator[tuple[Sequence[Sample], NDArray[np.uint8]]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -19,16 +20,31 @@ from training.transforms import train_transform
 
 Draw = tuple[int, int, int]  # epoch, position in the epoch, sample
 Transform = Callable[[NDArray[np.uint8], np.random.Generator], NDArray[np.float32]]
-Batch = tuple[Tensor, Tensor, Tensor]  # images (B, 3, H, W), persons (B,), sources (B,)
+
+
+class Batch(NamedTuple):
+    """Pictures `images` (B, 3, H, W); their `persons`, `cameras` and `views` as indices (B,), -1 = unknown.
+
+    `sources` (B,) tell which picture each one is.
+    """
+
+    images: Tensor
+    persons: Tensor
+    cameras: Tensor
+    views: Tensor
+    sources: Tensor
 
 
 class TrainImages(Dataset[Batch]):
-    """Training pictures by draw: the random changes depend on seed, epoch and position, not on who makes them."""
+    """Training pictures by draw: the random changes depend on seed, epoch and position, not on who makes them.
+
+    `labels` (N, 3) are the indices of person, camera and view of each sample.
+    """
 
     def __init__(
         self,
         samples: Sequence[Sample],
-        labels: Sequence[int],
+        labels: NDArray[np.int64],
         spec: ImageSpec,
         *,
         mean: tuple[float, float, float],
@@ -37,7 +53,7 @@ class TrainImages(Dataset[Batch]):
         seed: int,
         cache: bool,
     ) -> None:
-        self._samples, self._labels, self._spec, self._seed = samples, labels, spec, seed
+        self._samples, self._labels, self._spec, self._seed = samples, torch.from_numpy(labels), spec, seed
         self._transform: Transform = partial(train_transform, mean=mean, std=std, **augment.model_dump())
         self._cache = [self._read(i) for i in range(len(samples))] if cache else None
 
@@ -45,7 +61,8 @@ class TrainImages(Dataset[Batch]):
         epoch, position, index = draw
         image = self._read(index) if self._cache is None else self._cache[index]
         pixels = self._transform(image, np.random.default_rng([self._seed, epoch, position]))
-        return torch.from_numpy(pixels), torch.tensor(self._labels[index]), torch.tensor(index)
+        person, camera, view = self._labels[index]
+        return Batch(torch.from_numpy(pixels), person, camera, view, torch.tensor(index))
 
     def _read(self, index: int) -> NDArray[np.uint8]:
         return resize_to_spec(read_image(self._samples[index].path), self._spec)

@@ -1,4 +1,4 @@
-"""The network: a backbone and the BNNeck.
+"""The network: a backbone and a BNNeck for each of its features.
 
 Luo et al., "A Strong Baseline and Batch Normalization Neck for Deep Person Re-identification", TMM 2019: the triplet
 loss works before a batch normalisation without bias, the identity loss after it, through a classifier without bias.
@@ -13,14 +13,42 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import normalize
 
+from training.backbones import CNN, Features, ViT
+
 
 @dataclass(frozen=True)
-class ReIDOutput:
-    """What the losses need: features (B, D) before the BNNeck, after it `centred` (B, D) and logits (B, persons)."""
+class Branch:
+    """One feature of B pictures: `features` (B, D) before the BNNeck, `centred` (B, D) and `logits` (B, P) after it.
+
+    `classes` (P, D) are the classifier's rows, one a training person.
+    """
 
     features: Tensor
     centred: Tensor
     logits: Tensor
+    classes: Tensor
+
+
+@dataclass(frozen=True)
+class Tokens:
+    """What a transformer knows beside its features, for the losses that look at patches.
+
+    `cls` (B, D) and `patches` (B, N, D) after the final norm; `positions` (N, D) and `biases` (maps, N, N) are the
+    absolute position embedding and the relative biases of all heads, where the network has them.
+    """
+
+    cls: Tensor
+    patches: Tensor
+    positions: Tensor | None
+    biases: Tensor | None
+
+
+@dataclass(frozen=True)
+class ReIDOutput:
+    """What the losses need: a branch for the whole picture, then one a local part; tokens of a transformer."""
+
+    branches: tuple[Branch, ...]
+    tokens: Tokens | None
 
 
 class BNNeck(nn.Module):
@@ -33,16 +61,16 @@ class BNNeck(nn.Module):
         self.classifier = nn.Linear(dimension, persons, bias=False)
         nn.init.normal_(self.classifier.weight, std=0.001)
 
-    def forward(self, features: Tensor) -> tuple[Tensor, Tensor]:
-        """Features (B, D) centred and scaled, and their logits (B, persons)."""
+    def forward(self, features: Tensor) -> Branch:
+        """Features (B, D) centred and scaled, and their logits."""
         centred = self.norm(features)
-        return centred, self.classifier(centred)
+        return Branch(features, centred, self.classifier(centred), self.classifier.weight)
 
 
 class ReIDModel(nn.Module):
     """Pictures to features and logits for the losses, or to unit embeddings for retrieval.
 
-    `backbone` maps normalised (B, 3, H, W) to (B, dimension). `bnneck` is the side on which embeddings are taken.
+    `parts` is how many features the backbone gives, `bnneck` the side on which embeddings are taken.
     """
 
     mean: Tensor
@@ -50,28 +78,42 @@ class ReIDModel(nn.Module):
 
     def __init__(
         self,
-        backbone: nn.Module,
+        backbone: ViT | CNN,
         *,
-        dimension: int,
         persons: int,
+        parts: int = 1,
         mean: tuple[float, float, float] = (0.5, 0.5, 0.5),
         std: tuple[float, float, float] = (0.5, 0.5, 0.5),
         bnneck: Literal["before", "after"] = "before",
     ) -> None:
         super().__init__()
         self.backbone = backbone
-        self.neck = BNNeck(dimension, persons)
+        self.necks = nn.ModuleList(BNNeck(backbone.num_features, persons) for _ in range(parts))
         self.bnneck = bnneck
         self.register_buffer("mean", torch.tensor(mean).view(1, 3, 1, 1), persistent=False)
         self.register_buffer("std", torch.tensor(std).view(1, 3, 1, 1), persistent=False)
 
-    def forward(self, images: Tensor) -> ReIDOutput:
-        """Features and logits of normalised (B, 3, H, W) pictures."""
-        features = self.backbone(images)
-        return ReIDOutput(features, *self.neck(features))
+    @property
+    def dimension(self) -> int:
+        """Length of an embedding: all features one after the other."""
+        return self.backbone.num_features * len(self.necks)
 
-    def embed(self, images: Tensor) -> Tensor:
-        """Unit embeddings (B, D) of uint8 (B, H, W, 3) pictures, as the exported graph computes them."""
+    def forward(self, images: Tensor, camera: Tensor | None = None, view: Tensor | None = None) -> ReIDOutput:
+        """Features and logits of normalised (B, 3, H, W) pictures; camera and view (B,), -1 or left out = unknown."""
+        seen: Features = self.backbone(images, camera, view)
+        branches = tuple(neck(part) for neck, part in zip(self.necks, seen.parts, strict=True))
+        if seen.cls is None or seen.patches is None:
+            return ReIDOutput(branches, None)
+        return ReIDOutput(branches, Tokens(seen.cls, seen.patches, self.backbone.positions(), self.backbone.biases()))
+
+    def embed(self, images: Tensor, camera: Tensor | None = None, view: Tensor | None = None) -> Tensor:
+        """Unit embeddings (B, dimension) of uint8 (B, H, W, 3) pictures, as the exported graph computes them.
+
+        The whole picture's feature, then the local ones divided by their number (He et al., "TransReID", ICCV 2021).
+        """
         pixels = images.float().permute(0, 3, 1, 2) / 255  # cast first: onnxruntime has no uint8 transpose kernel
-        features = self.backbone((pixels - self.mean) / self.std)
-        return normalize(features if self.bnneck == "before" else self.neck.norm(features), dim=1)
+        parts: tuple[Tensor, ...] = self.backbone((pixels - self.mean) / self.std, camera, view).parts
+        if self.bnneck == "after":
+            parts = tuple(neck.norm(part) for neck, part in zip(self.necks, parts, strict=True))  # type: ignore[operator]  # a BNNeck's norm
+        local = [part / (len(parts) - 1) for part in parts[1:]]
+        return normalize(torch.cat([parts[0], *local], dim=1), dim=1)

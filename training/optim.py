@@ -9,8 +9,12 @@ from functools import partial
 from torch import nn
 from torch.optim import SGD, AdamW, Optimizer
 
+from training.backbones import ViT
+from training.errors import ConfigError
+from training.model import ReIDModel
+
 OPTIMISERS: dict[str, Callable[..., Optimizer]] = {"sgd": SGD, "adamw": AdamW}
-FREE_OF_DECAY = ("cls_token", "pos_embed", "reg_token")
+FREE_OF_DECAY = ("cls_token", "pos_embed", "side_embed", "relative_bias", "relative_keys")
 
 
 def build_optimiser(
@@ -22,25 +26,27 @@ def build_optimiser(
     momentum: float = 0.9,
     decay_all: bool = False,
     bias_lr: float = 1.0,
+    backbone_lr: float = 1.0,
 ) -> Optimizer:
     """Build an optimiser over the trainable parameters.
 
     Unless `decay_all`, vectors (biases, norms) and token and position embeddings are not decayed. Biases learn at
-    `bias_lr` x `lr`. Each group keeps its own factor of the rate as "lr_factor".
+    `bias_lr` x `lr`, the backbone at `backbone_lr` x `lr`. Each group keeps its own factor of the rate as "lr_factor".
     """
-    groups: dict[tuple[bool, bool], list[nn.Parameter]] = {}
+    groups: dict[tuple[bool, float], list[nn.Parameter]] = {}
     for key, parameter in model.named_parameters():
         if parameter.requires_grad:
             decayed = decay_all or (parameter.ndim > 1 and not key.endswith(FREE_OF_DECAY))
-            groups.setdefault((decayed, key.endswith("bias")), []).append(parameter)
+            factor = (bias_lr if key.endswith("bias") else 1.0) * (backbone_lr if key.startswith("backbone.") else 1.0)
+            groups.setdefault((decayed, factor), []).append(parameter)
     parts = [
         {
             "params": parameters,
             "weight_decay": weight_decay if decayed else 0.0,
-            "lr": lr * (bias_lr if is_bias else 1.0),
-            "lr_factor": bias_lr if is_bias else 1.0,
+            "lr": lr * factor,
+            "lr_factor": factor,
         }
-        for (decayed, is_bias), parameters in groups.items()
+        for (decayed, factor), parameters in groups.items()
     ]
     build = partial(OPTIMISERS[name], momentum=momentum) if name == "sgd" else OPTIMISERS[name]
     return build(parts, lr=lr)
@@ -60,3 +66,24 @@ def set_learning_rate(optimiser: Optimizer, lr: float) -> None:
     """Give every group its share of the rate."""
     for group in optimiser.param_groups:
         group["lr"] = lr * group["lr_factor"]
+
+
+def freeze(model: ReIDModel, *, blocks: int, backbone: bool) -> None:
+    """Keep a part of the network as it is: all of the backbone, or its first `blocks` and everything before them.
+
+    Raises ConfigError where a backbone has no such blocks.
+    """
+    if backbone:
+        model.backbone.requires_grad_(False)
+        return
+    if not blocks:
+        return
+    if not isinstance(model.backbone, ViT) or blocks > len(model.backbone.blocks):
+        found = len(model.backbone.blocks) if isinstance(model.backbone, ViT) else 0
+        raise ConfigError(f"optim.frozen_blocks = {blocks}, but the backbone has {found} blocks; freeze fewer")
+    kept = {id(parameter) for block in list(model.backbone.blocks)[blocks:] for parameter in block.parameters()}
+    kept |= {id(parameter) for parameter in model.backbone.norm.parameters()}
+    if model.backbone.jigsaw is not None:
+        kept |= {id(parameter) for parameter in model.backbone.jigsaw.parameters()}
+    for parameter in model.backbone.parameters():
+        parameter.requires_grad_(id(parameter) in kept)

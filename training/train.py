@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import subprocess
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Protocol
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 from torch.optim import Optimizer
 
@@ -21,16 +23,16 @@ from training.checkpoint import METRICS, Checkpoint, build_model, save_checkpoin
 from training.config import TrainConfig
 from training.datasets import Split, hold_out
 from training.errors import CheckpointError, ConfigError, DataError, Diverged
-from training.evaluate import evaluate, model_embed
+from training.evaluate import Embedder, evaluate, model_run
 from training.loader import Batch, EpochLoader, TrainImages
 from training.losses import LossInputs, total_loss
 from training.model import ReIDModel
-from training.optim import build_optimiser, learning_rate, set_learning_rate
+from training.optim import build_optimiser, freeze, learning_rate, set_learning_rate
 from training.sampler import PKSampler
 
 PRECISIONS = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 FREE = ("threads", "data.workers", "data.cache")  # what may differ when a run goes on, say on another machine
-Losses = Callable[[LossInputs], dict[str, Tensor]]
+Losses = Callable[[Sequence[LossInputs]], dict[str, Tensor]]
 
 
 @dataclass(frozen=True)
@@ -68,13 +70,16 @@ class Trainer:
             split = hold_out(split, config.data.holdout_persons, config.seed)
         torch.manual_seed(config.seed)
         self.config, self.split, self.device = config, split, device
-        self.persons, self.cameras = split.train_persons(), split.train_cameras()
-        self.losses: Losses = total_loss(config.losses)
-        self.model: ReIDModel = build_model(config, persons=len(self.persons)).to(device)
+        self.persons, self.cameras, self.views = split.train_persons(), split.train_cameras(), split.train_views()
+        jigsaw = config.model.jigsaw
+        self.losses: Losses = total_loss(config.losses, jigsaw=jigsaw.total if jigsaw else "paper")
+        built = build_model(config, persons=len(self.persons), cameras=len(self.cameras), views=len(self.views))
+        self.model: ReIDModel = built.to(device)
         self.model.to(memory_format=torch.channels_last)  # convolutions on a CPU are 1.6 times as fast
         if device.type == "cpu":
             fuse_attention(self.model, False)
         part = config.optim
+        freeze(self.model, blocks=part.frozen_blocks, backbone=part.backbone_lr == 0)
         self.optimiser: Optimizer = build_optimiser(
             self.model,
             name=part.name,
@@ -83,10 +88,11 @@ class Trainer:
             momentum=part.momentum,
             decay_all=part.decay_all,
             bias_lr=part.bias_lr,
+            backbone_lr=part.backbone_lr,
         )
         self.scaler = torch.amp.GradScaler(device.type, enabled=config.precision == "fp16")
         self.spec = ImageSpec(height=config.model.height, width=config.model.width)
-        self.loader = _loader(config, split, self.spec, self.persons)
+        self.loader = _loader(config, split, self.spec)
         self.history: list[dict[str, Any]] = []
         self.about = _about(config, split, data)
 
@@ -146,13 +152,15 @@ class Trainer:
         return {"loss": sums.pop("total") / steps, **{name: value / steps for name, value in sums.items()}, "lr": lr}
 
     def _step(self, batch: Batch, lr: float) -> dict[str, Tensor]:
-        images, persons, sources = (part.to(self.device, non_blocking=True) for part in batch)
-        images = images.contiguous(memory_format=torch.channels_last)
+        batch = Batch(*(part.to(self.device, non_blocking=True) for part in batch))
+        images = batch.images.contiguous(memory_format=torch.channels_last)
         set_learning_rate(self.optimiser, lr)
         dtype = PRECISIONS[self.config.precision]
         with torch.autocast(self.device.type, dtype, enabled=dtype is not torch.float32):
-            output = self.model(images)
-        losses = self.losses(LossInputs(output.features, output.centred, output.logits, persons, sources))
+            output = self.model(images, batch.cameras, batch.views)
+        losses = self.losses(
+            [LossInputs(branch, batch.persons, batch.sources, output.tokens) for branch in output.branches]
+        )
         self.optimiser.zero_grad(set_to_none=True)
         self.scaler.scale(losses["total"]).backward()  # type: ignore[no-untyped-call]  # torch has no types there
         if self.config.optim.clip_norm is not None:
@@ -176,7 +184,8 @@ class Trainer:
     def _scores(self) -> dict[str, float]:
         if not (self.split.query and self.split.gallery):
             return {}
-        scores = evaluate(self.split, model_embed(self.model, self.device), self.spec, self.cameras)
+        run = model_run(self.model, self.device)
+        scores = evaluate(self.split, Embedder(run, self.spec, self.cameras, self.views))
         return {name: value for name, value in scores.summary().items() if name in ("mAP", "rank1", "mINP")}
 
     def _save(self, out: Path) -> None:
@@ -219,9 +228,18 @@ def _best(history: Iterable[dict[str, Any]]) -> dict[str, Any]:
     return max(history, key=lambda record: (record.get("mAP", -1.0), record["epoch"]))
 
 
-def _loader(config: TrainConfig, split: Split, spec: ImageSpec, persons: tuple[str, ...]) -> EpochLoader:
-    index = {name: i for i, name in enumerate(persons)}
-    labels = [index[sample.person] for sample in split.train]
+def _labels(split: Split) -> NDArray[np.int64]:
+    """Indices of person, camera and view (N, 3) of the training samples; -1 = unknown."""
+    known = (split.train_persons(), split.train_cameras(), split.train_views())
+    person, camera, view = ({name: i for i, name in enumerate(names)} for names in known)
+    rows = [
+        (person[each.person], camera.get(each.camera or "", -1), view.get(each.view or "", -1)) for each in split.train
+    ]
+    return np.array(rows, dtype=np.int64)
+
+
+def _loader(config: TrainConfig, split: Split, spec: ImageSpec) -> EpochLoader:
+    labels = _labels(split)
     images = TrainImages(
         split.train,
         labels,
@@ -233,7 +251,7 @@ def _loader(config: TrainConfig, split: Split, spec: ImageSpec, persons: tuple[s
         cache=config.data.cache,
     )
     sampler = PKSampler(
-        labels,
+        labels[:, 0].tolist(),
         persons=config.data.persons,
         images_per_person=config.data.images_per_person,
         samples_per_epoch=config.data.samples_per_epoch,
@@ -259,6 +277,7 @@ def _about(config: TrainConfig, split: Split, data: str) -> dict[str, Any]:
         },
         "persons": list(split.train_persons()),
         "cameras": list(split.train_cameras()),
+        "views": list(split.train_views()),
     }
 
 

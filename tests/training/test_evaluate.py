@@ -10,26 +10,29 @@ from bundle import ImageSpec, read_image
 from training.config import TrainConfig
 from training.datasets import Split, read_dataset
 from training.errors import DataError
-from training.evaluate import embed_samples, evaluate, model_embed, open_embedder
+from training.evaluate import Embedder, embed_samples, evaluate, model_run, open_embedder
 from training.train import Trainer
 
 SPEC = ImageSpec(height=64, width=32)
 
 
-def mean_color(images: np.ndarray, cameras: np.ndarray) -> np.ndarray:
+def mean_color(images: np.ndarray, *_: np.ndarray) -> np.ndarray:
     colors = images.mean((1, 2)) - 128
     return np.asarray(colors / np.linalg.norm(colors, axis=1, keepdims=True), np.float32)
 
 
+COLORS = Embedder(mean_color, SPEC)
+
+
 def test_persons_of_their_own_color_are_found(people: Path) -> None:
-    scores = evaluate(read_dataset("market1501", people), mean_color, SPEC)
+    scores = evaluate(read_dataset("market1501", people), COLORS)
     assert (scores.mAP, scores.rank(1), scores.queries, scores.gallery) == (1.0, 1.0, 8, 8)
 
 
 def test_embeddings_come_in_the_samples_order(people: Path) -> None:
     samples = read_dataset("market1501", people).train * 9  # several batches
     seen: list[int] = []
-    found = embed_samples(samples, mean_color, SPEC, progress=lambda done, total: seen.append(done))
+    found = embed_samples(samples, COLORS, progress=lambda done, total: seen.append(done))
     expected = mean_color(np.stack([np.asarray(read_image(s.path)) for s in samples]), np.zeros(0))
     np.testing.assert_allclose(found, expected, atol=1e-6)
     assert seen[-1] == len(samples)
@@ -38,12 +41,13 @@ def test_embeddings_come_in_the_samples_order(people: Path) -> None:
 def test_cameras_reach_the_model_by_their_index(people: Path) -> None:
     indices: list[int] = []
 
-    def spy(images: np.ndarray, cameras: np.ndarray) -> np.ndarray:
+    def spy(images: np.ndarray, cameras: np.ndarray, views: np.ndarray) -> np.ndarray:
         indices.extend(cameras.tolist())
-        return mean_color(images, cameras)
+        assert views.tolist() == [-1, -1]
+        return mean_color(images)
 
     samples = read_dataset("market1501", people).query[:2]
-    embed_samples(samples, spy, SPEC, cameras=["c7", "c2"])
+    embed_samples(samples, Embedder(spy, SPEC, ("c7", "c2")))
     assert indices == [-1, 1]
 
 
@@ -55,7 +59,7 @@ def test_unknown_cameras_count_as_different(people: Path) -> None:
             for part in (split.train, split.query, split.gallery)
         )
     )
-    assert evaluate(blind, mean_color, SPEC).queries == 8
+    assert evaluate(blind, COLORS).queries == 8
 
 
 @pytest.mark.parametrize("missing", ["query", "gallery"])
@@ -63,7 +67,7 @@ def test_nothing_to_score(people: Path, missing: str) -> None:
     split = read_dataset("market1501", people)
     parts = {"query": split.query, "gallery": split.gallery, missing: ()}
     with pytest.raises(DataError, match=f"no {missing} pictures"):
-        evaluate(Split(split.train, **parts), mean_color, SPEC)
+        evaluate(Split(split.train, **parts), COLORS)
 
 
 def test_a_checkpoint_scores_as_the_network_did(config: TrainConfig, people: Path, tmp_path: Path) -> None:
@@ -74,14 +78,15 @@ def test_a_checkpoint_scores_as_the_network_did(config: TrainConfig, people: Pat
     split = read_dataset("market1501", people)
     trainer = Trainer(config.model_copy(update={"epochs": 1}), split, "people", torch.device("cpu"))
     trainer.run(tmp_path / "run", Quiet())
-    embed, spec, cameras = open_embedder(tmp_path / "run")
-    scores = evaluate(split, embed, spec, cameras)
-    assert (spec, cameras) == (SPEC, ("c1", "c2"))
+    embedder = open_embedder(tmp_path / "run")
+    scores = evaluate(split, embedder)
+    assert (embedder.image, embedder.cameras) == (SPEC, ("c1", "c2"))
     assert scores.mAP == pytest.approx(trainer.history[-1]["mAP"], abs=1e-6)
 
 
 def test_evaluation_leaves_the_mode_as_it_was(config: TrainConfig, people: Path) -> None:
     model = Trainer(config, read_dataset("market1501", people), "people", torch.device("cpu")).model
     model.train()
-    model_embed(model, torch.device("cpu"))(np.zeros((2, 64, 32, 3), np.uint8), np.full(2, -1))
+    unknown = np.full(2, -1)
+    model_run(model, torch.device("cpu"))(np.zeros((2, 64, 32, 3), np.uint8), unknown, unknown)
     assert model.training

@@ -135,7 +135,7 @@ def test_a_loss_that_is_no_number_stops_the_run(config: TrainConfig, people: Pat
     with pytest.raises(KeyboardInterrupt):
         run.run(tmp_path / "run", Silent((2, 1)))
     with torch.no_grad():
-        run.model.neck.classifier.weight.fill_(torch.nan)
+        run.model.necks[0].classifier.weight.fill_(torch.nan)
     with pytest.raises(Diverged, match="epoch 2, step 1"):
         run.run(tmp_path / "run", Silent())
     assert Checkpoint.open(tmp_path / "run" / "last").metrics["epoch"] == 1

@@ -1,5 +1,18 @@
 """Networks that turn pictures into features."""
 
-from training.backbones.vit import STEMS, build_vit, fuse_attention
+from training.backbones.cnn import CNN, build_cnn
+from training.backbones.features import Features
+from training.backbones.stems import STEMS
+from training.backbones.vit import POOLS, JigsawOptions, ViT, build_vit, fuse_attention
 
-__all__ = ["STEMS", "build_vit", "fuse_attention"]
+__all__ = [
+    "CNN",
+    "POOLS",
+    "STEMS",
+    "Features",
+    "JigsawOptions",
+    "ViT",
+    "build_cnn",
+    "build_vit",
+    "fuse_attention",
+]

@@ -1,20 +1,118 @@
-"""timm's Vision Transformers at a rectangular input, with the project's stems."""
+"""timm's Vision Transformers for re-identification: any size, stride and stem, side information, jigsaw, positions."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import timm
+import torch
 from timm.layers.attention import Attention
-from timm.layers.patch_embed import PatchEmbed
-from torch import nn
+from timm.models.vision_transformer import VisionTransformer
+from torch import Tensor, nn
 
-from training.backbones.conv_stem import ConvStem
+from training.backbones.blocks import run_block
+from training.backbones.features import Features
+from training.backbones.jigsaw import Jigsaw
+from training.backbones.positions import Places, PositionEmbedding
+from training.backbones.relative import RELATIVE, BiasAttention, RelativeAttention
+from training.backbones.side import SideInformation
+from training.backbones.stems import STEMS, OverlappingPatches
 from training.errors import ConfigError
 
-STEMS: dict[str, Callable[..., nn.Module]] = {"patch": PatchEmbed, "conv": ConvStem}
+
+def pool_cls(tokens: Tensor) -> Tensor:
+    """The class token."""
+    return tokens[:, 0]
+
+
+def pool_mean(tokens: Tensor) -> Tensor:
+    """The mean of the patches."""
+    return tokens[:, 1:].mean(1)
+
+
+def pool_weighted(tokens: Tensor) -> Tensor:
+    """The patches weighted by how much they agree with the class token: softmax(cls . patch / sqrt D)."""
+    cls, patches = tokens[:, :1], tokens[:, 1:]
+    agreement: Tensor = cls @ patches.transpose(1, 2) * cls.shape[2] ** -0.5
+    return (agreement.softmax(2) @ patches)[:, 0]
+
+
+POOLS: dict[str, Callable[[Tensor], Tensor]] = {"cls": pool_cls, "mean": pool_mean, "weighted": pool_weighted}
+"""From normed tokens (B, 1 + N, D), the class token first, to one feature (B, D)."""
+
+
+@dataclass(frozen=True)
+class JigsawOptions:
+    """How patches are shifted, interleaved and cut; see `jigsaw_places`."""
+
+    roll: int = 4
+    groups: int = 2
+    parts: int = 4
+
+
+class ViT(nn.Module):
+    """A timm transformer's stem, blocks and norm, with the project's positions, side information and heads."""
+
+    def __init__(
+        self,
+        vit: VisionTransformer,
+        *,
+        position: PositionEmbedding | None,
+        side: SideInformation | None,
+        jigsaw: JigsawOptions | None,
+        pool: str,
+    ) -> None:
+        super().__init__()
+        assert vit.cls_token is not None
+        self.patch_embed, self.cls_token, self.pos_drop = vit.patch_embed, vit.cls_token, vit.pos_drop
+        self.norm_pre, self.blocks, self.norm = vit.norm_pre, vit.blocks, vit.norm
+        self.grid: tuple[int, int] = vit.patch_embed.grid_size
+        self.num_features: int = vit.num_features
+        self.position, self.side = position, side
+        self.pool = POOLS[pool]
+        patches = self.grid[0] * self.grid[1]
+        self.jigsaw = (
+            None
+            if jigsaw is None
+            else Jigsaw(
+                vit.blocks[-1], vit.norm, patches=patches, roll=jigsaw.roll, groups=jigsaw.groups, parts=jigsaw.parts
+            )
+        )
+
+    def forward(self, images: Tensor, camera: Tensor | None = None, view: Tensor | None = None) -> Features:
+        """Features of normalised (B, 3, H, W) pictures; camera and view are (B,) indices, left out = unknown."""
+        patches: Tensor = self.patch_embed(images)
+        tokens = torch.cat([self.cls_token.expand(patches.shape[0], -1, -1), patches], dim=1)
+        if self.side is not None:
+            unknown = torch.full((patches.shape[0],), -1, dtype=torch.long, device=patches.device)
+            tokens = tokens + self.side(unknown if camera is None else camera, unknown if view is None else view)
+        local: tuple[Tensor, ...] = ()
+        for number, block in enumerate(self.blocks):
+            tokens = self._placed(tokens, number)
+            if self.jigsaw is not None and number == len(self.blocks) - 1:
+                local = self.jigsaw(tokens)
+            tokens = run_block(block, tokens)
+        tokens = self.norm(tokens)
+        return Features((self.pool(tokens), *local), tokens[:, 0], tokens[:, 1:])
+
+    def positions(self) -> Tensor | None:
+        """The absolute position embedding of the patches (N, D)."""
+        return None if self.position is None else self.position.patches()
+
+    def biases(self) -> Tensor | None:
+        """The relative position bias of all heads of all blocks (layers x heads, N, N)."""
+        found = [block.attn.bias() for block in self.blocks if isinstance(block.attn, BiasAttention)]
+        return torch.cat(found) if found else None
+
+    def _placed(self, tokens: Tensor, block: int) -> Tensor:
+        embedding = None if self.position is None else self.position.before(block)
+        if embedding is not None:
+            tokens = tokens + embedding
+        return self.norm_pre(self.pos_drop(tokens)) if block == 0 else tokens
 
 
 def build_vit(
@@ -22,32 +120,46 @@ def build_vit(
     *,
     size: tuple[int, int],
     stem: str = "patch",
+    stride: int | None = None,
     weights: str = "random",
     options: Mapping[str, object] = {},
-) -> nn.Module:
-    """Build a timm ViT without classifier for pictures of `size` (height, width); it gives (B, num_features).
+    position: str = "1d",
+    position_at: str = "stem",
+    relative: str | None = None,
+    zero_cls: bool = False,
+    cameras: int = 0,
+    views: int = 0,
+    side_scale: float = 3.0,
+    jigsaw: JigsawOptions | None = None,
+    pool: str = "cls",
+) -> ViT:
+    """Build a timm ViT for pictures of `size` (height, width).
 
     `weights` is "random", "timm" for the published ones, or a file in timm's layout; a position embedding of another
-    grid is resized to this one. `options` go to timm's constructor.
+    grid is resized to this one. `options` go to timm's constructor. `stride` lets patches overlap. `position` is a
+    name of positions.KINDS or "none", `relative` one of RELATIVE, `pool` one of POOLS. `cameras` and `views` are the
+    numbers that side information tells apart, 0 for none.
 
     Raises ConfigError for a name that is no ViT of timm, and for options or weights that do not fit.
     """
-    if not timm.is_model(name) or not name.startswith(("vit_", "deit")):
-        raise ConfigError(f"model.backbone = {name!r} is no Vision Transformer of timm; see timm.list_models('vit_*')")
-    if weights not in ("random", "timm") and not Path(weights).is_file():
-        raise ConfigError(f"model.weights = {weights!r} is neither 'random' nor 'timm' nor a file")
-    arguments: dict[str, Any] = {"pretrained": weights != "random", "num_classes": 0, "img_size": size}
-    if weights not in ("random", "timm"):
-        arguments["pretrained_cfg_overlay"] = {"file": weights}
-    if stem != "patch":  # timm builds its own patch embedding, and its loader expects that one
-        arguments["embed_layer"] = STEMS[stem]
+    told = f"{name} at {size[0]}x{size[1]} with stem {stem!r} and options {dict(options)}"
+    vit = _timm_vit(name, _arguments(size, stem, stride, weights) | dict(options), told)
+    if not isinstance(vit, VisionTransformer) or vit.num_prefix_tokens != 1 or vit.no_embed_class:
+        raise ConfigError(f"model: {told} has no single class token with a place; take a plain vit_* or deit_* of timm")
+    grid: tuple[int, int] = vit.patch_embed.grid_size
     try:
-        vit: nn.Module = timm.create_model(name, **(arguments | dict(options)))
-    except (TypeError, ValueError, AssertionError, RuntimeError) as error:
-        reason = " ".join(str(error).split())
-        told = f"{name} at {size[0]}x{size[1]} with stem {stem!r} and options {dict(options)}"
-        raise ConfigError(f"model: timm cannot build {told}: {reason}") from error
-    return vit
+        if relative is not None:
+            blocks: Any = vit.blocks
+            for block in blocks:
+                block.attn = RELATIVE[relative](block.attn, grid)
+        side = SideInformation(cameras, views, vit.embed_dim, scale=side_scale) if cameras > 1 or views > 1 else None
+        placed = _positions(vit, position, position_at)
+        built = ViT(vit, position=placed, side=side, jigsaw=jigsaw, pool=pool)
+    except ValueError as error:
+        raise ConfigError(f"model: {told}: {error}") from error
+    if zero_cls:
+        nn.init.zeros_(built.cls_token)
+    return built
 
 
 def fuse_attention(model: nn.Module, fused: bool) -> None:
@@ -56,5 +168,41 @@ def fuse_attention(model: nn.Module, fused: bool) -> None:
     The fused kernel's backward pass is slow on a CPU: ViT-Ti at 256x128 trains 1.5 times as fast without it.
     """
     for module in model.modules():
-        if isinstance(module, Attention):
+        if isinstance(module, Attention | RelativeAttention):
             module.fused_attn = fused  # type: ignore[misc]  # final for TorchScript only
+
+
+def _arguments(size: tuple[int, int], stem: str, stride: int | None, weights: str) -> dict[str, Any]:
+    if weights not in ("random", "timm") and not Path(weights).is_file():
+        raise ConfigError(f"model.weights = {weights!r} is neither 'random' nor 'timm' nor a file")
+    if stride is not None and stem != "patch":
+        raise ConfigError(f"model.stride = {stride} is for the stem 'patch'; leave it out with {stem!r}")
+    arguments: dict[str, Any] = {"pretrained": weights != "random", "num_classes": 0, "img_size": size}
+    if weights not in ("random", "timm"):
+        arguments["pretrained_cfg_overlay"] = {"file": weights}
+    if stride is not None:
+        arguments["embed_layer"] = partial(OverlappingPatches, stride=stride)
+    elif stem != "patch":  # timm builds its own patch embedding, and its loader expects that one
+        arguments["embed_layer"] = STEMS[stem]
+    return arguments
+
+
+def _timm_vit(name: str, arguments: Mapping[str, Any], told: str) -> nn.Module:
+    if not timm.is_model(name) or not name.startswith(("vit_", "deit")):
+        raise ConfigError(f"model.backbone = {name!r} is no Vision Transformer of timm; see timm.list_models('vit_*')")
+    try:
+        built: nn.Module = timm.create_model(name, **arguments)
+    except (TypeError, ValueError, AssertionError, RuntimeError) as error:
+        raise ConfigError(f"model: timm cannot build {told}: {' '.join(str(error).split())}") from error
+    return built
+
+
+def _positions(vit: VisionTransformer, kind: str, at: str) -> PositionEmbedding | None:
+    if kind == "none":
+        return None
+    grid, depth = vit.patch_embed.grid_size, len(vit.blocks)
+    placed = PositionEmbedding(kind, at, grid=grid, dimension=vit.embed_dim, depth=depth)
+    first = placed.embeddings[0]
+    if isinstance(first, Places) and vit.pos_embed is not None:
+        first.pos_embed = vit.pos_embed  # resized by timm where weights were loaded
+    return placed

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,11 +15,12 @@ IMAGE_SUFFIXES = {".jpg", ".jpeg", ".png", ".webp"}
 
 @dataclass(frozen=True)
 class Sample:
-    """A picture of a person by a camera; None is an unknown camera."""
+    """A picture of a person by a camera, from a view (front, rear, ...); None is an unknown one."""
 
     path: Path
     person: str
     camera: str | None
+    view: str | None = None
 
 
 @dataclass(frozen=True)
@@ -35,8 +37,15 @@ class Split:
 
     def train_cameras(self) -> tuple[str, ...]:
         """The known training cameras in the order of their index: c2 comes before c10."""
-        names = {sample.camera for sample in self.train if sample.camera is not None}
-        return tuple(sorted(names, key=lambda name: (len(name), name)))
+        return _in_order(sample.camera for sample in self.train)
+
+    def train_views(self) -> tuple[str, ...]:
+        """The known training views in the order of their index."""
+        return _in_order(sample.view for sample in self.train)
+
+
+def _in_order(names: Iterable[str | None]) -> tuple[str, ...]:
+    return tuple(sorted({name for name in names if name is not None}, key=lambda name: (len(name), name)))
 
 
 def hold_out(split: Split, persons: int, seed: int) -> Split:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 
 import torch
@@ -12,27 +12,59 @@ from torch import Tensor
 from training.errors import ConfigError
 from training.losses.batch import LossInputs
 from training.losses.identity import identity
+from training.losses.margins import am_softmax, arcface, circle, cosface
+from training.losses.relation import relation_divergence, relation_triplet
 from training.losses.triplet import triplet
+from training.losses.weighted_triplet import weighted_triplet
 
 Loss = Callable[[LossInputs], Tensor]
 
-LOSSES: dict[str, Callable[..., Tensor]] = {
+EACH_BRANCH: dict[str, Callable[..., Tensor]] = {
     "identity": identity,
+    "arcface": arcface,
+    "cosface": cosface,
+    "am_softmax": am_softmax,
+    "circle": circle,
     "triplet": triplet,
 }
+"""Taken of the whole picture's feature and of every local one."""
+
+OF_TOKENS: dict[str, Callable[..., Tensor]] = {
+    "weighted_triplet": weighted_triplet,
+    "relation_triplet": relation_triplet,
+    "relation_divergence": relation_divergence,
+}
+"""Taken once: they look at a transformer's tokens."""
+
+LOSSES = EACH_BRANCH | OF_TOKENS
+
+JIGSAW_TOTALS: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
+    "paper": lambda whole, local: whole + local,
+    "code": lambda whole, local: (whole + local) / 2,
+}
+"""How the loss of the whole picture and the mean over its parts become one: in TransReID's paper, and in its code."""
 
 
-def total_loss(recipe: Mapping[str, Mapping[str, object]]) -> Callable[[LossInputs], dict[str, Tensor]]:
+def total_loss(
+    recipe: Mapping[str, Mapping[str, object]], *, jigsaw: str = "paper"
+) -> Callable[[Sequence[LossInputs]], dict[str, Tensor]]:
     """Build the weighted losses of a recipe: `{name: {"weight": 1.0, option: value}}`.
 
-    The result maps a batch to every loss by name, unweighted, and their weighted sum as "total".
+    The result maps a batch, seen through each of its features and the whole picture's first, to every loss by name,
+    unweighted, and their weighted sum as "total". `jigsaw` is a name of JIGSAW_TOTALS.
 
     Raises ConfigError for a name or an option that does not exist.
     """
     terms = {name: (_weight(name, options), _bound(name, options)) for name, options in recipe.items()}
 
-    def losses(batch: LossInputs) -> dict[str, Tensor]:
-        values = {name: loss(batch) for name, (_, loss) in terms.items()}
+    def value(name: str, loss: Loss, batch: Sequence[LossInputs]) -> Tensor:
+        whole, *local = batch
+        if not local or name in OF_TOKENS:
+            return loss(whole)
+        return JIGSAW_TOTALS[jigsaw](loss(whole), torch.stack([loss(part) for part in local]).mean())
+
+    def losses(batch: Sequence[LossInputs]) -> dict[str, Tensor]:
+        values = {name: value(name, loss, batch) for name, (_, loss) in terms.items()}
         return values | {"total": torch.stack([terms[name][0] * value for name, value in values.items()]).sum()}
 
     return losses
@@ -56,4 +88,4 @@ def _bound(name: str, options: Mapping[str, object]) -> Loss:
     return partial(loss, **given)
 
 
-__all__ = ["LOSSES", "Loss", "LossInputs", "total_loss"]
+__all__ = ["EACH_BRANCH", "JIGSAW_TOTALS", "LOSSES", "OF_TOKENS", "Loss", "LossInputs", "total_loss"]

@@ -6,17 +6,35 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
+from training.errors import ConfigError
+from training.model import Branch, Tokens
+
 
 @dataclass(frozen=True)
 class LossInputs:
-    """A batch of B pictures after the network.
+    """A batch of B pictures after the network, seen through one `branch` of it.
 
-    `features` (B, D) are taken before the BNNeck, `centred` (B, D) and `logits` (B, persons) after it. `persons` (B,)
-    are class indices, `sources` (B,) tell copies of one picture from different pictures of a person.
+    `persons` (B,) are class indices, `sources` (B,) tell copies of one picture from different pictures of a person.
+    `tokens` are a transformer's.
     """
 
-    features: Tensor
-    centred: Tensor
-    logits: Tensor
+    branch: Branch
     persons: Tensor
     sources: Tensor
+    tokens: Tokens | None = None
+
+    def transformer(self) -> Tokens:
+        """The tokens. Raises ConfigError where the network has none."""
+        if self.tokens is None:
+            raise ConfigError("losses that look at patches need a Vision Transformer; take another model.backbone")
+        return self.tokens
+
+    @property
+    def positives(self) -> Tensor:
+        """(B, B): other pictures of the same person; never the picture itself nor a copy of it."""
+        return (self.persons[:, None] == self.persons[None]) & (self.sources[:, None] != self.sources[None])
+
+    @property
+    def negatives(self) -> Tensor:
+        """(B, B): pictures of other persons."""
+        return self.persons[:, None] != self.persons[None]

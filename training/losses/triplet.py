@@ -34,16 +34,27 @@ def triplet(
     """
     if bnneck not in SIDES:
         raise ConfigError(f"losses.triplet.bnneck = {bnneck!r}; take from {', '.join(SIDES)}")
-    features: Tensor = getattr(batch, SIDES[bnneck])
+    features: Tensor = getattr(batch.branch, SIDES[bnneck])
     distance = pairwise_distance(normalize(features.float()) if unit else features.float(), squared=squared)
-    same_person = batch.persons[:, None] == batch.persons[None]
-    same_source = batch.sources[:, None] == batch.sources[None]
-    positive, positive_found = hardest(distance, same_person & ~same_source, farthest=True)
-    negative, negative_found = hardest(distance, ~same_person, farthest=False)
+    return batch_hard(distance, batch, margin=margin)
+
+
+def batch_hard(distance: Tensor, batch: LossInputs, *, margin: float | None) -> Tensor:
+    """The triplet loss of distances (B, B); without `margin` it is the soft margin."""
+    positive, positive_found = hardest(distance, batch.positives, farthest=True)
+    negative, negative_found = hardest(distance, batch.negatives, farthest=False)
     difference = positive - negative
     losses = softplus(difference) if margin is None else relu(difference + margin)
     counted = positive_found & negative_found
     return torch.where(counted, losses, 0).sum() / counted.sum().clamp(min=1)
+
+
+def batch_hard_indices(batch: LossInputs) -> tuple[Tensor, Tensor, Tensor]:
+    """Who is each anchor's hardest positive (B,) and negative (B,) by the features, and whether it has both (B,)."""
+    distance = pairwise_distance(batch.branch.features.detach().float())
+    positive = distance.masked_fill(~batch.positives, -torch.inf).argmax(1)
+    negative = distance.masked_fill(~batch.negatives, torch.inf).argmin(1)
+    return positive, negative, batch.positives.any(1) & batch.negatives.any(1)
 
 
 def pairwise_distance(features: Tensor, *, squared: bool = False) -> Tensor:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+import timm
 import torch
 from safetensors.torch import save_file
 from torch.nn.functional import interpolate
@@ -19,8 +20,10 @@ SMALL = {"embed_dim": 24, "depth": 2, "num_heads": 2}
 @pytest.mark.parametrize(("size", "tokens"), [((256, 128), 128), ((128, 64), 32)])
 def test_rectangular_inputs(stem: str, size: tuple[int, int], tokens: int) -> None:
     vit = build_vit("vit_tiny_patch16_224", size=size, stem=stem, options=SMALL)
-    assert vit.pos_embed.shape == (1, tokens + 1, 24)
-    assert vit(torch.randn(2, 3, *size)).shape == (2, 24)
+    assert vit.position.before(0).shape == (1, tokens + 1, 24)
+    seen = vit(torch.randn(2, 3, *size))
+    assert seen.parts[0].shape == seen.cls.shape == (2, 24)
+    assert seen.patches.shape == (2, tokens, 24)
 
 
 @pytest.mark.parametrize(
@@ -28,12 +31,12 @@ def test_rectangular_inputs(stem: str, size: tuple[int, int], tokens: int) -> No
 )
 def test_any_vit_of_timm(name: str) -> None:
     vit = build_vit(name, size=(256, 128), options={"depth": 1})
-    assert vit(torch.randn(1, 3, 256, 128)).shape == (1, vit.num_features)
+    assert vit(torch.randn(1, 3, 256, 128)).parts[0].shape == (1, vit.num_features)
 
 
 def test_a_position_embedding_of_another_size_is_resized(tmp_path: Path) -> None:
     """Weights for 224x224 load at 256x128; the class token's slot is kept, the 14x14 grid becomes 16x8."""
-    square = build_vit("vit_tiny_patch16_224", size=(224, 224), options=SMALL)
+    square = timm.create_model("vit_tiny_patch16_224", num_classes=0, **SMALL)
     with torch.no_grad():
         square.pos_embed.copy_(torch.randn_like(square.pos_embed))
     save_file(square.state_dict(), tmp_path / "weights.safetensors")
@@ -42,8 +45,9 @@ def test_a_position_embedding_of_another_size_is_resized(tmp_path: Path) -> None
     )
     grid = square.pos_embed[:, 1:].reshape(1, 14, 14, 24).permute(0, 3, 1, 2)
     expected = interpolate(grid, (16, 8), mode="bicubic", antialias=True).permute(0, 2, 3, 1).reshape(1, 128, 24)
-    torch.testing.assert_close(vit.pos_embed[:, 1:], expected)
-    torch.testing.assert_close(vit.pos_embed[:, :1], square.pos_embed[:, :1])
+    found = vit.position.before(0)
+    torch.testing.assert_close(found[:, 1:], expected)
+    torch.testing.assert_close(found[:, :1], square.pos_embed[:, :1])
     torch.testing.assert_close(vit.blocks[1].mlp.fc1.weight, square.blocks[1].mlp.fc1.weight)
 
 

@@ -1,0 +1,37 @@
+from __future__ import annotations
+
+import pytest
+import torch
+
+from training.backbones import build_cnn
+from training.errors import ConfigError
+
+
+def test_the_last_stage_keeps_its_resolution() -> None:
+    cnn = build_cnn("resnet50").eval()
+    images = torch.randn(1, 3, 64, 32)
+    maps = cnn.resnet.forward_features(images)
+    assert maps.shape == (1, 2048, 4, 2)  # a sixteenth, not a thirty-second
+    seen = cnn(images)
+    torch.testing.assert_close(seen.parts[0], maps.mean((2, 3)))
+    assert seen.patches is None
+
+
+def test_small_blocks_too() -> None:
+    cnn = build_cnn("resnet18", options={"base_width": 64}).eval()
+    assert cnn(torch.randn(2, 3, 64, 32)).parts[0].shape == (2, 512)
+    assert cnn.resnet.forward_features(torch.randn(1, 3, 64, 32)).shape[2:] == (4, 2)
+
+
+@pytest.mark.parametrize(
+    ("name", "values", "message"),
+    [
+        ("resnext_imaginary", {}, "cannot build"),
+        ("vit_tiny_patch16_224", {}, "no ResNet"),
+        ("resnet18", {"weights": "nowhere.pth"}, "nor a file"),
+        ("resnet18", {"options": {"dept": 3}}, "cannot build"),
+    ],
+)
+def test_what_cannot_be_built(name: str, values: dict[str, object], message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        build_cnn(name, **values)

@@ -1,0 +1,57 @@
+"""Which patch goes where: by hand, and as the published module has it."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from training.backbones import JigsawOptions, build_vit
+from training.backbones.jigsaw import jigsaw_places
+
+SMALL = {"embed_dim": 24, "depth": 2, "num_heads": 2}
+
+
+def test_by_hand() -> None:
+    """Eight patches: rolled by one 1 2 3 4 5 6 7 0, the halves interleaved 1 5 2 6 3 7 4 0, in parts of two."""
+    assert jigsaw_places(8, roll=1, groups=2, parts=4).tolist() == [[1, 5], [2, 6], [3, 7], [4, 0]]
+
+
+def test_the_published_order() -> None:
+    """128 patches: 4, 68, 5, 69, ... counted from 0."""
+    places = jigsaw_places(128)
+    assert places.shape == (4, 32)
+    assert places[0, :4].tolist() == [4, 68, 5, 69]
+    assert sorted(places.flatten().tolist()) == list(range(128))
+
+
+def test_an_odd_number_is_filled_with_the_last_but_one() -> None:
+    """Seven patches rolled by one: 1 2 3 4 5 6 0 and again 6; interleaved 1 5 2 6 3 0 4 6, cut by 7 // 3 = 2."""
+    assert jigsaw_places(7, roll=1, groups=2, parts=3).tolist() == [[1, 5], [2, 6], [3, 0]]
+
+
+@pytest.mark.parametrize("patches", [189, 210, 243])
+def test_a_tail_that_fills_no_part_is_dropped(patches: int) -> None:
+    assert jigsaw_places(patches).shape == (4, patches // 4)
+
+
+@pytest.mark.parametrize("values", [{"roll": 8}, {"groups": 0}, {"parts": 9}])
+def test_what_does_not_fit(values: dict[str, int]) -> None:
+    with pytest.raises(ValueError, match="do not fit 8 patches"):
+        jigsaw_places(8, **({"roll": 1} | values))
+
+
+@pytest.mark.parametrize("relative", [None, "bias", "keys"])
+def test_parts_equal_a_pass_of_their_own(relative: str | None) -> None:
+    """All parts in one batch give what each gives alone, through the same copy of the last block."""
+    torch.manual_seed(0)
+    options = JigsawOptions(roll=1, groups=2, parts=2)
+    vit = build_vit("vit_tiny_patch16_224", size=(64, 32), options=SMALL, relative=relative, jigsaw=options).eval()
+    assert vit.jigsaw is not None
+    tokens = torch.randn(3, 9, 24)
+    together = vit.jigsaw(tokens)
+    for part, places in enumerate(vit.jigsaw.places):
+        vit_alone = vit.jigsaw
+        vit_alone.places, kept = places[None], vit_alone.places
+        [alone] = vit_alone(tokens)
+        vit_alone.places = kept
+        torch.testing.assert_close(together[part], alone)

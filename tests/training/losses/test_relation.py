@@ -1,0 +1,191 @@
+"""Losses on patches against slow loops, and what the slides say of them."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from dataclasses import replace
+
+import pytest
+import torch
+
+from training.errors import ConfigError
+from training.losses import LossInputs
+from training.losses.relation import (
+    DIVERGENCES,
+    PAIRS,
+    combinations,
+    permutations,
+    relation_divergence,
+    relation_triplet,
+    telling_relations,
+)
+from training.losses.weighted_triplet import pool_by_positives, weighted_triplet
+from training.model import Branch, Tokens
+
+PERSONS = [0, 0, 0, 1, 1, 2]
+TOP = 3
+
+
+@pytest.fixture
+def batch() -> LossInputs:
+    generator = torch.Generator().manual_seed(1)
+
+    def random(*shape: int) -> torch.Tensor:
+        return torch.randn(*shape, generator=generator).requires_grad_()
+
+    features = random(6, 4)
+    tokens = Tokens(cls=random(6, 4), patches=random(6, 7, 4), positions=random(7, 4), biases=random(2, 7, 7))
+    branch = Branch(features, features, random(6, 3), random(3, 4))
+    return LossInputs(branch, torch.tensor(PERSONS), torch.arange(6), tokens)
+
+
+def hardest(batch: LossInputs, anchor: int) -> tuple[int, int] | None:
+    x = batch.branch.features.detach()
+    away = [(float((x[anchor] - x[o]).norm()), o) for o in range(6)]
+    same = [pair for pair in away if PERSONS[pair[1]] == PERSONS[anchor] and pair[1] != anchor]
+    other = [pair for pair in away if PERSONS[pair[1]] != PERSONS[anchor]]
+    return (max(same)[1], min(other)[1]) if same and other else None
+
+
+def relations(batch: LossInputs, picture: int, pairs: list[tuple[int, int]]) -> list[list[float]]:
+    """One list of relations a map."""
+    tokens = batch.transformer()
+    assert tokens.positions is not None
+    assert tokens.biases is not None
+    cls, patches, places, biases = (
+        each.detach() for each in (tokens.cls, tokens.patches, tokens.positions, tokens.biases)
+    )
+    agreement = [float(cls[picture] @ patches[picture, j]) for j in range(7)]
+    best = sorted(range(7), key=lambda j: -agreement[j])[:TOP]
+    return [
+        [float(places[best[a]] @ places[best[b]] + biases[m, best[a], best[b]]) for a, b in pairs] for m in range(2)
+    ]
+
+
+def softmax(values: list[float], temperature: float) -> list[float]:
+    powers = [math.exp(value / temperature) for value in values]
+    return [power / sum(powers) for power in powers]
+
+
+def test_pairs() -> None:
+    assert combinations(3).T.tolist() == [[0, 1], [0, 2], [1, 2]]
+    assert sorted(map(tuple, permutations(3).T.tolist())) == sorted(itertools.permutations(range(3), 2))
+    assert set(PAIRS) == {"combinations", "permutations"}
+
+
+def slow_divergence(name: str, p: list[float], q: list[float]) -> float:
+    def kl(x: list[float], y: list[float]) -> float:
+        return sum(a * math.log(a / b) for a, b in zip(x, y, strict=True))
+
+    m = [(a + b) / 2 for a, b in zip(p, q, strict=True)]
+    return {"kl": kl(p, q), "reverse_kl": kl(q, p), "js": (kl(p, m) + kl(q, m)) / 2}[name]
+
+
+@pytest.mark.parametrize("name", DIVERGENCES)
+@pytest.mark.parametrize("temperature", [1.0, 0.3])
+def test_divergence_equals_slow_loops(batch: LossInputs, name: str, temperature: float) -> None:
+    pairs = list(itertools.permutations(range(TOP), 2))
+    values = []
+    for anchor in range(6):
+        if (found := hardest(batch, anchor)) is None:
+            continue
+        ours, theirs = relations(batch, anchor, pairs), relations(batch, found[0], pairs)
+        each = [
+            slow_divergence(name, softmax(p, temperature), softmax(q, temperature))
+            for p, q in zip(ours, theirs, strict=True)
+        ]
+        values.append(sum(each) / 2)
+    found_loss = relation_divergence(batch, divergence=name, top=TOP, temperature=temperature)
+    assert float(found_loss.detach()) == pytest.approx(sum(values) / len(values), rel=1e-4)
+
+
+def test_relation_triplet_equals_slow_loops(batch: LossInputs) -> None:
+    pairs = list(itertools.combinations(range(TOP), 2))
+    losses = []
+    for anchor in range(6):
+        if (found := hardest(batch, anchor)) is None:
+            continue
+        mine, positive, negative = (
+            [value for row in relations(batch, picture, pairs) for value in row] for picture in (anchor, *found)
+        )
+        difference = math.dist(mine, positive) - math.dist(mine, negative)
+        losses.append(math.log1p(math.exp(difference)))
+    found_loss = relation_triplet(batch, top=TOP)
+    assert float(found_loss.detach()) == pytest.approx(sum(losses) / len(losses), rel=1e-4)
+
+
+def test_jensen_shannon_stays_below_ln_2() -> None:
+    p, q = torch.tensor([1.0, 1e-12]).log(), torch.tensor([1e-12, 1.0]).log()
+    assert float(DIVERGENCES["js"](p, q)) == pytest.approx(math.log(2), abs=1e-6)
+    assert float(DIVERGENCES["js"](p, p)) == pytest.approx(0, abs=1e-7)
+    random = torch.randn(50, 2, 6).log_softmax(-1)
+    values = DIVERGENCES["js"](random[:, 0], random[:, 1])
+    assert ((values >= 0) & (values <= math.log(2))).all()
+
+
+@pytest.mark.parametrize("loss", [relation_divergence, relation_triplet])
+def test_gradients_reach_positions_and_biases(batch: LossInputs, loss: object) -> None:
+    loss(batch, top=TOP).backward()  # type: ignore[operator]  # a loss
+    assert batch.tokens is not None
+    for each in (batch.tokens.positions, batch.tokens.biases):
+        assert each is not None
+        assert each.grad is not None
+        assert each.grad.abs().sum() > 0
+
+
+def test_one_part_or_the_mean_of_the_heads(batch: LossInputs) -> None:
+    tokens = batch.transformer()
+    absolute = telling_relations(tokens, top=TOP, pairs="permutations", source="absolute")
+    relative = telling_relations(tokens, top=TOP, pairs="permutations", source="relative")
+    both = telling_relations(tokens, top=TOP, pairs="permutations")
+    assert (absolute.shape, relative.shape, both.shape) == ((6, 1, 6), (6, 2, 6), (6, 2, 6))
+    torch.testing.assert_close(both, absolute + relative)
+    mean = telling_relations(tokens, top=TOP, pairs="permutations", mean_heads=True)
+    torch.testing.assert_close(mean, both.mean(1, keepdim=True))
+
+
+def test_constant_positions_have_no_divergence(batch: LossInputs) -> None:
+    assert batch.tokens is not None
+    flat = replace(batch.tokens, positions=torch.ones(7, 4), biases=torch.zeros(2, 7, 7))
+    assert float(relation_divergence(replace(batch, tokens=flat), top=TOP)) == pytest.approx(0, abs=1e-6)
+
+
+@pytest.mark.parametrize("detach", [False, True])
+def test_weighted_pooling_equals_slow_loops(batch: LossInputs, detach: bool) -> None:
+    tokens = batch.transformer()
+    expected = torch.zeros(6, 4)
+    for a in range(6):
+        lookers = [x for x in range(6) if PERSONS[x] == PERSONS[a] and x != a] or [a]
+        weights = torch.zeros(7)
+        for x in lookers:
+            weights += (tokens.patches[a] @ tokens.cls[x] / 2).detach().softmax(0)
+        for j in range(7):
+            expected[a] += weights[j] / len(lookers) * tokens.patches[a, j].detach()
+    found = pool_by_positives(tokens.cls, tokens.patches, batch.positives, detach=detach)
+    torch.testing.assert_close(found.detach(), expected)
+    weighted_triplet(batch, detach=detach).backward()
+    assert (tokens.cls.grad is None) is detach
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"top": 8}, "a picture has 7 patches"),
+        ({"top": 1}, "a picture has 7 patches"),
+        ({"pairs": "triples"}, "take from combinations, permutations"),
+        ({"source": "neither"}, "take from absolute, relative, both"),
+    ],
+)
+def test_wrong_options(batch: LossInputs, values: dict[str, object], message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        relation_divergence(batch, **values)  # type: ignore[arg-type]  # wrong on purpose
+
+
+def test_what_the_network_does_not_have(batch: LossInputs) -> None:
+    assert batch.tokens is not None
+    bare = replace(batch, tokens=replace(batch.tokens, positions=None, biases=None))
+    with pytest.raises(ConfigError, match="has no such position"):
+        relation_divergence(bare, top=TOP)
+    with pytest.raises(ConfigError, match="need a Vision Transformer"):
+        weighted_triplet(replace(batch, tokens=None))

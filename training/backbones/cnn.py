@@ -1,0 +1,57 @@
+"""ResNets for re-identification: the last stage keeps its resolution, and its map is averaged.
+
+Luo et al., "A Strong Baseline and Batch Normalization Neck for Deep Person Re-identification", TMM 2019, section 3.5.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import timm
+from timm.models.resnet import ResNet
+from torch import Tensor, nn
+
+from training.backbones.features import Features
+from training.errors import ConfigError
+
+
+class CNN(nn.Module):
+    """A timm ResNet whose last stage has stride 1."""
+
+    def __init__(self, resnet: ResNet) -> None:
+        super().__init__()
+        last: Any = resnet.layer4
+        for module in last.modules():
+            if isinstance(module, nn.Conv2d) and module.stride == (2, 2):
+                module.stride = (1, 1)
+        self.resnet = resnet
+        self.num_features: int = resnet.num_features
+
+    def forward(self, images: Tensor, camera: Tensor | None = None, view: Tensor | None = None) -> Features:
+        """Features of normalised (B, 3, H, W) pictures; it does not know cameras or views."""
+        maps: Tensor = self.resnet.forward_features(images)
+        return Features((maps.mean((2, 3)),))
+
+    def positions(self) -> None:
+        """It has no position embedding."""
+
+    def biases(self) -> None:
+        """It has no relative position bias."""
+
+
+def build_cnn(name: str, *, weights: str = "random", options: Mapping[str, object] = {}) -> CNN:
+    """Build a ResNet of timm; `weights` as in `build_vit`. Raises ConfigError for a name that is no ResNet of timm."""
+    if weights not in ("random", "timm") and not Path(weights).is_file():
+        raise ConfigError(f"model.weights = {weights!r} is neither 'random' nor 'timm' nor a file")
+    arguments: dict[str, Any] = {"pretrained": weights != "random", "num_classes": 0}
+    if weights not in ("random", "timm"):
+        arguments["pretrained_cfg_overlay"] = {"file": weights}
+    try:
+        resnet = timm.create_model(name, **(arguments | dict(options)))
+    except (TypeError, ValueError, RuntimeError) as error:
+        raise ConfigError(f"model: timm cannot build {name}: {' '.join(str(error).split())}") from error
+    if not isinstance(resnet, ResNet):
+        raise ConfigError(f"model.backbone = {name!r} is no ResNet of timm; see timm.list_models('resnet*')")
+    return CNN(resnet)

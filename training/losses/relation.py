@@ -1,0 +1,136 @@
+"""Losses on how the places of a picture's most telling patches relate to each other.
+
+The relation of two patches in a map (a head of a layer) is the product of their absolute position embeddings plus their
+relative position bias. Pictures of one person should show the same relations between the patches that tell most.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+from torch.nn.functional import softplus
+
+from training.errors import ConfigError
+from training.losses.batch import LossInputs
+from training.losses.triplet import batch_hard_indices, pairwise_distance
+from training.model import Tokens
+
+SOURCES = ("absolute", "relative", "both")
+
+
+def combinations(count: int) -> Tensor:
+    """Unordered pairs of two different ranks (2, count (count - 1) / 2)."""
+    return torch.triu_indices(count, count, offset=1)
+
+
+def permutations(count: int) -> Tensor:
+    """Ordered pairs of two different ranks (2, count (count - 1)): the relative bias is not symmetric."""
+    pairs = torch.cartesian_prod(torch.arange(count), torch.arange(count)).T
+    return pairs[:, pairs[0] != pairs[1]]
+
+
+PAIRS: dict[str, Callable[[int], Tensor]] = {"combinations": combinations, "permutations": permutations}
+
+
+def kl(log_p: Tensor, log_q: Tensor) -> Tensor:
+    """Kullback-Leibler divergence KL(p || q) over the last axis, at least 0."""
+    return (log_p.exp() * (log_p - log_q)).sum(-1)
+
+
+def reverse_kl(log_p: Tensor, log_q: Tensor) -> Tensor:
+    """KL(q || p) over the last axis."""
+    return kl(log_q, log_p)
+
+
+def jensen_shannon(log_p: Tensor, log_q: Tensor) -> Tensor:
+    """Half of KL(p || m) plus half of KL(q || m) with m their mean, over the last axis: 0 to ln 2."""
+    log_m = torch.logaddexp(log_p, log_q) - torch.log(torch.tensor(2.0))
+    return (kl(log_p, log_m) + kl(log_q, log_m)) / 2
+
+
+DIVERGENCES: dict[str, Callable[[Tensor, Tensor], Tensor]] = {"kl": kl, "reverse_kl": reverse_kl, "js": jensen_shannon}
+
+
+def relation_divergence(
+    batch: LossInputs,
+    *,
+    divergence: str = "js",
+    top: int = 5,
+    pairs: str = "permutations",
+    temperature: float = 1.0,
+    source: str = "both",
+    mean_heads: bool = False,
+) -> Tensor:
+    """Divergence of the relations of an anchor from those of its hardest positive.
+
+    Relations over `pairs` of the `top` patches, in the order of their agreement with the class token, become a
+    distribution by softmax(relation / temperature) in each map. `source` takes the absolute part, the relative one, or
+    their sum; `mean_heads` averages the maps first. A mean over maps and over the anchors that have a positive.
+    """
+    relations = telling_relations(batch.transformer(), top=top, pairs=pairs, source=source, mean_heads=mean_heads)
+    log_p = (relations / temperature).log_softmax(-1)
+    positive, _, counted = batch_hard_indices(batch)
+    values = _chosen(DIVERGENCES, divergence, "divergence")(log_p, log_p[positive]).mean(1)
+    return torch.where(counted, values, 0).sum() / counted.sum().clamp(min=1)
+
+
+def relation_triplet(
+    batch: LossInputs,
+    *,
+    top: int = 5,
+    pairs: str = "combinations",
+    margin: float | None = None,
+    source: str = "both",
+    mean_heads: bool = False,
+) -> Tensor:
+    """Triplet of the relation vectors of anchor, hardest positive and hardest negative, by Euclidean distance.
+
+    Who is hardest is decided on the features. Options as in `relation_divergence`.
+    """
+    relations = telling_relations(batch.transformer(), top=top, pairs=pairs, source=source, mean_heads=mean_heads)
+    distance = pairwise_distance(relations.flatten(1))
+    positive, negative, counted = batch_hard_indices(batch)
+    rows = torch.arange(len(distance), device=distance.device)
+    difference = distance[rows, positive] - distance[rows, negative]
+    losses = softplus(difference) if margin is None else (difference + margin).relu()
+    return torch.where(counted, losses, 0).sum() / counted.sum().clamp(min=1)
+
+
+def telling_relations(
+    tokens: Tokens, *, top: int, pairs: str, source: str = "both", mean_heads: bool = False
+) -> Tensor:
+    """Relations (B, maps, pairs) between each picture's `top` patches. Raises ConfigError for what is not there."""
+    between = _relations(tokens, source)
+    if mean_heads:
+        between = between.mean(0, keepdim=True)
+    patches = tokens.patches.shape[1]
+    if not 2 <= top <= patches:
+        raise ConfigError(f"losses: top = {top}; a picture has {patches} patches, give 2 to {patches}")
+    agreement = torch.einsum("bd,bjd->bj", tokens.cls.float(), tokens.patches.float())
+    chosen = agreement.topk(top, dim=1).indices  # in descending order
+    first, second = _chosen(PAIRS, pairs, "pairs")(top).to(chosen.device)
+    return between[:, chosen[:, first], chosen[:, second]].transpose(0, 1)
+
+
+def _relations(tokens: Tokens, source: str) -> Tensor:
+    """Relations of all patches (maps, N, N); without relative bias there is one map."""
+    if source not in SOURCES:
+        raise ConfigError(f"losses: source = {source!r}; take from {', '.join(SOURCES)}")
+    absolute = None if tokens.positions is None else (tokens.positions.float() @ tokens.positions.float().T)[None]
+    relative = None if tokens.biases is None else tokens.biases.float()
+    found = {"absolute": absolute, "relative": relative}
+    wanted = [part for name, part in found.items() if source in (name, "both") and part is not None]
+    if not wanted:
+        raise ConfigError(
+            f"losses: source = {source!r}, but the network has no such position; "
+            "set model.position = '1d' or model.relative = 'bias'"
+        )
+    return wanted[0] if len(wanted) == 1 else wanted[0] + wanted[1]
+
+
+def _chosen(table: dict[str, Callable[..., Tensor]], name: str, option: str) -> Callable[..., Tensor]:
+    if name not in table:
+        raise ConfigError(f"losses: {option} = {name!r}; take from {', '.join(table)}")
+    return table[name]
