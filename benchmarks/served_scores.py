@@ -8,16 +8,14 @@ from __future__ import annotations
 
 import argparse
 import json
-import re
 import subprocess
 import sys
 import tempfile
 import urllib.request
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from benchmarks.running import serving
 from bundle import Bundle, Manifest, parse_market_name
 from service.cameras import map_cameras
 from service.gallery import Gallery
@@ -39,8 +37,8 @@ def compare(bundle: Path, data: Path) -> dict[str, Any]:
         gallery = Path(folder) / "galleries" / "default"
         map_cameras_by_name(gallery, Bundle.open(bundle).manifest)
         reid("index", data / "bounding_box_test", "--gallery", gallery, "--bundle", bundle)
-        with serving(Path(folder), bundle) as address:
-            served = served_scores(address, data)
+        with serving(Path(folder), bundle) as service:
+            served = served_scores(service.address, data)
     difference = abs(served["mAP"] - evaluated["mAP"])
     return {"served": served, "evaluated": evaluated, "mAP_difference": difference}
 
@@ -72,21 +70,6 @@ def served_scores(address: str, data: Path) -> dict[str, float]:
         "rank1": sum(firsts) / len(firsts),
         "queries": len(precisions),
     }
-
-
-@contextmanager
-def serving(data: Path, bundle: Path) -> Iterator[str]:
-    """Run `reid serve` on a free port and give its address."""
-    command = [sys.executable, "-m", "reid", "serve", "--data", str(data), "--bundle", str(bundle), "--port", "0"]
-    with subprocess.Popen(command, stderr=subprocess.STDOUT, stdout=subprocess.PIPE, text=True) as server:
-        assert server.stdout is not None
-        try:
-            yield next(
-                found[0] for line in server.stdout if (found := re.search(r"http://127\.0\.0\.1:[1-9]\d*", line))
-            )
-        finally:
-            server.terminate()
-            server.stdout.read()
 
 
 def ask(address: str, picture: Path) -> dict[str, Any]:

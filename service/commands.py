@@ -101,7 +101,10 @@ def serve(config: ServiceConfig) -> None:
             if service.starter:
                 logger.warning(NOTICE)
             sizes = ", ".join(f"{name} ({len(each):,})" for name, each in service.galleries.opened().items())
-            logger.info("serving %s at %s (page /, API /docs); Ctrl-C ends it", sizes, address)
+            fields = {"address": address}
+            logger.info(
+                "serving %s at %s (page /, API /docs); Ctrl-C ends it", sizes, address, extra={"fields": fields}
+            )
 
         ended = serve_until_stopped(config, listener, opened)
     logger.info("stopped")
