@@ -79,8 +79,9 @@ def score_retrieval(
     """Rank the gallery for every query by cosine and score the rankings.
 
     Of each ranking, pictures of the query's person by the query's camera are left out; junk, which the protocol leaves
-    out for every query, must not be in the gallery. A query without any match left is skipped. Average precision is the mean precision at the matches. Equal scores keep the gallery's order.
-    `scores` takes the place of the cosines: blocks (B, G) of queries in their order, higher is better.
+    out for every query, must not be in the gallery. A query without any match left is skipped. Average precision is
+    the mean precision at the matches. Equal scores keep the gallery's order. `scores` takes the place of the cosines:
+    blocks (B, G) of queries in their order, higher is better.
 
     Raises ScoringError where no query has a match, and for embeddings or blocks that do not belong together.
     """
