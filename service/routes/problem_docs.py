@@ -5,7 +5,22 @@ from __future__ import annotations
 from http import HTTPStatus
 from typing import Any
 
-from service.problems import MEDIA_TYPE
+from service.errors import (
+    BadImage,
+    DeadlineExceeded,
+    Forbidden,
+    GalleryFull,
+    GalleryNeeded,
+    ItemNotFound,
+    NotReady,
+    RateLimited,
+    RequestError,
+    ServiceError,
+    TooLarge,
+    Unauthorized,
+    UnsupportedMedia,
+)
+from service.problems import MEDIA_TYPE, problem_of
 
 SCHEMA = {"$ref": "#/components/schemas/Problem"}
 _MEANING = {
@@ -21,6 +36,23 @@ _MEANING = {
     503: "not ready, or more waits already than may wait",
     504: "the answer would have come too late; what a change did until then stays done",
     507: "the disk is full",
+}
+_EXAMPLES: dict[int, tuple[type[ServiceError], str]] = {
+    kind.status: (kind, detail)
+    for kind, detail in (
+        (RequestError, "There was an error parsing the body"),
+        (Unauthorized, "this needs an API key; send it as `Authorization: Bearer KEY`"),
+        (Forbidden, "this needs the scope 'write'; key 'gate' has read"),
+        (ItemNotFound, "no item 17 in this gallery; `GET /v1/items` lists those that are there"),
+        (GalleryNeeded, "the gallery 'default' always exists; erase its items instead"),
+        (TooLarge, "the body has more than the 33,554,432 bytes allowed; send fewer or smaller pictures"),
+        (UnsupportedMedia, "the body is 'text/plain'; send image/jpeg, image/png, image/webp"),
+        (BadImage, "a.jpg: is not a picture in JPEG, PNG, WEBP"),
+        (RateLimited, "too many requests of key 'gate'; ask again in 2 s"),
+        (NotReady, "the model and the gallery are still loading; ask /readyz and try again"),
+        (DeadlineExceeded, "no answer within 30 s; ask again later, or give a longer deadline"),
+        (GalleryFull, "No space is left for another row."),
+    )
 }
 _AGAIN = {
     "Retry-After": {
@@ -39,8 +71,10 @@ def problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
 
 def problem(status: int) -> dict[str, Any]:
     """How one status that comes with a problem is described."""
+    kind, detail = _EXAMPLES[status]
+    example = problem_of(kind.slug, kind.status, detail).model_dump(exclude_none=True)
     described: dict[str, Any] = {
         "description": f"{HTTPStatus(status).phrase}: {_MEANING[status]}",
-        "content": {MEDIA_TYPE: {"schema": SCHEMA}},
+        "content": {MEDIA_TYPE: {"schema": SCHEMA, "example": example}},
     }
     return described | ({"headers": _AGAIN} if status in {429, 503, 504} else {})

@@ -71,7 +71,7 @@ class Timings(BaseModel):
 
 
 class QueryResult(BaseModel):
-    """Candidates for one person, most alike first; equal scores are ordered by id."""
+    """Candidates for one person, most alike first, equal scores by id; re-ranked ones nearest first."""
 
     query: QueryEcho
     matches: list[MatchBody]
