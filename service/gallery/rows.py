@@ -74,12 +74,11 @@ def insert(connection: Connection, fresh: Sequence[NewItem], moment: Moment, *, 
     ids = list(range(last_id + 1, last_id + 1 + len(fresh)))  # nobody else writes meanwhile
     numbered = list(zip(ids, fresh, strict=True))
     created_at = utc_text(moment.at)
+    vectors = [np.asarray(item.embedding, dtype="<f4").tobytes() for item in fresh]
     places = zip(moment.seqs, ids, fresh, strict=True)
     rows: dict[Table, list[tuple[object, ...]]] = {
         items: [_values(item_id, seq, item, created_at) for seq, item_id, item in places],
-        embeddings_of(generation): [
-            tuple(embedding_row(item_id, _bytes_of(item)).values()) for item_id, item in numbered
-        ],
+        embeddings_of(generation): [tuple(embedding_row(*each).values()) for each in zip(ids, vectors, strict=True)],
         pictures: [(item_id, item.picture) for item_id, item in numbered if item.picture is not None],
         item_metadata: [row for item_id, item in numbered for row in metadata_rows(item_id, item.metadata)],
     }
@@ -132,10 +131,6 @@ def item_of(row: Sequence[Any]) -> Item:
             "has_picture": bool(values["has_picture"]),
         }
     )
-
-
-def _bytes_of(item: NewItem) -> bytes:
-    return np.asarray(item.embedding, dtype="<f4").tobytes()
 
 
 def _values(item_id: int, seq: int, item: NewItem, created_at: str) -> tuple[object, ...]:
