@@ -130,7 +130,7 @@ def test_a_table_gives_labels(images: Path, tmp_path: Path, tiny_bundle: Path) -
     [found] = json.loads(reid("query", images / name, *options, "-k", 1, "--json").stdout)["queries"]
     match = found["matches"][0]
     assert (match["person_id"], match["camera_id"]) == ("anna", "gate")
-    assert match["captured_at"] == "2026-05-01T09:30:00+00:00"
+    assert match["captured_at"] == "2026-05-01T09:30:00Z"
 
 
 def test_query_answers_each_picture_on_its_own(images: Path, tmp_path: Path, tiny_bundle: Path) -> None:
