@@ -10,12 +10,15 @@ from typing import Any
 
 from sqlalchemy import Row, Select, select
 
-from service.access.database import AccessDatabase, audit, keys
+from service.access.database import AccessDatabase, audit
 from service.access.principal import Principal
+from service.gallery.tables import utc_text
 
 COMMAND_LINE = "command line"
 OTHER = "other"  # the action of what is recorded only where it was refused
 DURABLE = frozenset({"erase", "erase-person", "key-create", "key-revoke", "gallery-drop"})
+COLUMNS = tuple(column.name for column in audit.columns if column is not audit.c.id)
+INSERT = f"INSERT INTO audit ({', '.join(COLUMNS)}) VALUES ({', '.join('?' * len(COLUMNS))})"
 PRUNE_EVERY = timedelta(hours=1)
 USE_NOTED_EVERY = timedelta(hours=1)
 ROWS_AT_ONCE = 1000
@@ -87,21 +90,24 @@ class AuditLog:
         What takes something away (DURABLE) is on disk then; of the rest a power failure may take the last rows.
         """
         at = self._now()
-        with self._database.writing(durable=entry.action in DURABLE) as connection:
-            connection.execute(audit.insert().values(**asdict(entry), at=at))
-            if self._pruned is None or abs(at - self._pruned) >= PRUNE_EVERY:
-                connection.execute(audit.delete().where(audit.c.at < at - self._kept))
-                self._pruned = at
+        values = {**vars(entry), "items": json.dumps(entry.items), "at": utc_text(at)}
+        row = tuple(values[name] for name in COLUMNS)
+        if entry.action in DURABLE:
+            with self._database.writing() as connection:
+                connection.exec_driver_sql(INSERT, row)
+        else:
+            self._database.write_quickly(INSERT, *row)
+        if self._pruned is None or abs(at - self._pruned) >= PRUNE_EVERY:
+            self._database.write_quickly("DELETE FROM audit WHERE at < ?", utc_text(at - self._kept))
+            self._pruned = at
 
     def note_use(self, key_id: str) -> None:
         """Keep when a key was last used, to the hour: a row changed at every request would cost more than it tells."""
         at = self._now()
         noted = self._used.get(key_id)
-        if noted is not None and abs(at - noted) < USE_NOTED_EVERY:
-            return
-        with self._database.writing(durable=False) as connection:
-            connection.execute(keys.update().where(keys.c.id == key_id).values(last_used_at=at))
-        self._used[key_id] = at
+        if noted is None or abs(at - noted) >= USE_NOTED_EVERY:
+            self._database.write_quickly("UPDATE keys SET last_used_at = ? WHERE id = ?", utc_text(at), key_id)
+            self._used[key_id] = at
 
     def page(self, asked: Asked, *, after: int = 0, limit: int = ROWS_AT_ONCE) -> list[Recorded]:
         """Rows with ids greater than `after`, in the order in which they were recorded, at most `limit`."""

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import os
+import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from sqlalchemy import JSON, Column, Connection, Integer, MetaData, String, Table
 
 from service.errors import AccessUnusable, GalleryError
-from service.gallery.database import Database
+from service.gallery.database import Database, translated
 from service.gallery.tables import UtcText
 
 FILE = "access.db"
@@ -84,7 +86,10 @@ MIGRATIONS: tuple[Sequence[str], ...] = (M001_FIRST_TABLES,)
 
 
 class AccessDatabase:
-    """The open file of a data folder. Every method raises AccessUnusable."""
+    """The open file of a data folder. Every method raises AccessUnusable.
+
+    What every request does goes over kept connections, without the cost of building statements.
+    """
 
     def __init__(self, data: Path, *, create: bool = True) -> None:
         self.path = data / FILE
@@ -92,26 +97,56 @@ class AccessDatabase:
             raise AccessUnusable(f"there is no {self.path}; name the data folder of the service with --data")
         with _as_ours(self.path):
             _touch(self.path)
-            self._durable = Database(self.path)
-            self._quick = Database(self.path, durable=False)
-            _migrate(self._durable)
+            self._database = Database(self.path)
+            _migrate(self._database)
+            self._reader = _Kept(self._database)
+            self._writer = _Kept(self._database)
+            self._writer.run("PRAGMA synchronous = NORMAL")
 
     @contextmanager
     def reading(self) -> Iterator[Connection]:
         """A transaction that sees one state throughout."""
-        with _as_ours(self.path), self._durable.reading() as connection:
+        with _as_ours(self.path), self._database.reading() as connection:
             yield connection
 
     @contextmanager
-    def writing(self, *, durable: bool = True) -> Iterator[Connection]:
-        """A transaction that is committed when the block ends; if not durable, a power failure may take it back."""
-        with _as_ours(self.path), (self._durable if durable else self._quick).writing() as connection:
+    def writing(self) -> Iterator[Connection]:
+        """A transaction that is on disk when the block ends."""
+        with _as_ours(self.path), self._database.writing() as connection:
             yield connection
+
+    def look_up(self, statement: str, *parameters: object) -> list[tuple[Any, ...]]:
+        """All rows of one short read, as SQLite has them."""
+        with _as_ours(self.path):
+            return self._reader.run(statement, *parameters)
+
+    def write_quickly(self, statement: str, *parameters: object) -> None:
+        """One short change, committed on return; a power failure may take it back, the end of a process does not."""
+        with _as_ours(self.path):
+            self._writer.run(statement, *parameters)
 
     def close(self) -> None:
         """Close the connections."""
-        self._quick.close()
-        self._durable.close()
+        self._writer.close()
+        self._reader.close()
+        self._database.close()
+
+
+class _Kept:
+    """One connection that several threads use in turn; each statement is a transaction of its own."""
+
+    def __init__(self, database: Database) -> None:
+        self._path = database.path
+        self._connection = database.kept()
+        self._turn = threading.Lock()
+
+    def run(self, statement: str, *parameters: object) -> list[tuple[Any, ...]]:
+        with self._turn, translated(self._path):
+            return self._connection.execute(statement, parameters).fetchall()
+
+    def close(self) -> None:
+        with self._turn:
+            self._connection.close()
 
 
 def _touch(path: Path) -> None:

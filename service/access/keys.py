@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+import json
 import re
 import secrets
 import string
@@ -12,17 +13,20 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Row, exists, select
+from sqlalchemy import Row, select
 
 from service.access.database import AccessDatabase, keys
 from service.access.principal import Principal, Scope, held
 from service.errors import BadParameter, KeyNotFound, Unauthorized
+from service.gallery.tables import utc_text
 
 ID_LENGTH = 8
 LONGEST_NAME = 64
 _ID_LETTERS = string.ascii_lowercase + string.digits
 _KEY = re.compile(rf"reid_([a-z0-9]{{{ID_LENGTH}}})_([A-Za-z0-9_-]{{43}})")
-_NOBODY = hashlib.sha256(b"").hexdigest()  # compared with where no key has the id, so that both take the same time
+LOOK_UP = "SELECT secret_hash, name, scopes, galleries, cameras, expires_at, revoked_at FROM keys WHERE id = ?"
+# Compared with where no key has the id, so that both take the same time.
+NOBODY = (hashlib.sha256(b"").hexdigest(), "", "[]", None, None, None, None)
 _INVALID = "the API key is not valid; `reid keys list` shows the keys there are"
 
 
@@ -40,16 +44,6 @@ class Key:
     revoked_at: datetime | None
     last_used_at: datetime | None
 
-    def principal(self) -> Principal:
-        """Whom the key stands for."""
-        return Principal(
-            self.id,
-            self.name,
-            held(self.scopes),
-            None if self.galleries is None else frozenset(self.galleries),
-            None if self.cameras is None else frozenset(self.cameras),
-        )
-
 
 def _now() -> datetime:
     return datetime.now(UTC)
@@ -66,8 +60,7 @@ class KeyStore:
     def any(self) -> bool:
         """Whether a key was ever made, a revoked one included: from then on every request needs one."""
         if not self._any:  # keys are never taken out of the file: true stays true
-            with self._database.reading() as connection:
-                self._any = bool(connection.execute(select(exists().select_from(keys))).scalar())
+            self._any = bool(self._database.look_up("SELECT EXISTS (SELECT 1 FROM keys)")[0][0])
         return self._any
 
     def create(
@@ -122,20 +115,24 @@ class KeyStore:
         if parts is None:
             raise Unauthorized(_INVALID)
         key_id, secret = parts.groups()
-        with self._database.reading() as connection:
-            row = connection.execute(select(keys).where(keys.c.id == key_id)).first()
-        if not hmac.compare_digest(_hash(secret), _NOBODY if row is None else row.secret_hash) or row is None:
+        rows = self._database.look_up(LOOK_UP, key_id)
+        secret_hash, name, scopes, galleries, cameras, expires_at, revoked_at = rows[0] if rows else NOBODY
+        if not hmac.compare_digest(_hash(secret), secret_hash) or not rows:
             raise Unauthorized(_INVALID)
-        if row.revoked_at is not None:
-            raise Unauthorized(f"key {row.name!r} was revoked; ask for a new one")
-        if row.expires_at is not None and row.expires_at <= self._now():
-            raise Unauthorized(f"key {row.name!r} expired at {row.expires_at:%Y-%m-%dT%H:%M:%SZ}; ask for a new one")
-        return _key(row).principal()
+        if revoked_at is not None:
+            raise Unauthorized(f"key {name!r} was revoked; ask for a new one")
+        if expires_at is not None and expires_at <= utc_text(self._now()):
+            raise Unauthorized(f"key {name!r} expired at {expires_at[:19]}Z; ask for a new one")
+        return Principal(key_id, name, held(json.loads(scopes)), _limit(galleries), _limit(cameras))
 
 
 def _hash(secret: str) -> str:
     # A slow hash protects words that people choose; 256 random bits cannot be guessed at any speed.
     return hashlib.sha256(secret.encode()).hexdigest()
+
+
+def _limit(names: str | None) -> frozenset[str] | None:
+    return None if names is None else frozenset(json.loads(names))
 
 
 def _key(row: Row[Any]) -> Key:

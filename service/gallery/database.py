@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 from urllib.parse import quote
@@ -24,7 +24,6 @@ SETTINGS = (
     "PRAGMA foreign_keys = ON",
     "PRAGMA secure_delete = ON",  # FAST would leave deleted vectors and pictures in the file
 )
-NOT_DURABLE = "PRAGMA synchronous = NORMAL"
 
 _READ_ONLY = (GalleryReadOnly, "check that this user may write the folder and its files")
 _DAMAGED = (GalleryDamaged, REMEDY_DAMAGED)
@@ -41,14 +40,11 @@ _ERRORS: dict[int, tuple[type[GalleryError], str]] = {
 
 
 class Database:
-    """One SQLite file with many readers and one writer at a time.
+    """One SQLite file with many readers and one writer at a time."""
 
-    Where it is not `durable`, a power failure may take the last transactions; the end of a process takes none.
-    """
-
-    def __init__(self, path: Path, *, durable: bool = True) -> None:
+    def __init__(self, path: Path) -> None:
         self.path = path
-        self._engine = _engine(path, (*SETTINGS, *(() if durable else (NOT_DURABLE,))))
+        self._engine = _engine(path)
         self._writer = self._engine.execution_options(immediate=True)
         # SQLite lets a second writer of the same process poll; a lock wakes it at once.
         self._writing = threading.Lock()
@@ -119,7 +115,7 @@ class Database:
     def kept(self) -> sqlite3.Connection:
         """A connection of the caller's own, which commits each statement. Raises GalleryError."""
         with translated(self.path):
-            return _connect(self.path, SETTINGS)
+            return _connect(self.path)
 
     def close(self) -> None:
         """Close every connection that is not in use."""
@@ -148,9 +144,9 @@ def translated(path: Path, *, opening: bool = False) -> Iterator[None]:
         raise kind(f"{path} cannot be used ({original}); {remedy}") from error
 
 
-def _engine(path: Path, settings: Sequence[str]) -> Engine:
+def _engine(path: Path) -> Engine:
     engine = create_engine(
-        "sqlite://", creator=lambda: _connect(path, settings), poolclass=QueuePool, pool_size=4, max_overflow=-1
+        "sqlite://", creator=lambda: _connect(path), poolclass=QueuePool, pool_size=4, max_overflow=-1
     )
     event.listen(engine, "begin", _begin)
     return engine
@@ -161,7 +157,7 @@ def _begin(connection: Connection) -> None:
     connection.exec_driver_sql("BEGIN IMMEDIATE" if immediate else "BEGIN")
 
 
-def _connect(path: Path, settings: Sequence[str]) -> sqlite3.Connection:
+def _connect(path: Path) -> sqlite3.Connection:
     # mode=rw: a file that vanished is an error, not an empty gallery. isolation_level=None: BEGIN is ours.
     connection = sqlite3.connect(
         f"file:{quote(str(path.absolute()))}?mode=rw",
@@ -171,7 +167,7 @@ def _connect(path: Path, settings: Sequence[str]) -> sqlite3.Connection:
         check_same_thread=False,
     )
     try:
-        for setting in settings:
+        for setting in SETTINGS:
             connection.execute(setting)
     except BaseException:
         connection.close()
