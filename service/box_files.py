@@ -44,7 +44,7 @@ def read_boxes(source: BoxSource, paths: Collection[str]) -> dict[str, list[Pers
 def read_csv(source: BoxSource, paths: Collection[str]) -> Found:
     """A row per box: path,left,top,right,bottom and the columns of a table of labels. Raises TableError."""
     base = Label(camera_id=source.camera_id)
-    for line, cells in rows_of(source.file, COLUMNS_OF_BOXES):
+    for line, cells in rows_of(source.file, COLUMNS_OF_BOXES, required=("path", *EDGES)):
         where = f"{source.file}, line {line}"
         path = known_path(cells, where, paths)
         yield path, PersonBox(_edges(cells, where), with_cells(base, cells, where, EDGES), f"line {line}")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -49,7 +49,7 @@ def read_table(table: Path, paths: Collection[str], *, camera_id: str | None = N
     """
     labels = {path: label_of_name(Path(path).name, camera_id) for path in paths}
     lines: dict[str, int] = {}
-    for line, cells in rows_of(table, COLUMNS):
+    for line, cells in rows_of(table, COLUMNS, required=COLUMNS[:1]):
         where = f"{table}, line {line}"
         path = known_path(cells, where, labels)
         if path in lines:
@@ -59,15 +59,15 @@ def read_table(table: Path, paths: Collection[str], *, camera_id: str | None = N
     return labels
 
 
-def rows_of(table: Path, columns: Iterable[str]) -> Iterator[tuple[int, dict[str, str]]]:
-    """Line number and cells by column, without the empty ones, of each row of a CSV table with a `path` column.
+def rows_of(table: Path, columns: Sequence[str], *, required: Sequence[str]) -> Iterator[tuple[int, dict[str, str]]]:
+    """Line number and cells by column, without the empty ones, of each row of a CSV table.
 
     `columns` are those that an error gives as an example. Raises TableError.
     """
     try:
         with table.open(encoding="utf-8-sig", newline="") as file:
             reader = csv.DictReader(file, strict=True)
-            _check_header(table, reader.fieldnames or (), columns)
+            _check_header(table, list(reader.fieldnames or ()), columns, required)
             for row in reader:
                 # DictReader puts cells without a column under the key None, and None into columns without a cell.
                 if None in row or None in row.values():
@@ -105,11 +105,10 @@ def with_cells(label: Label, cells: Mapping[str, str], where: str, others: Colle
     )
 
 
-def _check_header(table: Path, names: Iterable[str], columns: Iterable[str]) -> None:
-    found = list(names)
-    if "path" not in found:
+def _check_header(table: Path, found: Sequence[str], columns: Sequence[str], required: Sequence[str]) -> None:
+    if missing := [name for name in required if name not in found]:
         raise TableError(
-            f"{table}, line 1: no column 'path' among {', '.join(found) or 'none'}; "
+            f"{table}, line 1: no column {missing[0]!r} among {', '.join(found) or 'none'}; "
             f"the first line names the columns, as in {','.join(columns)}"
         )
     twice = sorted({name for name in found if found.count(name) > 1})

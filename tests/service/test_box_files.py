@@ -96,7 +96,7 @@ def test_the_content_says_which_format_it_is(write: Write) -> None:
     ("text", "place", "reason"),
     [
         ("left,top,right,bottom\n", "line 1", "no column 'path'"),
-        ("path,left,top,right\ncam1/000001.jpg,1,2,3\n", "line 2", "no value for 'bottom'"),
+        ("path,left,top,right\n", "line 1", "no column 'bottom' among path, left, top, right"),
         ("path,left,top,right,bottom\ncam1/000001.jpg,1,2,3,\n", "line 2", "no value for 'bottom'"),
         ("path,left,top,right,bottom\n\ncam1/000001.jpg,1,2,3,wide\n", "line 3", "'wide'"),
         ("path,left,top,right,bottom\ncam2/000001.jpg,1,2,3,4\n", "line 2", "no image 'cam2/000001.jpg'"),
