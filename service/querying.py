@@ -11,6 +11,8 @@ from numpy.typing import NDArray
 
 from bundle import read_image
 from service.access.principal import Principal
+from service.batching import Embedded
+from service.errors import EmbeddingFailed
 from service.gallery.filters import EVERYTHING, Filter
 from service.gallery.gallery import Gallery
 from service.query_params import EmbedParams, ItemQueryParams, QueryParams, SearchParams
@@ -73,23 +75,26 @@ async def answer_item(service: Service, item_id: int, params: ItemQueryParams, p
 async def embed_uploads(service: Service, gallery: Gallery, uploads: Sequence[Upload], camera_id: str | None) -> Asked:
     """One embedding for pictures of one person by one camera of a gallery.
 
-    Raises ImageError, naming the picture; EmbeddingFailed, EmbeddingRejected.
+    Raises ImageError or EmbeddingFailed, naming the picture; EmbeddingRejected.
     """
 
-    def decode() -> tuple[list[NDArray[np.uint8]], Size, str | None]:
-        images = [read_image(each.content, service.limits, name=_name(uploads, at)) for at, each in enumerate(uploads)]
-        first = (images[0].height, images[0].width)
-        return [service.embedder.prepare(image) for image in images], first, gallery.learned_camera(camera_id)
+    def decode() -> tuple[list[NDArray[np.uint8]], list[Size], str | None]:
+        pixels, sizes = [], []
+        for at, upload in enumerate(uploads):  # one after the other: a picture may be large
+            image = read_image(upload.content, service.limits, name=_name(uploads, at))
+            pixels.append(service.embedder.prepare(image))
+            sizes.append((image.height, image.width))
+        return pixels, sizes, gallery.learned_camera(camera_id)
 
     begin = perf_counter()
-    pixels, size, learned = await service.work(decode)
+    pixels, sizes, learned = await service.work(decode)
     decoded = perf_counter()
     service.metrics.stage("decode", _ms(begin, decoded))
     embedded = await service.embed(pixels, [learned] * len(pixels))
     return Asked(
-        embedding=mean_embedding(embedded.embeddings),
+        embedding=mean_embedding(_rows(uploads, embedded)),
         pictures=len(pixels),
-        size=size,
+        size=sizes[0],
         camera_id=camera_id,
         camera_known=service.bundle.manifest.camera_index(learned) >= 0,
         decode_ms=_ms(begin, decoded),
@@ -176,6 +181,13 @@ def _echo(asked: Asked, params: SearchParams, question: Question) -> QueryEcho:
         rerank_top=question.reranked,
         gallery=params.gallery,
     )
+
+
+def _rows(uploads: Sequence[Upload], embedded: Embedded) -> NDArray[np.float32]:
+    for at, row in enumerate(embedded.rows):
+        if isinstance(row, EmbeddingFailed) and len(uploads) > 1:
+            raise EmbeddingFailed(f"{_name(uploads, at)}: {row}")
+    return embedded.embeddings
 
 
 def _name(uploads: Sequence[Upload], place: int) -> str | None:

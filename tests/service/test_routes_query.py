@@ -16,6 +16,8 @@ from fastapi.testclient import TestClient
 from PIL import Image
 
 from bundle import Bundle, BundleRunner, read_image, resize_to_spec
+from service.batching import Embedded
+from service.errors import EmbeddingFailed
 
 Make = Callable[..., bytes]
 JPEG = {"content-type": "image/jpeg"}
@@ -253,6 +255,21 @@ def test_one_bad_picture_of_several_is_named(client: TestClient, picture: Make) 
         problem = client.post(path, files=files).json()
         assert problem["type"] == "/problems/bad-image"
         assert "picture 2 of 3 (b.jpg)" in problem["detail"]
+
+
+def test_a_picture_of_several_that_the_model_cannot_embed_is_named(
+    client: TestClient, picture: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def embed(self: object, pixels: list[np.ndarray], cameras: list[None]) -> Embedded:
+        row = np.eye(48, dtype=np.float32)[0]
+        return Embedded([row, EmbeddingFailed("the model cannot embed this picture")][: len(pixels)], 0, 0)
+
+    monkeypatch.setattr(type(client.app.state.service), "embed", embed)  # type: ignore[attr-defined]
+    files = [("image", ("a.jpg", picture(1))), ("image", ("b.jpg", picture(2)))]
+    problem = client.post("/v1/query", files=files).json()
+    assert problem["type"] == "/problems/embedding-failed"
+    assert problem["detail"].startswith("picture 2 of 2 (b.jpg): the model")
+    assert client.post("/v1/query", files=files[:1]).status_code == 200
 
 
 def ask_item(client: TestClient, item_id: int, **params: Any) -> Any:
