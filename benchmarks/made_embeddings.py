@@ -91,4 +91,4 @@ def _directions(random: np.random.Generator, count: int, dimension: int, axes: i
     scale = np.exp(-np.arange(dimension, dtype=np.float32) / axes) + LEAST
     vectors = random.standard_normal((count, dimension), dtype=np.float32) * scale
     vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
-    return vectors
+    return vectors.astype(np.float32, copy=False)

@@ -12,11 +12,11 @@ from service.indexes import files
 from service.indexes.columns import Column, Positions, allows
 from service.indexes.faiss_calls import as_answer, load_faiss, selector, set_threads
 from service.indexes.protocol import Allowed, Floats, Ids, Parameters, nothing
-from service.indexes.tuning import DEPTH, least_reaching, questions
+from service.indexes.tuning import BEST, MOMENT, least_reaching, questions
 
 LINKS = 32  # of an embedding to its neighbours, twice as many in the lowest layer
 BUILD_EF = 80
-EF_LEVELS = (64, 96, 128, 192, 256, 384, 512, 768, 1024)
+EF_LEVELS = (96, 128, 192, 256, 384, 512, 768, 1024)
 SCAN_ROWS = 5_000  # where so few may be found, comparing each costs no more than the graph
 SCAN_SHARE = 0.3  # where less may be found, the graph leads past it too often
 
@@ -141,7 +141,9 @@ class HnswIndex:
 
     def _tune(self, ids: Ids, embeddings: Floats) -> None:
         asked = questions(ids, embeddings)
-        ef, recall = least_reaching(
-            EF_LEVELS, lambda level: asked.recall(self._walk(asked.queries, DEPTH, None, level)[1])
-        )
+
+        def recall_at(ef: int) -> float:
+            return asked.recall(self._walk(asked.queries, BEST + MOMENT, None, ef)[1], BEST)
+
+        ef, recall = least_reaching(EF_LEVELS, recall_at)
         self._parameters |= {"ef": ef, "recall": round(recall, 4)}

@@ -11,11 +11,13 @@ from service.indexes import files
 from service.indexes.columns import Column
 from service.indexes.faiss_calls import as_answer, load_faiss, selector, set_threads
 from service.indexes.protocol import Allowed, Floats, Ids, Parameters, nothing
-from service.indexes.tuning import DEPTH, least_reaching, questions
+from service.indexes.tuning import BEST, FAR, MOMENT, least_reaching, questions
 
 LISTS_PER_ROOT = 4  # lists for each unit of the square root of the number of embeddings
 POINTS_PER_LIST = 64  # that centroids are trained on; faiss warns below 39
 LEVELS = 48  # numbers of lists that are tried, each a little larger than the one before
+SPARE = 16  # of the k that are asked for, what callers ask for to be on the safe side
+FILTER_POWER = 1.4
 HASH_BYTES = 48  # of an entry in the table from id to place
 
 
@@ -40,7 +42,13 @@ class IvfIndex:
         """An index trained and tuned on (N, D) embeddings under (N,) ids."""
         embeddings = np.ascontiguousarray(embeddings, dtype=np.float32)
         native = _train(dimension, embeddings)
-        parameters = {"nlist": native.nlist, "nprobe": native.nlist, "recall": 1.0, "built_with": len(ids)}
+        parameters = {
+            "nlist": native.nlist,
+            "nprobe": native.nlist,
+            "recall": 1.0,
+            "growth": 0.0,
+            "built_with": len(ids),
+        }
         index = cls(native, np.zeros(0, dtype=np.bool_), parameters)
         index.add(ids, embeddings)
         if native.nlist > 1:
@@ -74,7 +82,8 @@ class IvfIndex:
 
     @property
     def parameters(self) -> Parameters:
-        """nlist, nprobe of an unfiltered search, the recall measured with it, and the size when it was built."""
+        """nlist; nprobe, lists searched for the ten best of all, and the recall of that; growth, the power with which
+        nprobe grows with k and with what filters leave out; built_with, the size at which this was measured."""
         return dict(self._parameters)
 
     def add(self, ids: Ids, embeddings: Floats) -> None:
@@ -95,11 +104,7 @@ class IvfIndex:
         self._present.values[known] = False
 
     def search(self, embeddings: Floats, k: int, allowed: Allowed | None = None) -> tuple[Floats, Ids]:
-        """Scores and ids, both (Q, min(k, len)), best first.
-
-        The fewer are allowed, the more lists are searched: what is left of the near ones does not hold the best. And
-        where the searched lists hold too few, all are.
-        """
+        """Scores and ids, both (Q, min(k, len)), best first; all lists are searched where some hold too few."""
         k, members, left = min(k, len(self)), None, len(self)
         if allowed is not None:
             end = min(len(allowed), len(self._present))
@@ -108,13 +113,19 @@ class IvfIndex:
         if not left or not len(embeddings):
             return nothing(len(embeddings), k)
         queries = np.ascontiguousarray(embeddings, dtype=np.float32)
-        lists = self._native.nlist
-        nprobe = min(lists, -(-int(self._parameters["nprobe"]) * len(self) // left))
-        scores, ids = self._probe(queries, k, members, nprobe)
+        scores, ids = self._probe(queries, k, members, self._nprobe(k, left / len(self)))
         short = ids[:, min(k, left) - 1] < 0
         if short.any():
-            scores[short], ids[short] = self._probe(queries[short], k, members, lists)
+            scores[short], ids[short] = self._probe(queries[short], k, members, self._native.nlist)
         return scores, ids
+
+    def _nprobe(self, k: int, share: float) -> int:
+        """In how many lists the best k are that lie among a share of the embeddings.
+
+        They lie about as far as the best k / share of all. A little farther: what filters leave is seldom random.
+        """
+        far = max(1.0, (k - SPARE) / BEST) / share**FILTER_POWER
+        return int(min(self._native.nlist, np.ceil(self._parameters["nprobe"] * far ** self._parameters["growth"])))
 
     def _probe(self, queries: Floats, k: int, members: Allowed | None, nprobe: int) -> tuple[Floats, Ids]:
         only = None if members is None else selector(members)
@@ -124,12 +135,17 @@ class IvfIndex:
 
     def _tune(self, ids: Ids, embeddings: Floats) -> None:
         asked = questions(ids, embeddings)
-        depth = min(DEPTH, len(self))
         levels = np.unique(np.geomspace(1, self._native.nlist, LEVELS).round().astype(int)).tolist()
-        nprobe, recall = least_reaching(
-            levels, lambda level: asked.recall(self._probe(asked.queries, depth, None, level)[1])
-        )
-        self._parameters |= {"nprobe": nprobe, "recall": round(recall, 4)}
+
+        def least_for(best: int) -> tuple[int, float]:
+            depth = min(best + MOMENT, len(self))
+            return least_reaching(
+                levels, lambda nprobe: asked.recall(self._probe(asked.queries, depth, None, nprobe)[1], best)
+            )
+
+        (nprobe, recall), (nprobe_far, _) = least_for(BEST), least_for(FAR)
+        growth = np.log(nprobe_far / nprobe) / np.log(FAR / BEST)
+        self._parameters |= {"nprobe": nprobe, "recall": round(recall, 4), "growth": round(float(growth), 3)}
 
 
 def _train(dimension: int, embeddings: Floats) -> Any:

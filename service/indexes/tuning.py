@@ -10,31 +10,34 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 
 from service.indexes.faiss_calls import load_faiss, set_threads
 from service.indexes.protocol import Floats, Ids
 
-RECALL = 0.99  # of the ten best, on average
+RECALL = 0.99  # of the best, on average
 BEST = 10
+FAR = 160  # the number of best that shows how much more it takes to find more
+MOMENT = 64  # answers beyond the best that are looked at, as some are passed over
 QUERIES = 500
-DEPTH = 64  # answers that are looked at: BEST and those of the same moment
 SAME_MOMENT = 0.85  # the cosine of two pictures that follow each other
 
 
 @dataclass(frozen=True)
 class Questions:
-    """Held embeddings (Q, D), and of each the ids to find and the ids to pass over."""
+    """Held embeddings (Q, D), of each the ids to find, best first, and the ids to pass over."""
 
     queries: Floats
-    answers: Sequence[frozenset[int]]
+    nearest: Sequence[Sequence[int]]
     passed: Sequence[frozenset[int]]
 
-    def recall(self, found: Ids) -> float:
-        """The share of the answers among the first that were found, (Q, DEPTH) ids, best first."""
+    def recall(self, found: Ids, best: int) -> float:
+        """The share of the `best` that is among the first of (Q, best + MOMENT) ids that were found."""
         shares = []
-        for row, answers, passed in zip(found.tolist(), self.answers, self.passed, strict=True):
+        for row, nearest, passed in zip(found.tolist(), self.nearest, self.passed, strict=True):
+            answers = set(nearest[:best])
             left = [each for each in row if each not in passed][: len(answers)]
             shares.append(len(answers.intersection(left)) / len(answers))
         return float(np.mean(shares))
@@ -45,14 +48,14 @@ def questions(ids: Ids, embeddings: Floats) -> Questions:
     asking = np.random.default_rng(0).permutation(len(ids))[:QUERIES]
     faiss = load_faiss()
     set_threads(len(asking))
-    scores, rows = faiss.knn(embeddings[asking], embeddings, min(DEPTH, len(ids)), faiss.METRIC_INNER_PRODUCT)
+    scores, rows = faiss.knn(embeddings[asking], embeddings, min(FAR + MOMENT, len(ids)), faiss.METRIC_INNER_PRODUCT)
     same = rows == asking[:, None]
     moment = same | (scores >= SAME_MOMENT)
     enough = (~moment).sum(axis=1) >= min(BEST, len(ids) - 1)
     passed = np.where(enough[:, None], moment, same)
     return Questions(
         queries=embeddings[asking],
-        answers=[frozenset(ids[row[~out][:BEST]].tolist()) for row, out in zip(rows, passed, strict=True)],
+        nearest=[ids[row[~out]].tolist() for row, out in zip(rows, passed, strict=True)],
         passed=[frozenset(ids[row[out]].tolist()) for row, out in zip(rows, passed, strict=True)],
     )
 
@@ -62,12 +65,6 @@ def least_reaching(levels: Sequence[int], recall_at: Callable[[int], float]) -> 
 
     Takes for granted that recall grows with the level, and measures only some.
     """
-    measured: dict[int, float] = {}
-
-    def measure(level: int) -> float:
-        if level not in measured:
-            measured[level] = recall_at(level)
-        return measured[level]
-
+    measure = cache(recall_at)
     level = levels[min(bisect_left(levels, RECALL, key=measure), len(levels) - 1)]
     return level, measure(level)
