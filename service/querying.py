@@ -144,7 +144,7 @@ def _result(
         service.metrics.best_match(params.gallery, asked.camera_id, found.best_score)
     return QueryResult(
         query=_echo(asked, params, question),
-        matches=matches_of(found, params.group_by),
+        matches=matches_of(found, params.group_by, params.gallery),
         no_match=found.no_match is not None,
         no_match_reason=found.no_match,
         best_score=found.best_score,

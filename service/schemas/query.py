@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pydantic import BaseModel, Field, JsonValue
 
+from service.config import DEFAULT_GALLERY
 from service.schemas.common import NOTE, Score
 from service.schemas.items import ItemBody, item_values
 from service.search.answering import Found, NoMatch
@@ -32,11 +33,12 @@ class MatchBody(ItemBody):
     group: GroupBody | None = Field(None, description="present where candidates are groups")
 
     @classmethod
-    def of_candidate(cls, rank: int, candidate: Candidate, group: GroupBody | None) -> MatchBody:
+    def of_candidate(cls, rank: int, candidate: Candidate, group: GroupBody | None, gallery: str) -> MatchBody:
         """A candidate as the API shows it."""
         match = candidate.match
         distance = candidate.rerank_distance
-        return cls(**item_values(match.item), rank=rank, score=match.score, rerank_distance=distance, group=group)
+        values = item_values(match.item, gallery)
+        return cls(**values, rank=rank, score=match.score, rerank_distance=distance, group=group)
 
 
 class QueryEcho(BaseModel):
@@ -97,10 +99,10 @@ class EmbeddingBody(BaseModel):
     bundle_id: str = Field(description="the model that made it; embeddings of two models cannot be compared")
 
 
-def matches_of(found: Found, group_by: GroupBy) -> list[MatchBody]:
+def matches_of(found: Found, group_by: GroupBy, gallery: str = DEFAULT_GALLERY) -> list[MatchBody]:
     """What was found as the API shows it."""
     grouped = group_by != "item"
     return [
-        MatchBody.of_candidate(rank, each, GroupBody(label=each.label, items=size) if grouped else None)
+        MatchBody.of_candidate(rank, each, GroupBody(label=each.label, items=size) if grouped else None, gallery)
         for rank, (each, size) in enumerate(zip(found.candidates, found.sizes, strict=True), start=1)
     ]
