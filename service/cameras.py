@@ -47,12 +47,17 @@ def map_cameras(gallery: Gallery, manifest: Manifest, mapping: Mapping[str, str]
 
     Items that are there keep their embeddings. Raises UnknownName for what the model did not learn.
     """
+    check_learned(manifest, mapping)
+    gallery.change_settings(cameras=dict(mapping))
+
+
+def check_learned(manifest: Manifest, mapping: Mapping[str, str]) -> None:
+    """Raise UnknownName where a camera is mapped to what the model did not learn."""
     for learned in mapping.values():
         if learned not in manifest.cameras:
             if not manifest.cameras:
                 raise UnknownName(f"unknown learned camera {learned!r}: this model learned none; send an empty mapping")
             raise UnknownName.of("learned camera", learned, manifest.cameras)
-    gallery.change_settings(cameras=dict(mapping))
 
 
 def _report(

@@ -9,6 +9,7 @@ from fastapi import APIRouter, Depends, Path, Request, Response
 
 from service.access.guard import needs
 from service.access.principal import Principal
+from service.cameras import check_learned
 from service.gallery import Gallery, GallerySettings
 from service.routes.problem_docs import problems
 from service.schemas.galleries import GalleryDropped, GalleryEntry, GalleryList
@@ -93,6 +94,7 @@ def _entry(gallery: Gallery) -> GalleryEntry:
 
 
 def _put(service: Service, name: str, settings: GallerySettings) -> tuple[GalleryEntry, bool]:
+    check_learned(service.bundle.manifest, settings.cameras)
     gallery, created = service.galleries.create(name)
     gallery.change_settings(**dict(settings))
     return _entry(gallery), created

@@ -149,7 +149,7 @@ class ItemPage(BaseModel):
     next_after: int | None = Field(description="give it as `after` for the next page; null on the last one")
 
 
-def item_values(item: Item, gallery: str = DEFAULT_GALLERY) -> dict[str, Any]:
+def item_values(item: Item, gallery: str) -> dict[str, Any]:
     """The values of an ItemBody for an item of the gallery of this name."""
     address = f"/v1/items/{item.id}/image" + ("" if gallery == DEFAULT_GALLERY else f"?gallery={gallery}")
     return {

@@ -50,6 +50,7 @@ def test_what_was_not_learned_is_refused(client: TestClient) -> None:
     assert (answer.status_code, answer.json()["type"]) == (422, "/problems/unknown-name")
     assert "'c9': choose one of c1, c2" in answer.json()["detail"]
     assert client.get(ADDRESS).json()["cameras"] == []
+    assert client.put("/v1/galleries/default", json={"cameras": {"gate": "c9"}}).status_code == 422
 
 
 @pytest.mark.parametrize("body", [{}, {"mapping": []}, {"mapping": {"": "c1"}}, {"mapping": {"a": None}}, {"map": {}}])
