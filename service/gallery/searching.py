@@ -141,9 +141,10 @@ class Searcher:
 
     def replace_snapshots(self, now: datetime) -> None:
         """Leave no snapshot that was written before now, and nothing of removed items in the one that is."""
-        mirror = self._mirror
-        if mirror is not None and snapshot.generations(self._folder):
-            if mirror.index.garbage:
+        if self._mirror is not None and snapshot.generations(self._folder):
+            with self._using:
+                garbage = self._current().index.garbage  # only an index that heard of the removals tells
+            if garbage:
                 self.rebuild()
             self.write_snapshot(now)
             snapshot.remove_but(self._folder, 1)

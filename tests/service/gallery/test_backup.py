@@ -1,4 +1,4 @@
-"""Backups: made while others write, whole or not at all, checked before they are put back, and nothing erased returns."""
+"""Backups: made while others write, whole or not at all, checked before use; and nothing erased comes back."""
 
 from __future__ import annotations
 
@@ -199,7 +199,7 @@ def test_what_stands_in_the_way_of_a_restoration(kept, gallery, tmp_path):
 
 
 def test_a_replaced_gallery_is_what_it_was_without_what_was_erased_since(kept, gallery, make_items):
-    [gone] = [item for item in make_items(20, person_id="anna")][4:5]
+    gone = make_items(20, person_id="anna")[4]
     [later] = gallery.add(make_items(1, seed=3, person_id="later"))
     receipt = gallery.erase([5, later.id])
     gallery.delete(6)
