@@ -91,6 +91,45 @@ def train(
     typer.echo(f"{out}: best epoch {best.metrics['epoch']} {brief(best.metrics['scores'])}".rstrip())
 
 
+@app.command("import-weights")
+def import_weights(
+    file: Annotated[Path, typer.Argument(help="A .pth or .safetensors of TransReID, its SSL, DINO, DeiT or timm.")],
+    out: Annotated[Path, typer.Option(help="Folder of the checkpoint.")],
+    height: Annotated[int | None, typer.Option(help="Of the pictures; as trained when left out.")] = None,
+    width: Annotated[int | None, typer.Option(help="Of the pictures; as trained when left out.")] = None,
+    stride: Annotated[int | None, typer.Option(help="Of the patches; by their number when left out.")] = None,
+    cameras: Annotated[int | None, typer.Option(help="How many cameras its side information tells apart.")] = None,
+    views: Annotated[int | None, typer.Option(help="How many views its side information tells apart.")] = None,
+    heads: Annotated[int | None, typer.Option(help="Attention heads; width / 64 when left out.")] = None,
+    imagenet: Annotated[bool, typer.Option("--imagenet", help="Pixels by ImageNet's mean and std, not 0.5.")] = False,
+    after_bnneck: Annotated[bool, typer.Option("--after-bnneck", help="Embed after the BNNeck.")] = False,
+    partial: Annotated[bool, typer.Option("--partial", help="Leave what the file lacks at random values.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Turn published weights into a checkpoint."""
+    from training.importing import IMAGENET, import_weights
+    from training.train import check_output
+
+    if (height is None) != (width is None):
+        raise typer.BadParameter("--height and --width go together")
+    check_output(out, resume=False)
+    pixels = IMAGENET if imagenet else {}
+    imported = import_weights(
+        file,
+        out,
+        size=None if height is None or width is None else (height, width),
+        stride=stride,
+        cameras=cameras,
+        views=views,
+        heads=heads,
+        bnneck="after" if after_bnneck else "before",
+        partial=partial,
+        **pixels,
+    )
+    told = imported.told()
+    typer.echo(json.dumps(told) if as_json else f"{out}: " + ", ".join(f"{key} {value}" for key, value in told.items()))
+
+
 @app.command()
 def evaluate(
     model: Annotated[Path, typer.Argument(help="A checkpoint, a run's folder, or a bundle.")],

@@ -4,6 +4,7 @@ TrainingError           training or evaluation cannot go on
 ├── ConfigError         a recipe or an option is not valid
 ├── DataError           a data set lacks something
 ├── CheckpointError     a checkpoint cannot be read or does not fit
+├── WeightsError        weights from elsewhere cannot be read or do not fit
 └── Diverged            the loss is no longer a number
 """
 
@@ -26,6 +27,10 @@ class DataError(TrainingError):
 
 class CheckpointError(TrainingError):
     """A checkpoint cannot be read or does not fit."""
+
+
+class WeightsError(TrainingError):
+    """Weights from elsewhere cannot be read or do not fit."""
 
 
 class Diverged(TrainingError):

@@ -1,0 +1,172 @@
+"""Published files: the numbers of TransReID's own code, and the layouts of other families made here."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+import timm
+import torch
+from safetensors.torch import save_file
+
+import reid
+from training.backbones import build_vit
+from training.errors import WeightsError
+from training.importing import import_weights
+from training.model import ReIDOutput
+
+SMALL = {"embed_dim": 64, "depth": 2, "num_heads": 1}
+
+
+def cases() -> list[Path]:
+    given = os.environ.get("TRANSREID_FIXTURES")
+    folder = Path(given) if given else Path(__file__).resolve().parents[3] / "shared" / "fixtures" / "transreid"
+    return sorted(folder.glob("*.npz"))
+
+
+def concatenated(output: ReIDOutput, side: str) -> np.ndarray:
+    whole, *local = (getattr(branch, side) for branch in output.branches)
+    return torch.cat([whole, *(part / len(local) for part in local)], dim=1).numpy()
+
+
+@pytest.mark.parametrize("case", cases(), ids=lambda path: path.stem)
+def test_the_published_code_gives_the_same_numbers(case: Path, tmp_path: Path) -> None:
+    numbers = np.load(case)
+    known = {name: int(numbers[f"{name}_count"]) for name in ("camera", "view")}
+    imported = import_weights(
+        case.with_suffix(".pth"),
+        tmp_path / "imported",
+        size=numbers["images"].shape[2:],
+        stride=int(numbers["stride"]),
+        cameras=known["camera"],
+        views=known["view"],
+    )
+    assert not imported.missing
+    assert bool(imported.shape.parts) == bool(numbers["jpm"])
+    model = imported.checkpoint.load_model()
+    with torch.inference_mode():
+        output = model(*(torch.from_numpy(numbers[name]) for name in ("images", "camera", "view")))
+    logits = np.stack([branch.logits.numpy() for branch in output.branches])
+    np.testing.assert_allclose(logits, numbers["logits"], atol=1e-4)
+    np.testing.assert_allclose(concatenated(output, "features"), numbers["feature_before_bn"], atol=1e-4)
+    np.testing.assert_allclose(concatenated(output, "centred"), numbers["feature_after_bn"], atol=1e-4)
+
+
+def test_there_are_cases(shared: Path) -> None:
+    assert len(cases()) >= 3
+
+
+@pytest.fixture
+def backbone() -> torch.nn.Module:
+    torch.manual_seed(0)
+    return timm.create_model("vit_tiny_patch16_224", num_classes=10, **SMALL)
+
+
+@pytest.mark.parametrize(
+    ("prefix", "wrapper"), [("", "model"), ("module.backbone.", "teacher"), ("module.", "state_dict")]
+)
+def test_backbones_alone(backbone: torch.nn.Module, tmp_path: Path, prefix: str, wrapper: str) -> None:
+    """timm, DeiT and DINO: at the size of the file it is the same network; the classifier of ImageNet is dropped."""
+    file = tmp_path / "weights.pth"
+    torch.save({wrapper: {prefix + name: value for name, value in backbone.state_dict().items()}}, file)
+    imported = import_weights(file, tmp_path / "out")
+    assert (imported.shape.size, imported.shape.persons, imported.missing) == ((224, 224), 0, ())
+    images = torch.randn(2, 3, 224, 224)
+    with torch.inference_mode():
+        found = imported.checkpoint.load_model()(images).branches[0].features
+        expected = backbone.eval().forward_head(backbone.forward_features(images), pre_logits=True)  # type: ignore[operator]  # timm's
+    torch.testing.assert_close(found, expected, atol=1e-5, rtol=1e-5)
+    assert {name.removeprefix(prefix) for name in imported.dropped} == {"head.weight", "head.bias"}
+
+
+def test_positions_are_resized(backbone: torch.nn.Module, tmp_path: Path) -> None:
+    save_file(backbone.state_dict(), tmp_path / "weights.safetensors")
+    imported = import_weights(tmp_path / "weights.safetensors", tmp_path / "out", size=(256, 128))
+    places = imported.checkpoint.load_model().backbone.positions()
+    old = backbone.pos_embed[:, 1:].detach().reshape(1, 14, 14, 64).permute(0, 3, 1, 2)  # type: ignore[index, operator]  # timm's
+    expected = torch.nn.functional.interpolate(old, (16, 8), mode="bilinear").permute(0, 2, 3, 1).reshape(128, 64)
+    torch.testing.assert_close(places, expected)
+
+
+def test_distilled_models_have_one_slot_less(backbone: torch.nn.Module, tmp_path: Path) -> None:
+    state = dict(backbone.state_dict())
+    state["dist_token"] = torch.zeros(1, 1, 64)
+    state["pos_embed"] = torch.cat(
+        [state["pos_embed"][:, :1], torch.full((1, 1, 64), 9.0), state["pos_embed"][:, 1:]], 1
+    )
+    torch.save(state, tmp_path / "deit.pth")
+    model = import_weights(tmp_path / "deit.pth", tmp_path / "out").checkpoint.load_model()
+    torch.testing.assert_close(model.backbone.positions(), backbone.state_dict()["pos_embed"][0, 1:])
+
+
+def test_the_ics_stem_is_recognised(tmp_path: Path) -> None:
+    vit = build_vit("vit_tiny_patch16_224", size=(256, 128), stem="ics", options=SMALL)
+    ours = vit.state_dict()
+    theirs = {name.replace("position.embeddings.0.", ""): value for name, value in ours.items()}
+    torch.save({"base." + name: value for name, value in theirs.items()}, tmp_path / "ssl.pth")
+    imported = import_weights(tmp_path / "ssl.pth", tmp_path / "out")
+    assert (imported.shape.stem, imported.shape.size, imported.shape.stride) == ("ics", (256, 128), 16)
+    images = torch.randn(1, 3, 256, 128)
+    found = imported.checkpoint.load_model()(images).branches[0].features
+    torch.testing.assert_close(found, vit.eval()(images).parts[0])
+
+
+def test_what_is_missing_is_listed_and_refused(backbone: torch.nn.Module, tmp_path: Path) -> None:
+    state = dict(backbone.state_dict())
+    del state["blocks.1.norm1.weight"]
+    torch.save(state, tmp_path / "part.pth")
+    with pytest.raises(WeightsError, match=r"no weights for backbone\.blocks\.1\.norm1\.weight; --partial"):
+        import_weights(tmp_path / "part.pth", tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+    imported = import_weights(tmp_path / "part.pth", tmp_path / "out", partial=True)
+    assert imported.missing == ("backbone.blocks.1.norm1.weight",)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"extra.weight": torch.zeros(1)}, r"fit nowhere: backbone\.extra\.weight"),
+        ({"sie_embed": torch.zeros(6, 1, 64)}, "5 cameras and 0 views need 5 rows"),
+        ({"norm.weight": torch.zeros(3)}, r"backbone\.norm\.weight is \(3,\) in the file and \(64,\)"),
+        ({"pos_embed": torch.zeros(1, 100, 64)}, "positions for 99 patches"),
+    ],
+)
+def test_what_does_not_fit(
+    backbone: torch.nn.Module, tmp_path: Path, change: dict[str, torch.Tensor], message: str
+) -> None:
+    torch.save(dict(backbone.state_dict()) | change, tmp_path / "odd.pth")
+    with pytest.raises(WeightsError, match=message):
+        import_weights(tmp_path / "odd.pth", tmp_path / "out", cameras=5 if "sie_embed" in change else None)
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"no archive", "no file of weights that can be read safely"),
+        ({"epoch": 3}, "holds no tensors"),
+        ({"conv1.weight": torch.zeros(1)}, "no class token"),
+        ({"cls_token": torch.zeros(1, 1, 64)}, "another architecture"),
+    ],
+)
+def test_what_is_no_vit(tmp_path: Path, content: object, message: str) -> None:
+    file = tmp_path / "other.pth"
+    if isinstance(content, bytes):
+        file.write_bytes(content)
+    else:
+        torch.save(content, file)
+    with pytest.raises(WeightsError, match=message) as caught:
+        import_weights(file, tmp_path / "out")
+    assert "\n" not in str(caught.value)
+
+
+def test_the_command(backbone: torch.nn.Module, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    torch.save(backbone.state_dict(), tmp_path / "vit.pth")
+    command = ["import-weights", str(tmp_path / "vit.pth"), "--out", str(tmp_path / "out"), "--json"]
+    assert reid.run([*command, "--height", "256", "--width", "128", "--imagenet"]) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert (told["width"], told["size"], told["missing"]) == (64, "256x128", [])
+    assert reid.run(command) == 2  # the folder is taken
