@@ -1,0 +1,81 @@
+"""Which index `auto` takes, and when it is built again."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from service.indexes import INDEXES, choose_index, make_index, worn
+from service.indexes.choice import FIRST_TUNING
+
+
+@pytest.fixture(params=[True, False], ids=["gpu", "no gpu"])
+def gpu(request, monkeypatch) -> bool:
+    monkeypatch.setattr("service.indexes.choice.gpu_problem", lambda: None if request.param else "none")
+    return request.param
+
+
+@pytest.mark.parametrize("dimension", [1, 128, 384, 2048])
+def test_flat_until_it_is_slow_then_lists_or_the_gpu(gpu, dimension):
+    step, most = 200_000 * 384 // dimension, (4 << 30) // 4 // dimension
+    for size, with_gpu, without in (
+        (0, "flat", "flat"),
+        (step, "flat", "flat"),
+        (step + 1, "gpu", "ivf"),
+        (most, "gpu", "ivf"),
+        (most + 1, "ivf", "ivf"),
+    ):
+        kind, reason = choose_index(size, dimension)
+        assert kind == (with_gpu if gpu else without)
+        assert f"{size:,} embeddings" in reason
+
+
+def test_a_size_around_a_step_does_not_rebuild_to_and_fro(gpu):
+    current, kinds = "flat", []
+    for size in (190_000, 201_000, 199_000, 160_000, 201_000, 151_000, 149_000, 151_000, 199_000):
+        current, _ = choose_index(size, 384, current)
+        kinds.append(current)
+    large = "gpu" if gpu else "ivf"
+    assert kinds == ["flat", *[large] * 5, *["flat"] * 3]
+
+
+def test_a_gallery_that_left_the_gpu_goes_back_when_it_is_well_below(monkeypatch):
+    monkeypatch.setattr("service.indexes.choice.gpu_problem", lambda: None)
+    kinds = [choose_index(size, 384, "ivf")[0] for size in (2_700_000, 2_200_000, 2_000_000)]
+    assert kinds == ["ivf", "ivf", "gpu"]
+
+
+def test_the_gpu_is_taken_only_where_it_can_be_used(monkeypatch):
+    monkeypatch.setattr("service.indexes.choice.gpu_problem", lambda: "none")
+    assert choose_index(300_000, 384)[0] == choose_index(300_000, 384, "gpu")[0] == "ivf"
+
+
+def test_every_choice_can_be_built(gpu):
+    for size in (0, 10_000, 300_000, 50_000_000):
+        assert choose_index(size, 384)[0] in INDEXES
+
+
+def test_an_index_that_grew_far_beyond_its_tuning_is_worn():
+    index = make_index("ivf", 4)
+    rows = np.eye(1, 4, dtype=np.float32).repeat(FIRST_TUNING, axis=0)
+    index.add(np.arange(FIRST_TUNING), rows)
+    assert worn(index) is None
+    index.add(np.array([FIRST_TUNING]), rows[:1])
+    assert worn(index) == "it was tuned with 0 embeddings and holds 10,001"
+
+
+def test_an_index_that_holds_much_garbage_is_worn():
+    index = make_index("hnsw", 4)
+    index.add(np.arange(100), np.eye(1, 4, dtype=np.float32).repeat(100, axis=0))
+    index.remove(np.arange(20))
+    assert worn(index) is None
+    index.remove(np.array([20]))
+    assert worn(index) == "21 of the 100 embeddings in memory were removed"
+
+
+@pytest.mark.parametrize("kind", ["exact", "flat"])
+def test_exact_indexes_do_not_wear(kind):
+    index = make_index(kind, 4)
+    index.add(np.arange(50_000), np.zeros((50_000, 4), dtype=np.float32))
+    index.remove(np.arange(40_000))
+    assert worn(index) is None
