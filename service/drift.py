@@ -22,7 +22,7 @@ class Drift:
     """How far the best scores of one camera's queries in one gallery have moved."""
 
     gallery: str
-    camera_id: str | None
+    camera_id: str
     index: float
     """Population stability index of the recent scores against the first ones; 0 = the same distribution."""
     reference_mean: float
@@ -58,9 +58,9 @@ class DriftWatch:
         self._window = window
         self._cameras = cameras
         self._lock = threading.Lock()
-        self._seen: OrderedDict[tuple[str, str | None], _Scores] = OrderedDict()
+        self._seen: OrderedDict[tuple[str, str], _Scores] = OrderedDict()
 
-    def add(self, gallery: str, camera_id: str | None, score: float) -> Drift | None:
+    def add(self, gallery: str, camera_id: str, score: float) -> Drift | None:
         """Take the score of a query's best match; the comparison where one was due."""
         key = (gallery, camera_id)
         with self._lock:

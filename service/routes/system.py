@@ -7,21 +7,21 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Request, Response
 from prometheus_client import CONTENT_TYPE_LATEST
 
+from service.about import about
 from service.access.guard import known, needs
 from service.access.principal import Principal
-from service.config import DEFAULT_GALLERY
 from service.routes.problem_docs import problem, problems
-from service.schemas.system import BundleInfo, GalleryBody, Health, Info
-from service.state import Service, service_of, software_version
+from service.schemas.system import Health, Info
+from service.state import service_of
 
 router = APIRouter(tags=["system"])
 
 
 @router.get("/v1/info", summary="What is running", response_description="what is running", responses=problems())
 async def info(request: Request, principal: Annotated[Principal, Depends(needs("read", reach="own"))]) -> Info:
-    """The model, the gallery, and since when they are up. A limited key is told nothing about the gallery."""
+    """The model, the default gallery, limits and alarms. A limited key is told nothing about galleries."""
     service = service_of(request)
-    return await service.work(lambda: _info(service, principal))
+    return await service.work(lambda: about(service, galleries=principal.unlimited))
 
 
 @router.get("/healthz", summary="Whether the process lives", response_description="it lives")
@@ -54,32 +54,3 @@ async def metrics(
     """Latencies by route and stage, the queue, the galleries, refusals, and how the scores of queries move."""
     service = service_of(request)
     return Response(await service.work(service.metrics.text), media_type=CONTENT_TYPE_LATEST)
-
-
-def _info(service: Service, principal: Principal) -> Info:
-    manifest = service.bundle.manifest
-    gallery = service.gallery().info()
-    return Info(
-        name="vitreid",
-        version=software_version(),
-        bundle=BundleInfo(
-            id=manifest.bundle_id,
-            name=manifest.name,
-            image_height=manifest.image.height,
-            image_width=manifest.image.width,
-            dimension=manifest.dimension,
-            cameras=list(manifest.cameras),
-            starter=service.starter,
-        ),
-        gallery=GalleryBody(
-            name=DEFAULT_GALLERY,
-            size=gallery.items,
-            persons=gallery.persons,
-            cameras=gallery.cameras,
-            index=gallery.index,
-        )
-        if principal.unlimited
-        else None,
-        provider=service.embedder.provider,
-        uptime_s=round(service.uptime_s, 3),
-    )

@@ -37,9 +37,15 @@ def test_info_says_what_is_running(client: TestClient, tiny_bundle: Path, pictur
         "id": manifest.bundle_id, "name": "tiny", "image_height": 64, "image_width": 32, "dimension": 48,
         "cameras": ["c1", "c2"], "starter": False,
     }  # fmt: skip
-    assert info["gallery"] == {
-        "name": "default", "size": 2, "persons": 1, "cameras": {"c1": 1, "c2": 1}, "index": "flat"
+    gallery = info["gallery"]
+    assert {key: gallery[key] for key in ("name", "size", "persons", "cameras", "generation", "snapshot_lag")} == {
+        "name": "default", "size": 2, "persons": 1, "cameras": {"c1": 1, "c2": 1}, "generation": 1, "snapshot_lag": 2
     }  # fmt: skip
+    assert gallery["index"]
+    assert gallery["index_reason"]
+    assert info["batching"] == {"max_batch": 8, "max_queue": 256, "waiting": 0}
+    assert info["limits"]["images"] == 20
+    assert info["drift"] == []
     assert info["provider"] == "fake"
     assert info["uptime_s"] >= 0
 
