@@ -21,11 +21,15 @@ from service.gallery.migrations import FORMAT_VERSION, migrate
 from service.gallery.tables import gallery, generations
 
 FILE = "gallery.db"
+CHECKED_BYTES = 256 << 20  # read in about half a second
 UNFINISHED = ".gallery.db."  # start of the names of databases that are still being made
 
 
 def open_database(folder: Path, *, bundle_id: str, dimension: int, create: bool) -> Database:
-    """Open the database in `folder`, checked as a whole and of this bundle; make it first where it is missing.
+    """Open the database in `folder`, of this bundle and checked as a whole; make it first where it is missing.
+
+    A large one is not read through: embeddings have checksums, SQLite tells a damaged page when it gets there, and
+    `reid gallery verify` reads everything.
 
     Raises GalleryNotFound (missing, and not `create`), NotAGallery, GalleryDamaged, GalleryTooNew, BundleMismatch.
     """
@@ -53,7 +57,8 @@ def open_existing(folder: Path) -> Database:
         raise GalleryNotFound(f"{folder} holds no gallery; make one with `reid index IMAGES --gallery {folder}`")
     database = Database(path)
     try:
-        database.check()
+        if path.stat().st_size <= CHECKED_BYTES:
+            database.check()
         _check_version(database)
     except BaseException:
         database.close()

@@ -14,6 +14,7 @@ from sqlalchemy import Connection, String, func, literal_column, select, type_co
 from service.errors import GalleryDamaged
 from service.gallery.columns import LABELS, NUMBERS, Labels
 from service.gallery.database import REMEDY_DAMAGED
+from service.gallery.rows import check_generation
 from service.gallery.tables import deletions, embeddings_of, gallery, items
 
 ROWS_AT_ONCE = 4096
@@ -36,8 +37,9 @@ class Changes:
 
 
 def changes_after(connection: Connection, seq: int, *, generation: int, dimension: int, path: Path) -> Changes:
-    """The next stretch after a seq, of at most ROWS_AT_ONCE items. Raises GalleryDamaged, naming `path` and item.
+    """The next stretch after a seq, of at most ROWS_AT_ONCE items.
 
+    Raises GalleryDamaged, naming `path` and item, and BundleMismatch where another generation is live now.
     Each stretch may be read in a transaction of its own: an item that changes in between comes again later.
     """
     stored = embeddings_of(generation)
@@ -51,8 +53,10 @@ def changes_after(connection: Connection, seq: int, *, generation: int, dimensio
         .limit(ROWS_AT_ONCE)
     )
     rows = connection.execute(wanted).all()
+    last_seq, live = connection.execute(select(gallery.c.last_seq, gallery.c.generation)).one()
+    check_generation(live, generation)
     complete = len(rows) < ROWS_AT_ONCE
-    reached: int = connection.execute(select(gallery.c.last_seq)).scalar_one() if complete else rows[-1][0]
+    reached = last_seq if complete else rows[-1][0]
     gone = select(deletions.c.item_id).where(deletions.c.seq > seq, deletions.c.seq <= reached)
     deleted = np.array(connection.execute(gone).scalars().all(), dtype=np.int64)
     values = list(zip(*rows, strict=True)) or [()] * (5 + len(labels))

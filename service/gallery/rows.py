@@ -60,12 +60,17 @@ _IDS_BY_HASH = "SELECT image_hash, id FROM items WHERE image_hash IN (SELECT val
 def advance(connection: Connection, count: int, *, now: datetime, generation: int) -> Moment:
     """Take the next `count` seqs. Raises BundleMismatch where the embeddings of another generation are live now."""
     last_seq, last_at, found = connection.exec_driver_sql(_ADVANCE, (count, utc_text(now))).one()
-    if found != generation:
+    check_generation(found, generation)
+    return Moment(range(last_seq - count + 1, last_seq + 1), datetime.fromisoformat(last_at))
+
+
+def check_generation(found: int, opened: int) -> None:
+    """Raise BundleMismatch where other embeddings are live than when the gallery was opened: models never mix."""
+    if found != opened:
         raise BundleMismatch(
-            f"the gallery was embedded again (generation {found}, this process opened {generation}); "
+            f"the gallery was embedded again (generation {found}, this process opened {opened}); "
             "open it again with the bundle of the new generation"
         )
-    return Moment(range(last_seq - count + 1, last_seq + 1), datetime.fromisoformat(last_at))
 
 
 def insert(connection: Connection, fresh: Sequence[NewItem], moment: Moment, *, generation: int) -> list[int]:

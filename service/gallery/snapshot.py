@@ -21,7 +21,7 @@ from pathlib import Path
 from pydantic import AwareDatetime, BaseModel, ConfigDict, ValidationError
 
 from bundle.files import sha256_of, sync
-from service.errors import GalleryError, GalleryFull, GalleryReadOnly
+from service.errors import GalleryError, GalleryFull, GalleryReadOnly, UnknownName
 from service.gallery.failpoints import step
 from service.gallery.mirror import Mirror
 from service.indexes.faiss_calls import load_faiss
@@ -172,7 +172,7 @@ def open_snapshot(path: Path, source: Source, last_seq: int) -> Mirror:
         raise SnapshotDamaged(f"{path} is not used: faiss {manifest.faiss} wrote it, this is {_faiss_version()}")
     try:
         mirror = Mirror.load(path, manifest.index, manifest.dimension, manifest.seq)
-    except (IndexDamaged, OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
+    except (IndexDamaged, UnknownName, OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
         raise SnapshotDamaged(f"{path} is not used: it cannot be read ({error})") from error
     if {len(mirror.columns), len(mirror.index)} != {manifest.count}:
         raise SnapshotDamaged(f"{path} is not used: it holds {len(mirror.index)} items instead of {manifest.count}")

@@ -26,6 +26,7 @@ from service.gallery.rows import (
     ITEMS_BY_ID,
     advance,
     change,
+    check_generation,
     compiled,
     ids_by_hash,
     insert,
@@ -35,7 +36,7 @@ from service.gallery.rows import (
 )
 from service.gallery.tables import embeddings_of, gallery, items, pictures
 
-_LAST_SEQ = compiled(select(gallery.c.last_seq))
+_LAST_SEQ = compiled(select(gallery.c.last_seq, gallery.c.generation))
 _IDS_WITH = compiled(with_metadata("", ""))
 
 
@@ -183,7 +184,8 @@ class Store:
             return connection.execute(wanted).scalar_one()
 
     def embeddings(self, ids: Sequence[int]) -> NDArray[np.float32]:
-        """(N, D) embeddings in the order of the ids. Raises ItemNotFound, GalleryDamaged."""
+        """(N, D) embeddings in the order of the ids. Raises ItemNotFound, GalleryDamaged, BundleMismatch."""
+        self.last_seq()  # raises where another model answers by now
         found, embeddings = self.embeddings_of(ids)
         place = {item_id: number for number, item_id in enumerate(found)}
         if missing := [item_id for item_id in ids if item_id not in place]:
@@ -215,8 +217,10 @@ class Store:
             return ids_by_hash(connection, set(hashes))
 
     def last_seq(self) -> int:
-        """Number of the newest addition, change or deletion; 0 in a new gallery."""
-        return int(self._reader.rows(_LAST_SEQ)[0][0])
+        """Number of the newest addition, change or deletion; 0 in a new gallery. Raises BundleMismatch."""
+        [(last_seq, generation)] = self._reader.rows(_LAST_SEQ)
+        check_generation(generation, self.generation)
+        return int(last_seq)
 
     def version(self) -> int:
         """A number that is another one after every commit, by whomever."""

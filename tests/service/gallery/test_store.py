@@ -92,7 +92,7 @@ def test_a_gallery_of_format_1_is_migrated(tmp_path, open_gallery, make_items):
 
 
 def test_settings_keep_acknowledged_rows_and_erase_deleted_ones(filled):
-    with closing(database._connect(filled, database.SETTINGS)) as connection:
+    with closing(database._connect(filled)) as connection:
         values = {
             name: connection.execute(f"PRAGMA {name}").fetchone()[0]
             for name in ("journal_mode", "synchronous", "foreign_keys", "secure_delete")
