@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import logging
 import threading
 from collections.abc import Callable, Iterator
@@ -158,7 +159,7 @@ def test_a_job_that_fails_is_told_and_tried_again_ever_more_seldom(gallery, cloc
             upkeep.look()
             clocks.pass_s(10)
     assert purged(gallery) == [True]  # the other jobs go on
-    waits = [later - earlier for earlier, later in zip(times, times[1:], strict=False)]
+    waits = [later - earlier for earlier, later in itertools.pairwise(times)]
     assert waits[0] == FIRST_RETRY_S
     assert waits == sorted(waits)
     assert waits[-1] == LONGEST_RETRY_S
