@@ -12,7 +12,7 @@ from service.indexes import files
 from service.indexes.columns import Column, Positions, allows
 from service.indexes.faiss_calls import as_answer, load_faiss, selector, set_threads
 from service.indexes.protocol import Allowed, Floats, Ids, Parameters, nothing
-from service.indexes.tuning import BEST, MOMENT, least_reaching, questions
+from service.indexes.tuning import AIM, BEST, MOMENT, questions
 
 LINKS = 32  # of an embedding to its neighbours, twice as many in the lowest layer
 BUILD_EF = 80
@@ -141,9 +141,8 @@ class HnswIndex:
 
     def _tune(self, ids: Ids, embeddings: Floats) -> None:
         asked = questions(ids, embeddings)
-
-        def recall_at(ef: int) -> float:
-            return asked.recall(self._walk(asked.queries, BEST + MOMENT, None, ef)[1], BEST)
-
-        ef, recall = least_reaching(EF_LEVELS, recall_at)
-        self._parameters |= {"ef": ef, "recall": round(recall, 4)}
+        for ef in EF_LEVELS:
+            recall = asked.recall(self._walk(asked.queries, BEST + MOMENT, None, ef)[1], BEST)
+            self._parameters |= {"ef": ef, "recall": round(recall, 4)}
+            if recall >= AIM:
+                break

@@ -11,11 +11,11 @@ from service.indexes import files
 from service.indexes.columns import Column
 from service.indexes.faiss_calls import as_answer, load_faiss, selector, set_threads
 from service.indexes.protocol import Allowed, Floats, Ids, Parameters, nothing
-from service.indexes.tuning import BEST, FAR, MOMENT, least_reaching, questions
+from service.indexes.tuning import AIM, BEST, FAR, MOMENT, questions
 
 LISTS_PER_ROOT = 4  # lists for each unit of the square root of the number of embeddings
 POINTS_PER_LIST = 64  # that centroids are trained on; faiss warns below 39
-LEVELS = 48  # numbers of lists that are tried, each a little larger than the one before
+LIST_SHIFT = 32  # the upper half of a place in faiss's table is the list
 SPARE = 16  # of the k that are asked for, what callers ask for to be on the safe side
 FILTER_POWER = 1.4
 HASH_BYTES = 48  # of an entry in the table from id to place
@@ -134,17 +134,23 @@ class IvfIndex:
         return as_answer(self._native.search(queries, k, params=parameters))
 
     def _tune(self, ids: Ids, embeddings: Floats) -> None:
-        asked = questions(ids, embeddings)
-        levels = np.unique(np.geomspace(1, self._native.nlist, LEVELS).round().astype(int)).tolist()
+        """Look where the answers lie, as which of the lists by nearness to the question, and search so many."""
+        asked, native = questions(ids, embeddings), self._native
+        set_threads(len(asked.queries))
+        _, lists = native.quantizer.search(asked.queries, native.nlist)
+        places = np.argsort(lists, axis=1)  # by question and list: which one by nearness
 
-        def least_for(best: int) -> tuple[int, float]:
-            depth = min(best + MOMENT, len(self))
-            return least_reaching(
-                levels, lambda nprobe: asked.recall(self._probe(asked.queries, depth, None, nprobe)[1], best)
-            )
+        def lists_for(best: int) -> int:
+            needed = [
+                places[row, native.direct_map.get(answer) >> LIST_SHIFT]
+                for row, nearest in enumerate(asked.nearest)
+                for answer in nearest[:best]
+            ]
+            return 1 + int(np.quantile(needed, AIM, method="higher"))
 
-        (nprobe, recall), (nprobe_far, _) = least_for(BEST), least_for(FAR)
-        growth = np.log(nprobe_far / nprobe) / np.log(FAR / BEST)
+        nprobe = lists_for(BEST)
+        growth = np.log(lists_for(FAR) / nprobe) / np.log(FAR / BEST)
+        recall = asked.recall(self._probe(asked.queries, min(BEST + MOMENT, len(self)), None, nprobe)[1], BEST)
         self._parameters |= {"nprobe": nprobe, "recall": round(recall, 4), "growth": round(float(growth), 3)}
 
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from benchmarks.made_embeddings import made_people
-from service.indexes.tuning import BEST, MOMENT, SAME_MOMENT, Questions, least_reaching, questions
+from service.indexes.tuning import BEST, MOMENT, SAME_MOMENT, Questions, questions
 
 DIMENSION = 48
 
@@ -55,17 +55,3 @@ def test_exact_answers_recall_everything(gallery):
     asked = questions(np.arange(1500), gallery)
     found = np.argsort(-(asked.queries @ gallery.T), axis=1)[:, : BEST + MOMENT]
     assert asked.recall(found, BEST) == pytest.approx(1, abs=1e-3)  # equal scores may have changed places
-
-
-@pytest.mark.parametrize("reached", range(12))
-def test_the_least_level_is_found_with_few_measurements(reached):
-    levels = [2**power for power in range(11)]
-    asked: list[int] = []
-
-    def recall_at(level: int) -> float:
-        asked.append(level)
-        return 1.0 if level >= 2**reached else 0.5
-
-    level, recall = least_reaching(levels, recall_at)
-    assert (level, recall) == ((2**reached, 1.0) if reached < 11 else (1024, 0.5))
-    assert len(asked) == len(set(asked)) <= 5
