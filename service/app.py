@@ -27,6 +27,9 @@ DESCRIPTION = f"""Given a picture of a person, find the pictures that look like 
 
 {NOTE}
 
+From the first API key on (`reid keys create`), every route under /v1 needs one: `Authorization: Bearer reid_...` or
+`X-API-Key: reid_...`. Before, everybody who reaches the service may do everything.
+
 Errors are `application/problem+json` (RFC 9457); their `type` is stable.
 """
 # Keys are sent by the pages themselves: no cookie, so nothing that a browser adds to a request of another site.

@@ -22,14 +22,8 @@ Reach = Literal["gallery", "everything", "service", "own"]
 ABOUT_A_GALLERY: frozenset[Reach] = frozenset({"gallery", "everything"})
 FOR_UNLIMITED: frozenset[Reach] = frozenset({"everything", "service"})
 
-_Bearer = Annotated[
-    HTTPAuthorizationCredentials | None,
-    Security(HTTPBearer(scheme_name="bearer", description="an API key", auto_error=False)),
-]
-_Header = Annotated[
-    str | None,
-    Security(APIKeyHeader(name="X-API-Key", scheme_name="header", description="an API key", auto_error=False)),
-]
+_BEARER = HTTPBearer(scheme_name="bearer", description="an API key", auto_error=False)
+_HEADER = APIKeyHeader(name="X-API-Key", scheme_name="header", description="an API key", auto_error=False)
 
 
 @dataclass(frozen=True)
@@ -40,7 +34,12 @@ class Guard:
     action: str | None
     reach: Reach
 
-    async def __call__(self, request: Request, bearer: _Bearer, header: _Header) -> Principal:
+    async def __call__(
+        self,
+        request: Request,
+        bearer: Annotated[HTTPAuthorizationCredentials | None, Security(_BEARER)],
+        header: Annotated[str | None, Security(_HEADER)],
+    ) -> Principal:
         """Raises CrossSite, Unauthorized, RateLimited, Forbidden."""
         service = service_of(request)
         access = service.access
@@ -73,9 +72,10 @@ def needs(scope: Scope, action: str | None = None, *, reach: Reach = "gallery") 
     return Guard(scope, action, reach)
 
 
-async def known(request: Request, bearer: _Bearer, header: _Header) -> Principal | None:
+async def known(request: Request) -> Principal | None:
     """Who asks a route that is open to all; None for somebody without a valid key."""
-    access, key = service_of(request).access, _key_of(bearer, header)
+    access = service_of(request).access
+    key = _key_of(await _BEARER(request), await _HEADER(request))  # not declared: the route does not want one
     if key is None and access.keys.any():
         return None  # a probe without a key is no failed attempt
     try:

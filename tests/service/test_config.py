@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from service.config import ConfigError, ServiceConfig, config_lines, load_config
+from service.config import ConfigError, ServiceConfig, config_lines, load_config, origins_of
 
 
 def test_variables_are_read_when_an_instance_is_made(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -42,3 +42,16 @@ def test_every_setting_is_shown_with_its_meaning() -> None:
     assert len(lines) == len(ServiceConfig.model_fields)
     assert any(line.startswith("REID_PORT=8123 ") for line in lines)
     assert all(len(line.split("  # ")[1]) > 5 for line in lines)
+
+
+def test_other_sites_are_named_by_origin() -> None:
+    config = load_config(cors_origins="https://a.example, http://127.0.0.1:8080,http://[::1]:3000")
+    assert origins_of(config.cors_origins) == ["https://a.example", "http://127.0.0.1:8080", "http://[::1]:3000"]
+    assert origins_of(load_config().cors_origins) == []
+
+
+@pytest.mark.parametrize("value", ["*", "https://*.example", "null", "a.example", "https://a.example/", "https://a b"])
+def test_what_is_no_origin_is_refused(value: str) -> None:
+    with pytest.raises(ConfigError, match="REID_CORS_ORIGINS") as caught:
+        load_config(cors_origins=value)
+    assert "is no origin like https://a.example" in str(caught.value)

@@ -112,3 +112,20 @@ def test_a_full_disk_is_told(database: AccessDatabase, log: AuditLog) -> None:
     with pytest.raises(AccessUnusable, match=r"access\.db cannot be used \(database or disk is full\)"):
         for _ in range(100):
             log.record(Entry("query", items=list(range(1000))))
+
+
+def test_erasures_are_on_disk_and_queries_may_wait(
+    database: AccessDatabase, log: AuditLog, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    log.record(Entry("query"))
+    with database.writing() as connection:
+        assert connection.exec_driver_sql("PRAGMA synchronous").scalar() == 2  # FULL
+
+    def refused(*_: object) -> None:
+        raise AccessUnusable("not on disk")
+
+    monkeypatch.setattr(AccessDatabase, "write_quickly", refused)
+    for action in ("erase", "erase-person", "key-create", "key-revoke", "gallery-drop"):
+        log.record(Entry(action))
+    with pytest.raises(AccessUnusable):
+        log.record(Entry("query"))
