@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
+from time import perf_counter
 
 import numpy as np
 from numpy.typing import NDArray
@@ -92,12 +93,18 @@ async def add_uploads(
     sent = [Sent(index, *each) for index, each in enumerate(zip(uploads, labels, strict=True))]
     slots: list[_Slot] = []
     for few in portions(sent, lambda each: each.size, most=BATCH):
-        new = await service.work(partial(_prepare, gallery, few, rules))
+        begin = perf_counter()
+        new = await service.work(partial(_prepare, gallery, few, rules, service.metrics.rejected))
+        service.metrics.stage("decode", (perf_counter() - begin) * 1000)
         ready = [slot for slot in new if slot.ready is not None]
         for start in range(0, len(ready), BATCH):
             await _embed_and_store(service, gallery, ready[start : start + BATCH], cameras)
         slots += new
-    return _body([slot.result for slot in slots])
+    results = [slot.result for slot in slots]
+    for result in results:
+        if result.error is not None:
+            service.metrics.rejected(result.error.slug)
+    return _body(results)
 
 
 async def _embed_and_store(
@@ -109,7 +116,7 @@ async def _embed_and_store(
     await service.work(lambda: _store(gallery, slots, embedded.rows, learned))
 
 
-def _prepare(gallery: Gallery, sent: Sequence[Sent], rules: Rules) -> list[_Slot]:
+def _prepare(gallery: Gallery, sent: Sequence[Sent], rules: Rules, rejected: Callable[[str], None]) -> list[_Slot]:
     pictures = [each.picture() for each in sent]
     known = gallery.ids_by_hash(image_hash for picture in pictures for image_hash in picture.hashes)
     slots: list[_Slot] = []
@@ -121,7 +128,10 @@ def _prepare(gallery: Gallery, sent: Sequence[Sent], rules: Rules) -> list[_Slot
         except ImageError as error:
             slots.append(_Slot(unknown.model_copy(update={"error": image_problem(error)})))
             continue
-        rejections.update((it.camera_id, it.breach.rule) for it in outcomes if isinstance(it, Rejected))
+        for outcome in outcomes:
+            if isinstance(outcome, Rejected):
+                rejections[outcome.camera_id, outcome.breach.rule] += 1
+                rejected(outcome.breach.rule)
         for place, outcome in enumerate(outcomes):
             box = None if picture.boxes is None else place
             slots.append(_slot(outcome, unknown.model_copy(update={"box": box}), known))

@@ -40,6 +40,11 @@ class Problem(BaseModel):
     request_id: str | None = Field(None, description="the same as the answer's X-Request-ID header")
     errors: list[FieldError] | None = Field(None, description="each wrong value, where there are several")
 
+    @property
+    def slug(self) -> str:
+        """The last part of `type`."""
+        return self.type.rpartition("/")[2]
+
 
 def problem_of(slug: str, status: int, detail: str) -> Problem:
     """A problem named by its slug: `body-too-large` gives the type `/problems/body-too-large`."""
@@ -53,7 +58,7 @@ def image_problem(error: ImageError) -> Problem:
 
 def respond(request: Request, problem: Problem, headers: Mapping[str, str] | None = None) -> JSONResponse:
     """The answer for a problem, naming the request."""
-    request.app.state.metrics.rejected(problem.type.rpartition("/")[2])
+    request.app.state.metrics.rejected(problem.slug)
     request_id = getattr(request.state, "request_id", None)
     body = problem.model_copy(update={"instance": request.url.path, "request_id": request_id})
     named = {REQUEST_ID: request_id} if request_id else {}

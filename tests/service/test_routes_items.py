@@ -310,6 +310,7 @@ def test_the_settings_say_what_is_taken_and_kept(client: TestClient, picture: Ma
     assert client.get(f"/v1/items/{taken['id']}/image").status_code == 404
     [camera] = client.get("/v1/galleries/default/cameras").json()["cameras"]
     assert (camera["camera_id"], camera["items"], camera["rejected"]) == ("gate", 1, {"min_height": 1})
+    assert 'reid_rejections_total{reason="min_height"} 1.0' in client.get("/metrics").text
 
 
 def test_pictures_are_embedded_with_the_mapped_camera(client: TestClient, picture: Make) -> None:
