@@ -168,7 +168,7 @@ def serve(
     ] = None,
     threads: Threads = None,
     insecure: Annotated[
-        bool, typer.Option("--insecure", help="Allow an address that other machines can reach.")
+        bool, typer.Option("--insecure", help="Allow an address that other machines can reach, without API keys.")
     ] = False,
     show_config: Annotated[bool, typer.Option("--show-config", help="Print the settings and end.")] = False,
 ) -> None:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,6 +17,7 @@ from service.app import create_app
 from service.config import ServiceConfig
 
 Make = Callable[..., bytes]
+REPOSITORY = Path(__file__).resolve().parents[3]
 SITE = "https://cameras.example"
 
 
@@ -33,6 +37,24 @@ def set_access(client: TestClient, **changes: Any) -> Any:
 
 def bearer(text: str) -> dict[str, str]:
     return {"authorization": f"Bearer {text}"}
+
+
+def keys_command(*arguments: str, data: Path) -> str:
+    command = [sys.executable, "-m", "reid", "keys", *arguments, "--data", str(data)]
+    return subprocess.run(command, capture_output=True, text=True, cwd=REPOSITORY, check=True).stdout.strip()
+
+
+def test_what_another_process_does_to_keys_counts_for_the_next_request(
+    client: TestClient, config: ServiceConfig
+) -> None:
+    """No cache stands between a revocation and the next request."""
+    assert client.get("/v1/items").status_code == 200
+    text = keys_command("create", "a", "--scope", "read", data=config.data)
+    assert client.get("/v1/items").status_code == 401
+    assert client.get("/v1/items", headers=bearer(text)).status_code == 200
+    keys_command("revoke", text[5:13], data=config.data)
+    assert client.get("/v1/items", headers=bearer(text)).status_code == 401
+    assert client.get("/v1/items").status_code == 401  # a service that had a key once is never open again
 
 
 def test_each_key_has_a_rate_of_its_own(client: TestClient) -> None:

@@ -6,8 +6,6 @@ import hmac
 import re
 import sqlite3
 import stat
-import subprocess
-import sys
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -18,8 +16,6 @@ from service.access.database import FILE, AccessDatabase
 from service.access.keys import KeyStore
 from service.access.principal import HOLDS, Principal
 from service.errors import AccessUnusable, BadParameter, KeyNotFound, Unauthorized
-
-REPOSITORY = Path(__file__).resolve().parents[3]
 
 
 @pytest.fixture
@@ -144,17 +140,6 @@ def test_keys_are_asked_for_from_the_first_one_on_even_if_revoked(keys: KeyStore
 def test_names_that_cannot_be_shown(keys: KeyStore, name: str) -> None:
     with pytest.raises(BadParameter):
         keys.create(name, ["read"])
-
-
-def test_another_process_revokes(tmp_path: Path, keys: KeyStore, database: AccessDatabase) -> None:
-    """No cache stands between a revocation and the next request."""
-    key, text = keys.create("a", ["read"])
-    keys.authenticate(text)
-    command = [sys.executable, "-m", "reid", "keys", "revoke", key.id, "--data", str(database.path.parent)]
-    done = subprocess.run(command, capture_output=True, text=True, cwd=REPOSITORY, check=False)
-    assert done.returncode == 0, done.stderr
-    with pytest.raises(Unauthorized, match="revoked"):
-        keys.authenticate(text)
 
 
 def test_two_stores_make_keys_at_once(keys: KeyStore, database: AccessDatabase) -> None:
