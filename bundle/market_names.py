@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-_PATTERN = re.compile(r"^(?P<person>-1|\d+)_c(?P<camera>\d+)(?:s\d+)?_")
+_PATTERN = re.compile(r"^(?P<person>-1|\d{1,32})_c(?P<camera>\d{1,9})(?:s\d+)?_")
 JUNK = "-1"
 DISTRACTOR = "0000"
 

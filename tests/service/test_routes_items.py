@@ -55,6 +55,7 @@ def test_more_pictures_than_one_batch(client: TestClient, picture: Make) -> None
         ("0000_c6s1_000451_03.jpg", None, "c6"),
         ("-1_c3s1_000451_03.jpg", None, "c3"),
         ("holiday.jpg", None, None),
+        ("1" * 200 + "_c1s1_000451_03.jpg", None, None),
         ("../../0007_c2s1_000001_00.jpg", "0007", "c2"),
     ],
 )
