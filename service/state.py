@@ -30,6 +30,7 @@ from service.gallery.gallery import Gallery
 from service.metrics import Metrics
 from service.readiness import Readiness
 from service.starter import bundle_path
+from service.upkeep import Upkeep
 
 T = TypeVar("T")
 
@@ -46,6 +47,7 @@ class Service:
     access: Access
     metrics: Metrics
     readiness: Readiness
+    upkeep: Upkeep
     starter: bool
     workers: ThreadPoolExecutor
     started_s: float = field(default_factory=time.monotonic)
@@ -120,7 +122,20 @@ def open_service(
         doing("a first test query")
         readiness.attempt()
         metrics.watch(batcher, galleries)
-        yield Service(config, bundle, embedder, batcher, galleries, access, metrics, readiness, starter, workers)
+        upkeep = stack.enter_context(Upkeep(lambda: galleries.opened().values(), purge_after_s=config.purge_after_s))
+        yield Service(
+            config=config,
+            bundle=bundle,
+            embedder=embedder,
+            batcher=batcher,
+            galleries=galleries,
+            access=access,
+            metrics=metrics,
+            readiness=readiness,
+            upkeep=upkeep,
+            starter=starter,
+            workers=workers,
+        )
 
 
 def _access(config: ServiceConfig) -> AbstractContextManager[Access]:

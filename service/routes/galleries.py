@@ -97,6 +97,7 @@ def _put(service: Service, name: str, settings: GallerySettings) -> tuple[Galler
     check_learned(service.bundle.manifest, settings.cameras)
     gallery, created = service.galleries.create(name)
     gallery.change_settings(**dict(settings))
+    service.upkeep.poke()  # a shorter retention period counts from now
     return _entry(gallery), created
 
 
