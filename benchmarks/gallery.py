@@ -1,0 +1,156 @@
+"""What does a gallery cost on top of its index and its disk?
+
+Searches are compared with faiss's bare flat index over the same embeddings, question by question in turns, and with
+themselves under a filter that leaves one camera of six. Writes are single items with a picture of 4 KiB, timed from the
+embedding to the acknowledgement; beside them the same bytes in one durable insert of bare SQLite, in turns, because
+what the disk takes differs more between minutes than between programs. Opening is timed from a snapshot and from rows.
+
+    python -m benchmarks.gallery [--rows 100000] [--searches 300] [--writes 500] [--index flat] [--json]
+"""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from functools import partial
+from pathlib import Path
+from typing import Annotated, Any, TypeVar
+
+import numpy as np
+import typer
+from numpy.typing import NDArray
+
+from benchmarks.made_embeddings import Made, made_people
+from service.gallery import EVERYTHING, Filter, Gallery, NewItem
+
+DIMENSION = 384
+K = 10
+AT_ONCE = 5000
+PICTURE = np.random.default_rng(0).bytes(4096)
+GOALS = {"search": 1.15, "filter": 1.5, "p50_ms": 2.0, "p99_ms": 15.0, "open_s": 10.0}
+
+Milliseconds = list[float]
+T = TypeVar("T")
+
+
+def main(
+    rows: Annotated[int, typer.Option(min=1000)] = 100_000,
+    searches: Annotated[int, typer.Option(min=10)] = 300,
+    writes: Annotated[int, typer.Option(min=10)] = 500,
+    index: str = "flat",
+    as_json: Annotated[bool, typer.Option("--json")] = False,
+) -> None:
+    result = measure(rows=rows, searches=searches, writes=writes, index=index)
+    print(json.dumps(result) if as_json else "\n".join(lines(result)))
+
+
+def measure(
+    *, rows: int = 100_000, searches: int = 300, writes: int = 500, index: str = "flat", dimension: int = DIMENSION
+) -> dict[str, Any]:
+    """All answers in one run, times in ms unless they end in `_s`; ratios are of medians."""
+    people = made_people(rows, dimension)
+    queries = people.queries(searches + writes).embeddings
+    with tempfile.TemporaryDirectory() as scratch:
+        folder = Path(scratch) / "gallery"
+        made = people.gallery(rows)
+        opening: dict[str, Any] = {"bundle_id": "a" * 64, "dimension": dimension, "index": index}
+        with Gallery.open(folder, **opening, load=False) as gallery:
+            result: dict[str, Any] = {"rows": rows, "dimension": dimension}
+            result["fill_s"], _ = _timed(partial(fill, gallery, made))
+            result["open_from_rows_s"], _ = _timed(gallery.refresh)
+            result["index"] = gallery.info().index
+            result["search"] = search_times(gallery, made.embeddings, queries[:searches])
+            result["write"] = write_times(gallery, Path(scratch) / "bare.db", queries[searches:])
+            result["snapshot_s"], _ = _timed(gallery.write_snapshot)
+        result["open_from_snapshot_s"], gallery = _timed(partial(Gallery.open, folder, **opening))
+        gallery.close()
+    return result
+
+
+def fill(gallery: Gallery, made: Made) -> None:
+    """Add items by six cameras, without pictures."""
+    labels = list(zip(made.embeddings, made.cameras.tolist(), made.persons.tolist(), strict=True))
+    for start in range(0, len(labels), AT_ONCE):
+        gallery.add(
+            [
+                NewItem(embedding, f"{start + place:064d}", camera_id=f"c{camera}", person_id=f"{person}")
+                for place, (embedding, camera, person) in enumerate(labels[start : start + AT_ONCE])
+            ]
+        )
+
+
+def search_times(gallery: Gallery, rows: NDArray[np.float32], queries: NDArray[np.float32]) -> dict[str, float]:
+    """Medians of one query at a time, and their ratios."""
+    import faiss
+
+    bare = faiss.IndexFlatIP(gallery.dimension)
+    bare.add(rows)
+    one_camera = Filter(cameras=frozenset({"c1"}))
+    sides: dict[str, Callable[[NDArray[np.float32]], object]] = {
+        "bare": lambda query: bare.search(query, K),
+        "gallery": lambda query: gallery.search(query, K, where=EVERYTHING),
+        "filtered": lambda query: gallery.search(query, K, where=one_camera),
+    }
+    took: dict[str, Milliseconds] = {side: [] for side in sides}
+    for query in queries:
+        for side, ask in sides.items():
+            faiss.omp_set_num_threads(1)
+            took[side].append(1000 * _timed(partial(ask, query[None]))[0])
+    medians = {f"{side}_ms": float(np.median(times)) for side, times in took.items()}
+    return medians | {
+        "to_bare": medians["gallery_ms"] / medians["bare_ms"],
+        "filtered_to_unfiltered": medians["filtered_ms"] / medians["gallery_ms"],
+    }
+
+
+def write_times(gallery: Gallery, bare: Path, embeddings: NDArray[np.float32]) -> dict[str, dict[str, float]]:
+    """p50 and p99 of additions and deletions, beside bare inserts."""
+    took: dict[str, Milliseconds] = {"bare": [], "add": [], "delete": []}
+    with closing(sqlite3.connect(bare, isolation_level=None)) as connection:
+        for statement in ("PRAGMA journal_mode = WAL", "PRAGMA synchronous = FULL", "CREATE TABLE t (a BLOB, b BLOB)"):
+            connection.execute(statement)
+        for number, embedding in enumerate(embeddings):
+            values = (embedding.tobytes(), PICTURE)
+            took["bare"].append(1000 * _timed(partial(connection.execute, "INSERT INTO t VALUES (?, ?)", values))[0])
+            item = NewItem(embedding, f"written {number}", PICTURE, camera_id="c1", metadata={"door": "north"})
+            seconds, [added] = _timed(partial(gallery.add, [item]))
+            took["add"].append(1000 * seconds)
+            if number % 2:
+                took["delete"].append(1000 * _timed(partial(gallery.delete, added.id))[0])
+    return {side: {f"p{at}_ms": float(np.percentile(times, at)) for at in (50, 99)} for side, times in took.items()}
+
+
+def lines(result: dict[str, Any]) -> Iterator[str]:
+    """The answers as Markdown."""
+    search, write = result["search"], result["write"]
+    yield f"{result['rows']:,} x {result['dimension']}, index {result['index']}, one query at a time, k = {K}."
+    yield ""
+    yield "| | p50 | p99 | ratio | asked |\n|---|---|---|---|---|"
+    yield f"| bare faiss | {search['bare_ms']:.2f} ms | | | |"
+    yield f"| `Gallery.search` | {search['gallery_ms']:.2f} ms | | {search['to_bare']:.2f} | {GOALS['search']} |"
+    ratio = f"{search['filtered_to_unfiltered']:.2f} | {GOALS['filter']}"
+    yield f"| one camera of six | {search['filtered_ms']:.2f} ms | | {ratio} |"
+    asked = f"{GOALS['p50_ms']:.0f} and {GOALS['p99_ms']:.0f} ms"
+    for side, name in (("bare", "bare SQLite insert"), ("add", "addition"), ("delete", "deletion")):
+        p50, p99 = write[side]["p50_ms"], write[side]["p99_ms"]
+        yield f"| {name} | {p50:.2f} ms | {p99:.2f} ms | | {asked if side != 'bare' else ''} |"
+    yield ""
+    yield (
+        f"Opened from a snapshot in {result['open_from_snapshot_s']:.1f} s, from rows in "
+        f"{result['open_from_rows_s']:.1f} s; a snapshot takes {result['snapshot_s']:.1f} s, "
+        f"adding {result['rows']:,} rows {result['fill_s']:.0f} s."
+    )
+
+
+def _timed(call: Callable[[], T]) -> tuple[float, T]:
+    started = time.perf_counter()
+    result = call()
+    return time.perf_counter() - started, result
+
+
+if __name__ == "__main__":
+    typer.run(main)
