@@ -3,23 +3,21 @@
 from __future__ import annotations
 
 import logging
-import os
 import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from bundle import Bundle
 from service.boxes import BoxSource
 from service.config import ServiceConfig
 from service.embedder import Embedder
 from service.embedding import EmbeddedImages, embed_images
-from service.errors import GalleryNotFound, ServiceError
+from service.errors import GalleryNotFound
+from service.files import CannotWrite, file_written_whole
 from service.folders import find_images
 from service.gallery.gallery import Gallery
 from service.indexing import IndexReport, index_images
@@ -30,12 +28,6 @@ from service.starter import NOTICE, bundle_path
 from service.state import Service
 
 logger = logging.getLogger("vitreid")
-
-
-class CannotWrite(ServiceError):
-    """A file cannot be written where it was asked for."""
-
-    slug = "cannot-write"
 
 
 def open_embedder(bundle: Path | None, threads: int | None) -> Embedder:
@@ -86,7 +78,9 @@ def embed_folder(
     embedder = open_embedder(bundle, threads)
     with image_progress("embedding") as progress:
         embedded = embed_images(images, embedder, batch_size=batch_size, progress=progress)
-    _write_npz(out, path=np.array(embedded.paths, dtype=np.str_), embedding=embedded.embeddings)
+    with file_written_whole(out) as file:
+        paths = np.array(embedded.paths, dtype=np.str_)
+        np.savez(file, allow_pickle=False, path=paths, embedding=embedded.embeddings)
     return embedded
 
 
@@ -129,19 +123,3 @@ def _gallery_to_fill(folder: Path, embedder: Embedder, *, dry_run: bool) -> Iter
             elsewhere = Path(stack.enter_context(tempfile.TemporaryDirectory()))
             opened = open_gallery(elsewhere / "gallery", embedder, create=True, load=False)
         yield stack.enter_context(opened)
-
-
-def _write_npz(out: Path, **arrays: NDArray[Any]) -> None:
-    try:
-        with tempfile.NamedTemporaryFile(dir=out.parent, prefix=f".{out.name}.", suffix=".tmp", delete=False) as file:
-            unfinished = Path(file.name)
-            try:
-                np.savez(file, allow_pickle=False, **arrays)
-                file.flush()
-                os.fsync(file.fileno())
-                unfinished.replace(out)
-            except BaseException:
-                unfinished.unlink(missing_ok=True)
-                raise
-    except OSError as error:
-        raise CannotWrite(f"{out} cannot be written ({error.strerror}); choose another --out") from error

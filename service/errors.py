@@ -43,7 +43,7 @@ ServiceError
 │   ├── DeadlineExceeded       the answer would have come too late
 │   └── ModelFailed            the model embeds nothing any more
 ├── PortInUse                  another program listens there
-└── of one module each         config.ConfigError, serving.NotLoopback, starter.StarterMissing, commands.CannotWrite,
+└── of one module each         config.ConfigError, serving.NotLoopback, starter.StarterMissing, files.CannotWrite,
                                demo.DemoError, indexes.files.IndexDamaged (a GalleryError), indexes.gpu.GpuMissing;
                                limits.CrossSite is a RequestError
 
