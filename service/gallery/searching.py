@@ -16,12 +16,11 @@ from service.gallery.filters import Filter
 from service.gallery.mirror import Mirror
 from service.gallery.ranking import rank
 from service.gallery.store import Store
-from service.indexes import AUTO, choose_index
+from service.indexes import AUTO, choose_index, worn
 
 logger = logging.getLogger("vitreid")
 
 MARGIN = 16  # candidates beyond k, so that a tie at the k-th place seldom needs a second search
-GARBAGE_SHARE = 0.25  # of the index, from which on it is built anew
 SPARE_SLOTS = 100_000  # slots of removed items that do not matter yet
 SNAPSHOT_CHANGES = 1000  # below that reading rows is as fast as a snapshot
 SNAPSHOT_SHARE = 0.05  # of the items: so many changes are replayed in a few seconds
@@ -103,8 +102,8 @@ class Searcher:
         kind, reason = self.choice()
         if kind != mirror.index.kind:
             return reason
-        if mirror.index.garbage > max(SNAPSHOT_CHANGES, GARBAGE_SHARE * len(mirror)):
-            return f"{mirror.index.garbage:,} removed embeddings still lie in the index"
+        if worn_out := worn(mirror.index):
+            return worn_out
         if mirror.columns.slots > 2 * len(mirror) + SPARE_SLOTS:
             return f"{mirror.columns.slots - len(mirror):,} slots belong to items that were removed"
         return None

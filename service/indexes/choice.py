@@ -11,7 +11,8 @@ GPU_BYTES = 4 << 30  # leaves room for the model, and lies in the computer's mem
 BACK = 0.75  # of a limit, below which a gallery goes back over it: no rebuilding to and fro
 GROWTH = 4  # times the size that an index was tuned with
 FIRST_TUNING = 10_000  # embeddings up to which nothing needs to be tuned
-GARBAGE = 0.2  # of all embeddings that lie in memory
+GARBAGE_LEAST = 1000
+GARBAGE_SHARE = 0.2  # of all embeddings that lie in memory
 
 
 def choose_index(size: int, dimension: int, current: str | None = None) -> tuple[str, str]:
@@ -42,6 +43,6 @@ def worn(index: Index) -> str | None:
     tuned = int(index.parameters.get("built_with", size))
     if size > max(GROWTH * tuned, FIRST_TUNING):
         return f"it was tuned with {tuned:,} embeddings and holds {size:,}"
-    if garbage > GARBAGE * (size + garbage):
+    if garbage > max(GARBAGE_LEAST, GARBAGE_SHARE * (size + garbage)):
         return f"{garbage:,} of the {size + garbage:,} embeddings in memory were removed"
     return None
