@@ -12,7 +12,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
 from service.access.trail import AuditTrail
-from service.admission import Admission
+from service.admission import Admission, UnderWay
 from service.config import ServiceConfig, origins_of
 from service.heads import HeadAsGet
 from service.limits import REQUEST_ID, BodyCap, Envelope
@@ -74,6 +74,7 @@ def create_app(config: ServiceConfig, service: Service | None = None, *, opens: 
         lifespan=lifespan,
     )
     app.state.service, app.state.metrics, app.state.doing = service, metrics, "the service is starting"
+    app.state.under_way = UnderWay()
     for router in ROUTERS:
         app.include_router(router)
     app.state.api_routes = [route for router in ROUTERS for route in router.routes]
@@ -81,7 +82,9 @@ def create_app(config: ServiceConfig, service: Service | None = None, *, opens: 
     app.add_exception_handler(ClientDisconnect, _client_left)
     # The last one stands outermost: an answer passes them from here to the end.
     app.add_middleware(BodyCap, limit=config.max_body_bytes)
-    app.add_middleware(Admission, deadline_s=config.deadline_s, max_requests=config.max_requests)
+    app.add_middleware(
+        Admission, under_way=app.state.under_way, deadline_s=config.deadline_s, max_requests=config.max_requests
+    )
     app.add_middleware(AuditTrail)
     if origins := origins_of(config.cors_origins):
         app.add_middleware(CORSMiddleware, allow_origins=origins, **CORS)

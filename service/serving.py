@@ -13,6 +13,7 @@ import uvicorn
 from fastapi import FastAPI
 
 from service.access.access import keys_exist
+from service.admission import UnderWay
 from service.app import create_app
 from service.config import ServiceConfig
 from service.errors import PortInUse, ServiceError
@@ -20,6 +21,7 @@ from service.opening import Opening
 from service.state import Service
 
 STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)
+TELL_S = 2  # for the answers of requests that are told that the service stops
 
 
 class NotLoopback(ServiceError):
@@ -107,17 +109,30 @@ def serve_until_stopped(
     return opening.ended
 
 
+class _Server(uvicorn.Server):
+    """Lets open requests finish; those that do not within `drain_s` are told, and not cut off."""
+
+    def __init__(self, config: uvicorn.Config, under_way: UnderWay, drain_s: float) -> None:
+        super().__init__(config)
+        self._under_way = under_way
+        self._drain_s = drain_s
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Take no more connections, and end when the open ones have."""
+        self._under_way.drain(self._drain_s)
+        await super().shutdown(sockets)
+
+
 def _server_of(app: FastAPI, config: ServiceConfig) -> uvicorn.Server:
     # Answers are logged by service.observation; who logs, and how, is decided by service.logs.
-    return uvicorn.Server(
-        uvicorn.Config(
-            app,
-            log_config=None,
-            access_log=False,
-            server_header=False,
-            timeout_graceful_shutdown=config.drain_s,
-        )
+    settings = uvicorn.Config(
+        app,
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        timeout_graceful_shutdown=config.drain_s + TELL_S,
     )
+    return _Server(settings, app.state.under_way, config.drain_s)
 
 
 @contextmanager
