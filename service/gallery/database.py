@@ -27,9 +27,11 @@ SETTINGS = (
 
 _READ_ONLY = (GalleryReadOnly, "check that this user may write the folder and its files")
 _DAMAGED = (GalleryDamaged, REMEDY_DAMAGED)
+_FULL = (GalleryFull, "free some disk space and repeat the command; what was acknowledged is kept")
 _ERRORS: dict[int, tuple[type[GalleryError], str]] = {
     sqlite3.SQLITE_BUSY: (GalleryBusy, "another process is writing to it; try again when it has finished"),
-    sqlite3.SQLITE_FULL: (GalleryFull, "free some disk space and repeat the command; what was acknowledged is kept"),
+    sqlite3.SQLITE_FULL: _FULL,
+    sqlite3.SQLITE_IOERR_WRITE: _FULL,  # a quota or a limit on the size of files; SQLite knows only ENOSPC as full
     sqlite3.SQLITE_READONLY: _READ_ONLY,
     sqlite3.SQLITE_CANTOPEN: _READ_ONLY,
     sqlite3.SQLITE_PERM: _READ_ONLY,
@@ -135,9 +137,9 @@ def translated(path: Path, *, opening: bool = False) -> Iterator[None]:
         original = error.orig if isinstance(error, DBAPIError) else error
         # The primary code is the low byte. The sqlite3 module itself raises an OperationalError only where text is
         # not UTF-8, and gives it no code.
-        code = getattr(original, "sqlite_errorcode", sqlite3.SQLITE_CORRUPT) & 0xFF
+        code = getattr(original, "sqlite_errorcode", sqlite3.SQLITE_CORRUPT)
         misuse = isinstance(original, sqlite3.ProgrammingError)
-        known = None if misuse else _ERRORS.get(code, _DAMAGED if opening else None)
+        known = None if misuse else _ERRORS.get(code) or _ERRORS.get(code & 0xFF, _DAMAGED if opening else None)
         if known is None:
             raise
         kind, remedy = known

@@ -281,6 +281,42 @@ def test_a_full_disk_is_told_and_nothing_half_written(filled, open_gallery, make
         assert len(gallery) == 51
 
 
+FILLING = """
+import resource, sys
+import numpy as np
+from pathlib import Path
+from service.errors import GalleryFull
+from service.gallery import Gallery, NewItem
+
+folder, limit = Path(sys.argv[1]), int(sys.argv[2])
+with Gallery.open(folder, bundle_id="a" * 64, dimension=16, index="exact") as gallery:
+    resource.setrlimit(resource.RLIMIT_FSIZE, (limit, resource.RLIM_INFINITY))
+    for number in range(100_000):
+        row = np.random.default_rng(number).standard_normal(16).astype(np.float32)
+        try:
+            [added] = gallery.add([NewItem(row / np.linalg.norm(row), f"number {number}", b"x" * 4000)])
+        except GalleryFull as error:
+            print(error)
+            break
+        print(added.id)
+    assert len(gallery.search(np.eye(1, 16, dtype=np.float32), 100_000)[0]) == len(gallery)
+"""
+
+
+def test_a_file_that_cannot_grow_ends_additions_and_loses_none(tmp_path, open_gallery, make_items):
+    folder = tmp_path / "gallery"
+    open_gallery(folder).close()
+    command = [sys.executable, "-c", FILLING, str(folder), "800000"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True)
+    *acknowledged, told = done.stdout.splitlines()
+    assert "free some disk space" in told
+    assert len(acknowledged) > 10
+    with open_gallery(folder) as gallery:
+        assert [str(item.id) for item in gallery.items(limit=100_000)] == acknowledged
+        assert all(gallery.picture(int(item_id)) for item_id in acknowledged)
+        gallery.add(make_items(3))
+
+
 def test_nothing_of_a_deleted_item_is_left_once_the_log_is_truncated(filled, open_gallery, make_items):
     gone, kept = make_items(2, seed=7)
     with open_gallery() as gallery:
