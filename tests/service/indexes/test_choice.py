@@ -5,8 +5,15 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from service.indexes import INDEXES, choose_index, make_index, worn
+from service.indexes import INDEXES, Index, choose_index, worn
 from service.indexes.choice import FIRST_TUNING
+
+
+def of_same(kind: str, count: int) -> Index:
+    """An index that was built empty and holds one embedding so many times."""
+    index = INDEXES[kind].build(4, np.empty(0, dtype=np.int64), np.empty((0, 4), dtype=np.float32))
+    index.add(np.arange(count), np.eye(1, 4, dtype=np.float32).repeat(count, axis=0))
+    return index
 
 
 @pytest.fixture(params=[True, False], ids=["gpu", "no gpu"])
@@ -56,17 +63,14 @@ def test_every_choice_can_be_built(gpu):
 
 
 def test_an_index_that_grew_far_beyond_its_tuning_is_worn():
-    index = make_index("ivf", 4)
-    rows = np.eye(1, 4, dtype=np.float32).repeat(FIRST_TUNING, axis=0)
-    index.add(np.arange(FIRST_TUNING), rows)
+    index = of_same("ivf", FIRST_TUNING)
     assert worn(index) is None
-    index.add(np.array([FIRST_TUNING]), rows[:1])
+    index.add(np.array([FIRST_TUNING]), np.eye(1, 4, dtype=np.float32))
     assert worn(index) == "it was tuned with 0 embeddings and holds 10,001"
 
 
 def test_an_index_that_holds_much_garbage_is_worn():
-    index = make_index("hnsw", 4)
-    index.add(np.arange(6000), np.eye(1, 4, dtype=np.float32).repeat(6000, axis=0))
+    index = of_same("hnsw", 6000)
     index.remove(np.arange(1200))
     assert worn(index) is None
     index.remove(np.array([1200]))
@@ -74,15 +78,13 @@ def test_an_index_that_holds_much_garbage_is_worn():
 
 
 def test_a_little_garbage_does_not_matter():
-    index = make_index("hnsw", 4)
-    index.add(np.arange(100), np.eye(1, 4, dtype=np.float32).repeat(100, axis=0))
+    index = of_same("hnsw", 100)
     index.remove(np.arange(100))
     assert worn(index) is None
 
 
 @pytest.mark.parametrize("kind", ["exact", "flat"])
 def test_exact_indexes_do_not_wear(kind):
-    index = make_index(kind, 4)
-    index.add(np.arange(50_000), np.zeros((50_000, 4), dtype=np.float32))
+    index = of_same(kind, 50_000)
     index.remove(np.arange(40_000))
     assert worn(index) is None

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from service.errors import UnknownName
-from service.indexes import INDEXES, make_index
+from service.indexes import INDEXES, Index, index_kind
 from service.indexes.files import IndexDamaged
 
 DIMENSION = 24
@@ -19,6 +19,10 @@ every_index = pytest.mark.parametrize("name", sorted(INDEXES))
 def unit_rows(count: int, seed: int) -> np.ndarray:
     rows = np.random.default_rng(seed).standard_normal((count, DIMENSION)).astype(np.float32)
     return rows / np.linalg.norm(rows, axis=1, keepdims=True)
+
+
+def empty(name: str) -> Index:
+    return INDEXES[name].build(DIMENSION, np.empty(0, dtype=np.int64), np.empty((0, DIMENSION), dtype=np.float32))
 
 
 def both(name: str, count: int):
@@ -45,7 +49,7 @@ def same_answers(index, reference, queries: np.ndarray, k: int, allowed: np.ndar
 
 @every_index
 def test_the_same_calls_give_the_answers_of_exact(name):
-    index, reference = make_index(name, DIMENSION), make_index("exact", DIMENSION)
+    index, reference = empty(name), empty("exact")
     queries = unit_rows(7, seed=1)
     random = np.random.default_rng(2)
     start = 0
@@ -68,7 +72,7 @@ def test_the_same_calls_give_the_answers_of_exact(name):
 
 @every_index
 def test_an_empty_index_answers_with_nothing(name):
-    index = make_index(name, DIMENSION)
+    index = empty(name)
     index.remove(np.array([1, 2]))
     for allowed in (None, np.ones(4, dtype=bool)):
         scores, ids = index.search(unit_rows(3, seed=0), 5, allowed)
@@ -155,7 +159,7 @@ def test_a_loaded_index_is_the_saved_one(name, tmp_path):
 
 @every_index
 def test_an_empty_index_comes_back_from_its_file(name, tmp_path):
-    make_index(name, DIMENSION).save(tmp_path / "index")
+    empty(name).save(tmp_path / "index")
     loaded = INDEXES[name].load(tmp_path / "index", DIMENSION)
     assert len(loaded) == 0
     loaded.add(np.arange(3), unit_rows(3, seed=1))
@@ -191,7 +195,7 @@ def test_a_file_of_another_index_is_told(name, tmp_path):
 def test_exact_equals_a_slow_loop(monkeypatch):
     monkeypatch.setattr("service.indexes.exact.SCORES_AT_ONCE", 64)  # several blocks of queries
     rows, queries = unit_rows(30, seed=3), unit_rows(9, seed=4)
-    index = make_index("exact", DIMENSION)
+    index = empty("exact")
     index.add(np.arange(30), rows)
     allowed = np.arange(30) % 3 != 0
     index.remove(np.array([1, 29]))
@@ -207,4 +211,4 @@ def test_exact_equals_a_slow_loop(monkeypatch):
 
 def test_an_unknown_index_is_told():
     with pytest.raises(UnknownName, match=r"unknown index 'ivf9': choose one of exact, .*flat"):
-        make_index("ivf9", DIMENSION)
+        index_kind("ivf9")

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from benchmarks.made_embeddings import made_people
-from service.indexes import INDEXES, ExactIndex, IvfIndex, make_index
+from service.indexes import INDEXES, ExactIndex, IvfIndex
 
 ROWS, DIMENSION = 12_000, 64
 
@@ -89,12 +89,20 @@ def test_building_again_gives_the_same(ivf, gallery, people):
 
 
 def test_an_index_that_began_empty_finds_everything(exact, gallery, people):
-    grown = make_index("ivf", DIMENSION)
+    grown = IvfIndex.build(DIMENSION, np.empty(0, dtype=np.int64), np.empty((0, DIMENSION), dtype=np.float32))
     for start in range(0, ROWS, 5000):
         part = slice(start, start + 5000)
         grown.add(np.arange(ROWS)[part], gallery.embeddings[part])
     assert grown.parameters == {"nlist": 1, "nprobe": 1, "recall": 1.0, "growth": 0.0, "built_with": 0}
     assert recall(grown, exact, people.queries(100).embeddings, 10) >= 0.995
+
+
+def test_embeddings_that_are_all_the_same_do_no_harm():
+    same = np.tile(np.eye(1, DIMENSION, dtype=np.float32), (1000, 1))
+    index = IvfIndex.build(DIMENSION, np.arange(1000), same)
+    scores, ids = index.search(same[:1], 700)
+    assert len(set(ids[0].tolist())) == 700
+    assert (scores == 1).all()
 
 
 @pytest.mark.parametrize("kind", ["ivf", "hnsw"])
