@@ -49,10 +49,7 @@ class Readiness:
         try:
             return await asyncio.wait_for(asyncio.shield(asyncio.wrap_future(self._shared())), self._try_s)
         except TimeoutError as error:
-            raise NotReady(
-                f"no test query was answered within {self._try_s:g} s; "
-                f"{self._batcher.waiting} pictures wait, the present run lasts {self._batcher.running_s:.1f} s"
-            ) from error
+            raise self._late() from error
 
     def attempt(self, limit_s: float | None = None) -> dict[str, str]:
         """Try now, in the caller's thread; the model gets `limit_s` for it. Raises NotReady."""
@@ -66,6 +63,8 @@ class Readiness:
                         raise
         except NotReady:
             raise
+        except TimeoutError as error:
+            raise self._late() from error
         except Exception as error:  # whatever breaks, the answer is "not ready" and not "internal error"
             logger.exception("the readiness check failed")
             raise NotReady(f"a test query failed ({type(error).__name__}); the log says why") from error
@@ -74,6 +73,12 @@ class Readiness:
     def close(self) -> None:
         """Try no more."""
         self._thread.shutdown(wait=False, cancel_futures=True)
+
+    def _late(self) -> NotReady:
+        return NotReady(
+            f"no test query was answered within {self._try_s:g} s; "
+            f"{self._batcher.waiting} pictures wait, the present run lasts {self._batcher.running_s:.1f} s"
+        )
 
     def _shared(self) -> Future[dict[str, str]]:
         with self._lock:
