@@ -64,25 +64,28 @@ def train(
     import torch
 
     from training.config import load_recipe
-    from training.train import Trainer, check_output
+    from training.ranks import joined, process_device
+    from training.records import check_output
+    from training.train import Trainer
 
     config = load_recipe(recipe, change or ())
     check_output(out, resume=resume)
     if config.threads:
         torch.set_num_threads(config.threads)
-    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    trainer = Trainer(config, read_dataset(config.data.dataset, data), data.resolve().name, device)
-    if resume:
-        trainer.resume(out)
-    console.print(
-        f"training {config.model.backbone} on {device}: {len(trainer.persons)} persons, "
-        f"{len(trainer.split.train)} pictures, {config.epochs} epochs, {config.precision}"
-    )
+    device, split = process_device(), read_dataset(config.data.dataset, data)
     try:
-        with _Screen() as screen:
+        with joined(device) as ranks, _Screen(quiet=not ranks.first) as screen:
+            trainer = Trainer(config, split, data.resolve().name, device, ranks)
+            if resume:
+                trainer.resume(out)
+            screen.epochs = len(trainer.history)
+            screen.begin(
+                f"training {config.model.backbone} on {device}: {len(trainer.persons)} persons, "
+                f"{len(trainer.split.train)} pictures, {config.epochs} epochs, {config.precision}"
+            )
             best = trainer.run(out, screen)
     except KeyboardInterrupt:
-        done = len(trainer.history)
+        done = screen.epochs
         kept = (
             f"{done} epochs are kept in {out}; go on with the same command and --resume" if done else "no epoch ended"
         )
@@ -108,7 +111,7 @@ def import_weights(
 ) -> None:
     """Turn published weights into a checkpoint."""
     from training.importing import IMAGENET, import_weights
-    from training.train import check_output
+    from training.records import check_output
 
     if (height is None) != (width is None):
         raise typer.BadParameter("--height and --width go together")
@@ -175,7 +178,9 @@ def _evaluated(model: Path, split: Split) -> Evaluated:
 class _Screen:
     """A run on the terminal: a bar for the epoch under way, a line for each that ended."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, quiet: bool) -> None:
+        self.epochs = 0
+        self._console = Console(stderr=True, highlight=False, quiet=quiet)
         self._progress = Progress(
             TextColumn("epoch {task.fields[epoch]}"),
             BarColumn(),
@@ -183,18 +188,18 @@ class _Screen:
                 "loss {task.fields[loss]:.3f}  lr {task.fields[lr]:.1e}  "
                 "{task.fields[rate]:.0f} images/s  {task.fields[left]} left"
             ),
-            console=console,
+            console=self._console,
             transient=True,
         )
         self._task = self._progress.add_task("", epoch="", loss=0.0, lr=0.0, rate=0.0, left="?")
         self._speed = ""
 
     def __enter__(self) -> _Screen:
-        self._progress.start()
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._progress.stop()
+        if self._progress.live.is_started:
+            self._progress.stop()
 
     def step(self, progress: Any) -> None:
         left = _duration(progress.left_s)
@@ -210,9 +215,14 @@ class _Screen:
             left=left,
         )
 
+    def begin(self, line: str) -> None:
+        self._console.print(line)
+        self._progress.start()
+
     def epoch(self, record: dict[str, Any]) -> None:
+        self.epochs = record["epoch"]
         told = f"epoch {record['epoch']}  loss {record['loss']:.4f}  lr {record['lr']:.2e}  {self._speed}"
-        console.print(f"{told}  {brief(record)}".rstrip(), soft_wrap=True)
+        self._console.print(f"{told}  {brief(record)}".rstrip(), soft_wrap=True)
 
 
 class _bar:  # noqa: N801 - reads as a function at its call

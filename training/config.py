@@ -103,9 +103,12 @@ class OptimConfig(_Part):
     """The optimiser and its learning rate over time.
 
     The rate rises linearly from `warmup_start` x `lr` for `warmup_epochs`, then falls on a half cosine to `final` x
-    `lr`. `bias_lr` multiplies the rate of biases; `decay_all` also decays biases, norms and position embeddings.
-    `backbone_lr` multiplies the backbone's rate, 0 trains the head alone; the first `frozen_blocks` and all before them
-    stay as they are.
+    `lr`; `schedule` is a name of `training.schedules.SCHEDULES`. `bias_lr` multiplies the rate of biases; `decay_all`
+    also decays biases, norms and position embeddings. `backbone_lr` multiplies the backbone's rate, 0 trains the head
+    alone; the first `frozen_blocks` and all before them stay as they are.
+
+    Gradients of `accumulate` batches make one step. With `ema` the weights that are scored and kept are a moving
+    average, which takes 1 - `ema` of the network's at every step.
     """
 
     name: Literal["sgd", "adamw"] = "sgd"
@@ -116,10 +119,13 @@ class OptimConfig(_Part):
     bias_lr: float = Field(1.0, gt=0)
     backbone_lr: float = Field(1.0, ge=0)
     frozen_blocks: int = Field(0, ge=0)
+    schedule: Literal["cosine", "cosine_by_epoch"] = "cosine"
     warmup_epochs: float = Field(5, ge=0)
     warmup_start: Share = 0.01
     final: Share = 0.002
     clip_norm: float | None = Field(None, gt=0)
+    accumulate: int = Field(1, ge=1)
+    ema: float | None = Field(None, gt=0, lt=1)
 
 
 class TrainConfig(_Part):

@@ -71,9 +71,9 @@ class TrainImages(Dataset[Batch]):
 class _Draws:
     """The batch sampler of one epoch after another: `epoch` is set before each pass."""
 
-    def __init__(self, sampler: PKSampler) -> None:
+    def __init__(self, sampler: PKSampler, part: Callable[[int], slice]) -> None:
         self.epoch = 0
-        self._sampler = sampler
+        self._sampler, self._part = sampler, part
 
     def __len__(self) -> int:
         return len(self._sampler)
@@ -81,15 +81,17 @@ class _Draws:
     def __iter__(self) -> Iterator[list[Draw]]:
         position = 0
         for batch in self._sampler.epoch(self.epoch):
-            yield [(self.epoch, position + i, index) for i, index in enumerate(batch)]
+            yield [(self.epoch, position + i, index) for i, index in enumerate(batch)][self._part(len(batch))]
             position += len(batch)
 
 
 class EpochLoader:
-    """Batches by epoch. Worker processes, where there are any, live as long as the loader."""
+    """Batches by epoch, or of each the `part` that its size tells. Worker processes live as long as the loader."""
 
-    def __init__(self, images: TrainImages, sampler: PKSampler, *, workers: int) -> None:
-        self._draws = _Draws(sampler)
+    def __init__(
+        self, images: TrainImages, sampler: PKSampler, *, workers: int, part: Callable[[int], slice] = slice
+    ) -> None:
+        self._draws = _Draws(sampler, part)
         self._loader: DataLoader[Batch] = DataLoader(
             images,
             batch_sampler=self._draws,

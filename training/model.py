@@ -100,7 +100,10 @@ class ReIDModel(nn.Module):
 
     def forward(self, images: Tensor, camera: Tensor | None = None, view: Tensor | None = None) -> ReIDOutput:
         """Features and logits of normalised (B, 3, H, W) pictures; camera and view (B,), -1 or left out = unknown."""
-        seen: Features = self.backbone(images, camera, view)
+        return self.output(self.backbone(images, camera, view))
+
+    def output(self, seen: Features) -> ReIDOutput:
+        """What the losses need of the backbone's features."""
         branches = tuple(neck(part) for neck, part in zip(self.necks, seen.parts, strict=True))
         if seen.cls is None or seen.patches is None:
             return ReIDOutput(branches, None)

@@ -1,8 +1,7 @@
-"""Optimisers, what they decay, and the learning rate over time."""
+"""Optimisers, what they decay, and which parts of a network learn."""
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from functools import partial
 
@@ -50,16 +49,6 @@ def build_optimiser(
     ]
     build = partial(OPTIMISERS[name], momentum=momentum) if name == "sgd" else OPTIMISERS[name]
     return build(parts, lr=lr)
-
-
-def learning_rate(
-    epoch: float, *, lr: float, epochs: int, warmup_epochs: float, warmup_start: float, final: float
-) -> float:
-    """The rate at a point in time, counted in epochs from 0: a linear rise, then half a cosine down to `final` x lr."""
-    if epoch < warmup_epochs:
-        return lr * (warmup_start + (1 - warmup_start) * epoch / warmup_epochs)
-    passed = (epoch - warmup_epochs) / max(epochs - warmup_epochs, 1e-9)
-    return lr * (final + (1 - final) * (1 + math.cos(math.pi * min(passed, 1.0))) / 2)
 
 
 def set_learning_rate(optimiser: Optimizer, lr: float) -> None:

@@ -2,24 +2,25 @@
 
 from __future__ import annotations
 
-import subprocess
+import math
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
+from torch import Tensor, nn
+from torch.nn.parallel import DistributedDataParallel
 from torch.optim import Optimizer
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from bundle import ImageSpec
 from bundle.files import recover
 from training.backbones import fuse_attention
-from training.checkpoint import METRICS, Checkpoint, build_model, save_checkpoint
+from training.checkpoint import Checkpoint, build_model, save_checkpoint
 from training.config import TrainConfig
 from training.datasets import Split, hold_out
 from training.errors import CheckpointError, ConfigError, DataError, Diverged
@@ -27,8 +28,11 @@ from training.evaluate import Embedder, evaluate, model_run
 from training.loader import Batch, EpochLoader, TrainImages
 from training.losses import LossInputs, total_loss
 from training.model import ReIDModel
-from training.optim import build_optimiser, freeze, learning_rate, set_learning_rate
+from training.optim import build_optimiser, freeze, set_learning_rate
+from training.ranks import ALONE, Ranks
+from training.records import best_of, changes, origin
 from training.sampler import PKSampler
+from training.schedules import SCHEDULES
 
 PRECISIONS = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 FREE = ("threads", "data.workers", "data.cache")  # what may differ when a run goes on, say on another machine
@@ -62,39 +66,32 @@ class Observer(Protocol):
 class Trainer:
     """One run: its network, optimiser and history, all of which `last/` keeps."""
 
-    def __init__(self, config: TrainConfig, split: Split, data: str, device: torch.device) -> None:
+    def __init__(
+        self, config: TrainConfig, split: Split, data: str, device: torch.device, ranks: Ranks = ALONE
+    ) -> None:
         """Raises ConfigError or DataError where recipe and data do not fit."""
         if not split.train:
             raise DataError(f"{data} has no training pictures; give a data set with a training part")
+        if config.data.persons % ranks.count:
+            raise ConfigError(f"data.persons = {config.data.persons} cannot be shared by {ranks.count} processes")
         if config.data.holdout_persons:
             split = hold_out(split, config.data.holdout_persons, config.seed)
         torch.manual_seed(config.seed)
-        self.config, self.split, self.device = config, split, device
+        self.config, self.split, self.device, self.ranks = config, split, device, ranks
         self.persons, self.cameras, self.views = split.train_persons(), split.train_cameras(), split.train_views()
         jigsaw = config.model.jigsaw
         self.losses: Losses = total_loss(config.losses, jigsaw=jigsaw.total if jigsaw else "paper")
-        built = build_model(config, persons=len(self.persons), cameras=len(self.cameras), views=len(self.views))
-        self.model: ReIDModel = built.to(device)
-        self.model.to(memory_format=torch.channels_last)  # convolutions on a CPU are 1.6 times as fast
-        if device.type == "cpu":
-            fuse_attention(self.model, False)
-        part = config.optim
-        freeze(self.model, blocks=part.frozen_blocks, backbone=part.backbone_lr == 0)
-        self.optimiser: Optimizer = build_optimiser(
-            self.model,
-            name=part.name,
-            lr=part.lr,
-            weight_decay=part.weight_decay,
-            momentum=part.momentum,
-            decay_all=part.decay_all,
-            bias_lr=part.bias_lr,
-            backbone_lr=part.backbone_lr,
-        )
+        self.model = self._network()
+        self.backbone: nn.Module = self.model.backbone
+        if ranks.count > 1:
+            self.backbone = DistributedDataParallel(self.model.backbone)
+        self.optimiser = self._optimiser()
+        self.average = None if config.optim.ema is None else _average(self.model, config.optim.ema)
         self.scaler = torch.amp.GradScaler(device.type, enabled=config.precision == "fp16")
         self.spec = ImageSpec(height=config.model.height, width=config.model.width)
-        self.loader = _loader(config, split, self.spec)
+        self.loader = _loader(config, split, self.spec, ranks)
         self.history: list[dict[str, Any]] = []
-        self.about = _about(config, split, data)
+        self.about = origin(config, split, data)
 
     def run(self, out: Path, observer: Observer) -> Checkpoint:
         """Train up to the recipe's last epoch, saving `last/` after each and `best/` where the scores are the best.
@@ -103,11 +100,13 @@ class Trainer:
         """
         for epoch in range(len(self.history) + 1, self.config.epochs + 1):
             record = {"epoch": epoch, **self._train_epoch(epoch, observer)}
-            if epoch % self.config.evaluate_every == 0 or epoch == self.config.epochs:
-                record |= self._scores()
-            self.history.append(record)
-            self._save(out)
-            observer.epoch(record)
+            if self.ranks.first:
+                if epoch % self.config.evaluate_every == 0 or epoch == self.config.epochs:
+                    record |= self._scores()
+                self.history.append(record)
+                self._save(out)
+                observer.epoch(record)
+            self.ranks.wait()
         return Checkpoint.open(out / "best")
 
     def resume(self, out: Path) -> None:
@@ -117,7 +116,7 @@ class Trainer:
         """
         recover(out / "last")
         checkpoint = Checkpoint.open(out / "last")
-        changed = [key for key in _changes(checkpoint.config.model_dump(), self.config.model_dump()) if key not in FREE]
+        changed = [key for key in changes(checkpoint.config.model_dump(), self.config.model_dump()) if key not in FREE]
         if changed or checkpoint.metrics["data"] != self.about["data"]:
             what = ", ".join(changed) or "the data set"
             raise CheckpointError(
@@ -127,6 +126,8 @@ class Trainer:
         state = checkpoint.load_state()
         self.optimiser.load_state_dict(state["optimiser"])
         self.scaler.load_state_dict(state["scaler"])
+        if self.average is not None:
+            self.average.load_state_dict(state["average"])
         torch.set_rng_state(state["random"])
         if self.device.type == "cuda":
             torch.cuda.set_rng_state(state["cuda_random"], self.device)
@@ -138,41 +139,84 @@ class Trainer:
         steps, started, sums = len(self.loader), time.perf_counter(), dict[str, float]()
         for step, batch in enumerate(self.loader.epoch(epoch), 1):
             lr = self._rate(epoch - 1 + (step - 1) / steps)
-            values = {name: value.item() for name, value in self._step(batch, lr).items()}
-            if not torch.isfinite(torch.tensor(values["total"])):
+            values = {name: value.item() for name, value in self._backward(batch).items()}
+            if not math.isfinite(values["total"]):
                 raise Diverged(
                     f"the loss is {values['total']} in epoch {epoch}, step {step}; the epoch before is kept in last/: "
                     "lower optim.lr, set optim.clip_norm, or take precision = 'fp32'"
                 )
+            if step % self.config.optim.accumulate == 0 or step == steps:
+                self._step(lr)
             sums = {name: sums.get(name, 0.0) + value for name, value in values.items()}
             passed = time.perf_counter() - started
             left = passed / step * ((self.config.epochs - epoch + 1) * steps - step)
-            rate = step * len(batch[0]) / passed
+            rate = step * len(batch.images) * self.ranks.count / passed
             observer.step(Progress(epoch, self.config.epochs, step, steps, sums["total"] / step, lr, rate, left))
         return {"loss": sums.pop("total") / steps, **{name: value / steps for name, value in sums.items()}, "lr": lr}
 
-    def _step(self, batch: Batch, lr: float) -> dict[str, Tensor]:
+    def _backward(self, batch: Batch) -> dict[str, Tensor]:
+        """The losses of a batch, whose gradients are added to those that wait for the next step."""
         batch = Batch(*(part.to(self.device, non_blocking=True) for part in batch))
         images = batch.images.contiguous(memory_format=torch.channels_last)
-        set_learning_rate(self.optimiser, lr)
         dtype = PRECISIONS[self.config.precision]
         with torch.autocast(self.device.type, dtype, enabled=dtype is not torch.float32):
-            output = self.model(images, batch.cameras, batch.views)
-        losses = self.losses(
-            [LossInputs(branch, batch.persons, batch.sources, output.tokens) for branch in output.branches]
-        )
-        self.optimiser.zero_grad(set_to_none=True)
-        self.scaler.scale(losses["total"]).backward()  # type: ignore[no-untyped-call]  # torch has no types there
+            seen = self.ranks.gathered(self.backbone(images, batch.cameras, batch.views))
+            output = self.model.output(seen)
+        persons, sources = self.ranks.whole(batch.persons), self.ranks.whole(batch.sources)
+        losses = self.losses([LossInputs(branch, persons, sources, output.tokens) for branch in output.branches])
+        scaled = self.scaler.scale(losses["total"] / self.config.optim.accumulate)
+        scaled.backward()  # type: ignore[no-untyped-call]  # torch has no types there
+        return losses
+
+    def _step(self, lr: float) -> None:
+        set_learning_rate(self.optimiser, lr)
         if self.config.optim.clip_norm is not None:
             self.scaler.unscale_(self.optimiser)
             torch.nn.utils.clip_grad_norm_(self.model.parameters(), self.config.optim.clip_norm)
         self.scaler.step(self.optimiser)
         self.scaler.update()
-        return losses
+        self.optimiser.zero_grad(set_to_none=True)
+        if self.average is not None:
+            self.average.update_parameters(self.model)
+
+    @property
+    def shown(self) -> ReIDModel:
+        """The network that is scored and kept: the moving average where the recipe asks for one."""
+        if self.average is None:
+            return self.model
+        average = self.average.module
+        assert isinstance(average, ReIDModel)
+        return average
+
+    def _network(self) -> ReIDModel:
+        built = build_model(
+            self.config, persons=len(self.persons), cameras=len(self.cameras), views=len(self.views)
+        ).to(self.device)
+        built.to(memory_format=torch.channels_last)  # convolutions on a CPU are 1.6 times as fast
+        if self.device.type == "cpu":
+            fuse_attention(built, False)
+        elif self.ranks.count > 1:
+            built.backbone = nn.SyncBatchNorm.convert_sync_batchnorm(built.backbone)  # type: ignore[no-untyped-call]  # torch has no types there
+        part = self.config.optim
+        freeze(built, blocks=part.frozen_blocks, backbone=part.backbone_lr == 0)
+        return built
+
+    def _optimiser(self) -> Optimizer:
+        part = self.config.optim
+        return build_optimiser(
+            self.model,
+            name=part.name,
+            lr=part.lr,
+            weight_decay=part.weight_decay,
+            momentum=part.momentum,
+            decay_all=part.decay_all,
+            bias_lr=part.bias_lr,
+            backbone_lr=part.backbone_lr,
+        )
 
     def _rate(self, epoch: float) -> float:
         part = self.config.optim
-        return learning_rate(
+        return SCHEDULES[part.schedule](
             epoch,
             lr=part.lr,
             epochs=self.config.epochs,
@@ -184,7 +228,7 @@ class Trainer:
     def _scores(self) -> dict[str, float]:
         if not (self.split.query and self.split.gallery):
             return {}
-        run = model_run(self.model, self.device)
+        run = model_run(self.shown, self.device)
         scores = evaluate(self.split, Embedder(run, self.spec, self.cameras, self.views))
         return {name: value for name, value in scores.summary().items() if name in ("mAP", "rank1", "mINP")}
 
@@ -203,29 +247,12 @@ class Trainer:
         }
         if self.device.type == "cuda":
             state["cuda_random"] = torch.cuda.get_rng_state(self.device)
-        if record is _best(self.history):
-            save_checkpoint(out / "best", self.model, self.config, metrics)
+        if self.average is not None:
+            state["average"] = self.average.state_dict()
+        if record is best_of(self.history):
+            save_checkpoint(out / "best", self.shown, self.config, metrics)
         # last/ comes after best/: a run that dies in between repeats the epoch and writes the same best/ again.
         save_checkpoint(out / "last", self.model, self.config, metrics, state)
-
-
-def check_output(out: Path, *, resume: bool) -> None:
-    """Refuse to write over a run or other files unless the run is to go on.
-
-    Raises ConfigError.
-    """
-    has_run = any((out / part / METRICS).is_file() for part in ("best", "last", ".last.old"))
-    if resume and not has_run:
-        raise ConfigError(f"{out} holds no run to resume; leave --resume out to start one")
-    if not resume and has_run:
-        raise ConfigError(f"{out} holds a run; continue it with --resume or choose another --out")
-    if not resume and out.exists() and (not out.is_dir() or any(out.iterdir())):
-        raise ConfigError(f"{out} exists and is no run of ours; choose another --out")
-
-
-def _best(history: Iterable[dict[str, Any]]) -> dict[str, Any]:
-    """The epoch with the highest mAP, the latest of equals; the latest at all where nothing was scored."""
-    return max(history, key=lambda record: (record.get("mAP", -1.0), record["epoch"]))
 
 
 def _labels(split: Split) -> NDArray[np.int64]:
@@ -238,7 +265,13 @@ def _labels(split: Split) -> NDArray[np.int64]:
     return np.array(rows, dtype=np.int64)
 
 
-def _loader(config: TrainConfig, split: Split, spec: ImageSpec) -> EpochLoader:
+def _average(model: ReIDModel, keep: float) -> AveragedModel:
+    average = AveragedModel(model, multi_avg_fn=get_ema_multi_avg_fn(keep), use_buffers=True)  # type: ignore[no-untyped-call]  # likewise
+    average.eval()
+    return average
+
+
+def _loader(config: TrainConfig, split: Split, spec: ImageSpec, ranks: Ranks) -> EpochLoader:
     labels = _labels(split)
     images = TrainImages(
         split.train,
@@ -257,37 +290,4 @@ def _loader(config: TrainConfig, split: Split, spec: ImageSpec) -> EpochLoader:
         samples_per_epoch=config.data.samples_per_epoch,
         seed=config.seed,
     )
-    return EpochLoader(images, sampler, workers=config.data.workers)
-
-
-def _about(config: TrainConfig, split: Split, data: str) -> dict[str, Any]:
-    here = Path(__file__).parent
-    commit = subprocess.run(["git", "-C", str(here), "rev-parse", "HEAD"], capture_output=True, text=True, check=False)
-    return {
-        "vitreid": version("vitreid"),
-        "commit": commit.stdout.strip() or None,
-        "torch": torch.__version__,
-        "seed": config.seed,
-        "data": {
-            "name": data,
-            "dataset": config.data.dataset,
-            "train": len(split.train),
-            "query": len(split.query),
-            "gallery": len(split.gallery),
-        },
-        "persons": list(split.train_persons()),
-        "cameras": list(split.train_cameras()),
-        "views": list(split.train_views()),
-    }
-
-
-def _changes(old: dict[str, Any], new: dict[str, Any], prefix: str = "") -> list[str]:
-    """The keys whose values differ, dotted."""
-    found = []
-    for key in sorted(old.keys() | new.keys()):
-        before, after = old.get(key), new.get(key)
-        if isinstance(before, dict) and isinstance(after, dict):
-            found += _changes(before, after, f"{prefix}{key}.")
-        elif before != after:
-            found.append(f"{prefix}{key}")
-    return found
+    return EpochLoader(images, sampler, workers=config.data.workers, part=ranks.part)

@@ -4,9 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from training.optim import OPTIMISERS, build_optimiser, learning_rate, set_learning_rate
-
-SCHEDULE = {"lr": 1.0, "epochs": 12, "warmup_epochs": 2, "warmup_start": 0.1, "final": 0.01}
+from training.optim import OPTIMISERS, build_optimiser, set_learning_rate
 
 
 class Model(nn.Module):
@@ -16,15 +14,6 @@ class Model(nn.Module):
         self.layer = nn.Linear(4, 4)
         self.norm = nn.LayerNorm(4)
         self.norm.bias.requires_grad_(False)
-
-
-@pytest.mark.parametrize(("epoch", "rate"), [(0, 0.1), (1, 0.55), (2, 1.0), (7, 0.505), (12, 0.01), (13, 0.01)])
-def test_warm_up_and_cosine(epoch: float, rate: float) -> None:
-    assert learning_rate(epoch, **SCHEDULE) == pytest.approx(rate)
-
-
-def test_without_warm_up_the_first_rate_is_the_full_one() -> None:
-    assert learning_rate(0, **(SCHEDULE | {"warmup_epochs": 0})) == 1.0
 
 
 @pytest.mark.parametrize("name", OPTIMISERS)

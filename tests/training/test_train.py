@@ -13,7 +13,9 @@ from training.checkpoint import Checkpoint
 from training.config import TrainConfig, parse_config
 from training.datasets import read_dataset
 from training.errors import CheckpointError, ConfigError, DataError, Diverged
-from training.train import Progress, Trainer, check_output
+from training.ranks import Ranks
+from training.records import check_output
+from training.train import Progress, Trainer
 
 CPU = torch.device("cpu")
 
@@ -185,3 +187,52 @@ def test_data_without_training_pictures(config: TrainConfig, people: Path) -> No
     split = read_dataset("market1501", people)
     with pytest.raises(DataError, match="no training pictures"):
         Trainer(config, split.__class__((), split.query, split.gallery), "people", CPU)
+
+
+def test_gradients_of_several_batches_make_one_step(config: TrainConfig, people: Path) -> None:
+    """Two batches accumulated move the weights by the mean of their gradients, once."""
+    part = config.optim.model_copy(update={"accumulate": 2, "name": "sgd", "momentum": 0.0, "clip_norm": None})
+    data = config.data.model_copy(update={"samples_per_epoch": 16})
+    options = dict(config.model.options) | {"drop_path_rate": 0.0, "proj_drop_rate": 0.0}
+    still = config.model.model_copy(update={"options": options})
+    run = trainer(config.model_copy(update={"optim": part, "data": data, "model": still}), people)
+    before = run.model.backbone.cls_token.detach().clone()
+    batches = list(run.loader.epoch(1))
+    assert len(batches) == 2
+    for batch in batches:
+        run._backward(batch)
+    gradient = run.model.backbone.cls_token.grad
+    assert gradient is not None
+    expected = before - 0.5 * gradient
+    run._step(0.5)
+    torch.testing.assert_close(run.model.backbone.cls_token.detach(), expected, atol=1e-6, rtol=1e-5)
+    assert run.model.backbone.cls_token.grad is None
+
+
+def test_the_moving_average_is_what_is_kept(config: TrainConfig, people: Path, tmp_path: Path) -> None:
+    part = config.optim.model_copy(update={"ema": 0.9})
+    run = trainer(config.model_copy(update={"optim": part, "epochs": 1}), people)
+    expected = {name: value.clone() for name, value in run.model.state_dict().items()}
+    step = run._step
+
+    def watched(lr: float) -> None:
+        step(lr)
+        for name, value in run.model.state_dict().items():
+            if value.is_floating_point():
+                # The first update takes the network as it is.
+                expected[name] = value.clone() if not seen else 0.9 * expected[name] + 0.1 * value
+        seen.append(lr)
+
+    seen: list[float] = []
+    run._step = watched  # type: ignore[method-assign]
+    best = run.run(tmp_path / "run", Silent())
+    kept = best.load_model().state_dict()
+    for name in ("backbone.cls_token", "necks.0.classifier.weight", "necks.0.norm.running_mean"):
+        torch.testing.assert_close(kept[name], expected[name])
+    assert not torch.equal(kept["backbone.cls_token"], run.model.state_dict()["backbone.cls_token"])
+
+
+def test_persons_that_processes_cannot_share(config: TrainConfig, people: Path) -> None:
+    split = read_dataset("market1501", people)
+    with pytest.raises(ConfigError, match=r"data\.persons = 4 cannot be shared by 3 processes"):
+        Trainer(config, split, "people", torch.device("cpu"), Ranks(0, 3))

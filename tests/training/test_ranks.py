@@ -1,0 +1,69 @@
+"""Two processes train as one would."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import torch
+from safetensors.torch import load_file
+
+from training.ranks import Ranks
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+RECIPE = """
+seed = 3
+epochs = 2
+evaluate_every = 2
+threads = 1
+losses = { identity = {}, triplet = {}, relation_divergence = { top = 3 } }
+[model]
+backbone = "vit_tiny_patch16_224"
+options = { embed_dim = 24, depth = 2, num_heads = 2 }
+height = 64
+width = 32
+relative = "bias"
+side = "camera"
+jigsaw = { roll = 1, groups = 2, parts = 2 }
+[data]
+persons = 4
+images_per_person = 2
+workers = 0
+[optim]
+name = "sgd"
+lr = 0.005
+warmup_epochs = 0
+"""
+
+
+def train(people: Path, out: Path, processes: int) -> None:
+    recipe = out.with_suffix(".toml")
+    recipe.write_text(RECIPE)
+    command = [sys.executable]
+    if processes > 1:
+        command += ["-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={processes}"]
+    command += ["-m", "reid", "train", str(recipe), "--data", str(people), "--out", str(out)]
+    environment = os.environ | {"OMP_NUM_THREADS": "1"}
+    done = subprocess.run(command, cwd=REPOSITORY, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr[-2000:]
+
+
+def test_two_processes_give_the_losses_and_weights_of_one(people: Path, tmp_path: Path) -> None:
+    for processes in (1, 2):
+        train(people, tmp_path / str(processes), processes)
+    alone, shared = (tmp_path / str(processes) / "last" for processes in (1, 2))
+    histories = [json.loads((each / "metrics.json").read_text())["history"] for each in (alone, shared)]
+    for one, other in zip(*histories, strict=True):
+        for name in ("loss", "identity", "triplet", "relation_divergence"):
+            torch.testing.assert_close(one[name], other[name], atol=1e-5, rtol=1e-5)
+    weights = [load_file(each / "model.safetensors") for each in (alone, shared)]
+    for name, values in weights[0].items():
+        torch.testing.assert_close(values, weights[1][name], atol=1e-5, rtol=1e-4, msg=name)
+
+
+def test_parts_of_a_batch() -> None:
+    assert [Ranks(rank, 4).part(16) for rank in range(4)] == [slice(i, i + 4) for i in (0, 4, 8, 12)]
+    assert Ranks().part(5) == slice(0, 5)

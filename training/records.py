@@ -1,0 +1,69 @@
+"""What a run says of itself: where it comes from, which epoch was the best, whether another run is the same."""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Iterable
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from training.checkpoint import METRICS
+from training.config import TrainConfig
+from training.datasets import Split
+from training.errors import ConfigError
+
+
+def check_output(out: Path, *, resume: bool) -> None:
+    """Refuse to write over a run or other files unless the run is to go on.
+
+    Raises ConfigError.
+    """
+    has_run = any((out / part / METRICS).is_file() for part in ("best", "last", ".last.old"))
+    if resume and not has_run:
+        raise ConfigError(f"{out} holds no run to resume; leave --resume out to start one")
+    if not resume and has_run:
+        raise ConfigError(f"{out} holds a run; continue it with --resume or choose another --out")
+    if not resume and out.exists() and (not out.is_dir() or any(out.iterdir())):
+        raise ConfigError(f"{out} exists and is no run of ours; choose another --out")
+
+
+def best_of(history: Iterable[dict[str, Any]]) -> dict[str, Any]:
+    """The epoch with the highest mAP, the latest of equals; the latest at all where nothing was scored."""
+    return max(history, key=lambda record: (record.get("mAP", -1.0), record["epoch"]))
+
+
+def origin(config: TrainConfig, split: Split, data: str) -> dict[str, Any]:
+    """What a checkpoint's metrics say beside its scores."""
+    here = Path(__file__).parent
+    commit = subprocess.run(["git", "-C", str(here), "rev-parse", "HEAD"], capture_output=True, text=True, check=False)
+    return {
+        "vitreid": version("vitreid"),
+        "commit": commit.stdout.strip() or None,
+        "torch": torch.__version__,
+        "seed": config.seed,
+        "data": {
+            "name": data,
+            "dataset": config.data.dataset,
+            "train": len(split.train),
+            "query": len(split.query),
+            "gallery": len(split.gallery),
+        },
+        "persons": list(split.train_persons()),
+        "cameras": list(split.train_cameras()),
+        "views": list(split.train_views()),
+    }
+
+
+def changes(old: dict[str, Any], new: dict[str, Any], prefix: str = "") -> list[str]:
+    """The keys whose values differ, dotted."""
+    found = []
+    for key in sorted(old.keys() | new.keys()):
+        before, after = old.get(key), new.get(key)
+        if isinstance(before, dict) and isinstance(after, dict):
+            found += changes(before, after, f"{prefix}{key}.")
+        elif before != after:
+            found.append(f"{prefix}{key}")
+    return found

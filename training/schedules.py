@@ -1,0 +1,36 @@
+"""The learning rate over time. Time is counted in epochs from 0 and may lie within one."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+
+
+def cosine(epoch: float, *, lr: float, epochs: int, warmup_epochs: float, warmup_start: float, final: float) -> float:
+    """A linear rise from `warmup_start` x lr, then half a cosine over the epochs that are left, to `final` x lr."""
+    if epoch < warmup_epochs:
+        return lr * (warmup_start + (1 - warmup_start) * epoch / warmup_epochs)
+    passed = (epoch - warmup_epochs) / max(epochs - warmup_epochs, 1e-9)
+    return _half_cosine(lr, final, passed)
+
+
+def cosine_by_epoch(
+    epoch: float, *, lr: float, epochs: int, warmup_epochs: float, warmup_start: float, final: float
+) -> float:
+    """TransReID's: one rate for all of an epoch, and a cosine that has begun when the warm-up ends.
+
+    The first epoch already makes one step of the rise, and the cosine runs over all epochs, so that the rate jumps a
+    little below lr after the warm-up.
+    """
+    number = math.floor(epoch) + 1
+    if number < warmup_epochs:
+        return lr * (warmup_start + (1 - warmup_start) * number / warmup_epochs)
+    return _half_cosine(lr, final, number / epochs)
+
+
+def _half_cosine(lr: float, final: float, passed: float) -> float:
+    return lr * (final + (1 - final) * (1 + math.cos(math.pi * min(passed, 1.0))) / 2)
+
+
+SCHEDULES: dict[str, Callable[..., float]] = {"cosine": cosine, "cosine_by_epoch": cosine_by_epoch}
+"""By name: the rate at a point in time."""
