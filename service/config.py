@@ -62,7 +62,7 @@ class ServiceConfig(BaseSettings):
     audit_days: int = Field(365, ge=1, le=36500, description="days that a row of the audit log is kept")
     audit_addresses: bool = Field(False, description="write the clients' addresses into the audit log")
     runtime: str = Field("onnx", description="what runs the model")
-    index: str = Field("flat", description="how a gallery is searched")
+    index: str = Field("auto", description="how a gallery is searched; auto: by its size")
     threads: int | None = Field(None, ge=1, le=1024, description="cores one embedding run uses; all when absent")
     workers: int = Field(8, ge=1, le=256, description="requests decoded and answered at a time; others wait")
     max_body_bytes: int = Field(32 * 2**20, ge=1024, description="bytes of one request")

@@ -8,6 +8,7 @@ import sqlite3
 import uuid
 from contextlib import closing
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from bundle.files import sync
 from service.errors import BundleMismatch, GalleryDamaged, GalleryNotFound, GalleryReadOnly, GalleryTooNew, NotAGallery
 from service.gallery import keeper
 from service.gallery.database import REMEDY_DAMAGED, Database, translated
+from service.gallery.failpoints import step
 from service.gallery.migrations import FORMAT_VERSION, migrate
 from service.gallery.tables import gallery, generations
 
@@ -109,9 +111,9 @@ def _create(path: Path, *, bundle_id: str, dimension: int) -> None:
             _write_first_tables(database, bundle_id=bundle_id, dimension=dimension)
         finally:
             database.close()  # the last connection moves the log into the file
-        sync(made)
-        _put_in_place(made, path)
-        sync(path.parent)
+        step("sync new database", partial(sync, made))
+        step("put database in place", partial(_put_in_place, made, path))
+        step("sync new gallery", partial(sync, path.parent))
     finally:
         shutil.rmtree(workshop, ignore_errors=True)
 

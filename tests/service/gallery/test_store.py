@@ -26,6 +26,7 @@ from service.errors import (
 )
 from service.gallery import Filter, database
 from service.gallery.creation import FILE
+from service.gallery.failpoints import FAILPOINTS
 from service.gallery.migrations import FORMAT_VERSION, M001_FIRST_TABLES
 from service.gallery.tables import embeddings_of, metadata
 
@@ -250,6 +251,26 @@ def test_a_rival_that_made_the_gallery_first_wins(tmp_path, open_gallery, monkey
     with pytest.raises(BundleMismatch):
         open_gallery()
     assert [entry.name for entry in (tmp_path / "gallery").iterdir()] == [FILE]
+
+
+class Crash(BaseException):
+    """The process ends here."""
+
+
+@pytest.mark.parametrize("when", ["before", "after"])
+@pytest.mark.parametrize("step", ["sync new database", "put database in place", "sync new gallery"])
+def test_a_crash_while_a_gallery_is_made_leaves_none_or_a_whole_one(when, step, open_gallery, make_items, monkeypatch):
+    def end() -> None:
+        raise Crash
+
+    with monkeypatch.context() as patch:
+        patch.setitem(FAILPOINTS, f"{when} {step}", end)
+        patch.setattr("service.gallery.creation.shutil.rmtree", lambda *arguments, **options: None)
+        with pytest.raises(Crash):
+            open_gallery()
+    with open_gallery() as gallery:
+        gallery.add(make_items(2))
+        assert len(gallery) == 2
 
 
 def test_a_folder_that_cannot_be_made_is_told(tmp_path, open_gallery):
