@@ -13,7 +13,7 @@ from importlib.metadata import version
 from typing import Any
 
 TRAINING, EXPORT, SERVICE = "training.cli", "export.cli", "service.cli"
-KEYS, AUDIT = "service.keys_cli", "service.audit_cli"
+KEYS, AUDIT, GALLERY = "service.keys_cli", "service.audit_cli", "service.gallery_cli"
 
 # name: (module whose Typer app has the command or group, the extra that it needs, help)
 COMMANDS = {
@@ -27,6 +27,7 @@ COMMANDS = {
     "embed": (SERVICE, "cpu", "Write the embeddings of a folder of pictures to a file."),
     "query": (SERVICE, "cpu", "Find the pictures most like the given ones."),
     "serve": (SERVICE, "cpu", "Serve a gallery over HTTP."),
+    "gallery": (GALLERY, "cpu", "Verify, back up, restore, embed again, erase from and export galleries."),
     "keys": (KEYS, "cpu", "Make, list and revoke the API keys of a service."),
     "audit": (AUDIT, "cpu", "Print the audit log of a service as JSON lines."),
 }
