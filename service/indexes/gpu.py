@@ -16,6 +16,7 @@ from service.indexes.protocol import NOBODY, Allowed, Floats, Ids, Parameters, n
 
 MOST = 2048  # results of a search that faiss allows on a GPU
 SPARE = 32  # results beyond those expected to be enough
+SCRATCH_BYTES = 256 << 20  # faiss would take 1.5 GB of the GPU for each index
 GARBAGE_SHARE = 0.1  # of the copy, from which it is made again
 GARBAGE_LEAST = 1000
 
@@ -43,7 +44,9 @@ def gpu_copy(dimension: int) -> Any:
     if problem:
         raise GpuMissing(f"no index of kind gpu: {problem}; or choose flat or ivf")
     faiss = load_faiss()
-    return faiss.GpuIndexFlatIP(faiss.StandardGpuResources(), dimension)
+    resources = faiss.StandardGpuResources()
+    resources.setTempMemory(SCRATCH_BYTES)
+    return faiss.GpuIndexFlatIP(resources, dimension)
 
 
 class GpuIndex:
@@ -143,6 +146,7 @@ class GpuIndex:
 
     def _renew(self) -> None:
         """Make the copy on the GPU from the twin."""
+        self._copy: Any = None  # the GPU may not have room for both
         self._copy = gpu_copy(self._twin.dimension)
         self._positions = Positions()
         self._put(*self._twin.rows)

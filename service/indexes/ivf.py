@@ -17,7 +17,7 @@ LISTS_PER_ROOT = 4  # lists for each unit of the square root of the number of em
 POINTS_PER_LIST = 64  # that centroids are trained on; faiss warns below 39
 LIST_SHIFT = 32  # the upper half of a place in faiss's table is the list
 SPARE = 16  # of the k that are asked for, what callers ask for to be on the safe side
-FILTER_POWER = 1.4
+FILTER_POWER = 1.4  # one camera of six is as far as the best 12 times as many of all
 BLOCK = 65_536  # embeddings assigned at once
 HASH_BYTES = 48  # of an entry in the table from id to place
 
