@@ -1,6 +1,6 @@
 """Ask every benchmark its question and write the answers to RESULTS.md.
 
-    python -m benchmarks.run [--rounds N]
+    python -m benchmarks.run [--rounds N] [--soak MINUTES]
 
 Machines differ and are shared: compare ratios within a run, not seconds between runs.
 """
@@ -21,7 +21,7 @@ from importlib.metadata import version
 from itertools import chain
 from pathlib import Path
 
-from benchmarks import demo, indexing, scoring, served_scores
+from benchmarks import demo, indexing, scoring, served_scores, serving, soak
 from benchmarks.models import random_bundle
 from bundle import Bundle
 from service.embedder import Embedder
@@ -34,7 +34,9 @@ RESULTS = Path(__file__).parent / "RESULTS.md"
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=5, help="rounds of each comparison")
-    rounds = parser.parse_args().rounds
+    parser.add_argument("--soak", type=float, default=10, help="minutes of everything at once")
+    options = parser.parse_args()
+    rounds = options.rounds
     with tempfile.TemporaryDirectory() as folder:
         people = Path(folder) / "people"
         draw_dataset(people, identities=60, cameras=6, images=2, seed=3)
@@ -44,6 +46,8 @@ def main() -> None:
             indexing_section(Path(folder), people, rounds),
             scores_section(people),
             scoring_section(),
+            serving_section(Path(folder), people, rounds),
+            soak_section(options.soak),
             demo_section(),
         )
         lines = []
@@ -111,6 +115,21 @@ def scoring_section() -> Iterator[str]:
     """Time and memory of scoring at MSMT17's size."""
     yield "\n## Scoring at MSMT17's size\n"
     yield from scoring.table(scoring.Size())
+
+
+def serving_section(folder: Path, people: Path, rounds: int) -> Iterator[str]:
+    """What HTTP costs a query, and what many clients leave of the bare runtime's speed."""
+    yield "\n## Serving against the bare runtime (ViT-S 256x128, random weights)\n"
+    yield "A gallery of 2,000 items; both sides take turns.\n"
+    vit_s = folder / "vit_s" / "bundle"
+    bundle = Bundle.open(vit_s) if vit_s.is_dir() else random_bundle(folder / "vit_s")
+    yield from serving.lines(serving.measure(bundle, people / "query", rounds=rounds))
+
+
+def soak_section(minutes: float) -> Iterator[str]:
+    """Whether a service stays the same under everything at once."""
+    yield "\n## Minutes of mixed load (starter bundle)\n"
+    yield from soak.lines(soak.measure(starter_path(), minutes=minutes, clients=8))
 
 
 def demo_section() -> Iterator[str]:

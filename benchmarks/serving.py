@@ -68,11 +68,11 @@ def measure(
     pictures: Path,
     *,
     rounds: int,
-    queries: int,
-    seconds: float,
-    clients: int,
-    items: int,
-    max_batch: int,
+    queries: int = 60,
+    seconds: float = 20,
+    clients: int = 16,
+    items: int = 2000,
+    max_batch: int = 8,
 ) -> dict[str, Any]:
     """Medians of both sides, and the ratios that are asked for."""
     contents = [path.read_bytes() for path in sorted(pictures.glob("*.jpg"))]

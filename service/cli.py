@@ -158,7 +158,7 @@ def query(
 def serve(
     data: Annotated[
         Path | None,
-        typer.Option(help="Folder of the galleries; DATA/galleries/default is served."),
+        typer.Option(help="Folder of the galleries, DATA/galleries/NAME; `default` is made where it is missing."),
     ] = None,
     bundle: BundleDir = None,
     host: Annotated[str | None, typer.Option(help="Address to listen on; 127.0.0.1 when left out.")] = None,
@@ -172,7 +172,7 @@ def serve(
     ] = False,
     show_config: Annotated[bool, typer.Option("--show-config", help="Print the settings and end.")] = False,
 ) -> None:
-    """Serve a gallery over HTTP: the page at /, the API described at /docs. Ctrl-C ends it.
+    """Serve the galleries of a folder over HTTP: the page at /, the API described at /docs. Ctrl-C ends it.
 
     Every setting can also come from a REID_* variable; see --show-config.
     """
