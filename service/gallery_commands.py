@@ -20,7 +20,6 @@ from service.gallery.erasure import Receipt
 from service.gallery.opening import open_as_it_is
 from service.gallery.purging import purge, unpurged
 from service.gallery.reembedding import Reembedded, drop_generation, reembed
-from service.gallery.snapshot import generations as snapshots
 from service.gallery.snapshot import remove_but
 from service.gallery.store import utc_now
 from service.gallery.summary import summary
@@ -133,8 +132,6 @@ def erase_items(gallery: Gallery, ids: Collection[int], reason: str | None) -> R
     receipt = gallery.erase(ids, reason=reason, requested_by="reid gallery erase")
     try:
         gallery.keep("reid gallery erase")
-        if snapshots(gallery.folder):
-            gallery.refresh()  # so that what replaces them is a snapshot, not nothing
         purge(gallery, utc_now)
     except GalleryBusy:
         return receipt

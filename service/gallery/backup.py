@@ -114,6 +114,8 @@ def drop_backup(database: Database, backup_id: str, now: datetime, *, gone: bool
     if row is None or row.purged_at is not None:
         raise BackupNotFound(f"no backup {backup_id!r} of this gallery; `reid gallery info` lists those that are kept")
     place = Path(row.place)
+    for left in place.parent.glob(f".{place.name}.*.tmp"):  # of a backup that was killed
+        shutil.rmtree(left, ignore_errors=True)
     if not gone:
         _remove(place, backup_id)
     with database.writing() as connection:

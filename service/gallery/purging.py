@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
 
-from service.errors import GalleryBusy
+from service.errors import GalleryBusy, GalleryDamaged
 from service.gallery.creation import UNFINISHED
 from service.gallery.erasure import mark_purged, unpurged_seq
 from service.gallery.gallery import Gallery
+from service.gallery.snapshot import generations
 
 
 def unpurged(gallery: Gallery) -> int | None:
@@ -30,6 +32,10 @@ def purge(gallery: Gallery, clock: Callable[[], datetime], cancelled: Callable[[
     if seq is None:
         return True
     remove_leftovers(gallery.folder)
+    if generations(gallery.folder):
+        # What replaces them is a snapshot then, not nothing; of a gallery that cannot be loaded they just go.
+        with suppress(GalleryDamaged):
+            gallery.refresh()
     gallery.replace_snapshots()
     if not database.vacuum(cancelled):
         return False

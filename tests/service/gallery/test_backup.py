@@ -5,7 +5,10 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import signal
 import sqlite3
+import subprocess
+import sys
 import threading
 from contextlib import closing
 from datetime import UTC, datetime
@@ -345,3 +348,38 @@ def test_a_backup_that_was_moved_is_dropped_by_saying_so(kept, gallery, tmp_path
     drop_backup(gallery.store.database, backup_id, NOW, gone=True)
     assert len(listed(gallery)) == 1
     assert (tmp_path / "elsewhere").exists()
+
+
+KILLED = """
+import os, signal, sys
+from datetime import UTC, datetime
+from pathlib import Path
+from service.gallery import backup
+from service.gallery.opening import open_as_it_is
+
+def killed(*_, **__):
+    os.kill(os.getpid(), signal.SIGKILL)
+
+step, folder, out = sys.argv[1:]
+with open_as_it_is(Path(folder)) as gallery:
+    if step == "after":
+        backup.back_up(gallery.store.database, Path(out), datetime.now(UTC))
+        killed()
+    setattr(Path if step == "rename" else backup, step, killed)
+    backup.back_up(gallery.store.database, Path(out), datetime.now(UTC))
+"""
+
+
+@pytest.mark.parametrize("step", ["_describe", "rename", "after"])
+def test_a_killed_backup_is_whole_or_no_backup_and_always_known(step, gallery, tmp_path):
+    out = tmp_path / "kept"
+    done = subprocess.run([sys.executable, "-c", KILLED, step, str(gallery.folder), str(out)], check=False)
+    assert done.returncode == -signal.SIGKILL
+    assert out.exists() == (step == "after")
+    if step == "after":
+        assert check_backup(out).items == 20
+    assert listed(gallery) == [str(out)]
+    [remaining] = [each for each in gallery.erase([1]).remaining if each.kind == "backup"]
+    drop_backup(gallery.store.database, remaining.id, NOW, gone=step != "after")
+    assert sorted(file.name for file in tmp_path.iterdir()) == ["gallery"]
+    assert b"anna" in bytes_below(gallery.folder)

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from service.errors import GalleryBusy, GalleryFull
+from service.errors import GalleryBusy, GalleryDamaged, GalleryFull
 from service.gallery import NewItem, database
 from service.gallery.creation import UNFINISHED
 from service.gallery.filters import Filter
@@ -201,3 +201,20 @@ def test_additions_during_a_purge_wait_and_are_kept(open_gallery, make_items):
             thread.join()
         assert len(gallery) == 2000 - 999 + 8
         assert len(gallery.search(np.eye(1, 16, dtype=np.float32), 5000)[0]) == len(gallery)
+
+
+def test_a_gallery_that_cannot_be_loaded_is_purged_all_the_same(open_gallery, make_items, secret):
+    with open_gallery(index="exact") as gallery:
+        gallery.add([secret(1), *make_items(20)])
+        gallery.write_snapshot()
+        gallery.erase([1])
+        with gallery.store.database.writing() as connection:
+            connection.exec_driver_sql("UPDATE items SET seq = seq + 1000 WHERE id = 7")
+            connection.exec_driver_sql("UPDATE gallery SET last_seq = last_seq + 2000")
+            connection.exec_driver_sql("UPDATE embeddings_1 SET checksum = 0 WHERE item_id = 7")
+    with open_gallery(index="exact", load=False) as damaged:
+        with pytest.raises(GalleryDamaged):
+            damaged.refresh()
+        assert purge(damaged, clock)
+        assert found(damaged.folder, traces_of(secret(1))) == set()
+        assert generations(damaged.folder) == []
