@@ -51,9 +51,8 @@ def test_what_was_done_is_counted(client: TestClient, picture: Make) -> None:
     assert value(found, "reid_requests_total", route="/v1/items/{item_id}", method="GET", status="404") == 1
     assert value(found, "reid_requests_total", route="other", method="GET", status="404") == 1
     assert value(found, "reid_request_seconds_count", route="/v1/query") == 3
-    for stage in ("decode", "search"):
-        assert value(found, "reid_stage_seconds_count", stage=stage) == 2
-    for stage in ("wait", "run"):
+    assert value(found, "reid_stage_seconds_count", stage="search") == 2
+    for stage in ("decode", "wait", "run"):  # additions, too
         assert value(found, "reid_stage_seconds_count", stage=stage) == 3
     assert value(found, "reid_batch_pictures_sum") == 3 + 2 + 1  # additions, queries, and the start's own test query
     assert value(found, "reid_rejections_total", reason="bad-image") == 1
@@ -63,6 +62,15 @@ def test_what_was_done_is_counted(client: TestClient, picture: Make) -> None:
     assert value(found, "reid_gallery_up", gallery="default") == 1
     assert value(found, "reid_queue_pictures") == 0
     assert [labels for (name, labels) in found if name == "reid_index"]
+
+
+def test_pictures_refused_for_their_quality_are_counted(client: TestClient, picture: Make) -> None:
+    client.put("/v1/galleries/strict", json={"reject": {"height": [1000, None]}})
+    files = [("images", (f"000{seed}_c{seed}s1_000001_00.jpg", picture(seed))) for seed in (1, 2)]
+    assert client.post("/v1/items?gallery=strict", files=files).json()["rejected"] == 2
+    found = samples(client.get("/metrics").text)
+    refused = {labels: count for (name, labels), count in found.items() if name == "reid_rejections_total"}
+    assert list(refused.values()) == [2]
 
 
 def test_a_dropped_gallery_is_not_shown_any_more(client: TestClient, picture: Make) -> None:
