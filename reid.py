@@ -21,6 +21,7 @@ COMMANDS = {
     "synth": (TRAINING, "cpu", "Draw a data set of made-up people."),
     "train": (TRAINING, "train", "Train a model."),
     "evaluate": (TRAINING, "train", "Score a checkpoint or a bundle by the Market-1501 protocol."),
+    "curves": (TRAINING, "train", "Draw the losses and scores of training runs."),
     "import-weights": (TRAINING, "train", "Turn published weights into a checkpoint."),
     "export": (EXPORT, "train", "Turn a checkpoint into a bundle, and check bundles."),
     "index": (SERVICE, "cpu", "Add a folder of pictures to a gallery."),

@@ -13,6 +13,8 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from training.datasets import Split, read_dataset
 from training.report import Evaluated, brief, report, text
 
+ROWS, TOP = 10, 10  # of a picture of rank lists
+
 app = typer.Typer(no_args_is_help=True)
 console = Console(stderr=True, highlight=False)
 
@@ -59,11 +61,13 @@ def train(
         list[str] | None, typer.Option("--set", help="Change a value of the recipe: part.key=value.")
     ] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on after the last saved epoch.")] = False,
+    tensorboard: Annotated[Path | None, typer.Option(help="Folder in which TensorBoard finds the run.")] = None,
 ) -> None:
     """Train a model."""
     import torch
 
     from training.config import load_recipe
+    from training.curves import Board
     from training.ranks import joined, process_device
     from training.records import check_output
     from training.train import Trainer
@@ -83,7 +87,8 @@ def train(
                 f"training {config.model.backbone} on {device}: {len(trainer.persons)} persons, "
                 f"{len(trainer.split.train)} pictures, {config.epochs} epochs, {config.precision}"
             )
-            best = trainer.run(out, screen)
+            watched = Board(screen, tensorboard) if tensorboard and ranks.first else screen
+            best = trainer.run(out, watched)
     except KeyboardInterrupt:
         done = screen.epochs
         kept = (
@@ -92,6 +97,23 @@ def train(
         console.print(f"reid: interrupted in epoch {done + 1}; {kept}", soft_wrap=True)
         raise typer.Exit(130) from None
     typer.echo(f"{out}: best epoch {best.metrics['epoch']} {brief(best.metrics['scores'])}".rstrip())
+
+
+@app.command()
+def curves(
+    runs: Annotated[list[Path], typer.Argument(help="Folders of runs, or checkpoints.")],
+    out: Annotated[Path, typer.Option(help="The PNG to write.")],
+) -> None:
+    """Draw what runs did over their epochs: losses, rate and scores."""
+    from training.checkpoint import Checkpoint
+    from training.curves import draw_curves
+    from training.errors import DataError
+
+    if out.suffix != ".png" or not out.parent.is_dir():
+        raise DataError(f"--out {out} must be a file named *.png in a folder that exists")
+    histories = {str(run): Checkpoint.open(run / "last" if (run / "last").is_dir() else run).metrics for run in runs}
+    draw_curves({name: metrics.get("history", []) for name, metrics in histories.items()}, out)
+    typer.echo(str(out))
 
 
 @app.command("import-weights")
@@ -148,6 +170,9 @@ def evaluate(
     ] = False,
     rerank: Annotated[bool, typer.Option("--rerank", help="Scores after k-reciprocal re-ranking.")] = False,
     compare: Annotated[Path | None, typer.Option(help="Another model, to be compared on the same pictures.")] = None,
+    rank_lists: Annotated[
+        Path | None, typer.Option(help="PNG to draw some queries and their best answers into.")
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Score a checkpoint or a bundle by the Market-1501 protocol."""
@@ -160,8 +185,21 @@ def evaluate(
         "rerank": rerank,
     }
     evaluated, *others = (_evaluated(path, split) for path in (model, compare) if path)
+    if rank_lists is not None:
+        _draw_rank_lists(evaluated, rank_lists)
     told = report(evaluated, [name for name, wanted in asked.items() if wanted], *others)
     typer.echo(json.dumps(told) if as_json else "\n".join(text(told)))
+
+
+def _draw_rank_lists(evaluated: Evaluated, out: Path) -> None:
+    from training.errors import DataError
+    from training.rank_lists import answers, chosen_rows, draw_rank_lists
+
+    if out.suffix != ".png" or not out.parent.is_dir():
+        raise DataError(f"--rank-lists {out} must be a file named *.png in a folder that exists")
+    rows = chosen_rows(len(evaluated.query), ROWS)
+    found = answers(evaluated.query, evaluated.gallery, rows, TOP)
+    draw_rank_lists(evaluated.split.query, evaluated.split.gallery, rows, found).save(out)
 
 
 def _evaluated(model: Path, split: Split) -> Evaluated:

@@ -90,3 +90,19 @@ def test_evaluating_queries_of_strangers(
     (tmp_path / "query").symlink_to(people / "query")
     assert reid.run(["evaluate", str(tiny_bundle), "--data", str(tmp_path)]) == 2
     assert "none of the 8 queries has a picture of its person" in capsys.readouterr().err
+
+
+def test_curves_rank_lists_and_tensorboard(people: Path, tmp_path: Path) -> None:
+    (tmp_path / "small.toml").write_text(RECIPE)
+    out = str(tmp_path / "run")
+    board = str(tmp_path / "board")
+    command = ["train", str(tmp_path / "small.toml"), "--data", str(people), "--out", out, "--tensorboard", board]
+    assert reid.run([*command, "--set", "epochs=1"]) == 0
+    assert list((tmp_path / "board").glob("events.*"))
+    assert reid.run(["curves", out, "--out", str(tmp_path / "curves.png")]) == 0
+    evaluating = ["evaluate", out, "--data", str(people), "--rank-lists"]
+    assert reid.run([*evaluating, str(tmp_path / "lists.png")]) == 0
+    assert (tmp_path / "curves.png").stat().st_size > 1000
+    assert (tmp_path / "lists.png").stat().st_size > 1000
+    assert reid.run(["curves", out, "--out", str(tmp_path / "curves.txt")]) == 2
+    assert reid.run([*evaluating, str(tmp_path / "nowhere" / "lists.png")]) == 2

@@ -1,0 +1,46 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from PIL import Image
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+from training.curves import Board, draw_curves
+from training.errors import DataError
+
+HISTORY = [{"epoch": 1, "loss": 3.0, "lr": 0.1}, {"epoch": 2, "loss": 2.0, "lr": 0.05, "mAP": 0.4}]
+
+
+def test_a_panel_for_each_value(tmp_path: Path) -> None:
+    draw_curves({"one": HISTORY, "other": HISTORY[:1]}, tmp_path / "curves.png")
+    with Image.open(tmp_path / "curves.png") as drawn:
+        assert drawn.size == (1440, 360)  # loss, mAP and lr beside each other
+        assert len(drawn.convert("RGB").getcolors(2**20) or ()) > 50
+
+
+def test_nothing_to_draw(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="no epoch has ended"):
+        draw_curves({"one": []}, tmp_path / "curves.png")
+    assert not (tmp_path / "curves.png").exists()
+
+
+def test_tensorboard_reads_what_was_written(tmp_path: Path) -> None:
+    heard = []
+
+    class Observer:
+        def step(self, progress: object) -> None:
+            heard.append(progress)
+
+        def epoch(self, record: dict[str, float]) -> None:
+            heard.append(record)
+
+    board = Board(Observer(), tmp_path)
+    board.step("a step")
+    for record in HISTORY:
+        board.epoch(record)
+    events = EventAccumulator(str(tmp_path))
+    events.Reload()
+    assert [(event.step, event.value) for event in events.Scalars("loss")] == [(1, 3.0), (2, 2.0)]
+    assert [event.step for event in events.Scalars("mAP")] == [2]
+    assert heard == ["a step", *HISTORY]

@@ -1,0 +1,65 @@
+"""What runs did over their epochs, as a picture and for TensorBoard."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from training.errors import DataError
+
+if TYPE_CHECKING:
+    from torch.utils.tensorboard import SummaryWriter
+
+FIRST = ("loss", "mAP", "rank1", "lr")
+History = Sequence[Mapping[str, float]]
+
+
+def draw_curves(runs: Mapping[str, History], out: Path) -> None:
+    """Write a PNG with a panel for each value of the histories and a line for each run, by its name.
+
+    Raises DataError where there is nothing to draw.
+    """
+    import matplotlib as mpl
+    from matplotlib.figure import Figure
+
+    found = {name for history in runs.values() for record in history for name in record} - {"epoch"}
+    names = [*(name for name in FIRST if name in found), *sorted(found - set(FIRST))]
+    if not names:
+        raise DataError("no epoch has ended in these runs, so there is no curve; train on")
+    with mpl.rc_context({"font.size": 8, "axes.grid": True, "grid.alpha": 0.3}):
+        columns = min(3, len(names))
+        figure = Figure(figsize=(4 * columns, 3 * -(-len(names) // columns)), layout="constrained")
+        for place, name in enumerate(names, 1):
+            axes = figure.add_subplot(-(-len(names) // columns), columns, place)
+            for run, history in runs.items():
+                points = [(record["epoch"], record[name]) for record in history if name in record]
+                if points:
+                    axes.plot(*zip(*points, strict=True), label=run, marker="." if len(points) < 30 else None)
+            axes.set_title(name)
+            axes.set_xlabel("epoch")
+            if place == 1 and len(runs) > 1:
+                axes.legend()
+        figure.savefig(out, dpi=120)
+
+
+class Board:
+    """Hears of a run's epochs and writes them where TensorBoard reads them; passes all on to another observer."""
+
+    def __init__(self, observer: Any, folder: Path) -> None:
+        from torch.utils.tensorboard import SummaryWriter
+
+        self._observer = observer
+        self._writer: SummaryWriter = SummaryWriter(str(folder))
+
+    def step(self, progress: Any) -> None:
+        """A step was taken."""
+        self._observer.step(progress)
+
+    def epoch(self, record: dict[str, Any]) -> None:
+        """An epoch ended: its values appear under their names."""
+        for name, value in record.items():
+            if name != "epoch":
+                self._writer.add_scalar(name, value, record["epoch"])
+        self._writer.flush()
+        self._observer.epoch(record)
