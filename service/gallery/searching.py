@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from service.errors import GalleryError
 from service.gallery import snapshot
 from service.gallery.filters import Filter
 from service.gallery.mirror import Mirror
@@ -188,10 +189,15 @@ class Searcher:
             self._mirror = self._opened()
         version = self._store.version()
         if version != self._version:
-            mirror, self._mirror = self._mirror, None  # one that fails half way must not be used
-            if self._store.last_seq() != mirror.seq:
-                mirror.follow(self._store)
-            self._mirror, self._version = mirror, version
+            try:
+                if self._store.last_seq() != self._mirror.seq:
+                    self._mirror.follow(self._store)
+            except GalleryError:  # the rows could not be read: the mirror is as whole as before
+                raise
+            except BaseException:
+                self._mirror = None  # part of the changes may be in it: the next search loads it anew
+                raise
+            self._version = version
         return self._mirror
 
     def _opened(self) -> Mirror:
