@@ -22,6 +22,7 @@ from service.indexes import AUTO, choose_index, worn
 logger = logging.getLogger("vitreid")
 
 MARGIN = 16  # candidates beyond k, so that a tie at the k-th place seldom needs a second search
+FIRST_KIND = "flat"  # the quickest to build from rows: upkeep then builds the kind that fits, beside it
 SPARE_SLOTS = 100_000  # slots of removed items that do not matter yet
 SNAPSHOT_CHANGES = 1000  # below that reading rows is as fast as a snapshot
 SNAPSHOT_SHARE = 0.05  # of the items: so many changes are replayed in a few seconds
@@ -93,7 +94,9 @@ class Searcher:
             return self._wanted, CONFIGURED
         mirror = self._mirror
         size = len(mirror) if mirror is not None else self._store.extent()[0]
-        return choose_index(size, self._store.dimension, None if mirror is None else mirror.index.kind)
+        current = None if mirror is None else mirror.index.kind
+        kind, reason = choose_index(size, self._store.dimension, current)
+        return kind, reason if current in (None, kind) else f"until {kind} is built: {reason}"
 
     def rebuild_due(self) -> str | None:
         """Why the mirror should be built anew; None: it need not be."""
@@ -204,7 +207,7 @@ class Searcher:
         found = snapshot.open_newest(self._folder, self._source(), self._store.last_seq())
         if found is not None and self._wanted in (AUTO, found.index.kind):
             return found
-        return Mirror.build(self._store, self.choice()[0])
+        return Mirror.build(self._store, FIRST_KIND if self._wanted == AUTO else self._wanted)
 
     def _scored_exactly(self, embeddings: NDArray[np.float32], found: Candidates) -> Candidates:
         """The same candidates with the scores of their stored embeddings, so that indexes agree."""

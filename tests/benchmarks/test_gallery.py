@@ -17,4 +17,4 @@ def test_it_measures_searches_writes_and_opening(capsys):
     assert all(times["p50_ms"] <= times["p99_ms"] for times in result["write"].values())
     told = "\n".join(gallery.lines(result))
     assert "one camera of six" in told
-    assert "Opened from a snapshot" in told
+    assert "opened from a snapshot" in told

@@ -128,21 +128,28 @@ def test_a_rebuild_that_fails_leaves_the_old_index(open_gallery, make_items, mon
 
 
 def test_growing_past_a_step_swaps_the_kind(open_gallery, make_items, monkeypatch):
-    kinds = {True: ("exact", "few"), False: ("flat", "many")}
+    kinds = {True: ("flat", "few"), False: ("ivf", "many")}
     monkeypatch.setattr("service.gallery.searching.choose_index", lambda size, dimension, current: kinds[size < 10])
     with open_gallery() as gallery:
         gallery.add(make_items(9))
         assert len(ids(gallery)) == 9
         gallery.upkeep_index()
-        assert (gallery.info().index, gallery.info().index_reason) == ("exact", "few")
+        assert (gallery.info().index, gallery.info().index_reason) == ("flat", "few")
         gallery.add(make_items(1, seed=1))
         assert len(ids(gallery)) == 10
+        assert (gallery.info().index, gallery.info().index_reason) == ("flat", "until ivf is built: many")
         gallery.upkeep_index()
-        assert (gallery.info().index, gallery.info().index_reason) == ("flat", "many")
+        assert (gallery.info().index, gallery.info().index_reason) == ("ivf", "many")
         assert len(ids(gallery)) == 10
         mirror = gallery._searcher.mirror
         gallery.upkeep_index()
         assert gallery._searcher.mirror is mirror
+        gallery.write_snapshot()
+    with open_gallery() as gallery:
+        assert gallery.info().index == "ivf"
+    with open_gallery(index="exact") as gallery:  # another kind than the snapshot's: from the rows
+        assert (gallery.info().index, gallery.info().index_reason) == ("exact", "the configuration says so")
+        assert len(ids(gallery)) == 10
 
 
 def test_slots_of_removed_items_are_given_back(open_gallery, make_items, monkeypatch):
