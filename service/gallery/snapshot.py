@@ -99,15 +99,10 @@ def aside(folder: Path) -> Iterator[Path]:
     Raises GalleryFull and GalleryReadOnly for what the disk refuses; the snapshots that were there stay.
     """
     place = folder / FOLDER / _ASIDE
-    try:
+    with _told(place):
         shutil.rmtree(place, ignore_errors=True)  # of a process that was killed
         place.mkdir(parents=True)
         yield place
-    except OSError as error:
-        shutil.rmtree(place, ignore_errors=True)
-        kind = GalleryFull if error.errno in _NO_SPACE else GalleryReadOnly
-        remedy = "free some disk space" if kind is GalleryFull else "check the disk and the folder's rights"
-        raise kind(f"{place.parent} takes no snapshot ({error.strerror}); {remedy}; no row is lost") from error
 
 
 def publish(place: Path, source: Source, seq: int, count: int, index: str, now: datetime) -> None:
@@ -137,9 +132,19 @@ def publish(place: Path, source: Source, seq: int, count: int, index: str, now: 
 
 
 def remove_but(folder: Path, newest: int) -> None:
-    """Remove all snapshots but the newest ones, and what was left half written."""
-    for path in [*generations(folder)[newest:], folder / FOLDER / _ASIDE]:
-        step("remove older", partial(shutil.rmtree, path, ignore_errors=True))
+    """Remove all snapshots but the newest ones, and what was left half written. Raises GalleryReadOnly.
+
+    One that still has its name is whole: it loses that first.
+    """
+    place = folder / FOLDER / _ASIDE
+    with _told(place):
+        if place.exists():
+            shutil.rmtree(place)
+        for path in generations(folder)[newest:]:
+            step("rename older", partial(path.rename, place))
+            step("remove older", partial(shutil.rmtree, place))
+        if place.parent.exists():
+            step("sync removal", partial(sync, place.parent))
 
 
 def newest_manifest(folder: Path) -> SnapshotManifest | None:
@@ -195,6 +200,17 @@ def check_snapshot(path: Path) -> SnapshotManifest:
         where = ".".join(map(str, first["loc"])) or "the file"
         raise SnapshotDamaged(f"{path} is not used: {MANIFEST}: {where}: {first['msg']}") from error
     return manifest
+
+
+@contextmanager
+def _told(place: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        shutil.rmtree(place, ignore_errors=True)
+        kind = GalleryFull if error.errno in _NO_SPACE else GalleryReadOnly
+        remedy = "free some disk space" if kind is GalleryFull else "check the disk and the folder's rights"
+        raise kind(f"{place.parent} cannot be written ({error.strerror}); {remedy}; no row is lost") from error
 
 
 def _faiss_version() -> str:

@@ -1,0 +1,187 @@
+"""The process that is killed: it does what it planned to a gallery, and says before and after each operation what."""
+
+from __future__ import annotations
+
+import hashlib
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from multiprocessing.connection import Connection
+from pathlib import Path
+from random import Random
+from typing import Any
+
+import numpy as np
+
+from service.gallery import Gallery, NewItem
+from service.gallery.backup import back_up, drop_backup
+from service.gallery.purging import purge
+from service.gallery.restoring import restore
+from service.gallery.tables import backups
+from service.indexes.faiss_calls import load_faiss
+from tests.service.crash.history import PLANS, State, plan, then
+from tests.service.crash.moments import end_at, watch
+
+load_faiss()  # before the process is copied for each round: afterwards it costs nothing
+
+DIMENSION = 4
+BUNDLE_ID = "a" * 64
+KEEPING = ("snapshot", "rebuild", "purge", "backup")
+"""What another thread does beside the writer, as in a service."""
+
+
+def picture(number: int) -> bytes:
+    """Bytes that nothing else has."""
+    return b"<picture %d>" % number * 9
+
+
+def embedding(number: int) -> np.ndarray:
+    """(4,) unit length."""
+    row = np.random.default_rng(number).standard_normal(DIMENSION).astype(np.float32)
+    return row / np.linalg.norm(row)
+
+
+def new_item(number: int, camera_id: str | None, person_id: str | None) -> NewItem:
+    """The item of this number."""
+    content = picture(number)
+    return NewItem(
+        embedding(number),
+        hashlib.sha256(content).hexdigest(),
+        content,
+        camera_id=camera_id,
+        person_id=person_id,
+        metadata={"number": number},
+    )
+
+
+def open_gallery(folder: Path, index: str) -> Gallery:
+    """The gallery of a round, kept by this process."""
+    gallery = Gallery.open(folder, bundle_id=BUNDLE_ID, dimension=DIMENSION, index=index)
+    gallery.keep("test")
+    return gallery
+
+
+def backups_of(folder: Path) -> Path:
+    """Where the backups of a gallery are."""
+    return folder.parent / "backups"
+
+
+def now() -> datetime:
+    """The time."""
+    return datetime.now(UTC)
+
+
+@dataclass(frozen=True)
+class Round:
+    """What one process does until it is killed."""
+
+    folder: Path
+    index: str
+    state: State
+    seed: int
+    moment: int | None
+    """Ends itself there; None: somebody else kills it."""
+    beside: bool = False
+    """Another thread keeps the gallery meanwhile."""
+    first: tuple[str, ...] = ()
+    """Kinds of the first operations; later ones are random."""
+
+
+@dataclass
+class Actor:
+    """An open gallery, and whom to tell."""
+
+    round: Round
+    tell: Callable[[Any], None]
+    gallery: Gallery = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.gallery = open_gallery(self.round.folder, self.round.index)
+
+    def write(self) -> None:
+        """Do one operation after the other, without end."""
+        random = Random(self.round.seed)
+        state = self.round.state
+        first = iter(self.round.first)
+        kinds = [kind for kind in PLANS if not (self.round.beside and kind in (*KEEPING, "restore", "reopen"))]
+        while True:
+            kind = next(first, None) or random.choice(kinds)
+            operation = plan(state, kind, random) if kind in kinds else None
+            if operation is None:
+                continue
+            after = then(state, operation)
+            self.tell(("begun", operation))
+            DOERS[operation.kind](self, **operation.given)
+            self.tell(("done", operation))
+            assert self.gallery.info().seq == after.last_seq
+            state = after
+
+    def keep(self) -> None:
+        """Keep the gallery, without end."""
+        random = Random(f"beside {self.round.seed}")
+        while True:
+            operation = plan(self.round.state, random.choice(KEEPING), random)
+            assert operation is not None
+            DOERS[operation.kind](self, **operation.given)
+            self.tell(("kept", operation))
+
+    def add(self, numbers: list[int], camera_id: str | None, person_id: str | None) -> None:
+        added = self.gallery.add([new_item(number, camera_id, person_id) for number in numbers])
+        assert len(added) == len(numbers)
+
+    def patch(self, item_id: int, camera_id: str | None, person_id: str | None) -> None:
+        self.gallery.patch(item_id, {"camera_id": camera_id, "person_id": person_id})
+
+    def back_up(self, name: str) -> None:
+        back_up(self.gallery.store.database, self.place(name), now())
+
+    def drop_backup(self, name: str) -> None:
+        with self.gallery.store.database.reading() as connection:
+            rows = connection.execute(backups.select()).all()
+        [backup_id] = [row.id for row in rows if row.place == str(self.place(name))]
+        drop_backup(self.gallery.store.database, backup_id, now())
+
+    def restore(self, name: str) -> None:
+        self.gallery.close()
+        restore(self.place(name), self.round.folder, replace=True)
+        self.gallery = open_gallery(self.round.folder, self.round.index)
+
+    def reopen(self) -> None:
+        self.gallery.close()
+        self.gallery = open_gallery(self.round.folder, self.round.index)
+
+    def place(self, name: str) -> Path:
+        """Folder of a backup."""
+        return backups_of(self.round.folder) / name
+
+
+DOERS: dict[str, Callable[..., object]] = {
+    "add": Actor.add,
+    "patch": Actor.patch,
+    "delete": lambda actor, item_id: actor.gallery.delete(item_id),
+    "erase": lambda actor, ids: actor.gallery.erase(ids, reason="test"),
+    "backup": Actor.back_up,
+    "drop_backup": Actor.drop_backup,
+    "restore": Actor.restore,
+    "snapshot": lambda actor: actor.gallery.write_snapshot(),
+    "rebuild": lambda actor: actor.gallery.rebuild_index(),
+    "purge": lambda actor: purge(actor.gallery, now),
+    "reopen": Actor.reopen,
+}
+
+
+def act(this: Round, sender: Connection) -> None:
+    """Where the process of a round begins."""
+    sending = threading.Lock()
+
+    def tell(message: object) -> None:
+        with sending:
+            sender.send(message)
+
+    if this.moment is not None:
+        watch(end_at(this.moment), every_statement=True)
+    actor = Actor(this, tell)
+    if this.beside:
+        threading.Thread(target=actor.keep, daemon=True).start()
+    actor.write()
