@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -11,7 +12,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from service.errors import GalleryError
+from service.errors import GalleryDamaged, GalleryError
 from service.gallery import snapshot
 from service.gallery.filters import Filter
 from service.gallery.mirror import Mirror
@@ -143,16 +144,20 @@ class Searcher:
             snapshot.publish(place, self._source(), *facts, now)
 
     def replace_snapshots(self, now: datetime) -> None:
-        """Leave no snapshot that was written before now, and nothing of removed items in the one that is."""
+        """Leave no snapshot that was written before now, and nothing of removed items in the one that is.
+
+        None is left where none was, where nothing is loaded, and where the rows that changed since are damaged.
+        """
+        keep = 0
         if self._mirror is not None and snapshot.generations(self._folder):
-            with self._using:
-                garbage = self._current().index.garbage  # only an index that heard of the removals tells
-            if garbage:
-                self.rebuild()
-            self.write_snapshot(now)
-            snapshot.remove_but(self._folder, 1)
-        else:
-            snapshot.remove_but(self._folder, 0)
+            with suppress(GalleryDamaged):
+                with self._using:
+                    garbage = self._current().index.garbage  # only an index that heard of the removals tells
+                if garbage:
+                    self.rebuild()
+                self.write_snapshot(now)
+                keep = 1
+        snapshot.remove_but(self._folder, keep)
 
     def _source(self) -> snapshot.Source:
         store = self._store
