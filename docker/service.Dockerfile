@@ -50,13 +50,15 @@ RUN python -m compileall -q -x '/(test|tests|lib2to3|site-packages|dist-packages
 RUN useradd --uid 10001 --user-group --no-create-home --home-dir /tmp --shell /usr/sbin/nologin reid \
     && mkdir /bundle /data && chown reid:reid /data
 # PYTHONSAFEPATH: a mounted working folder that has a bundle/ or service/ of its own must not be imported.
+# SQLITE_TMPDIR: purging writes a copy of the database for a moment, which is too large for /tmp.
 ENV PATH=/app/bin:/opt/vitreid/bin:$PATH \
     PYTHONPATH=/app \
     PYTHONSAFEPATH=1 \
     PYTHONUNBUFFERED=1 \
     ORT_DISABLE_TELEMETRY=1 \
     HOME=/tmp \
-    REID_DATA=/data
+    REID_DATA=/data \
+    SQLITE_TMPDIR=/data
 USER 10001:10001
 WORKDIR /data
 VOLUME /data

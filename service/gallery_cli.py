@@ -71,6 +71,7 @@ def backup(
     try:
         with reports.progress("copying", unit="bytes") as tell:
             manifest = commands.back_up_gallery(gallery, out, tell)
+        commands.record(gallery, "backup")
     except KeyboardInterrupt:
         _interrupted(f"{out} was not written")
     reports.print_backup(manifest, out, as_json=as_json)
@@ -88,6 +89,7 @@ def restore(
 
     try:
         restored = restore_backup(backup, gallery, replace=replace)
+        commands.record(gallery, "restore")
     except KeyboardInterrupt:
         _interrupted("the gallery is what it was before; the same command starts again")
     reports.print_restored(restored, gallery, as_json=as_json)
@@ -103,6 +105,21 @@ def drop_backup(
     """Remove a backup, so that receipts of erasures do not name it any more."""
     place = commands.forget_backup(gallery, backup_id, gone=gone)
     reports.print_line({"backup": backup_id, "place": str(place)}, f"backup {backup_id} is gone", as_json=as_json)
+
+
+@app.command()
+def cameras(
+    gallery: Folder,
+    bundle: Annotated[Path | None, typer.Option(help="The model; the starter bundle when left out.")] = None,
+    mapping: Annotated[
+        list[str] | None, typer.Option("--map", help="CAMERA=LEARNED, repeated; replaces the whole mapping.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Tell which learned camera each camera of a gallery is, or say it; what is not mapped is unknown to the model."""
+    reports.print_cameras(commands.cameras(gallery, bundle, mapping), as_json=as_json)
+    if mapping:
+        commands.record(gallery, "camera-mapping")
 
 
 @app.command("reembed")
@@ -163,6 +180,7 @@ def erase(
             print("reid: nothing was erased", file=sys.stderr)
             raise typer.Exit(1)
         receipt = commands.erase_items(opened, ids, reason)
+    commands.record(gallery, "erase", items=receipt.item_ids)
     reports.print_receipt(receipt, as_json=as_json)
 
 
@@ -179,6 +197,7 @@ def export_gallery(
     try:
         with open_as_it_is(gallery) as opened, reports.progress("writing") as tell:
             exported = export_items(opened, out, embeddings=embeddings, progress=tell)
+        commands.record(gallery, "export")
     except KeyboardInterrupt:
         _interrupted(f"{out} was not written")
     reports.print_line(

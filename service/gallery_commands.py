@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,9 +10,13 @@ from typing import Any
 
 from sqlalchemy import select
 
-from service.config import gallery_folder
+from bundle import Bundle
+from service.access.access import record_command
+from service.access.audit import Entry
+from service.cameras import CameraReport, map_cameras, report_cameras
+from service.config import gallery_folder, load_config
 from service.embedder import Embedder
-from service.errors import FolderNotFound, GalleryBusy, GalleryError, PersonNotFound
+from service.errors import BadParameter, FolderNotFound, GalleryBusy, GalleryError, PersonNotFound
 from service.gallery import Filter, Gallery, GalleryInfo, GallerySettings
 from service.gallery.backup import BackupManifest, back_up, drop_backup
 from service.gallery.creation import FILE, open_existing
@@ -24,6 +28,7 @@ from service.gallery.snapshot import remove_but
 from service.gallery.store import utc_now
 from service.gallery.summary import summary
 from service.gallery.tables import backups, generations
+from service.starter import bundle_path
 
 Progress = Callable[[int, int], None]
 
@@ -136,6 +141,29 @@ def erase_items(gallery: Gallery, ids: Collection[int], reason: str | None) -> R
     except GalleryBusy:
         return receipt
     return gallery.store.receipt(receipt.id)
+
+
+def cameras(gallery: Path, bundle: Path | None, mapping: Sequence[str] | None) -> list[CameraReport]:
+    """A gallery's cameras, after `mapping` (CAMERA=LEARNED each) has replaced the one there was, where it is given."""
+    path, _ = bundle_path(bundle)
+    manifest = Bundle.open(path).manifest
+    with open_as_it_is(gallery) as opened:
+        if mapping:
+            map_cameras(opened, manifest, dict(_pair(each) for each in mapping))
+        return report_cameras(opened, manifest)
+
+
+def record(gallery: Path, action: str, items: Collection[int] = ()) -> None:
+    """Note in the service's audit log, where there is one, what a command did to its gallery. Raises AccessUnusable."""
+    entry = Entry(action, gallery=gallery.absolute().name, items=list(items))
+    record_command(gallery, entry, audit_days=load_config().audit_days)
+
+
+def _pair(text: str) -> tuple[str, str]:
+    camera, equals, learned = text.partition("=")
+    if not equals or not camera or not learned:
+        raise BadParameter(f"--map {text!r} is not CAMERA=LEARNED, such as gate=c1")
+    return camera, learned
 
 
 def _listed(path: Path) -> Listed:

@@ -16,6 +16,7 @@ from rich.progress import BarColumn, DownloadColumn, MofNCompleteColumn, Progres
 from rich.table import Table
 from rich.text import Text
 
+from service.cameras import CameraReport
 from service.gallery import GalleryInfo
 from service.gallery.backup import BackupManifest
 from service.gallery.erasure import Receipt
@@ -61,6 +62,19 @@ def print_list(galleries: Sequence[Listed], *, as_json: bool) -> None:
             assert each.items is not None
             assert each.bytes is not None
             table.add_row(each.name, f"{each.items:,}", _size(each.bytes), (each.bundle_id or "")[:SHOWN_BUNDLE])
+    Console().print(table)
+
+
+def print_cameras(cameras: Sequence[CameraReport], *, as_json: bool) -> None:
+    """A gallery's cameras and what the model takes them for."""
+    if as_json:
+        print(_json(cameras))
+        return
+    table = Table("camera", "learned", "items", "stale", "rejected")
+    for each in cameras:
+        rejected = ", ".join(f"{rule} {count:,}" for rule, count in each.rejected.items())
+        name, learned = each.camera_id or "(unknown)", each.learned or "(unknown)"
+        table.add_row(name, learned, f"{each.items:,}", f"{each.stale:,}", rejected)
     Console().print(table)
 
 

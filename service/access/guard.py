@@ -103,7 +103,7 @@ def _key_of(bearer: HTTPAuthorizationCredentials | None, header: str | None) -> 
 def _entry(request: Request, action: str | None, galleries: Sequence[str], *, log_address: bool) -> Entry:
     """The row of this request, with all that its address tells."""
     item_id = str(request.path_params.get("item_id", ""))
-    person_id = request.path_params.get("person_id") or request.query_params.get("person_id")
+    person_id = request.query_params.get("person_id")  # not of the path: there it names whom to forget
     return Entry(
         action=action or OTHER,
         name="unknown",

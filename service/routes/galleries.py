@@ -55,7 +55,10 @@ async def list_galleries(
 async def put_gallery(
     request: Request, name: GalleryName, settings: GallerySettings, response: Response
 ) -> GalleryEntry:
-    """Afterwards the gallery exists and has exactly these settings: what the body leaves out gets its default."""
+    """Afterwards the gallery exists and has exactly these settings: what the body leaves out gets its default.
+
+    Only the mapping of cameras stays as it is where it is left out: it has a route of its own.
+    """
     service = service_of(request)
     entry, created = await service.work(lambda: _put(service, name, settings))
     response.status_code = 201 if created else 200
@@ -96,7 +99,8 @@ def _entry(gallery: Gallery) -> GalleryEntry:
 def _put(service: Service, name: str, settings: GallerySettings) -> tuple[GalleryEntry, bool]:
     check_learned(service.bundle.manifest, settings.cameras)
     gallery, created = service.galleries.create(name)
-    gallery.change_settings(**dict(settings))
+    kept = set() if "cameras" in settings.model_fields_set else {"cameras"}
+    gallery.change_settings(**{name: value for name, value in settings if name not in kept})
     service.upkeep.poke()  # a shorter retention period counts from now
     return _entry(gallery), created
 

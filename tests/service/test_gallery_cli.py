@@ -17,6 +17,8 @@ import pytest
 import reid
 from bundle import Bundle, ImageSpec, OutputSpec
 from service import files
+from service.access.access import open_records
+from service.access.audit import Asked
 from service.gallery import Gallery, export
 from service.gallery.keeper import Keeper
 from service.gallery.opening import open_as_it_is
@@ -329,3 +331,38 @@ def test_an_empty_gallery_can_be_exported(tmp_path: Path) -> None:
     assert done.items == 0
     with np.load(tmp_path / "a.npz", allow_pickle=False) as found:
         assert found["embedding"].shape == (0, 4)
+
+
+def test_cameras_are_mapped_by_the_operator(
+    run: Run, answer: Callable[..., Any], folder: Path, tiny_bundle: Path
+) -> None:
+    told = answer("cameras", folder, "--bundle", tiny_bundle)
+    assert [(each["camera_id"], each["learned"], each["items"]) for each in told] == [
+        ("c0", None, 4),
+        ("c1", None, 4),
+        ("c2", None, 4),
+    ]
+    told = answer("cameras", folder, "--bundle", tiny_bundle, "--map", "c0=c2", "--map", "c1=c1")
+    assert [(each["learned"], each["stale"]) for each in told] == [("c2", 4), ("c1", 4), (None, 0)]
+    code, _, err = run("cameras", folder, "--bundle", tiny_bundle, "--map", "c0=c9")
+    assert (code, "unknown learned camera 'c9'" in err) == (2, True)
+    code, _, err = run("cameras", folder, "--bundle", tiny_bundle, "--map", "c0")
+    assert (code, "is not CAMERA=LEARNED" in err) == (2, True)
+
+
+def test_what_commands_do_is_in_the_service_s_log(run: Run, folder: Path, tiny_bundle: Path, tmp_path: Path) -> None:
+    data = folder.parent.parent
+    assert reid.run(["keys", "create", "somebody", "--scope", "read", "--data", str(data)]) == 0
+    assert run("erase", folder, "--item", 3, "--yes")[0] == 0
+    assert run("export", folder, tmp_path / "items.jsonl")[0] == 0
+    assert run("backup", folder, tmp_path / "backup")[0] == 0
+    assert run("cameras", folder, "--bundle", tiny_bundle, "--map", "c1=c1")[0] == 0
+    with open_records(data, audit_days=1) as (_, audit):
+        rows = [(row.action, row.gallery, row.items) for row in audit.page(Asked())]
+    assert rows == [
+        ("key-create", None, []),
+        ("erase", "default", [3]),
+        ("export", "default", []),
+        ("backup", "default", []),
+        ("camera-mapping", "default", []),
+    ]

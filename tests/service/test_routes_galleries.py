@@ -41,7 +41,7 @@ def test_putting_is_idempotent_and_sets_what_the_body_says(client: TestClient) -
     assert (first.status_code, again.status_code) == (201, 200)
     assert first.json() == again.json()
     assert first.json()["settings"] == DEFAULTS | settings
-    cleared = client.put("/v1/galleries/night", json={})
+    cleared = client.put("/v1/galleries/night", json={"cameras": {}})
     assert cleared.json()["settings"] == DEFAULTS
     assert [entry["name"] for entry in client.get("/v1/galleries").json()["galleries"]] == ["default", "night"]
 
@@ -62,6 +62,16 @@ def test_names_and_settings_that_are_refused(client: TestClient, name: str, sett
     answer = client.put(f"/v1/galleries/{name}", json=settings)
     assert (answer.status_code, answer.headers["content-type"]) == (422, "application/problem+json")
     assert len(client.get("/v1/galleries").json()["galleries"]) == 1
+
+
+def test_settings_leave_the_mapping_of_cameras_alone(client: TestClient) -> None:
+    client.put("/v1/galleries/default", json={"cameras": {"gate": "c1"}, "retention_days": 3})
+    assert client.put("/v1/galleries/default", json={"min_score": 0.5}).json()["settings"] == {
+        **DEFAULTS,
+        "cameras": {"gate": "c1"},
+        "min_score": 0.5,
+    }
+    assert client.put("/v1/galleries/default", json={"cameras": {}}).json()["settings"] == DEFAULTS
 
 
 def test_galleries_do_not_see_each_other(client: TestClient, picture: Make) -> None:
