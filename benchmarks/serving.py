@@ -43,7 +43,7 @@ def main(
     seconds: Annotated[float, typer.Option(min=1, help="of load in each round")] = 20,
     clients: Annotated[int, typer.Option(min=1)] = 16,
     items: Annotated[int, typer.Option(min=1, help="random items in the gallery")] = 2000,
-    max_batch: Annotated[int, typer.Option(min=1)] = 8,
+    max_batch: Annotated[int, typer.Option(min=1)] = 4,
     as_json: Annotated[bool, typer.Option("--json")] = False,
 ) -> None:
     result = measure(
@@ -72,7 +72,7 @@ def measure(
     seconds: float = 20,
     clients: int = 16,
     items: int = 2000,
-    max_batch: int = 8,
+    max_batch: int = 4,
 ) -> dict[str, Any]:
     """Medians of both sides, and the ratios that are asked for."""
     contents = [path.read_bytes() for path in sorted(pictures.glob("*.jpg"))]

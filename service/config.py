@@ -45,7 +45,7 @@ class ServiceConfig(BaseSettings):
 
     model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True, extra="forbid", env_ignore_empty=True)
 
-    data: Path = Field(Path("reid-data"), description="folder of the galleries (DATA/galleries/default)")
+    data: Path = Field(Path("reid-data"), description="folder of the galleries, DATA/galleries/NAME")
     bundle: Path | None = Field(None, description="the model; the starter bundle when absent")
     host: str = Field("127.0.0.1", description="address to listen on")
     port: int = Field(8000, ge=0, le=65535, description="port to listen on; 0 takes a free one")
@@ -68,7 +68,7 @@ class ServiceConfig(BaseSettings):
     max_body_bytes: int = Field(32 * 2**20, ge=1024, description="bytes of one request")
     max_images: int = Field(64, ge=1, le=1000, description="pictures of one POST /v1/items")
     max_pixels: int = Field(50_000_000, ge=64, description="pixels of one picture, read from its header")
-    max_batch: int = Field(8, ge=1, le=1024, description="pictures of one run of the model; more pay on a GPU only")
+    max_batch: int = Field(4, ge=1, le=1024, description="pictures of one run of the model; more pay on a GPU only")
     max_queue: int = Field(256, ge=1, description="pictures that may wait for the model; more are refused with 503")
     purge_after_s: float = Field(
         60, ge=0, le=86_400, description="seconds from a deletion until its traces in the files are purged"

@@ -41,7 +41,7 @@ class GalleryBody(BaseModel):
 class BatchingInfo(BaseModel):
     """How requests share the model."""
 
-    max_batch: int = Field(description="pictures of one run", examples=[8])
+    max_batch: int = Field(description="pictures of one run", examples=[4])
     max_queue: int = Field(description="pictures that may wait", examples=[256])
     waiting: int = Field(description="pictures that wait now", examples=[0])
 

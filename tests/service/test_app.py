@@ -43,7 +43,7 @@ def test_info_says_what_is_running(client: TestClient, tiny_bundle: Path, pictur
     }  # fmt: skip
     assert gallery["index"]
     assert gallery["index_reason"]
-    assert info["batching"] == {"max_batch": 8, "max_queue": 256, "waiting": 0}
+    assert info["batching"] == {"max_batch": 4, "max_queue": 256, "waiting": 0}
     assert info["limits"]["images"] == 20
     assert info["drift"] == []
     assert info["provider"] == "fake"
