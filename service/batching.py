@@ -166,14 +166,12 @@ class MicroBatcher:
         try:
             while batch := self._take():
                 self._run(batch)
-        except BaseException as error:  # the thread ends here: nobody may wait for it any longer
+        except BaseException as error:  # whatever it is, the thread ends here: nobody may wait for it any longer
             logger.critical("the model's thread broke", exc_info=True)
             failed = ModelFailed(f"the model's thread broke ({type(error).__name__}); the log says why")
             self._fail_waiting(failed, alive=False)
             for request, _ in batch:
                 _settle(request, failed)
-            if not isinstance(error, Exception):
-                raise
 
     def _take(self) -> list[tuple[_Request, int]]:
         """The next pictures to run, as requests with places in them; none once closed and drained."""

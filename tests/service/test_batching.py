@@ -223,7 +223,6 @@ def test_embeddings_that_are_none_are_failures(
     assert isinstance(row, EmbeddingFailed)
 
 
-@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")  # the thread's end is the test
 def test_a_thread_that_breaks_fails_its_requests_and_is_started_again(
     make: Callable[..., MicroBatcher], model: Held
 ) -> None:
