@@ -149,7 +149,7 @@ class Gallery:
 
     def count(self, where: Filter = EVERYTHING) -> int:
         """How many items a filter lets through."""
-        return self.store.count(where)
+        return self._searcher.count(where) if self.loaded else self.store.count(where)
 
     def embeddings(self, ids: Sequence[int]) -> NDArray[np.float32]:
         """(N, D) embeddings of items, in the order of their ids. Raises ItemNotFound, GalleryDamaged."""

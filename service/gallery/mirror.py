@@ -80,6 +80,12 @@ class Mirror:
         complete = k >= (len(self) if allowed is None else int(np.count_nonzero(allowed)))
         return scores, np.where(slots < 0, np.int64(-1), slots + self.columns.base), complete
 
+    def count(self, where: Filter, store: Store) -> int:
+        """How many items `where` lets through."""
+        if where == EVERYTHING:
+            return len(self)
+        return int(np.count_nonzero(self.columns.mask(where, store.ids_with)))
+
     def save(self, folder: Path) -> None:
         """Write both parts as files. Raises OSError."""
         self.index.save(folder / INDEX_FILE)

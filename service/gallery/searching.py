@@ -89,6 +89,11 @@ class Searcher:
                 return rankings
             wanted *= 2
 
+    def count(self, where: Filter) -> int:
+        """How many items `where` lets through, at the newest row."""
+        with self._using:
+            return self._current().count(where, self._store)
+
     def choice(self) -> tuple[str, str]:
         """The kind of index that fits now, and why."""
         if self._wanted != AUTO:
