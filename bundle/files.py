@@ -19,7 +19,7 @@ def written_whole(folder: Path) -> Iterator[Path]:
     it untouched and removes the temporary folder. A crash between the two renames leaves the older one beside the
     name, as `.NAME.old`, where `recover` finds it.
     """
-    folder.parent.mkdir(parents=True, exist_ok=True)
+    make_folder(folder.parent)
     temporary = folder.parent / f".{folder.name}.{uuid.uuid4().hex[:8]}.tmp"
     temporary.mkdir()
     try:
@@ -43,6 +43,14 @@ def recover(folder: Path) -> None:
     previous = _previous(folder)
     if previous.is_dir() and not folder.exists():
         previous.rename(folder)
+
+
+def make_folder(folder: Path) -> None:
+    """Make a folder where it is missing, and those above it, durable on disk."""
+    if not folder.is_dir():
+        make_folder(folder.parent)
+        folder.mkdir(exist_ok=True)
+        sync(folder.parent)
 
 
 def sha256_of(path: Path) -> str:

@@ -12,6 +12,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from bundle.files import sync
 from service.config import DEFAULT_GALLERY
 from service.errors import BadParameter, GalleryError, GalleryNeeded, GalleryNotFound, GalleryReadOnly
 from service.gallery import Gallery, GalleryInfo
@@ -130,6 +131,7 @@ class Galleries:
                 raise GalleryReadOnly(f"{gallery.folder} cannot be removed ({error.strerror})") from error
             gallery.close()
         shutil.rmtree(left, ignore_errors=True)
+        sync(self.folder)  # who was told that it went must not meet it again
         return info
 
     def _enter(self, name: str) -> None:

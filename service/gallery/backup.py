@@ -14,7 +14,7 @@ from pathlib import Path
 from pydantic import AwareDatetime, BaseModel, ConfigDict, ValidationError
 from sqlalchemy import select
 
-from bundle.files import sha256_of, written_whole
+from bundle.files import sha256_of, sync, written_whole
 from service.errors import BackupDamaged, BackupNotFound, BadParameter, GalleryFull, GalleryReadOnly
 from service.gallery.creation import FILE
 from service.gallery.database import Database, translated
@@ -135,6 +135,7 @@ def _remove(place: Path, backup_id: str) -> None:
     with _told(place):
         (place / FILE).unlink(missing_ok=True)  # the manifest last: a removal that is cut short can be repeated
         shutil.rmtree(place)
+        sync(place.parent)
 
 
 def _copy(database: Database, path: Path, progress: Callable[[int, int], None]) -> None:

@@ -14,7 +14,7 @@ from typing import Any
 
 from sqlalchemy import Column, select
 
-from bundle.files import sync
+from bundle.files import make_folder, sync
 from service.errors import BundleMismatch, GalleryDamaged, GalleryNotFound, GalleryReadOnly, GalleryTooNew, NotAGallery
 from service.gallery import keeper
 from service.gallery.database import REMEDY_DAMAGED, Database, translated
@@ -97,7 +97,7 @@ def check_empty(folder: Path) -> None:
 def _create(path: Path, *, bundle_id: str, dimension: int) -> None:
     """Make an empty database aside and put it in place at once; one that another process put there first stays."""
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        make_folder(path.parent)
         workshop = path.with_name(f"{UNFINISHED}{uuid.uuid4().hex[:8]}")
         workshop.mkdir()
     except OSError as error:
@@ -113,9 +113,9 @@ def _create(path: Path, *, bundle_id: str, dimension: int) -> None:
             database.close()  # the last connection moves the log into the file
         step("sync new database", partial(sync, made))
         step("put database in place", partial(_put_in_place, made, path))
-        step("sync new gallery", partial(sync, path.parent))
     finally:
         shutil.rmtree(workshop, ignore_errors=True)
+    step("sync new gallery", partial(sync, path.parent))
 
 
 def _put_in_place(made: Path, path: Path) -> None:

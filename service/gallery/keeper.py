@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import fcntl
 import os
+import shutil
 from pathlib import Path
 from typing import Self
 
 from service.errors import GalleryBusy, GalleryReadOnly
 
 FILE = "keeper.lock"
+WORKSHOP = ".gallery.db.keeper."  # start of the names of folders that only a keeper makes, for a while
 
 
 class Keeper:
@@ -36,6 +38,8 @@ class Keeper:
             raise GalleryBusy(f"{folder} is kept by {holder}; stop it first, or do this through it") from error
         os.ftruncate(descriptor, 0)
         os.pwrite(descriptor, f"process {os.getpid()} ({command})\n".encode(), 0)
+        for left in folder.glob(f"{WORKSHOP}*"):  # of one that was killed
+            shutil.rmtree(left, ignore_errors=True)
         return cls(descriptor)
 
     def release(self) -> None:

@@ -16,16 +16,16 @@ from typing import Any
 from sqlalchemy import Connection, Table, func, select
 from sqlalchemy.dialects.sqlite import insert
 
-from bundle.files import sync
+from bundle.files import make_folder, sync
 from service.errors import GalleryBusy, GalleryDamaged, GalleryExists, GalleryFull, GalleryReadOnly
 from service.gallery.backup import BackupManifest, check_backup
 from service.gallery.conditions import among
-from service.gallery.creation import FILE, UNFINISHED, check_empty, open_existing
+from service.gallery.creation import FILE, check_empty, open_existing
 from service.gallery.database import BUSY_TIMEOUT_S, Database, translated
-from service.gallery.keeper import Keeper
+from service.gallery.keeper import WORKSHOP, Keeper
+from service.gallery.snapshot import remove_but
 from service.gallery.tables import backups, deletions, erasures, gallery, items
 
-SNAPSHOTS = "snapshots"
 ATTEMPTS = 5
 PAGES_AT_ONCE = 8  # fewer than the smallest gallery has, so that what is replaced is looked at before the last
 
@@ -83,7 +83,7 @@ def _replace(folder: Path, workshop: Path, manifest: BackupManifest) -> Restored
             try:
                 erased, seq = _carry_over(prepared, live, manifest)
                 erased_again += erased
-                shutil.rmtree(folder / SNAPSHOTS, ignore_errors=True)  # they are of what is replaced
+                remove_but(folder, 0)  # they are of what is replaced
                 _install(prepared, live, seq)
                 break
             except _ChangedMeanwhile:
@@ -156,14 +156,13 @@ def _put_in_place(copy: Path, path: Path) -> None:
         raise GalleryExists(f"{path.parent} became a gallery meanwhile; replace it with --replace") from error
     except OSError:  # a file system without links; the rename is as atomic, but would replace a rival's file
         copy.rename(path)
-    sync(path.parent)
 
 
 @contextmanager
 def _kept(folder: Path) -> Iterator[None]:
     """Be the gallery's keeper for as long as the block lasts; the folder is made where it is missing."""
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        make_folder(folder)
     except OSError as error:
         raise GalleryReadOnly(f"{folder} cannot be made ({error.strerror}); check its permissions") from error
     keeper = Keeper.take(folder, "reid gallery restore")
@@ -175,8 +174,8 @@ def _kept(folder: Path) -> Iterator[None]:
 
 @contextmanager
 def _workshop(folder: Path) -> Iterator[Path]:
-    """A hidden folder in the gallery's; one that a killed process leaves is removed by the next purge."""
-    workshop = folder / f"{UNFINISHED}{uuid.uuid4().hex[:8]}"
+    """A hidden folder in the gallery's; one that a killed process leaves is removed by the gallery's next keeper."""
+    workshop = folder / f"{WORKSHOP}{uuid.uuid4().hex[:8]}"
     try:
         workshop.mkdir()
         yield workshop
@@ -185,6 +184,7 @@ def _workshop(folder: Path) -> Iterator[Path]:
         raise kind(f"{folder} cannot be written ({error.strerror}); nothing was changed") from error
     finally:
         shutil.rmtree(workshop, ignore_errors=True)
+        sync(folder)  # what was erased since the backup lay in it, too
 
 
 def _put(connection: Connection, table: Table, rows: list[dict[str, Any]]) -> None:

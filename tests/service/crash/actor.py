@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import cache
 from multiprocessing.connection import Connection
 from pathlib import Path
 from random import Random
 from typing import Any
 
 import numpy as np
+from PIL import Image
 
 from service.gallery import Gallery, NewItem
 from service.gallery.backup import back_up, drop_backup
@@ -31,9 +34,13 @@ KEEPING = ("snapshot", "rebuild", "purge", "backup")
 """What another thread does beside the writer, as in a service."""
 
 
+@cache
 def picture(number: int) -> bytes:
-    """Bytes that nothing else has."""
-    return b"<picture %d>" % number * 9
+    """A JPEG of noise: bytes that nothing else has."""
+    content = io.BytesIO()
+    noise = np.random.default_rng(number).integers(0, 256, (16, 16, 3), dtype=np.uint8)
+    Image.fromarray(noise).save(content, "JPEG", quality=20)
+    return content.getvalue()
 
 
 def embedding(number: int) -> np.ndarray:
