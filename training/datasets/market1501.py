@@ -8,18 +8,17 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from bundle import MarketName, parse_market_name
-from training.datasets.split import Sample, Split, pictures
+from training.datasets.named import FOLDERS, named_samples
+from training.datasets.split import Split
 from training.errors import DataError
-
-FOLDERS = ("bounding_box_train", "query", "bounding_box_test")
 
 
 def read_market1501(folder: Path) -> Split:
     """Read a folder with bounding_box_train/, query/ and bounding_box_test/; one that is missing counts as empty."""
     if not any((folder / name).is_dir() for name in FOLDERS):
         raise DataError(f"{folder} has none of the folders {', '.join(FOLDERS)} of Market-1501's layout")
-    train, query, gallery = (_samples(folder / name) for name in FOLDERS)
+    found = [named_samples(folder / name) if (folder / name).is_dir() else [] for name in FOLDERS]
+    train, query, gallery = ([(sample, name) for sample, name in part if not name.junk] for part in found)
     if not (train or query or gallery):
         raise DataError(f"{folder} holds no pictures named like 0002_c1s1_000451_03.jpg")
     return Split(
@@ -27,14 +26,3 @@ def read_market1501(folder: Path) -> Split:
         query=tuple(sample for sample, _ in query),
         gallery=tuple(sample for sample, _ in gallery),
     )
-
-
-def _samples(folder: Path) -> list[tuple[Sample, MarketName]]:
-    found = []
-    for path in pictures(folder) if folder.is_dir() else []:
-        name = parse_market_name(path.name)
-        if name is None:
-            raise DataError(f"{path} does not say person and camera; names look like 0002_c1s1_000451_03.jpg")
-        if not name.junk:
-            found.append((Sample(path, name.label, name.camera_id), name))
-    return found

@@ -1,0 +1,60 @@
+"""Several data sets at once: nobody of one becomes somebody of another."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from training.datasets import Source, read_sources
+from training.errors import DataError
+
+
+@pytest.fixture
+def two(tmp_path: Path, touch: Callable[..., None]) -> tuple[Source, Source]:
+    touch(tmp_path / "market" / "bounding_box_train" / "0002_c1s1_000451_03.jpg")
+    touch(tmp_path / "market" / "query" / "0001_c1s1_001051_00.jpg")
+    touch(tmp_path / "market" / "bounding_box_test" / "0001_c2s1_001051_00.jpg")
+    touch(tmp_path / "own" / "0002" / "1.jpg", tmp_path / "own" / "0003" / "x_c1_2.jpg")
+    return Source("market1501", tmp_path / "market"), Source("folders", tmp_path / "own")
+
+
+def test_one_alone_keeps_its_names(two: tuple[Source, Source]) -> None:
+    assert read_sources([two[0]]) == two[0].read()
+
+
+def test_persons_and_cameras_are_kept_apart(two: tuple[Source, Source]) -> None:
+    split = read_sources(two)
+    assert split.train_persons() == ("market/0002", "own/0002", "own/0003")
+    assert split.train_cameras() == ("own/c1", "market/c1")
+    assert [sample.camera for sample in split.train] == ["market/c1", None, "own/c1"]
+    assert [sample.person for sample in (*split.query, *split.gallery)] == ["market/0001", "market/0001"]
+
+
+def test_scored_on_another_one(two: tuple[Source, Source]) -> None:
+    market, own = two
+    split = read_sources([own], market)
+    assert split.train_cameras() == ("own/c1",)
+    assert [(s.person, s.camera) for s in split.query] == [("market/0001", "market/c1")]  # a camera not learned
+    assert len(split.gallery) == 1
+
+
+def test_equal_names_are_refused(two: tuple[Source, Source], tmp_path: Path) -> None:
+    (tmp_path / "copy").mkdir()
+    (tmp_path / "copy" / "market").symlink_to(tmp_path / "market")
+    with pytest.raises(DataError, match="two data sets are called market"):
+        read_sources([two[0], Source("market1501", tmp_path / "copy" / "market")])
+
+
+@pytest.mark.parametrize(
+    ("text", "dataset", "path"),
+    [
+        ("market", "folders", "market"),
+        ("msmt17=data/MSMT17", "msmt17", "data/MSMT17"),
+        ("./a=b", "folders", "./a=b"),
+        ("/data/a=b", "folders", "/data/a=b"),
+    ],
+)
+def test_how_a_source_is_written(text: str, dataset: str, path: str) -> None:
+    assert Source.parse(text, "folders") == Source(dataset, Path(path))
