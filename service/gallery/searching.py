@@ -162,7 +162,8 @@ class Searcher:
                     self.rebuild()
                 self.write_snapshot(now)
                 keep = 1
-        snapshot.remove_but(self._folder, keep)
+        with self._renewing:  # nobody else writes one aside meanwhile
+            snapshot.remove_but(self._folder, keep)
 
     def _source(self) -> snapshot.Source:
         store = self._store
