@@ -5,13 +5,15 @@ VENV := .venv
 BIN := $(VENV)/bin
 DATA ?= data
 BUNDLE ?=
+ROUNDS ?= 500
+SEED ?= 0
 STARTER := out/starter
 CHECKED := bundle scoring synthetic training export service benchmarks tests reid.py
 
 # faiss and onnxruntime come for the CPU or for NVIDIA GPUs, never both.
 COMPUTE := $(if $(shell nvidia-smi -L 2>/dev/null),gpu,cpu)
 
-.PHONY: help demo serve test check bench starter docker-test clean
+.PHONY: help demo serve test crash check docs bench starter docker-test clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1|/' | awk -F'|' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -25,10 +27,16 @@ serve: $(VENV)/service ## serve the galleries in DATA (default ./data) with BUND
 test: $(VENV)/dev ## run all tests
 	@$(BIN)/python -m pytest
 
+crash: $(VENV)/dev ## kill the process of a gallery at random in ROUNDS (default 500) rounds from SEED on, and compare
+	@CRASH_ROUNDS=$(ROUNDS) CRASH_SEED=$(SEED) $(BIN)/python -m pytest tests/service/crash/test_kill.py
+
 check: $(VENV)/dev ## lint, format and types
 	@$(BIN)/ruff check $(CHECKED)
 	@$(BIN)/ruff format --check $(CHECKED)
 	@$(BIN)/mypy
+
+docs: $(VENV)/service ## write docs/api.md from the API's own description
+	@$(BIN)/python -m service.api_reference docs/api.md
 
 bench: $(VENV)/dev ## measure and write benchmarks/RESULTS.md
 	@$(BIN)/python -m benchmarks.run

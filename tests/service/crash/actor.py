@@ -111,7 +111,7 @@ class Actor:
         random = Random(self.round.seed)
         state = self.round.state
         first = iter(self.round.first)
-        kinds = [kind for kind in PLANS if not (self.round.beside and kind in (*KEEPING, "restore", "reopen"))]
+        kinds = [kind for kind in PLANS if not (self.round.beside and kind in ("restore", "reopen"))]
         while True:
             kind = next(first, None) or random.choice(kinds)
             operation = plan(state, kind, random) if kind in kinds else None
