@@ -14,37 +14,21 @@ from starlette.responses import Response
 from service.access.trail import AuditTrail
 from service.admission import Admission, UnderWay
 from service.config import ServiceConfig, origins_of
+from service.description import INTRODUCTION, TAGS, Described
 from service.heads import HeadAsGet
 from service.limits import REQUEST_ID, BodyCap, Envelope
 from service.metrics import Metrics
 from service.observation import Observation
 from service.problems import add_problem_handlers
 from service.routes import ROUTERS
-from service.schemas.common import NOTE
 from service.state import Service, open_service, software_version
 
-DESCRIPTION = f"""Given a picture of a person, find the pictures that look like the same person in a gallery.
-
-{NOTE}
-
-From the first API key on (`reid keys create`), every route under /v1 needs one: `Authorization: Bearer reid_...` or
-`X-API-Key: reid_...`. Before, everybody who reaches the service may do everything.
-
-Errors are `application/problem+json` (RFC 9457); their `type` is stable.
-"""
 # Keys are sent by the pages themselves: no cookie, so nothing that a browser adds to a request of another site.
 CORS: dict[str, Any] = {
     "allow_methods": ["GET", "POST", "PUT", "PATCH", "DELETE"],
     "allow_headers": ["authorization", "content-type", "x-api-key", REQUEST_ID],
     "expose_headers": ["retry-after", REQUEST_ID],
 }
-TAGS = [
-    {"name": "query", "description": "Find candidates."},
-    {"name": "items", "description": "The pictures in a gallery."},
-    {"name": "galleries", "description": "The galleries, and what an operator decides about each."},
-    {"name": "erasure", "description": "Take persons and items out for good, with a receipt."},
-    {"name": "system", "description": "What is running, and whether it can answer."},
-]
 
 
 def create_app(config: ServiceConfig, service: Service | None = None, *, opens: bool = True) -> FastAPI:
@@ -63,10 +47,10 @@ def create_app(config: ServiceConfig, service: Service | None = None, *, opens: 
                 stack.callback(setattr, app.state, "service", None)
             yield
 
-    app = FastAPI(
+    app = Described(
         title="vitreid",
         summary="Person re-identification retrieval",
-        description=DESCRIPTION,
+        description=INTRODUCTION,
         version=software_version(),
         openapi_tags=TAGS,
         docs_url=None,  # the framework's own pages load their code from elsewhere; ours comes with the package

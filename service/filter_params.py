@@ -23,14 +23,19 @@ class FilterParams(BaseModel):
         default_factory=list, max_length=MAX_NAMES, description="only items of these cameras", examples=[["c1", "c2"]]
     )
     exclude_cameras: list[Label] = Field(
-        default_factory=list, max_length=MAX_NAMES, description="no items of these cameras", examples=[["c3"]]
+        default_factory=list,
+        max_length=MAX_NAMES,
+        description="no items of these cameras; items of an unknown camera stay",
+        examples=[["c3"]],
     )
     since: UtcTime | None = Field(None, description="captured_at from here on", examples=["2026-05-01T00:00:00Z"])
     until: UtcTime | None = Field(None, description="captured_at before this", examples=["2026-05-02T00:00:00Z"])
     person_id: Label | None = Field(None, description="only items with this label")
     track_id: Label | None = Field(None, description="only items of this track")
     metadata: Json[dict[str, str | bool | int | FiniteFloat | None]] | None = Field(
-        None, description="JSON object: top-level keys of the metadata and the values that they have"
+        None,
+        description="JSON object: top-level keys of the metadata and the values that they have",
+        examples=['{"site": "north"}'],
     )
     min_height: FiniteFloat | None = Field(None, description="pixels of the crop")
     max_height: FiniteFloat | None = Field(None, description="pixels of the crop")

@@ -112,7 +112,12 @@ class Match:
 class GallerySettings(BaseModel):
     """What an operator decides about one gallery; kept in it."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(
+        frozen=True,
+        extra="forbid",
+        use_attribute_docstrings=True,
+        json_schema_extra={"examples": [{"retention_days": 30, "min_score": 0.5, "reject": {"height": [64, None]}}]},
+    )
 
     retention_days: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = None
     """Items are erased when they are older; None: kept until somebody erases them."""
@@ -122,7 +127,8 @@ class GallerySettings(BaseModel):
     min_score: Annotated[float, Field(ge=-1, le=1)] | None = None
     """Under this score a query's answer is "no match"."""
     reject: Mapping[str, Range] = {}
-    """Quality that items must have to be added, by name (QUALITIES)."""
+    """Quality that items must have to be added: least and most of height, width, aspect, sharpness, brightness and
+    outside; null: no limit on that side."""
 
     @field_validator("reject")
     @classmethod

@@ -24,7 +24,7 @@ CURL: dict[str, Any] = {
 }
 
 
-@router.get("", summary="List its cameras", response_description="all of them", responses=problems(404, 422, 503))
+@router.get("", summary="List a gallery's cameras", response_description="all of them", responses=problems(404, 422))
 async def list_cameras(
     request: Request, name: GalleryName, principal: Annotated[Principal, Depends(needs("read"))]
 ) -> CameraList:
@@ -41,7 +41,7 @@ async def list_cameras(
     summary="Map a gallery's cameras to learned ones",
     response_description="the cameras as they are mapped now",
     openapi_extra=CURL,
-    responses=problems(400, 403, 404, 413, 422, 503),
+    responses=problems(400, 404, 413, 422, 507),
     dependencies=[Depends(needs("admin", "camera-mapping", reach="everything"))],
 )
 async def put_cameras(request: Request, name: GalleryName, body: CameraMapping) -> CameraList:

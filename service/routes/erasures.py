@@ -20,7 +20,13 @@ from service.state import service_of
 router = APIRouter(prefix="/v1/erasures", tags=["erasure"])
 
 ErasureId = Annotated[
-    str, Path(min_length=1, max_length=64, description="the receipt's id", examples=["7f1f5a34-6f0e-4c53-9d5a-3a1d"])
+    str,
+    Path(
+        min_length=1,
+        max_length=64,
+        description="the receipt's id",
+        examples=["7f1f5a34-6f0e-4c53-9d5a-3a1de0c4a1f2"],
+    ),
 ]
 CURL: dict[str, Any] = {
     "x-curl": "curl -H 'Content-Type: application/json' -d '{\"item_ids\": [17, 42]}' '{origin}/v1/erasures'"
@@ -32,7 +38,7 @@ class ErasureParams(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    gallery: str = Field(DEFAULT_GALLERY, max_length=128, description="which gallery to erase from")
+    gallery: str = Field(DEFAULT_GALLERY, max_length=128, description="the gallery's name")
 
 
 class ReceiptParams(ErasureParams):
@@ -47,7 +53,7 @@ class ReceiptParams(ErasureParams):
     status_code=202,
     summary="Erase items",
     response_description="they are gone from every answer; `purged_at` says when they are gone from every file",
-    responses=problems(404, 409, 413, 422, 507),
+    responses=problems(400, 404, 409, 413, 422, 507),
     openapi_extra=CURL,
 )
 async def erase_items(

@@ -26,7 +26,7 @@ CURL: dict[str, Any] = {
 }
 
 
-@router.get("", summary="List galleries", response_description="all of them", responses=problems(503))
+@router.get("", summary="List galleries", response_description="all of them", responses=problems())
 async def list_galleries(
     request: Request, principal: Annotated[Principal, Depends(needs("read", reach="own"))]
 ) -> GalleryList:
@@ -47,7 +47,7 @@ async def list_galleries(
     response_description="it was there already and has these settings now",
     responses={
         201: {"model": GalleryEntry, "description": "Created: it is new"},
-        **problems(403, 409, 422, 503),
+        **problems(400, 409, 413, 422, 507),
     },
     openapi_extra=CURL,
     dependencies=[Depends(needs("admin", "gallery-settings", reach="everything"))],

@@ -45,7 +45,9 @@ BODY: dict[str, Any] = {
             }
         },
     },
-    "x-curl": "curl -F images=@0002_c1s1_000451_03.jpg '{origin}/v1/items'",
+    "x-curl": "curl -F images=@0002_c1s1_000451_03.jpg '{origin}/v1/items'\n"
+    'curl -F images=@frame.jpg -F \'metadata={"camera_id": "c1", "boxes": [{"box": [12, 8, 76, 200]}]}\' '
+    "'{origin}/v1/items'",
 }
 PATCH_CURL: dict[str, Any] = {
     "x-curl": "curl -X PATCH -H 'Content-Type: application/json' -d '{\"person_id\": \"0002\"}' '{origin}/v1/items/17'"
@@ -77,8 +79,11 @@ InGallery = Annotated[GalleryParams, Query()]
     response_description="every picture is in the gallery",
     openapi_extra=BODY,
     responses={
-        207: {"model": AddResultBody, "description": "Multi-Status: some pictures failed, each says why"},
-        **problems(400, 403, 404, 413, 415, 422, 503),
+        207: {
+            "model": AddResultBody,
+            "description": "Multi-Status: some pictures were rejected or failed, each says why",
+        },
+        **problems(400, 404, 409, 413, 415, 422, 507),
     },
 )
 async def add_items(
@@ -106,7 +111,7 @@ async def add_items(
     return body
 
 
-@router.get("", summary="List items", response_description="one page", responses=problems(404, 422, 503))
+@router.get("", summary="List items", response_description="one page", responses=problems(404, 422))
 async def list_items(
     request: Request,
     params: Annotated[ListParams, Query()],
@@ -123,7 +128,7 @@ async def list_items(
     )
 
 
-@router.get("/{item_id}", summary="One item", response_description="the item", responses=problems(404, 422, 503))
+@router.get("/{item_id}", summary="One item", response_description="the item", responses=problems(404, 422))
 async def get_item(
     request: Request,
     item_id: ItemId,
@@ -141,7 +146,7 @@ async def get_item(
     summary="Change an item's labels",
     response_description="the item as it is now",
     openapi_extra=PATCH_CURL,
-    responses=problems(400, 403, 404, 413, 422, 503),
+    responses=problems(400, 404, 409, 413, 422, 507),
 )
 async def patch_item(
     request: Request,
@@ -172,7 +177,7 @@ async def patch_item(
     "/{item_id}/image",
     summary="One item's picture",
     response_class=Response,
-    responses={200: {"content": {"image/jpeg": {}}, "description": "the picture"}, **problems(404, 422, 503)},
+    responses={200: {"content": {"image/jpeg": {}}, "description": "the picture"}, **problems(404, 422)},
 )
 async def get_image(
     request: Request,
@@ -196,7 +201,7 @@ async def get_image(
     response_class=Response,
     summary="Take an item out",
     response_description="it is gone",
-    responses=problems(403, 404, 422, 503),
+    responses=problems(404, 409, 422, 507),
 )
 async def delete_item(
     request: Request,
@@ -204,7 +209,10 @@ async def delete_item(
     params: InGallery,
     principal: Annotated[Principal, Depends(needs("write", "delete"))],
 ) -> None:
-    """The item is in no answer any more once this returns."""
+    """The item is in no answer any more once this returns; what is left of it in the files goes with the next purge.
+
+    There is no receipt: `POST /v1/erasures` gives one.
+    """
     service = service_of(request)
     gallery = service.gallery(params.gallery)
     await service.work(lambda: gallery.delete(principal.check_item(gallery.get(item_id)).id))

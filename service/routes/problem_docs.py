@@ -7,10 +7,10 @@ from typing import Any
 
 from service.errors import (
     BadImage,
+    BundleMismatch,
     DeadlineExceeded,
     Forbidden,
     GalleryFull,
-    GalleryNeeded,
     ItemNotFound,
     NotReady,
     RateLimited,
@@ -24,33 +24,37 @@ from service.problems import MEDIA_TYPE, problem_of
 
 SCHEMA = {"$ref": "#/components/schemas/Problem"}
 _MEANING = {
-    400: "the form cannot be read",
+    400: "the body cannot be read",
     401: "no key was given, or none that is valid",
     403: "the key does not allow it, or a page of another site asked for a change",
     404: "no such gallery or item",
-    409: "what is there stands against it",
+    409: "the gallery has embeddings of another model now; or the gallery `default` was to be dropped",
     413: "the body is too large",
     415: "the body is of a type that is not taken",
     422: "a value is outside of what is allowed, or the picture cannot be read or embedded",
     429: "too many requests of one key or address",
     503: "not ready, or more waits already than may wait",
     504: "the answer would have come too late; what a change did until then stays done",
-    507: "the disk is full",
+    507: "the disk is full; what was acknowledged is kept",
 }
 _EXAMPLES: dict[int, tuple[type[ServiceError], str]] = {
     kind.status: (kind, detail)
     for kind, detail in (
         (RequestError, "There was an error parsing the body"),
-        (Unauthorized, "this needs an API key; send it as `Authorization: Bearer KEY`"),
+        (Unauthorized, "an API key is needed: send it as `Authorization: Bearer reid_...` or `X-API-Key`"),
         (Forbidden, "this needs the scope 'write'; key 'gate' has read"),
         (ItemNotFound, "no item 17 in this gallery; `GET /v1/items` lists those that are there"),
-        (GalleryNeeded, "the gallery 'default' always exists; erase its items instead"),
+        (
+            BundleMismatch,
+            "the gallery was embedded again (generation 2, this process opened 1); open it again with the bundle of "
+            "the new generation",
+        ),
         (TooLarge, "the body has more than the 33,554,432 bytes allowed; send fewer or smaller pictures"),
-        (UnsupportedMedia, "the body is 'text/plain'; send image/jpeg, image/png, image/webp"),
+        (UnsupportedMedia, "the body is 'text/plain'; send multipart/form-data with one or more files in `images`"),
         (BadImage, "a.jpg: is not a picture in JPEG, PNG, WEBP"),
-        (RateLimited, "too many requests of key 'gate'; ask again in 2 s"),
-        (NotReady, "the model and the gallery are still loading; ask /readyz and try again"),
-        (DeadlineExceeded, "no answer within 30 s; ask again later, or give a longer deadline"),
+        (RateLimited, "gate asks too often; wait 1.4 s"),
+        (NotReady, "the gallery default is still being loaded; ask /readyz and try again"),
+        (DeadlineExceeded, "no answer within 30 s; try again later, or with less at once"),
         (GalleryFull, "No space is left for another row."),
     )
 }

@@ -36,7 +36,7 @@ SEND = "curl --data-binary @picture.jpg -H 'Content-Type: image/jpeg'"
     summary="Find candidates that look like the person in one or several pictures",
     response_description="candidates, most alike first, or why there are none",
     openapi_extra={"requestBody": BODY, "x-curl": f"{SEND} '{{origin}}/v1/query?k=5&camera_id=c1'"},
-    responses=problems(400, 404, 413, 415, 422, 503),
+    responses=problems(400, 404, 409, 413, 415, 422),
 )
 async def query(
     request: Request,
@@ -60,7 +60,7 @@ async def query(
     summary="Find candidates that look like a stored item",
     response_description="candidates, most alike first, or why there are none",
     openapi_extra={"x-curl": "curl -X POST '{origin}/v1/query/17?group_by=track&exclude_same_camera=true'"},
-    responses=problems(404, 422, 503),
+    responses=problems(404, 409, 422),
 )
 async def query_item(
     request: Request,
@@ -82,7 +82,7 @@ async def query_item(
     summary="Embed one or several pictures of a person",
     response_description="the embedding",
     openapi_extra={"requestBody": BODY, "x-curl": f"{SEND} '{{origin}}/v1/embed?camera_id=c1'"},
-    responses=problems(400, 404, 413, 415, 422, 503),
+    responses=problems(400, 404, 413, 415, 422),
     dependencies=[Depends(needs("read", "embed"))],
 )
 async def embed(request: Request, params: Annotated[EmbedParams, Query()]) -> EmbeddingBody:

@@ -14,14 +14,16 @@ class AuditRow(BaseModel):
 
     id: int = Field(description="rises by one; a gap would show that a row was taken out", examples=[41])
     at: datetime
-    request_id: str | None = Field(description="the answer's X-Request-ID; null for a command")
+    request_id: str | None = Field(
+        description="the answer's X-Request-ID; null for a command", examples=["5058372260824aebb9ceaba8a55a9b92"]
+    )
     key_id: str | None = Field(description="null for a command and while there were no keys", examples=["k3v9x0qa"])
     name: str = Field(description="of the key; anonymous, unknown or command line without one", examples=["gate 4"])
-    address: str | None = Field(description="of the client; null unless REID_AUDIT_ADDRESSES is set")
+    address: str | None = Field(description="of the client; null unless REID_AUDIT_ADDRESSES is set", examples=[None])
     action: str = Field(examples=["query"])
     gallery: str | None = Field(examples=["default"])
     items: list[int] = Field(description="ids that were asked for, found, added or erased", examples=[[17, 4]])
-    person_id: str | None = Field(description="where it was asked for by that label")
+    person_id: str | None = Field(description="where it was asked for by that label", examples=[None])
     status: int | None = Field(description="of the answer; null for a command that succeeded", examples=[200])
 
 

@@ -34,8 +34,10 @@ class RemainingBody(BaseModel):
         description="log and free pages of the database, and snapshots, go with the next purge; "
         "a backup stays until an operator drops it"
     )
-    id: str
-    place: str = Field(description="path; of database and snapshots within the gallery's folder")
+    id: str = Field(examples=["gallery.db"])
+    place: str = Field(
+        description="path; of database and snapshots within the gallery's folder", examples=["gallery.db"]
+    )
 
 
 class ReceiptBody(BaseModel):
@@ -52,8 +54,8 @@ class ReceiptBody(BaseModel):
     items: int = Field(description="how many were erased", examples=[2])
     pictures: int = Field(description="how many of them had a picture", examples=[2])
     item_ids: list[int] = Field(examples=[[17, 42]])
-    reason: str | None
-    requested_by: str | None = Field(description="the API key's name")
+    reason: str | None = Field(examples=["request of 2026-11-20"])
+    requested_by: str | None = Field(description="the API key's name; or the command", examples=["ops"])
     remaining: list[RemainingBody] = Field(
         description="where they may still be; empty once purged and every backup of that time is dropped"
     )

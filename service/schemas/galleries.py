@@ -31,7 +31,7 @@ class GalleryDropped(BaseModel):
     """What went with a gallery."""
 
     name: str = Field(examples=["night-shift"])
-    items: int
-    pictures: int
-    bytes: int = Field(description="of its database")
+    items: int = Field(examples=[360])
+    pictures: int = Field(examples=[360])
+    bytes: int = Field(description="of its database", examples=[3269192])
     dropped_at: datetime = Field(description="by then no search found it and its files were removed")

@@ -34,7 +34,10 @@ class BoxLabels(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    box: Box = Field(description="left, top, right, bottom in pixels of the upright frame, from 0")
+    box: Box = Field(
+        description="left, top, right, bottom in pixels of the upright frame, from 0",
+        examples=[[12.0, 8.0, 76.0, 200.0]],
+    )
     person_id: Label | None = None
     track_id: Label | None = None
     captured_at: UtcTime | None = Field(None, description="that of the frame when left out")
@@ -101,13 +104,19 @@ class ItemBody(BaseModel):
         description="the learned camera that the embedding was made with; null: unknown", examples=["c1"]
     )
     person_id: str | None = Field(description="a label given by people; null when unknown", examples=["0002"])
-    track_id: str | None
+    track_id: str | None = Field(examples=["t17"])
     captured_at: datetime | None = Field(examples=["2026-05-01T09:30:00Z"])
-    box: Box | None = Field(description="left, top, right, bottom in the frame's pixels, as they were given")
+    box: Box | None = Field(
+        description="left, top, right, bottom in the frame's pixels, as they were given",
+        examples=[[12.0, 8.0, 76.0, 200.0]],
+    )
     quality: QualityBody | None = Field(description="null for items of an older version")
     source: str | None = Field(description="relative path or name of the upload", examples=["0002_c1s1_000451_03.jpg"])
-    metadata: dict[str, JsonValue]
-    image_hash: str = Field(description="SHA-256 of the bytes that were added; of a box, of its frame's and the box")
+    metadata: dict[str, JsonValue] = Field(examples=[{"site": "north"}])
+    image_hash: str = Field(
+        description="SHA-256 of the bytes that were added; of a box, of its frame's and the box",
+        examples=["81fcd33a048ebedc8dfaf33c0ed95f2f42397c486039240dbe3a662ec97f5498"],
+    )
     created_at: datetime
     image_url: str | None = Field(description="null where the picture is not kept", examples=["/v1/items/17/image"])
 

@@ -28,7 +28,7 @@ class MatchBody(ItemBody):
     rank: int = Field(ge=1, examples=[1])
     score: Score = Field(examples=[0.8731])
     rerank_distance: float | None = Field(
-        None, description="what a re-ranked candidate is ordered by, 0..1, lower is better", examples=[0.2214]
+        None, description="what a re-ranked candidate is ordered by, 0..1, lower is better"
     )
     group: GroupBody | None = Field(None, description="present where candidates are groups")
 
@@ -84,7 +84,10 @@ class QueryResult(BaseModel):
     )
     searched: int = Field(description="items that passed the filter", examples=[310])
     gallery_size: int = Field(examples=[360])
-    bundle_id: str = Field(description="the model that the scores come from")
+    bundle_id: str = Field(
+        description="the model that the scores come from",
+        examples=["da20c6d75e0949b39554913c784c42dbdbc246057b0477c7061a6e71acdf2932"],
+    )
     timings_ms: Timings
     note: str = Field(NOTE, description="what a score means")
 
@@ -92,11 +95,16 @@ class QueryResult(BaseModel):
 class EmbeddingBody(BaseModel):
     """The embedding of one person's pictures."""
 
-    embedding: list[float] = Field(description="of unit length: the mean where there are several pictures")
+    embedding: list[float] = Field(
+        description="of unit length: the mean where there are several pictures", examples=[[0.0213, -0.0478]]
+    )
     dimension: int = Field(examples=[384])
     pictures: int = Field(examples=[1])
     camera_known: bool = Field(description="whether the model learned this camera; an unknown one is no error")
-    bundle_id: str = Field(description="the model that made it; embeddings of two models cannot be compared")
+    bundle_id: str = Field(
+        description="the model that made it; embeddings of two models cannot be compared",
+        examples=["da20c6d75e0949b39554913c784c42dbdbc246057b0477c7061a6e71acdf2932"],
+    )
 
 
 def matches_of(found: Found, group_by: GroupBy, gallery: str = DEFAULT_GALLERY) -> list[MatchBody]:

@@ -1,0 +1,58 @@
+"""What the API says about itself: the words before its routes, and which key each of them asks for."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fastapi import FastAPI
+from fastapi.routing import APIRoute
+
+from service.access.guard import FOR_UNLIMITED, Guard
+from service.schemas.common import NOTE
+
+INTRODUCTION = f"""Given a picture of a person, find the pictures that look like the same person in a gallery.
+
+{NOTE}
+
+From the first API key on (`reid keys create`), every route under /v1 and /metrics needs one:
+`Authorization: Bearer reid_...` or `X-API-Key: reid_...`. Before, everybody who reaches it may do everything.
+
+Errors are `application/problem+json` (RFC 9457); their `type` is stable. Every answer has an `X-Request-ID`, the
+request's own where it sent one, which stands in the log and in the audit log too.
+"""
+TAGS = [
+    {"name": "query", "description": "Find candidates."},
+    {"name": "items", "description": "The pictures in a gallery."},
+    {"name": "galleries", "description": "The galleries, and what an operator decides about each."},
+    {"name": "erasure", "description": "Take persons and items out for good, with a receipt."},
+    {"name": "system", "description": "What is running, and whether it can answer."},
+]
+UNLIMITED = "x-unlimited-key"
+"""Set where a key that is limited to galleries or cameras is refused."""
+
+
+class Described(FastAPI):
+    """An application whose description tells the scope that a key needs, as the role of its security schemes."""
+
+    def openapi(self) -> dict[str, Any]:
+        """The description; made once."""
+        if self.openapi_schema is None:
+            described = super().openapi()
+            for route in self.state.api_routes:
+                for guard in guards_of(route):
+                    for method in route.methods:
+                        _require(described["paths"][route.path_format][method.lower()], guard)
+        return super().openapi()
+
+
+def guards_of(route: object) -> list[Guard]:
+    """What a route asks of its caller: one guard, or none where it is open to all."""
+    if not isinstance(route, APIRoute):
+        return []
+    return [each.call for each in route.dependant.dependencies if isinstance(each.call, Guard)]
+
+
+def _require(operation: dict[str, Any], guard: Guard) -> None:
+    operation["security"] = [{name: [guard.scope] for name in choice} for choice in operation["security"]]
+    if guard.reach in FOR_UNLIMITED:
+        operation[UNLIMITED] = True
