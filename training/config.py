@@ -5,7 +5,7 @@ from __future__ import annotations
 import tomllib
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError
 
@@ -149,24 +149,55 @@ class TrainConfig(_Part):
 def load_recipe(recipe: str, changes: Sequence[str] = ()) -> TrainConfig:
     """Read a recipe by its name or file and apply changes of the form `part.key=value`.
 
+    A recipe may say `base = "NAME"`: it then holds what differs from that other recipe.
+
     Raises ConfigError for an unknown recipe, key or value.
     """
-    path = Path(recipe) if recipe.endswith(".toml") else RECIPES / f"{recipe}.toml"
-    if not path.is_file():
-        known = ", ".join(sorted(file.stem for file in RECIPES.glob("*.toml")))
-        raise ConfigError(f"there is no recipe {recipe}; take one of {known}, or the path of a .toml file")
-    return parse_config(path.read_text(), changes, str(path))
+    path = _recipe_path(recipe, Path())
+    return _validated(_recipe_values(path, ()), changes, str(path))
 
 
 def parse_config(text: str, changes: Sequence[str], name: str) -> TrainConfig:
     """Build a config from TOML; `name` is what an error calls it."""
+    return _validated(_toml(text, name), changes, name)
+
+
+def _recipe_path(recipe: str, beside: Path) -> Path:
+    path = beside / recipe if recipe.endswith(".toml") else RECIPES / f"{recipe}.toml"
+    if not path.is_file():
+        known = ", ".join(sorted(file.stem for file in RECIPES.glob("*.toml")))
+        raise ConfigError(f"there is no recipe {recipe}; take one of {known}, or the path of a .toml file")
+    return path
+
+
+def _recipe_values(path: Path, heirs: tuple[Path, ...]) -> dict[str, Any]:
+    if path in heirs:
+        raise ConfigError(f"{path} is its own base; let one recipe of {', '.join(map(str, heirs))} have none")
+    values = _toml(path.read_text(), str(path))
+    base = values.pop("base", None)
+    if base is None:
+        return values
+    return _merged(_recipe_values(_recipe_path(str(base), path.parent), (*heirs, path)), values)
+
+
+def _merged(base: dict[str, Any], changed: dict[str, Any]) -> dict[str, Any]:
+    both = base.keys() & changed.keys()
+    parts = {key for key in both if isinstance(base[key], dict) and isinstance(changed[key], dict)}
+    return base | changed | {key: _merged(base[key], changed[key]) for key in parts}
+
+
+def _toml(text: str, name: str) -> dict[str, Any]:
     try:
-        values = tomllib.loads(text)
-        for change in changes:
-            _apply(values, change)
-        return TrainConfig.model_validate(values)
+        return tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise ConfigError(f"{name} is not TOML: {error}") from error
+
+
+def _validated(values: dict[str, Any], changes: Sequence[str], name: str) -> TrainConfig:
+    for change in changes:
+        _apply(values, change)
+    try:
+        return TrainConfig.model_validate(values)
     except ValidationError as error:
         first = error.errors()[0]
         key = ".".join(map(str, first["loc"]))
@@ -174,7 +205,7 @@ def parse_config(text: str, changes: Sequence[str], name: str) -> TrainConfig:
         raise ConfigError(f"{name}: {key} = {first['input']!r}: {first['msg']}{hint}") from error
 
 
-def _apply(values: dict[str, object], change: str) -> None:
+def _apply(values: dict[str, Any], change: str) -> None:
     key, equals, text = change.partition("=")
     if not equals or not all(key.split(".")):
         raise ConfigError(f"{change!r} is not a change; write part.key=value, such as optim.lr=0.001")

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from training.checkpoint import build_model
@@ -47,3 +49,21 @@ def test_mistakes_are_named(text: str, changes: tuple[str, ...], message: str) -
 def test_unknown_recipes_tell_the_known_ones() -> None:
     with pytest.raises(ConfigError, match="starter"):
         load_recipe("nothing")
+
+
+def test_a_recipe_holds_what_differs_from_its_base(tmp_path: Path) -> None:
+    (tmp_path / "base.toml").write_text("epochs = 3\n[optim]\nlr = 0.5\nmomentum = 0.1\n[losses.triplet]\n")
+    (tmp_path / "one.toml").write_text('base = "base.toml"\n[optim]\nlr = 0.25\n[losses.identity]\nweight = 2\n')
+    (tmp_path / "two.toml").write_text('base = "one.toml"\nepochs = 4\n')
+    config = load_recipe(str(tmp_path / "two.toml"), ["optim.momentum=0.2"])
+    assert (config.epochs, config.optim.lr, config.optim.momentum) == (4, 0.25, 0.2)
+    assert config.losses == {"triplet": {}, "identity": {"weight": 2}}
+
+
+def test_a_base_that_is_not_there_or_its_own(tmp_path: Path) -> None:
+    (tmp_path / "one.toml").write_text('base = "two.toml"')
+    with pytest.raises(ConfigError, match=r"no recipe two\.toml"):
+        load_recipe(str(tmp_path / "one.toml"))
+    (tmp_path / "two.toml").write_text('base = "one.toml"')
+    with pytest.raises(ConfigError, match=r"one\.toml is its own base"):
+        load_recipe(str(tmp_path / "one.toml"))
