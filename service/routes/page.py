@@ -10,13 +10,8 @@ from fastapi.responses import FileResponse
 router = APIRouter(include_in_schema=False)
 
 WEB = Path(__file__).parent.parent / "web"
-ASSETS = {
-    "page.css": "text/css",
-    "page.js": "text/javascript",
-    "docs.css": "text/css",
-    "docs.js": "text/javascript",
-    "icon.svg": "image/svg+xml",
-}
+TYPES = {".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml"}
+ASSETS = {file.name: TYPES[file.suffix] for file in WEB.iterdir() if file.suffix in TYPES}
 
 
 @router.get("/")

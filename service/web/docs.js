@@ -1,20 +1,15 @@
-// Draws /openapi.json: every operation with its parameters, body, answers, an example and a curl line.
+// Draws /openapi.json: every operation with its parameters, body, answers, errors, examples and a curl line.
 
-const $ = (id) => document.getElementById(id);
+import { $, make } from "./dom.js";
 
-function make(name, text = "", className = "") {
-  const node = document.createElement(name);
-  node.textContent = text;
-  if (className) node.className = className;
-  return node;
-}
+const text = (name, textContent = "", className = "") => make(name, { textContent, className });
 
 // `code` between backticks, everything else as text
-function prose(text) {
-  const node = make("p");
-  text.split("`").forEach((part, place) => node.append(place % 2 ? make("code", part) : part));
-  return node;
+function prose(given) {
+  return make("p", {}, ...given.split("`").map((part, place) => (place % 2 ? text("code", part) : part)));
 }
+
+const paragraphs = (given = "") => given.trim().split("\n\n").filter(Boolean).map(prose);
 
 function resolve(schema, api) {
   return schema?.$ref ? resolve(schema.$ref.slice(2).split("/").reduce((at, key) => at[key], api), api) : schema ?? {};
@@ -22,7 +17,8 @@ function resolve(schema, api) {
 
 function kind(given, api) {
   const schema = resolve(given, api);
-  if (schema.anyOf) return schema.anyOf.map((part) => kind(part, api)).join(" or ");
+  const parts = schema.anyOf ?? schema.oneOf;
+  if (parts) return parts.map((part) => kind(part, api)).join(" or ");
   if (schema.enum) return schema.enum.map((value) => JSON.stringify(value)).join(" | ");
   if (schema.const !== undefined) return JSON.stringify(schema.const);
   if (schema.type === "array") return schema.prefixItems ? `array of ${schema.prefixItems.length}` : `array of ${kind(schema.items, api)}`;
@@ -38,48 +34,34 @@ function bounds(given) {
 
 function example(given, api, depth = 0) {
   const schema = resolve(given, api);
-  if (given?.examples?.length) return given.examples[0];
-  if (schema.examples?.length) return schema.examples[0];
+  for (const each of [given, schema]) if (each?.examples?.length) return each.examples[0];
   if (schema.default !== undefined) return schema.default;
   if (schema.anyOf) return schema.anyOf.some((part) => part.type === "null") ? null : example(schema.anyOf[0], api, depth);
   if (schema.enum) return schema.enum[0];
   if (schema.const !== undefined) return schema.const;
   if (schema.type === "object" || schema.properties) {
-    if (depth > 4) return {};
-    return Object.fromEntries(Object.entries(schema.properties ?? {}).map(([key, part]) => [key, example(part, api, depth + 1)]));
+    return depth > 4 ? {} : Object.fromEntries(Object.entries(schema.properties ?? {}).map(([key, part]) => [key, example(part, api, depth + 1)]));
   }
   if (schema.type === "array") return schema.prefixItems ? schema.prefixItems.map(() => 0) : [example(schema.items, api, depth + 1)];
   return { string: schema.format === "date-time" ? "2026-05-01T09:30:00Z" : "…", integer: 0, number: 0, boolean: false }[schema.type] ?? null;
 }
 
 function table(heads, rows) {
-  const [box, node] = [make("div", "", "scroll"), make("table")];
-  box.tabIndex = 0;
-  const head = node.createTHead().insertRow();
-  for (const text of heads) head.append(make("th", text));
-  const body = node.createTBody();
-  for (const cells of rows) {
-    const row = body.insertRow();
-    for (const cell of cells) row.insertCell().append(cell);
-  }
-  box.append(node);
-  return box;
+  const node = make("table", {}, make("thead", {}, make("tr", {}, ...heads.map((head) => text("th", head)))));
+  node.append(make("tbody", {}, ...rows.map((cells) => make("tr", {}, ...cells.map((cell) => make("td", {}, cell))))));
+  return make("div", { className: "scroll", tabIndex: 0 }, node);
 }
 
-function block(title, text) {
-  const pre = make("pre");
-  pre.tabIndex = 0;
-  pre.append(make("code", text));
-  return [make("h4", title), pre];
+function block(given) {
+  return make("pre", { tabIndex: 0 }, text("code", typeof given === "string" ? given : JSON.stringify(given, null, 2)));
 }
 
 function parameters(operation, api) {
-  const rows = (operation.parameters ?? []).map(({ name, in: place, schema, description = "", required }) => {
-    const limits = bounds(schema);
-    const standard = schema.default !== undefined ? `default: ${schema.default}` : required ? "required" : "optional";
-    return [make("code", name), place, kind(schema, api).replace(" or null", ""), [standard, limits].filter(Boolean).join("; "), description || (schema.description ?? "")];
+  const rows = (operation.parameters ?? []).map(({ name, in: place, schema, description, required }) => {
+    const standard = schema.default !== undefined && schema.default !== null ? `default: ${JSON.stringify(schema.default)}` : required ? "required" : "optional";
+    return [text("code", name), place, kind(schema, api).replace(" or null", ""), [standard, bounds(schema)].filter(Boolean).join("; "), description ?? schema.description ?? ""];
   });
-  return rows.length ? [make("h4", "Parameters"), table(["name", "in", "type", "", "meaning"], rows)] : [];
+  return rows.length ? [text("h4", "Parameters"), table(["name", "in", "type", "limits", "meaning"], rows)] : [];
 }
 
 function body(operation, api) {
@@ -87,50 +69,50 @@ function body(operation, api) {
   if (!content.length) return [];
   const rows = content.flatMap(([type, { schema }]) => {
     const parts = Object.entries(resolve(schema, api).properties ?? {});
-    if (!parts.length) return [[make("code", type), "", "the picture itself"]];
-    return parts.map(([field, part]) => [make("code", type), make("code", field), part.description ?? kind(part, api)]);
+    if (!parts.length) return [[text("code", type), "the body", "the picture itself"]];
+    return parts.map(([field, part]) => [text("code", type), text("code", field), part.description ?? kind(part, api)]);
   });
-  return [make("h4", "Body"), table(["type", "field", "meaning"], rows)];
+  return [text("h4", "Body"), table(["type", "field", "meaning"], rows)];
 }
 
 function answers(operation, api) {
-  const rows = Object.entries(operation.responses).map(([status, answer]) => [make("code", status), Object.keys(answer.content ?? {}).join(", "), answer.description]);
-  const schema = operation.responses["200"]?.content?.["application/json"]?.schema;
-  const shown = schema ? block("Example", JSON.stringify(example(schema, api), null, 2)) : [];
-  return [make("h4", "Answers"), table(["status", "type", "meaning"], rows), ...shown];
+  const all = Object.entries(operation.responses);
+  const rows = all.map(([status, answer]) => [text("code", status), Object.keys(answer.content ?? {}).join(", ") || "no body", answer.description]);
+  const schema = all.find(([status]) => status.startsWith("2"))?.[1].content?.["application/json"]?.schema;
+  const errors = all.flatMap(([, answer]) => Object.values(answer.content ?? {}).map((each) => each.example)).filter((each) => each?.status);
+  return [
+    text("h4", "Answers"), table(["status", "type", "meaning"], rows),
+    ...(schema ? [text("h4", "Example"), block(example(schema, api))] : []),
+    ...(errors.length ? [make("details", {}, text("summary", "Errors as examples"), block(errors))] : []),
+  ];
 }
 
 function curl(method, path, operation) {
-  const text = operation["x-curl"] ?? `curl ${method === "get" ? "" : `-X ${method.toUpperCase()} `}'{origin}${path}'`;
-  return text.replace("{origin}", location.origin).replace(/\{[a-z_]+\}/g, "17");
+  const given = operation["x-curl"] ?? `curl ${method === "get" ? "" : `-X ${method.toUpperCase()} `}'{origin}${path}'`;
+  return given.replace("{origin}", location.origin).replace("{name}", "default").replace(/\{[a-z_]+\}/g, "17");
 }
 
 function draw(method, path, operation, api) {
-  const section = make("section", "", "operation");
-  section.id = operation.operationId;
-  const title = make("h3");
-  title.append(make("span", method.toUpperCase(), `method ${method}`), path);
-  section.append(title, make("p", operation.summary, "summary"));
-  for (const text of (operation.description ?? "").split("\n\n").filter(Boolean)) section.append(prose(text));
-  section.append(...parameters(operation, api), ...body(operation, api), ...block("Try it", curl(method, path, operation)), ...answers(operation, api));
-  const entry = make("li");
-  const link = make("a", `${method.toUpperCase()} ${path}`);
-  link.href = `#${section.id}`;
-  entry.append(link);
-  $("toc").append(entry);
-  return section;
+  return make("section", { className: "operation", id: operation.operationId },
+    make("h3", {}, text("span", method.toUpperCase(), `method ${method}`), path),
+    make("p", { className: "summary" }, operation.summary, operation.responses["401"] ? text("small", "API key") : ""),
+    ...paragraphs(operation.description),
+    ...parameters(operation, api), ...body(operation, api),
+    text("h4", "Try it"), block(curl(method, path, operation)), ...answers(operation, api));
 }
 
 async function start() {
   const api = await (await fetch("/openapi.json")).json();
   $("version").textContent = `version ${api.info.version}`;
-  $("about").replaceChildren(...api.info.description.trim().split("\n\n").map(prose));
+  $("about").replaceChildren(...paragraphs(api.info.description));
   const operations = Object.entries(api.paths).flatMap(([path, methods]) => Object.entries(methods).map(([method, operation]) => [method, path, operation]));
   for (const tag of api.tags) {
-    $("operations").append(make("h2", tag.name));
-    for (const [method, path, operation] of operations) if (operation.tags?.includes(tag.name)) $("operations").append(draw(method, path, operation, api));
+    const group = operations.filter(([, , operation]) => operation.tags?.includes(tag.name));
+    $("operations").append(text("h2", tag.name), prose(tag.description), ...group.map((each) => draw(...each, api)));
+    $("toc").append(make("li", {}, text("b", tag.name), make("ul", {}, ...group.map(([method, path, operation]) =>
+      make("li", {}, make("a", { href: `#${operation.operationId}` }, text("i", method.toUpperCase()), path.replaceAll("/", "/\u200b")))))));
   }
-  if (location.hash) document.querySelector(location.hash)?.scrollIntoView();
+  document.getElementById(location.hash.slice(1))?.scrollIntoView();
 }
 
 start().catch((error) => { $("error").textContent = `The description cannot be loaded: ${error.message}`; $("error").hidden = false; });

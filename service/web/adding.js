@@ -1,0 +1,68 @@
+// Adds pictures to the gallery, a few at a time, and says what became of each.
+
+import { askJson } from "./api.js";
+import { fromLocal, gallery } from "./conditions.js";
+import { $, count, make, on, onSubmit } from "./dom.js";
+import { forbid } from "./marks.js";
+
+const AT_ONCE = 8;
+const WORDS = { added: "added", duplicate: "there already", rejected: "not taken", error: "failed", unsent: "not sent" };
+
+let files = [];
+let most = AT_ONCE; // pictures that one request may hold
+
+export function allowAtOnce(limit) {
+  most = Math.min(AT_ONCE, limit);
+}
+
+export function chooseToAdd(chosen) {
+  files = chosen;
+  $("adding").open = true;
+  $("adding-chosen").textContent = files.length ? `${count(files.length, "picture")} chosen` : "Drop crops here, or choose files";
+  $("add").textContent = files.length ? `Add ${count(files.length, "picture")}` : "Add";
+}
+
+async function add() {
+  const results = [];
+  let failure = files.length ? null : new Error("Choose pictures first.");
+  $("outcomes").replaceChildren();
+  while (results.length < files.length && !failure) {
+    $("adding-summary").textContent = `${results.length} of ${count(files.length, "picture")} sent…`;
+    try {
+      const few = (await send(files.slice(results.length, results.length + most))).results;
+      results.push(...few);
+      $("outcomes").append(...few.map((each) => outcome(each.status, each.source, each.reason ?? each.error?.detail)));
+    } catch (error) {
+      failure = error;
+    }
+  }
+  const unsent = files.slice(results.length);
+  $("outcomes").append(...unsent.map((file) => outcome("unsent", file.name)));
+  $("adding-summary").textContent = summary(results, failure);
+  chooseToAdd(unsent);
+  if (failure?.status === 403) forbid();
+  if (results.some((result) => result.status === "added")) document.dispatchEvent(new CustomEvent("added"));
+}
+
+function send(few) {
+  const known = {};
+  if ($("adding-camera").value.trim()) known.camera_id = $("adding-camera").value.trim();
+  if ($("adding-time").value) known.captured_at = fromLocal($("adding-time").value);
+  const body = new FormData();
+  for (const file of few) body.append("images", file, file.name);
+  if (Object.keys(known).length) body.append("metadata", JSON.stringify(known));
+  return askJson(`/v1/items?gallery=${gallery()}`, { method: "POST", body });
+}
+
+function outcome(status, name, why = "") {
+  return make("li", { className: status }, make("b", {}, WORDS[status]), ` ${name ?? "picture"}${why && `: ${why}`}`);
+}
+
+function summary(results, failure) {
+  const counted = Object.keys(WORDS).map((status) => [results.filter((result) => result.status === status).length, WORDS[status]]);
+  const told = counted.filter(([number]) => number).map(([number, word]) => `${number.toLocaleString()} ${word}`).join(", ");
+  return [told && `${told}.`, failure?.message].filter(Boolean).join(" ");
+}
+
+on("adding-files", "change", () => { chooseToAdd([...$("adding-files").files]); $("adding-files").value = ""; });
+onSubmit("adding-form", add);

@@ -1,0 +1,96 @@
+// Candidates: what was found, or why nothing was.
+
+import { $, count, describe, make, showError, time } from "./dom.js";
+import { markable } from "./marks.js";
+import { pictureOf } from "./pictures.js";
+
+const REASONS = {
+  "empty-gallery": () => "There is no picture to search in.",
+  "nothing-passed-the-filter": (answer) => `None of the ${count(answer.gallery_size, "picture")} fulfils the conditions.`,
+  "below-min-score": ({ searched, best_score, query }) => `${count(searched, "picture")} searched: the most alike has ${best_score.toFixed(3)}, the least score is ${query.min_score}. Nobody found is a result, too.`,
+};
+
+export function factsOf(item) {
+  return [["camera", item.camera_id], ["person", item.person_id], ["track", item.track_id], ["time", time(item.captured_at)]];
+}
+
+// `act` holds what the buttons of a card do: compare(place), searchWith(item), openGroup(item)
+export function drawAnswer(answer, act) {
+  const { matches, query } = answer;
+  clearAnswer();
+  $("results").replaceChildren(...matches.map((match, place) => card(match, place, query.group_by, act)));
+  const empty = answer.no_match_reason === "empty-gallery";
+  $("blank").hidden = true;
+  $("empty").hidden = !empty;
+  $("none").hidden = !answer.no_match || empty;
+  $("none-reason").textContent = answer.no_match ? REASONS[answer.no_match_reason](answer) : "";
+  $("none-clear").hidden = !Object.keys(query.filter).length && query.min_score === null;
+  $("summary").textContent = empty ? "" : summary(answer);
+}
+
+export function clearAnswer() {
+  showError(null);
+  $("results").replaceChildren();
+  $("summary").textContent = "";
+  $("none").hidden = true;
+  $("blank").hidden = !$("empty").hidden;
+}
+
+const cardOf = (id) => $("results").querySelector(`[data-item="${id}"]`)?.closest("li");
+
+export function dropCards(ids) {
+  for (const id of ids) cardOf(id)?.remove();
+}
+
+export function relabel(items) {
+  for (const item of items) if (cardOf(item.id)) describe(cardOf(item.id).querySelector("dl"), factsOf(item));
+}
+
+function summary({ matches, query, searched, gallery_size, no_match, timings_ms }) {
+  const found = no_match ? "no match among" : `${count(matches.length, query.group_by === "item" ? "candidate" : query.group_by)} from`;
+  const rest = searched === gallery_size ? "" : ` (of ${gallery_size.toLocaleString()})`;
+  return `${found} ${searched.toLocaleString()} searched${rest} · ${Math.max(1, Math.round(timings_ms.total))} ms`;
+}
+
+function card(match, place, groupBy, act) {
+  const facts = make("dl");
+  const moved = match.rerank_distance === null ? [] : [["re-ranked", match.rerank_distance.toFixed(3)]];
+  describe(facts, [...factsOf(match), ...moved]);
+  const bar = make("i");
+  bar.style.width = `${100 * Math.max(0, Math.min(1, match.score))}%`;
+  return make("li", { className: "card" },
+    picture(match, place, act),
+    make("div", { className: "line" }, make("span", { className: "rank" }, `#${place + 1}`), make("span", { className: "score" }, match.score.toFixed(3))),
+    make("div", { className: "bar", ariaHidden: "true" }, bar),
+    facts,
+    make("p", { className: "from", title: match.source ?? "" }, match.source ?? ""),
+    ...group(match, groupBy, act),
+    confirmation(match, place),
+    button("Search with this", `, candidate ${place + 1}`, () => act.searchWith(match)));
+}
+
+function picture(match, place, act) {
+  if (!match.image_url) return make("div", { className: "pic" }, "picture not kept");
+  const shown = make("button", { type: "button", className: "pic" }, pictureOf(match), make("span", { className: "hint" }, "Compare"));
+  shown.setAttribute("aria-label", `Compare candidate ${place + 1}, score ${match.score.toFixed(3)}, ${match.person_id === null ? "no label" : `labelled ${match.person_id}`}`);
+  shown.addEventListener("click", () => act.compare(place));
+  return shown;
+}
+
+function group(match, groupBy, act) {
+  if (!match.group || match.group.items < 2 || match.group.label === null) return [];
+  return [button(`Show all ${match.group.items.toLocaleString()}`, ` of ${groupBy} ${match.group.label}`, () => act.openGroup(match))];
+}
+
+function confirmation(match, place) {
+  const box = make("input", { type: "checkbox", className: "mark" });
+  markable(box, match);
+  return make("label", { className: "check" }, box, " Same person", make("span", { className: "hidden" }, `, candidate ${place + 1}, confirmed by me`));
+}
+
+// what only a screen reader needs to tell equal buttons apart follows the words that are seen
+function button(text, rest, act) {
+  const node = make("button", { type: "button", className: "small" }, text, make("span", { className: "hidden" }, rest));
+  node.addEventListener("click", act);
+  return node;
+}

@@ -1,0 +1,71 @@
+// Pictures that a human confirmed to show the same person. They stay marked from search to search.
+
+import { $, count, make, on, onSubmit } from "./dom.js";
+import { pictureOf } from "./pictures.js";
+
+const items = new Map(); // id: item
+let allowed = true; // whether the key may write, as far as is known
+
+export const marked = () => [...items.values()];
+
+// binds a checkbox to an item
+export function markable(box, item) {
+  box.onchange = () => {
+    if (box.checked) items.set(item.id, item);
+    else items.delete(item.id);
+    show();
+  };
+  box.dataset.item = item.id;
+  box.checked = items.has(item.id);
+}
+
+export function unmark(ids = [...items.keys()]) {
+  for (const id of ids) items.delete(id);
+  show();
+}
+
+// the key may only read: what it cannot do is not offered
+export function forbid() {
+  allowed = false;
+  unmark();
+  document.body.classList.add("reads-only");
+}
+
+// A dialog about the marked pictures, opened by the button #NAME-marked. `act` does what was confirmed and tells where
+// the focus goes then; where it fails the dialog stays and says why.
+export function markedDialog(name, verb, prepare, act) {
+  const part = (id) => $(`${name}-${id}`);
+  const draw = (problem = "") => {
+    part("go").textContent = part("title").textContent = `${verb} ${count(items.size, "picture")}`;
+    part("pictures").replaceChildren(...marked().map((item) => make("li", {}, item.image_url ? pictureOf(item, `Picture ${item.id}`) : `picture ${item.id}`)));
+    part("error").textContent = problem;
+    part("error").hidden = !problem;
+  };
+  on(`${name}-marked`, "click", () => {
+    draw();
+    prepare();
+    $(name).showModal();
+  });
+  on(`${name}-close`, "click", () => $(name).close());
+  onSubmit(`${name}-form`, async () => {
+    try {
+      const next = await act();
+      $(name).close();
+      $(next).focus();
+    } catch (error) {
+      draw(error.message);
+      if (error.status === 403) forbid();
+    }
+  });
+}
+
+function show() {
+  $("marks").hidden = items.size === 0 || !allowed;
+  $("marks-count").textContent = items.size ? `${count(items.size, "picture")} marked as the same person, confirmed by you` : "";
+  for (const box of document.querySelectorAll("input.mark")) box.checked = items.has(Number(box.dataset.item));
+}
+
+on("unmark", "click", () => {
+  unmark();
+  $("answer-title").focus();
+});

@@ -1,0 +1,116 @@
+// The query: pictures of one person or a stored item, and the search with it.
+
+import { ask, askJson } from "./api.js";
+import { clearAnswer, drawAnswer } from "./cards.js";
+import { openCompare } from "./compare.js";
+import { asked, change, keep } from "./conditions.js";
+import { $, make, showError } from "./dom.js";
+import { markable } from "./marks.js";
+import { draw, fetchPicture } from "./pictures.js";
+
+const MOST = 8;
+const NARROW = matchMedia("(max-width: 820px)");
+const PLACES = { person: "person_id", track: "track_id", camera: "cameras" }; // which condition asks for a group
+
+let query = null; // {blobs} or {blobs, item}
+let running = null; // AbortController of the search under way
+let due = 0;
+
+export function chooseFiles(files, { further = false } = {}) {
+  const kept = further && query && !query.item ? query.blobs : [];
+  set({ blobs: [...kept, ...files].slice(0, MOST) });
+  if (kept.length + files.length > MOST) showError(new Error(`A query takes up to ${MOST} pictures; the first ${MOST} are used.`));
+}
+
+export async function chooseItem(item) {
+  try {
+    set({ item, blobs: item.image_url ? [await fetchPicture(item)] : [] });
+  } catch (error) {
+    showError(error, () => chooseItem(item));
+  }
+}
+
+// A stored item is no query any more: it is one of these, which are gone, or of another gallery.
+export function forgetItem(ids = null) {
+  if (!query?.item || (ids && !ids.includes(query.item.id))) return;
+  running?.abort();
+  query = null;
+  show();
+}
+
+// Searches once things have been quiet for `wait_ms`.
+export function search(wait_ms = 0) {
+  clearTimeout(due);
+  due = setTimeout(run, wait_ms);
+}
+
+async function run() {
+  keep();
+  if (!query || !$("form").reportValidity()) return;
+  running?.abort();
+  const mine = running = new AbortController();
+  $("answer").classList.add("busy");
+  $("summary").textContent = "Searching…";
+  showError(null);
+  try {
+    const answer = await request(mine.signal);
+    const focus = document.activeElement;
+    drawAnswer(answer, { searchWith: chooseItem, openGroup, compare: (place) => openCompare(answer.matches, place, query.blobs, chooseItem) });
+    if (!focus.isConnected || focus === document.body) $("answer-title").focus({ preventScroll: true });
+    if (NARROW.matches) document.querySelector(".answer-head").scrollIntoView();
+  } catch (error) {
+    if (error.name === "AbortError") return;
+    clearAnswer();
+    showError(error, () => search());
+  }
+  if (running === mine) $("answer").classList.remove("busy");
+}
+
+function request(signal) {
+  if (query.item) return askJson(`/v1/query/${query.item.id}?${asked()}`, { method: "POST", signal });
+  const body = new FormData();
+  query.blobs.forEach((blob, place) => body.append("image", blob, blob.name ?? `picture ${place + 1}`));
+  return askJson(`/v1/query?${asked()}`, { method: "POST", body, signal });
+}
+
+function openGroup(match) {
+  const by = $("group").value;
+  change(PLACES[by], match.group.label);
+  change("group_by", "");
+  search();
+}
+
+function set(chosen) {
+  query = chosen.item || chosen.blobs.length ? chosen : null;
+  show();
+  search();
+}
+
+function show() {
+  const { blobs = [], item = null } = query ?? {};
+  $("pictures").replaceChildren(...blobs.map((blob, place) => shown(blob, place, blobs)));
+  $("thumbs").replaceChildren(...blobs.map((blob) => draw(make("img", { alt: "" }), blob)));
+  $("drop").classList.toggle("full", query !== null);
+  $("choose").querySelector("b").textContent = query ? "Choose others" : "Drop pictures, paste one, or choose files";
+  $("more").hidden = !query || item !== null || blobs.length >= MOST;
+  $("stored").hidden = item === null;
+  if (item) markable($("mark-query"), item);
+  // A stored item brings its camera along.
+  $("camera").disabled = item !== null;
+  if (item) $("camera").value = item.camera_id ?? "";
+  $("go").disabled = query === null;
+  if (!query) clearAnswer();
+}
+
+function shown(blob, place, blobs) {
+  const entry = make("li", {}, draw(make("img", { alt: `Query picture ${place + 1}` }), blob));
+  if (blobs.length > 1) {
+    const remove = make("button", { type: "button", className: "remove", ariaLabel: `Remove picture ${place + 1}` }, "×");
+    remove.addEventListener("click", () => {
+      set({ blobs: blobs.filter((each) => each !== blob) });
+      ($("pictures").querySelectorAll("button")[Math.max(0, place - 1)] ?? $("file")).focus();
+    });
+    entry.append(remove);
+  }
+  return entry;
+}

@@ -1,0 +1,107 @@
+"""What the tests of the page do: serve a gallery, choose files, search, mark."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from urllib.parse import parse_qs, urlsplit
+
+from service.config import ServiceConfig
+from service.serving import address_of, bound_socket, make_server, running
+from service.state import Service, open_service
+
+if TYPE_CHECKING:
+    from playwright.sync_api import FilePayload, Locator, Page
+
+
+@dataclass(frozen=True)
+class Served:
+    """A running service, and the key that it is filled with where it asks for one."""
+
+    address: str
+    service: Service
+    key: str | None = None
+
+    def add(self, pictures: Sequence[bytes], labels: Sequence[dict[str, Any]], gallery: str = "default") -> None:
+        """Put pictures into a gallery."""
+        import httpx2
+
+        files = [("images", (f"{place}.jpg", content)) for place, content in enumerate(pictures)]
+        answer = httpx2.post(
+            f"{self.address}/v1/items?gallery={gallery}",
+            data={"metadata": json.dumps(list(labels))},
+            files=files,
+            headers={"authorization": f"Bearer {self.key}"} if self.key else {},
+            trust_env=False,
+        )
+        assert answer.status_code == 200, answer.text
+
+    def add_eight(self, picture: Callable[..., bytes], gallery: str = "default") -> None:
+        """Pictures 0 to 7: persons 0001 to 0004 at the cameras c1 and c2, one an hour from 8:30 UTC on."""
+        labels = [
+            {
+                "person_id": f"{1 + seed % 4:04d}",
+                "camera_id": f"c{1 + seed // 4}",
+                "track_id": f"t{seed}",
+                "captured_at": f"2026-05-01T{8 + seed:02d}:30:00Z",
+            }
+            for seed in range(8)
+        ]
+        self.add([picture(seed) for seed in range(8)], labels, gallery)
+
+
+@contextmanager
+def serve(data: Path, bundle: Path, *, with_keys: bool = False) -> Iterator[Served]:
+    """A service with an empty gallery, whose files are purged when a test does it."""
+    config = ServiceConfig(data=data, bundle=bundle, runtime="fake", log_level="error", purge_after_s=86_400)
+    with (
+        bound_socket("127.0.0.1", 0) as listener,
+        open_service(config) as service,
+        running(make_server(config, service), listener),
+    ):
+        key = service.access.keys.create("tests", ["admin"])[1] if with_keys else None
+        yield Served(address_of(listener), service, key)
+
+
+def jpeg(name: str, content: bytes) -> FilePayload:
+    """A file as it is chosen from a disk."""
+    return {"name": name, "mimeType": "image/jpeg", "buffer": content}
+
+
+def choose(page: Page, *contents: bytes, field: str = "#file") -> None:
+    """Choose pictures called 0.jpg, 1.jpg, ..."""
+    page.set_input_files(field, [jpeg(f"{place}.jpg", content) for place, content in enumerate(contents)])
+
+
+def search(page: Page, address: str, *contents: bytes) -> None:
+    """Open the page and wait for the candidates of a query."""
+    page.goto(address)
+    page.wait_for_selector("#facts:has-text('model')")
+    choose(page, *contents)
+    page.wait_for_selector(".answer:not(.busy) .card")
+
+
+def sent(page: Page, act: Callable[[], object]) -> tuple[str, dict[str, list[str]]]:
+    """Path and parameters of the query that `act` leads to, once it is answered."""
+    with page.expect_response(lambda answer: "/v1/query" in answer.url and answer.request.method == "POST") as answered:
+        act()
+    page.wait_for_selector(".answer:not(.busy)")
+    parts = urlsplit(answered.value.url)
+    return parts.path, parse_qs(parts.query)
+
+
+def mark(page: Page, *places: int) -> None:
+    """Confirm candidates by hand."""
+    for place in places:
+        page.locator(".card .mark").nth(place).check()
+
+
+def wait_until_drawn(image: Locator) -> None:
+    """Wait until the pixels of one of our pictures are there."""
+    from playwright.sync_api import expect
+
+    expect(image).to_have_js_property("naturalWidth", 32)

@@ -1,0 +1,92 @@
+"""Served galleries, and a real browser in which nothing may break, be blocked or load from elsewhere."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.service.web.acting import Served, serve
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser, Page
+
+FLAGS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+ANSWERED = re.compile(r"Failed to load resource: the server responded with a status of (4\d\d|503|504) ")
+"""What Chromium itself says about each answer of this kind; the page tells it, too."""
+
+
+@pytest.fixture
+def served(tmp_path: Path, tiny_bundle: Path) -> Iterator[Served]:
+    """An empty gallery without keys."""
+    with serve(tmp_path / "data", tiny_bundle) as started:
+        yield started
+
+
+@pytest.fixture
+def filled(served: Served, picture: Callable[..., bytes]) -> Served:
+    """Eight pictures without keys, to be changed."""
+    served.add_eight(picture)
+    return served
+
+
+@pytest.fixture
+def locked(tmp_path: Path, tiny_bundle: Path, picture: Callable[..., bytes]) -> Iterator[Served]:
+    """Eight pictures behind keys."""
+    with serve(tmp_path / "data", tiny_bundle, with_keys=True) as started:
+        started.add_eight(picture)
+        yield started
+
+
+@pytest.fixture(scope="session")
+def shown(tmp_path_factory: pytest.TempPathFactory, tiny_bundle: Path, picture: Callable[..., bytes]) -> Iterator[str]:
+    """The address of eight pictures that all tests share and none changes."""
+    with serve(tmp_path_factory.mktemp("shown"), tiny_bundle) as started:
+        started.add_eight(picture)
+        yield started.address
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+    executable = shutil.which("chromium") or "/usr/bin/chromium"
+    if not os.path.exists(executable):
+        pytest.skip("there is no Chromium; install the package `chromium`")
+    with api.sync_playwright() as playwright:
+        started = playwright.chromium.launch(executable_path=executable, args=FLAGS)
+        yield started
+        started.close()
+
+
+@pytest.fixture
+def page(browser: Browser) -> Iterator[Page]:
+    """A page in Berlin. Errors, dialogs of scripts, blocked content and foreign addresses fail the test."""
+    context = browser.new_context(timezone_id="Europe/Berlin", locale="en-GB", viewport={"width": 1280, "height": 900})
+    context.set_default_timeout(15_000)
+    opened = context.new_page()
+    complaints: list[str] = []
+    opened.on("console", lambda message: complaints.append(message.text) if message.type == "error" else None)
+    opened.on("pageerror", lambda error: complaints.append(str(error)))
+    opened.on("dialog", lambda dialog: (complaints.append(f"says {dialog.message}"), dialog.dismiss()))
+    opened.on("request", lambda request: _must_be_local(request.url, complaints))
+    yield opened
+    context.close()
+    assert [text for text in complaints if not ANSWERED.match(text)] == []
+
+
+def _must_be_local(url: str, complaints: list[str]) -> None:
+    if not url.startswith(("http://127.0.0.1:", "blob:http://127.0.0.1:")):
+        complaints.append(f"loads {url}")

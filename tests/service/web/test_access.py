@@ -1,0 +1,170 @@
+"""Everybody can use the pages: axe finds nothing, a keyboard is enough, small and large windows do."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.service.web.acting import Served, choose, mark, search
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Page
+
+pytestmark = pytest.mark.browser
+
+WEB = Path(__file__).resolve().parents[3] / "service" / "web"
+MOST_BYTES = 60 * 1024
+
+
+@pytest.fixture(scope="session")
+def axe() -> str:
+    """The text of axe-core; it is evaluated by the debugger, which the content security policy does not bind."""
+    package = pytest.importorskip("axe_playwright_python", reason="axe-playwright-python is not installed")
+    return next(Path(package.__file__).parent.rglob("axe.min.js")).read_text()
+
+
+def violations(page: Page, axe: str) -> list[str]:
+    """What axe finds; in the dark, only colours can be worse."""
+    page.evaluate(axe)
+    results = page.evaluate("axe.run()")["violations"]
+    page.emulate_media(color_scheme="dark")
+    results += page.evaluate("axe.run({ runOnly: ['color-contrast'] })")["violations"]
+    page.emulate_media(color_scheme="light")
+    return [f"{rule['id']}: {node['html']}: {node['failureSummary']}" for rule in results for node in rule["nodes"]]
+
+
+def test_axe_finds_nothing_while_searching(page: Page, shown: str, picture: Callable[..., bytes], axe: str) -> None:
+    page.emulate_media(reduced_motion="reduce")  # axe would see colours on their way
+    page.goto(shown)
+    page.wait_for_selector("#facts:has-text('8 pictures')")
+    page.click("#adding summary")
+    page.click("#try summary")
+    page.wait_for_selector("#samples button")
+    assert violations(page, axe) == []
+    choose(page, picture(3), picture(4))
+    page.wait_for_selector(".card")
+    page.click("#conditions summary")
+    page.locator("#only input").first.check()
+    page.select_option("#group", "person")
+    page.wait_for_selector("#summary:has-text('4 persons from 4')")
+    mark(page, 0)
+    assert violations(page, axe) == []
+    page.fill("#least", "1")
+    page.wait_for_timeout(0)
+    page.click("#go")
+    page.wait_for_selector("#none:not([hidden])")
+    assert violations(page, axe) == []
+
+
+def test_axe_finds_nothing_in_dialogs(page: Page, filled: Served, picture: Callable[..., bytes], axe: str) -> None:
+    page.emulate_media(reduced_motion="reduce")
+    search(page, filled.address, picture(3))
+    page.locator(".card .pic").first.click()
+    page.wait_for_selector("#compare[open]")
+    assert violations(page, axe) == []
+    page.keyboard.press("Escape")
+    mark(page, 0, 1)
+    for name in ("label", "erase"):
+        page.click(f"#{name}-marked")
+        page.wait_for_selector(f"#{name}[open]")
+        assert violations(page, axe) == []
+        page.keyboard.press("Escape")
+    page.click("#erase-marked")
+    page.fill("#reason", "asked for")
+    page.check("#looked")
+    page.click("#erase-go")
+    page.wait_for_selector("#receipt:not([hidden])")
+    assert violations(page, axe) == []
+
+
+def test_axe_finds_nothing_at_the_door(page: Page, locked: Served, axe: str) -> None:
+    page.emulate_media(reduced_motion="reduce")
+    page.goto(locked.address)
+    page.fill("#key", "wrong")
+    page.keyboard.press("Enter")
+    page.wait_for_selector("#key-error:not([hidden])")
+    assert violations(page, axe) == []
+
+
+def test_axe_finds_nothing_in_the_description(page: Page, shown: str, axe: str) -> None:
+    page.goto(f"{shown}/docs")
+    page.wait_for_selector(".operation")
+    assert violations(page, axe) == []
+
+
+def test_a_keyboard_is_enough(page: Page, filled: Served, picture: Callable[..., bytes]) -> None:
+    def tab_to(element: str) -> None:
+        for _ in range(60):
+            page.keyboard.press("Tab")
+            if page.evaluate(f"document.activeElement.matches({element!r})"):
+                visible = "input:focus + label" if element == "#file" else element
+                assert page.evaluate(f"getComputedStyle(document.querySelector({visible!r})).outlineStyle") == "solid"
+                return
+        raise AssertionError(f"Tab never comes to {element}")
+
+    page.goto(filled.address)
+    page.wait_for_selector("#facts:has-text('8 pictures')")
+    tab_to("#skip")
+    tab_to("#file")
+    choose(page, picture(3))
+    page.wait_for_selector(".answer:not(.busy) .card")
+    tab_to("#conditions summary")
+    page.keyboard.press("Space")
+    tab_to("#only input")
+    page.keyboard.press("Space")
+    page.wait_for_selector("#summary:has-text('from 4 searched')")
+    tab_to(".card .pic")
+    page.keyboard.press("Enter")
+    tab_to("#compare-mark")
+    page.keyboard.press("Space")
+    page.keyboard.press("Escape")
+    tab_to("#erase-marked")
+    page.keyboard.press("Enter")
+    page.keyboard.type("asked for")
+    tab_to("#looked")
+    page.keyboard.press("Space")
+    tab_to("#erase-go")
+    page.keyboard.press("Enter")
+    page.wait_for_selector("#receipt:not([hidden])")
+    tab_to("#receipt-close")
+    page.keyboard.press("Enter")
+    assert len(filled.service.gallery()) == 7
+
+
+@pytest.mark.parametrize("width", [320, 1440])
+def test_nothing_runs_out_of_the_window(page: Page, shown: str, picture: Callable[..., bytes], width: int) -> None:
+    def fits() -> bool:
+        wide: bool = page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+        return wide
+
+    page.set_viewport_size({"width": width, "height": 800})
+    search(page, shown, *(picture(seed) for seed in range(8)))
+    page.click("#conditions summary")
+    page.click("#adding summary")
+    mark(page, 0)
+    assert fits()
+    for opener in (".card .pic", "#label-marked", "#erase-marked"):
+        page.locator(opener).first.click()
+        assert page.evaluate(
+            "[...document.querySelectorAll('dialog[open]')].every((box) => box.clientWidth <= innerWidth)"
+        )
+        page.keyboard.press("Escape")
+    page.goto(f"{shown}/docs")
+    page.wait_for_selector(".operation")
+    assert fits()
+
+
+def test_nothing_moves_for_those_who_do_not_want_it(page: Page, shown: str) -> None:
+    page.goto(shown)
+    duration = "getComputedStyle(document.querySelector('#drop')).transitionDuration"
+    assert page.evaluate(duration) != "0s"
+    page.emulate_media(reduced_motion="reduce")
+    assert page.evaluate(duration) == "0s"
+
+
+def test_the_page_is_light() -> None:
+    page = [file for file in WEB.iterdir() if not file.name.startswith("docs.")]
+    assert sum(file.stat().st_size for file in page) < MOST_BYTES

@@ -1,0 +1,145 @@
+"""Conditions: sent as they were chosen, kept in the address, and what they leave over."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+from urllib.parse import parse_qs, urlsplit
+
+import pytest
+
+from tests.service.web.acting import Served, choose, search, sent, wait_until_drawn
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Page
+
+pytestmark = pytest.mark.browser
+
+ASKED = {
+    "gallery": ["default"],
+    "camera_id": ["c1"],
+    "k": ["5"],
+    "cameras": ["c2"],
+    "exclude_same_camera": ["true"],
+    "since": ["2026-05-01T10:00:00.000Z"],
+    "until": ["2026-05-01T15:45:00.000Z"],
+    "person_id": ["0002"],
+    "track_id": ["t5"],
+    "min_score": ["-0.5"],
+    "group_by": ["person"],
+    "rerank": ["k-reciprocal"],
+    "expand": ["2"],
+}
+
+
+def chip(page: Page, box: str, camera: str) -> None:
+    page.locator(f"{box} .chips label", has_text=camera).locator("input").check()
+
+
+def test_conditions_are_sent_as_chosen_and_kept_in_the_address(
+    page: Page, shown: str, picture: Callable[..., bytes]
+) -> None:
+    search(page, shown, picture(1))
+    page.click("#conditions summary")
+    page.select_option("#camera", "c1")
+    page.fill("#k", "5")
+    chip(page, "#only", "c2")
+    page.check("[name=exclude_same_camera]")
+    page.fill("#since", "2026-05-01T12:00")  # in Berlin
+    page.fill("#until", "2026-05-01T17:45")
+    page.fill("#person", " 0002 ")
+    page.fill("#track", "t5")
+    page.fill("#least", "-0.5")
+    page.select_option("#group", "person")
+    page.select_option("#rerank", "k-reciprocal")
+    page.fill("#expand", "2")
+    _, asked = sent(page, lambda: page.click("#go"))
+    assert asked == ASKED
+    assert page.inner_text("#condition-count") == "10 set"
+    assert parse_qs(urlsplit(page.url).query) == ASKED
+
+    page.reload()
+    page.wait_for_selector("#facts:has-text('8 pictures')")
+    assert page.get_attribute("#conditions", "open") is not None
+    assert page.locator("#pictures img").count() == 0  # a picture is never kept
+    _, again = sent(page, lambda: choose(page, picture(1)))
+    assert again == ASKED
+    assert page.input_value("#since") == "2026-05-01T12:00"
+    page.click("#clear")
+    page.wait_for_selector("#condition-count:empty", state="attached")
+    assert page.input_value("#camera") == "c1"
+
+
+def test_cameras_can_be_left_out(page: Page, shown: str, picture: Callable[..., bytes]) -> None:
+    search(page, shown, picture(1))
+    page.click("#conditions summary")
+    _, asked = sent(page, lambda: chip(page, "#not", "c2"))  # a change searches by itself
+    assert asked["exclude_cameras"] == ["c2"]
+    assert page.locator(".card").count() == 4
+    assert "4 candidates from 4 searched (of 8)" in page.inner_text("#summary")
+
+
+def test_an_address_with_odd_values_does_no_harm(page: Page, shown: str, picture: Callable[..., bytes]) -> None:
+    page.goto(f"{shown}/?k=x&since=yesterday&group_by=<b>&cameras=nowhere&camera_id=gone&unknown=1&min_score=")
+    page.wait_for_selector("#facts:has-text('8 pictures')")
+    assert page.locator("#only input:checked").count() == 1  # a camera without pictures can be asked for, too
+    assert page.input_value("#camera") == "gone"
+    assert page.input_value("#since") == ""
+    choose(page, picture(1))
+    page.wait_for_selector("#k:invalid")
+    page.fill("#k", "4")
+    _, asked = sent(page, lambda: page.click("#go"))
+    assert asked == {"gallery": ["default"], "k": ["4"], "camera_id": ["gone"], "cameras": ["nowhere"]}
+
+
+def test_a_wrong_value_in_the_closed_part_is_shown(page: Page, shown: str, picture: Callable[..., bytes]) -> None:
+    search(page, shown, picture(1))
+    page.evaluate("document.querySelector('#least').value = '7'")
+    page.click("#go")
+    page.wait_for_selector("#conditions[open] #least:focus")
+
+
+def test_nothing_found_is_an_answer(page: Page, shown: str, picture: Callable[..., bytes]) -> None:
+    search(page, shown, picture(20))
+    page.click("#conditions summary")
+    page.fill("#person", "9999")
+    sent(page, lambda: page.click("#go"))
+    assert page.inner_text("#none-reason") == "None of the 8 pictures fulfils the conditions."
+    page.fill("#person", "")
+    page.fill("#least", "0.999")
+    sent(page, lambda: page.click("#go"))
+    assert "8 pictures searched: the most alike has 0." in page.inner_text("#none-reason")
+    assert "the least score is 0.999" in page.inner_text("#none-reason")
+    assert page.inner_text("#summary").startswith("no match among 8 searched")
+    sent(page, lambda: page.click("#none-clear"))
+    assert page.locator(".card").count() == 8
+    assert page.locator("#none").is_hidden()
+
+
+def test_a_group_shows_its_best_picture_and_opens(page: Page, shown: str, picture: Callable[..., bytes]) -> None:
+    search(page, shown, picture(1))
+    page.click("#conditions summary")
+    sent(page, lambda: page.select_option("#group", "person"))
+    assert "4 persons from 8 searched" in page.inner_text("#summary")
+    assert page.locator(".card").count() == 4
+    _, asked = sent(page, lambda: page.locator(".card").first.get_by_text("Show all 2").click())
+    assert asked == {"gallery": ["default"], "k": ["12"], "person_id": ["0002"]}
+    assert page.locator(".card").count() == 2
+    assert page.evaluate("document.activeElement.id") == "answer-title"
+
+
+def test_one_of_several_galleries(page: Page, filled: Served, picture: Callable[..., bytes]) -> None:
+    filled.service.galleries.create("night")
+    filled.add([picture(30), picture(31)], [{"camera_id": "c9"}, {}], gallery="night")
+    search(page, filled.address, picture(30))
+    page.locator(".card .mark").first.check()
+    _, asked = sent(page, lambda: page.select_option("#gallery", "night"))
+    assert asked["gallery"] == ["night"]
+    page.wait_for_selector("#facts:has-text('2 pictures')")
+    assert page.locator(".card").count() == 2
+    wait_until_drawn(page.locator(".card img").first)  # of this gallery
+    assert page.locator("#marks").is_hidden()
+    assert page.locator("#only .chips label").all_text_contents() == ["c91"]  # c9 with 1 picture
+    page.reload()
+    page.wait_for_selector("#facts:has-text('2 pictures')")
+    assert page.input_value("#gallery") == "night"

@@ -1,0 +1,128 @@
+"""API keys on the page: asked for, kept in the tab, sent as a header, forgotten; keys that may not do all."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.service.web.acting import Served, choose, mark, search, sent, wait_until_drawn
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Page
+
+pytestmark = pytest.mark.browser
+
+WRONG = f"reid_aaaaaaaa_{'x' * 43}"
+
+
+def enter(page: Page, key: str) -> None:
+    page.fill("#key", key)
+    page.keyboard.press("Enter")
+
+
+def come_in(page: Page, address: str, key: str) -> None:
+    page.goto(address)
+    page.wait_for_selector("#door:not([hidden])")
+    enter(page, key)
+    page.wait_for_selector("#facts:has-text('model')")
+
+
+def test_a_key_opens_the_page_and_stays_in_the_tab(page: Page, locked: Served, picture: Callable[..., bytes]) -> None:
+    key = locked.service.access.keys.create("gate", ["read"])[1]
+    page.goto(locked.address)
+    page.wait_for_selector("#door:not([hidden])")
+    assert page.locator("#main").is_hidden()
+    assert page.locator("#forget").is_hidden()
+    assert page.evaluate("document.activeElement.id") == "key"
+    assert page.get_attribute("#key", "type") == "password"
+    enter(page, WRONG)
+    page.wait_for_selector("#key-error:not([hidden])")
+    assert "not accepted" in page.inner_text("#key-error")
+    assert page.evaluate("document.activeElement.id") == "key"
+    assert page.locator("#main").is_hidden()
+    enter(page, f" {key} ")
+    page.wait_for_selector("#facts:has-text('8 pictures')")
+    assert page.locator("#door").is_hidden()
+    assert page.evaluate("document.activeElement.id") == "query-title"
+    choose(page, picture(3))
+    page.wait_for_selector(".card")
+    wait_until_drawn(page.locator(".card img").first)  # an <img> by itself would have sent no key
+    assert page.evaluate("Object.values(sessionStorage)") == [key]
+    assert page.evaluate("[localStorage.length, document.cookie]") == [0, ""]
+    assert key not in page.url
+    assert key not in page.content()
+    page.reload()
+    page.wait_for_selector("#facts:has-text('8 pictures')")
+    page.click("#forget")
+    page.wait_for_selector("#door:not([hidden])")
+    assert page.evaluate("sessionStorage.length") == 0
+    assert page.locator(".card").count() == 0
+
+
+def test_a_query_goes_on_with_another_key(page: Page, locked: Served, picture: Callable[..., bytes]) -> None:
+    keys = locked.service.access.keys
+    old, text = keys.create("old", ["write"])
+    come_in(page, locked.address, text)
+    choose(page, picture(3))
+    page.wait_for_selector(".card")
+    mark(page, 0)
+    page.click("#erase-marked")
+    keys.revoke(old.id)
+    page.fill("#reason", "asked for")
+    page.check("#looked")
+    page.click("#erase-go")
+    page.wait_for_selector("#door:not([hidden])")
+    assert "not accepted any more" in page.inner_text("#key-error")
+    assert page.locator("#main").is_hidden()  # nothing that was found is left to be seen
+    assert page.locator("#erase").is_hidden()
+    enter(page, keys.create("new", ["write"])[1])
+    page.wait_for_selector("#receipt:not([hidden])")
+    assert "new" in page.inner_text("#receipt-facts")
+
+
+def test_too_many_wrong_keys_are_told(page: Page, locked: Served) -> None:
+    page.goto(locked.address)
+    page.wait_for_selector("#door:not([hidden])")
+    page.route("**/v1/info", lambda route: route.fulfill(status=429, json={}))
+    enter(page, WRONG)
+    page.wait_for_selector("#key-error:not([hidden])")
+    assert "Too many keys were tried" in page.inner_text("#key-error")
+    assert page.evaluate("sessionStorage.length") == 0
+
+
+def test_what_a_key_may_not_do_is_told_and_then_hidden(
+    page: Page, locked: Served, picture: Callable[..., bytes]
+) -> None:
+    come_in(page, locked.address, locked.service.access.keys.create("gate", ["read"])[1])
+    choose(page, picture(3))
+    page.wait_for_selector(".card")
+    mark(page, 0, 1)
+    page.click("#label-marked")
+    page.click("#label-go")
+    page.wait_for_selector("#label-error:not([hidden])")
+    assert "needs the scope 'write'; key 'gate' has read" in page.inner_text("#label-error")
+    page.click("#label-close")
+    assert page.locator("#marks").is_hidden()
+    assert page.locator(".card .check").first.is_hidden()
+    assert len(locked.service.gallery()) == 8
+
+
+def test_a_key_for_one_gallery_and_one_camera(page: Page, locked: Served, picture: Callable[..., bytes]) -> None:
+    locked.service.galleries.create("night")
+    locked.add([picture(40), picture(41)], [{"camera_id": "c1"}, {"camera_id": "c2"}], gallery="night")
+    text = locked.service.access.keys.create("night watch", ["read"], galleries=["night"], cameras=["c2"])[1]
+    come_in(page, locked.address, text)
+    assert page.locator("#gallery-field").is_hidden()
+    assert "1 picture " in page.inner_text("#facts")
+    _, asked = sent(page, lambda: choose(page, picture(41)))
+    assert asked["gallery"] == ["night"]
+    assert page.locator(".card").count() == 1
+    assert page.locator("#error").is_hidden()
+
+
+def test_without_keys_none_is_asked_for(page: Page, shown: str, picture: Callable[..., bytes]) -> None:
+    search(page, shown, picture(3))
+    assert page.locator("#door").is_hidden()
+    assert page.locator("#forget").is_hidden()

@@ -1,0 +1,162 @@
+"""Candidates that a human confirmed: labelled, or erased up to the receipt."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from service.gallery.purging import purge
+from service.upkeep import utc_now
+from tests.service.web.acting import Served, choose, mark, search
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Page
+
+pytestmark = pytest.mark.browser
+
+
+def erase(page: Page, reason: str = "request of 2026-11-20") -> None:
+    page.click("#erase-marked")
+    page.fill("#reason", reason)
+    page.check("#looked")
+    page.click("#erase-go")
+    page.wait_for_selector("#receipt:not([hidden])")
+
+
+def test_marked_pictures_get_one_label(page: Page, filled: Served, picture: Callable[..., bytes]) -> None:
+    search(page, filled.address, picture(3))
+    mark(page, 0, 2, 4)
+    page.locator(".card .mark").nth(4).uncheck()
+    assert page.inner_text("#marks-count") == "2 pictures marked as the same person, confirmed by you"
+    ids = [int(page.locator(".card .mark").nth(place).get_attribute("data-item") or "") for place in (0, 2)]
+    page.click("#label-marked")
+    assert page.inner_text("#label-title") == "Label 2 pictures"
+    assert page.locator("#label-pictures img").count() == 2
+    assert page.input_value("#label-text") == "0004"
+    page.keyboard.type("visitor 7")  # the old label was selected
+    page.keyboard.press("Enter")
+    page.wait_for_selector("#marks", state="hidden")
+    gallery = filled.service.gallery()
+    assert [gallery.get(item_id).person_id for item_id in ids] == ["visitor 7"] * 2
+    assert "visitor 7" in page.locator(".card").nth(2).inner_text()
+    assert "2 pictures labelled visitor 7" in page.inner_text("#summary")
+    assert page.locator(".mark:checked").count() == 0
+
+    mark(page, 0)
+    page.click("#label-marked")
+    page.fill("#label-text", "")
+    page.click("#label-go")
+    page.wait_for_selector("#marks", state="hidden")
+    assert gallery.get(ids[0]).person_id is None
+
+
+def test_what_was_not_labelled_stays_marked(page: Page, filled: Served, picture: Callable[..., bytes]) -> None:
+    search(page, filled.address, picture(3))
+    mark(page, 0, 1)
+    gone = int(page.locator(".card .mark").nth(1).get_attribute("data-item") or "")
+    filled.service.gallery().delete(gone)
+    page.click("#label-marked")
+    page.fill("#label-text", "x")
+    page.click("#label-go")
+    page.wait_for_selector("#label-error:not([hidden])")
+    assert f"no item {gone} in this gallery" in page.inner_text("#label-error")
+    page.click("#label-close")
+    assert page.inner_text("#marks-count").startswith("1 picture marked")
+
+
+def test_nothing_is_erased_without_a_reason_and_a_look(
+    page: Page, filled: Served, picture: Callable[..., bytes]
+) -> None:
+    search(page, filled.address, picture(3))
+    mark(page, 0, 1)
+    page.click("#erase-marked")
+    assert page.inner_text("#erase-title") == "Erase 2 pictures"
+    assert "cannot be undone" in page.inner_text("#erase-warning")
+    assert page.locator("#erase-pictures img").count() == 2
+    assert page.evaluate("document.activeElement.id") == "reason"
+    page.click("#erase-go")
+    page.fill("#reason", "because")
+    page.click("#erase-go")
+    assert page.locator("#looked:invalid").count() == 1
+    page.keyboard.press("Escape")
+    assert page.locator("#erase").is_hidden()
+    assert page.evaluate("document.activeElement.id") == "erase-marked"
+    assert len(filled.service.gallery()) == 8
+    page.click("#unmark")
+    assert page.locator("#marks").is_hidden()
+    assert page.evaluate("document.activeElement.id") == "answer-title"
+
+
+def test_an_erasure_ends_with_its_receipt(
+    page: Page, filled: Served, picture: Callable[..., bytes], tmp_path: Path
+) -> None:
+    page.clock.install()
+    search(page, filled.address, picture(3))
+    mark(page, 0, 1)
+    ids = [int(page.locator(".card .mark").nth(place).get_attribute("data-item") or "") for place in (0, 1)]
+    erase(page)
+    gallery = filled.service.gallery()
+    assert len(gallery) == 6
+    assert page.inner_text("#receipt-title") == "2 pictures erased"
+    assert page.evaluate("document.activeElement.id") == "receipt-title"
+    assert "not yet" in page.inner_text("#receipt-facts")
+    assert page.locator(".card").count() == 6  # the others stay, and so do those still to be looked at
+    assert page.locator("#marks").is_hidden()
+    page.wait_for_selector("#facts:has-text('6 pictures')")
+
+    with page.expect_response("**/v1/erasures/*"):
+        page.clock.fast_forward(2_000)
+    assert "not yet" in page.inner_text("#receipt-facts")
+    assert purge(gallery, utc_now)
+    with page.expect_response("**/v1/erasures/*"):
+        page.clock.fast_forward(3_000)
+    page.wait_for_selector("#receipt-state:has-text('in no file of the gallery')")
+    assert "not yet" not in page.inner_text("#receipt-facts")
+
+    with page.expect_download() as downloading:
+        page.click("#download")
+    downloading.value.save_as(tmp_path / "receipt.json")
+    receipt = json.loads((tmp_path / "receipt.json").read_text())
+    assert downloading.value.suggested_filename == f"erasure-{receipt['id']}.json"
+    assert receipt["item_ids"] == sorted(ids)
+    assert receipt["reason"] == "request of 2026-11-20"
+    assert receipt["purged_at"] > receipt["unsearchable_at"]
+    page.click("#receipt-close")
+    assert page.locator("#receipt").is_hidden()
+
+
+def test_a_stored_query_can_be_erased_with_its_candidates(
+    page: Page, filled: Served, picture: Callable[..., bytes]
+) -> None:
+    search(page, filled.address, picture(3))
+    page.locator(".card").first.get_by_text("Search with this").click()
+    page.wait_for_selector("#stored:not([hidden])")
+    page.check("#mark-query")
+    mark(page, 0)
+    erase(page)
+    assert len(filled.service.gallery()) == 6
+    assert page.is_disabled("#go")  # there is nothing to ask with any more
+    assert page.locator(".card, #pictures img").count() == 0
+    choose(page, picture(3))
+    page.wait_for_selector(".card")
+    assert page.locator(".card").count() == 6
+
+
+def test_an_erasure_that_fails_keeps_the_dialog(page: Page, filled: Served, picture: Callable[..., bytes]) -> None:
+    search(page, filled.address, picture(3))
+    mark(page, 0)
+    page.route("**/v1/erasures*", lambda route: route.fulfill(status=503, json={"title": "Busy", "detail": "later"}))
+    page.click("#erase-marked")
+    page.fill("#reason", "because")
+    page.check("#looked")
+    page.click("#erase-go")
+    page.wait_for_selector("#erase-error:not([hidden])")
+    assert "cannot answer just now" in page.inner_text("#erase-error")
+    assert page.is_enabled("#erase-go")
+    assert page.input_value("#reason") == "because"
+    page.click("#erase-close")
+    assert page.locator("#marks").is_visible()
