@@ -11,23 +11,22 @@ from contextlib import closing, contextmanager
 from datetime import datetime
 from pathlib import Path
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, ValidationError
+from pydantic import AwareDatetime, ValidationError
 from sqlalchemy import select
 
 from bundle.files import sha256_of, sync, written_whole
 from service.errors import BackupDamaged, BackupNotFound, BadParameter, GalleryFull, GalleryReadOnly
 from service.gallery.creation import FILE
 from service.gallery.database import Database, translated
+from service.gallery.sealed import Sealed
 from service.gallery.tables import backups, gallery
 
 MANIFEST = "manifest.json"
 FORMAT_VERSION = 1
 
 
-class BackupManifest(BaseModel):
+class BackupManifest(Sealed):
     """What a backup is of, and what its file must be."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     format_version: int
     id: str
@@ -166,7 +165,7 @@ def _describe(path: Path, backup_id: str, now: datetime, *, gallery_name: str) -
         items=size,
         bytes=path.stat().st_size,
         sha256=sha256_of(path),
-    )
+    ).sealed()
 
 
 @contextmanager

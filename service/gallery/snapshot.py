@@ -24,6 +24,7 @@ from bundle.files import sha256_of, sync
 from service.errors import GalleryError, GalleryFull, GalleryReadOnly, UnknownName
 from service.gallery.failpoints import step
 from service.gallery.mirror import Mirror
+from service.gallery.sealed import Sealed
 from service.indexes.faiss_calls import load_faiss
 from service.indexes.files import IndexDamaged
 
@@ -65,10 +66,8 @@ class FileFacts(BaseModel):
     sha256: str
 
 
-class SnapshotManifest(BaseModel):
+class SnapshotManifest(Sealed):
     """What a snapshot holds."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     format_version: int
     created_at: AwareDatetime
@@ -119,7 +118,7 @@ def publish(place: Path, source: Source, seq: int, count: int, index: str, now: 
         index=index,
         faiss=_faiss_version(),
         files=facts,
-    )
+    ).sealed()
     step("write manifest", partial((place / MANIFEST).write_text, manifest.model_dump_json(indent=2) + "\n"))
     for name in (*facts, MANIFEST):
         step(f"sync {name}", partial(sync, place / name))

@@ -174,7 +174,7 @@ def flip(path: Path, place: int) -> None:
 
 
 def rewrite(path: Path, **values: object) -> None:
-    path.write_text(json.dumps(json.loads(path.read_text()) | values))
+    path.write_text(json.dumps(json.loads(path.read_text()) | values | {"seal": ""}))
 
 
 def test_a_backup_becomes_a_gallery(kept, gallery, open_gallery, tmp_path):
