@@ -15,6 +15,7 @@ from service.drift import DriftWatch
 from service.errors import GalleryError
 from service.galleries import Galleries
 from service.gallery import GalleryInfo
+from service.gallery.purging import unpurged
 
 SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
 SCORES = tuple(place / 20 for place in range(-4, 20))
@@ -137,15 +138,20 @@ class _Parts:
         yield GaugeMetricFamily("reid_queue_pictures", "Pictures that wait for the model", self._batcher.waiting)
         yield GaugeMetricFamily("reid_run_seconds", "For how long the present run lasts", self._batcher.running_s)
         up = GaugeMetricFamily("reid_gallery_up", "1 where the gallery can be used", labels=["gallery"])
+        pending = GaugeMetricFamily(
+            "reid_purge_pending", "1 where files hold something of what was deleted", labels=["gallery"]
+        )
         infos: dict[str, GalleryInfo] = {}
         for name, gallery in self._galleries.opened().items():
             try:
                 infos[name] = gallery.info()
+                pending.add_metric([name], float(unpurged(gallery) is not None))
             except GalleryError as error:
                 logger.warning("gallery %s cannot be measured: %s", name, error)
         for name in self._galleries.names():
             up.add_metric([name], float(name in infos))
         yield up
+        yield pending
         yield from _gallery_gauges(infos)
 
 
@@ -156,7 +162,6 @@ def _gallery_gauges(infos: Mapping[str, GalleryInfo]) -> Iterator[Metric]:
         ("reid_index_bytes", "Memory of the index", lambda info: info.index_bytes),
         ("reid_snapshot_age_seconds", "Since the newest snapshot", _snapshot_age_s),
         ("reid_snapshot_lag", "Changes since the newest snapshot", lambda info: info.seq - (info.snapshot_seq or 0)),
-        ("reid_purge_lag", "Changes since the last purge", lambda info: info.seq - info.purged_seq),
     ):
         family = GaugeMetricFamily(name, help_text, labels=["gallery"])
         for gallery, info in infos.items():

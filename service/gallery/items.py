@@ -120,7 +120,7 @@ class GallerySettings(BaseModel):
     )
 
     retention_days: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = None
-    """Items are erased when they are older; None: kept until somebody erases them."""
+    """Items are erased when they are older; without it they are kept until somebody erases them."""
     store_pictures: bool = True
     cameras: dict[str, str] = {}
     """The gallery's camera -> the learned camera whose embedding it gets; one that is not named is unknown."""

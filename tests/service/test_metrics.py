@@ -82,6 +82,16 @@ def test_a_dropped_gallery_is_not_shown_any_more(client: TestClient, picture: Ma
     assert 'gallery="night"' not in client.get("/metrics").text
 
 
+def test_what_deletions_left_in_the_files_is_told_until_it_is_purged(client: TestClient, picture: Make) -> None:
+    def pending() -> float | None:
+        return value(samples(client.get("/metrics").text), "reid_purge_pending", gallery="default")
+
+    client.post("/v1/items", files=[("images", ("a.jpg", picture(1)))])
+    assert pending() == 0  # an addition leaves nothing to be purged
+    client.delete("/v1/items/1")
+    assert pending() == 1
+
+
 def test_each_application_has_numbers_of_its_own() -> None:
     first, second = Metrics(), Metrics()
     first.rejected("queue-full")
