@@ -16,7 +16,8 @@ epochs = 8
 evaluate_every = 4
 [model]
 backbone = "vit_tiny_patch16_224"
-options = { embed_dim = 48, depth = 2, num_heads = 3, global_pool = "avg" }
+options = { embed_dim = 48, depth = 2, num_heads = 3 }
+pool = "mean"
 stem = "conv"
 height = 64
 width = 32

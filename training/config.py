@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError
 from training.errors import ConfigError
 
 RECIPES = Path(__file__).parent / "recipes"
+WHOLE = ("options",)  # of a part, which fit one backbone: an heir's replace its base's
 Share = Annotated[float, Field(ge=0, le=1)]
 
 
@@ -182,8 +183,8 @@ def _recipe_values(path: Path, heirs: tuple[Path, ...]) -> dict[str, Any]:
 
 def _merged(base: dict[str, Any], changed: dict[str, Any]) -> dict[str, Any]:
     both = base.keys() & changed.keys()
-    parts = {key for key in both if isinstance(base[key], dict) and isinstance(changed[key], dict)}
-    return base | changed | {key: _merged(base[key], changed[key]) for key in parts}
+    parts = {key for key in both if isinstance(base[key], dict) and key not in WHOLE}
+    return base | changed | {key: _merged(base[key], changed[key]) for key in parts if isinstance(changed[key], dict)}
 
 
 def _toml(text: str, name: str) -> dict[str, Any]:

@@ -4,18 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from training.checkpoint import build_model
-from training.config import RECIPES, load_recipe, parse_config
+from training.config import load_recipe, parse_config
 from training.errors import ConfigError
-from training.losses import total_loss
-
-
-@pytest.mark.parametrize("name", sorted(path.stem for path in RECIPES.glob("*.toml")))
-def test_every_recipe_builds(name: str) -> None:
-    config = load_recipe(name)
-    total_loss(config.losses)
-    model = build_model(config, persons=3, pretrained=False)
-    assert sum(p.numel() for p in model.parameters()) > 10_000
 
 
 def test_changes_win() -> None:
@@ -58,6 +48,13 @@ def test_a_recipe_holds_what_differs_from_its_base(tmp_path: Path) -> None:
     config = load_recipe(str(tmp_path / "two.toml"), ["optim.momentum=0.2"])
     assert (config.epochs, config.optim.lr, config.optim.momentum) == (4, 0.25, 0.2)
     assert config.losses == {"triplet": {}, "identity": {"weight": 2}}
+
+
+def test_options_fit_one_backbone_and_are_not_mixed(tmp_path: Path) -> None:
+    (tmp_path / "base.toml").write_text("[model]\nheight = 64\noptions = { depth = 4, num_heads = 2 }\n")
+    (tmp_path / "one.toml").write_text('base = "base.toml"\n[model]\noptions = { depth = 3 }\n')
+    model = load_recipe(str(tmp_path / "one.toml")).model
+    assert (model.height, model.options) == (64, {"depth": 3})
 
 
 def test_a_base_that_is_not_there_or_its_own(tmp_path: Path) -> None:

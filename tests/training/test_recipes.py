@@ -1,0 +1,100 @@
+"""Every recipe is one that can be trained: its network is built without memory, and its losses are taken of a batch."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from training.checkpoint import build_model
+from training.config import RECIPES, TrainConfig, load_recipe
+from training.losses import LossInputs, total_loss
+from training.schedules import SCHEDULES
+
+NAMES = sorted(path.stem for path in RECIPES.glob("*.toml"))
+BATCH = 4
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_recipe_builds_and_has_its_losses(name: str) -> None:
+    config = load_recipe(name)
+    with torch.device("meta"):
+        model = build_model(config, persons=3, cameras=6, views=8, pretrained=False)
+        images = torch.empty(BATCH, 3, config.model.height, config.model.width)
+        label = torch.zeros(BATCH, dtype=torch.long)
+        output = model(images, label, label)
+    jigsaw = config.model.jigsaw
+    losses = total_loss(config.losses, jigsaw=jigsaw.total if jigsaw else "paper")
+    values = losses([LossInputs(branch, label, label, output.tokens) for branch in output.branches])
+    assert set(values) == {*config.losses, "total"}
+    assert len(output.branches) == (1 if jigsaw is None else 1 + jigsaw.parts)
+
+
+GRIDS = {
+    "transreid-baseline": (16, 8),
+    "transreid-384": (24, 8),
+    "transreid-stride12": (21, 10),
+    "transreid-stride11": (22, 11),
+    "transreid-stride12-384": (31, 10),
+    "transreid-veri": (16, 16),
+    "transreid-ssl-small-ics": (16, 8),
+    "cuhk03-small": (8, 4),
+    "cuhk03-small-stride": (10, 5),
+}
+
+
+@pytest.mark.parametrize(("name", "grid"), GRIDS.items())
+def test_the_grids_of_patches(name: str, grid: tuple[int, int]) -> None:
+    with torch.device("meta"):
+        model = build_model(load_recipe(name), persons=3, pretrained=False)
+    assert model.backbone.grid == grid
+
+
+def rates(config: TrainConfig, *epochs: int) -> list[float]:
+    part = config.optim
+    return [
+        SCHEDULES[part.schedule](
+            epoch - 1,
+            lr=part.lr,
+            epochs=config.epochs,
+            warmup_epochs=part.warmup_epochs,
+            warmup_start=part.warmup_start,
+            final=part.final,
+        )
+        for epoch in epochs
+    ]
+
+
+@pytest.mark.parametrize("name", [name for name in NAMES if name.startswith("transreid") and "ssl" not in name])
+def test_the_published_settings(name: str) -> None:
+    config = load_recipe(name)
+    optim, augment, data = config.optim, config.augment, config.data
+    assert (optim.name, optim.momentum, optim.weight_decay, optim.decay_all, optim.bias_lr) == (
+        "sgd",
+        0.9,
+        1e-4,
+        True,
+        2,
+    )
+    assert (config.epochs, data.persons, data.images_per_person) == (120, 16, 4)
+    assert (augment.flip, augment.pad, augment.erase) == (0.5, 10, 0.8 if "deit" in name else 0.5)
+    assert augment.erase_area == pytest.approx((0.02, 1 / 3))
+    assert (augment.scale, augment.rotate, augment.brightness, augment.tint) == (0, 0, 0, 0)
+    assert (config.model.mean, config.model.std, config.model.bnneck) == ((0.5,) * 3, (0.5,) * 3, "before")
+    assert config.losses == {"identity": {}, "triplet": {}}  # soft margin, before the BNNeck, no label smoothing
+    assert config.model.options == {"drop_path_rate": 0.1}
+    if optim.lr == 0.008:
+        published = [1.664e-3, 3.248e-3, 6.416e-3, 7.966e-3, 4.008e-3, 1.737e-5, 1.6e-5]
+        assert rates(config, 1, 2, 4, 5, 60, 119, 120) == pytest.approx(published, rel=1e-3)
+
+
+@pytest.mark.parametrize("name", [name for name in NAMES if name.startswith("cuhk03-small")])
+def test_the_small_recipes_share_one_budget(name: str) -> None:
+    """They differ in the network and in losses that are added, in nothing else."""
+    config, base = load_recipe(name), load_recipe("cuhk03-small")
+    assert config.model_copy(update={"model": base.model, "losses": base.losses}) == base
+    assert (config.model.height, config.model.width, config.model.bnneck) == (128, 64, "after")
+    assert {key: value for key, value in config.losses.items() if key in base.losses} == base.losses
+    changed = (
+        sum(value != getattr(base.model, key) for key, value in config.model) + len(config.losses) - len(base.losses)
+    )
+    assert changed <= 3
