@@ -53,6 +53,7 @@ class Galleries:
             except GalleryError as error:
                 if name == DEFAULT_GALLERY:
                     raise
+                logger.error("gallery %s cannot be used: %s", name, error)
                 self._failures[name] = error
         return self
 

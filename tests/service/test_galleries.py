@@ -84,7 +84,9 @@ def test_what_an_interrupted_drop_left_goes_at_the_next_start(
     assert [path.name for path in tmp_path.iterdir()] == ["default"]
 
 
-def test_one_that_cannot_be_opened_is_listed_and_stops_nothing(opened: Callable[[], Galleries], tmp_path: Path) -> None:
+def test_one_that_cannot_be_opened_is_listed_and_stops_nothing(
+    opened: Callable[[], Galleries], tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     Gallery.open(tmp_path / "other", bundle_id="c" * 64, dimension=DIMENSION).close()
     (tmp_path / "stray").mkdir()
     (tmp_path / "stray" / "notes.txt").write_text("not a gallery")
@@ -94,6 +96,11 @@ def test_one_that_cannot_be_opened_is_listed_and_stops_nothing(opened: Callable[
             "other": BundleMismatch,
             "stray": NotAGallery,
         }
+        told = [record.getMessage() for record in caplog.records if record.levelname == "ERROR"]
+        assert [line.partition(":")[0] for line in told] == [
+            "gallery other cannot be used",
+            "gallery stray cannot be used",
+        ]
         for use in (galleries.get, galleries.create, galleries.drop):
             with pytest.raises(BundleMismatch):
                 use("other")
