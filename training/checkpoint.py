@@ -142,14 +142,44 @@ def save_checkpoint(
     metrics: Mapping[str, Any],
     state: Mapping[str, Any] | None = None,
 ) -> None:
-    """Write a checkpoint whole, in place of an older one; `state` makes it one from which a run goes on."""
-    with written_whole(path) as folder:
-        save_file({name: value.contiguous() for name, value in model.state_dict().items()}, folder / MODEL)
-        if state is not None:
-            torch.save(dict(state), folder / STATE)
-        (folder / CONFIG).write_text(tomli_w.dumps(config.model_dump(mode="json", exclude_none=True)))
-        content = {"format_version": FORMAT_VERSION, "model_sha256": sha256_of(folder / MODEL), **metrics}
-        (folder / METRICS).write_text(json.dumps(content, indent=2) + "\n")
+    """Write a checkpoint whole, in place of an older one; `state` makes it one from which a run goes on.
+
+    Raises CheckpointError where the disk is full or refuses; the older one is kept.
+    """
+    try:
+        with written_whole(path) as folder:
+            _write(folder, model, config, metrics, state)
+    except (OSError, SafetensorError, RuntimeError) as error:
+        reason = _told_by_disk(error)
+        if reason is None:
+            raise
+        raise CheckpointError(
+            f"{path} cannot be written ({reason}); what was there before is kept: make room, then run it again, "
+            "a training with --resume"
+        ) from error
+
+
+def _write(
+    folder: Path, model: ReIDModel, config: TrainConfig, metrics: Mapping[str, Any], state: Mapping[str, Any] | None
+) -> None:
+    save_file({name: value.contiguous() for name, value in model.state_dict().items()}, folder / MODEL)
+    if state is not None:
+        with (folder / STATE).open("wb") as file:  # through Python's file torch's error keeps the disk's as its context
+            torch.save(dict(state), file)
+    (folder / CONFIG).write_text(tomli_w.dumps(config.model_dump(mode="json", exclude_none=True)))
+    content = {"format_version": FORMAT_VERSION, "model_sha256": sha256_of(folder / MODEL), **metrics}
+    (folder / METRICS).write_text(json.dumps(content, indent=2) + "\n")
+
+
+def _told_by_disk(error: BaseException | None) -> str | None:
+    """What the operating system said, be it behind the error of a library; None where it is not to blame."""
+    while error is not None:
+        if isinstance(error, OSError):
+            return error.strerror or str(error)
+        if isinstance(error, SafetensorError) and "os error" in str(error):
+            return str(error)
+        error = error.__context__
+    return None
 
 
 def _read_metrics(file: Path) -> dict[str, Any]:

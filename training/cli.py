@@ -4,19 +4,17 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
-from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
-from training.datasets import Split, read_dataset
+from training.datasets import Sources, Split, read_dataset
 from training.report import Evaluated, brief, report, text
+from training.screen import RunScreen, console, counted
 
 ROWS, TOP = 10, 10  # of a picture of rank lists
 
 app = typer.Typer(no_args_is_help=True)
-console = Console(stderr=True, highlight=False)
 
 Data = Annotated[Path, typer.Option(help="Folder of the data set.")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON on stdout.")]
@@ -35,7 +33,7 @@ def synth(
     """Draw a data set of made-up people."""
     from synthetic import draw_dataset
 
-    with _bar("drawing", "pictures") as (bar, task):
+    with counted("drawing", "pictures") as progress:
         summary = draw_dataset(
             out,
             identities=identities,
@@ -43,7 +41,7 @@ def synth(
             images=images,
             seed=seed,
             train_identities=train,
-            progress=lambda done, total: bar.update(task, completed=done, total=total),
+            progress=progress,
         )
     counts = {"train": summary.train, "query": summary.query, "gallery": summary.gallery}
     if as_json:
@@ -55,19 +53,23 @@ def synth(
 @app.command()
 def train(
     recipe: Annotated[str, typer.Argument(help="Name of a recipe, or a .toml file.")],
-    data: Data,
+    data: Annotated[
+        list[str], typer.Option(help="FOLDER, or NAME=FOLDER by its layout; several are trained on together.")
+    ],
     out: Annotated[Path, typer.Option(help="Folder of the run; best/ and last/ in it are checkpoints.")],
     change: Annotated[
         list[str] | None, typer.Option("--set", help="Change a value of the recipe: part.key=value.")
     ] = None,
+    test: Annotated[str | None, typer.Option(help="Another data set to be scored on: FOLDER or NAME=FOLDER.")] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on after the last saved epoch.")] = False,
     tensorboard: Annotated[Path | None, typer.Option(help="Folder in which TensorBoard finds the run.")] = None,
 ) -> None:
     """Train a model."""
     import torch
 
-    from training.config import load_recipe
+    from training.config import load_recipe, of_dataset
     from training.curves import Board
+    from training.datasets.remarks import remarks
     from training.ranks import joined, process_device
     from training.records import check_output
     from training.train import Trainer
@@ -76,16 +78,19 @@ def train(
     check_output(out, resume=resume)
     if config.threads:
         torch.set_num_threads(config.threads)
-    device, split = process_device(), read_dataset(config.data.dataset, data)
+    sources = Sources.parse(data, test, config.data.dataset)
+    config = of_dataset(config, sources.dataset)
+    device, split = process_device(), sources.read()
     try:
-        with joined(device) as ranks, _Screen(quiet=not ranks.first) as screen:
-            trainer = Trainer(config, split, data.resolve().name, device, ranks)
+        with joined(device) as ranks, RunScreen(quiet=not ranks.first) as screen:
+            trainer = Trainer(config, split, sources.name, device, ranks)
             if resume:
                 trainer.resume(out)
             screen.epochs = len(trainer.history)
             screen.begin(
                 f"training {config.model.backbone} on {device}: {len(trainer.persons)} persons, "
-                f"{len(trainer.split.train)} pictures, {config.epochs} epochs, {config.precision}"
+                f"{len(trainer.split.train)} pictures, {config.epochs} epochs, {config.precision}",
+                *(f"note: {line}" for line in remarks(trainer.split, config.data.images_per_person, config.model.side)),
             )
             watched = Board(screen, tensorboard) if tensorboard and ranks.first else screen
             best = trainer.run(out, watched)
@@ -169,6 +174,9 @@ def evaluate(
         bool, typer.Option("--multi-query", help="Scores with the queries of a person by a camera pooled.")
     ] = False,
     rerank: Annotated[bool, typer.Option("--rerank", help="Scores after k-reciprocal re-ranking.")] = False,
+    other_cameras: Annotated[
+        bool, typer.Option("--other-cameras", help="The pictures are by other cameras than those that it learned.")
+    ] = False,
     compare: Annotated[Path | None, typer.Option(help="Another model, to be compared on the same pictures.")] = None,
     rank_lists: Annotated[
         Path | None, typer.Option(help="PNG to draw some queries and their best answers into.")
@@ -184,7 +192,9 @@ def evaluate(
         "multi_query": multi_query,
         "rerank": rerank,
     }
-    evaluated, *others = (_evaluated(path, split) for path in (model, compare) if path)
+    evaluated, *others = (
+        _evaluated(path, split, None if other_cameras else data.resolve().name) for path in (model, compare) if path
+    )
     if rank_lists is not None:
         _draw_rank_lists(evaluated, rank_lists)
     told = report(evaluated, [name for name, wanted in asked.items() if wanted], *others)
@@ -202,89 +212,10 @@ def _draw_rank_lists(evaluated: Evaluated, out: Path) -> None:
     draw_rank_lists(evaluated.split.query, evaluated.split.gallery, rows, found).save(out)
 
 
-def _evaluated(model: Path, split: Split) -> Evaluated:
+def _evaluated(model: Path, split: Split, name: str | None) -> Evaluated:
     from scoring import score_retrieval
     from training.evaluate import embed_split, open_embedder
 
-    with _bar("embedding", "pictures") as (bar, task):
-        query, gallery = embed_split(
-            split, open_embedder(model), lambda done, total: bar.update(task, completed=done, total=total)
-        )
+    with counted("embedding", "pictures") as progress:
+        query, gallery = embed_split(split, open_embedder(model).at_cameras_of(name), progress)
     return Evaluated(split, query, gallery, score_retrieval(query, gallery))
-
-
-class _Screen:
-    """A run on the terminal: a bar for the epoch under way, a line for each that ended."""
-
-    def __init__(self, *, quiet: bool) -> None:
-        self.epochs = 0
-        self._console = Console(stderr=True, highlight=False, quiet=quiet)
-        self._progress = Progress(
-            TextColumn("epoch {task.fields[epoch]}"),
-            BarColumn(),
-            TextColumn(
-                "loss {task.fields[loss]:.3f}  lr {task.fields[lr]:.1e}  "
-                "{task.fields[rate]:.0f} images/s  {task.fields[left]} left"
-            ),
-            console=self._console,
-            transient=True,
-        )
-        self._task = self._progress.add_task("", epoch="", loss=0.0, lr=0.0, rate=0.0, left="?")
-        self._speed = ""
-
-    def __enter__(self) -> _Screen:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        if self._progress.live.is_started:
-            self._progress.stop()
-
-    def step(self, progress: Any) -> None:
-        left = _duration(progress.left_s)
-        self._speed = f"{progress.images_per_s:.0f} images/s  {left} left"
-        self._progress.update(
-            self._task,
-            total=progress.steps,
-            completed=progress.step,
-            epoch=f"{progress.epoch}/{progress.epochs}",
-            loss=progress.loss,
-            lr=progress.lr,
-            rate=progress.images_per_s,
-            left=left,
-        )
-
-    def begin(self, line: str) -> None:
-        self._console.print(line)
-        self._progress.start()
-
-    def epoch(self, record: dict[str, Any]) -> None:
-        self.epochs = record["epoch"]
-        told = f"epoch {record['epoch']}  loss {record['loss']:.4f}  lr {record['lr']:.2e}  {self._speed}"
-        self._console.print(f"{told}  {brief(record)}".rstrip(), soft_wrap=True)
-
-
-class _bar:  # noqa: N801 - reads as a function at its call
-    """A transient bar with a count; gives (bar, task)."""
-
-    def __init__(self, what: str, unit: str) -> None:
-        self._bar = Progress(
-            TextColumn(what),
-            BarColumn(),
-            TextColumn("{task.completed} of {task.total} " + unit),
-            TimeRemainingColumn(),
-            console=console,
-            transient=True,
-        )
-        self._task = self._bar.add_task("", total=None)
-
-    def __enter__(self) -> tuple[Progress, Any]:
-        self._bar.start()
-        return self._bar, self._task
-
-    def __exit__(self, *_: object) -> None:
-        self._bar.stop()
-
-
-def _duration(seconds: float) -> str:
-    minutes, rest = divmod(round(seconds), 60)
-    return f"{minutes} min {rest:02d} s" if minutes else f"{rest} s"

@@ -163,6 +163,11 @@ def parse_config(text: str, changes: Sequence[str], name: str) -> TrainConfig:
     return _validated(_toml(text, name), changes, name)
 
 
+def of_dataset(config: TrainConfig, dataset: str) -> TrainConfig:
+    """The recipe for data laid out otherwise."""
+    return config.model_copy(update={"data": config.data.model_copy(update={"dataset": dataset})})
+
+
 def _recipe_path(recipe: str, beside: Path) -> Path:
     path = beside / recipe if recipe.endswith(".toml") else RECIPES / f"{recipe}.toml"
     if not path.is_file():

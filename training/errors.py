@@ -5,6 +5,7 @@ TrainingError           training or evaluation cannot go on
 ├── DataError           a data set lacks something
 ├── CheckpointError     a checkpoint cannot be read or does not fit
 ├── WeightsError        weights from elsewhere cannot be read or do not fit
+├── WorkerDied          a process that reads pictures has ended
 └── Diverged            the loss is no longer a number
 """
 
@@ -31,6 +32,10 @@ class CheckpointError(TrainingError):
 
 class WeightsError(TrainingError):
     """Weights from elsewhere cannot be read or do not fit."""
+
+
+class WorkerDied(TrainingError):
+    """A process that reads pictures has ended."""
 
 
 class Diverged(TrainingError):

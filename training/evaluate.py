@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -31,6 +31,11 @@ class Embedder:
     image: ImageSpec
     cameras: tuple[str, ...] = ()
     views: tuple[str, ...] = ()
+
+    def at_cameras_of(self, name: str | None) -> Embedder:
+        """Know the cameras of one of the data sets learned together by their own names, or with None no camera."""
+        cameras = () if name is None else tuple(camera.removeprefix(f"{name}/") for camera in self.cameras)
+        return replace(self, cameras=cameras)
 
 
 def evaluate(split: Split, embedder: Embedder, progress: Callable[[int, int], None] | None = None) -> RetrievalScores:

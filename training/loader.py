@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from functools import partial
 from typing import NamedTuple
 
@@ -10,11 +11,12 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
-from torch.utils.data import DataLoader, Dataset
+from torch.utils.data import DataLoader, Dataset, default_collate
 
-from bundle import ImageSpec, read_image, resize_to_spec
+from bundle import ImageError, ImageSpec, read_image, resize_to_spec
 from training.config import AugmentConfig
 from training.datasets import Sample
+from training.errors import DataError, WorkerDied
 from training.sampler import PKSampler
 from training.transforms import train_transform
 
@@ -35,8 +37,10 @@ class Batch(NamedTuple):
     sources: Tensor
 
 
-class TrainImages(Dataset[Batch]):
+class TrainImages(Dataset[Batch | DataError]):
     """Training pictures by draw: the random changes depend on seed, epoch and position, not on who makes them.
+
+    A picture that cannot be read comes as the error, since an exception would lose its type between processes.
 
     `labels` (N, 3) are the indices of person, camera and view of each sample.
     """
@@ -57,9 +61,12 @@ class TrainImages(Dataset[Batch]):
         self._transform: Transform = partial(train_transform, mean=mean, std=std, **augment.model_dump())
         self._cache = [self._read(i) for i in range(len(samples))] if cache else None
 
-    def __getitem__(self, draw: Draw) -> Batch:
+    def __getitem__(self, draw: Draw) -> Batch | DataError:
         epoch, position, index = draw
-        image = self._read(index) if self._cache is None else self._cache[index]
+        try:
+            image = self._read(index) if self._cache is None else self._cache[index]
+        except ImageError as error:
+            return DataError(f"{error}; `reid data check` finds all such pictures")
         pixels = self._transform(image, np.random.default_rng([self._seed, epoch, position]))
         person, camera, view = self._labels[index]
         return Batch(torch.from_numpy(pixels), person, camera, view, torch.tensor(index))
@@ -92,9 +99,10 @@ class EpochLoader:
         self, images: TrainImages, sampler: PKSampler, *, workers: int, part: Callable[[int], slice] = slice
     ) -> None:
         self._draws = _Draws(sampler, part)
-        self._loader: DataLoader[Batch] = DataLoader(
+        self._loader: DataLoader[Batch | DataError] = DataLoader(
             images,
             batch_sampler=self._draws,
+            collate_fn=_collated,
             num_workers=workers,
             persistent_workers=workers > 0,
             generator=torch.Generator(),  # the loader must not draw from the global state, which dropout uses
@@ -104,6 +112,30 @@ class EpochLoader:
         return len(self._draws)
 
     def epoch(self, epoch: int) -> Iterator[Batch]:
-        """The batches of an epoch."""
+        """The batches of an epoch. Raises DataError where a picture cannot be read."""
         self._draws.epoch = epoch
-        yield from self._loader
+        for batch in self._loader:
+            if isinstance(batch, DataError):
+                raise batch
+            yield batch
+
+
+@contextmanager
+def dead_workers_told() -> Iterator[None]:
+    """Raise WorkerDied where torch tells that a worker has ended, which it does at any moment."""
+    try:
+        yield
+    except RuntimeError as error:
+        if "DataLoader worker" not in str(error):
+            raise
+        raise WorkerDied(
+            f"{' '.join(str(error).split()).rstrip('. ')}; the epochs before are kept: go on with --resume, "
+            "and with a smaller --set data.workers=N where memory was short"
+        ) from error
+
+
+def _collated(drawn: list[Batch | DataError]) -> Batch | DataError:
+    batch: Batch | DataError = next((each for each in drawn if isinstance(each, DataError)), None) or default_collate(
+        drawn
+    )
+    return batch

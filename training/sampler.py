@@ -29,12 +29,16 @@ class PKSampler:
         samples_per_epoch: int | None = None,
         seed: int = 0,
     ) -> None:
-        """Raises DataError where the data set has fewer than `persons` persons."""
+        """Raises DataError where the data set has fewer than `persons` persons, or a single one."""
         self._pictures = [np.flatnonzero(np.asarray(labels) == label) for label in sorted(set(labels))]
+        if len(self._pictures) < 2:
+            raise DataError(
+                f"the training part has {len(self._pictures)} person; telling persons apart takes at least two"
+            )
         if len(self._pictures) < persons:
             raise DataError(
                 f"data.persons = {persons}, but the training part has {len(self._pictures)} persons; "
-                f"lower it with --set data.persons={max(2, len(self._pictures))}"
+                f"lower it with --set data.persons={len(self._pictures)}"
             )
         self._persons, self._images, self._seed = persons, images_per_person, seed
         self._batches = max(1, (samples_per_epoch or len(labels)) // (persons * images_per_person))

@@ -23,9 +23,10 @@ from training.backbones import fuse_attention
 from training.checkpoint import Checkpoint, build_model, save_checkpoint
 from training.config import TrainConfig
 from training.datasets import Split, hold_out
-from training.errors import CheckpointError, ConfigError, DataError, Diverged
+from training.datasets.remarks import check_trainable
+from training.errors import CheckpointError, ConfigError, Diverged
 from training.evaluate import Embedder, evaluate, model_run
-from training.loader import Batch, EpochLoader, TrainImages
+from training.loader import Batch, EpochLoader, TrainImages, dead_workers_told
 from training.losses import LossInputs, total_loss
 from training.model import ReIDModel
 from training.optim import build_optimiser, freeze, set_learning_rate
@@ -70,12 +71,11 @@ class Trainer:
         self, config: TrainConfig, split: Split, data: str, device: torch.device, ranks: Ranks = ALONE
     ) -> None:
         """Raises ConfigError or DataError where recipe and data do not fit."""
-        if not split.train:
-            raise DataError(f"{data} has no training pictures; give a data set with a training part")
         if config.data.persons % ranks.count:
             raise ConfigError(f"data.persons = {config.data.persons} cannot be shared by {ranks.count} processes")
         if config.data.holdout_persons:
             split = hold_out(split, config.data.holdout_persons, config.seed)
+        check_trainable(split, data)
         torch.manual_seed(config.seed)
         self.config, self.split, self.device, self.ranks = config, split, device, ranks
         self.persons, self.cameras, self.views = split.train_persons(), split.train_cameras(), split.train_views()
@@ -96,10 +96,12 @@ class Trainer:
     def run(self, out: Path, observer: Observer) -> Checkpoint:
         """Train up to the recipe's last epoch, saving `last/` after each and `best/` where the scores are the best.
 
-        Raises Diverged where the loss is no longer finite; `last/` then holds the epoch before.
+        Raises Diverged where the loss is no longer finite, DataError for a picture that cannot be read and WorkerDied;
+        `last/` then holds the epoch before.
         """
         for epoch in range(len(self.history) + 1, self.config.epochs + 1):
-            record = {"epoch": epoch, **self._train_epoch(epoch, observer)}
+            with dead_workers_told():
+                record = {"epoch": epoch, **self._train_epoch(epoch, observer)}
             if self.ranks.first:
                 if epoch % self.config.evaluate_every == 0 or epoch == self.config.epochs:
                     record |= self._scores()

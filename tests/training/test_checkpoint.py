@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import resource
 import shutil
 from pathlib import Path
 
@@ -89,3 +90,27 @@ def test_a_crash_between_two_renames_is_repaired(checkpoint: Path, tmp_path: Pat
     (tmp_path / "run").mkdir()
     shutil.move(checkpoint, tmp_path / "run" / ".best.old")
     assert Checkpoint.open(tmp_path / "run").path == tmp_path / "run" / "best"
+
+
+@pytest.mark.parametrize(
+    ("state", "reason"), [({}, "File too large"), ({"large": torch.zeros(300_000)}, "File too large")]
+)
+def test_a_full_disk(checkpoint: Path, config: TrainConfig, state: dict[str, torch.Tensor], reason: str) -> None:
+    """Whichever file does not fit: the older checkpoint stays, and one line says what the disk said."""
+    before = {path.name: path.read_bytes() for path in checkpoint.iterdir()}
+    size = len(before["model.safetensors"])
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size + 1000 if state else size - 1, limits[1]))
+    try:
+        with pytest.raises(CheckpointError, match=rf"checkpoint cannot be written \(.*{reason}.*make room") as caught:
+            save_checkpoint(checkpoint, build_model(config, persons=2), config, {"persons": [], "cameras": []}, state)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert "\n" not in str(caught.value)
+    assert {path.name: path.read_bytes() for path in checkpoint.iterdir()} == before
+    assert [path.name for path in checkpoint.parent.iterdir()] == ["checkpoint"]
+
+
+def test_errors_that_are_not_the_disks_stay_as_they_are(checkpoint: Path, config: TrainConfig) -> None:
+    with pytest.raises(TypeError):
+        save_checkpoint(checkpoint, build_model(config, persons=2), config, {"persons": object()})

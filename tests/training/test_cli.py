@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -106,3 +107,42 @@ def test_curves_rank_lists_and_tensorboard(people: Path, tmp_path: Path) -> None
     assert (tmp_path / "lists.png").stat().st_size > 1000
     assert reid.run(["curves", out, "--out", str(tmp_path / "curves.txt")]) == 2
     assert reid.run([*evaluating, str(tmp_path / "nowhere" / "lists.png")]) == 2
+
+
+def test_training_on_two_data_sets_and_scoring_on_a_third(
+    people: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "recipe.toml").write_text(RECIPE)
+    for name in ("one", "two", "three"):
+        shutil.copytree(people, tmp_path / name)
+    command = ["train", str(tmp_path / "recipe.toml"), "--out", str(tmp_path / "run"), "--set", "epochs=1"]
+    command += ["--set", "model.side=camera", "--set", "data.persons=12"]
+    command += ["--data", str(tmp_path / "one"), "--data", f"market1501={tmp_path / 'two'}"]
+    assert reid.run([*command, "--test", f"market1501={tmp_path / 'three'}"]) == 0
+    metrics = json.loads((tmp_path / "run" / "best" / "metrics.json").read_text())
+    assert len(metrics["persons"]) == 16
+    assert metrics["cameras"] == ["one/c1", "one/c2", "two/c1", "two/c2"]
+    assert metrics["data"]["name"] == "one+two, tested on three"
+    assert (metrics["data"]["dataset"], metrics["data"]["query"]) == ("market1501+market1501", 8)
+    assert 0 < metrics["scores"]["mAP"] <= 1
+    capsys.readouterr()
+
+    scores = []
+    for name, *options in (("one",), ("three",), ("one", "--other-cameras"), ("two",)):
+        assert reid.run(["evaluate", str(tmp_path / "run"), "--data", str(tmp_path / name), *options, "--json"]) == 0
+        scores.append(json.loads(capsys.readouterr().out))
+    assert scores[1] == scores[2]  # the same pictures, by cameras that were not learned
+
+
+def test_what_is_odd_about_the_data_is_told_before_the_first_step(
+    people: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "recipe.toml").write_text(RECIPE)
+    (tmp_path / "data").mkdir()
+    shutil.copytree(people / "bounding_box_train", tmp_path / "data" / "bounding_box_train")
+    for path in (tmp_path / "data" / "bounding_box_train").glob("*_c2*"):
+        path.unlink()
+    options = ["--data", str(tmp_path / "data"), "--out", str(tmp_path / "run"), "--set", "epochs=1"]
+    assert reid.run(["train", str(tmp_path / "recipe.toml"), *options, "--set", "model.side=camera"]) == 0
+    notes = [line for line in capsys.readouterr().err.splitlines() if line.startswith("note: ")]
+    assert [line.split()[1] for line in notes] == ["8", "all", "model.side", "there"]

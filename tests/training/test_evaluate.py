@@ -90,3 +90,10 @@ def test_evaluation_leaves_the_mode_as_it_was(config: TrainConfig, people: Path)
     unknown = np.full(2, -1)
     model_run(model, torch.device("cpu"))(np.zeros((2, 64, 32, 3), np.uint8), unknown, unknown)
     assert model.training
+
+
+def test_cameras_of_one_data_set_of_several() -> None:
+    embedder = Embedder(lambda *_: np.zeros((1, 1), np.float32), ImageSpec(height=8, width=8), ("a/c1", "b/c1"))
+    assert embedder.at_cameras_of("b").cameras == ("a/c1", "c1")  # in their places
+    assert embedder.at_cameras_of("other").cameras == ("a/c1", "b/c1")
+    assert embedder.at_cameras_of(None).cameras == ()

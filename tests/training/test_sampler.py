@@ -50,3 +50,13 @@ def test_epochs_differ_and_repeat_by_seed() -> None:
 def test_too_few_persons() -> None:
     with pytest.raises(DataError, match=r"data\.persons = 6.*5 persons.*--set data\.persons=5"):
         PKSampler(LABELS, persons=6, images_per_person=4)
+
+
+def test_a_single_person() -> None:
+    with pytest.raises(DataError, match="has 1 person; telling persons apart takes at least two"):
+        PKSampler([0, 0, 0], persons=2, images_per_person=2)
+
+
+def test_a_person_with_one_picture_comes_as_copies() -> None:
+    batches = list(PKSampler([0, 1, 1, 1], persons=2, images_per_person=3).epoch(0))
+    assert all(sorted(batch).count(0) == 3 for batch in batches)

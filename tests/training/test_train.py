@@ -2,6 +2,12 @@
 
 from __future__ import annotations
 
+import multiprocessing
+import os
+import resource
+import shutil
+import signal
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +17,8 @@ from safetensors.torch import load_file
 
 from training.checkpoint import Checkpoint
 from training.config import TrainConfig, parse_config
-from training.datasets import read_dataset
-from training.errors import CheckpointError, ConfigError, DataError, Diverged
+from training.datasets import Split, read_dataset
+from training.errors import CheckpointError, ConfigError, DataError, Diverged, WorkerDied
 from training.ranks import Ranks
 from training.records import check_output
 from training.train import Progress, Trainer
@@ -141,6 +147,82 @@ def test_a_loss_that_is_no_number_stops_the_run(config: TrainConfig, people: Pat
     with pytest.raises(Diverged, match="epoch 2, step 1"):
         run.run(tmp_path / "run", Silent())
     assert Checkpoint.open(tmp_path / "run" / "last").metrics["epoch"] == 1
+
+
+class Saboteur(Silent):
+    """Does something at a step."""
+
+    def __init__(self, at: tuple[int, int], act: Callable[[], object]) -> None:
+        super().__init__()
+        self.at, self.act = at, act
+
+    def step(self, progress: Progress) -> None:
+        super().step(progress)
+        if (progress.epoch, progress.step) == self.at:
+            self.act()
+
+
+def with_data(config: TrainConfig, **changes: object) -> TrainConfig:
+    return config.model_copy(update={"data": config.data.model_copy(update=changes)})
+
+
+def test_a_worker_that_dies_costs_one_epoch(config: TrainConfig, people: Path, tmp_path: Path) -> None:
+    def kill() -> None:
+        os.kill(multiprocessing.active_children()[0].pid or 0, signal.SIGKILL)
+
+    run = trainer(with_data(config, workers=2, samples_per_epoch=160), people)
+    with pytest.raises(WorkerDied, match=r"worker.*go on with --resume") as caught:
+        run.run(tmp_path / "run", Saboteur((2, 1), kill))
+    assert "\n" not in str(caught.value)
+    assert Checkpoint.open(tmp_path / "run" / "last").metrics["epoch"] == 1
+    resumed = trainer(with_data(config, samples_per_epoch=160), people)
+    resumed.resume(tmp_path / "run")
+    resumed.run(tmp_path / "run", Silent())
+    assert len(resumed.history) == 3
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_a_picture_that_breaks_stops_the_run_in_one_line(
+    config: TrainConfig, people: Path, tmp_path: Path, workers: int
+) -> None:
+    shutil.copytree(people, tmp_path / "data")
+    run = trainer(with_data(config, workers=workers), tmp_path / "data")
+    broken = tmp_path / "data" / "bounding_box_train" / "0003_c1s1_000001_00.jpg"
+    with pytest.raises(DataError, match=r"0003_c1s1_000001_00\.jpg: is damaged.*`reid data check`") as caught:
+        run.run(tmp_path / "run", Saboteur((1, 2), lambda: broken.write_bytes(broken.read_bytes()[:400])))
+    assert "\n" not in str(caught.value)
+    assert Checkpoint.open(tmp_path / "run" / "last").metrics["epoch"] == 1
+
+
+def test_a_disk_that_fills_keeps_the_last_checkpoint(config: TrainConfig, people: Path, tmp_path: Path) -> None:
+    run = trainer(config, people)
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+
+    def fill() -> None:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (1000, limits[1]))
+
+    try:
+        with pytest.raises(
+            CheckpointError, match=r"(best|last) cannot be written \(.*File too large.*--resume"
+        ) as caught:
+            run.run(tmp_path / "run", Saboteur((2, 1), fill))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert "\n" not in str(caught.value)
+    assert sorted(path.name for path in (tmp_path / "run").iterdir()) == ["best", "last"]
+    resumed = trainer(config, people)
+    resumed.resume(tmp_path / "run")
+    assert len(resumed.history) == 1
+    resumed.run(tmp_path / "run", Silent())
+    assert len(Checkpoint.open(tmp_path / "run" / "last").metrics["history"]) == 3
+
+
+def test_queries_that_nobody_answers_are_told_before_the_first_step(config: TrainConfig, people: Path) -> None:
+    split = read_dataset("market1501", people)
+    one_camera = [tuple(s for s in part if s.camera == "c1") for part in (split.train, split.query, split.gallery)]
+    with pytest.raises(DataError, match="none of the 4 queries has a picture of its person by another camera"):
+        Trainer(config, Split(*one_camera), "people", CPU)
+    Trainer(config, Split(one_camera[0], (), ()), "people", CPU)  # nothing to score is no fault
 
 
 def test_held_back_persons_choose_the_best_epoch(config: TrainConfig, people: Path) -> None:

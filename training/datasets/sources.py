@@ -22,8 +22,8 @@ class Source:
     @classmethod
     def parse(cls, text: str, dataset: str) -> Source:
         """Read `NAME=DIR`, or `DIR` alone for the layout `dataset`."""
-        name, equals, folder = text.partition("=")
-        return cls(name, Path(folder)) if equals and "/" not in name else cls(dataset, Path(text))
+        name, equals, path = text.partition("=")
+        return cls(name, Path(path)) if equals and "/" not in name else cls(dataset, Path(text))
 
     @property
     def name(self) -> str:
@@ -35,26 +35,47 @@ class Source:
         return read_dataset(self.dataset, self.path)
 
 
-def read_sources(train: Sequence[Source], test: Source | None = None) -> Split:
-    """Read data sets to train on together, scored on their own tests or on that of another one.
+@dataclass(frozen=True)
+class Sources:
+    """The data of a run: what it trains on, and the data set it is scored on where that is another one.
 
-    With more than one of them persons and cameras are called `NAME/PERSON` and `NAME/CAMERA`, so that equal numbers
-    do not become one person, and a test by cameras that were not learned finds them unknown.
-
-    Raises DataError where a data set cannot be read and where two have one name.
+    With more than one data set persons and cameras are called `NAME/PERSON` and `NAME/CAMERA`, so that equal numbers
+    do not become one person, and the cameras of a test on other data are unknown to the model.
     """
-    if len(train) == 1 and test is None:
-        return train[0].read()
-    names = [source.name for source in train]
-    if twice := [name for name, count in Counter(names).items() if count > 1]:
-        raise DataError(f"two data sets are called {twice[0]}, so their persons cannot be told apart; rename a folder")
-    parts = [_prefixed(source.read(), source.name) for source in train]
-    tests = parts if test is None else [_prefixed(test.read(), test.name)]
-    return Split(
-        train=tuple(sample for part in parts for sample in part.train),
-        query=tuple(sample for part in tests for sample in part.query),
-        gallery=tuple(sample for part in tests for sample in part.gallery),
-    )
+
+    train: tuple[Source, ...]
+    test: Source | None = None
+
+    @classmethod
+    def parse(cls, train: Sequence[str], test: str | None, dataset: str) -> Sources:
+        """Read what the options --data and --test say; `dataset` is the layout where they name none."""
+        tested = None if test is None else Source.parse(test, dataset)
+        return cls(tuple(Source.parse(text, dataset) for text in train), tested)
+
+    @property
+    def name(self) -> str:
+        """What the data are called in a checkpoint."""
+        trained = "+".join(source.name for source in self.train)
+        return trained if self.test is None else f"{trained}, tested on {self.test.name}"
+
+    @property
+    def dataset(self) -> str:
+        """The layouts of what is trained on."""
+        return "+".join(source.dataset for source in self.train)
+
+    def read(self) -> Split:
+        """All samples. Raises DataError where a data set cannot be read and where two have one name."""
+        if len(self.train) == 1 and self.test is None:
+            return self.train[0].read()
+        if twice := [name for name, count in Counter(source.name for source in self.train).items() if count > 1]:
+            raise DataError(f"two data sets are called {twice[0]}, and so would be their persons; rename a folder")
+        parts = [_prefixed(source.read(), source.name) for source in self.train]
+        tests = parts if self.test is None else [_prefixed(self.test.read(), self.test.name)]
+        return Split(
+            train=tuple(sample for part in parts for sample in part.train),
+            query=tuple(sample for part in tests for sample in part.query),
+            gallery=tuple(sample for part in tests for sample in part.gallery),
+        )
 
 
 def _prefixed(split: Split, name: str) -> Split:

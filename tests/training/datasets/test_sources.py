@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from training.datasets import Source, read_sources
+from training.datasets import Source, Sources
 from training.errors import DataError
 
 
@@ -21,11 +21,15 @@ def two(tmp_path: Path, touch: Callable[..., None]) -> tuple[Source, Source]:
 
 
 def test_one_alone_keeps_its_names(two: tuple[Source, Source]) -> None:
-    assert read_sources([two[0]]) == two[0].read()
+    alone = Sources((two[0],))
+    assert alone.read() == two[0].read()
+    assert (alone.name, alone.dataset) == ("market", "market1501")
 
 
 def test_persons_and_cameras_are_kept_apart(two: tuple[Source, Source]) -> None:
-    split = read_sources(two)
+    both = Sources(two)
+    assert (both.name, both.dataset) == ("market+own", "market1501+folders")
+    split = both.read()
     assert split.train_persons() == ("market/0002", "own/0002", "own/0003")
     assert split.train_cameras() == ("own/c1", "market/c1")
     assert [sample.camera for sample in split.train] == ["market/c1", None, "own/c1"]
@@ -34,7 +38,9 @@ def test_persons_and_cameras_are_kept_apart(two: tuple[Source, Source]) -> None:
 
 def test_scored_on_another_one(two: tuple[Source, Source]) -> None:
     market, own = two
-    split = read_sources([own], market)
+    other = Sources((own,), market)
+    assert (other.name, other.dataset) == ("own, tested on market", "folders")
+    split = other.read()
     assert split.train_cameras() == ("own/c1",)
     assert [(s.person, s.camera) for s in split.query] == [("market/0001", "market/c1")]  # a camera not learned
     assert len(split.gallery) == 1
@@ -44,7 +50,7 @@ def test_equal_names_are_refused(two: tuple[Source, Source], tmp_path: Path) -> 
     (tmp_path / "copy").mkdir()
     (tmp_path / "copy" / "market").symlink_to(tmp_path / "market")
     with pytest.raises(DataError, match="two data sets are called market"):
-        read_sources([two[0], Source("market1501", tmp_path / "copy" / "market")])
+        Sources((two[0], Source("market1501", tmp_path / "copy" / "market"))).read()
 
 
 @pytest.mark.parametrize(
@@ -58,3 +64,9 @@ def test_equal_names_are_refused(two: tuple[Source, Source], tmp_path: Path) -> 
 )
 def test_how_a_source_is_written(text: str, dataset: str, path: str) -> None:
     assert Source.parse(text, "folders") == Source(dataset, Path(path))
+
+
+def test_what_the_options_say() -> None:
+    assert Sources.parse(["a", "msmt17=b"], "c", "folders") == Sources(
+        (Source("folders", Path("a")), Source("msmt17", Path("b"))), Source("folders", Path("c"))
+    )

@@ -1,0 +1,70 @@
+"""What is odd about a data set that can be trained on all the same: it teaches less than it seems to."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+
+from training.datasets.split import Sample, Split
+from training.errors import DataError
+
+
+def with_one_picture(samples: Sequence[Sample]) -> list[str]:
+    """The persons of whom there is a single picture."""
+    counts: dict[str, int] = defaultdict(int)
+    for sample in samples:
+        counts[sample.person] += 1
+    return sorted(person for person, count in counts.items() if count == 1)
+
+
+def before_one_camera(samples: Sequence[Sample]) -> list[str]:
+    """The persons of several pictures who are seen by one known camera alone."""
+    cameras: dict[str, set[str | None]] = defaultdict(set)
+    for sample in samples:
+        cameras[sample.person].add(sample.camera)
+    alone = set(with_one_picture(samples))
+    return sorted(
+        person for person, seen in cameras.items() if len(seen) == 1 and None not in seen and person not in alone
+    )
+
+
+def without_match(split: Split) -> list[Sample]:
+    """The queries whose person no other camera sees in the gallery; they are not scored."""
+    cameras: dict[str, set[str | None]] = defaultdict(set)
+    for sample in split.gallery:
+        cameras[sample.person].add(sample.camera)
+    return [
+        query
+        for query in split.query
+        if not any(camera is None or camera != query.camera for camera in cameras[query.person])
+    ]
+
+
+def check_trainable(split: Split, name: str) -> None:
+    """Refuse before the first step what could not be trained on or scored. Raises DataError."""
+    if not split.train:
+        raise DataError(f"{name} has no training pictures; give a data set with a training part")
+    if split.query and split.gallery and len(without_match(split)) == len(split.query):
+        raise DataError(
+            f"{name}: none of the {len(split.query)} queries has a picture of its person by another camera in the "
+            "gallery, so no epoch could be scored; see `reid data check`, or leave query and gallery out"
+        )
+
+
+def remarks(split: Split, images_per_person: int, side: str) -> list[str]:
+    """What whoever starts a run should know of its data, a line each; the others are values of its recipe."""
+    persons, cameras = len(split.train_persons()), split.train_cameras()
+    told = []
+    if alone := len(with_one_picture(split.train)):
+        told.append(
+            f"{alone} of {persons} persons have one picture: they come as {images_per_person} copies of it, "
+            "and no triplet pulls those together"
+        )
+    if len(cameras) == 1 and not any(sample.camera is None for sample in split.train):
+        told.append(f"all training pictures are by one camera, {cameras[0]}: nothing is learned across cameras")
+    for kind, known in (("camera", cameras), ("view", split.train_views())):
+        if side in (kind, "both") and len(known) < 2:
+            told.append(f"model.side = {side!r} has no effect: the training pictures tell {len(known)} {kind}")
+    if not (split.query and split.gallery):
+        told.append("there are no queries and gallery, so no epoch is scored and best/ is the last one")
+    return told
