@@ -1,0 +1,143 @@
+"""The examples of docs/extending.md are whole: each runs in its registry as the page says."""
+
+from __future__ import annotations
+
+import re
+import sys
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from bundle import Bundle
+from service.gallery import EVERYTHING, Gallery, NewItem
+from service.indexes import INDEXES
+from service.runtimes import RUNTIMES, load_runtime
+from service.search import candidates, find, reranking
+from service.search.question import Question
+from training import losses
+from training.checkpoint import build_model
+from training.config import parse_config
+from training.datasets import DATASETS, read_dataset
+from training.losses import LossInputs, total_loss
+from training.model import Branch
+
+PAGE = (Path(__file__).resolve().parent.parent / "docs" / "extending.md").read_text(encoding="utf-8")
+
+
+def example(heading: str, language: str) -> str:
+    section = PAGE.partition(f"\n## {heading}\n")[2].partition("\n## ")[0]
+    [block] = re.findall(rf"```{language}\n(.*?)```", section, re.DOTALL)
+    return block
+
+
+def module(heading: str, monkeypatch: pytest.MonkeyPatch) -> Any:
+    """The Python of a section as a module."""
+    made = ModuleType("an_example")
+    monkeypatch.setitem(sys.modules, made.__name__, made)
+    exec(compile(example(heading, "python"), heading, "exec"), made.__dict__)
+    return made
+
+
+def unit_rows(count: int, seed: int, dimension: int = 8) -> np.ndarray:
+    rows = np.random.default_rng(seed).standard_normal((count, dimension)).astype(np.float32)
+    return rows / np.linalg.norm(rows, axis=1, keepdims=True)
+
+
+@pytest.fixture
+def gallery(tmp_path: Path) -> Gallery:
+    with Gallery.open(tmp_path / "made", bundle_id="a" * 64, dimension=8) as opened:
+        rows = unit_rows(40, seed=1)
+        sites = ({"site": "north"}, {"site": "south"}, {})
+        opened.add(
+            [
+                NewItem(row, f"{place:064d}", metadata=dict(site))
+                for place, (row, site) in enumerate(zip(rows, sites * 14, strict=False))
+            ]
+        )
+        yield opened
+
+
+def test_loss(monkeypatch: pytest.MonkeyPatch) -> None:
+    made = module("A loss", monkeypatch)
+    recipe = parse_config(example("A loss", "toml"), (), "page").losses
+    monkeypatch.setitem(losses.LOSSES, "compact", made.compact)
+    features = torch.tensor([[0.0, 0.0], [3.0, 4.0], [9.0, 9.0]], requires_grad=True)
+    branch = Branch(features, features, features, features)
+    batch = LossInputs(branch, persons=torch.tensor([0, 0, 1]), sources=torch.arange(3))
+    found = total_loss({"compact": recipe["compact"]})([batch])
+    assert float(found["compact"].detach()) == pytest.approx(5 - 0.2)
+    assert float(found["total"].detach()) == pytest.approx(0.1 * (5 - 0.2))
+    found["total"].backward()
+    assert torch.isfinite(features.grad).all()
+    alone = LossInputs(branch, persons=torch.arange(3), sources=torch.arange(3))
+    assert float(made.compact(alone).detach()) == 0
+
+
+def test_data_set(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    made = module("A data set", monkeypatch)
+    monkeypatch.setitem(DATASETS, "dashes", made.read_dashes)
+    for name in ("anna-c3-0017.jpg", "ben.jpg"):
+        (tmp_path / name).touch()
+    split = read_dataset("dashes", tmp_path)
+    assert [(sample.person, sample.camera) for sample in split.train] == [("anna", "c3"), ("ben", None)]
+
+
+def test_backbone() -> None:
+    model = build_model(parse_config(example("A backbone", "toml"), (), "page"), persons=3, pretrained=False).eval()
+    embeddings = model.embed(torch.zeros(2, 64, 32, 3, dtype=torch.uint8))
+    assert embeddings.shape == (2, 64)
+
+
+def test_index(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    made = module("An index", monkeypatch)
+    ids, rows = np.arange(50, dtype=np.int64) * 2, unit_rows(50, seed=3)
+    index, reference = (kind.build(8, ids, rows) for kind in (made.SortedIndex, INDEXES["exact"]))
+    allowed = np.arange(100) % 3 == 0
+    for each in (index, reference):
+        each.remove(ids[:7])
+    index.save(tmp_path / "index")
+    for searched in (index, made.SortedIndex.load(tmp_path / "index", 8)):
+        for condition in (None, allowed):
+            found = searched.search(unit_rows(4, seed=4), 20, condition)
+            expected = reference.search(unit_rows(4, seed=4), 20, condition)
+            np.testing.assert_array_equal(found[1], expected[1])
+            np.testing.assert_allclose(found[0], expected[0], atol=1e-6)
+    monkeypatch.setitem(INDEXES, "sorted", made.SortedIndex)
+    with Gallery.open(tmp_path / "gallery", bundle_id="a" * 64, dimension=8, index="sorted") as gallery:
+        gallery.add([NewItem(rows[0], "0" * 64)])
+        assert gallery.search(rows[:1], 1)[0][0].score == pytest.approx(1)
+        assert gallery.info().index == "sorted"
+
+
+def test_runtime(monkeypatch: pytest.MonkeyPatch, tiny_bundle: Path) -> None:
+    made = module("A runtime", monkeypatch)
+    monkeypatch.setitem(RUNTIMES, "single", made.SingleRuntime)
+    bundle = Bundle.open(tiny_bundle)
+    images = np.random.default_rng(0).integers(0, 256, (3, 64, 32, 3), dtype=np.uint8)
+    cameras = np.array([0, 1, -1])
+    found = load_runtime("single", bundle, threads=1).run(images, cameras)
+    np.testing.assert_allclose(found, load_runtime("onnx", bundle, threads=1).run(images, cameras), atol=1e-6)
+    assert load_runtime("single", bundle).run(images[:0], cameras[:0]).shape == (0, 48)
+
+
+def test_reranking(monkeypatch: pytest.MonkeyPatch, gallery: Gallery) -> None:
+    made = module("A re-ranking", monkeypatch)
+    monkeypatch.setitem(reranking.RERANKINGS, "smoothed", made.smoothed_distances)
+    found = find(gallery, unit_rows(1, seed=2)[0], Question(k=5, rerank="smoothed", rerank_top=20))
+    distances = [each.rerank_distance for each in found.candidates]
+    assert len(distances) == 5
+    assert distances == sorted(distances)
+    assert 0 <= distances[0] <= 1
+
+
+def test_grouping(monkeypatch: pytest.MonkeyPatch, gallery: Gallery) -> None:
+    made = module("A grouping", monkeypatch)
+    monkeypatch.setitem(candidates.GROUPINGS, "site", made.BY_SITE)
+    found = find(gallery, unit_rows(1, seed=2)[0], Question(k=100, group_by="site"), visible=EVERYTHING)
+    labelled = {each.label: size for each, size in zip(found.candidates, found.sizes, strict=True) if each.label}
+    assert labelled == {"north": 14, "south": 13}
+    assert sum(each.label is None for each in found.candidates) == 13
