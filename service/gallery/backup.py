@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import shutil
 import sqlite3
 import uuid
@@ -15,9 +14,10 @@ from pydantic import AwareDatetime, ValidationError
 from sqlalchemy import select
 
 from bundle.files import sha256_of, sync, written_whole
-from service.errors import BackupDamaged, BackupNotFound, BadParameter, GalleryFull, GalleryReadOnly
+from service.errors import BackupDamaged, BackupNotFound, BadParameter
 from service.gallery.creation import FILE
 from service.gallery.database import Database, translated
+from service.gallery.disk import refused
 from service.gallery.sealed import Sealed
 from service.gallery.tables import backups, gallery
 
@@ -173,5 +173,6 @@ def _told(place: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        kind = GalleryFull if error.errno == errno.ENOSPC else GalleryReadOnly
-        raise kind(f"{place} cannot be written ({error.strerror}); choose another place or make room") from error
+        raise refused(error)(
+            f"{place} cannot be written ({error.strerror}); choose another place or make room"
+        ) from error

@@ -31,7 +31,10 @@ _FULL = (GalleryFull, "free some disk space and repeat the command; what was ack
 _ERRORS: dict[int, tuple[type[GalleryError], str]] = {
     sqlite3.SQLITE_BUSY: (GalleryBusy, "another process is writing to it; try again when it has finished"),
     sqlite3.SQLITE_FULL: _FULL,
-    sqlite3.SQLITE_IOERR_WRITE: _FULL,  # a quota or a limit on the size of files; SQLite knows only ENOSPC as full
+    # A quota or a limit on the size of files; SQLite knows only ENOSPC as full, and that not of its shared memory.
+    sqlite3.SQLITE_IOERR_WRITE: _FULL,
+    sqlite3.SQLITE_IOERR_SHMOPEN: _FULL,
+    sqlite3.SQLITE_IOERR_SHMSIZE: _FULL,
     sqlite3.SQLITE_READONLY: _READ_ONLY,
     sqlite3.SQLITE_CANTOPEN: _READ_ONLY,
     sqlite3.SQLITE_PERM: _READ_ONLY,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import os
 import shutil
+from contextlib import suppress
 from pathlib import Path
 from typing import Self
 
@@ -36,8 +37,9 @@ class Keeper:
             holder = os.read(descriptor, 500).decode(errors="replace").strip() or "another process"
             os.close(descriptor)
             raise GalleryBusy(f"{folder} is kept by {holder}; stop it first, or do this through it") from error
-        os.ftruncate(descriptor, 0)
-        os.pwrite(descriptor, f"process {os.getpid()} ({command})\n".encode(), 0)
+        with suppress(OSError):  # on a full disk others do not hear who it is; the lock holds all the same
+            os.ftruncate(descriptor, 0)
+            os.pwrite(descriptor, f"process {os.getpid()} ({command})\n".encode(), 0)
         for left in folder.glob(f"{WORKSHOP}*"):  # of one that was killed
             shutil.rmtree(left, ignore_errors=True)
         return cls(descriptor)

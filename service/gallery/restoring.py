@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import os
 import shutil
 import sqlite3
@@ -17,11 +16,12 @@ from sqlalchemy import Connection, Table, func, select
 from sqlalchemy.dialects.sqlite import insert
 
 from bundle.files import make_folder, sync
-from service.errors import GalleryBusy, GalleryDamaged, GalleryExists, GalleryFull, GalleryReadOnly
+from service.errors import GalleryBusy, GalleryDamaged, GalleryExists, GalleryReadOnly
 from service.gallery.backup import BackupManifest, check_backup
 from service.gallery.conditions import among
 from service.gallery.creation import FILE, check_empty, open_existing
 from service.gallery.database import BUSY_TIMEOUT_S, Database, translated
+from service.gallery.disk import refused
 from service.gallery.keeper import WORKSHOP, Keeper
 from service.gallery.snapshot import remove_but
 from service.gallery.tables import backups, deletions, erasures, gallery, items
@@ -180,8 +180,9 @@ def _workshop(folder: Path) -> Iterator[Path]:
         workshop.mkdir()
         yield workshop
     except OSError as error:
-        kind = GalleryFull if error.errno == errno.ENOSPC else GalleryReadOnly
-        raise kind(f"{folder} cannot be written ({error.strerror}); nothing was changed") from error
+        raise refused(error)(
+            f"{folder} cannot be written ({error.strerror}); check the disk; nothing was changed"
+        ) from error
     finally:
         shutil.rmtree(workshop, ignore_errors=True)
         sync(folder)  # what was erased since the backup lay in it, too

@@ -6,7 +6,6 @@ it is kept. They are a cache: one that is in any way doubtful is passed over, an
 
 from __future__ import annotations
 
-import errno
 import logging
 import re
 import shutil
@@ -21,7 +20,8 @@ from pathlib import Path
 from pydantic import AwareDatetime, BaseModel, ConfigDict, ValidationError
 
 from bundle.files import sha256_of, sync
-from service.errors import GalleryError, GalleryFull, GalleryReadOnly, UnknownName
+from service.errors import GalleryError, GalleryFull, UnknownName
+from service.gallery.disk import refused
 from service.gallery.failpoints import step
 from service.gallery.mirror import Mirror
 from service.gallery.sealed import Sealed
@@ -36,7 +36,6 @@ FORMAT_VERSION = 1
 KEPT = 2
 _NAME = re.compile(r"generation-(\d{6,})")
 _ASIDE = ".generation-aside"
-_NO_SPACE = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
 
 class SnapshotDamaged(GalleryError):
@@ -207,7 +206,7 @@ def _told(place: Path) -> Iterator[None]:
         yield
     except OSError as error:
         shutil.rmtree(place, ignore_errors=True)
-        kind = GalleryFull if error.errno in _NO_SPACE else GalleryReadOnly
+        kind = refused(error)
         remedy = "free some disk space" if kind is GalleryFull else "check the disk and the folder's rights"
         raise kind(f"{place.parent} cannot be written ({error.strerror}); {remedy}; no row is lost") from error
 

@@ -147,7 +147,7 @@ class Actor:
         with self.gallery.store.database.reading() as connection:
             rows = connection.execute(backups.select()).all()
         [backup_id] = [row.id for row in rows if row.place == str(self.place(name))]
-        drop_backup(self.gallery.store.database, backup_id, now())
+        drop_backup(self.gallery.store.database, backup_id, now(), gone=not self.place(name).exists())
 
     def restore(self, name: str) -> None:
         self.gallery.close()

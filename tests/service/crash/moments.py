@@ -10,24 +10,35 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-CALLS = ("fsync", "mkdir", "rename", "replace", "link", "unlink", "rmdir")
-TURNS = ("BEGIN", "COMMIT", "VACUUM", "PRAGMA wal_checkpoint")
-"""Statements at which what others see may change; to end within a transaction is to end before its COMMIT."""
+NAMING = ("fsync", "rename", "replace", "link")
+"""Calls with a moment before and one after; one after the others is the same as one before what follows."""
+CALLS = (*NAMING, "mkdir", "unlink", "rmdir")
 
 Hear = Callable[[str], None]
 
 
 def watch(hear: Hear, *, every_statement: bool = False) -> None:
-    """Tell every moment of this process from now on, before it comes; `hear` may end the process."""
+    """Tell every moment of this process from now on, before it comes; `hear` may end the process.
+
+    Of statements these are the ends of writing transactions and what is none; what comes within a transaction ends
+    as it does before its COMMIT.
+    """
     for name in CALLS:
         setattr(os, name, _told(name, getattr(os, name), hear))
     connect = sqlite3.connect
 
     def watched(*arguments: Any, **options: Any) -> sqlite3.Connection:
         connection = connect(*arguments, **options)
-        connection.set_trace_callback(
-            lambda text: hear(f"before {' '.join(text.split())[:60]}") if every_statement or _turns(text) else None
-        )
+        writing = False
+
+        def trace(text: str) -> None:
+            nonlocal writing
+            if text.startswith("BEGIN"):
+                writing = text.startswith("BEGIN IMMEDIATE")
+            if every_statement or (text == "COMMIT" and writing) or text.startswith(("VACUUM", "PRAGMA wal_check")):
+                hear(f"before {text[:40]}")
+
+        connection.set_trace_callback(trace)
         return connection
 
     sqlite3.connect = watched  # type: ignore[assignment]
@@ -46,16 +57,13 @@ def end_at(number: int) -> Hear:
     return hear
 
 
-def _turns(statement: str) -> bool:
-    return statement.lstrip().upper().startswith(tuple(map(str.upper, TURNS)))
-
-
 def _told(name: str, call: Callable[..., Any], hear: Hear) -> Callable[..., Any]:
     def told(*arguments: Any, **options: Any) -> Any:
         what = f"{name} {_shown(arguments[0])}"
         hear(f"before {what}")
         done = call(*arguments, **options)
-        hear(f"after {what}")
+        if name in NAMING:
+            hear(f"after {what}")
         return done
 
     return told

@@ -5,11 +5,11 @@
 
 from __future__ import annotations
 
-import multiprocessing
 import os
 import signal
 import time
 from dataclasses import dataclass, replace
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 from random import Random
 
@@ -21,15 +21,13 @@ from service.gallery.tables import backups
 from tests.service.crash.actor import BUNDLE_ID, DIMENSION, DOERS, Round, act, backups_of, now
 from tests.service.crash.checks import Rows, check_files, check_searches, rows_of
 from tests.service.crash.history import Operation, State, then
+from tests.service.crash.processes import run
 
 ROUNDS = int(os.environ.get("CRASH_ROUNDS", "20"))
 SEED = int(os.environ.get("CRASH_SEED", "0"))
 IN_ONE_GALLERY = 5
 LONGEST_DELAY_S = 0.01
 MOMENTS = 60  # of an operation and what comes before it, about
-
-processes = multiprocessing.get_context("forkserver")
-processes.set_forkserver_preload(["tests.service.crash.actor"])
 
 
 @dataclass(frozen=True)
@@ -44,30 +42,25 @@ class Heard:
     """What was not acknowledged any more."""
 
 
-def run(this: Round, random: Random, target: int) -> Heard:
-    """Start the process of a round and hear it until it is dead; kill it after `target` operations."""
-    receiver, sender = processes.Pipe(duplex=False)
-    process = processes.Process(target=act, args=(this, sender))
-    process.start()
-    sender.close()
-    state, begun, done = this.state, None, 0
+def hear(this: Round, random: Random, target: int) -> Heard:
+    """Run the process of a round until it is dead; it is killed after `target` operations, or kills itself."""
+
+    def kill(messages: list[tuple[str, Operation]], process: BaseProcess) -> None:
+        done = sum(what == "done" for what, _ in messages)
+        if this.moment is None and done >= target and messages[-1][0] == "begun":
+            time.sleep(random.uniform(0, LONGEST_DELAY_S))  # decides when it dies, not what must hold then
+            process.kill()
+
+    messages, code = run(act, this, hear=kill)
+    assert code == -signal.SIGKILL
+    state, begun = this.state, None
     history = {state.last_seq: state}
-    with receiver:
-        while True:
-            try:
-                what, operation = receiver.recv()
-            except EOFError:
-                break
-            begun = operation if what == "begun" else None if what == "done" else begun
-            if what == "done":
-                state, done = then(state, operation), done + 1
-                history[state.last_seq] = state
-            if this.moment is None and done >= target and what == "begun":
-                time.sleep(random.uniform(0, LONGEST_DELAY_S))  # decides when it dies, not what must hold then
-                process.kill()
-    process.join()
-    assert process.exitcode == -signal.SIGKILL
-    process.close()
+    for what, operation in messages:
+        if what == "begun":
+            begun = operation
+        elif what == "done":
+            state, begun = then(state, operation), None
+            history[state.last_seq] = state
     return Heard(state, history, begun)
 
 
@@ -111,7 +104,7 @@ def finish_dropping(gallery: Gallery, place: Path) -> None:
 
 
 @pytest.mark.parametrize("seed", range(SEED, SEED + ROUNDS // IN_ONE_GALLERY))
-def test_what_was_acknowledged_survives_kill_9(seed: int, tmp_path: Path) -> None:
+def test_what_was_acknowledged_survives_kill_9(seed: int, place: Path) -> None:
     random = Random(seed)
     state = State()
     index = random.choice(["exact", "flat"])
@@ -122,7 +115,7 @@ def test_what_was_acknowledged_survives_kill_9(seed: int, tmp_path: Path) -> Non
         before = tuple(random.choice(["add", "patch", "erase", "snapshot", "backup"]) for _ in range(3))
         by_itself = bool(number % 2)
         this = Round(
-            folder=tmp_path / "gallery",
+            folder=place / "gallery",
             index=index,
             state=state,
             seed=random.getrandbits(32),
@@ -130,4 +123,4 @@ def test_what_was_acknowledged_survives_kill_9(seed: int, tmp_path: Path) -> Non
             beside=not by_itself and random.random() < 0.5,
             first=("add", *before, wanted),
         )
-        state = check(this, run(this, random, target=4))
+        state = check(this, hear(this, random, target=4))

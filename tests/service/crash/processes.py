@@ -1,0 +1,36 @@
+"""Processes that may be killed: copies of one that has loaded all that they need, so that each starts at once."""
+
+from __future__ import annotations
+
+import multiprocessing
+from collections.abc import Callable
+from multiprocessing.process import BaseProcess
+from typing import Any
+
+_CONTEXT = multiprocessing.get_context("forkserver")
+_CONTEXT.set_forkserver_preload(["tests.service.crash.actor", "tests.service.crash.scenes"])
+
+Hear = Callable[[list[Any], BaseProcess], object]
+
+
+def run(
+    target: Callable[..., None], *arguments: object, hear: Hear = lambda messages, process: None
+) -> tuple[list[Any], int | None]:
+    """Run a function that gets a connection as its last argument; what it sent until it ended or was killed, and its
+    exit code. `hear` is told of every message, and may kill the process."""
+    receiver, sender = _CONTEXT.Pipe(duplex=False)
+    process = _CONTEXT.Process(target=target, args=(*arguments, sender))
+    process.start()
+    sender.close()
+    messages: list[Any] = []
+    with receiver:
+        while True:
+            try:
+                messages.append(receiver.recv())
+            except EOFError:
+                break
+            hear(messages, process)
+    process.join()
+    code = process.exitcode
+    process.close()
+    return messages, code

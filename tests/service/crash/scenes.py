@@ -1,0 +1,331 @@
+"""Everything that writes, each beginning with a prepared folder: to be ended in the middle, or to meet a full disk."""
+
+from __future__ import annotations
+
+import sqlite3
+import zlib
+from collections.abc import Callable
+from contextlib import closing
+from dataclasses import dataclass
+from functools import partial, reduce
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+
+from bundle import read_image
+from service.access.access import keys_exist
+from service.access.database import AccessDatabase
+from service.access.keys import KeyStore
+from service.galleries import Galleries
+from service.gallery import Gallery
+from service.gallery.backup import check_backup
+from service.gallery.migrations import M001_FIRST_TABLES
+from service.gallery.reembedding import drop_generation, reembed
+from service.gallery.restoring import restore
+from tests.service.crash.actor import (
+    BUNDLE_ID,
+    DIMENSION,
+    DOERS,
+    Actor,
+    Round,
+    backups_of,
+    embedding,
+    new_item,
+    now,
+    open_gallery,
+    picture,
+)
+from tests.service.crash.checks import check_files, check_searches, rows_of
+from tests.service.crash.history import Operation, State, then
+
+Begin = Callable[[], None]
+
+
+def nothing() -> None:
+    """Watch nothing."""
+
+
+@dataclass(frozen=True)
+class Scene:
+    """Something that writes, whole or not at all."""
+
+    prepare: Callable[[Path], object]
+    act: Callable[[Path, Begin], object]
+    """Calls its second argument once all is ready."""
+    check: Callable[[Path], object]
+    """What must hold whenever `act` was ended; changes nothing."""
+    go_on: Callable[[Path], object]
+    """What must succeed then."""
+
+
+# ---- operations on a gallery, as in random sequences
+
+BEFORE = (
+    Operation("add", {"numbers": list(range(8)), "camera_id": "c1", "person_id": "7"}),
+    Operation("erase", {"ids": [2]}),
+    Operation("snapshot"),
+    Operation("add", {"numbers": [8, 9, 10], "camera_id": "c2", "person_id": None}),
+    Operation("snapshot"),
+    Operation("backup", {"name": "kept"}),
+    Operation("patch", {"item_id": 4, "camera_id": None, "person_id": "8"}),
+    Operation("erase", {"ids": [5, 9]}),
+    Operation("purge"),
+    Operation("delete", {"item_id": 10}),
+)
+PREPARED = reduce(then, BEFORE, State())
+OPERATIONS = (
+    Operation("add", {"numbers": [20, 21, 1], "camera_id": "c1", "person_id": None}),
+    Operation("patch", {"item_id": 6, "camera_id": "c2", "person_id": None}),
+    Operation("delete", {"item_id": 7}),
+    Operation("erase", {"ids": [3, 4]}),
+    Operation("backup", {"name": "another"}),
+    Operation("drop_backup", {"name": "kept"}),
+    Operation("restore", {"name": "kept"}),
+    Operation("snapshot"),
+    Operation("rebuild"),
+    Operation("purge"),
+    Operation("reopen"),
+)
+
+
+def actor_in(place: Path) -> Actor:
+    """The gallery of a scene, opened."""
+    return Actor(Round(place / "gallery", "exact", State(), seed=0, moment=None), tell=print)
+
+
+def prepare(place: Path) -> None:
+    """A gallery with a history: two snapshots, a backup, something to purge."""
+    actor = actor_in(place)
+    for operation in BEFORE:
+        DOERS[operation.kind](actor, **operation.given)
+    actor.gallery.close()
+
+
+def operate(operation: Operation, place: Path, begin: Begin) -> None:
+    """Do one operation."""
+    actor = actor_in(place)
+    begin()
+    DOERS[operation.kind](actor, **operation.given)
+    actor.gallery.close()
+
+
+def check_operated(operation: Operation, place: Path) -> State:
+    """Either it was done or it was not."""
+    found = check_is(place / "gallery", PREPARED, then(PREPARED, operation))
+    for name in ("kept", "another"):
+        if (backups_of(place / "gallery") / name).exists() and operation.kind != "drop_backup":
+            check_backup(backups_of(place / "gallery") / name)
+    return found
+
+
+def add_after(operation: Operation, place: Path) -> None:
+    """The next addition gets the next id and seq."""
+    found = check_operated(operation, place)
+    actor = actor_in(place)
+    following = Operation("add", {"numbers": [90], "camera_id": None, "person_id": None})
+    actor.add(**following.given)
+    actor.gallery.close()
+    check_is(place / "gallery", then(found, following))
+
+
+def check_is(folder: Path, *states: State) -> State:
+    """Which of these states a gallery is in."""
+    with open_gallery(folder, "exact") as gallery:
+        rows = rows_of(folder / "gallery.db")
+        check_searches(gallery, rows.items)
+    found = [state for state in states if rows.are(state)]
+    assert found, rows
+    check_files(folder, rows, found[0])
+    return found[0]
+
+
+# ---- what happens once in the life of a gallery
+
+
+def create(place: Path, begin: Begin) -> None:
+    """Make a gallery."""
+    begin()
+    open_gallery(place / "gallery", "exact").close()
+
+
+def prepare_format_1(place: Path) -> None:
+    """A gallery of the first version, with the items 1 and 3."""
+    (place / "gallery").mkdir()
+    with closing(sqlite3.connect(place / "gallery" / "gallery.db")) as connection, connection:
+        for statement in M001_FIRST_TABLES:
+            connection.execute(statement)
+        connection.execute("INSERT INTO gallery VALUES (1, 1, ?, ?, '2026-11-01T00:00:00.000000Z', 4)", (BUNDLE_ID, 4))
+        for item_id, seq in ((1, 1), (3, 4)):
+            item = new_item(item_id, "c1", "7")
+            labels = (item_id, seq, item.image_hash, "c1", "7", f'{{"number": {item_id}}}')
+            connection.execute(
+                "INSERT INTO items (id, seq, image_hash, camera_id, person_id, metadata, created_at) "
+                "VALUES (?, ?, ?, ?, ?, ?, '2026-11-02T00:00:00.000000Z')",
+                labels,
+            )
+            connection.execute("INSERT INTO embeddings VALUES (?, ?)", (item_id, item.embedding.tobytes()))
+            connection.execute("INSERT INTO pictures VALUES (?, ?)", (item_id, item.picture))
+        connection.execute("INSERT INTO deletions VALUES (3, 2, '2026-11-04T00:00:00.000000Z')")
+
+
+def migrate(place: Path, begin: Begin) -> None:
+    """Open a gallery of the first version."""
+    begin()
+    open_gallery(place / "gallery", "exact").close()
+
+
+def check_migrated(place: Path) -> None:
+    """It is of the present version once it is opened."""
+    with open_gallery(place / "gallery", "exact") as gallery:
+        rows = rows_of(place / "gallery" / "gallery.db")
+        assert [(item_id, known.number, known.seq) for item_id, known in rows.items.items()] == [(1, 1, 1), (3, 3, 4)]
+        assert rows.deleted == {3: 2}
+        check_searches(gallery, rows.items)
+
+
+def restore_anew(place: Path, begin: Begin) -> None:
+    """Make a gallery of a backup."""
+    begin()
+    if not (place / "new" / "gallery.db").exists():
+        restore(backups_of(place / "gallery") / "kept", place / "new")
+
+
+def check_restored(place: Path) -> None:
+    """It is there as a whole or not at all."""
+    if (place / "new" / "gallery.db").exists():
+        check_is(place / "new", PREPARED.backups["kept"])
+
+
+# ---- another model
+
+
+class OtherModel:
+    """Embeds a picture by its bytes."""
+
+    manifest = SimpleNamespace(bundle_id="b" * 64, dimension=DIMENSION, cameras=())
+
+    def prepare(self, image: Any) -> np.ndarray:
+        """All of its pixels."""
+        return np.asarray(image)
+
+    def run(self, pixels: list[np.ndarray], cameras: list[str | None]) -> np.ndarray:
+        """(N, D) unit length."""
+        return np.stack([embedding(zlib.crc32(each.tobytes())) for each in pixels]) if pixels else np.empty((0, 4))
+
+
+def embed_again(place: Path, begin: Begin) -> None:
+    """Embed a gallery with another model, a few at a time."""
+    with open_any(place) as gallery:
+        begin()
+        if gallery.bundle_id != OtherModel.manifest.bundle_id:
+            reembed(gallery.store.database, OtherModel(), now, batch_size=4)
+
+
+def open_any(place: Path) -> Gallery:
+    """The gallery with whatever model answers."""
+    with closing(sqlite3.connect(place / "gallery" / "gallery.db")) as connection:
+        ((bundle_id,),) = connection.execute("SELECT bundle_id FROM gallery")
+    return Gallery.open(place / "gallery", bundle_id=bundle_id, dimension=DIMENSION, index="exact")
+
+
+def check_embedded(place: Path) -> None:
+    """Every embedding is of the one model that answers."""
+    with open_any(place) as gallery:
+        ids = gallery.ids()
+        assert ids == sorted(PREPARED.items)
+        for item_id, found in zip(ids, gallery.embeddings(ids), strict=True):
+            number = PREPARED.items[item_id].number
+            assert np.array_equal(found, embedding_of(number, gallery.bundle_id))
+            assert gallery.search(found[None], 1)[0][0].item.id == item_id
+
+
+def embedding_of(number: int, bundle_id: str) -> np.ndarray:
+    """What a model makes of the picture of this number."""
+    if bundle_id == BUNDLE_ID:
+        return embedding(number)
+    model = OtherModel()
+    return model.run([model.prepare(read_image(picture(number)))], [None])[0]
+
+
+def prepare_embedded(place: Path) -> None:
+    """A gallery with embeddings of two models."""
+    prepare(place)
+    embed_again(place, nothing)
+
+
+def drop_old(place: Path, begin: Begin) -> None:
+    """Drop the embeddings of the model that does not answer any more."""
+    with open_any(place) as gallery:
+        begin()
+        with gallery.store.database.reading() as connection:
+            there = connection.exec_driver_sql("SELECT count(*) FROM generations WHERE id = 1").scalar_one()
+        if there:
+            drop_generation(gallery.store.database, 1)
+
+
+# ---- around galleries
+
+
+def galleries_in(place: Path) -> Galleries:
+    """The galleries of a service."""
+    return Galleries(place, partial(open_one), keep="test").open_all()
+
+
+def open_one(folder: Path) -> Gallery:
+    """As a service opens one."""
+    return Gallery.open(folder, bundle_id=BUNDLE_ID, dimension=DIMENSION, index="exact", load=False)
+
+
+def drop(place: Path, begin: Begin) -> None:
+    """DELETE /v1/galleries/gallery."""
+    with galleries_in(place) as galleries:
+        begin()
+        if "gallery" in galleries.names():
+            galleries.drop("gallery")
+
+
+def check_galleries(place: Path) -> None:
+    """Each is whole or gone, and a dropped one leaves nothing once the service has started again."""
+    with galleries_in(place) as galleries:
+        assert set(galleries.failures()) <= {"backups"}
+        assert set(galleries.names()) == {path.name for path in place.iterdir()}
+    if (place / "gallery").exists():
+        check_is(place / "gallery", PREPARED)
+
+
+def make_key(place: Path, begin: Begin) -> None:
+    """The first API key."""
+    begin()
+    with closing(AccessDatabase(place)) as database:
+        KeyStore(database, now).create("gate", ["read"])
+
+
+def check_keys(place: Path) -> None:
+    """The file is whole: keys exist or they do not."""
+    keys_exist(place)
+    with closing(AccessDatabase(place)) as database:
+        assert len(KeyStore(database, now).list()) in (0, 1, 2)
+
+
+def repeated(act: Callable[[Path, Begin], object]) -> Callable[[Path], object]:
+    """The same once more."""
+    return lambda place: act(place, nothing)
+
+
+SCENES: dict[str, Scene] = {
+    **{
+        operation.kind: Scene(
+            prepare, partial(operate, operation), partial(check_operated, operation), partial(add_after, operation)
+        )
+        for operation in OPERATIONS
+    },
+    "create": Scene(lambda place: None, create, lambda place: None, repeated(create)),
+    "migrate": Scene(prepare_format_1, migrate, check_migrated, repeated(migrate)),
+    "restore anew": Scene(prepare, restore_anew, check_restored, repeated(restore_anew)),
+    "reembed": Scene(prepare, embed_again, check_embedded, repeated(embed_again)),
+    "drop generation": Scene(prepare_embedded, drop_old, check_embedded, repeated(drop_old)),
+    "drop in a service": Scene(prepare, drop, check_galleries, repeated(drop)),
+    "first key": Scene(lambda place: None, make_key, check_keys, repeated(make_key)),
+}

@@ -1,0 +1,46 @@
+"""A disk that takes no more, at several sizes: a typed error, nothing is half there, and all goes on with room."""
+
+from __future__ import annotations
+
+import resource
+from multiprocessing.connection import Connection
+from pathlib import Path
+
+import pytest
+
+from service.errors import AccessUnusable, GalleryFull
+from tests.service.crash.processes import run
+from tests.service.crash.scenes import SCENES
+
+LIMITS = (0, 3000, 20_000, 60_000, 90_000)
+"""Bytes that a file may have, from none to nearly those of the database."""
+
+
+def limit_files(limit: int) -> None:
+    """Let no file of this process grow beyond this."""
+    resource.setrlimit(resource.RLIMIT_FSIZE, (limit, resource.RLIM_INFINITY))
+
+
+def squeeze(name: str, place: Path, limit: int, sender: Connection) -> None:
+    """Act out a scene with little room."""
+    try:
+        SCENES[name].act(place, lambda: limit_files(limit))
+    except (GalleryFull, AccessUnusable) as error:
+        limit_files(resource.RLIM_INFINITY)
+        sender.send(str(error))
+
+
+@pytest.mark.parametrize("name", SCENES)
+def test_no_room_is_told_and_nothing_is_lost(name: str, place: Path) -> None:
+    scene = SCENES[name]
+    scene.prepare(place)
+    for limit in LIMITS:
+        told, code = run(squeeze, name, place, limit)
+        assert code == 0
+        for message in told:
+            assert "\n" not in message
+            assert "disk" in message or "room" in message
+        scene.check(place)
+        if not told:
+            break
+    scene.go_on(place)
