@@ -38,7 +38,7 @@ async function send(address, options, used) {
     return await fetch(address, { ...options, headers });
   } catch (error) {
     if (error.name === "AbortError") throw error;
-    throw new Refused("The service does not answer. Is it still running? Is there a connection?", 0);
+    throw new Refused("The service does not answer. Is it still running?", 0);
   }
 }
 

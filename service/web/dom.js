@@ -20,8 +20,8 @@ export function onSubmit(id, act) {
   });
 }
 
-export function count(number, one, several = `${one}s`) {
-  return `${number.toLocaleString()} ${number === 1 ? one : several}`;
+export function count(number, one) {
+  return `${number.toLocaleString()} ${one}${number === 1 ? "" : "s"}`;
 }
 
 export function time(text) {

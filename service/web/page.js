@@ -25,8 +25,11 @@ async function start() {
   tellDrift(info.drift);
   $("gallery").replaceChildren(...galleries.map(({ name, state }) => Object.assign(new Option(name, name), { disabled: state !== "open" })));
   $("gallery-field").hidden = galleries.length < 2;
-  const wanted = galleries.find(({ name }) => name === (given.get("gallery") ?? "default")) ?? galleries[0];
+  const named = given.get("gallery") ?? "default";
+  const find = (wanted) => galleries.find(({ name }) => name === wanted);
+  const wanted = find(named) ?? find("default") ?? galleries[0];
   if (!wanted) throw new Error("This key is for no gallery that is there. Ask whoever runs the service.");
+  if (given.has("gallery") && wanted.name !== named) showError(new Error(`There is no gallery ${named} for you; this is ${wanted.name}.`));
   $("gallery").value = wanted.name;
   await lookAround(given);
   $("try").open = info.bundle.starter; // drawn people; pictures of others are shown to those who ask

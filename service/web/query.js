@@ -12,14 +12,14 @@ const MOST = 8;
 const NARROW = matchMedia("(max-width: 820px)");
 const PLACES = { person: "person_id", track: "track_id", camera: "cameras" }; // which condition asks for a group
 
-let query = null; // {blobs} or {blobs, item}
+let query = null; // {blobs} or {blobs, item}; cut: more were chosen than are used
 let running = null; // AbortController of the search under way
 let due = 0;
 
 export function chooseFiles(files, { further = false } = {}) {
   const kept = further && query && !query.item ? query.blobs : [];
-  set({ blobs: [...kept, ...files].slice(0, MOST) });
-  if (kept.length + files.length > MOST) showError(new Error(`A query takes up to ${MOST} pictures; the first ${MOST} are used.`));
+  const blobs = [...kept, ...files];
+  set({ blobs: blobs.slice(0, MOST), cut: blobs.length > MOST });
 }
 
 export async function chooseItem(item) {
@@ -38,13 +38,13 @@ export function forgetItem(ids = null) {
   show();
 }
 
-// Searches once things have been quiet for `wait_ms`.
+// Searches once things have been quiet for `wait_ms`. Who waits is still busy with the form, and is left there.
 export function search(wait_ms = 0) {
   clearTimeout(due);
-  due = setTimeout(run, wait_ms);
+  due = setTimeout(run, wait_ms, wait_ms === 0);
 }
 
-async function run() {
+async function run(leads) {
   keep();
   if (!query || !$("form").reportValidity()) return;
   running?.abort();
@@ -57,13 +57,14 @@ async function run() {
     const focus = document.activeElement;
     drawAnswer(answer, { searchWith: chooseItem, openGroup, compare: (place) => openCompare(answer.matches, place, query.blobs, chooseItem) });
     if (!focus.isConnected || focus === document.body) $("answer-title").focus({ preventScroll: true });
-    if (NARROW.matches) document.querySelector(".answer-head").scrollIntoView();
+    if (leads && NARROW.matches) document.querySelector(".answer-head").scrollIntoView();
   } catch (error) {
     if (error.name === "AbortError") return;
     clearAnswer();
     showError(error, () => search());
+  } finally {
+    if (running === mine) $("answer").classList.remove("busy");
   }
-  if (running === mine) $("answer").classList.remove("busy");
 }
 
 function request(signal) {
@@ -91,7 +92,7 @@ function show() {
   $("pictures").replaceChildren(...blobs.map((blob, place) => shown(blob, place, blobs)));
   $("thumbs").replaceChildren(...blobs.map((blob) => draw(make("img", { alt: "" }), blob)));
   $("drop").classList.toggle("full", query !== null);
-  $("choose").querySelector("b").textContent = query ? "Choose others" : "Drop pictures, paste one, or choose files";
+  $("choose").querySelector("b").textContent = query ? `Choose others${query.cut ? ` (the first ${MOST} are used)` : ""}` : "Drop pictures, paste one, or choose files";
   $("more").hidden = !query || item !== null || blobs.length >= MOST;
   $("stored").hidden = item === null;
   if (item) markable($("mark-query"), item);

@@ -143,3 +143,17 @@ def test_one_of_several_galleries(page: Page, filled: Served, picture: Callable[
     page.reload()
     page.wait_for_selector("#facts:has-text('2 pictures')")
     assert page.input_value("#gallery") == "night"
+    page.goto(f"{filled.address}/?gallery=<b>gone</b>")
+    page.wait_for_selector("#facts:has-text('8 pictures')")
+    assert page.inner_text("#error-text") == "There is no gallery <b>gone</b> for you; this is default."
+
+
+def test_a_small_window_goes_to_the_answer_but_not_away_from_the_form(
+    page: Page, shown: str, picture: Callable[..., bytes]
+) -> None:
+    page.set_viewport_size({"width": 390, "height": 700})
+    search(page, shown, picture(1))
+    assert page.evaluate("document.querySelector('.answer-head').getBoundingClientRect().top") < 100
+    page.click("#conditions summary")
+    sent(page, lambda: chip(page, "#not", "c2"))
+    assert page.evaluate("document.querySelector('#not').getBoundingClientRect().top") > 0

@@ -65,6 +65,7 @@ def test_several_pictures_are_one_query(page: Page, shown: str, picture: Callabl
     choose(page, *(picture(seed) for seed in range(9)))
     assert page.locator("#pictures img").count() == 8
     assert page.locator("#more").is_hidden()
+    assert "the first 8 are used" in page.inner_text("#choose")
 
 
 DROP = """async (files) => {
