@@ -13,12 +13,14 @@ from importlib.metadata import version
 from typing import Any
 
 TRAINING, EXPORT, SERVICE = "training.cli", "export.cli", "service.cli"
+DATA = "training.data_cli"
 KEYS, AUDIT, GALLERY = "service.keys_cli", "service.audit_cli", "service.gallery_cli"
 
 # name: (module whose Typer app has the command or group, the extra that it needs, help)
 COMMANDS = {
     "demo": (SERVICE, "cpu", "Draw people, index them, serve, and answer a first query."),
     "synth": (TRAINING, "cpu", "Draw a data set of made-up people."),
+    "data": (DATA, "cpu", "Check a data set before hours are spent on it."),
     "train": (TRAINING, "train", "Train a model."),
     "evaluate": (TRAINING, "train", "Score a checkpoint or a bundle by the Market-1501 protocol."),
     "curves": (TRAINING, "train", "Draw the losses and scores of training runs."),

@@ -40,5 +40,5 @@ def read_dataset(name: str, path: Path) -> Split:
     if name not in DATASETS:
         raise DataError(f"there is no data set {name!r}; take one of {', '.join(DATASETS)}")
     if not path.exists():
-        raise DataError(f"{path} does not exist; give the data set's own folder, or the CSV of a table")
+        raise DataError(f"{path} is not a folder; give the data set's own one, or the CSV of a table")
     return DATASETS[name](path)

@@ -75,7 +75,7 @@ def test_a_folder_without_pictures(tmp_path: Path) -> None:
     (tmp_path / "query").mkdir()
     with pytest.raises(DataError, match="holds no pictures"):
         read_dataset("market1501", tmp_path)
-    with pytest.raises(DataError, match="does not exist"):
+    with pytest.raises(DataError, match="is not a folder"):
         read_dataset("market1501", tmp_path / "nowhere")
 
 
