@@ -3,7 +3,6 @@
 import { askJson } from "./api.js";
 import { fromLocal, gallery } from "./conditions.js";
 import { $, count, make, on, onSubmit } from "./dom.js";
-import { forbid } from "./marks.js";
 
 const AT_ONCE = 8;
 const WORDS = { added: "added", duplicate: "there already", rejected: "not taken", error: "failed", unsent: "not sent" };
@@ -40,7 +39,6 @@ async function add() {
   $("outcomes").append(...unsent.map((file) => outcome("unsent", file.name)));
   $("adding-summary").textContent = summary(results, failure);
   chooseToAdd(unsent);
-  if (failure?.status === 403) forbid();
   if (results.some((result) => result.status === "added")) document.dispatchEvent(new CustomEvent("added"));
 }
 

@@ -38,7 +38,7 @@ function show(given) {
 
 function lookAgain(wait_s) {
   clearTimeout(look);
-  if (receipt && receipt.purged_at === null) look = setTimeout(poll, 1000 * wait_s, receipt, Math.min(LONGEST_S, wait_s * SLOWER));
+  if (receipt?.purged_at === null) look = setTimeout(poll, 1000 * wait_s, receipt, Math.min(LONGEST_S, wait_s * SLOWER));
 }
 
 async function poll(asked, wait_s) {
@@ -58,7 +58,11 @@ function download() {
   setTimeout(() => URL.revokeObjectURL(address), 1000);
 }
 
-markedDialog("erase", "Erase", () => $("erase-form").reset(), erase);
+markedDialog("erase", "Erase", {
+  prepare: () => $("erase-form").reset(),
+  act: erase,
+  denied: () => { $("erase-marked").hidden = true; }, // a key with limits may still label
+});
 on("download", "click", download);
 on("receipt-close", "click", () => {
   clearTimeout(look);

@@ -4,7 +4,7 @@ import { askJson, sending } from "./api.js";
 import { relabel } from "./cards.js";
 import { gallery } from "./conditions.js";
 import { $, count, on } from "./dom.js";
-import { marked, markedDialog, unmark } from "./marks.js";
+import { forbid, marked, markedDialog, unmark } from "./marks.js";
 
 function prepare() {
   $("label-text").value = marked().find((item) => item.person_id !== null)?.person_id ?? "";
@@ -25,4 +25,4 @@ async function label() {
 }
 
 on("label-text", "focus", () => $("label-text").select());
-markedDialog("label", "Label", prepare, label);
+markedDialog("label", "Label", { prepare, act: label, denied: forbid });

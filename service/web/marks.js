@@ -24,7 +24,7 @@ export function unmark(ids = [...items.keys()]) {
   show();
 }
 
-// the key may only read: what it cannot do is not offered
+// the key may only read
 export function forbid() {
   allowed = false;
   unmark();
@@ -32,8 +32,8 @@ export function forbid() {
 }
 
 // A dialog about the marked pictures, opened by the button #NAME-marked. `act` does what was confirmed and tells where
-// the focus goes then; where it fails the dialog stays and says why.
-export function markedDialog(name, verb, prepare, act) {
+// the focus goes then; where it fails the dialog stays and says why. `denied` hides what the key may not do.
+export function markedDialog(name, verb, { prepare, act, denied }) {
   const part = (id) => $(`${name}-${id}`);
   const draw = (problem = "") => {
     part("go").textContent = part("title").textContent = `${verb} ${count(items.size, "picture")}`;
@@ -54,7 +54,7 @@ export function markedDialog(name, verb, prepare, act) {
       $(next).focus();
     } catch (error) {
       draw(error.message);
-      if (error.status === 403) forbid();
+      if (error.status === 403) denied();
     }
   });
 }

@@ -28,7 +28,7 @@ async function start() {
   const named = given.get("gallery") ?? "default";
   const find = (wanted) => galleries.find(({ name }) => name === wanted);
   const wanted = find(named) ?? find("default") ?? galleries[0];
-  if (!wanted) throw new Error("This key is for no gallery that is there. Ask whoever runs the service.");
+  if (!wanted) throw new Error("This key is for no gallery that is there.");
   if (given.has("gallery") && wanted.name !== named) showError(new Error(`There is no gallery ${named} for you; this is ${wanted.name}.`));
   $("gallery").value = wanted.name;
   await lookAround(given);
@@ -45,7 +45,7 @@ async function lookAround(given) {
   $("facts").textContent = [count(size, "picture"), index && `index ${index}`, `model ${info.bundle.name}`].filter(Boolean).join(" · ");
   $("least-help").textContent = settings?.min_score == null ? "" : `This gallery's own least score is ${settings.min_score}.`;
   $("empty").hidden = size > 0;
-  $("blank").hidden = size === 0 || $("results").children.length > 0;
+  $("blank").hidden = size === 0 || !$("none").hidden || $("results").children.length > 0;
   $("try").hidden = size === 0;
   if ($("try").open) await offerSamples();
 }

@@ -1,6 +1,6 @@
 // The query: pictures of one person or a stored item, and the search with it.
 
-import { ask, askJson } from "./api.js";
+import { askJson } from "./api.js";
 import { clearAnswer, drawAnswer } from "./cards.js";
 import { openCompare } from "./compare.js";
 import { asked, change, keep } from "./conditions.js";
@@ -92,7 +92,7 @@ function show() {
   $("pictures").replaceChildren(...blobs.map((blob, place) => shown(blob, place, blobs)));
   $("thumbs").replaceChildren(...blobs.map((blob) => draw(make("img", { alt: "" }), blob)));
   $("drop").classList.toggle("full", query !== null);
-  $("choose").querySelector("b").textContent = query ? `Choose others${query.cut ? ` (the first ${MOST} are used)` : ""}` : "Drop pictures, paste one, or choose files";
+  $("choose").querySelector("b").textContent = query ? `Choose others${query.cut ? ` (the first ${MOST} are used)` : ""}` : "Drop, paste or choose pictures";
   $("more").hidden = !query || item !== null || blobs.length >= MOST;
   $("stored").hidden = item === null;
   if (item) markable($("mark-query"), item);

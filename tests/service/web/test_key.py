@@ -125,6 +125,25 @@ def test_a_key_for_one_gallery_and_one_camera(page: Page, locked: Served, pictur
     assert page.locator("#error").is_hidden()
 
 
+def test_a_key_with_limits_may_label_and_not_erase(page: Page, locked: Served, picture: Callable[..., bytes]) -> None:
+    come_in(page, locked.address, locked.service.access.keys.create("gate", ["write"], cameras=["c1"])[1])
+    choose(page, picture(3))
+    page.wait_for_selector(".card")
+    mark(page, 0, 1)
+    page.click("#erase-marked")
+    page.fill("#reason", "asked for")
+    page.check("#looked")
+    page.click("#erase-go")
+    page.wait_for_selector("#erase-error:not([hidden])")
+    assert "needs a key without limits" in page.inner_text("#erase-error")
+    page.click("#erase-close")
+    assert page.locator("#erase-marked").is_hidden()
+    page.click("#label-marked")
+    page.click("#label-go")
+    page.wait_for_selector("#marks", state="hidden")
+    assert "2 pictures labelled 0004" in page.inner_text("#summary")
+
+
 def test_without_keys_none_is_asked_for(page: Page, shown: str, picture: Callable[..., bytes]) -> None:
     search(page, shown, picture(3))
     assert page.locator("#door").is_hidden()
