@@ -1,26 +1,66 @@
-"""The documentation keeps its word: links lead somewhere, files in the tree exist, commands have their options."""
+"""The documentation keeps its word: links lead somewhere, files of the tree exist, commands are called like that."""
 
 from __future__ import annotations
 
+import importlib
 import re
 import shlex
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
+from typer.main import get_command
 
 import reid
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 PAGES = sorted([REPOSITORY / "README.md", *(REPOSITORY / "docs").glob("*.md")])
 README = (REPOSITORY / "README.md").read_text()
+ALL = "\n".join(page.read_text() for page in PAGES)
+each_page = pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def prose(text: str) -> str:
+    """A page without its blocks of code."""
+    return re.sub(r"```.*?```", "", text, flags=re.DOTALL)
+
+
+def anchors(page: Path) -> set[str]:
+    """What can stand behind the # of a link to a page, as GitHub makes it of headings."""
+    headings = re.findall(r"^#+ (.*)", prose(page.read_text()), re.MULTILINE)
+    return {re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+@each_page
 def test_links_lead_somewhere(page: Path) -> None:
     text = page.read_text()
-    targets = re.findall(r"\]\(([^)#\s]+)", text) + re.findall(r'src="([^"]+)"', text)
-    missing = [t for t in targets if "://" not in t and not (page.parent / t).exists()]
-    assert not missing
+    targets = re.findall(r"\]\(([^)\s]+)\)", text) + re.findall(r'src="([^"]+)"', text)
+    for target in targets:
+        file, _, anchor = target.partition("#")
+        if "://" in target:
+            continue
+        found = page.parent / file if file else page
+        assert found.exists(), target
+        assert not anchor or anchor in anchors(found), target
+
+
+@each_page
+def test_every_heading_has_an_anchor_of_its_own(page: Path) -> None:
+    headings = re.findall(r"^#+ (.*)", prose(page.read_text()), re.MULTILINE)
+    assert len(headings) == len(anchors(page))
+
+
+@each_page
+def test_files_that_are_named_exist(page: Path) -> None:
+    folders = "bundle|scoring|synthetic|training|export|service|benchmarks|tests|docker|docs"
+    for name in set(re.findall(rf"`((?:{folders})/[\w./-]*)`", prose(page.read_text()))):
+        assert (REPOSITORY / name).exists(), name
+
+
+@each_page
+def test_every_page_is_linked_from_the_readme(page: Path) -> None:
+    assert page.name == "README.md" or f"(docs/{page.name}" in README
 
 
 def test_every_file_of_the_tree_exists() -> None:
@@ -45,26 +85,75 @@ def test_every_package_is_in_the_tree() -> None:
         assert f"\n{package}/ " in tree
 
 
-def commands() -> list[str]:
-    blocks = re.findall(r"```sh\n(.*?)```", "".join(page.read_text() for page in PAGES), re.DOTALL)
+def test_make_targets_shown_exist() -> None:
+    makefile = (REPOSITORY / "Makefile").read_text()
+    shown = set(re.findall(r"`make ([a-z-]+)", ALL)) | set(re.findall(r"^make ([a-z-]+)", ALL, re.MULTILINE))
+    assert {"demo", "test", "check", "docs", "bench", "crash"} <= shown
+    for target in shown:
+        assert re.search(rf"^{target}:", makefile, re.MULTILINE), target
+
+
+# ---- commands
+
+
+def shown_commands() -> list[str]:
+    """Every command line of a block of shell, with its continuation lines, once."""
+    blocks = re.findall(r"```sh\n(.*?)```", ALL, re.DOTALL)
     lines = [line.removeprefix("$ ") for block in blocks for line in block.replace("\\\n", " ").splitlines()]
     return sorted({line for line in lines if line.startswith("reid ")})
 
 
-@pytest.mark.parametrize("line", commands())
-def test_options_of_shown_commands_exist(line: str, capsys: pytest.CaptureFixture[str]) -> None:
-    words = shlex.split(line, comments=True)[1:]
-    if words[0] == "--help":
+def mentioned_commands() -> list[str]:
+    """`reid` with what stands behind it in running text."""
+    return sorted(set(re.findall(r"`(reid [^`]*)`", " ".join(prose(ALL).split()))))
+
+
+def command_of(name: str) -> Any:
+    found = get_command(importlib.import_module(reid.COMMANDS[name][0]).app)
+    return getattr(found, "commands", {}).get(name, found)
+
+
+def subcommands() -> Iterator[str]:
+    for name in reid.COMMANDS:
+        found = getattr(command_of(name), "commands", {})
+        yield from (f"{name} {each}" for each in found) if found else [name]
+
+
+@pytest.mark.parametrize("line", shown_commands())
+def test_shown_commands_can_be_given_like_that(line: str) -> None:
+    """Parsed as they would be when run: names, options, values and what is required."""
+    name, *arguments = shlex.split(line, comments=True)[1:]
+    if name == "--help":
         return
-    count = 2 if words[0] == "export" else 1
-    assert reid.run([*words[:count], "--help"]) == 0
-    told = capsys.readouterr().out
-    for word in words[count:]:
+    command = command_of(name)
+    while hasattr(command, "commands"):
+        assert arguments[0] in command.commands, line
+        command, arguments = command.commands[arguments[0]], arguments[1:]
+    command.make_context(line, arguments)
+
+
+@pytest.mark.parametrize("text", mentioned_commands())
+def test_commands_in_running_text_exist(text: str) -> None:
+    name, *rest = text.split()[1:]
+    if name in ("COMMAND", "--help", "..."):
+        return
+    command = command_of(name)
+    if hasattr(command, "commands") and rest and not rest[0].startswith("-"):
+        for each in rest[0].strip(",").split("|"):
+            assert each in command.commands, text
+    options = {option for part in _all_of(command) for option in part.opts}
+    for word in rest:
         if word.startswith("-"):
-            assert re.search(rf"(?<![\w-]){re.escape(word)}(?![\w-])", told), f"{word} of `{line}`"
+            assert word.rstrip(",;") in options | {"--help"}, text
 
 
-def test_make_targets_shown_exist() -> None:
-    makefile = (REPOSITORY / "Makefile").read_text()
-    for target in set(re.findall(r"\bmake ([a-z-]+)", README)):
-        assert re.search(rf"^{target}:", makefile, re.MULTILINE), target
+def _all_of(command: Any) -> list[Any]:
+    return command.params + [part for each in getattr(command, "commands", {}).values() for part in _all_of(each)]
+
+
+@pytest.mark.parametrize("name", list(subcommands()))
+def test_every_command_is_documented(name: str) -> None:
+    *group, last = name.split()
+    words = re.findall(r"`([^`]*)`", prose(ALL)) + re.findall(r"```sh\n(.*?)```", ALL, re.DOTALL)
+    pattern = rf"\b{re.escape(last)}\b" if group else rf"\breid {re.escape(last)}\b"
+    assert any(re.search(pattern, each) for each in words), f"no page tells of `reid {name}`"
