@@ -12,6 +12,7 @@ from service.access.principal import Principal
 from service.config import DEFAULT_GALLERY
 from service.gallery import Gallery
 from service.gallery.erasure import Receipt, none_of
+from service.routes.links import links_of_receipt
 from service.routes.problem_docs import problems
 from service.schemas.common import MAX_ID
 from service.schemas.erasures import ErasureRequest, ReceiptBody, ReceiptPage
@@ -53,7 +54,7 @@ class ReceiptParams(ErasureParams):
     status_code=202,
     summary="Erase items",
     response_description="they are gone from every answer; `purged_at` says when they are gone from every file",
-    responses=problems(400, 404, 409, 413, 422, 507),
+    responses={202: {"links": links_of_receipt("$response.body#/id")}, **problems(400, 404, 409, 413, 422, 507)},
     openapi_extra=CURL,
 )
 async def erase_items(
@@ -73,7 +74,12 @@ async def erase_items(
     return ReceiptBody.of(receipt, gallery.name)
 
 
-@router.get("", summary="List erasures", response_description="newest first", responses=problems(404, 422))
+@router.get(
+    "",
+    summary="List erasures",
+    response_description="newest first",
+    responses={200: {"links": links_of_receipt("$response.body#/erasures/0/id")}, **problems(404, 422)},
+)
 async def list_erasures(
     request: Request,
     params: Annotated[ReceiptParams, Query()],

@@ -11,6 +11,7 @@ from service.access.guard import needs
 from service.access.principal import Principal
 from service.cameras import check_learned
 from service.gallery import Gallery, GallerySettings
+from service.routes.links import links_of_gallery
 from service.routes.problem_docs import problems
 from service.schemas.galleries import GalleryDropped, GalleryEntry, GalleryList
 from service.state import Service, service_of
@@ -46,7 +47,12 @@ async def list_galleries(
     summary="Make or set up a gallery",
     response_description="it was there already and has these settings now",
     responses={
-        201: {"model": GalleryEntry, "description": "Created: it is new"},
+        200: {"links": links_of_gallery("$response.body#/name")},
+        201: {
+            "model": GalleryEntry,
+            "description": "Created: it is new",
+            "links": links_of_gallery("$response.body#/name"),
+        },
         **problems(400, 409, 413, 422, 507),
     },
     openapi_extra=CURL,

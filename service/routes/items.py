@@ -13,6 +13,7 @@ from service.adding import add_uploads, parse_labels
 from service.config import DEFAULT_GALLERY
 from service.errors import ItemNotFound
 from service.filter_params import FilterParams
+from service.routes.links import links_of_item
 from service.routes.problem_docs import problems
 from service.schemas.common import MAX_ID
 from service.schemas.items import AddResultBody, ItemBody, ItemPage, ItemPatch
@@ -79,9 +80,11 @@ InGallery = Annotated[GalleryParams, Query()]
     response_description="every picture is in the gallery",
     openapi_extra=BODY,
     responses={
+        200: {"links": links_of_item("$response.body#/results/0/id")},
         207: {
             "model": AddResultBody,
             "description": "Multi-Status: some pictures were rejected or failed, each says why",
+            "links": links_of_item("$response.body#/results/0/id"),
         },
         **problems(400, 404, 409, 413, 415, 422, 507),
     },
@@ -111,7 +114,12 @@ async def add_items(
     return body
 
 
-@router.get("", summary="List items", response_description="one page", responses=problems(404, 422))
+@router.get(
+    "",
+    summary="List items",
+    response_description="one page",
+    responses={200: {"links": links_of_item("$response.body#/items/0/id")}, **problems(404, 422)},
+)
 async def list_items(
     request: Request,
     params: Annotated[ListParams, Query()],

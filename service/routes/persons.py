@@ -12,6 +12,7 @@ from service.errors import PersonNotFound
 from service.gallery import Filter, Gallery
 from service.gallery.erasure import Receipt
 from service.routes.erasures import ErasureParams
+from service.routes.links import links_of_receipt
 from service.routes.problem_docs import problems
 from service.schemas.common import Label
 from service.schemas.erasures import ReceiptBody
@@ -27,7 +28,7 @@ PersonId = Annotated[Label, Path(description="the label", examples=["0002"])]
     status_code=202,
     summary="Erase a person",
     response_description="the items are gone from every answer; `purged_at` says when they are gone from every file",
-    responses=problems(404, 409, 422, 507),
+    responses={202: {"links": links_of_receipt("$response.body#/id")}, **problems(404, 409, 422, 507)},
 )
 async def erase_person(
     request: Request,

@@ -11,6 +11,7 @@ from service.access.principal import Principal
 from service.query_params import EmbedParams, ItemQueryParams, QueryParams
 from service.querying import answer, answer_item, embedding_body
 from service.routes.items import ItemId
+from service.routes.links import links_of_item
 from service.routes.problem_docs import problems
 from service.schemas.query import EmbeddingBody, QueryResult
 from service.state import service_of
@@ -36,7 +37,10 @@ SEND = "curl --data-binary @picture.jpg -H 'Content-Type: image/jpeg'"
     summary="Find candidates that look like the person in one or several pictures",
     response_description="candidates, most alike first, or why there are none",
     openapi_extra={"requestBody": BODY, "x-curl": f"{SEND} '{{origin}}/v1/query?k=5&camera_id=c1'"},
-    responses=problems(400, 404, 409, 413, 415, 422),
+    responses={
+        200: {"links": links_of_item("$response.body#/matches/0/id")},
+        **problems(400, 404, 409, 413, 415, 422),
+    },
 )
 async def query(
     request: Request,
@@ -60,7 +64,7 @@ async def query(
     summary="Find candidates that look like a stored item",
     response_description="candidates, most alike first, or why there are none",
     openapi_extra={"x-curl": "curl -X POST '{origin}/v1/query/17?group_by=track&exclude_same_camera=true'"},
-    responses=problems(404, 409, 422),
+    responses={200: {"links": links_of_item("$response.body#/matches/0/id")}, **problems(404, 409, 422)},
 )
 async def query_item(
     request: Request,
