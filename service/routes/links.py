@@ -36,7 +36,8 @@ def links_of_item(item_id: str) -> dict[str, Any]:
 
 def links_of_receipt(erasure_id: str) -> dict[str, Any]:
     """How far an erasure is."""
-    return {"receipt": link("GET /v1/erasures/{erasure_id}", "as it is later", erasure_id=erasure_id, gallery=GALLERY)}
+    to = {"erasure_id": erasure_id, "gallery": GALLERY}
+    return {"receipt": link("GET /v1/erasures/{erasure_id}", "as it is later", to)}
 
 
 def links_of_gallery(name: str) -> dict[str, Any]:
