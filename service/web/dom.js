@@ -28,6 +28,12 @@ export function time(text) {
   return text && new Date(text).toLocaleString(undefined, { dateStyle: "medium", timeStyle: "medium" });
 }
 
+// a text that is not there while it is empty
+export function tell(id, text) {
+  $(id).textContent = text;
+  $(id).hidden = !text;
+}
+
 // pairs of a name and a value as the rows of a <dl>; a value that is not known has none
 export function describe(list, facts) {
   const known = facts.filter(([, value]) => value !== null && value !== undefined);

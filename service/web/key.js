@@ -1,6 +1,6 @@
 // The API key of this tab: in sessionStorage and in requests, nowhere else.
 
-import { $, on, onSubmit } from "./dom.js";
+import { $, on, onSubmit, tell } from "./dom.js";
 
 const PLACE = "vitreid-key";
 const REFUSED = {
@@ -18,7 +18,7 @@ export function needKey() {
   if (entered === null) {
     entered = new Promise((resolve) => { enter = resolve; });
     for (const dialog of document.querySelectorAll("dialog[open]")) dialog.close();
-    say(key() === null ? "" : "The key that was used is not accepted any more.");
+    tell("key-error", key() && "The key that was used is not accepted any more.");
     show(true);
     $("key").focus();
   }
@@ -32,18 +32,13 @@ function show(door) {
   if (door) $("facts").textContent = "";
 }
 
-function say(text) {
-  $("key-error").textContent = text;
-  $("key-error").hidden = !text;
-}
-
 async function tryKey() {
   const given = $("key").value.trim();
   $("key").value = "";
-  say("");
+  tell("key-error", "");
   const { status } = await fetch("/v1/info", { headers: { authorization: `Bearer ${given}` } }).catch(() => ({ status: 0 }));
   if (REFUSED[status]) {
-    say(REFUSED[status]);
+    tell("key-error", REFUSED[status]);
     $("key").focus();
     return;
   }

@@ -1,6 +1,6 @@
 // Pictures that a human confirmed to show the same person. They stay marked from search to search.
 
-import { $, count, make, on, onSubmit } from "./dom.js";
+import { $, count, make, on, onSubmit, tell } from "./dom.js";
 import { pictureOf } from "./pictures.js";
 
 const items = new Map(); // id: item
@@ -38,8 +38,7 @@ export function markedDialog(name, verb, { prepare, act, denied }) {
   const draw = (problem = "") => {
     part("go").textContent = part("title").textContent = `${verb} ${count(items.size, "picture")}`;
     part("pictures").replaceChildren(...marked().map((item) => make("li", {}, item.image_url ? pictureOf(item, `Picture ${item.id}`) : `picture ${item.id}`)));
-    part("error").textContent = problem;
-    part("error").hidden = !problem;
+    tell(`${name}-error`, problem);
   };
   on(`${name}-marked`, "click", () => {
     draw();

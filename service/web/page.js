@@ -4,7 +4,7 @@ import { allowAtOnce, chooseToAdd } from "./adding.js";
 import { askJson } from "./api.js";
 import { clearAnswer, dropCards } from "./cards.js";
 import { asked, clear, gallery, offerCameras, restore } from "./conditions.js";
-import { $, count, make, on, onDrop, showError } from "./dom.js";
+import { $, count, make, on, onDrop, showError, tell } from "./dom.js";
 import "./erasure.js";
 import "./labels.js";
 import { unmark } from "./marks.js";
@@ -52,8 +52,7 @@ async function lookAround(given) {
 
 function tellDrift(alarms) {
   const cameras = alarms.map((each) => `${each.camera_id} (${each.recent_mean.toFixed(2)} on average, ${each.reference_mean.toFixed(2)} at first)`);
-  $("drift").hidden = !cameras.length;
-  $("drift").textContent = `Best scores have drifted for queries from camera ${cameras.join(", ")}. Look at the cameras before you rely on candidates.`;
+  tell("drift", cameras.length ? `Best scores have drifted for queries from camera ${cameras.join(", ")}. Look at the cameras before you rely on candidates.` : "");
 }
 
 // Pictures to begin with: one a person where there are labels, of one camera after the other, spread over the page.

@@ -96,9 +96,9 @@ function show() {
   $("more").hidden = !query || item !== null || blobs.length >= MOST;
   $("stored").hidden = item === null;
   if (item) markable($("mark-query"), item);
-  // A stored item brings its camera along.
+  // a stored item's camera is its own, and not that of the next picture
+  if (item || $("camera").disabled) $("camera").value = item?.camera_id ?? "";
   $("camera").disabled = item !== null;
-  if (item) $("camera").value = item.camera_id ?? "";
   $("go").disabled = query === null;
   if (!query) clearAnswer();
 }

@@ -106,6 +106,7 @@ def test_a_stored_picture_is_a_query_of_its_own(page: Page, shown: str, picture:
     choose(page, picture(3))
     page.wait_for_selector(".answer:not(.busy)")
     assert page.is_enabled("#camera")
+    assert page.input_value("#camera") == ""  # that of the stored picture is not that of this one
     assert page.locator(".card .mark:checked").count() == 2  # marks stay from search to search
 
 
