@@ -88,8 +88,12 @@ def search_times(gallery: Gallery, rows: NDArray[np.float32], queries: NDArray[n
     """Medians of one query at a time, and their ratios."""
     import faiss
 
-    bare = faiss.IndexFlatIP(gallery.dimension)
-    bare.add(rows)
+    mirror = gallery._searcher.mirror  # the bare side is the same index, without the gallery around it
+    assert mirror is not None
+    bare = mirror.index
+    if bare.kind == "flat":
+        bare = faiss.IndexFlatIP(gallery.dimension)
+        bare.add(rows)
     one_camera = Filter(cameras=frozenset({"c1"}))
     sides: dict[str, Callable[[NDArray[np.float32]], object]] = {
         "bare": lambda query: bare.search(query, K),
@@ -131,7 +135,7 @@ def lines(result: dict[str, Any]) -> Iterator[str]:
     yield f"{result['rows']:,} x {result['dimension']}, index {result['index']}, one query at a time, k = {K}."
     yield ""
     yield "| | p50 | p99 | ratio | asked |\n|---|---|---|---|---|"
-    yield f"| bare faiss | {search['bare_ms']:.2f} ms | | | |"
+    yield f"| bare index | {search['bare_ms']:.2f} ms | | | |"
     yield f"| `Gallery.search` | {search['gallery_ms']:.2f} ms | | {search['to_bare']:.2f} | {GOALS['search']} |"
     ratio = f"{search['filtered_to_unfiltered']:.2f} | {GOALS['filter']}"
     yield f"| one camera of six | {search['filtered_ms']:.2f} ms | | {ratio} |"
