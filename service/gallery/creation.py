@@ -15,9 +15,16 @@ from typing import Any
 from sqlalchemy import Column, select
 
 from bundle.files import make_folder, sync
-from service.errors import BundleMismatch, GalleryDamaged, GalleryNotFound, GalleryReadOnly, GalleryTooNew, NotAGallery
 from service.gallery import keeper
 from service.gallery.database import REMEDY_DAMAGED, Database, translated
+from service.gallery.errors import (
+    BundleMismatch,
+    GalleryDamaged,
+    GalleryNotFound,
+    GalleryReadOnly,
+    GalleryTooNew,
+    NotAGallery,
+)
 from service.gallery.failpoints import step
 from service.gallery.migrations import FORMAT_VERSION, migrate
 from service.gallery.tables import gallery, generations
@@ -165,5 +172,5 @@ def _check_bundle(database: Database, folder: Path, *, bundle_id: str, dimension
         raise BundleMismatch(
             f"{folder} holds embeddings of bundle {found_id[:12]} ({found_dimension} numbers each), "
             f"given is bundle {bundle_id[:12]} ({dimension}); "
-            "use the bundle that the gallery was made with, or index the images into a new folder"
+            "use the bundle that the gallery was made with, or embed it again with this one: reid gallery reembed"
         )
