@@ -12,9 +12,9 @@ from collections.abc import Sequence
 from importlib.metadata import version
 from typing import Any
 
-TRAINING, EXPORT, SERVICE = "training.cli", "export.cli", "service.cli"
+TRAINING, EXPORT, SERVICE = "training.cli", "export.cli", "service.commands.cli"
 DATA = "training.data_cli"
-KEYS, AUDIT, GALLERY = "service.keys_cli", "service.audit_cli", "service.gallery_cli"
+KEYS, AUDIT, GALLERY = "service.commands.keys_cli", "service.commands.audit_cli", "service.commands.gallery_cli"
 
 # name: (module whose Typer app has the command or group, the extra that it needs, help)
 COMMANDS = {

@@ -23,9 +23,9 @@ from numpy.typing import NDArray
 
 from bundle import Bundle, read_image
 from service.embedder import Embedder
-from service.folders import find_images
 from service.gallery import Gallery
-from service.indexing import index_images
+from service.intake.folders import find_images
+from service.intake.indexing import index_images
 
 GOAL = 0.85
 

@@ -17,8 +17,8 @@ from typing import Any
 
 from benchmarks.running import serving
 from bundle import Bundle, Manifest, parse_market_name
-from service.cameras import map_cameras
 from service.gallery import Gallery
+from service.intake.cameras import map_cameras
 
 
 def main() -> None:

@@ -106,7 +106,7 @@ sys.exit(f'the image has {found}' if found else 0)" || fail "the image has what 
     in_service python -c "
 import sys
 from pathlib import Path
-import service.cli, synthetic, scoring, faiss, onnxruntime
+import service.commands.cli, synthetic, scoring, faiss, onnxruntime
 bare = [str(f) for p in ('/app', '/opt/vitreid') for f in Path(p).rglob('*.py')
         if not any((f.parent / '__pycache__').glob(f.stem + '.cpython-*.pyc'))]
 sys.exit(f'not compiled: {bare[:5]}' if bare else 0)" || fail "the image has sources that are compiled at every start"

@@ -27,8 +27,8 @@ from service.embedder import Embedder
 from service.errors import NotReady
 from service.galleries import Galleries
 from service.gallery.gallery import Gallery
+from service.http.readiness import Readiness
 from service.metrics import Metrics
-from service.readiness import Readiness
 from service.starter import bundle_path
 from service.upkeep import Upkeep
 

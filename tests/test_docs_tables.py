@@ -16,17 +16,17 @@ import service
 from bundle import Bundle
 from service.access import audit
 from service.access import database as access
-from service.app import create_app
-from service.box_files import read_boxes
-from service.boxes import BoxSource
 from service.config import PREFIX, ServiceConfig
-from service.description import guards_of
 from service.errors import ServiceError
 from service.gallery import GallerySettings, Quality, tables
 from service.gallery.backup import BackupManifest
 from service.gallery.export import FIELDS
 from service.gallery.items import QUALITIES
 from service.gallery.snapshot import SnapshotManifest
+from service.http.app import create_app
+from service.http.description import guards_of
+from service.intake.box_files import read_boxes
+from service.intake.boxes import BoxSource
 from service.schemas.erasures import ReceiptBody
 from service.state import open_service
 from training.datasets import DATASETS

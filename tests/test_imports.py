@@ -55,7 +55,7 @@ def test_starting_the_service_leaves_torch_out(tiny_bundle: Path, tmp_path: Path
     code = f"""
 import sys
 from fastapi.testclient import TestClient
-from service.app import create_app
+from service.http.app import create_app
 from service.config import ServiceConfig
 config = ServiceConfig(data={str(tmp_path)!r}, bundle={str(tiny_bundle)!r})
 with TestClient(create_app(config)) as client:

@@ -9,10 +9,10 @@ from pathlib import Path
 
 from service.access.audit import AuditLog, Entry
 from service.access.database import FILE, AccessDatabase
+from service.access.errors import RateLimited, Unauthorized
 from service.access.keys import KeyStore
 from service.access.principal import ANONYMOUS, Principal
 from service.access.rates import Buckets
-from service.errors import RateLimited, Unauthorized
 
 FAILURES_PER_S, FAILURES_AT_ONCE = 1.0, 30
 REFUSALS_NOTED_PER_S = 1.0

@@ -10,10 +10,10 @@ from fastapi import Request, Security
 from fastapi.security import APIKeyHeader, HTTPAuthorizationCredentials, HTTPBearer
 
 from service.access.audit import OTHER, Entry
+from service.access.errors import RateLimited, Unauthorized
 from service.access.principal import Principal, Scope
 from service.config import DEFAULT_GALLERY, origins_of
-from service.errors import RateLimited, Unauthorized
-from service.limits import refuse_cross_site
+from service.http.limits import refuse_cross_site
 from service.schemas.common import MAX_ID
 from service.state import service_of
 

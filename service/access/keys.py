@@ -16,8 +16,9 @@ from typing import Any
 from sqlalchemy import Row, select
 
 from service.access.database import AccessDatabase, keys
+from service.access.errors import KeyNotFound, Unauthorized
 from service.access.principal import Principal, Scope, held
-from service.errors import BadParameter, KeyNotFound, Unauthorized
+from service.errors import BadParameter
 from service.gallery.tables import utc_text
 
 ID_LENGTH = 8

@@ -6,7 +6,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import Literal, get_args
 
-from service.errors import Forbidden, ItemNotFound, UnknownName
+from service.access.errors import Forbidden
+from service.errors import UnknownName
+from service.gallery.errors import ItemNotFound
 from service.gallery.filters import Filter
 from service.gallery.items import Item
 

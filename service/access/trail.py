@@ -11,8 +11,8 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from service.access.access import Access
 from service.access.audit import OTHER, Entry
-from service.errors import AccessUnusable
-from service.problems import problem_of, respond
+from service.access.errors import AccessUnusable
+from service.http.problems import problem_of, respond
 
 REFUSED = frozenset({HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN, HTTPStatus.TOO_MANY_REQUESTS})
 CLIENT_LEFT = 499

@@ -14,10 +14,11 @@ from pydantic import AwareDatetime, ValidationError
 from sqlalchemy import select
 
 from bundle.files import sha256_of, sync, written_whole
-from service.errors import BackupDamaged, BackupNotFound, BadParameter
+from service.errors import BadParameter
 from service.gallery.creation import FILE
 from service.gallery.database import Database, translated
 from service.gallery.disk import refused
+from service.gallery.errors import BackupDamaged, BackupNotFound
 from service.gallery.sealed import Sealed
 from service.gallery.tables import backups, gallery
 

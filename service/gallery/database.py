@@ -12,7 +12,7 @@ from urllib.parse import quote
 from sqlalchemy import Connection, Engine, QueuePool, create_engine, event
 from sqlalchemy.exc import DBAPIError
 
-from service.errors import GalleryBusy, GalleryDamaged, GalleryError, GalleryFull, GalleryReadOnly
+from service.gallery.errors import GalleryBusy, GalleryDamaged, GalleryError, GalleryFull, GalleryReadOnly
 
 BUSY_TIMEOUT_S = 10.0
 STEPS_BETWEEN_LOOKS = 100_000  # of SQLite's machine; some hundredths of a second

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import errno
 
-from service.errors import GalleryFull, GalleryReadOnly
+from service.gallery.errors import GalleryFull, GalleryReadOnly
 
 _NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 

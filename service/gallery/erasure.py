@@ -11,8 +11,9 @@ from typing import Any, Literal
 
 from sqlalchemy import Connection, Row, func, literal, select
 
-from service.errors import BadParameter, ErasureNotFound, ItemNotFound
+from service.errors import BadParameter
 from service.gallery.conditions import among
+from service.gallery.errors import ErasureNotFound, ItemNotFound
 from service.gallery.rows import advance, remove
 from service.gallery.tables import UtcText, backups, deletions, erasures, gallery, items, pictures
 

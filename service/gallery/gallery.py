@@ -12,9 +12,10 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
-from service.errors import BadParameter, EmbeddingRejected
+from service.errors import BadParameter
 from service.gallery.embeddings import check_embeddings
 from service.gallery.erasure import Receipt
+from service.gallery.errors import EmbeddingRejected
 from service.gallery.filters import EVERYTHING, Filter
 from service.gallery.items import AddResult, GalleryInfo, GallerySettings, Item, ItemChanges, Match, NewItem
 from service.gallery.keeper import Keeper

@@ -9,7 +9,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Self
 
-from service.errors import GalleryBusy, GalleryReadOnly
+from service.gallery.errors import GalleryBusy, GalleryReadOnly
 
 FILE = "keeper.lock"
 WORKSHOP = ".gallery.db.keeper."  # start of the names of folders that only a keeper makes, for a while

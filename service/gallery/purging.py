@@ -8,9 +8,9 @@ from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
 
-from service.errors import GalleryBusy, GalleryDamaged
 from service.gallery.creation import UNFINISHED
 from service.gallery.erasure import mark_purged, unpurged_seq
+from service.gallery.errors import GalleryBusy, GalleryDamaged
 from service.gallery.gallery import Gallery
 from service.gallery.snapshot import generations
 

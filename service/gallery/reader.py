@@ -6,8 +6,8 @@ import sqlite3
 import threading
 from typing import Any
 
-from service.errors import GalleryNotFound
 from service.gallery.database import Database, translated
+from service.gallery.errors import GalleryNotFound
 
 Values = tuple[Any, ...]
 

@@ -14,9 +14,10 @@ from sqlalchemy.dialects.sqlite import insert
 from bundle import ImageError, read_image
 from bundle.manifest import Manifest
 from service.embedder import Embedder
-from service.errors import BadParameter, GenerationNotFound, PicturesMissing
+from service.errors import BadParameter
 from service.gallery.conditions import among
 from service.gallery.database import Database
+from service.gallery.errors import GenerationNotFound, PicturesMissing
 from service.gallery.rows import advance, embedding_row, remove
 from service.gallery.settings import read_settings
 from service.gallery.tables import embeddings_of, gallery, generations, items, pictures

@@ -11,9 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 from sqlalchemy import Connection, String, func, literal_column, select, type_coerce
 
-from service.errors import GalleryDamaged
 from service.gallery.columns import LABELS, NUMBERS, Labels
 from service.gallery.database import REMEDY_DAMAGED
+from service.gallery.errors import GalleryDamaged
 from service.gallery.rows import check_generation
 from service.gallery.tables import deletions, embeddings_of, gallery, items
 

@@ -16,12 +16,12 @@ from sqlalchemy import Connection, Table, func, select
 from sqlalchemy.dialects.sqlite import insert
 
 from bundle.files import make_folder, sync
-from service.errors import GalleryBusy, GalleryDamaged, GalleryExists, GalleryReadOnly
 from service.gallery.backup import BackupManifest, check_backup
 from service.gallery.conditions import among
 from service.gallery.creation import FILE, check_empty, open_existing
 from service.gallery.database import BUSY_TIMEOUT_S, Database, translated
 from service.gallery.disk import refused
+from service.gallery.errors import GalleryBusy, GalleryDamaged, GalleryExists, GalleryReadOnly
 from service.gallery.keeper import WORKSHOP, Keeper
 from service.gallery.snapshot import remove_but
 from service.gallery.tables import backups, deletions, erasures, gallery, items

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 from sqlalchemy import Connection, func, select
 
-from service.errors import ItemNotFound
+from service.gallery.errors import ItemNotFound
 from service.gallery.gallery import Gallery
 from service.gallery.tables import items
 

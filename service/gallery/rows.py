@@ -17,8 +17,8 @@ import numpy as np
 from sqlalchemy import ClauseElement, Connection, Select, String, Table, exists, select, type_coerce
 from sqlalchemy.dialects import sqlite
 
-from service.errors import BundleMismatch
 from service.gallery.conditions import among, metadata_rows
+from service.gallery.errors import BundleMismatch
 from service.gallery.items import Item, ItemChanges, NewItem, Quality
 from service.gallery.tables import deletions, embeddings_of, item_metadata, items, pictures, utc_text
 

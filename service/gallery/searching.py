@@ -12,8 +12,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from service.errors import GalleryDamaged, GalleryError
 from service.gallery import snapshot
+from service.gallery.errors import GalleryDamaged, GalleryError
 from service.gallery.filters import Filter
 from service.gallery.mirror import Mirror
 from service.gallery.ranking import rank

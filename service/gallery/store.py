@@ -12,12 +12,12 @@ import numpy as np
 from numpy.typing import NDArray
 from sqlalchemy import func, select
 
-from service.errors import GalleryDamaged, ItemNotFound
 from service.gallery.conditions import among, as_text, conditions, with_metadata
 from service.gallery.creation import open_database
 from service.gallery.database import REMEDY_DAMAGED, Database
 from service.gallery.embeddings import check_embeddings
 from service.gallery.erasure import Receipt, erase, read_receipt, read_receipts
+from service.gallery.errors import GalleryDamaged, ItemNotFound
 from service.gallery.filters import EVERYTHING, Filter, Scalar
 from service.gallery.items import AddResult, Item, ItemChanges, NewItem
 from service.gallery.reader import Reader

@@ -9,8 +9,8 @@ from fastapi import APIRouter, Depends, Path, Request
 
 from service.access.guard import needs
 from service.access.principal import Principal
-from service.cameras import map_cameras, report_cameras
 from service.gallery import Gallery
+from service.intake.cameras import map_cameras, report_cameras
 from service.routes.problem_docs import problems
 from service.schemas.cameras import CameraEntry, CameraList, CameraMapping
 from service.state import Service, service_of

@@ -9,8 +9,8 @@ from fastapi import APIRouter, Depends, Path, Request, Response
 
 from service.access.guard import needs
 from service.access.principal import Principal
-from service.cameras import check_learned
 from service.gallery import Gallery, GallerySettings
+from service.intake.cameras import check_learned
 from service.routes.links import links_of_gallery
 from service.routes.problem_docs import problems
 from service.schemas.galleries import GalleryDropped, GalleryEntry, GalleryList

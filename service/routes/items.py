@@ -9,16 +9,16 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from service.access.guard import needs, note
 from service.access.principal import Principal
-from service.adding import add_uploads, parse_labels
 from service.config import DEFAULT_GALLERY
-from service.errors import ItemNotFound
-from service.filter_params import FilterParams
+from service.gallery.errors import ItemNotFound
+from service.http.filter_params import FilterParams
+from service.http.uploads import FORM_TYPE, read_items
+from service.intake.adding import add_uploads, parse_labels
 from service.routes.links import links_of_item
 from service.routes.problem_docs import problems
 from service.schemas.common import MAX_ID
 from service.schemas.items import AddResultBody, ItemBody, ItemPage, ItemPatch
 from service.state import service_of
-from service.uploads import FORM_TYPE, read_items
 
 router = APIRouter(prefix="/v1/items", tags=["items"])
 
@@ -31,8 +31,9 @@ BODY: dict[str, Any] = {
                 "schema": {
                     "type": "object",
                     "required": ["images"],
+                    "additionalProperties": False,
                     "properties": {
-                        "images": {"type": "array", "items": {"type": "string", "format": "binary"}},
+                        "images": {"type": "array", "minItems": 1, "items": {"type": "string", "format": "binary"}},
                         "metadata": {
                             "type": "string",
                             "description": "JSON: one object for all pictures, or a list with one object per picture, "

@@ -8,9 +8,9 @@ from fastapi import APIRouter, Depends, Path, Query, Request
 
 from service.access.guard import needs, note
 from service.access.principal import Principal
-from service.errors import PersonNotFound
 from service.gallery import Filter, Gallery
 from service.gallery.erasure import Receipt
+from service.gallery.errors import PersonNotFound
 from service.routes.erasures import ErasureParams
 from service.routes.links import links_of_receipt
 from service.routes.problem_docs import problems

@@ -5,22 +5,10 @@ from __future__ import annotations
 from http import HTTPStatus
 from typing import Any
 
-from service.errors import (
-    BadImage,
-    BundleMismatch,
-    DeadlineExceeded,
-    Forbidden,
-    GalleryFull,
-    ItemNotFound,
-    NotReady,
-    RateLimited,
-    RequestError,
-    ServiceError,
-    TooLarge,
-    Unauthorized,
-    UnsupportedMedia,
-)
-from service.problems import MEDIA_TYPE, problem_of
+from service.access.errors import Forbidden, RateLimited, Unauthorized
+from service.errors import BadImage, DeadlineExceeded, NotReady, RequestError, ServiceError, TooLarge, UnsupportedMedia
+from service.gallery.errors import BundleMismatch, GalleryFull, ItemNotFound
+from service.http.problems import MEDIA_TYPE, problem_of
 
 SCHEMA = {"$ref": "#/components/schemas/Problem"}
 _MEANING = {

@@ -8,25 +8,26 @@ from fastapi import APIRouter, Depends, Query, Request
 
 from service.access.guard import needs, note
 from service.access.principal import Principal
-from service.query_params import EmbedParams, ItemQueryParams, QueryParams
-from service.querying import answer, answer_item, embedding_body
+from service.http.query_params import EmbedParams, ItemQueryParams, QueryParams
+from service.http.querying import answer, answer_item, embedding_body
+from service.http.uploads import FORM_TYPE, IMAGE_TYPES, MAX_QUERY_IMAGES, read_query
 from service.routes.items import ItemId
 from service.routes.links import links_of_item
 from service.routes.problem_docs import problems
 from service.schemas.query import EmbeddingBody, QueryResult
 from service.state import service_of
-from service.uploads import FORM_TYPE, IMAGE_TYPES, MAX_QUERY_IMAGES, read_query
 
 router = APIRouter(prefix="/v1", tags=["query"])
 
 BINARY = {"type": "string", "format": "binary"}
 SEVERAL = {"type": "array", "items": BINARY, "minItems": 1, "maxItems": MAX_QUERY_IMAGES}
+FORM = {"type": "object", "required": ["image"], "additionalProperties": False, "properties": {"image": SEVERAL}}
 BODY: dict[str, Any] = {
     "required": True,
     "description": "One picture of a person as the body itself, or several of one person as form fields `image`.",
     "content": {
         **{kind: {"schema": BINARY} for kind in IMAGE_TYPES},
-        FORM_TYPE: {"schema": {"type": "object", "required": ["image"], "properties": {"image": SEVERAL}}},
+        FORM_TYPE: {"schema": FORM},
     },
 }
 SEND = "curl --data-binary @picture.jpg -H 'Content-Type: image/jpeg'"

@@ -7,9 +7,9 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Request, Response
 from prometheus_client import CONTENT_TYPE_LATEST
 
-from service.about import about
 from service.access.guard import known, needs
 from service.access.principal import Principal
+from service.http.about import about
 from service.routes.problem_docs import problem, problems
 from service.schemas.system import Health, Info
 from service.state import service_of

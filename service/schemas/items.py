@@ -9,8 +9,8 @@ from pydantic import BaseModel, ConfigDict, Field, JsonValue, model_validator
 
 from service.config import DEFAULT_GALLERY
 from service.gallery.items import QUALITIES, Box, Item, ItemChanges, Quality
-from service.labels import NOBODY
-from service.problems import Problem
+from service.http.problems import Problem
+from service.intake.labels import NOBODY
 from service.schemas.common import Label, UtcTime
 
 MAX_BOXES = 500

@@ -10,7 +10,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from service.errors import ItemNotFound
+from service.gallery.errors import ItemNotFound
 from service.gallery.filters import EVERYTHING, Filter
 from service.gallery.gallery import Gallery
 from service.search.candidates import Candidate, best_candidates, group_size

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from service.errors import EmbeddingRejected
+from service.gallery.errors import EmbeddingRejected
 from service.gallery.filters import Filter
 from service.gallery.gallery import Gallery
 

@@ -11,8 +11,8 @@ import pytest
 from fastapi.testclient import TestClient
 from PIL import Image
 
-from service.app import create_app
 from service.config import ServiceConfig
+from service.http.app import create_app
 from service.indexes.faiss_calls import load_faiss
 
 

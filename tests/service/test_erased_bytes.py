@@ -13,10 +13,10 @@ import pytest
 from fastapi.testclient import TestClient
 from PIL import Image
 
-from service.app import create_app
 from service.config import ServiceConfig
 from service.gallery import Gallery
 from service.gallery.snapshot import generations
+from service.http.app import create_app
 from service.state import Service
 from service.upkeep import Upkeep
 

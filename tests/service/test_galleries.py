@@ -8,9 +8,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from service.errors import BadParameter, BundleMismatch, GalleryNeeded, GalleryNotFound, NotAGallery
+from service.errors import BadParameter
 from service.galleries import Galleries
 from service.gallery import Gallery, NewItem
+from service.gallery.errors import BundleMismatch, GalleryNeeded, GalleryNotFound, NotAGallery
 
 BUNDLE, DIMENSION = "b" * 64, 4
 UNIT = np.array([1, 0, 0, 0], dtype=np.float32)

@@ -13,8 +13,8 @@ import numpy as np
 import pytest
 
 from service import upkeep as module
-from service.errors import GalleryFull
 from service.gallery import Gallery, NewItem
+from service.gallery.errors import GalleryFull
 from service.gallery.snapshot import generations
 from service.upkeep import EXPIRE_EVERY_S, FIRST_RETRY_S, LONGEST_RETRY_S, PURGE_SHARE, Upkeep
 

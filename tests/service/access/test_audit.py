@@ -11,8 +11,8 @@ from sqlalchemy import select
 
 from service.access.audit import Asked, AuditLog, Entry, json_lines
 from service.access.database import AccessDatabase, audit, keys
+from service.access.errors import AccessUnusable
 from service.access.keys import KeyStore
-from service.errors import AccessUnusable
 
 
 @pytest.fixture

@@ -19,9 +19,9 @@ from service.access.access import Access
 from service.access.guard import Guard
 from service.access.principal import SCOPES
 from service.access.rates import Buckets
-from service.app import create_app
 from service.config import ServiceConfig
-from service.problems import MEDIA_TYPE
+from service.http.app import create_app
+from service.http.problems import MEDIA_TYPE
 from service.routes import ROUTERS
 
 OPEN = {"/", "/docs", "/web/{name}", "/openapi.json", "/healthz", "/readyz"}

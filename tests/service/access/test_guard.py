@@ -13,8 +13,8 @@ import pytest
 from fastapi.testclient import TestClient
 
 from service.access.rates import Buckets
-from service.app import create_app
 from service.config import ServiceConfig
+from service.http.app import create_app
 
 Make = Callable[..., bytes]
 REPOSITORY = Path(__file__).resolve().parents[3]

@@ -13,9 +13,10 @@ from typing import Any
 import pytest
 
 from service.access.database import FILE, AccessDatabase
+from service.access.errors import AccessUnusable, KeyNotFound, Unauthorized
 from service.access.keys import KeyStore
 from service.access.principal import HOLDS, Principal
-from service.errors import AccessUnusable, BadParameter, KeyNotFound, Unauthorized
+from service.errors import BadParameter
 
 
 @pytest.fixture

@@ -13,12 +13,12 @@ from fastapi.testclient import TestClient
 
 from service.access.access import open_records
 from service.access.audit import Asked, AuditLog, Recorded
+from service.access.errors import AccessUnusable
 from service.access.rates import Buckets
 from service.access.trail import AuditTrail
-from service.app import create_app
 from service.config import ServiceConfig
-from service.errors import AccessUnusable
 from service.gallery import Gallery
+from service.http.app import create_app
 
 Make = Callable[..., bytes]
 JPEG = {"content-type": "image/jpeg"}

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from service.errors import AccessUnusable, GalleryFull
+from service.access.errors import AccessUnusable
+from service.gallery.errors import GalleryFull
 from tests.service.crash.processes import run
 from tests.service.crash.scenes import SCENES
 

@@ -18,10 +18,12 @@ import numpy as np
 import pytest
 from sqlalchemy import select
 
-from service.errors import (
+from service.errors import BadParameter
+from service.gallery import backup, restoring
+from service.gallery.backup import MANIFEST, back_up, check_backup, drop_backup
+from service.gallery.errors import (
     BackupDamaged,
     BackupNotFound,
-    BadParameter,
     GalleryBusy,
     GalleryDamaged,
     GalleryExists,
@@ -29,8 +31,6 @@ from service.errors import (
     GalleryReadOnly,
     NotAGallery,
 )
-from service.gallery import backup, restoring
-from service.gallery.backup import MANIFEST, back_up, check_backup, drop_backup
 from service.gallery.keeper import Keeper
 from service.gallery.restoring import restore
 from service.gallery.tables import backups

@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 from sqlalchemy import select
 
-from service.errors import BadParameter, ErasureNotFound, ItemNotFound
+from service.errors import BadParameter
 from service.gallery.erasure import mark_purged, unpurged_seq
+from service.gallery.errors import ErasureNotFound, ItemNotFound
 from service.gallery.filters import Filter
 from service.gallery.tables import backups, deletions, embeddings_of, generations, item_metadata, items, pictures
 

@@ -11,8 +11,9 @@ from datetime import UTC, datetime, timedelta, timezone
 import numpy as np
 import pytest
 
-from service.errors import BadParameter, EmbeddingRejected, GalleryNotFound, ItemNotFound, UnknownName
+from service.errors import BadParameter, UnknownName
 from service.gallery import AddResult, Filter, Gallery
+from service.gallery.errors import EmbeddingRejected, GalleryNotFound, ItemNotFound
 from service.indexes import INDEXES
 
 QUERY = np.eye(1, 16, dtype=np.float32)

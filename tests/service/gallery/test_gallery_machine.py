@@ -13,8 +13,8 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from service.errors import ItemNotFound
 from service.gallery import Filter, Gallery, NewItem
+from service.gallery.errors import ItemNotFound
 from service.gallery.snapshot import generations
 
 DIMENSION = 4

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from service.errors import GalleryBusy, GalleryReadOnly
+from service.gallery.errors import GalleryBusy, GalleryReadOnly
 from service.gallery.keeper import Keeper
 
 KEEPS = """

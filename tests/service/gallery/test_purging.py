@@ -10,9 +10,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from service.errors import GalleryBusy, GalleryDamaged, GalleryFull
 from service.gallery import NewItem, database
 from service.gallery.creation import UNFINISHED
+from service.gallery.errors import GalleryBusy, GalleryDamaged, GalleryFull
 from service.gallery.filters import Filter
 from service.gallery.purging import purge, unpurged
 from service.gallery.snapshot import generations

@@ -14,10 +14,11 @@ from sqlalchemy import inspect, select
 
 from bundle import Bundle, ImageSpec, OutputSpec, read_image
 from service.embedder import Embedder
-from service.errors import BadParameter, BundleMismatch, GenerationNotFound, PicturesMissing
+from service.errors import BadParameter
 from service.gallery import Gallery, NewItem
 from service.gallery import reembedding as module
 from service.gallery.erasure import unpurged_seq
+from service.gallery.errors import BundleMismatch, GenerationNotFound, PicturesMissing
 from service.gallery.reembedding import drop_generation, reembed
 from service.gallery.tables import generations, items
 from tests.conftest import save_tiny_model

@@ -6,8 +6,8 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from service.errors import ItemNotFound
 from service.gallery import retention
+from service.gallery.errors import ItemNotFound
 from service.gallery.retention import expire
 
 

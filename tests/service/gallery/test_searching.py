@@ -9,8 +9,8 @@ from datetime import UTC, datetime, timedelta
 import numpy as np
 import pytest
 
-from service.errors import BundleMismatch, GalleryNotFound
 from service.gallery import EVERYTHING, Filter, Gallery
+from service.gallery.errors import BundleMismatch, GalleryNotFound
 from service.gallery.mirror import Mirror
 from service.gallery.store import Store
 from service.indexes import INDEXES

@@ -11,8 +11,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from service.errors import GalleryBusy
 from service.gallery import Filter, Gallery, snapshot
+from service.gallery.errors import GalleryBusy
 from service.gallery.failpoints import FAILPOINTS
 from service.gallery.mirror import COLUMNS_FILE, INDEX_FILE, Mirror
 
@@ -229,7 +229,7 @@ FULL = """
 import resource, sys
 import numpy as np
 from pathlib import Path
-from service.errors import GalleryFull
+from service.gallery.errors import GalleryFull
 from service.gallery import Gallery
 with Gallery.open(Path(sys.argv[1]), bundle_id="a" * 64, dimension=16, index=sys.argv[2]) as gallery:
     resource.setrlimit(resource.RLIMIT_FSIZE, (2000, resource.RLIM_INFINITY))

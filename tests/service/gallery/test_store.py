@@ -14,7 +14,9 @@ import numpy as np
 import pytest
 from sqlalchemy import create_engine, inspect
 
-from service.errors import (
+from service.gallery import Filter, database
+from service.gallery.creation import FILE
+from service.gallery.errors import (
     BundleMismatch,
     GalleryBusy,
     GalleryDamaged,
@@ -24,8 +26,6 @@ from service.errors import (
     GalleryTooNew,
     NotAGallery,
 )
-from service.gallery import Filter, database
-from service.gallery.creation import FILE
 from service.gallery.failpoints import FAILPOINTS
 from service.gallery.migrations import FORMAT_VERSION, M001_FIRST_TABLES
 from service.gallery.tables import embeddings_of, metadata
@@ -212,7 +212,7 @@ def test_a_newer_gallery_is_told(filled, open_gallery):
 def test_another_bundle_is_told_with_both_ids(filled, open_gallery):
     with pytest.raises(BundleMismatch) as error:
         open_gallery(bundle_id="b" * 64)
-    one_line(error, "a" * 12, "b" * 12, "new folder")
+    one_line(error, "a" * 12, "b" * 12, "reid gallery reembed")
     with pytest.raises(BundleMismatch) as error:
         open_gallery(dimension=32)
     one_line(error, "16", "32")
@@ -306,7 +306,7 @@ FILLING = """
 import resource, sys
 import numpy as np
 from pathlib import Path
-from service.errors import GalleryFull
+from service.gallery.errors import GalleryFull
 from service.gallery import Gallery, NewItem
 
 folder, limit = Path(sys.argv[1]), int(sys.argv[2])

@@ -13,8 +13,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from service.errors import GalleryNotFound, NotAGallery
 from service.gallery import agreement
+from service.gallery.errors import GalleryNotFound, NotAGallery
 from service.gallery.snapshot import generations
 from service.gallery.verification import verify
 

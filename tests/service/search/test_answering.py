@@ -11,10 +11,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from service.errors import BadParameter, ItemNotFound
+from service.errors import BadParameter
 from service.gallery import Gallery, Item
+from service.gallery.errors import ItemNotFound
 from service.gallery.filters import EVERYTHING, Filter
-from service.query_params import SearchParams
+from service.http.query_params import SearchParams
 from service.search import Found, Question, find
 
 from .conftest import ITEMS, MORNING, unit_rows

@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from service.errors import EmbeddingRejected
+from service.gallery.errors import EmbeddingRejected
 from service.search import mean_embedding
 
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs, urlsplit
 
 from service.config import ServiceConfig
-from service.serving import address_of, bound_socket, make_server, running
+from service.http.serving import address_of, bound_socket, make_server, running
 from service.state import Service, open_service
 
 if TYPE_CHECKING:

@@ -1,0 +1,71 @@
+"""What can go wrong with keys and the audit log.
+
+ServiceError
+└── AccessError
+    ├── Unauthorized           no key was given, or none that is valid
+    ├── Forbidden              the key is valid and not for this
+    ├── RateLimited            too many requests of one key or address
+    ├── KeyNotFound            there is no key with this id
+    └── AccessUnusable         the file of keys and audit log cannot be read or written
+"""
+
+from __future__ import annotations
+
+import math
+
+from service.errors import ServiceError
+
+
+class AccessError(ServiceError):
+    """Somebody may not do what was asked."""
+
+    slug = "access-error"
+    status = 403
+
+
+class Unauthorized(AccessError):
+    """No key was given, or none that is valid."""
+
+    slug = "unauthorized"
+    status = 401
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """How to authenticate (RFC 6750)."""
+        return {"www-authenticate": "Bearer"}
+
+
+class Forbidden(AccessError):
+    """The key is valid and not for this."""
+
+    slug = "forbidden"
+
+
+class RateLimited(AccessError):
+    """Too many requests of one key or address; one more is taken after `after_s` seconds."""
+
+    slug = "too-many-requests"
+    status = 429
+
+    def __init__(self, message: str, after_s: float) -> None:
+        super().__init__(message)
+        self.after_s = after_s
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """When to ask again, in whole seconds."""
+        return {"retry-after": str(max(1, math.ceil(self.after_s)))}
+
+
+class KeyNotFound(AccessError):
+    """There is no key with this id."""
+
+    slug = "key-not-found"
+    status = 404
+
+
+class AccessUnusable(AccessError):
+    """The file of keys and audit log cannot be read or written."""
+
+    slug = "access-unusable"
+    status = 503

@@ -1,0 +1,126 @@
+"""What the commands do, without how they are asked and how they print."""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+import numpy as np
+
+from bundle import Bundle
+from service.commands.progress import image_progress
+from service.config import ServiceConfig
+from service.embedder import Embedder
+from service.files import CannotWrite, file_written_whole
+from service.gallery.errors import GalleryNotFound
+from service.gallery.gallery import Gallery
+from service.http.logs import configure_logging
+from service.http.serving import address_of, bound_socket, check_address, serve_until_stopped
+from service.intake.boxes import BoxSource
+from service.intake.embedding import EmbeddedImages, embed_images
+from service.intake.folders import find_images
+from service.intake.indexing import IndexReport, index_images
+from service.starter import NOTICE, bundle_path
+from service.state import Service
+
+logger = logging.getLogger("vitreid")
+
+
+def open_embedder(bundle: Path | None, threads: int | None) -> Embedder:
+    """The model of a bundle; of the starter, said in one line, where none is given."""
+    path, starter = bundle_path(bundle)
+    if starter:
+        print(f"reid: {NOTICE}", file=sys.stderr)
+    return Embedder(Bundle.open(path), threads=threads)
+
+
+def index_folder(
+    images: Path,
+    gallery: Path,
+    *,
+    bundle: Path | None,
+    table: Path | None = None,
+    boxes: BoxSource | None = None,
+    camera: str | None = None,
+    dry_run: bool = False,
+    batch_size: int = 32,
+    threads: int | None = None,
+) -> IndexReport:
+    """Add a folder of crops or frames to a gallery, which is made when missing; a dry run makes and adds nothing."""
+    find_images(images)  # a wrong folder is told before a model is loaded or a gallery made
+    embedder = open_embedder(bundle, threads)
+    title = "reading" if dry_run else "indexing"
+    with _gallery_to_fill(gallery, embedder, dry_run=dry_run) as opened, image_progress(title) as progress:
+        return index_images(
+            images,
+            opened,
+            embedder,
+            table=table,
+            boxes=boxes,
+            camera_id=camera,
+            batch_size=batch_size,
+            dry_run=dry_run,
+            progress=progress,
+        )
+
+
+def embed_folder(
+    images: Path, out: Path, *, bundle: Path | None, batch_size: int = 32, threads: int | None = None
+) -> EmbeddedImages:
+    """Embed a folder of pictures into `out` (.npz: `path` relative to the folder, `embedding` float32 (N, D))."""
+    find_images(images)
+    if out.suffix != ".npz" or not out.parent.is_dir():
+        raise CannotWrite(f"--out {out} must be a file named *.npz in a folder that exists")
+    embedder = open_embedder(bundle, threads)
+    with image_progress("embedding") as progress:
+        embedded = embed_images(images, embedder, batch_size=batch_size, progress=progress)
+    with file_written_whole(out) as file:
+        paths = np.array(embedded.paths, dtype=np.str_)
+        np.savez(file, allow_pickle=False, path=paths, embedding=embedded.embeddings)
+    return embedded
+
+
+def serve(config: ServiceConfig) -> None:
+    """Serve until SIGINT or SIGTERM. The port is taken first, so that a taken one is told at once."""
+    check_address(config)
+    configure_logging(config.log_level, config.log_format)
+    with bound_socket(config.host, config.port) as listener:
+        address = address_of(listener)
+
+        def opened(service: Service) -> None:
+            if service.starter:
+                logger.warning(NOTICE)
+            sizes = ", ".join(f"{name} ({len(each):,})" for name, each in service.galleries.opened().items())
+            fields = {"address": address}
+            logger.info(
+                "serving %s at %s (page /, API /docs); Ctrl-C ends it", sizes, address, extra={"fields": fields}
+            )
+
+        ended = serve_until_stopped(config, listener, opened)
+    logger.info("stopped")
+    if not ended:
+        # Native code that loads a model or an index cannot be interrupted, and must not outlive the interpreter.
+        os._exit(0)
+
+
+def open_gallery(folder: Path, embedder: Embedder, *, create: bool, load: bool = True) -> Gallery:
+    """The gallery in a folder, for the embeddings of a model. Raises GalleryError."""
+    manifest = embedder.manifest
+    return Gallery.open(folder, bundle_id=manifest.bundle_id, dimension=manifest.dimension, create=create, load=load)
+
+
+@contextmanager
+def _gallery_to_fill(folder: Path, embedder: Embedder, *, dry_run: bool) -> Iterator[Gallery]:
+    with ExitStack() as stack:
+        try:
+            opened = open_gallery(folder, embedder, create=not dry_run, load=False)
+        except GalleryNotFound:
+            # A dry run leaves nothing behind: what it compares with is an empty gallery elsewhere.
+            elsewhere = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+            opened = open_gallery(elsewhere / "gallery", embedder, create=True, load=False)
+        yield stack.enter_context(opened)

@@ -1,0 +1,214 @@
+"""The commands of the service: index, embed, query, serve, demo. Each parses, calls one function and prints."""
+
+from __future__ import annotations
+
+import sys
+from datetime import datetime
+from pathlib import Path
+from typing import Annotated, NoReturn
+
+import typer
+
+app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
+
+INTERRUPTED = 130
+TIMES = ["%Y-%m-%dT%H:%M:%S%z", "%Y-%m-%dT%H:%M:%S.%f%z"]
+
+Images = Annotated[Path, typer.Argument(help="A folder of pictures, searched with its subfolders.")]
+GalleryDir = Annotated[
+    Path,
+    typer.Option("--gallery", help="The gallery's folder; `reid serve --data DATA` has it in DATA/galleries/default."),
+]
+BundleDir = Annotated[Path | None, typer.Option("--bundle", help="The model; the starter bundle when left out.")]
+BatchSize = Annotated[int, typer.Option(min=1, max=1024, help="Pictures embedded at a time.")]
+Threads = Annotated[int | None, typer.Option(min=1, max=1024, help="Cores to use; all when left out.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object instead of text.")]
+SkipBad = Annotated[bool, typer.Option("--skip-bad", help="Unreadable pictures are listed but no failure.")]
+
+
+@app.command()
+def index(
+    images: Images,
+    gallery: GalleryDir,
+    bundle: BundleDir = None,
+    table: Annotated[Path | None, typer.Option(help="A CSV with path, person_id, camera_id, captured_at, ...")] = None,
+    boxes: Annotated[
+        Path | None, typer.Option(help="The pictures are frames: persons' boxes in them, as CSV, JSON or MOT.")
+    ] = None,
+    camera: Annotated[str | None, typer.Option(help="The camera of pictures where no file says another.")] = None,
+    min_confidence: Annotated[float | None, typer.Option(help="MOT: leave out detections below.")] = None,
+    fps: Annotated[float | None, typer.Option(help="MOT: frames per second; with --start, frames get times.")] = None,
+    start: Annotated[
+        datetime | None, typer.Option(formats=TIMES, help="MOT: when frame 1 was taken, as 2026-05-01T09:30:00Z.")
+    ] = None,
+    track_prefix: Annotated[str, typer.Option(help="MOT: put before track ids, which count from 1 in each file.")] = "",
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Read everything, add nothing.")] = False,
+    skip_bad: SkipBad = False,
+    batch_size: BatchSize = 32,
+    threads: Threads = None,
+    as_json: AsJson = False,
+) -> None:
+    """Add a folder of pictures to a gallery; pictures that are there already are left alone.
+
+    Person and camera come from --table, or from file names like 0002_c1s1_000451_03.jpg. With --boxes the pictures are
+    frames, and every box becomes an item. The gallery's settings say which quality is taken.
+    """
+    if boxes is None and (min_confidence, fps, start, track_prefix) != (None, None, None, ""):
+        raise typer.BadParameter("--min-confidence, --fps, --start and --track-prefix belong to --boxes")
+    if boxes is not None and table is not None:
+        raise typer.BadParameter("--table is for crops; persons in frames are labelled in the file of --boxes")
+    try:
+        from service.commands import actions as commands
+        from service.commands import reports
+        from service.intake.boxes import BoxSource
+
+        report = commands.index_folder(
+            images,
+            gallery,
+            bundle=bundle,
+            table=table,
+            boxes=None if boxes is None else BoxSource(boxes, camera, min_confidence, fps, start, track_prefix),
+            camera=camera,
+            dry_run=dry_run,
+            batch_size=batch_size,
+            threads=threads,
+        )
+    except KeyboardInterrupt as interrupt:
+        so_far = getattr(interrupt, "report", None)
+        kept = f"{so_far.added:,} added pictures are kept" if so_far else "what was added is kept"
+        _interrupted(f"{kept}; the same command goes on from there")
+    reports.print_index(report, gallery, dry_run=dry_run, as_json=as_json)
+    raise typer.Exit(1 if report.bad and not skip_bad else 0)
+
+
+@app.command()
+def embed(
+    images: Images,
+    out: Annotated[Path, typer.Option("--out", help="The .npz to write: arrays `path` and `embedding`.")],
+    bundle: BundleDir = None,
+    skip_bad: SkipBad = False,
+    batch_size: BatchSize = 32,
+    threads: Threads = None,
+    as_json: AsJson = False,
+) -> None:
+    """Embed a folder of pictures into one file; it appears whole or not at all."""
+    try:
+        from service.commands import actions as commands
+        from service.commands import reports
+
+        report = commands.embed_folder(images, out, bundle=bundle, batch_size=batch_size, threads=threads)
+    except KeyboardInterrupt:
+        _interrupted(f"{out} was not written")
+    reports.print_embed(report, out, as_json=as_json)
+    raise typer.Exit(1 if report.bad and not skip_bad else 0)
+
+
+@app.command()
+def query(
+    images: Annotated[list[Path], typer.Argument(help="Pictures; each is a query of its own.")],
+    gallery: GalleryDir,
+    bundle: BundleDir = None,
+    k: Annotated[int, typer.Option("-k", min=1, max=10_000, help="Candidates per query: items, or groups.")] = 10,
+    camera: Annotated[
+        str | None, typer.Option(help="The camera of the pictures; from their names when left out.")
+    ] = None,
+    together: Annotated[bool, typer.Option("--together", help="All pictures show one person: one query.")] = False,
+    where: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME=VALUE", help="A condition as in the API: cameras=c1, since=..., min_height=64."),
+    ] = None,
+    exclude_same_camera: Annotated[
+        bool, typer.Option("--exclude-same-camera", help="No items of the query's own camera.")
+    ] = False,
+    min_score: Annotated[
+        float | None, typer.Option(min=-1, max=1, help="Leave out candidates below; the gallery's own if absent.")
+    ] = None,
+    group_by: Annotated[str, typer.Option(help="One candidate per item, person, track or camera.")] = "item",
+    expand: Annotated[int, typer.Option(help="Search again with the mean of the query and so many best.")] = 0,
+    rerank: Annotated[str, typer.Option(help="none or k-reciprocal.")] = "none",
+    rerank_top: Annotated[int | None, typer.Option(help="How many of the best are re-ranked.")] = None,
+    threads: Threads = None,
+    as_json: AsJson = False,
+) -> None:
+    """Find candidates in a gallery that look like the person in a picture.
+
+    Scores are cosine likenesses, not identities: a human decides.
+    """
+    options = {
+        "k": k,
+        "min_score": min_score,
+        "group_by": group_by,
+        "exclude_same_camera": exclude_same_camera,
+        "expand": expand,
+        "rerank": rerank,
+        "rerank_top": rerank_top,
+    }
+    try:
+        from service.commands import query_actions as query_commands
+        from service.commands import query_reports as query_report
+
+        params = query_commands.search_params(where or [], options)
+        answers = query_commands.query_pictures(
+            images, gallery, params, bundle=bundle, camera=camera, together=together, threads=threads
+        )
+    except KeyboardInterrupt:
+        _interrupted("nothing was changed")
+    query_report.print_answers(answers, group_by=params.group_by, as_json=as_json)
+    raise typer.Exit(1 if any(answer.error for answer in answers) else 0)
+
+
+@app.command()
+def serve(
+    data: Annotated[
+        Path | None,
+        typer.Option(help="Folder of the galleries, DATA/galleries/NAME; `default` is made where it is missing."),
+    ] = None,
+    bundle: BundleDir = None,
+    host: Annotated[str | None, typer.Option(help="Address to listen on; 127.0.0.1 when left out.")] = None,
+    port: Annotated[
+        int | None,
+        typer.Option(min=0, max=65535, help="Port to listen on; 8000 when left out, 0 = any."),
+    ] = None,
+    threads: Threads = None,
+    insecure: Annotated[
+        bool, typer.Option("--insecure", help="Allow an address that other machines can reach, without API keys.")
+    ] = False,
+    show_config: Annotated[bool, typer.Option("--show-config", help="Print the settings and end.")] = False,
+) -> None:
+    """Serve the galleries of a folder over HTTP: the page at /, the API described at /docs. Ctrl-C ends it.
+
+    Every setting can also come from a REID_* variable; see --show-config.
+    """
+    from service.config import config_lines, load_config
+
+    config = load_config(data=data, bundle=bundle, host=host, port=port, threads=threads, insecure=insecure or None)
+    if show_config:
+        typer.echo("\n".join(config_lines(config)))
+        return
+    try:
+        from service.commands import actions as commands
+
+        commands.serve(config)
+    except KeyboardInterrupt:
+        _interrupted("stopped before it served anything")
+
+
+@app.command()
+def demo(
+    train: Annotated[bool, typer.Option("--train", help="Make the model first (minutes).")] = False,
+    no_serve: Annotated[bool, typer.Option("--no-serve", help="End after the first query.")] = False,
+    data: Annotated[Path, typer.Option(help="Where drawn people, model and gallery are kept.")] = Path("demo"),
+    port: Annotated[int, typer.Option(min=0, max=65535, help="Port to serve on, 0 takes a free one.")] = 8000,
+) -> None:
+    """Draw people seen by six cameras, index them, serve them and answer a first query."""
+    try:
+        from service.commands.demo import run_demo
+
+        run_demo(data, port=port, train=train, serve=not no_serve)
+    except KeyboardInterrupt:
+        _interrupted("finished steps are kept; the same command goes on from there")
+
+
+def _interrupted(what: str) -> NoReturn:
+    print(f"reid: interrupted: {what}", file=sys.stderr)
+    raise typer.Exit(INTERRUPTED)

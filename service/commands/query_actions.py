@@ -1,0 +1,97 @@
+"""What `reid query` does, without how it is asked and how it prints."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from bundle import ImageError, read_image
+from service.commands.actions import open_embedder, open_gallery
+from service.embedder import Embedder
+from service.errors import BadParameter
+from service.gallery.gallery import Gallery
+from service.http.filter_params import FilterParams
+from service.http.query_params import SearchParams
+from service.intake.labels import label_of_name
+from service.search import Found, find, mean_embedding
+
+LISTS = frozenset({"cameras", "exclude_cameras"})
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What was found for one query, or why one of its pictures could not be read."""
+
+    paths: list[Path]
+    camera_ids: list[str | None]
+    found: Found | None = None
+    error: str | None = None
+
+
+def search_params(conditions: Sequence[str], options: Mapping[str, object]) -> SearchParams:
+    """The parameters of a search from `NAME=VALUE` conditions and other options. Raises BadParameter."""
+    values: dict[str, object] = {}
+    for condition in conditions:
+        name, separator, value = condition.partition("=")
+        if not separator or name not in FilterParams.model_fields:
+            raise BadParameter(
+                f"--where {condition}: write NAME=VALUE, NAME one of {', '.join(FilterParams.model_fields)}"
+            )
+        if name in LISTS:
+            values[name] = [*values.get(name, []), value]  # type: ignore[misc]  # a list of its own making
+        elif name in values:
+            raise BadParameter(f"--where {condition}: {name} is given twice; only {', '.join(sorted(LISTS))} repeat")
+        else:
+            values[name] = value
+    try:
+        return SearchParams.model_validate({**values, **options})
+    except ValidationError as error:
+        first = error.errors()[0]
+        raise BadParameter(f"{'.'.join(map(str, first['loc']))}: {first['msg']}") from error
+
+
+def query_pictures(
+    pictures: Sequence[Path],
+    gallery: Path,
+    params: SearchParams,
+    *,
+    bundle: Path | None,
+    camera: str | None = None,
+    together: bool = False,
+    threads: int | None = None,
+) -> list[Answer]:
+    """Search a gallery with each picture on its own, or with all `together` as pictures of one person.
+
+    Raises ImageError where not one query can be read, BadParameter, GalleryError.
+    """
+    queries = [list(pictures)] if together else [[path] for path in pictures]
+    cameras = {path: camera or label_of_name(path.name).camera_id for path in pictures}
+    for query in queries:
+        params.question({cameras[path] for path in query})  # told before a model is loaded
+    embedder = open_embedder(bundle, threads)
+    answers: list[Answer] = []
+    failures: list[ImageError] = []
+    with open_gallery(gallery, embedder, create=False) as opened:
+        for query in queries:
+            answer = Answer(query, [cameras[path] for path in query])
+            try:
+                answers.append(replace(answer, found=_found(opened, embedder, answer, params)))
+            except ImageError as error:
+                failures.append(error)
+                answers.append(replace(answer, error=str(error)))
+    if len(failures) == len(answers):
+        raise failures[0]
+    return answers
+
+
+def _found(gallery: Gallery, embedder: Embedder, asked: Answer, params: SearchParams) -> Found:
+    settings = gallery.settings()
+    learned = [settings.cameras.get(camera_id or "") for camera_id in asked.camera_ids]
+    embedding = mean_embedding(embedder.embed([read_image(path) for path in asked.paths], learned))
+    question = params.question(set(asked.camera_ids))
+    if question.min_score is None:
+        question = replace(question, min_score=settings.min_score)
+    return find(gallery, embedding, question)

@@ -1,0 +1,164 @@
+"""What can go wrong with a gallery.
+
+ServiceError
+├── GalleryError
+│   ├── GalleryNotFound        no gallery in this folder, and none was to be made
+│   ├── NotAGallery            the folder holds something else
+│   ├── GalleryDamaged         the database cannot be read, or what it says cannot be true
+│   ├── GalleryTooNew          written by a later version of this program
+│   ├── GalleryBusy            another process holds the write lock for too long
+│   ├── GalleryReadOnly        the folder or file cannot be written (or opened)
+│   ├── GalleryFull            the disk is full
+│   ├── BundleMismatch         the gallery's embeddings come from another model
+│   ├── GalleryNeeded          the gallery that always exists was to be dropped
+│   ├── GalleryExists          a gallery stands where a backup was to be restored
+│   ├── BackupDamaged          the folder is no backup, or not a whole one
+│   ├── BackupNotFound         no backup of this id is known, or its folder is not where it was written
+│   ├── GenerationNotFound     no embeddings of this generation, or none that may be dropped
+│   ├── PicturesMissing        items without a picture cannot be embedded again
+│   └── EmbeddingRejected      an embedding of the wrong shape, not finite, or not of unit length
+├── ItemNotFound               no item with this id (any more)
+├── PersonNotFound             no item has this label
+└── ErasureNotFound            no erasure with this id
+"""
+
+from __future__ import annotations
+
+from service.errors import ServiceError
+
+
+class GalleryError(ServiceError):
+    """A gallery cannot be opened or used."""
+
+    slug = "gallery-error"
+
+
+class GalleryNotFound(GalleryError):
+    """There is no gallery where one was named."""
+
+    slug = "gallery-not-found"
+    status = 404
+
+
+class NotAGallery(GalleryError):
+    """The folder exists and holds something that is not a gallery."""
+
+    slug = "not-a-gallery"
+    status = 409
+
+
+class GalleryDamaged(GalleryError):
+    """The database is unreadable or contradicts itself."""
+
+    slug = "gallery-damaged"
+    status = 503
+
+
+class GalleryTooNew(GalleryError):
+    """The gallery's format is newer than this program."""
+
+    slug = "gallery-too-new"
+    status = 503
+
+
+class GalleryBusy(GalleryError):
+    """Another writer holds the gallery for longer than we wait."""
+
+    slug = "gallery-busy"
+    status = 503
+
+
+class GalleryReadOnly(GalleryError):
+    """The gallery's files cannot be opened or written by this user."""
+
+    slug = "gallery-read-only"
+    status = 503
+
+
+class GalleryFull(GalleryError):
+    """No space is left for another row."""
+
+    slug = "gallery-full"
+    status = 507
+
+
+class BundleMismatch(GalleryError):
+    """The gallery was made with another bundle: its embeddings cannot be compared with ours."""
+
+    slug = "bundle-mismatch"
+    status = 409
+
+
+class GalleryNeeded(GalleryError):
+    """The gallery that always exists cannot be dropped."""
+
+    slug = "gallery-needed"
+    status = 409
+
+
+class GalleryExists(GalleryError):
+    """A gallery stands where a backup was to be restored."""
+
+    slug = "gallery-exists"
+    status = 409
+
+
+class BackupDamaged(GalleryError):
+    """The folder is no backup, or not a whole one."""
+
+    slug = "backup-damaged"
+    status = 422
+
+
+class BackupNotFound(GalleryError):
+    """No backup of this id is known, or its folder is not where it was written."""
+
+    slug = "backup-not-found"
+    status = 404
+
+
+class GenerationNotFound(GalleryError):
+    """There are no embeddings of this generation, or none that may be dropped."""
+
+    slug = "generation-not-found"
+    status = 404
+
+
+class PicturesMissing(GalleryError):
+    """Items without a picture cannot be embedded again."""
+
+    slug = "pictures-missing"
+    status = 409
+
+
+class EmbeddingRejected(GalleryError):
+    """Embeddings that cannot be stored or searched with."""
+
+    slug = "embedding-rejected"
+    status = 422
+
+
+class ItemNotFound(ServiceError):
+    """There is no item with this id."""
+
+    slug = "item-not-found"
+    status = 404
+
+    @classmethod
+    def of(cls, item_id: int) -> ItemNotFound:
+        """The same words for an item that is not there and for one that somebody may not know of."""
+        return cls(f"no item {item_id} in this gallery; `GET /v1/items` lists those that are there")
+
+
+class PersonNotFound(ServiceError):
+    """No item has this label."""
+
+    slug = "person-not-found"
+    status = 404
+
+
+class ErasureNotFound(ServiceError):
+    """There is no erasure with this id."""
+
+    slug = "erasure-not-found"
+    status = 404

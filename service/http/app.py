@@ -1,0 +1,82 @@
+"""The application: parts opened for its lifetime, routers, and what stands around them."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import ExitStack, asynccontextmanager
+from typing import Any
+
+from fastapi import FastAPI
+from starlette.middleware.cors import CORSMiddleware
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import Response
+
+from service.access.trail import AuditTrail
+from service.config import ServiceConfig, origins_of
+from service.http.admission import Admission, UnderWay
+from service.http.description import INTRODUCTION, TAGS, Described
+from service.http.heads import HeadAsGet
+from service.http.limits import REQUEST_ID, BodyCap, Envelope
+from service.http.observation import Observation
+from service.http.problems import add_problem_handlers
+from service.metrics import Metrics
+from service.routes import ROUTERS
+from service.state import Service, open_service, software_version
+
+# Keys are sent by the pages themselves: no cookie, so nothing that a browser adds to a request of another site.
+CORS: dict[str, Any] = {
+    "allow_methods": ["GET", "POST", "PUT", "PATCH", "DELETE"],
+    "allow_headers": ["authorization", "content-type", "x-api-key", REQUEST_ID],
+    "expose_headers": ["retry-after", REQUEST_ID],
+}
+
+
+def create_app(config: ServiceConfig, service: Service | None = None, *, opens: bool = True) -> FastAPI:
+    """The service as an ASGI application.
+
+    Bundle, model and galleries are opened when it starts, unless `service` holds them open already. Where it `opens`
+    nothing, it answers "not ready" until somebody puts them into its state (service.opening).
+    """
+    metrics = Metrics() if service is None else service.metrics
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        with ExitStack() as stack:
+            if service is None and opens:
+                app.state.service = stack.enter_context(open_service(config, metrics))
+                stack.callback(setattr, app.state, "service", None)
+            yield
+
+    app = Described(
+        title="vitreid",
+        summary="Person re-identification retrieval",
+        description=INTRODUCTION,
+        version=software_version(),
+        openapi_tags=TAGS,
+        docs_url=None,  # the framework's own pages load their code from elsewhere; ours comes with the package
+        redoc_url=None,
+        lifespan=lifespan,
+    )
+    app.state.service, app.state.metrics, app.state.doing = service, metrics, "the service is starting"
+    app.state.under_way = UnderWay()
+    for router in ROUTERS:
+        app.include_router(router)
+    app.state.api_routes = [route for router in ROUTERS for route in router.routes]
+    add_problem_handlers(app)
+    app.add_exception_handler(ClientDisconnect, _client_left)
+    # The last one stands outermost: an answer passes them from here to the end.
+    app.add_middleware(BodyCap, limit=config.max_body_bytes)
+    app.add_middleware(
+        Admission, under_way=app.state.under_way, deadline_s=config.deadline_s, max_requests=config.max_requests
+    )
+    app.add_middleware(AuditTrail)
+    if origins := origins_of(config.cors_origins):
+        app.add_middleware(CORSMiddleware, allow_origins=origins, **CORS)
+    app.add_middleware(Observation, metrics=metrics)
+    app.add_middleware(HeadAsGet)
+    app.add_middleware(Envelope)
+    return app
+
+
+async def _client_left(request: Request, error: Exception) -> Response:
+    return Response(status_code=400)  # nobody reads it; without it the server would log an internal error

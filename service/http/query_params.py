@@ -1,0 +1,106 @@
+"""What may stand in the address of a query; anything else is refused rather than ignored."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable
+from dataclasses import replace
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field, JsonValue
+
+from service.config import DEFAULT_GALLERY
+from service.errors import BadParameter
+from service.gallery.filters import Filter
+from service.http.filter_params import FilterParams
+from service.schemas.common import Label
+from service.search.question import MOST_EXPANDED, MOST_RERANKED, RERANK_TOP, GroupBy, Question, Rerank
+
+Pool = Literal["item", "track"]
+
+
+class SearchParams(FilterParams):
+    """How a gallery is searched, whatever the query is made of."""
+
+    k: int = Field(10, ge=1, le=10_000, description="how many candidates at most: items, or groups")
+    min_score: float | None = Field(
+        None,
+        ge=-1,
+        le=1,
+        allow_inf_nan=False,
+        description="leave out candidates below this cosine likeness; the gallery's own least score when absent, "
+        "-1 for none",
+    )
+    group_by: GroupBy = Field(
+        "item",
+        description="one candidate for all items of one person, track or camera, ranked and shown by its best item; "
+        "items without that label are groups of their own",
+    )
+    exclude_same_camera: bool = Field(False, description="no items of the camera that took the query picture")
+    expand: int = Field(
+        0,
+        ge=0,
+        le=MOST_EXPANDED,
+        description="average query expansion: search again with the mean of the query and its best so many items",
+    )
+    rerank: Rerank = Field(
+        "none",
+        description="put the best candidates into the order of their k-reciprocal distances; scores stay cosines",
+    )
+    rerank_top: int | None = Field(
+        None, ge=2, le=MOST_RERANKED, description=f"how many of the best are re-ranked, {RERANK_TOP} when absent"
+    )
+    gallery: str = Field(DEFAULT_GALLERY, max_length=128, description="which gallery to search")
+
+    def question(self, asked_by: Collection[str | None], *, exclude_ids: Iterable[int] = ()) -> Question:
+        """What is asked with pictures of these cameras (None: not known).
+
+        Raises BadParameter where conditions contradict each other.
+        """
+        return Question(
+            k=self.k,
+            where=self._where(asked_by, exclude_ids),
+            min_score=self.min_score,
+            group_by=self.group_by,
+            rerank=self.rerank,
+            rerank_top=self.rerank_top,
+            expand=self.expand,
+        )
+
+    def asked_filter(self) -> dict[str, JsonValue]:
+        """The conditions that were given, by the names of their parameters."""
+        given = self.model_dump(mode="json", include=set(FilterParams.model_fields), exclude_defaults=True)
+        return given | ({"exclude_same_camera": True} if self.exclude_same_camera else {})
+
+    def _where(self, asked_by: Collection[str | None], exclude_ids: Iterable[int]) -> Filter:
+        where = self.where(exclude_ids=exclude_ids)
+        if self.exclude_same_camera:
+            own = frozenset(camera_id for camera_id in asked_by if camera_id is not None)
+            if not own:
+                raise BadParameter(
+                    "exclude_same_camera needs the camera of the query: give camera_id, or ask with an item of a camera"
+                )
+            where = replace(where, exclude_cameras=where.exclude_cameras | own)
+        if both := sorted((where.cameras or frozenset()) & where.exclude_cameras):
+            raise BadParameter(f"camera {both[0]!r} is asked for and excluded; leave out one of the two")
+        return where
+
+
+class QueryParams(SearchParams):
+    """The parameters of a query by pictures."""
+
+    camera_id: Label | None = Field(None, description="the camera that took the query pictures", examples=["c2"])
+
+
+class ItemQueryParams(SearchParams):
+    """The parameters of a query by a stored item, whose camera is known."""
+
+    pool: Pool = Field("item", description="`track`: query with the mean of all items of the item's track")
+
+
+class EmbedParams(BaseModel):
+    """The parameters of embedding pictures without a search."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    camera_id: Label | None = Field(None, description="the camera that took the pictures", examples=["c2"])
+    gallery: str = Field(DEFAULT_GALLERY, max_length=128, description="whose cameras are meant")

@@ -1,0 +1,202 @@
+"""One query: pictures of a person, or a stored item, in; candidates out."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from time import perf_counter
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bundle import read_image
+from service.access.principal import Principal
+from service.batching import Embedded
+from service.errors import EmbeddingFailed
+from service.gallery.filters import EVERYTHING, Filter
+from service.gallery.gallery import Gallery
+from service.http.query_params import EmbedParams, ItemQueryParams, QueryParams, SearchParams
+from service.http.uploads import Upload
+from service.schemas.query import EmbeddingBody, QueryEcho, QueryResult, Timings, matches_of
+from service.search import Question, find, mean_embedding
+from service.state import Service
+
+Size = tuple[int, int]
+
+
+@dataclass(frozen=True, eq=False)
+class Asked:
+    """What a gallery is searched with."""
+
+    embedding: NDArray[np.float32]
+    """(D,), unit length."""
+    pictures: int
+    size: Size | None
+    """(height, width) of the first picture."""
+    camera_id: str | None
+    camera_known: bool
+    item_id: int | None = None
+    exclude_ids: frozenset[int] = frozenset()
+    """Items that the query itself is made of."""
+    decode_ms: float = 0.0
+    wait_ms: float = 0.0
+    run_ms: float = 0.0
+    embed_ms: float = 0.0
+
+
+async def answer(service: Service, uploads: Sequence[Upload], params: QueryParams, principal: Principal) -> QueryResult:
+    """Search with pictures of one person, among what the caller may see.
+
+    Raises ImageError for a picture that cannot be read, EmbeddingFailed, GalleryNotFound, BadParameter.
+    """
+    begin = perf_counter()
+    gallery = service.gallery(params.gallery)
+    question = params.question({params.camera_id})  # what contradicts itself is told before the model works
+    asked = await embed_uploads(service, gallery, uploads, params.camera_id)
+    return await service.work(lambda: _result(service, asked, question, params, principal, begin))
+
+
+async def answer_item(service: Service, item_id: int, params: ItemQueryParams, principal: Principal) -> QueryResult:
+    """Search with a stored item, or with its track; the items that the query is made of are no candidates.
+
+    Raises ItemNotFound, GalleryNotFound, BadParameter.
+    """
+    begin = perf_counter()
+    gallery = service.gallery(params.gallery)
+
+    def search() -> QueryResult:
+        asked = _stored(gallery, item_id, params, principal)
+        question = params.question({asked.camera_id}, exclude_ids=asked.exclude_ids)
+        return _result(service, asked, question, params, principal, begin)
+
+    return await service.work(search)
+
+
+async def embed_uploads(service: Service, gallery: Gallery, uploads: Sequence[Upload], camera_id: str | None) -> Asked:
+    """One embedding for pictures of one person by one camera of a gallery.
+
+    Raises ImageError or EmbeddingFailed, naming the picture; EmbeddingRejected.
+    """
+
+    def decode() -> tuple[list[NDArray[np.uint8]], list[Size], str | None]:
+        pixels, sizes = [], []
+        for at, upload in enumerate(uploads):  # one after the other: a picture may be large
+            image = read_image(upload.content, service.limits, name=_name(uploads, at))
+            pixels.append(service.embedder.prepare(image))
+            sizes.append((image.height, image.width))
+        return pixels, sizes, gallery.learned_camera(camera_id)
+
+    begin = perf_counter()
+    pixels, sizes, learned = await service.work(decode)
+    decoded = perf_counter()
+    service.metrics.stage("decode", _ms(begin, decoded))
+    embedded = await service.embed(pixels, [learned] * len(pixels))
+    return Asked(
+        embedding=mean_embedding(_rows(uploads, embedded)),
+        pictures=len(pixels),
+        size=sizes[0],
+        camera_id=camera_id,
+        camera_known=service.bundle.manifest.camera_index(learned) >= 0,
+        decode_ms=_ms(begin, decoded),
+        wait_ms=embedded.wait_ms,
+        run_ms=embedded.run_ms,
+        embed_ms=_ms(decoded, perf_counter()),
+    )
+
+
+async def embedding_body(service: Service, uploads: Sequence[Upload], params: EmbedParams) -> EmbeddingBody:
+    """The embedding of pictures of one person. Raises what `embed_uploads` does, and GalleryNotFound."""
+    asked = await embed_uploads(service, service.gallery(params.gallery), uploads, params.camera_id)
+    return EmbeddingBody(
+        embedding=asked.embedding.tolist(),
+        dimension=len(asked.embedding),
+        pictures=asked.pictures,
+        camera_known=asked.camera_known,
+        bundle_id=service.bundle.manifest.bundle_id,
+    )
+
+
+def _stored(gallery: Gallery, item_id: int, params: ItemQueryParams, principal: Principal) -> Asked:
+    item = principal.check_item(gallery.get(item_id))
+    ids = [item.id]
+    if params.pool == "track" and item.track_id is not None:
+        ids = gallery.ids(principal.filter(Filter(track_id=item.track_id)))
+    return Asked(
+        embedding=mean_embedding(gallery.embeddings(ids)),
+        pictures=len(ids),
+        size=None if item.quality is None else (item.quality.height, item.quality.width),
+        camera_id=item.camera_id,
+        camera_known=item.model_camera is not None,
+        item_id=item.id,
+        exclude_ids=frozenset(ids),
+    )
+
+
+def _result(
+    service: Service, asked: Asked, question: Question, params: SearchParams, principal: Principal, begin: float
+) -> QueryResult:
+    gallery = service.gallery(params.gallery)
+    least = gallery.settings().min_score if params.min_score is None else params.min_score
+    question = replace(question, where=principal.filter(question.where), min_score=least)
+    found = find(gallery, asked.embedding, question, visible=principal.filter(EVERYTHING))
+    service.metrics.stage("search", found.search_ms)
+    if asked.item_id is None and found.best_score is not None:
+        service.metrics.best_match(params.gallery, asked.camera_id, found.best_score)
+    return QueryResult(
+        query=_echo(asked, params, question),
+        matches=matches_of(found, params.group_by, params.gallery),
+        no_match=found.no_match is not None,
+        no_match_reason=found.no_match,
+        best_score=found.best_score,
+        searched=found.searched,
+        gallery_size=found.gallery_size,
+        bundle_id=service.bundle.manifest.bundle_id,
+        timings_ms=Timings(
+            decode=round(asked.decode_ms, 3),
+            wait=round(asked.wait_ms, 3),
+            run=round(asked.run_ms, 3),
+            embed=round(asked.embed_ms, 3),
+            search=round(found.search_ms, 3),
+            rerank=round(found.rerank_ms, 3),
+            total=round(_ms(begin, perf_counter()), 3),
+        ),
+    )
+
+
+def _echo(asked: Asked, params: SearchParams, question: Question) -> QueryEcho:
+    height, width = asked.size or (None, None)
+    return QueryEcho(
+        pictures=asked.pictures,
+        item_id=asked.item_id,
+        height=height,
+        width=width,
+        camera_id=asked.camera_id,
+        camera_known=asked.camera_known,
+        k=question.k,
+        min_score=question.min_score,
+        group_by=question.group_by,
+        filter=params.asked_filter(),
+        expand=question.expand,
+        rerank=question.rerank,
+        rerank_top=question.reranked,
+        gallery=params.gallery,
+    )
+
+
+def _rows(uploads: Sequence[Upload], embedded: Embedded) -> NDArray[np.float32]:
+    for at, row in enumerate(embedded.rows):
+        if isinstance(row, EmbeddingFailed) and len(uploads) > 1:
+            raise EmbeddingFailed(f"{_name(uploads, at)}: {row}")
+    return embedded.embeddings
+
+
+def _name(uploads: Sequence[Upload], place: int) -> str | None:
+    """What an error calls one of the pictures."""
+    name = uploads[place].name
+    if len(uploads) == 1:
+        return name
+    return f"picture {place + 1} of {len(uploads)}" + (f" ({name})" if name else "")
+
+
+def _ms(begin: float, end: float) -> float:
+    return (end - begin) * 1000

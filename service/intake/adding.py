@@ -1,0 +1,203 @@
+"""Uploaded pictures become items: each has its own result, and a bad one never fails its neighbours."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from time import perf_counter
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import TypeAdapter, ValidationError
+
+from bundle import ImageError
+from service.errors import BadImage, BadParameter, EmbeddingFailed
+from service.gallery import Gallery
+from service.http.problems import image_problem, problem_of
+from service.http.uploads import Upload
+from service.intake.boxes import boxes_of
+from service.intake.cameras import camera_map
+from service.intake.labels import NOBODY, Label, label_of_name
+from service.intake.preparing import (
+    Known,
+    Outcome,
+    Picture,
+    Prepared,
+    Rejected,
+    Rules,
+    Unusable,
+    portions,
+    prepare_picture,
+)
+from service.schemas.items import AddedItem, AddResultBody, FrameLabels
+from service.state import Service
+
+BATCH = 16
+_LABELS = TypeAdapter(list[FrameLabels] | FrameLabels)
+
+
+@dataclass(frozen=True)
+class Sent:
+    """One uploaded picture, and what was said about it."""
+
+    index: int
+    upload: Upload
+    labels: FrameLabels
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """The items it may become, and its bytes."""
+        return 1 if self.labels.boxes is None else len(self.labels.boxes), len(self.upload.content)
+
+    def picture(self) -> Picture:
+        """The picture with its boxes."""
+        labels = self.labels
+        label = Label(labels.person_id, labels.camera_id, labels.track_id, labels.captured_at, labels.metadata)
+        return Picture(self.upload.name, self.upload.content, label, boxes_of(labels))
+
+
+@dataclass
+class _Slot:
+    """The place of one item among the results: its result, and until that is known what is to be embedded."""
+
+    result: AddedItem
+    ready: Prepared | None = None
+
+
+def parse_labels(text: str | None, uploads: Sequence[Upload]) -> list[FrameLabels]:
+    """One set of labels per picture: from the JSON list, from one object for all, or from Market-1501 file names.
+
+    Raises BadParameter.
+    """
+    if text is None or not text.strip():
+        return [_named(upload.name) for upload in uploads]
+    try:
+        given = _LABELS.validate_json(text)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"]) or "the text"
+        raise BadParameter(
+            f"metadata: {where}: {first['msg']}; send a JSON object, or a list with one per picture"
+        ) from error
+    if isinstance(given, FrameLabels):
+        if given.boxes is not None and len(uploads) > 1:
+            raise BadParameter(f"metadata has boxes for one of {len(uploads)} pictures; send one object per picture")
+        return [_somebody(given)] * len(uploads)
+    if len(given) != len(uploads):
+        raise BadParameter(f"metadata has {len(given)} entries for {len(uploads)} pictures; send one per picture")
+    return [_somebody(labels) for labels in given]
+
+
+async def add_uploads(
+    service: Service, gallery: Gallery, uploads: Sequence[Upload], labels: Sequence[FrameLabels]
+) -> AddResultBody:
+    """Decode, embed and store the pictures, a few at a time; the good ones are durable when this returns.
+
+    Should it end early, what was stored by then stays, and sending the pictures again adds only the others.
+    """
+    settings = await service.work(gallery.settings)
+    rules = Rules(service.embedder.prepare, service.limits, settings.reject, settings.store_pictures)
+    cameras = camera_map(settings, service.bundle.manifest)
+    sent = [Sent(index, *each) for index, each in enumerate(zip(uploads, labels, strict=True))]
+    slots: list[_Slot] = []
+    for few in portions(sent, lambda each: each.size, most=BATCH):
+        begin = perf_counter()
+        new = await service.work(partial(_prepare, gallery, few, rules, service.metrics.rejected))
+        service.metrics.stage("decode", (perf_counter() - begin) * 1000)
+        ready = [slot for slot in new if slot.ready is not None]
+        for start in range(0, len(ready), BATCH):
+            await _embed_and_store(service, gallery, ready[start : start + BATCH], cameras)
+        slots += new
+    results = [slot.result for slot in slots]
+    for result in results:
+        if result.error is not None:
+            service.metrics.rejected(result.error.slug)
+    return _body(results)
+
+
+async def _embed_and_store(
+    service: Service, gallery: Gallery, slots: Sequence[_Slot], cameras: Mapping[str, str]
+) -> None:
+    items = [slot.ready for slot in slots if slot.ready is not None]
+    learned = [cameras.get(item.label.camera_id or "") for item in items]
+    embedded = await service.embed([item.pixels for item in items], learned)
+    await service.work(lambda: _store(gallery, slots, embedded.rows, learned))
+
+
+def _prepare(gallery: Gallery, sent: Sequence[Sent], rules: Rules, rejected: Callable[[str], None]) -> list[_Slot]:
+    pictures = [each.picture() for each in sent]
+    known = gallery.ids_by_hash(image_hash for picture in pictures for image_hash in picture.hashes)
+    slots: list[_Slot] = []
+    rejections: Counter[tuple[str | None, str]] = Counter()
+    for each, picture in zip(sent, pictures, strict=True):
+        unknown = AddedItem(index=each.index, source=picture.name, status="error")
+        try:
+            outcomes = prepare_picture(picture, rules, known)
+        except ImageError as error:
+            slots.append(_Slot(unknown.model_copy(update={"error": image_problem(error)})))
+            continue
+        for outcome in outcomes:
+            if isinstance(outcome, Rejected):
+                rejections[outcome.camera_id, outcome.breach.rule] += 1
+                rejected(outcome.breach.rule)
+        for place, outcome in enumerate(outcomes):
+            box = None if picture.boxes is None else place
+            slots.append(_slot(outcome, unknown.model_copy(update={"box": box}), known))
+    for (camera_id, rule), n in rejections.items():
+        gallery.count_rejection(camera_id, rule, n)
+    return slots
+
+
+def _slot(outcome: Outcome, unknown: AddedItem, known: Mapping[str, int]) -> _Slot:
+    match outcome:
+        case Prepared():
+            return _Slot(unknown, outcome)
+        case Known(image_hash):
+            found = {"status": "duplicate", "id": known[image_hash], "duplicate": True}
+        case Rejected(breach=breach):
+            found = {"status": "rejected", "reason": breach.reason}
+        case Unusable(reason):
+            found = {"error": problem_of(BadImage.slug, BadImage.status, f"box {unknown.box}: {reason}")}
+    return _Slot(unknown.model_copy(update=found))
+
+
+def _store(
+    gallery: Gallery,
+    slots: Sequence[_Slot],
+    rows: Sequence[NDArray[np.float32] | EmbeddingFailed],
+    learned: Sequence[str | None],
+) -> None:
+    made: list[_Slot] = []
+    items = []
+    for slot, row, camera in zip(slots, rows, learned, strict=True):
+        if isinstance(row, EmbeddingFailed):
+            slot.result = slot.result.model_copy(update={"error": problem_of(row.slug, row.status, str(row))})
+        elif slot.ready is not None:
+            made.append(slot)
+            items.append(slot.ready.item(row, camera))
+        slot.ready = None  # its pixels are not needed any more
+    for slot, added in zip(made, gallery.add(items), strict=True):
+        status = "duplicate" if added.duplicate else "added"
+        slot.result = slot.result.model_copy(update={"status": status, "id": added.id, "duplicate": added.duplicate})
+
+
+def _body(results: list[AddedItem]) -> AddResultBody:
+    statuses = Counter(result.status for result in results)
+    return AddResultBody(
+        results=results,
+        added=statuses["added"],
+        duplicates=statuses["duplicate"],
+        rejected=statuses["rejected"],
+        failed=statuses["error"],
+    )
+
+
+def _named(name: str | None) -> FrameLabels:
+    label = label_of_name(name or "")
+    return FrameLabels(camera_id=label.camera_id, person_id=label.person_id)
+
+
+def _somebody(labels: FrameLabels) -> FrameLabels:
+    return labels.model_copy(update={"person_id": None}) if labels.person_id in NOBODY else labels

@@ -1,0 +1,105 @@
+"""Boxes around persons: one person's part of a frame, cut out, and what identifies it."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+
+from PIL import Image
+
+from bundle import ImageError
+from service.gallery.items import Box
+from service.intake.labels import NOBODY, Label
+from service.schemas.items import FrameLabels
+
+
+@dataclass(frozen=True)
+class PersonBox:
+    """One person's place in a frame."""
+
+    box: Box
+    """left, top, right, bottom in pixels of the upright frame, from 0; right and bottom are just outside."""
+    label: Label = field(default_factory=Label)
+    where: str = "its box"
+    """What an error calls it: the line of a file, or the position in a list."""
+
+
+@dataclass(frozen=True)
+class BoxSource:
+    """A file of boxes, and what it leaves open."""
+
+    file: Path
+    camera_id: str | None = None
+    """The camera of frames of which the file names none."""
+    min_confidence: float | None = None
+    """MOT: detections below it are left out."""
+    fps: float | None = None
+    """MOT: frames per second; with `start`, frames get times."""
+    start: datetime | None = None
+    """MOT: when frame 1 was taken."""
+    track_prefix: str = ""
+    """MOT: stands before track ids, which count from 1 in every file."""
+
+
+def cut(frame: Image.Image, box: Box, *, min_side: int) -> tuple[Image.Image, float]:
+    """The part of a frame within a box, in whole pixels, and the share of the box outside of the frame, 0..1.
+
+    Edges are rounded to the nearest pixel. Raises ImageError for a box that shows no person: not finite, empty,
+    inverted, outside of the frame, or with a side under `min_side` pixels inside of it.
+    """
+    left, top, right, bottom = box
+    shown = "[" + ", ".join(f"{edge:g}" for edge in box) + "]"
+    if not all(map(math.isfinite, box)):
+        raise ImageError(shown, "is not a box; left, top, right and bottom must be numbers")
+    if right <= left or bottom <= top:
+        raise ImageError(shown, "is empty; right must be greater than left, and bottom than top")
+    across, down = _within(left, right, frame.width), _within(top, bottom, frame.height)
+    share = across * down
+    if share == 0:
+        raise ImageError(shown, f"lies outside of the frame of {frame.width} x {frame.height} pixels")
+    pixels = (
+        round(max(left, 0)),
+        round(max(top, 0)),
+        round(min(right, frame.width)),
+        round(min(bottom, frame.height)),
+    )
+    width, height = pixels[2] - pixels[0], pixels[3] - pixels[1]
+    if min(width, height) < min_side:
+        raise ImageError(
+            shown, f"has {width} x {height} pixels inside of the frame, each side needs at least {min_side}"
+        )
+    return frame.crop(pixels), 1 - share
+
+
+def box_hash(frame_hash: str, box: Box) -> str:
+    """What identifies one box of one frame: SHA-256, hex, of "FRAME_HASH LEFT TOP RIGHT BOTTOM"."""
+    edges = " ".join(repr(float(edge) + 0.0) for edge in box)  # + 0.0: -0.0 is 0.0
+    return hashlib.sha256(f"{frame_hash} {edges}".encode()).hexdigest()
+
+
+def boxes_of(frame: FrameLabels) -> list[PersonBox] | None:
+    """The boxes of a frame that was described as JSON, each with what is known about the frame; None for a crop."""
+    if frame.boxes is None:
+        return None
+    return [
+        PersonBox(
+            each.box,
+            Label(
+                person_id=None if each.person_id in NOBODY else each.person_id,
+                camera_id=frame.camera_id,
+                track_id=each.track_id,
+                captured_at=each.captured_at or frame.captured_at,
+                metadata={**frame.metadata, **each.metadata},
+            ),
+            where=f"box {place}",
+        )
+        for place, each in enumerate(frame.boxes)
+    ]
+
+
+def _within(start: float, end: float, size: int) -> float:
+    """Share of start..end that lies in 0..size."""
+    return max(0.0, min(end, size) - max(start, 0.0)) / (end - start)

@@ -1,0 +1,60 @@
+"""A folder of crops into embeddings, without a gallery."""
+
+from __future__ import annotations
+
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from service.embedder import Embedder
+from service.intake.folders import scan_folder
+from service.intake.indexing import Progress
+from service.intake.preparing import Prepared, Rules
+from service.intake.reading import Refusal, crops_of, prepared
+
+
+@dataclass(frozen=True, eq=False)
+class EmbeddedImages:
+    """The embeddings of a folder."""
+
+    paths: list[str]
+    """(N,) relative to the folder, with slashes."""
+    embeddings: NDArray[np.float32]
+    """(N, D), unit length."""
+    bad: list[Refusal]
+
+
+def embed_images(
+    folder: Path, embedder: Embedder, *, batch_size: int = 32, progress: Progress | None = None
+) -> EmbeddedImages:
+    """Embed all images below a folder, each with the camera of its Market-style name, where the model learned it.
+
+    Raises FolderNotFound, NoImages.
+    """
+    tasks = crops_of(scan_folder(folder))
+    rules = Rules(embedder.prepare, keep_pictures=False)
+    names: list[str] = []
+    bad: list[Refusal] = []
+    embeddings = [np.empty((0, embedder.dimension), dtype=np.float32)]
+
+    def finish(batch: list[Prepared]) -> None:
+        embeddings.append(embedder.run([each.pixels for each in batch], [each.label.camera_id for each in batch]))
+        names.extend(each.name or "" for each in batch)
+        if progress is not None:
+            progress(len(names) + len(bad), len(tasks))
+
+    batch: list[Prepared] = []
+    with closing(prepared(tasks, rules, lambda hashes: set(), batch_size=batch_size)) as portions:
+        for result in (result for portion in portions for result in portion):
+            if isinstance(result, Refusal):
+                bad.append(result)
+            elif isinstance(result, Prepared):
+                batch.append(result)
+            if len(batch) == batch_size:
+                finish(batch)
+                batch = []
+    finish(batch)
+    return EmbeddedImages(names, np.concatenate(embeddings), bad)

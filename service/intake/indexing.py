@@ -1,0 +1,195 @@
+"""A folder of crops or frames into a gallery."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Generator, Iterable, Mapping
+from contextlib import closing
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from service.ahead import ahead
+from service.embedder import Embedder
+from service.gallery import Gallery, NewItem
+from service.intake.boxes import BoxSource
+from service.intake.cameras import camera_map
+from service.intake.folders import scan_folder
+from service.intake.preparing import Known, Prepared, Rules
+from service.intake.reading import Refusal, crops_of, frames_of, prepared
+
+Progress = Callable[[int, int], None]
+"""Called with the number of items that are done and of all items."""
+
+
+@dataclass(frozen=True)
+class IndexReport:
+    """What became of the crops of a folder, or of the boxes in its frames."""
+
+    added: int
+    """New items; in a dry run, those that would be."""
+    duplicates: int
+    """Items that were in the gallery already, or came twice."""
+    bad: list[Refusal]
+    """What cannot be read or shows no person."""
+    rejected: list[Refusal]
+    """What has not the quality that the gallery asks for."""
+    seconds: float
+    images_per_s: float
+    """Items dealt with per second, of whatever outcome."""
+    ignored: int = 0
+    """Files that are no images by their suffix."""
+
+
+class IndexingInterrupted(KeyboardInterrupt):
+    """Ctrl-C came while indexing: what `report` counts is in the gallery, and the next run goes on from there."""
+
+    def __init__(self, report: IndexReport) -> None:
+        super().__init__(f"interrupted after {report.added:,} new items; the same command goes on from there")
+        self.report = report
+
+
+@dataclass
+class _Tally:
+    """Counts of one run, as far as it has come."""
+
+    total: int
+    ignored: int
+    progress: Progress | None
+    added: int = 0
+    duplicates: int = 0
+    refused: list[Refusal] = field(default_factory=list)
+    told: int = 0
+    """Those of `refused` that the gallery has counted."""
+    started: float = field(default_factory=time.perf_counter)
+    lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def count(self, *, added: int = 0, duplicates: int = 0) -> None:
+        with self.lock:  # the thread that commits counts, too
+            self.added += added
+            self.duplicates += duplicates
+
+    @property
+    def done(self) -> int:
+        return self.added + self.duplicates + sum(each.items for each in self.refused)
+
+    def show(self) -> None:
+        if self.progress is not None:
+            self.progress(self.done, self.total)
+
+    def tell(self, gallery: Gallery) -> None:
+        """Let the gallery count the rejections since the last time."""
+        new = self.refused[self.told :]
+        self.told += len(new)
+        for (camera_id, rule), n in Counter((each.camera_id, each.rule) for each in new if each.rule).items():
+            gallery.count_rejection(camera_id, rule or "", n)
+
+    def report(self) -> IndexReport:
+        seconds = time.perf_counter() - self.started
+        rate = self.done / seconds if seconds else 0.0
+        bad = [each for each in self.refused if each.rule is None]
+        rejected = [each for each in self.refused if each.rule is not None]
+        return IndexReport(self.added, self.duplicates, bad, rejected, seconds, rate, self.ignored)
+
+
+def index_images(
+    folder: Path,
+    gallery: Gallery,
+    embedder: Embedder,
+    *,
+    table: Path | None = None,
+    boxes: BoxSource | None = None,
+    camera_id: str | None = None,
+    batch_size: int = 32,
+    dry_run: bool = False,
+    progress: Progress | None = None,
+) -> IndexReport:
+    """Add all crops below a folder, or the persons in its frames where `boxes` says where they are, batch by batch.
+
+    Labels of crops come from `table` (see `read_table`), `camera_id` and Market-style names; those of boxes from their
+    file. The gallery's settings say which quality is taken, whether pictures are kept, and which camera each is
+    embedded with. Items that the gallery has are not decoded, so that a second run adds nothing and an interrupted one
+    goes on. What cannot be used is reported and the rest indexed. A dry run reads and checks and adds nothing.
+
+    Raises FolderNotFound, NoImages, TableError, GalleryError; on Ctrl-C IndexingInterrupted, a KeyboardInterrupt
+    with the report so far.
+    """
+    found = scan_folder(folder)
+    tasks = crops_of(found, table, camera_id) if boxes is None else frames_of(found, boxes)
+    settings = gallery.settings()
+    rules = Rules(embedder.prepare, reject=settings.reject, keep_pictures=settings.store_pictures and not dry_run)
+    tally = _Tally(sum(task.items for task in tasks), found.ignored, progress)
+    try:
+        with (
+            closing(prepared(tasks, rules, gallery.ids_by_hash, batch_size=batch_size)) as portions,
+            closing(_batches(portions, batch_size, tally)) as batches,
+        ):
+            if dry_run:
+                _pretend(batches, tally)
+            else:
+                _embed_and_add(batches, gallery, embedder, camera_map(settings, embedder.manifest), tally)
+    except KeyboardInterrupt as interrupt:
+        raise IndexingInterrupted(tally.report()) from interrupt
+    finally:
+        if not dry_run:
+            tally.tell(gallery)
+    return tally.report()
+
+
+def _batches(
+    portions: Iterable[list[Prepared | Known | Refusal]], batch_size: int, tally: _Tally
+) -> Generator[list[Prepared], None, None]:
+    """Batches of items that are neither refused nor known nor twice in a batch; the others are counted on the way."""
+    batch: dict[str, Prepared] = {}
+    for portion in portions:
+        for result in portion:
+            if isinstance(result, Refusal):
+                tally.refused.append(result)
+            elif isinstance(result, Known) or result.image_hash in batch:
+                tally.count(duplicates=1)
+            else:
+                batch[result.image_hash] = result
+            if len(batch) == batch_size:
+                yield list(batch.values())
+                batch = {}
+        tally.show()
+    if batch:
+        yield list(batch.values())
+
+
+def _embed_and_add(
+    batches: Iterable[list[Prepared]], gallery: Gallery, embedder: Embedder, learned: Mapping[str, str], tally: _Tally
+) -> None:
+    """Run the model on each batch, while a thread commits the one before."""
+
+    def items() -> Generator[list[NewItem], None, None]:
+        committing: set[str] = set()
+        for batch in batches:
+            # A copy of an image may have been prepared before the first one was committed: it is not embedded again.
+            known = committing.union(gallery.ids_by_hash(each.image_hash for each in batch))
+            fresh = [each for each in batch if each.image_hash not in known]
+            tally.count(duplicates=len(batch) - len(fresh))
+            cameras = [learned.get(each.label.camera_id or "") for each in fresh]
+            embeddings = embedder.run([each.pixels for each in fresh], cameras)
+            yield [each.item(*made) for each, *made in zip(fresh, embeddings, cameras, strict=True)]
+            committing = {each.image_hash for each in fresh}
+            tally.tell(gallery)
+
+    def commit(new: list[NewItem]) -> None:
+        duplicates = sum(result.duplicate for result in gallery.add(new))
+        tally.count(added=len(new) - duplicates, duplicates=duplicates)
+
+    with closing(ahead(commit, items(), workers=1)) as commits:
+        for _ in commits:
+            tally.show()
+
+
+def _pretend(batches: Iterable[list[Prepared]], tally: _Tally) -> None:
+    """Count what would be added."""
+    seen: set[str] = set()
+    for batch in batches:
+        new = {each.image_hash for each in batch} - seen
+        tally.count(added=len(new), duplicates=len(batch) - len(new))
+        seen |= new
+        tally.show()

@@ -1,0 +1,108 @@
+"""MOT files: detections, ground truth and tracks as MOTChallenge has them, one line per box.
+
+A line is `frame,id,left,top,width,height[,confidence[,...]]`. Frames and coordinates count from 1, and the id -1
+means that there is no track. Ground truth has nine values; its seventh is a flag, and 0 says that a box is not to
+count. See https://motchallenge.net/instructions/ and Milan et al., "MOT16", arXiv:1603.00831.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import PurePosixPath
+
+from service.errors import TableError
+from service.intake.boxes import BoxSource, PersonBox
+from service.intake.labels import Label
+
+TRUTH_VALUES = 9
+_NUMBER = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?|[-+]?(nan|inf)", re.IGNORECASE)
+
+
+def is_mot_line(line: str) -> bool:
+    """Whether a line consists of six numbers or more."""
+    values = [value.strip() for value in line.split(",")]
+    return len(values) >= 6 and all(map(_NUMBER.fullmatch, values))
+
+
+def read_mot(source: BoxSource, paths: Collection[str]) -> Iterator[tuple[str, PersonBox]]:
+    """Boxes with the paths of their frames, which are found by the last number in the file's name.
+
+    Boxes whose seventh value is 0 or below `min_confidence` are left out. Raises TableError with the line.
+    """
+    if (source.fps is None) != (source.start is None):
+        raise TableError(f"{source.file}: give both fps and start, or neither; together they give times")
+    if source.fps is not None and not 0 < source.fps < float("inf"):
+        raise TableError(f"fps is {source.fps}; allowed are numbers over 0, as in 25")
+    frames = _by_number(paths)
+    with source.file.open(encoding="utf-8-sig") as lines:
+        for number, line in enumerate(lines, start=1):
+            if not line.strip():
+                continue
+            where = f"{source.file}, line {number}"
+            values = _values(line, where)
+            confidence = values[6] if len(values) > 6 else None
+            if confidence is not None and _left_out(confidence, source.min_confidence):
+                continue
+            frame = _whole(values[0], "frame", where)
+            path = _frame_path(frame, frames, where)
+            left, top, width, height = values[2] - 1, values[3] - 1, values[4], values[5]
+            track = _whole(values[1], "id", where)
+            label = Label(
+                camera_id=source.camera_id,
+                track_id=None if track == -1 else f"{source.track_prefix}{track}",
+                captured_at=_time_of(frame, source, where),
+                metadata={} if confidence in (None, -1) or len(values) == TRUTH_VALUES else {"confidence": confidence},
+            )
+            yield path, PersonBox((left, top, left + width, top + height), label, f"line {number}")
+
+
+def _values(line: str, where: str) -> list[float]:
+    values = line.split(",")
+    if len(values) < 6:
+        raise TableError(f"{where}: {len(values)} values; a line has frame,id,left,top,width,height and more")
+    try:
+        return [float(value) for value in values]
+    except ValueError as error:
+        raise TableError(f"{where}: {error}; a line has numbers with commas between them") from error
+
+
+def _left_out(confidence: float, least: float | None) -> bool:
+    return confidence == 0 or (least is not None and not confidence >= least)
+
+
+def _whole(value: float, name: str, where: str) -> int:
+    if not value.is_integer():
+        raise TableError(f"{where}: {name} is {value:g}; allowed are whole numbers")
+    return int(value)
+
+
+def _by_number(paths: Collection[str]) -> dict[int, list[str]]:
+    frames: dict[int, list[str]] = {}
+    for path in paths:
+        if numbers := re.findall(r"\d+", PurePosixPath(path).stem):
+            frames.setdefault(int(numbers[-1]), []).append(path)
+    return frames
+
+
+def _frame_path(frame: int, frames: dict[int, list[str]], where: str) -> str:
+    found = frames.get(frame, [])
+    if not found:
+        raise TableError(f"{where}: no image with the number {frame} in the folder; names are like img1/000001.jpg")
+    if len(found) > 1:
+        raise TableError(
+            f"{where}: {found[0]!r} and {found[1]!r} both have the number {frame}; index one camera's folder at a time"
+        )
+    return found[0]
+
+
+def _time_of(frame: int, source: BoxSource, where: str) -> datetime | None:
+    if source.fps is None or source.start is None:
+        return None
+    try:
+        return (source.start + timedelta(seconds=(frame - 1) / source.fps)).astimezone(UTC)
+    except OverflowError as error:
+        raise TableError(
+            f"{where}: frame {frame} at {source.fps:g} frames per second is after the year 9999"
+        ) from error

@@ -1,0 +1,177 @@
+"""Pictures on their way in: each one hashed, decoded, cut into the persons in it, measured and prepared, or refused."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from bundle import ImageError, ImageLimits, read_image
+from bundle.preprocess import DEFAULT_LIMITS
+from service.gallery.items import Box, NewItem, Quality, Range
+from service.intake.boxes import PersonBox, box_hash, cut
+from service.intake.labels import Label
+from service.intake.pictures import encode_picture
+from service.intake.quality import Breach, breach_of, measure
+
+T = TypeVar("T")
+
+BYTES_AT_ONCE = 16 * 2**20
+
+
+@dataclass(frozen=True, eq=False)
+class Picture:
+    """A picture as it arrived: a crop of one person or, with `boxes`, a frame with several."""
+
+    name: str | None
+    """Relative path, or name of the upload."""
+    content: bytes
+    label: Label = field(default_factory=Label)
+    """Of the one person; boxes have their own."""
+    boxes: Sequence[PersonBox] | None = None
+    hashes: list[str] = field(init=False)
+    """What identifies each of its items: SHA-256, hex, of the bytes, or of a box with it (see `box_hash`)."""
+
+    def __post_init__(self) -> None:
+        whole = hashlib.sha256(self.content).hexdigest()
+        hashes = [whole] if self.boxes is None else [box_hash(whole, each.box) for each in self.boxes]
+        object.__setattr__(self, "hashes", hashes)
+
+
+@dataclass(frozen=True)
+class Rules:
+    """What is taken in, and how."""
+
+    prepare: Callable[[Image.Image], NDArray[np.uint8]]
+    """Gives the pixels that the model takes."""
+    limits: ImageLimits = DEFAULT_LIMITS
+    reject: Mapping[str, Range] = field(default_factory=dict)
+    """Ranges of quality, by name."""
+    keep_pictures: bool = True
+
+
+@dataclass(frozen=True)
+class Known:
+    """An item that the gallery has already."""
+
+    image_hash: str
+
+
+@dataclass(frozen=True)
+class Unusable:
+    """A box that shows no person."""
+
+    reason: str
+
+
+@dataclass(frozen=True)
+class Rejected:
+    """An item whose quality the gallery does not take."""
+
+    camera_id: str | None
+    breach: Breach
+
+
+@dataclass(frozen=True, eq=False)
+class Prepared:
+    """An item that is ready for the model."""
+
+    name: str | None
+    label: Label
+    image_hash: str
+    box: Box | None
+    quality: Quality
+    pixels: NDArray[np.uint8]
+    """(height, width, 3), as the model takes them."""
+    picture: bytes | None
+    """What the gallery keeps."""
+
+    def item(self, embedding: NDArray[np.float32], learned_camera: str | None) -> NewItem:
+        """The item, once it is embedded with a learned camera (None: unknown)."""
+        return NewItem(
+            embedding=embedding,
+            image_hash=self.image_hash,
+            picture=self.picture,
+            camera_id=self.label.camera_id,
+            model_camera=learned_camera,
+            person_id=self.label.person_id,
+            track_id=self.label.track_id,
+            captured_at=self.label.captured_at,
+            box=self.box,
+            source=self.name,
+            quality=self.quality,
+            metadata=self.label.metadata,
+        )
+
+
+Outcome = Prepared | Known | Unusable | Rejected
+
+
+def prepare_picture(picture: Picture, rules: Rules, known: Collection[str] = ()) -> list[Outcome]:
+    """What becomes of a crop, or of each box of a frame, which is decoded once for all of them.
+
+    Nothing is decoded where all of its hashes are `known`. Raises ImageError for a picture that is none.
+    """
+    if all(image_hash in known for image_hash in picture.hashes):
+        return [Known(image_hash) for image_hash in picture.hashes]
+    image = read_image(picture.content, rules.limits, name=picture.name)
+    if picture.boxes is None:
+        return [_prepare(picture, image, picture.label, picture.hashes[0], rules)]
+    return [
+        Known(image_hash) if image_hash in known else _prepare_box(picture, image, box, image_hash, rules)
+        for box, image_hash in zip(picture.boxes, picture.hashes, strict=True)
+    ]
+
+
+def portions(tasks: Iterable[T], size: Callable[[T], tuple[int, int]], *, most: int) -> Iterator[list[T]]:
+    """Tasks in their order, few at a time: `most` items and BYTES_AT_ONCE, or one task that has more.
+
+    `size` gives a task's items and bytes.
+    """
+    portion: list[T] = []
+    items = content = 0
+    for task in tasks:
+        more_items, more_content = size(task)
+        if portion and (items + more_items > most or content + more_content > BYTES_AT_ONCE):
+            yield portion
+            portion, items, content = [], 0, 0
+        portion.append(task)
+        items, content = items + more_items, content + more_content
+    if portion:
+        yield portion
+
+
+def _prepare_box(picture: Picture, frame: Image.Image, box: PersonBox, image_hash: str, rules: Rules) -> Outcome:
+    try:
+        crop, outside = cut(frame, box.box, min_side=rules.limits.min_side)
+    except ImageError as error:
+        return Unusable(str(error))
+    return _prepare(picture, crop, box.label, image_hash, rules, box, outside)
+
+
+def _prepare(
+    picture: Picture,
+    image: Image.Image,
+    label: Label,
+    image_hash: str,
+    rules: Rules,
+    box: PersonBox | None = None,
+    outside: float = 0.0,
+) -> Outcome:
+    quality = measure(image, outside)
+    if (breach := breach_of(quality, rules.reject)) is not None:
+        return Rejected(label.camera_id, breach)
+    return Prepared(
+        name=picture.name,
+        label=label,
+        image_hash=image_hash,
+        box=box.box if box else None,
+        quality=quality,
+        pixels=rules.prepare(image),
+        picture=encode_picture(image) if rules.keep_pictures else None,
+    )

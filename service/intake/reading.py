@@ -1,0 +1,119 @@
+"""The files of a folder, read and prepared by threads ahead of the model."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Generator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from bundle import ImageError
+from service.ahead import WORKERS, ahead
+from service.intake.box_files import read_boxes
+from service.intake.boxes import BoxSource, PersonBox
+from service.intake.folders import Found, ImageFile
+from service.intake.labels import Label, label_of_name, read_table
+from service.intake.preparing import (
+    Known,
+    Outcome,
+    Picture,
+    Prepared,
+    Rejected,
+    Rules,
+    Unusable,
+    portions,
+    prepare_picture,
+)
+
+ITEMS_AT_ONCE = 8
+
+KnownHashes = Callable[[set[str]], Collection[str]]
+"""Gives those of the hashes that are known."""
+
+
+@dataclass(frozen=True)
+class Task:
+    """A file to read: a crop of a person, or a frame with boxes."""
+
+    file: ImageFile
+    label: Label
+    boxes: Sequence[PersonBox] | None = None
+
+    @property
+    def items(self) -> int:
+        """How many items it may become."""
+        return 1 if self.boxes is None else len(self.boxes)
+
+
+@dataclass(frozen=True)
+class Refusal:
+    """A file or a box in it that did not become an item."""
+
+    path: str
+    """Relative to the folder; of a box with its line or entry in the file of boxes."""
+    reason: str
+    items: int = 1
+    """How many items are missing: those of all boxes of a frame that cannot be read."""
+    rule: str | None = None
+    """The rule of quality that it breaks; None: it cannot be read, or shows no person."""
+    camera_id: str | None = None
+
+
+def crops_of(found: Found, table: Path | None = None, camera_id: str | None = None) -> list[Task]:
+    """A task for each file, labelled by a table, a given camera and the file's name, in this order of weight.
+
+    Raises TableError.
+    """
+    if table is None:
+        return [Task(file, label_of_name(file.path.name, camera_id)) for file in found.files]
+    labels = read_table(table, [file.name for file in found.files], camera_id=camera_id)
+    return [Task(file, labels[file.name]) for file in found.files]
+
+
+def frames_of(found: Found, boxes: BoxSource) -> list[Task]:
+    """A task for each file with boxes. Raises TableError."""
+    of_frame = read_boxes(boxes, {file.name for file in found.files})
+    return [Task(file, Label(), of_frame[file.name]) for file in found.files if file.name in of_frame]
+
+
+def prepared(
+    tasks: Sequence[Task], rules: Rules, known: KnownHashes, *, batch_size: int
+) -> Generator[list[Prepared | Known | Refusal], None, None]:
+    """What became of each item, a few files at a time, in order; closing it early stops the threads."""
+    # Two batches ahead: while the model runs, the next batch gets ready however unevenly the cores are shared.
+    depth = 1 + 2 * batch_size // (ITEMS_AT_ONCE * WORKERS)
+    few = portions(tasks, lambda task: (task.items, task.file.size), most=ITEMS_AT_ONCE)
+    return ahead(lambda portion: _prepare(portion, rules, known), few, depth=depth)
+
+
+def _prepare(tasks: Sequence[Task], rules: Rules, known: KnownHashes) -> list[Prepared | Known | Refusal]:
+    pictures = [_read(task) for task in tasks]
+    hashes = known({each for picture in pictures if isinstance(picture, Picture) for each in picture.hashes})
+    results: list[Prepared | Known | Refusal] = []
+    for task, picture in zip(tasks, pictures, strict=True):
+        if isinstance(picture, Refusal):
+            results.append(picture)
+            continue
+        try:
+            outcomes = prepare_picture(picture, rules, hashes)
+        except ImageError as error:
+            results.append(Refusal(error.name, error.reason, task.items))
+        else:
+            results += [_result(task, place, outcome) for place, outcome in enumerate(outcomes)]
+    return results
+
+
+def _read(task: Task) -> Picture | Refusal:
+    try:
+        return Picture(task.file.name, task.file.read(), task.label, task.boxes)
+    except ImageError as error:
+        return Refusal(error.name, error.reason, task.items)
+
+
+def _result(task: Task, place: int, outcome: Outcome) -> Prepared | Known | Refusal:
+    if isinstance(outcome, Prepared | Known):
+        return outcome
+    path = task.file.name if task.boxes is None else f"{task.file.name}, {task.boxes[place].where}"
+    if isinstance(outcome, Unusable):
+        return Refusal(path, outcome.reason)
+    assert isinstance(outcome, Rejected)
+    return Refusal(path, outcome.breach.reason, rule=outcome.breach.rule, camera_id=outcome.camera_id)

@@ -1,0 +1,104 @@
+"""`reid demo`: from nothing to a first answer, twice, and what it says when it cannot."""
+
+from __future__ import annotations
+
+import importlib.util
+import subprocess
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from service.commands import demo
+from service.commands.cli import app
+from service.errors import PortInUse
+from service.http.serving import bound_socket
+
+
+@pytest.fixture
+def small(monkeypatch: pytest.MonkeyPatch, tiny_bundle: Path) -> None:
+    """Few people, and a tiny model for a starter."""
+    monkeypatch.setattr(demo, "PEOPLE", 4)
+    monkeypatch.setattr(demo, "CAMERAS", 2)
+    monkeypatch.setattr("service.starter.STARTER", tiny_bundle)
+
+
+@pytest.mark.usefixtures("small")
+def test_the_first_answer_comes_and_a_second_run_reuses_everything(tmp_path: Path) -> None:
+    arguments = ["demo", "--no-serve", "--data", str(tmp_path / "demo"), "--port", "0"]
+    first, second = (CliRunner().invoke(app, arguments) for _ in range(2))
+    assert (first.exit_code, second.exit_code) == (0, 0), first.output
+    assert "8 added" in first.stdout
+    assert "rank" in first.stdout
+    assert "same person" in first.stdout
+    assert "someone else" in first.stdout
+    assert "a human decides" in first.stdout
+    assert second.stdout.count("there already") == 2
+    assert [path.name.partition("-")[0] for path in sorted((tmp_path / "demo").iterdir())] == ["people", "starter"]
+
+
+@pytest.mark.usefixtures("small")
+def test_a_taken_port_is_told_before_any_work(tmp_path: Path) -> None:
+    with bound_socket("127.0.0.1", 0) as taken:
+        port = taken.getsockname()[1]
+        result = CliRunner().invoke(app, ["demo", "--data", str(tmp_path / "demo"), "--port", str(port)])
+    assert isinstance(result.exception, PortInUse)
+    assert not (tmp_path / "demo").exists()
+
+
+@pytest.mark.usefixtures("small")
+def test_serving_goes_on_until_it_is_stopped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    waited = []
+    monkeypatch.setattr(demo, "_wait_for_stop", lambda: waited.append(True))
+    result = CliRunner().invoke(app, ["demo", "--data", str(tmp_path / "demo"), "--port", "0"])
+    assert result.exit_code == 0
+    assert waited == [True]
+    for text in ("/docs", "curl -s --data-binary", "until Ctrl-C", "stopped"):
+        assert text in result.stdout
+
+
+@pytest.mark.usefixtures("small")
+def test_training_runs_the_commands_a_user_would_type(
+    tmp_path: Path, tiny_bundle: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ran: list[list[str]] = []
+
+    def run(command: list[str], check: bool) -> subprocess.CompletedProcess[str]:
+        ran.append(command[3:])
+        bundle = tmp_path / "demo" / "training" / "bundle"
+        if command[3:5] == ["export", "onnx"]:
+            bundle.parent.mkdir(parents=True)
+            bundle.symlink_to(tiny_bundle)
+        return subprocess.CompletedProcess(command, 0)
+
+    monkeypatch.setattr(demo.subprocess, "run", run)
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: object())
+    arguments = ["demo", "--train", "--no-serve", "--data", str(tmp_path / "demo"), "--port", "0"]
+    assert CliRunner().invoke(app, arguments).exit_code == 0
+    assert [command[0] for command in ran] == ["synth", "train", "export", "export", "evaluate"]
+    assert any(path.name.startswith("trained-") for path in (tmp_path / "demo").iterdir())
+    ran.clear()
+    assert CliRunner().invoke(app, arguments).exit_code == 0
+    assert [command[:2] for command in ran if command[0] in ("train", "export")] == [["export", "verify"]]
+
+
+def test_a_missing_training_package_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    result = CliRunner().invoke(app, ["demo", "--train", "--data", str(tmp_path / "demo")])
+    assert isinstance(result.exception, demo.DemoError)
+    assert "vitreid[cpu,train]" in str(result.exception)
+
+
+@pytest.mark.usefixtures("small")
+@pytest.mark.parametrize(("code", "kind"), [(2, demo.DemoError), (130, SystemExit)])
+def test_a_failed_step_ends_the_demo(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, code: int, kind: type[BaseException]
+) -> None:
+    def run(command: list[str], check: bool) -> subprocess.CompletedProcess[str]:
+        return subprocess.CompletedProcess(command, code)
+
+    monkeypatch.setattr(demo.subprocess, "run", run)
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: object())
+    result = CliRunner().invoke(app, ["demo", "--train", "--data", str(tmp_path / "demo"), "--port", "0"])
+    assert isinstance(result.exception, kind)
+    assert result.exit_code == (130 if code == 130 else 1)

@@ -1,0 +1,259 @@
+"""Folders into galleries."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import threading
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from bundle import Bundle, read_image
+from service.embedder import Embedder
+from service.errors import FolderNotFound, IndexingError, NoImages, TableError
+from service.gallery import Gallery
+from service.gallery.errors import GalleryFull
+from service.intake import folders
+from service.intake.embedding import embed_images
+from service.intake.folders import find_images
+from service.intake.indexing import IndexingInterrupted, index_images
+from service.intake.reading import Refusal
+
+
+@pytest.fixture
+def embedder(tiny_bundle: Path) -> Embedder:
+    return Embedder(Bundle.open(tiny_bundle), runtime="fake")
+
+
+@pytest.fixture
+def gallery(tmp_path: Path, embedder: Embedder):
+    with Gallery.open(
+        tmp_path / "gallery", bundle_id=embedder.manifest.bundle_id, dimension=48, index="exact"
+    ) as opened:
+        yield opened
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """50 images of 5 persons in front of 2 cameras, in two folders."""
+    images = tmp_path / "images"
+    for camera in (1, 2):
+        (images / f"cam{camera}").mkdir(parents=True)
+        for number in range(25):
+            pixels = np.random.default_rng([camera, number]).integers(0, 256, (8, 4, 3), dtype=np.uint8)
+            name = f"{number % 5 + 1:04d}_c{camera}s1_{number:06d}_00.jpg"
+            Image.fromarray(pixels).resize((32, 64)).save(images / f"cam{camera}" / name, quality=95)
+    return images
+
+
+@pytest.fixture
+def spoilt(folder: Path) -> list[Refusal]:
+    """Puts files that cannot be used between the good ones."""
+    good = next((folder / "cam1").iterdir()).read_bytes()
+    contents = {"cam1/empty.jpg": b"", "cam2/cut.JPG": good[:-200], "text.png": b"hello", "zzz.webp": b"RIFF"}
+    for name, content in contents.items():
+        (folder / name).write_bytes(content)
+    Image.new("RGB", (1, 1)).save(folder / "a tiny one.png")
+    (folder / "nowhere.jpeg").symlink_to(folder / "is not there")
+    reasons = {
+        "a tiny one.png": "1 x 1",
+        "cam1/empty.jpg": "is empty",
+        "cam2/cut.JPG": "is damaged",
+        "nowhere.jpeg": "cannot be read",
+        "text.png": "is not a picture",
+        "zzz.webp": "is not a picture",
+    }
+    return [Refusal(name, reason) for name, reason in sorted(reasons.items())]
+
+
+def rows(gallery: Gallery) -> list[tuple[str | None, ...]]:
+    return [(item.source, item.person_id, item.camera_id) for item in gallery.items(limit=1000)]
+
+
+def test_every_image_becomes_an_item_in_order_of_the_names(folder, gallery, embedder):
+    (folder / "notes.txt").write_text("no image")
+    (folder / ".hidden.jpg").write_bytes(b"")
+    steps: list[tuple[int, int]] = []
+    report = index_images(folder, gallery, embedder, batch_size=16, progress=lambda *step: steps.append(step))
+    assert (report.added, report.duplicates, report.bad, report.ignored) == (50, 0, [], 2)
+    assert report.seconds > 0
+    assert report.images_per_s > 0
+    assert steps == sorted(steps)
+    assert steps[-1] == (50, 50)
+    names = sorted(path.relative_to(folder).as_posix() for path in folder.rglob("0*.jpg"))
+    assert rows(gallery) == [(name, name[5:9], f"c{name[3]}") for name in names]
+    first = gallery.items(limit=1)[0]
+    content = (folder / names[0]).read_bytes()
+    assert first.image_hash == hashlib.sha256(content).hexdigest()
+    kept = gallery.picture(first.id)
+    assert kept is not None
+    assert read_image(kept).size == (32, 64)
+    [[best, *_]] = gallery.search(embedder.embed([read_image(content)], ["c1"]), 3)
+    assert (best.item, best.score) == (first, pytest.approx(1))
+
+
+def test_a_second_run_embeds_and_adds_nothing(folder, gallery, embedder, monkeypatch):
+    index_images(folder, gallery, embedder)
+    before = rows(gallery)
+    monkeypatch.setattr(embedder, "prepare", None)
+    monkeypatch.setattr(
+        embedder, "run", lambda pixels, cameras: pytest.fail("embedded") if pixels else np.empty((0, 48))
+    )
+    report = index_images(folder, gallery, embedder)
+    assert (report.added, report.duplicates, report.bad) == (0, 50, [])
+    assert rows(gallery) == before
+
+
+@pytest.mark.parametrize("batch_size", [1, 7, 100])
+def test_bad_images_are_told_and_the_others_indexed(batch_size, folder, spoilt, gallery, embedder):
+    report = index_images(folder, gallery, embedder, batch_size=batch_size)
+    assert (report.added, report.duplicates) == (50, 0)
+    assert [bad.path for bad in report.bad] == [bad.path for bad in spoilt]
+    for found, expected in zip(report.bad, spoilt, strict=True):
+        assert expected.reason in found.reason
+    assert len(gallery) == 50
+
+
+def test_copies_are_one_item_and_embedded_once(folder, gallery, embedder, monkeypatch):
+    shutil.copytree(folder / "cam1", folder / "copy of cam1")
+    shutil.copytree(folder / "cam1", folder / "cam1 again")
+    embedded: list[int] = []
+    run = embedder.run
+    monkeypatch.setattr(embedder, "run", lambda pixels, cameras: embedded.append(len(pixels)) or run(pixels, cameras))
+    report = index_images(folder, gallery, embedder, batch_size=8)
+    assert (report.added, report.duplicates, len(gallery)) == (50, 50, 50)
+    assert sum(embedded) == 50
+
+
+def test_a_dry_run_checks_and_adds_nothing(folder, spoilt, gallery, embedder, monkeypatch):
+    shutil.copytree(folder / "cam1", folder / "copy of cam1")
+    monkeypatch.setattr(embedder, "run", None)
+    report = index_images(folder, gallery, embedder, dry_run=True, batch_size=8)
+    assert (report.added, report.duplicates, len(report.bad)) == (50, 25, 7)  # the empty file was copied, too
+    assert len(gallery) == 0
+
+
+def test_a_table_gives_labels(folder, gallery, embedder, tmp_path):
+    table = tmp_path / "table.csv"
+    name = "cam1/0001_c1s1_000000_00.jpg"
+    table.write_text(f"path,person_id,camera_id,captured_at,track_id,door\n{name},77,lobby,2026-11-20T08:00:00Z,t,n\n")
+    index_images(folder, gallery, embedder, table=table)
+    first = gallery.items(limit=1)[0]
+    assert (first.source, first.person_id, first.camera_id, first.track_id) == (name, "77", "lobby", "t")
+    assert (str(first.captured_at), first.metadata) == ("2026-11-20 08:00:00+00:00", {"door": "n"})
+    assert gallery.get(2).person_id == "0001"
+
+
+def test_a_wrong_table_stops_before_anything_is_added(folder, gallery, embedder, tmp_path):
+    table = tmp_path / "table.csv"
+    table.write_text("path\nnone.jpg\n")
+    with pytest.raises(TableError, match="line 2"):
+        index_images(folder, gallery, embedder, table=table)
+    assert len(gallery) == 0
+
+
+def test_pictures_can_be_left_out(folder, gallery, embedder):
+    gallery.change_settings(store_pictures=False)
+    index_images(folder, gallery, embedder)
+    assert gallery.picture(1) is None
+    assert gallery.info().pictures == 0
+
+
+def test_ctrl_c_keeps_whole_batches_and_the_next_run_goes_on(folder, gallery, embedder):
+    def interrupt(done: int, total: int) -> None:
+        if done >= 20:
+            raise KeyboardInterrupt
+
+    threads = threading.active_count()
+    with pytest.raises(KeyboardInterrupt) as interrupted:
+        index_images(folder, gallery, embedder, batch_size=10, progress=interrupt)
+    assert isinstance(interrupted.value, IndexingInterrupted)
+    kept = interrupted.value.report.added
+    assert kept == len(gallery)
+    assert kept in (20, 30)  # the batch that was being committed was finished
+    assert threading.active_count() == threads
+    assert len(gallery.search(embedder.embed([Image.new("RGB", (32, 64))], [None]), 100)[0]) == kept
+    report = index_images(folder, gallery, embedder, batch_size=10)
+    assert (report.added, report.duplicates, len(gallery)) == (50 - kept, kept, 50)
+
+
+def test_ctrl_c_within_a_batch_leaves_nothing_of_it(folder, gallery, embedder, monkeypatch):
+    run = embedder.run
+    calls: list[int] = []
+
+    def interrupt(pixels, cameras):
+        calls.append(len(pixels))
+        if len(calls) == 2:
+            raise KeyboardInterrupt
+        return run(pixels, cameras)
+
+    monkeypatch.setattr(embedder, "run", interrupt)
+    with pytest.raises(IndexingInterrupted, match="interrupted after 10 new items"):
+        index_images(folder, gallery, embedder, batch_size=10)
+    assert len(gallery) == 10
+
+
+def test_an_error_of_the_gallery_is_raised_and_earlier_batches_stay(folder, gallery, embedder, monkeypatch):
+    add = gallery.add
+    calls: list[int] = []
+
+    def fail_later(items):
+        calls.append(len(items))
+        if len(calls) == 3:
+            raise GalleryFull("no space")
+        return add(items)
+
+    monkeypatch.setattr(gallery, "add", fail_later)
+    with pytest.raises(GalleryFull):
+        index_images(folder, gallery, embedder, batch_size=10)
+    assert len(gallery) == 20
+
+
+def test_folders_without_images_are_told(tmp_path, gallery, embedder):
+    with pytest.raises(FolderNotFound, match="does not exist"):
+        index_images(tmp_path / "none", gallery, embedder)
+    (tmp_path / "file.jpg").write_bytes(b"")
+    with pytest.raises(FolderNotFound, match="is a file"):
+        find_images(tmp_path / "file.jpg")
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "empty" / "notes.txt").write_text("")
+    with pytest.raises(NoImages, match="only 1 other files"):
+        index_images(tmp_path / "empty", gallery, embedder)
+
+
+def test_a_folder_that_cannot_be_listed_is_told(folder, monkeypatch):
+    def walk(top, onerror):
+        onerror(PermissionError(13, "Permission denied", str(folder / "cam1")))
+
+    monkeypatch.setattr(folders.os, "walk", walk)
+    with pytest.raises(IndexingError, match=r"cam1 cannot be read \(Permission denied\)"):
+        find_images(folder)
+
+
+def test_odd_files_do_no_harm(folder, gallery, embedder, monkeypatch):
+    os.mkfifo(folder / "pipe.jpg")
+    (folder / "loop").symlink_to(folder)
+    (folder / os.fsdecode(b"\xff.jpg")).write_bytes(b"")
+    monkeypatch.setattr(folders, "MAX_BYTES", 5000)
+    (folder / "huge.png").write_bytes(b"x" * 5001)
+    report = index_images(folder, gallery, embedder)
+    assert report.added == 50
+    assert [(bad.path, bad.reason.split(",")[0]) for bad in report.bad] == [
+        ("huge.png", "has 5"),
+        ("\ufffd.jpg", "has a name that is not UTF-8; rename it"),
+    ]
+
+
+def test_a_folder_is_embedded_in_order(folder, spoilt, embedder):
+    steps: list[tuple[int, int]] = []
+    embedded = embed_images(folder, embedder, batch_size=16, progress=lambda *step: steps.append(step))
+    assert embedded.paths == sorted(path.relative_to(folder).as_posix() for path in folder.rglob("0*.jpg"))
+    pictures = [read_image(folder / name) for name in embedded.paths]
+    expected = embedder.embed(pictures, [name[5:7] for name in embedded.paths])
+    np.testing.assert_allclose(embedded.embeddings, expected, atol=1e-6)
+    assert [bad.path for bad in embedded.bad] == [bad.path for bad in spoilt]
+    assert steps[-1] == (56, 56)
