@@ -45,6 +45,10 @@ POOLS: dict[str, Callable[[Tensor], Tensor]] = {"cls": pool_cls, "mean": pool_me
 """From normed tokens (B, 1 + N, D), the class token first, to one feature (B, D)."""
 
 
+OURS = {"global_pool": "pool", "img_size": "height and model.width", "pos_embed": "position", "embed_layer": "stem"}
+"""Options of timm whose place is taken by keys of the recipe."""
+
+
 @dataclass(frozen=True)
 class JigsawOptions:
     """How patches are shifted, interleaved and cut; see `jigsaw_places`."""
@@ -142,6 +146,8 @@ def build_vit(
 
     Raises ConfigError for a name that is no ViT of timm, and for options or weights that do not fit.
     """
+    if ours := sorted(set(options) & set(OURS)):
+        raise ConfigError(f"model.options.{ours[0]} is not for timm here; say model.{OURS[ours[0]]}")
     told = f"{name} at {size[0]}x{size[1]} with stem {stem!r} and options {dict(options)}"
     vit = _timm_vit(name, _arguments(size, stem, stride, weights) | dict(options), told)
     if not isinstance(vit, VisionTransformer) or vit.num_prefix_tokens != 1 or vit.no_embed_class:

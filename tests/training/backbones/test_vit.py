@@ -58,6 +58,7 @@ def test_a_position_embedding_of_another_size_is_resized(tmp_path: Path) -> None
         ({"name": "vit_imaginary"}, "no Vision Transformer"),
         ({"weights": "nowhere.safetensors"}, "nor a file"),
         ({"options": {"dept": 3}}, "cannot build"),
+        ({"options": {"global_pool": "avg"}}, "model.options.global_pool is not for timm here; say model.pool"),
         ({"options": {"embed_dim": 25, "num_heads": 2}}, "cannot build"),
         ({"stem": "conv", "size": (60, 32)}, "must be a power of two that divides"),
     ],
