@@ -197,9 +197,8 @@ def test_qualities_and_exports() -> None:
 def test_actions_of_the_audit_log() -> None:
     app = create_app(ServiceConfig())
     of_routes = {guard.action for route in app.state.api_routes for guard in guards_of(route)} - {None}
-    code = "".join(
-        (Path(service.__path__[0]) / f"{name}.py").read_text() for name in ("keys_cli", "audit_cli", "gallery_cli")
-    )
+    commands = Path(service.__path__[0]) / "commands"
+    code = "".join(file.read_text() for file in commands.glob("*.py"))
     of_commands = set(re.findall(r'(?:Entry\(|record\(gallery, )"([a-z-]+)"', code))
     documented = {name for row in cells(section(FORMATS, "Keys and audit log")) for name in names(row[0])}
     assert of_routes | of_commands | {audit.OTHER} <= documented
