@@ -20,7 +20,7 @@ import pytest
 import schemathesis
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
-from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import HealthCheck, Phase, assume, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 from schemathesis import GenerationMode
@@ -95,6 +95,7 @@ class Api:
         @settings(UNHURRIED, max_examples=examples)
         @given(case=operation.as_strategy(generation_mode=mode))
         def answers(case: schemathesis.Case) -> None:
+            assume(not isinstance(case.body, dict) or [] not in case.body.values())  # a form sends nothing for them
             self.check(case, case.call(headers=self.headers))
 
         answers()
@@ -171,6 +172,5 @@ def test_answers_along_links_are_as_described(api: Api) -> None:
             seen[case.operation.label, response.status_code] += 1
             api.check(case, response)
 
-    Machine.run(settings=settings(UNHURRIED, max_examples=12, stateful_step_count=12))
-    print(sorted(seen.items()))
+    Machine.run(settings=settings(UNHURRIED, max_examples=20, stateful_step_count=12))
     assert set(seen) >= REACHED, f"only {sorted(seen.items())}"
