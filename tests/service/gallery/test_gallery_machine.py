@@ -3,18 +3,27 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import tempfile
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+from PIL import Image
 
 from service.gallery import Filter, Gallery, NewItem
-from service.gallery.errors import ItemNotFound
+from service.gallery.backup import back_up
+from service.gallery.errors import BundleMismatch, ItemNotFound
+from service.gallery.purging import purge, unpurged
+from service.gallery.reembedding import reembed
+from service.gallery.restoring import restore
 from service.gallery.snapshot import generations
 
 DIMENSION = 4
@@ -24,6 +33,10 @@ NUMBERS = st.lists(st.integers(0, POOL - 1), min_size=1, max_size=8)
 CAMERAS = st.sampled_from([None, "c1", "c2"])
 PERSONS = st.sampled_from([None, "7", "8"])
 DOORS = st.sampled_from([1, 1.5, True, "north", None])
+
+
+MODELS = ("a" * 64, "b" * 64)
+BEGINNING = datetime(2026, 11, 20, 12, tzinfo=UTC)
 
 
 @dataclass
@@ -36,10 +49,41 @@ class Known:
     door: object
 
 
-def embedding(number: int) -> np.ndarray:
-    """One of POOL unit rows; some are equal, so that ties come up."""
-    row = np.random.default_rng(number % (POOL - 10)).standard_normal(DIMENSION).astype(np.float32)
+@dataclass(frozen=True)
+class Backup:
+    """What a backup holds."""
+
+    known: dict[int, Known]
+    model: int
+
+
+def embedding(number: int, model: int) -> np.ndarray:
+    """One of POOL unit rows of each model; some are equal, so that ties come up."""
+    row = np.random.default_rng((number % (POOL - 10), model)).standard_normal(DIMENSION).astype(np.float32)
     return row / np.linalg.norm(row)
+
+
+def picture(number: int) -> bytes:
+    """A grey picture that tells its number."""
+    content = io.BytesIO()
+    Image.new("L", (8, 8), number).save(content, "PNG")
+    return content.getvalue()
+
+
+class Model:
+    """Embeds such pictures."""
+
+    def __init__(self, model: int) -> None:
+        self.model = model
+        self.manifest = SimpleNamespace(bundle_id=MODELS[model], dimension=DIMENSION, cameras=())
+
+    def prepare(self, image: Image.Image) -> int:
+        """The number of a picture."""
+        return int(np.asarray(image)[0, 0, 0])
+
+    def run(self, numbers: Sequence[int], cameras: Sequence[str | None]) -> np.ndarray:
+        """(N, D) rows."""
+        return np.array([embedding(number, self.model) for number in numbers]).reshape(-1, DIMENSION)
 
 
 class GalleryMachine(RuleBasedStateMachine):
@@ -48,21 +92,31 @@ class GalleryMachine(RuleBasedStateMachine):
     @initialize(index=INDEXES)
     def begin(self, index: str) -> None:
         self.temporary = tempfile.TemporaryDirectory()
+        self.folder = Path(self.temporary.name) / "gallery"
         self.known: dict[int, Known] = {}
-        self.seq = self.last_id = 0
+        self.gone: set[int] = set()
+        self.backups: list[Backup] = []
+        self.seq = self.last_id = self.model = 0
+        self.now = BEGINNING
         self.open(index)
 
     def open(self, index: str) -> None:
-        folder = Path(self.temporary.name) / "gallery"
-        self.gallery = Gallery.open(folder, bundle_id="a" * 64, dimension=DIMENSION, index=index)
+        self.index = index
+        self.gallery = Gallery.open(self.folder, bundle_id=MODELS[self.model], dimension=DIMENSION, index=index)
+        self.gallery.store.clock = self.clock
+
+    def clock(self) -> datetime:
+        """A clock that jumps, forth and back."""
+        return self.now
 
     @rule(numbers=NUMBERS, camera=CAMERAS, person=PERSONS, door=DOORS)
     def add(self, numbers: list[int], camera: str | None, person: str | None, door: object) -> None:
         here = {item.number: item_id for item_id, item in self.known.items()}
         new = [
             NewItem(
-                embedding(number),
+                embedding(number, self.model),
                 hashlib.sha256(bytes([number])).hexdigest(),
+                picture(number),
                 camera_id=camera,
                 person_id=person,
                 metadata={"door": door},
@@ -93,6 +147,7 @@ class GalleryMachine(RuleBasedStateMachine):
         item_id = data.draw(st.sampled_from(sorted(self.known)))
         self.gallery.delete(item_id)
         self.seq += 1
+        self.gone.add(item_id)
         del self.known[item_id]
         with pytest.raises(ItemNotFound):
             self.gallery.get(item_id)
@@ -104,18 +159,19 @@ class GalleryMachine(RuleBasedStateMachine):
         receipt = self.gallery.erase(gone)
         assert set(receipt.item_ids) == gone
         self.seq += len(gone)
+        self.gone |= gone
         self.known = {item_id: item for item_id, item in self.known.items() if item_id not in gone}
 
     @rule(number=st.integers(0, 2 * POOL), k=st.integers(1, 80), camera=CAMERAS, door=st.none() | DOORS)
     def search(self, number: int, k: int, camera: str | None, door: object) -> None:
-        query = embedding(number)
+        query = embedding(number, self.model)
         where = Filter(
             cameras=None if camera is None else frozenset({camera}),
             exclude_cameras=frozenset({"c2"} if number % 3 == 0 else ()),
             metadata={} if door is None else {"door": door},
         )
         scores = {
-            item_id: float(query.astype(np.float64) @ embedding(item.number))
+            item_id: float(query.astype(np.float64) @ embedding(item.number, self.model))
             for item_id, item in self.known.items()
             if camera in (None, item.camera_id)
             and item.camera_id not in where.exclude_cameras
@@ -148,6 +204,46 @@ class GalleryMachine(RuleBasedStateMachine):
     def rebuild(self) -> None:
         self.gallery.rebuild_index()
 
+    @rule()
+    def purge(self) -> None:
+        assert purge(self.gallery, self.clock)
+        assert unpurged(self.gallery) is None
+        assert all(receipt.purged_at is not None for receipt in self.gallery.store.receipts())
+
+    @rule(days=st.sampled_from([-4000, -1, 1, 4000]))
+    def jump(self, days: int) -> None:
+        self.now += timedelta(days=days)
+
+    @precondition(lambda self: len(self.backups) < 3)
+    @rule()
+    def back_up(self) -> None:
+        place = self.folder.with_name(f"backup {len(self.backups)}")
+        assert back_up(self.gallery.store.database, place, self.now).seq == self.seq
+        self.backups.append(Backup(dict(self.known), self.model))
+
+    @precondition(lambda self: self.backups)
+    @rule(data=st.data())
+    def restore(self, data: st.DataObject) -> None:
+        number = data.draw(st.integers(0, len(self.backups) - 1))
+        backup = self.backups[number]
+        self.gallery.close()
+        restore(self.folder.with_name(f"backup {number}"), self.folder, replace=True)
+        self.known = {item_id: item for item_id, item in backup.known.items() if item_id not in self.gone}
+        self.model = backup.model
+        self.seq += 1
+        self.open(self.index)
+
+    @rule()
+    def embed_again(self) -> None:
+        self.model = 1 - self.model
+        done = reembed(self.gallery.store.database, Model(self.model), self.clock, batch_size=7)
+        assert done.items == len(self.known)
+        self.seq += 1
+        with pytest.raises(BundleMismatch):
+            self.gallery.search(embedding(0, 0)[None], 1)
+        self.gallery.close()
+        self.open(self.index)
+
     @rule(index=INDEXES)
     def reopen(self, index: str) -> None:
         self.gallery.close()
@@ -160,6 +256,12 @@ class GalleryMachine(RuleBasedStateMachine):
             info = self.gallery.info()
             assert (info.seq, info.items) == (self.seq, len(self.known))
 
+    @invariant()
+    def times_rise_with_ids(self) -> None:
+        if hasattr(self, "gallery"):
+            made = [item.created_at for item in self.gallery.items(limit=1000)]
+            assert made == sorted(made)
+
     def teardown(self) -> None:
         if hasattr(self, "gallery"):
             self.gallery.close()
@@ -168,7 +270,7 @@ class GalleryMachine(RuleBasedStateMachine):
 
 TestGalleryMachine = GalleryMachine.TestCase
 TestGalleryMachine.settings = settings(
-    max_examples=15,
+    max_examples=30,
     stateful_step_count=25,
     deadline=None,
     derandomize=True,

@@ -1,0 +1,169 @@
+"""A clock that is set back and right again, under a whole service: nothing goes early, late or out of order."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from fastapi.testclient import TestClient
+
+from service.config import ServiceConfig
+from service.http.app import create_app
+from service.state import Service, open_service
+from service.upkeep import EXPIRE_EVERY_S, Upkeep
+
+YEARS = timedelta(days=3650)
+
+
+class Clocks:
+    """The time of day, which jumps, and one that only runs."""
+
+    def __init__(self) -> None:
+        self.now = datetime.now(UTC)
+        self.s = 1000.0
+
+    def time(self) -> datetime:
+        return self.now
+
+    def monotonic(self) -> float:
+        return self.s
+
+    def run(self, seconds: float) -> None:
+        self.now += timedelta(seconds=seconds)
+        self.s += seconds
+
+
+@pytest.fixture
+def clocks() -> Clocks:
+    return Clocks()
+
+
+@pytest.fixture
+def service(tmp_path: Path, tiny_bundle: Path, clocks: Clocks, monkeypatch: pytest.MonkeyPatch) -> Iterator[Service]:
+    """With all that asks for the time asking `clocks`; but for the limits of rates, which never ask for that of day."""
+    config = ServiceConfig(data=tmp_path, bundle=tiny_bundle, runtime="fake", index="flat", audit_days=30)
+    with open_service(config) as opened:
+        opened.upkeep.stop()
+        opened.gallery().store.clock = clocks.time
+        monkeypatch.setattr(opened.access.audit, "_now", clocks.time)
+        monkeypatch.setattr(opened.access.keys, "_now", clocks.time)
+        yield opened
+
+
+@pytest.fixture
+def client(service: Service) -> Iterator[TestClient]:
+    with TestClient(create_app(service.config, service)) as started:
+        yield started
+
+
+@pytest.fixture
+def look(service: Service, clocks: Clocks) -> Callable[[], None]:
+    """Lets upkeep look after the galleries, some minutes after it last did."""
+    upkeep = Upkeep(
+        lambda: service.galleries.opened().values(), purge_after_s=0, now=clocks.time, monotonic=clocks.monotonic
+    )
+
+    def later() -> None:
+        clocks.run(EXPIRE_EVERY_S)
+        upkeep.look()
+
+    return later
+
+
+def add(client: TestClient, content: bytes, **labels: object) -> int:
+    files, data = {"images": ("a.jpg", content)}, {"metadata": json.dumps(labels)}
+    [result] = client.post("/v1/items", files=files, data=data).json()["results"]
+    return int(result["id"])
+
+
+def items(client: TestClient) -> dict[int, dict[str, Any]]:
+    return {item["id"]: item for item in client.get("/v1/items").json()["items"]}
+
+
+def test_additions_and_their_times_stay_in_order(client: TestClient, clocks: Clocks, picture: Any) -> None:
+    ids = []
+    for number, jump in enumerate([timedelta(0), -YEARS, timedelta(hours=1), YEARS, -YEARS]):
+        clocks.now += jump
+        ids.append(add(client, picture(number)))
+        assert client.patch(f"/v1/items/{ids[-1]}", json={"person_id": f"{number}"}).status_code == 200
+    found = items(client)
+    assert list(found) == ids == sorted(ids)
+    made = [item["created_at"] for item in found.values()]
+    assert made == sorted(made)
+    first = client.post("/v1/query", content=picture(1), headers={"content-type": "image/jpeg"}).json()
+    assert first["matches"][0]["id"] == ids[1]
+
+
+def test_retention_loses_nothing_early_and_keeps_nothing_late(
+    client: TestClient, clocks: Clocks, look: Callable[[], None], picture: Any
+) -> None:
+    assert client.put("/v1/galleries/default", json={"retention_days": 2}).status_code == 200
+    old = add(client, picture(1))
+    clocks.now -= YEARS
+    look()
+    assert set(items(client)) == {old}  # by the wrong clock it comes from the future
+    while_wrong = add(client, picture(2), captured_at=clocks.now.isoformat())
+    look()
+    assert set(items(client)) == {old, while_wrong}
+    clocks.now += YEARS + timedelta(days=1)
+    look()
+    assert old in items(client)
+    clocks.now += timedelta(days=1)
+    look()
+    assert old not in items(client)
+    page = client.get("/v1/erasures").json()["erasures"]
+    assert {receipt["reason"] for receipt in page} == {"retention"}
+
+
+def test_receipts_tell_times_in_order(
+    client: TestClient, clocks: Clocks, look: Callable[[], None], picture: Any
+) -> None:
+    receipts = []
+    for number, jump in enumerate([timedelta(0), -YEARS, YEARS, -YEARS]):
+        clocks.now += jump
+        receipts.append(client.post("/v1/erasures", json={"item_ids": [add(client, picture(number))]}).json()["id"])
+        clocks.now -= timedelta(days=1)
+        look()
+    told = [client.get(f"/v1/erasures/{receipt}").json() for receipt in receipts]
+    for receipt in told:
+        assert receipt["requested_at"] <= receipt["unsearchable_at"] <= receipt["purged_at"]
+    assert [receipt["seq"] for receipt in told] == sorted(receipt["seq"] for receipt in told)
+    assert [receipt["id"] for receipt in client.get("/v1/erasures").json()["erasures"]] == receipts[::-1]
+
+
+def test_the_audit_log_goes_on_and_keeps_its_period(client: TestClient, clocks: Clocks) -> None:
+    for jump in (timedelta(0), -timedelta(days=20), timedelta(days=20)):
+        clocks.now += jump
+        assert client.get("/v1/items").status_code == 200
+    rows = client.get("/v1/audit").json()["rows"]
+    assert [row["id"] for row in rows] == [1, 2, 3]
+    assert rows[1]["at"] < rows[0]["at"] == rows[2]["at"]
+    clocks.now += timedelta(days=11)  # by then what was recorded at the wrong time is 31 days old, the others 11
+    client.get("/v1/items")
+    assert [row["id"] for row in client.get("/v1/audit").json()["rows"]][:2] == [1, 3]
+
+
+def test_a_key_that_was_made_while_the_clock_was_wrong(client: TestClient, clocks: Clocks, service: Service) -> None:
+    clocks.now -= YEARS
+    _, text = service.access.keys.create("early", ["read"], expires_in=timedelta(days=1))
+    headers = {"Authorization": f"Bearer {text}"}
+    assert client.get("/v1/items", headers=headers).status_code == 200
+    clocks.now += YEARS
+    assert client.get("/v1/items", headers=headers).status_code == 401
+
+
+@pytest.mark.parametrize("jump", [YEARS, -YEARS])
+def test_limits_of_rates_do_not_heed_the_time_of_day(
+    jump: timedelta, tmp_path: Path, tiny_bundle: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = ServiceConfig(data=tmp_path, bundle=tiny_bundle, runtime="fake", rate_per_s=1e-6, rate_burst=2)
+    with TestClient(create_app(config)) as client:
+        assert client.get("/v1/items").status_code == 200
+        jumped = time.time() + jump.total_seconds()
+        monkeypatch.setattr(time, "time", lambda: jumped)
+        assert [client.get("/v1/items").status_code for _ in range(2)] == [200, 429]
