@@ -60,6 +60,7 @@ def index(
     try:
         from service.commands import actions as commands
         from service.commands import reports
+        from service.commands.recording import record
         from service.intake.boxes import BoxSource
 
         report = commands.index_folder(
@@ -73,6 +74,8 @@ def index(
             batch_size=batch_size,
             threads=threads,
         )
+        if report.added and not dry_run:
+            record(gallery, "add")
     except KeyboardInterrupt as interrupt:
         so_far = getattr(interrupt, "report", None)
         kept = f"{so_far.added:,} added pictures are kept" if so_far else "what was added is kept"
@@ -146,11 +149,14 @@ def query(
     try:
         from service.commands import query_actions as query_commands
         from service.commands import query_reports as query_report
+        from service.commands.recording import record
 
         params = query_commands.search_params(where or [], options)
         answers = query_commands.query_pictures(
             images, gallery, params, bundle=bundle, camera=camera, together=together, threads=threads
         )
+        shown = [candidate.match.item.id for each in answers if each.found for candidate in each.found.candidates]
+        record(gallery, "query", shown)
     except KeyboardInterrupt:
         _interrupted("nothing was changed")
     query_report.print_answers(answers, group_by=params.group_by, as_json=as_json)

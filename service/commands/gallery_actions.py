@@ -11,9 +11,7 @@ from typing import Any
 from sqlalchemy import select
 
 from bundle import Bundle
-from service.access.access import record_command
-from service.access.audit import Entry
-from service.config import gallery_folder, load_config
+from service.config import gallery_folder
 from service.embedder import Embedder
 from service.errors import BadParameter, FolderNotFound
 from service.gallery import Filter, Gallery, GalleryInfo, GallerySettings
@@ -152,12 +150,6 @@ def cameras(gallery: Path, bundle: Path | None, mapping: Sequence[str] | None) -
         if mapping:
             map_cameras(opened, manifest, dict(_pair(each) for each in mapping))
         return report_cameras(opened, manifest)
-
-
-def record(gallery: Path, action: str, items: Collection[int] = ()) -> None:
-    """Note in the service's audit log, where there is one, what a command did to its gallery. Raises AccessUnusable."""
-    entry = Entry(action, gallery=gallery.absolute().name, items=list(items))
-    record_command(gallery, entry, audit_days=load_config().audit_days)
 
 
 def _pair(text: str) -> tuple[str, str]:

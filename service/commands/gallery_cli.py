@@ -10,6 +10,7 @@ import typer
 
 from service.commands import gallery_actions as commands
 from service.commands import gallery_reports as reports
+from service.commands.recording import record
 from service.errors import BadParameter
 from service.gallery.opening import open_as_it_is
 from service.indexes import AUTO
@@ -71,7 +72,7 @@ def backup(
     try:
         with reports.progress("copying", unit="bytes") as tell:
             manifest = commands.back_up_gallery(gallery, out, tell)
-        commands.record(gallery, "backup")
+        record(gallery, "backup")
     except KeyboardInterrupt:
         _interrupted(f"{out} was not written")
     reports.print_backup(manifest, out, as_json=as_json)
@@ -89,7 +90,7 @@ def restore(
 
     try:
         restored = restore_backup(backup, gallery, replace=replace)
-        commands.record(gallery, "restore")
+        record(gallery, "restore")
     except KeyboardInterrupt:
         _interrupted("the gallery is what it was before; the same command starts again")
     reports.print_restored(restored, gallery, as_json=as_json)
@@ -119,7 +120,7 @@ def cameras(
     """Tell which learned camera each camera of a gallery is, or say it; what is not mapped is unknown to the model."""
     reports.print_cameras(commands.cameras(gallery, bundle, mapping), as_json=as_json)
     if mapping:
-        commands.record(gallery, "camera-mapping")
+        record(gallery, "camera-mapping")
 
 
 @app.command("reembed")
@@ -180,7 +181,7 @@ def erase(
             print("reid: nothing was erased", file=sys.stderr)
             raise typer.Exit(1)
         receipt = commands.erase_items(opened, ids, reason)
-    commands.record(gallery, "erase", items=receipt.item_ids)
+    record(gallery, "erase", items=receipt.item_ids)
     reports.print_receipt(receipt, as_json=as_json)
 
 
@@ -197,7 +198,7 @@ def export_gallery(
     try:
         with open_as_it_is(gallery) as opened, reports.progress("writing") as tell:
             exported = export_items(opened, out, embeddings=embeddings, progress=tell)
-        commands.record(gallery, "export")
+        record(gallery, "export")
     except KeyboardInterrupt:
         _interrupted(f"{out} was not written")
     reports.print_line(

@@ -26,7 +26,9 @@ def configure_logging(level: str, log_format: LogFormat | None = None, stream: T
     handler.setFormatter(FORMATS[log_format]())
     logging.basicConfig(level=level.upper(), handlers=[handler], force=True)
     # What the server says at info (that it starts and stops) is said by the service itself, with what it waits for.
-    logging.getLogger("uvicorn").setLevel(logging.DEBUG if level == "debug" else logging.WARNING)
+    # faiss tells which builds of itself it tries.
+    for name in ("uvicorn", "faiss"):
+        logging.getLogger(name).setLevel(logging.DEBUG if level == "debug" else logging.WARNING)
 
 
 class JsonFormatter(logging.Formatter):

@@ -77,7 +77,7 @@ class SearchParams(FilterParams):
             own = frozenset(camera_id for camera_id in asked_by if camera_id is not None)
             if not own:
                 raise BadParameter(
-                    "exclude_same_camera needs the camera of the query: give camera_id, or ask with an item of a camera"
+                    "exclude_same_camera needs the query's camera: give camera_id (--camera), or ask by a camera's item"
                 )
             where = replace(where, exclude_cameras=where.exclude_cameras | own)
         if both := sorted((where.cameras or frozenset()) & where.exclude_cameras):

@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from PIL import Image
 
 import reid
 from bundle import Bundle, ImageSpec, OutputSpec
@@ -353,6 +354,13 @@ def test_cameras_are_mapped_by_the_operator(
 def test_what_commands_do_is_in_the_service_s_log(run: Run, folder: Path, tiny_bundle: Path, tmp_path: Path) -> None:
     data = folder.parent.parent
     assert reid.run(["keys", "create", "somebody", "--scope", "read", "--data", str(data)]) == 0
+    known = ["--gallery", str(folder), "--bundle", str(tiny_bundle)]
+    queried = tmp_path / "images" / "0001_c0s1_000000_00.jpg"
+    assert reid.run(["query", str(queried), *known, "-k", "1"]) == 0
+    (tmp_path / "more").mkdir()
+    Image.new("RGB", (32, 64), "red").save(tmp_path / "more" / "new.png")
+    assert reid.run(["index", str(tmp_path / "more"), *known]) == 0
+    assert reid.run(["index", str(tmp_path / "more"), *known]) == 0  # adds nothing, leaves no row
     assert run("erase", folder, "--item", 3, "--yes")[0] == 0
     assert run("export", folder, tmp_path / "items.jsonl")[0] == 0
     assert run("backup", folder, tmp_path / "backup")[0] == 0
@@ -361,6 +369,8 @@ def test_what_commands_do_is_in_the_service_s_log(run: Run, folder: Path, tiny_b
         rows = [(row.action, row.gallery, row.items) for row in audit.page(Asked())]
     assert rows == [
         ("key-create", None, []),
+        ("query", "default", [1]),
+        ("add", "default", []),
         ("erase", "default", [3]),
         ("export", "default", []),
         ("backup", "default", []),

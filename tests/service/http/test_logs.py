@@ -78,7 +78,8 @@ def test_text_and_levels(logged: Callable[..., io.StringIO]) -> None:
 
 
 def test_what_is_no_terminal_gets_json(logged: Callable[..., io.StringIO]) -> None:
-    assert isinstance(logging.getLogger().handlers[0].formatter, JsonFormatter) is False
+    logged("info", "text")
+    assert not isinstance(logging.getLogger().handlers[0].formatter, JsonFormatter)
     logged(log_format=None)
     assert isinstance(logging.getLogger().handlers[0].formatter, JsonFormatter)
 
