@@ -27,7 +27,7 @@ from service.gallery.errors import (
 )
 from service.gallery.failpoints import step
 from service.gallery.migrations import FORMAT_VERSION, migrate
-from service.gallery.tables import gallery, generations
+from service.gallery.tables import embeddings_of, gallery, generations, metadata
 
 FILE = "gallery.db"
 CHECKED_BYTES = 256 << 20  # read in about half a second
@@ -69,6 +69,7 @@ def open_existing(folder: Path) -> Database:
         if path.stat().st_size <= CHECKED_BYTES:
             database.check()
         _check_version(database)
+        _check_tables(database)
     except BaseException:
         database.close()
         raise
@@ -164,6 +165,14 @@ def _check_version(database: Database) -> None:
         with database.writing() as connection:
             # Read again: another process may have migrated in between.
             migrate(connection, connection.execute(select(gallery.c.format_version)).scalar_one())
+
+
+def _check_tables(database: Database) -> None:
+    """Raise GalleryDamaged where a table or a column is missing."""
+    with translated(database.path, opening=True), database.reading() as connection:
+        (generation,) = connection.execute(select(gallery.c.generation)).one()
+        for table in (*metadata.tables.values(), embeddings_of(generation)):
+            connection.execute(select(table).limit(0))
 
 
 def _check_bundle(database: Database, folder: Path, *, bundle_id: str, dimension: int) -> None:

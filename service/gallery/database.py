@@ -13,6 +13,7 @@ from sqlalchemy import Connection, Engine, QueuePool, create_engine, event
 from sqlalchemy.exc import DBAPIError
 
 from service.gallery.errors import GalleryBusy, GalleryDamaged, GalleryError, GalleryFull, GalleryReadOnly
+from service.gallery.tables import Unreadable, stored_json
 
 BUSY_TIMEOUT_S = 10.0
 STEPS_BETWEEN_LOOKS = 100_000  # of SQLite's machine; some hundredths of a second
@@ -67,9 +68,9 @@ class Database:
             yield connection
 
     def check(self) -> None:
-        """Read every page. Raises GalleryDamaged for the first thing that cannot be right."""
+        """Read every page and index. Raises GalleryDamaged for the first thing that cannot be right."""
         with translated(self.path, opening=True), self._engine.begin() as connection:
-            found = str(connection.exec_driver_sql("PRAGMA quick_check(1)").scalar())
+            found = str(connection.exec_driver_sql("PRAGMA integrity_check(1)").scalar())
         if found != "ok":
             raise GalleryDamaged(f"{self.path} is damaged ({' '.join(found.split())}); {REMEDY_DAMAGED}")
 
@@ -136,6 +137,8 @@ def translated(path: Path, *, opening: bool = False) -> Iterator[None]:
     """
     try:
         yield
+    except (Unreadable, UnicodeDecodeError) as error:  # a flipped bit that SQLite does not notice, or quotes
+        raise GalleryDamaged(f"{path} is damaged ({error}); {REMEDY_DAMAGED}") from error
     except (DBAPIError, sqlite3.Error) as error:
         original = error.orig if isinstance(error, DBAPIError) else error
         # The primary code is the low byte. The sqlite3 module itself raises an OperationalError only where text is
@@ -146,12 +149,18 @@ def translated(path: Path, *, opening: bool = False) -> Iterator[None]:
         if known is None:
             raise
         kind, remedy = known
-        raise kind(f"{path} cannot be used ({original}); {remedy}") from error
+        said = " ".join(str(original).split())  # it may quote a definition of several lines
+        raise kind(f"{path} cannot be used ({said}); {remedy}") from error
 
 
 def _engine(path: Path) -> Engine:
     engine = create_engine(
-        "sqlite://", creator=lambda: _connect(path), poolclass=QueuePool, pool_size=4, max_overflow=-1
+        "sqlite://",
+        creator=lambda: _connect(path),
+        poolclass=QueuePool,
+        pool_size=4,
+        max_overflow=-1,
+        json_deserializer=stored_json,
     )
     event.listen(engine, "begin", _begin)
     return engine

@@ -20,7 +20,16 @@ from sqlalchemy.dialects import sqlite
 from service.gallery.conditions import among, metadata_rows
 from service.gallery.errors import BundleMismatch
 from service.gallery.items import Item, ItemChanges, NewItem, Quality
-from service.gallery.tables import deletions, embeddings_of, item_metadata, items, pictures, utc_text
+from service.gallery.tables import (
+    deletions,
+    embeddings_of,
+    item_metadata,
+    items,
+    pictures,
+    stored_json,
+    stored_time,
+    utc_text,
+)
 
 _QUALITY = ("height", "width", "sharpness", "brightness", "outside")
 _COLUMNS = tuple(column.name for column in items.c)
@@ -61,7 +70,7 @@ def advance(connection: Connection, count: int, *, now: datetime, generation: in
     """Take the next `count` seqs. Raises BundleMismatch where the embeddings of another generation are live now."""
     last_seq, last_at, found = connection.exec_driver_sql(_ADVANCE, (count, utc_text(now))).one()
     check_generation(found, generation)
-    return Moment(range(last_seq - count + 1, last_seq + 1), datetime.fromisoformat(last_at))
+    return Moment(range(last_seq - count + 1, last_seq + 1), stored_time(last_at))
 
 
 def check_generation(found: int, opened: int) -> None:
@@ -121,7 +130,7 @@ def ids_by_hash(connection: Connection, hashes: Collection[str]) -> dict[str, in
 
 
 def item_of(row: Sequence[Any]) -> Item:
-    """The item of one row of `select_items`. Raises ValueError where a time or JSON text cannot be read."""
+    """The item of one row of `select_items`. Raises Unreadable where a time or JSON text cannot be read."""
     values = dict(zip(_NAMES, row, strict=True))
     quality = {name: values.pop(name) for name in _QUALITY}
     captured_at, box = values["captured_at"], values["box"]
@@ -129,10 +138,10 @@ def item_of(row: Sequence[Any]) -> Item:
         **values
         | {
             "quality": None if quality["height"] is None else Quality(**quality),
-            "captured_at": None if captured_at is None else datetime.fromisoformat(captured_at),
-            "box": None if box is None else tuple(json.loads(box)),
-            "metadata": json.loads(values["metadata"]),
-            "created_at": datetime.fromisoformat(values["created_at"]),
+            "captured_at": None if captured_at is None else stored_time(captured_at),
+            "box": None if box is None else tuple(stored_json(box)),
+            "metadata": stored_json(values["metadata"]),
+            "created_at": stored_time(values["created_at"]),
             "has_picture": bool(values["has_picture"]),
         }
     )

@@ -8,12 +8,16 @@ from sqlalchemy.dialects.sqlite import insert
 
 from service.errors import BadParameter
 from service.gallery.items import GallerySettings
-from service.gallery.tables import rejections, settings
+from service.gallery.tables import Unreadable, rejections, settings
 
 
 def read_settings(connection: Connection) -> GallerySettings:
-    """The settings as they were last changed."""
-    return GallerySettings(**dict(connection.execute(select(settings.c.key, settings.c.value)).all()))
+    """The settings as they were last changed. Raises Unreadable."""
+    found = dict(connection.execute(select(settings.c.key, settings.c.value)).all())
+    try:
+        return GallerySettings(**found)
+    except ValidationError as error:
+        raise Unreadable(f"a setting that cannot be: {error.errors()[0]['msg']}") from error
 
 
 def write_settings(connection: Connection, changes: dict[str, object]) -> GallerySettings:

@@ -34,7 +34,7 @@ from service.gallery.rows import (
     remove,
     select_items,
 )
-from service.gallery.tables import embeddings_of, gallery, items, pictures
+from service.gallery.tables import Unreadable, embeddings_of, gallery, items, pictures
 
 _LAST_SEQ = compiled(select(gallery.c.last_seq, gallery.c.generation))
 _IDS_WITH = compiled(with_metadata("", ""))
@@ -253,7 +253,7 @@ class Store:
     def _items(self, rows: Sequence[Sequence[Any]]) -> list[Item]:
         try:
             return [item_of(row) for row in rows]
-        except ValueError as error:  # a time or JSON text with a flipped bit
+        except Unreadable as error:  # a time or JSON text with a flipped bit
             raise GalleryDamaged(
                 f"{self.database.path} is damaged (an item cannot be read: {error}); {REMEDY_DAMAGED}"
             ) from error

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from datetime import UTC, datetime
 from functools import cache
+from typing import Any
 
 from sqlalchemy import (
     JSON,
@@ -25,6 +27,26 @@ def utc_text(time: datetime) -> str:
     return f"{time.astimezone(UTC).replace(tzinfo=None).isoformat(timespec='microseconds')}Z"
 
 
+class Unreadable(ValueError):
+    """A stored value that cannot be what was stored."""
+
+
+def stored_json(text: str) -> Any:
+    """The value of a JSON column. Raises Unreadable."""
+    try:
+        return json.loads(text)
+    except (ValueError, TypeError) as error:
+        raise Unreadable(f"a text that is no JSON: {error}") from error
+
+
+def stored_time(text: str) -> datetime:
+    """The time of a text column. Raises Unreadable."""
+    try:
+        return datetime.fromisoformat(text)
+    except (ValueError, TypeError) as error:
+        raise Unreadable(f"a text that is no time: {error}") from error
+
+
 class UtcText(TypeDecorator[datetime]):
     """An aware datetime as RFC 3339 text of one width in UTC, so that texts sort as times do."""
 
@@ -36,8 +58,8 @@ class UtcText(TypeDecorator[datetime]):
         return None if value is None else utc_text(value)
 
     def process_result_value(self, value: str | None, dialect: Dialect) -> datetime | None:
-        """From text."""
-        return None if value is None else datetime.fromisoformat(value)
+        """From text. Raises Unreadable."""
+        return None if value is None else stored_time(value)
 
 
 metadata = MetaData()

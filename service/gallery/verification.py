@@ -23,7 +23,7 @@ from service.gallery.errors import GalleryError
 from service.gallery.rows import item_of, select_items
 from service.gallery.snapshot import SnapshotDamaged, check_snapshot
 from service.gallery.snapshot import generations as snapshots
-from service.gallery.tables import deletions, embeddings_of, gallery, generations, items, pictures
+from service.gallery.tables import Unreadable, deletions, embeddings_of, gallery, generations, items, pictures
 
 ROWS_AT_ONCE = 2048
 _METADATA = "SELECT key, value, item_id FROM item_metadata WHERE item_id = ?"
@@ -126,7 +126,7 @@ def _labels(reading: _Reading) -> Iterator[Finding]:
     for row in reading.rows("items", select_items().order_by(items.c.id)):
         try:
             item = item_of(row)
-        except ValueError as error:
+        except Unreadable as error:
             yield Finding(f"item {row.id}", f"cannot be read ({error})")
             continue
         # Once per item: without the cost of building a statement.
