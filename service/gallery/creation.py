@@ -173,6 +173,7 @@ def _check_tables(database: Database) -> None:
         (generation,) = connection.execute(select(gallery.c.generation)).one()
         for table in (*metadata.tables.values(), embeddings_of(generation)):
             connection.execute(select(table).limit(0))
+        connection.exec_driver_sql("SELECT name, seq FROM sqlite_sequence LIMIT 0")  # SQLite's own: the greatest ids
 
 
 def _check_bundle(database: Database, folder: Path, *, bundle_id: str, dimension: int) -> None:
