@@ -12,6 +12,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, default_collate
+from torch.utils.data.dataloader import _MultiProcessingDataLoaderIter
 
 from bundle import ImageError, ImageSpec, read_image, resize_to_spec
 from training.config import AugmentConfig
@@ -93,7 +94,7 @@ class _Draws:
 
 
 class EpochLoader:
-    """Batches by epoch, or of each the `part` that its size tells. Worker processes live as long as the loader."""
+    """Batches by epoch, or of each the `part` that its size tells. Worker processes live until it is closed."""
 
     def __init__(
         self, images: TrainImages, sampler: PKSampler, *, workers: int, part: Callable[[int], slice] = slice
@@ -110,6 +111,12 @@ class EpochLoader:
 
     def __len__(self) -> int:
         return len(self._draws)
+
+    def close(self) -> None:
+        """End the worker processes, also those of an epoch that broke off; the next epoch starts new ones."""
+        workers, self._loader._iterator = self._loader._iterator, None
+        if isinstance(workers, _MultiProcessingDataLoaderIter):
+            workers._shutdown_workers()  # torch has no public way
 
     def epoch(self, epoch: int) -> Iterator[Batch]:
         """The batches of an epoch. Raises DataError where a picture cannot be read."""

@@ -99,16 +99,15 @@ class Trainer:
         Raises Diverged where the loss is no longer finite, DataError for a picture that cannot be read and WorkerDied;
         `last/` then holds the epoch before.
         """
-        for epoch in range(len(self.history) + 1, self.config.epochs + 1):
-            with dead_workers_told():
-                record = {"epoch": epoch, **self._train_epoch(epoch, observer)}
-            if self.ranks.first:
-                if epoch % self.config.evaluate_every == 0 or epoch == self.config.epochs:
-                    record |= self._scores()
-                self.history.append(record)
-                self._save(out)
-                observer.epoch(record)
-            self.ranks.wait()
+        try:
+            for epoch in range(len(self.history) + 1, self.config.epochs + 1):
+                with dead_workers_told():
+                    record = {"epoch": epoch, **self._train_epoch(epoch, observer)}
+                if self.ranks.first:
+                    self._conclude(record, out, observer)
+                self.ranks.wait()
+        finally:
+            self.loader.close()
         return Checkpoint.open(out / "best")
 
     def resume(self, out: Path) -> None:
@@ -233,6 +232,14 @@ class Trainer:
         run = model_run(self.shown, self.device)
         scores = evaluate(self.split, Embedder(run, self.spec, self.cameras, self.views))
         return {name: value for name, value in scores.summary().items() if name in ("mAP", "rank1", "mINP")}
+
+    def _conclude(self, record: dict[str, Any], out: Path, observer: Observer) -> None:
+        """Score an epoch where it is time for that, and save it."""
+        if record["epoch"] % self.config.evaluate_every == 0 or record["epoch"] == self.config.epochs:
+            record |= self._scores()
+        self.history.append(record)
+        self._save(out)
+        observer.epoch(record)
 
     def _save(self, out: Path) -> None:
         record = self.history[-1]

@@ -175,6 +175,7 @@ def test_a_worker_that_dies_costs_one_epoch(config: TrainConfig, people: Path, t
         run.run(tmp_path / "run", Saboteur((2, 1), kill))
     assert "\n" not in str(caught.value)
     assert Checkpoint.open(tmp_path / "run" / "last").metrics["epoch"] == 1
+    assert not multiprocessing.active_children()  # the worker that lived has ended, too
     resumed = trainer(with_data(config, samples_per_epoch=160), people)
     resumed.resume(tmp_path / "run")
     resumed.run(tmp_path / "run", Silent())

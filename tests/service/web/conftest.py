@@ -51,7 +51,7 @@ def locked(tmp_path: Path, tiny_bundle: Path, picture: Callable[..., bytes]) -> 
         yield started
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def shown(tmp_path_factory: pytest.TempPathFactory, tiny_bundle: Path, picture: Callable[..., bytes]) -> Iterator[str]:
     """The address of eight pictures that all tests share and none changes."""
     with serve(tmp_path_factory.mktemp("shown"), tiny_bundle) as started:
@@ -59,7 +59,7 @@ def shown(tmp_path_factory: pytest.TempPathFactory, tiny_bundle: Path, picture: 
         yield started.address
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def browser() -> Iterator[Browser]:
     api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
     executable = shutil.which("chromium") or "/usr/bin/chromium"
