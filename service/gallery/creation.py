@@ -8,7 +8,6 @@ import sqlite3
 import uuid
 from contextlib import closing
 from datetime import UTC, datetime
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +24,6 @@ from service.gallery.errors import (
     GalleryTooNew,
     NotAGallery,
 )
-from service.gallery.failpoints import step
 from service.gallery.migrations import FORMAT_VERSION, migrate
 from service.gallery.tables import embeddings_of, gallery, generations, metadata
 
@@ -119,11 +117,11 @@ def _create(path: Path, *, bundle_id: str, dimension: int) -> None:
             _write_first_tables(database, bundle_id=bundle_id, dimension=dimension)
         finally:
             database.close()  # the last connection moves the log into the file
-        step("sync new database", partial(sync, made))
-        step("put database in place", partial(_put_in_place, made, path))
+        sync(made)
+        _put_in_place(made, path)
     finally:
         shutil.rmtree(workshop, ignore_errors=True)
-    step("sync new gallery", partial(sync, path.parent))
+    sync(path.parent)
 
 
 def _put_in_place(made: Path, path: Path) -> None:

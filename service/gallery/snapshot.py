@@ -14,7 +14,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
-from functools import partial
 from pathlib import Path
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, ValidationError
@@ -23,7 +22,6 @@ from bundle.files import sha256_of, sync
 from service.errors import UnknownName
 from service.gallery.disk import refused
 from service.gallery.errors import GalleryError, GalleryFull
-from service.gallery.failpoints import step
 from service.gallery.mirror import Mirror
 from service.gallery.sealed import Sealed
 from service.indexes.faiss_calls import load_faiss
@@ -119,14 +117,14 @@ def publish(place: Path, source: Source, seq: int, count: int, index: str, now: 
         faiss=_faiss_version(),
         files=facts,
     ).sealed()
-    step("write manifest", partial((place / MANIFEST).write_text, manifest.model_dump_json(indent=2) + "\n"))
+    (place / MANIFEST).write_text(manifest.model_dump_json(indent=2) + "\n", encoding="utf-8")
     for name in (*facts, MANIFEST):
-        step(f"sync {name}", partial(sync, place / name))
-    step("sync snapshot", partial(sync, place))
+        sync(place / name)
+    sync(place)
     older = generations(place.parent.parent)
     number = int(older[0].name.removeprefix("generation-")) + 1 if older else 1
-    step("rename snapshot", partial(place.rename, place.with_name(f"generation-{number:06}")))
-    step("sync snapshots", partial(sync, place.parent))
+    place.rename(place.with_name(f"generation-{number:06}"))
+    sync(place.parent)
     remove_but(place.parent.parent, KEPT)
 
 
@@ -140,10 +138,10 @@ def remove_but(folder: Path, newest: int) -> None:
         if place.exists():
             shutil.rmtree(place)
         for path in generations(folder)[newest:]:
-            step("rename older", partial(path.rename, place))
-            step("remove older", partial(shutil.rmtree, place))
+            path.rename(place)
+            shutil.rmtree(place)
         if place.parent.exists():
-            step("sync removal", partial(sync, place.parent))
+            sync(place.parent)
 
 
 def newest_manifest(folder: Path) -> SnapshotManifest | None:

@@ -8,7 +8,9 @@ from multiprocessing.process import BaseProcess
 from typing import Any
 
 _CONTEXT = multiprocessing.get_context("forkserver")
-_CONTEXT.set_forkserver_preload(["tests.service.crash.actor", "tests.service.crash.scenes"])
+_CONTEXT.set_forkserver_preload(
+    [f"tests.service.crash.{name}" for name in ("actor", "scenes", "test_failpoints", "test_full_disk")]
+)
 
 Hear = Callable[[list[Any], BaseProcess], object]
 

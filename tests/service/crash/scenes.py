@@ -24,6 +24,7 @@ from service.gallery.backup import check_backup
 from service.gallery.migrations import M001_FIRST_TABLES
 from service.gallery.reembedding import drop_generation, reembed
 from service.gallery.restoring import restore
+from service.gallery.snapshot import generations
 from tests.service.crash.actor import (
     BUNDLE_ID,
     DIMENSION,
@@ -54,10 +55,10 @@ class Scene:
     prepare: Callable[[Path], object]
     act: Callable[[Path, Begin], object]
     """Calls its second argument once all is ready."""
-    check: Callable[[Path], object]
-    """What must hold whenever `act` was ended; changes nothing."""
-    go_on: Callable[[Path], object]
-    """What must succeed then."""
+    check: Callable[[Path], Any]
+    """What must hold whenever `act` was ended; changes nothing, and says what it found."""
+    go_on: Callable[[Path, Any], object]
+    """What must succeed then, where that was found."""
 
 
 # ---- operations on a gallery, as in random sequences
@@ -114,15 +115,15 @@ def operate(operation: Operation, place: Path, begin: Begin) -> None:
 def check_operated(operation: Operation, place: Path) -> State:
     """Either it was done or it was not."""
     found = check_is(place / "gallery", PREPARED, then(PREPARED, operation))
+    assert generations(place / "gallery") or operation.kind == "restore"  # nothing takes the last good snapshot away
     for name in ("kept", "another"):
         if (backups_of(place / "gallery") / name).exists() and operation.kind != "drop_backup":
             check_backup(backups_of(place / "gallery") / name)
     return found
 
 
-def add_after(operation: Operation, place: Path) -> None:
+def add_after(place: Path, found: State) -> None:
     """The next addition gets the next id and seq."""
-    found = check_operated(operation, place)
     actor = actor_in(place)
     following = Operation("add", {"numbers": [90], "camera_id": None, "person_id": None})
     actor.add(**following.given)
@@ -309,16 +310,14 @@ def check_keys(place: Path) -> None:
         assert len(KeyStore(database, now).list()) in (0, 1, 2)
 
 
-def repeated(act: Callable[[Path, Begin], object]) -> Callable[[Path], object]:
+def repeated(act: Callable[[Path, Begin], object]) -> Callable[[Path, Any], object]:
     """The same once more."""
-    return lambda place: act(place, nothing)
+    return lambda place, found: act(place, nothing)
 
 
 SCENES: dict[str, Scene] = {
     **{
-        operation.kind: Scene(
-            prepare, partial(operate, operation), partial(check_operated, operation), partial(add_after, operation)
-        )
+        operation.kind: Scene(prepare, partial(operate, operation), partial(check_operated, operation), add_after)
         for operation in OPERATIONS
     },
     "create": Scene(lambda place: None, create, lambda place: None, repeated(create)),

@@ -53,8 +53,7 @@ def test_the_end_at_any_moment(name: str, place: Path, tmp_path: Path) -> None:
         shutil.copytree(prepared, place)
         assert run(play, name, place, number) == ([], -signal.SIGKILL)
         try:
-            scene.check(place)
-            scene.go_on(place)
+            scene.go_on(place, scene.check(place))
         except BaseException as error:
             error.add_note(f"ended {moment} (moment {number} of {len(moments)})")
             raise

@@ -13,15 +13,10 @@ import pytest
 
 from service.gallery import Filter, Gallery, snapshot
 from service.gallery.errors import GalleryBusy
-from service.gallery.failpoints import FAILPOINTS
 from service.gallery.mirror import COLUMNS_FILE, INDEX_FILE, Mirror
 
 QUERY = np.eye(1, 16, dtype=np.float32)
 FILES = (INDEX_FILE, COLUMNS_FILE, snapshot.MANIFEST)
-
-
-class Crash(BaseException):
-    """The process ends here: nothing may tidy up after it."""
 
 
 @pytest.fixture
@@ -158,47 +153,6 @@ def test_a_snapshot_of_something_else_is_passed_over(change, folder, open_galler
     with open_gallery(index="exact") as gallery:
         assert answers(gallery) == expected
     assert built == ["exact"]
-
-
-def end() -> None:
-    """The process ends here."""
-    raise Crash
-
-
-def steps(gallery: Gallery, monkeypatch) -> list[str]:
-    """The names of all places at which writing a snapshot can be ended."""
-    passed: list[str] = []
-    with monkeypatch.context() as patch:
-        patch.setattr("service.gallery.failpoints.reach", passed.append)
-        gallery.write_snapshot()
-    return list(dict.fromkeys(passed))
-
-
-def test_a_crash_at_any_step_leaves_a_good_snapshot(folder, open_gallery, make_items, monkeypatch, built):
-    with open_gallery(index="exact") as gallery:
-        places = steps(gallery, monkeypatch)
-    assert {
-        f"{when} {step}" for when in ("before", "after") for step in ("rename snapshot", f"sync {INDEX_FILE}")
-    } < set(places)
-    for number, place in enumerate(places):
-
-        def crash() -> None:
-            raise Crash
-
-        with open_gallery(index="exact") as gallery:
-            gallery.add(make_items(2, seed=100 + number))
-            monkeypatch.setitem(FAILPOINTS, place, end)
-            with pytest.raises(Crash):
-                gallery.write_snapshot()
-            monkeypatch.delitem(FAILPOINTS, place)
-            expected = answers(gallery)
-        built.clear()
-        with open_gallery(index="exact") as gallery:
-            assert answers(gallery) == expected
-        assert not built, place
-    with open_gallery(index="exact") as gallery:
-        gallery.write_snapshot()
-    assert len(list((folder / snapshot.FOLDER).iterdir())) == 2
 
 
 def test_replacing_leaves_nothing_of_what_was_deleted(folder, open_gallery, make_items):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import signal
 import sqlite3
 import subprocess
 import sys
@@ -26,7 +25,6 @@ from service.gallery.errors import (
     GalleryTooNew,
     NotAGallery,
 )
-from service.gallery.failpoints import FAILPOINTS
 from service.gallery.migrations import FORMAT_VERSION, M001_FIRST_TABLES
 from service.gallery.tables import embeddings_of, metadata
 
@@ -137,25 +135,6 @@ def test_no_flipped_bit_of_the_header_is_believed(filled, open_gallery):
     assert refused >= 16  # the rest of the header holds counters and numbers that nothing depends on
 
 
-def test_flipped_bits_inside_of_pages_are_told_or_harmless(filled, open_gallery):
-    content = filled.read_bytes()
-    random = np.random.default_rng(0)
-    messages: list[str] = []
-    for place in random.integers(100, len(content), 60):
-        flipped = bytearray(content)
-        flipped[place] ^= 1 << int(random.integers(8))
-        filled.write_bytes(flipped)
-        try:
-            with open_gallery(index="exact") as gallery:
-                assert len(gallery.items()) == len(gallery) == 50
-        except GalleryDamaged as error:
-            messages.append(str(error))
-        for leftover in filled.parent.glob(f"{FILE}-*"):
-            leftover.unlink()
-    assert messages
-    assert all("\n" not in message and str(filled) in message for message in messages)
-
-
 @pytest.mark.parametrize(
     "change", ["metadata = '{'", "created_at = 'once'", "source = CAST(x'ff' AS TEXT)", "box = '[1,'"]
 )
@@ -253,26 +232,6 @@ def test_a_rival_that_made_the_gallery_first_wins(tmp_path, open_gallery, monkey
     assert [entry.name for entry in (tmp_path / "gallery").iterdir()] == [FILE]
 
 
-class Crash(BaseException):
-    """The process ends here."""
-
-
-@pytest.mark.parametrize("when", ["before", "after"])
-@pytest.mark.parametrize("step", ["sync new database", "put database in place", "sync new gallery"])
-def test_a_crash_while_a_gallery_is_made_leaves_none_or_a_whole_one(when, step, open_gallery, make_items, monkeypatch):
-    def end() -> None:
-        raise Crash
-
-    with monkeypatch.context() as patch:
-        patch.setitem(FAILPOINTS, f"{when} {step}", end)
-        patch.setattr("service.gallery.creation.shutil.rmtree", lambda *arguments, **options: None)
-        with pytest.raises(Crash):
-            open_gallery()
-    with open_gallery() as gallery:
-        gallery.add(make_items(2))
-        assert len(gallery) == 2
-
-
 def test_a_folder_that_cannot_be_made_is_told(tmp_path, open_gallery):
     (tmp_path / "file").write_text("")
     with pytest.raises(GalleryReadOnly, match="cannot be made"):
@@ -352,39 +311,3 @@ def test_nothing_of_a_deleted_item_is_left_once_the_log_is_truncated(filled, ope
         assert gone.embedding.tobytes()[:32] not in after
         assert gone.picture[:16] + gone.embedding.tobytes()[:16] not in after
         assert kept.picture in after
-
-
-KILLED = """
-import hashlib, sys
-import numpy as np
-from pathlib import Path
-from service.gallery import Gallery, NewItem
-
-start = int(sys.argv[2])
-with Gallery.open(Path(sys.argv[1]), bundle_id="a" * 64, dimension=16, load=False) as gallery:
-    for number in range(start, start + 100_000):
-        row = np.random.default_rng(number).standard_normal(16).astype(np.float32)
-        picture = b"%d" % number * 99
-        item = NewItem(row / np.linalg.norm(row), hashlib.sha256(picture).hexdigest(), picture)
-        [result] = gallery.add([item])
-        print(result.id, flush=True)
-"""
-
-
-def test_kill_9_during_additions_loses_nothing_acknowledged(tmp_path, open_gallery):
-    folder = tmp_path / "gallery"
-    acknowledged: set[int] = set()
-    for number in range(3):
-        command = [sys.executable, "-c", KILLED, str(folder), str(number * 100_000)]
-        with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
-            assert process.stdout is not None
-            for _ in range(20 + 17 * number):
-                acknowledged.add(int(process.stdout.readline()))
-            process.send_signal(signal.SIGKILL)
-            acknowledged |= {int(line) for line in process.stdout.read().splitlines() if line}
-        with open_gallery(folder) as gallery:
-            items = gallery.items(limit=100_000)
-            assert acknowledged <= {item.id for item in items}
-            assert len(items) <= len(acknowledged) + number + 1  # at most one more of each round was on its way
-            assert all(gallery.picture(item.id) for item in items)
-            assert len(gallery.search(np.eye(1, 16, dtype=np.float32), 100_000)[0]) == len(items)
