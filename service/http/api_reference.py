@@ -33,7 +33,7 @@ curl -H 'X-API-Key: reid_...' '{ORIGIN}/v1/info'
 """
 CONDITIONS = """Parameters that several routes take. All that are given must hold, and hold before anything is searched.
 Items of which nothing is known match none of them: no camera, no time, no quality. Repeat a parameter for several
-values: `cameras=c1&cameras=c2`.
+values: `cameras=c1&cameras=c2`; of any other parameter that stands several times the last one counts.
 """
 ERRORS = f"""Every answer outside of the 2xx is a [Problem](#problem) of type `{MEDIA_TYPE}`. What any route may answer
 besides: `404` and `405` where there is nothing, or nothing of this method, and `500` for a mistake of ours, which is in
