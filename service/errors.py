@@ -1,6 +1,7 @@
 """Everything that can go wrong by a user's hand, as types.
 
 ServiceError
+├── GalleryError               a gallery cannot be opened or used: its kinds are in gallery.errors
 ├── RequestError               the request itself is wrong
 │   ├── BadParameter           a parameter outside of what is allowed
 │   ├── BadImage               bytes that are not a usable picture
@@ -18,7 +19,7 @@ ServiceError
 │   ├── DeadlineExceeded       the answer would have come too late
 │   └── ModelFailed            the model embeds nothing any more
 ├── PortInUse                  another program listens there
-├── of one package each    gallery.errors.GalleryError and what else galleries tell, access.errors.AccessError
+├── of one package each        gallery.errors, access.errors
 └── of one module each         config.ConfigError, serving.NotLoopback, starter.StarterMissing, files.CannotWrite,
                                demo.DemoError, indexes.files.IndexDamaged (a GalleryError), indexes.gpu.GpuMissing;
                                limits.CrossSite is a RequestError
@@ -42,6 +43,12 @@ class ServiceError(Exception):
     def headers(self) -> dict[str, str]:
         """What an answer says besides the problem; a client that hears "not now" is told when to ask again."""
         return {"retry-after": "1"} if self.status in {503, 504} else {}
+
+
+class GalleryError(ServiceError):
+    """A gallery cannot be opened or used."""
+
+    slug = "gallery-error"
 
 
 class RequestError(ServiceError):

@@ -14,9 +14,9 @@ from typing import Self
 
 from bundle.files import sync
 from service.config import DEFAULT_GALLERY
-from service.errors import BadParameter
+from service.errors import BadParameter, GalleryError
 from service.gallery import Gallery, GalleryInfo
-from service.gallery.errors import GalleryError, GalleryNeeded, GalleryNotFound, GalleryReadOnly
+from service.gallery.errors import GalleryNeeded, GalleryNotFound, GalleryReadOnly
 
 NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}")
 logger = logging.getLogger("vitreid")

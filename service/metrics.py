@@ -12,9 +12,9 @@ from prometheus_client.core import GaugeMetricFamily, Metric
 
 from service.batching import MicroBatcher
 from service.drift import DriftWatch
+from service.errors import GalleryError
 from service.galleries import Galleries
 from service.gallery import GalleryInfo
-from service.gallery.errors import GalleryError
 from service.gallery.purging import unpurged
 
 SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)

@@ -65,3 +65,11 @@ sys.exit(str(wrong) if wrong else 0)
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=REPOSITORY, check=False)
     assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize("package", sorted(path.parent.name for path in (REPOSITORY / "service").glob("*/__init__.py")))
+def test_any_package_of_the_service_can_be_imported_first(package: str) -> None:
+    """None needs another one to have been imported before it."""
+    command = [sys.executable, "-c", f"import service.{package}"]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=REPOSITORY, check=False)
+    assert done.returncode == 0, done.stderr

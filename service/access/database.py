@@ -12,8 +12,8 @@ from typing import Any
 from sqlalchemy import JSON, Column, Connection, Integer, MetaData, String, Table
 
 from service.access.errors import AccessUnusable
+from service.errors import GalleryError
 from service.gallery.database import Database, translated
-from service.gallery.errors import GalleryError
 from service.gallery.tables import UtcText
 
 FILE = "access.db"

@@ -13,12 +13,12 @@ from sqlalchemy import select
 from bundle import Bundle
 from service.config import gallery_folder
 from service.embedder import Embedder
-from service.errors import BadParameter, FolderNotFound
+from service.errors import BadParameter, FolderNotFound, GalleryError
 from service.gallery import Filter, Gallery, GalleryInfo, GallerySettings
 from service.gallery.backup import BackupManifest, back_up, drop_backup
 from service.gallery.creation import FILE, open_existing
 from service.gallery.erasure import Receipt
-from service.gallery.errors import GalleryBusy, GalleryError, PersonNotFound
+from service.gallery.errors import GalleryBusy, PersonNotFound
 from service.gallery.opening import open_as_it_is
 from service.gallery.purging import purge, unpurged
 from service.gallery.reembedding import Reembedded, drop_generation, reembed

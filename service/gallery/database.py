@@ -12,7 +12,8 @@ from urllib.parse import quote
 from sqlalchemy import Connection, Engine, QueuePool, create_engine, event
 from sqlalchemy.exc import DBAPIError
 
-from service.gallery.errors import GalleryBusy, GalleryDamaged, GalleryError, GalleryFull, GalleryReadOnly
+from service.errors import GalleryError
+from service.gallery.errors import GalleryBusy, GalleryDamaged, GalleryFull, GalleryReadOnly
 from service.gallery.tables import Unreadable, stored_json
 
 BUSY_TIMEOUT_S = 10.0

@@ -24,13 +24,7 @@ ServiceError
 
 from __future__ import annotations
 
-from service.errors import ServiceError
-
-
-class GalleryError(ServiceError):
-    """A gallery cannot be opened or used."""
-
-    slug = "gallery-error"
+from service.errors import GalleryError, ServiceError
 
 
 class GalleryNotFound(GalleryError):

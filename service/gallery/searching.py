@@ -12,8 +12,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from service.errors import GalleryError
 from service.gallery import snapshot
-from service.gallery.errors import GalleryDamaged, GalleryError
+from service.gallery.errors import GalleryDamaged
 from service.gallery.filters import Filter
 from service.gallery.mirror import Mirror
 from service.gallery.ranking import rank

@@ -19,9 +19,9 @@ from pathlib import Path
 from pydantic import AwareDatetime, BaseModel, ConfigDict, ValidationError
 
 from bundle.files import sha256_of, sync
-from service.errors import UnknownName
+from service.errors import GalleryError, UnknownName
 from service.gallery.disk import refused
-from service.gallery.errors import GalleryError, GalleryFull
+from service.gallery.errors import GalleryFull
 from service.gallery.mirror import Mirror
 from service.gallery.sealed import Sealed
 from service.indexes.faiss_calls import load_faiss

@@ -15,11 +15,11 @@ import numpy as np
 from sqlalchemy import Connection, Row, Select, func, select
 
 from bundle import ImageError, read_image
+from service.errors import GalleryError
 from service.gallery.agreement import check_index
 from service.gallery.conditions import metadata_rows
 from service.gallery.creation import FILE, open_existing
 from service.gallery.embeddings import fault_of
-from service.gallery.errors import GalleryError
 from service.gallery.rows import item_of, select_items
 from service.gallery.snapshot import SnapshotDamaged, check_snapshot
 from service.gallery.snapshot import generations as snapshots

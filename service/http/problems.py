@@ -16,8 +16,7 @@ from starlette.routing import Match
 
 from bundle import BundleError, ImageError
 from service.access.errors import AccessError
-from service.errors import BadImage, ServiceError
-from service.gallery.errors import GalleryError
+from service.errors import BadImage, GalleryError, ServiceError
 from service.http.limits import REQUEST_ID, SECURITY_HEADERS
 
 MEDIA_TYPE = "application/problem+json"

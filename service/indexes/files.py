@@ -14,7 +14,7 @@ from typing import IO, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from service.gallery.errors import GalleryError
+from service.errors import GalleryError
 from service.indexes.faiss_calls import load_faiss
 from service.indexes.protocol import Parameters
 

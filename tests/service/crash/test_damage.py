@@ -9,9 +9,10 @@ from random import Random
 
 import pytest
 
+from service.errors import GalleryError
 from service.gallery import Filter, Gallery
 from service.gallery.backup import check_backup
-from service.gallery.errors import BackupDamaged, GalleryError
+from service.gallery.errors import BackupDamaged
 from service.gallery.restoring import restore
 from tests.service.crash.actor import BUNDLE_ID, DIMENSION, backups_of, embedding
 from tests.service.crash.scenes import PREPARED, prepare

@@ -18,7 +18,7 @@ import pytest
 from service.gallery import Gallery
 from service.gallery.backup import MANIFEST, check_backup, drop_backup
 from service.gallery.tables import backups
-from tests.service.crash.actor import BUNDLE_ID, DIMENSION, DOERS, Round, act, backups_of, now
+from tests.service.crash.actor import DOERS, Round, act, backups_of, now, open_gallery
 from tests.service.crash.checks import Rows, check_files, check_searches, rows_of
 from tests.service.crash.history import Operation, State, then
 from tests.service.crash.processes import run
@@ -67,7 +67,7 @@ def hear(this: Round, random: Random, target: int) -> Heard:
 def check(this: Round, heard: Heard) -> State:
     """The state that the gallery is in after the round, which one of two it must be."""
     states = [heard.state] + ([then(heard.state, heard.begun)] if heard.begun else [])
-    with Gallery.open(this.folder, bundle_id=BUNDLE_ID, dimension=DIMENSION, index=this.index) as gallery:
+    with open_gallery(this.folder, this.index) as gallery:
         rows = rows_of(this.folder / "gallery.db")
         found = next((state for state in reversed(states) if rows.are(state)), None)
         assert found is not None, f"{rows} is neither of {states}"

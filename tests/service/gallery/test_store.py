@@ -13,13 +13,13 @@ import numpy as np
 import pytest
 from sqlalchemy import create_engine, inspect
 
+from service.errors import GalleryError
 from service.gallery import Filter, database
 from service.gallery.creation import FILE
 from service.gallery.errors import (
     BundleMismatch,
     GalleryBusy,
     GalleryDamaged,
-    GalleryError,
     GalleryFull,
     GalleryReadOnly,
     GalleryTooNew,

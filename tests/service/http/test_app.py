@@ -11,7 +11,8 @@ from fastapi.testclient import TestClient
 
 from bundle import Bundle, BundleError
 from service.config import ServiceConfig, gallery_folder
-from service.gallery.errors import BundleMismatch, GalleryDamaged, GalleryError
+from service.errors import GalleryError
+from service.gallery.errors import BundleMismatch, GalleryDamaged
 from service.gallery.gallery import Gallery
 from service.http.app import create_app
 from service.state import open_service
