@@ -129,14 +129,16 @@ class EpochLoader:
 
 @contextmanager
 def dead_workers_told() -> Iterator[None]:
-    """Raise WorkerDied where torch tells that a worker has ended, which it does at any moment."""
+    """Raise WorkerDied where a worker has ended: torch tells it at any moment, a batch under way by its connection."""
     try:
         yield
-    except RuntimeError as error:
-        if "DataLoader worker" not in str(error):
+    except (RuntimeError, ConnectionError, EOFError) as error:
+        if isinstance(error, RuntimeError) and "DataLoader worker" not in str(error):
             raise
+        reason = " ".join(str(error).split()).rstrip(". ")
+        told = reason if isinstance(error, RuntimeError) else f"a DataLoader worker ended ({reason or 'end of file'})"
         raise WorkerDied(
-            f"{' '.join(str(error).split()).rstrip('. ')}; the epochs before are kept: go on with --resume, "
+            f"{told}; the epochs before are kept: go on with --resume, "
             "and with a smaller --set data.workers=N where memory was short"
         ) from error
 

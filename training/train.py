@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -99,15 +100,12 @@ class Trainer:
         Raises Diverged where the loss is no longer finite, DataError for a picture that cannot be read and WorkerDied;
         `last/` then holds the epoch before.
         """
-        try:
+        with dead_workers_told(), closing(self.loader):  # closing them, too, may be when their end is told
             for epoch in range(len(self.history) + 1, self.config.epochs + 1):
-                with dead_workers_told():
-                    record = {"epoch": epoch, **self._train_epoch(epoch, observer)}
+                record = {"epoch": epoch, **self._train_epoch(epoch, observer)}
                 if self.ranks.first:
                     self._conclude(record, out, observer)
                 self.ranks.wait()
-        finally:
-            self.loader.close()
         return Checkpoint.open(out / "best")
 
     def resume(self, out: Path) -> None:

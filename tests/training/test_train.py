@@ -19,6 +19,7 @@ from training.checkpoint import Checkpoint
 from training.config import TrainConfig, parse_config
 from training.datasets import Split, read_dataset
 from training.errors import CheckpointError, ConfigError, DataError, Diverged, WorkerDied
+from training.loader import dead_workers_told
 from training.ranks import Ranks
 from training.records import check_output
 from training.train import Progress, Trainer
@@ -180,6 +181,24 @@ def test_a_worker_that_dies_costs_one_epoch(config: TrainConfig, people: Path, t
     resumed.resume(tmp_path / "run")
     resumed.run(tmp_path / "run", Silent())
     assert len(resumed.history) == 3
+
+
+@pytest.mark.parametrize(
+    "told",
+    [
+        RuntimeError("DataLoader worker (pid 7) is killed by signal: Killed. "),
+        ConnectionResetError(104, "Connection reset by peer"),
+        EOFError(),
+    ],
+)
+def test_the_end_of_a_worker_has_one_name(told: Exception) -> None:
+    with pytest.raises(WorkerDied, match=r"^(a )?DataLoader worker .*\w.*; .*go on with --resume"), dead_workers_told():
+        raise told
+
+
+def test_another_error_is_not_the_end_of_a_worker() -> None:
+    with pytest.raises(RuntimeError, match="shapes differ"), dead_workers_told():
+        raise RuntimeError("shapes differ")
 
 
 @pytest.mark.parametrize("workers", [0, 2])
