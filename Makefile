@@ -77,7 +77,7 @@ $(VENV)/train: $(SOURCES)
 	@touch $(VENV)/service
 
 $(VENV)/dev: $(SOURCES)
-	$(call install,$(COMPUTE)$(COMMA)train$(COMMA)dev, (torch is 5.5 GB: some minutes))
+	$(call install,$(COMPUTE)$(COMMA)train$(COMMA)openvino$(COMMA)dev, (torch is 5.5 GB: some minutes))
 	@touch $(VENV)/service $(VENV)/train
 
 COMMA := ,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -157,10 +158,28 @@ class Bundle:
             parity=parity,
             source=source or {},
         )
-        with written_whole(path) as folder:
-            shutil.copyfile(model, folder / MODEL)
-            (folder / MANIFEST).write_text(manifest.model_dump_json(indent=2) + "\n")
-        return cls(path, manifest)
+        return cls(path, manifest)._written({MODEL: model})
+
+    def extend(self, files: Mapping[str, Path] | None = None, **changes: object) -> Bundle:
+        """Write the bundle anew with files added or replaced, and fields of its manifest changed.
+
+        It changes whole or not at all. Its `bundle_id` stays: nothing of what that stands for can be changed so.
+        """
+        added = {
+            name: FileRecord(bytes=file.stat().st_size, sha256=sha256_of(file)) for name, file in (files or {}).items()
+        }
+        content = {name: getattr(self.manifest, name) for name in Manifest.model_fields}
+        manifest = Manifest.model_validate(content | changes | {"files": self.manifest.files | added})
+        return Bundle(self.path, manifest)._written(files or {})
+
+    def _written(self, files: Mapping[str, Path]) -> Bundle:
+        """The bundle on disk: its files, taken from `files` where they are there and from the older bundle if not."""
+        with written_whole(self.path) as folder:
+            for name in self.manifest.files:
+                (folder / name).parent.mkdir(parents=True, exist_ok=True)
+                shutil.copyfile(files.get(name, self.path / name), folder / name)
+            (folder / MANIFEST).write_text(self.manifest.model_dump_json(indent=2) + "\n")
+        return self
 
 
 def _bundle_id(

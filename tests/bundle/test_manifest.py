@@ -128,3 +128,20 @@ def test_errors_are_one_line(bundle: Path) -> None:
         Bundle.open(bundle)
     assert "\n" not in str(caught.value)
     assert caught.value.exit_code == 2
+
+
+def test_extending_adds_files_and_notes_and_keeps_the_id(bundle: Path, tmp_path: Path) -> None:
+    before = Bundle.open(bundle).manifest
+    (tmp_path / "engine").write_bytes(b"engine")
+    Bundle.open(bundle).extend({"engines/a.engine": tmp_path / "engine"}, name="renamed")
+    after = Bundle.open(bundle).manifest
+    assert (after.bundle_id, after.name) == (before.bundle_id, "renamed")
+    assert (bundle / "engines" / "a.engine").read_bytes() == b"engine"
+    assert after.files["model.onnx"] == before.files["model.onnx"]
+
+
+def test_extending_cannot_change_what_the_id_stands_for(bundle: Path) -> None:
+    opened = Bundle.open(bundle)
+    with pytest.raises(ValueError, match="bundle_id"):
+        opened.extend(cameras=("c7",))
+    assert Bundle.open(bundle).manifest == opened.manifest
