@@ -89,19 +89,21 @@ class ViT(nn.Module):
 
     def forward(self, images: Tensor, camera: Tensor | None = None, view: Tensor | None = None) -> Features:
         """Features of normalised (B, 3, H, W) pictures; camera and view are (B,) indices, left out = unknown."""
+        tokens = self.before_last(images, camera, view)
+        local = () if self.jigsaw is None else self.jigsaw(tokens)
+        tokens = self.norm(run_block(self.blocks[-1], tokens))
+        return Features((self.pool(tokens), *local), tokens[:, 0], tokens[:, 1:])
+
+    def before_last(self, images: Tensor, camera: Tensor | None = None, view: Tensor | None = None) -> Tensor:
+        """Tokens (B, 1 + N, D), the class token first, as the last block takes them; arguments as in `forward`."""
         patches: Tensor = self.patch_embed(images)
         tokens = torch.cat([self.cls_token.expand(patches.shape[0], -1, -1), patches], dim=1)
         if self.side is not None:
             unknown = torch.full((patches.shape[0],), -1, dtype=torch.long, device=patches.device)
             tokens = tokens + self.side(unknown if camera is None else camera, unknown if view is None else view)
-        local: tuple[Tensor, ...] = ()
-        for number, block in enumerate(self.blocks):
-            tokens = self._placed(tokens, number)
-            if self.jigsaw is not None and number == len(self.blocks) - 1:
-                local = self.jigsaw(tokens)
-            tokens = run_block(block, tokens)
-        tokens = self.norm(tokens)
-        return Features((self.pool(tokens), *local), tokens[:, 0], tokens[:, 1:])
+        for number, block in enumerate(self.blocks[:-1]):
+            tokens = run_block(block, self._placed(tokens, number))
+        return self._placed(tokens, len(self.blocks) - 1)
 
     def positions(self) -> Tensor | None:
         """The absolute position embedding of the patches (N, D)."""
