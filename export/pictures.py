@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
@@ -10,7 +11,25 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bundle import ImageSpec, read_image, resize_to_spec
+from export.errors import ExportError
 from synthetic import draw_dataset
+
+PICTURES = 64
+SUFFIXES = {".jpg", ".jpeg", ".png", ".webp"}
+
+
+def choose_pictures(folder: Path | None, spec: ImageSpec) -> tuple[NDArray[np.uint8], str]:
+    """Up to 64 pictures for a comparison (N, H, W, 3), and what they are: of a folder, or drawn people.
+
+    Raises ExportError where the folder holds none.
+    """
+    if folder is None:
+        return drawn_pictures(PICTURES, spec), f"{PICTURES} drawn people"
+    paths = sorted(path for path in folder.rglob("*") if path.suffix.lower() in SUFFIXES)
+    if not paths:
+        raise ExportError(f"{folder} holds no pictures ({', '.join(sorted(SUFFIXES))}); give another --images")
+    chosen = sorted(random.Random(0).sample(paths, min(PICTURES, len(paths))))
+    return read_pictures(chosen, spec), f"{len(chosen)} pictures of {folder.resolve().name}"
 
 
 def read_pictures(paths: Sequence[Path], spec: ImageSpec) -> NDArray[np.uint8]:
