@@ -11,54 +11,42 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError, model_validator
+from pydantic import Field, JsonValue, ValidationError, model_validator
 
 from bundle.errors import BundleDamaged, BundleError, BundleMissing, BundleTooNew
 from bundle.files import recover, sha256_of, written_whole
+from bundle.parity import Parity
+from bundle.part import Part
 
 FORMAT_VERSION = 1
 MANIFEST = "manifest.json"
 MODEL = "model.onnx"
 
 
-class _Part(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class ImageSpec(_Part):
-    """The pixels a graph takes: RGB, uint8, channels last, resized by Pillow's antialiased bicubic filter."""
+class ImageSpec(Part):
+    """The pixels a graph takes: RGB, uint8, channels last, resized by one of Pillow's antialiased filters."""
 
     height: int = Field(gt=0, le=4096)
     width: int = Field(gt=0, le=4096)
-    resize: Literal["bicubic"] = "bicubic"
+    resize: Literal["bicubic", "bilinear"] = "bicubic"
     color: Literal["RGB"] = "RGB"
 
 
-class OutputSpec(_Part):
-    """The embedding a graph gives: float32, unit length, taken before or after the BNNeck."""
+class OutputSpec(Part):
+    """The embedding a graph gives: float32, unit length, taken before or after the BNNeck; None: nobody said."""
 
     dimension: int = Field(gt=0)
-    bnneck: Literal["before", "after"] = "before"
+    bnneck: Literal["before", "after"] | None = "before"
 
 
-class FileRecord(_Part):
+class FileRecord(Part):
     """A file's size in bytes and its content's hash."""
 
     bytes: int = Field(ge=0)
     sha256: str
 
 
-class Parity(_Part):
-    """How far a runtime's embeddings are from those of the model it was exported from, on real pictures."""
-
-    runtime: str
-    precision: str
-    images: int = Field(gt=0)
-    max_abs_difference: float = Field(ge=0)
-    min_cosine: float = Field(le=1.0 + 1e-6)
-
-
-class Manifest(_Part):
+class Manifest(Part):
     """Everything about a bundle but its weights.
 
     `cameras` and `views` name, in the order of their indices, what the model learned an embedding for; both are
