@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from bundle.manifest import ImageSpec
 
 FORMATS = ("JPEG", "PNG", "WEBP")
+FILTERS = {"bicubic": Image.Resampling.BICUBIC, "bilinear": Image.Resampling.BILINEAR}
 MAX_SCANS = 64
 """Of a progressive JPEG, which needs about ten: each costs a pass over all pixels and may have less than 50 bytes."""
 
@@ -64,9 +65,9 @@ def read_image(source: Path | bytes, limits: ImageLimits = DEFAULT_LIMITS, *, na
 
 
 def resize_to_spec(image: Image.Image, spec: ImageSpec) -> NDArray[np.uint8]:
-    """Resize an RGB picture with antialiased bicubic filtering to uint8 (height, width, 3)."""
+    """Resize an RGB picture by the model's filter, which is antialiased, to uint8 (height, width, 3)."""
     size = (spec.width, spec.height)
-    resized = image if image.size == size else image.resize(size, Image.Resampling.BICUBIC)
+    resized = image if image.size == size else image.resize(size, FILTERS[spec.resize])
     return np.asarray(resized, dtype=np.uint8)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -55,6 +56,17 @@ def open_session(bundle: Bundle, *, threads: int | None = None, providers: Seque
 
     Raises BundleDamaged where the graph does not load or has other inputs or outputs.
     """
+    try:
+        session = load_graph(bundle.model_path, threads=threads, providers=providers)
+    except Exception as error:  # onnxruntime's exception types share no base class but this one
+        reason = " ".join(str(error).split())
+        raise BundleDamaged(f"{bundle.model_path} does not load ({reason}); export the bundle again") from error
+    _check_graph(bundle, session)
+    return session
+
+
+def load_graph(file: Path, *, threads: int | None = None, providers: Sequence[str] = CPU) -> InferenceSession:
+    """Load any ONNX file. Raises whatever onnxruntime raises."""
     os.environ["ORT_DISABLE_TELEMETRY"] = "1"  # onnxruntime reads it once, while it is imported
     import onnxruntime
 
@@ -63,13 +75,7 @@ def open_session(bundle: Bundle, *, threads: int | None = None, providers: Seque
     options.inter_op_num_threads = 1
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")  # idle threads leave the cores to others
     options.log_severity_level = 3
-    try:
-        session = onnxruntime.InferenceSession(str(bundle.model_path), options, providers=list(providers))
-    except Exception as error:  # onnxruntime's exception types share no base class but this one
-        reason = " ".join(str(error).split())
-        raise BundleDamaged(f"{bundle.model_path} does not load ({reason}); export the bundle again") from error
-    _check_graph(bundle, session)
-    return session
+    return onnxruntime.InferenceSession(str(file), options, providers=list(providers))
 
 
 def _check_graph(bundle: Bundle, session: InferenceSession) -> None:

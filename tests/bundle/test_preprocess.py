@@ -5,13 +5,16 @@ from __future__ import annotations
 import io
 import struct
 import zlib
+from collections.abc import Callable
 from pathlib import Path
+from typing import get_args
 
 import numpy as np
 import pytest
 from PIL import Image
 
 from bundle import ImageError, ImageLimits, ImageSpec, read_image, resize_to_spec
+from bundle.preprocess import FILTERS
 
 GRADIENT = np.linspace(0, 255, 64 * 32 * 3).reshape(64, 32, 3).astype(np.uint8)
 
@@ -117,14 +120,21 @@ def test_damaged_bytes_are_read_or_refused(seed: int) -> None:
             continue
 
 
-def test_resizing_is_antialiased_bicubic() -> None:
-    """Pillow's bicubic reduction against its definition: a cubic kernel (a = -0.5) stretched by the scale."""
+def cubic(x: np.ndarray) -> np.ndarray:
+    """Pillow's cubic kernel (a = -0.5)."""
+    x = np.abs(x)
+    near = 1.5 * x**3 - 2.5 * x**2 + 1
+    far = -0.5 * x**3 + 2.5 * x**2 - 4 * x + 2
+    return np.where(x < 1, near, np.where(x < 2, far, 0))
 
-    def kernel(x: np.ndarray) -> np.ndarray:
-        x = np.abs(x)
-        near = 1.5 * x**3 - 2.5 * x**2 + 1
-        far = -0.5 * x**3 + 2.5 * x**2 - 4 * x + 2
-        return np.where(x < 1, near, np.where(x < 2, far, 0))
+
+def triangle(x: np.ndarray) -> np.ndarray:
+    return np.clip(1 - np.abs(x), 0, None)
+
+
+@pytest.mark.parametrize(("resize", "kernel"), [("bicubic", cubic), ("bilinear", triangle)])
+def test_resizing_is_antialiased(resize: str, kernel: Callable[[np.ndarray], np.ndarray]) -> None:
+    """Pillow's reduction against its definition: a kernel stretched by the scale."""
 
     def weights(source: int, target: int) -> np.ndarray:
         scale = source / target
@@ -134,6 +144,10 @@ def test_resizing_is_antialiased_bicubic() -> None:
 
     pixels = np.random.default_rng(0).integers(0, 256, (64, 48, 3), dtype=np.uint8)
     expected = np.einsum("ih,jw,hwc->ijc", weights(64, 16), weights(48, 8), pixels.astype(float))
-    found = resize_to_spec(Image.fromarray(pixels), ImageSpec(height=16, width=8))
+    found = resize_to_spec(Image.fromarray(pixels), ImageSpec(height=16, width=8, resize=resize))  # type: ignore[arg-type]  # one of its two values
     assert found.shape == (16, 8, 3)
     assert np.abs(found - np.clip(expected, 0, 255)).max() <= 1.01
+
+
+def test_every_filter_of_the_spec_exists() -> None:
+    assert set(get_args(ImageSpec.model_fields["resize"].annotation)) == set(FILTERS)
