@@ -1,0 +1,133 @@
+"""What the parts of TransReID and the losses on patches add to a training step, on this machine's CPU.
+
+    python -m benchmarks.training [--rounds N]
+
+Every step is a forward pass in bfloat16, the losses, the backward pass and the optimiser, on the same 16 pictures (four
+of four persons); the sides take turns, and a ratio is the median over the rounds of times taken next to each other.
+"""
+
+from __future__ import annotations
+
+import argparse
+import statistics
+import time
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+import timm
+import torch
+from torch import Tensor, nn
+
+from training.backbones import fuse_attention
+from training.checkpoint import build_model
+from training.config import TrainConfig
+from training.losses import LossInputs, total_loss
+from training.model import BNNeck, ReIDOutput
+
+PERSONS, IMAGES_PER_PERSON, CLASSES, CAMERAS = 4, 4, 751, 6
+SIZE = (256, 128)
+VIT_S = "vit_small_patch16_224"
+IDENTITY_AND_TRIPLET: dict[str, dict[str, Any]] = {"identity": {}, "triplet": {}}
+RELATIVE = {"relative": "bias"}
+SIDES: dict[str, tuple[Mapping[str, Any], Mapping[str, Mapping[str, Any]]]] = {
+    "ours, no parts": ({}, {}),
+    "SIE": ({"side": "camera"}, {}),
+    "JPM": ({"jigsaw": {}}, {}),
+    "SIE + JPM": ({"side": "camera", "jigsaw": {}}, {}),
+    "weighted triplet": ({}, {"weighted_triplet": {}}),
+    "relative bias": (RELATIVE, {}),
+    "relation triplet": (RELATIVE, {"relation_triplet": {}}),
+    "relation divergence": (RELATIVE, {"relation_divergence": {}}),
+}
+"""What differs from our plain model: keys of the model, and further losses."""
+AGAINST = {
+    "weighted triplet": "ours, no parts",
+    "relation triplet": "relative bias",
+    "relation divergence": "relative bias",
+}
+"""What a side is compared with where that is not timm's own model."""
+
+
+class Plain(nn.Module):
+    """timm's model as it is, with a BNNeck on its class token."""
+
+    def __init__(self, options: Mapping[str, Any]) -> None:
+        super().__init__()
+        self.vit = timm.create_model(VIT_S, img_size=SIZE, num_classes=0, **options)
+        self.neck = BNNeck(self.vit.num_features, CLASSES)
+
+    def forward(self, images: Tensor, camera: Tensor) -> ReIDOutput:
+        """Features and logits."""
+        return ReIDOutput((self.neck(self.vit(images)),), None)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--rounds", type=int, default=7)
+    print("\n".join(lines(measure(rounds=parser.parse_args().rounds))))
+
+
+def measure(*, rounds: int, **options: Any) -> dict[str, list[float]]:
+    """Seconds of a step of each side, a value a round; `options` go to the transformers' constructors."""
+    steps = {"timm": stepper(Plain(options), IDENTITY_AND_TRIPLET)}
+    for name, (model, losses) in SIDES.items():
+        config = TrainConfig.model_validate(
+            {"model": {"backbone": VIT_S, "height": SIZE[0], "width": SIZE[1], "options": options, **model}}
+        )
+        built = build_model(config, persons=CLASSES, cameras=CAMERAS)
+        steps[name] = stepper(built, {**IDENTITY_AND_TRIPLET, **losses})
+    for step in steps.values():
+        step()
+    took: dict[str, list[float]] = {name: [] for name in steps}
+    for _ in range(rounds):
+        for name, step in steps.items():
+            started = time.perf_counter()
+            step()
+            took[name].append(time.perf_counter() - started)
+    return took
+
+
+def stepper(model: nn.Module, losses: Mapping[str, Mapping[str, Any]]) -> Callable[[], None]:
+    """One training step on made pictures."""
+    random = torch.Generator().manual_seed(0)
+    images = torch.randn(PERSONS * IMAGES_PER_PERSON, 3, *SIZE, generator=random)
+    persons = torch.arange(PERSONS).repeat_interleave(IMAGES_PER_PERSON)
+    cameras, sources = torch.arange(len(persons)) % CAMERAS, torch.arange(len(persons))
+    fuse_attention(model.train(), False)  # as in training on a CPU
+    total = total_loss({name: dict(options) for name, options in losses.items()}, jigsaw="paper")
+    optimiser = torch.optim.SGD(model.parameters(), lr=1e-3, momentum=0.9)
+
+    def step() -> None:
+        with torch.autocast("cpu", torch.bfloat16):
+            output = model(images, cameras)
+        inputs = [LossInputs(branch, persons, sources, output.tokens) for branch in output.branches]
+        total(inputs)["total"].backward()
+        optimiser.step()
+        optimiser.zero_grad(set_to_none=True)
+
+    return step
+
+
+def lines(took: Mapping[str, list[float]]) -> Iterator[str]:
+    """The table as Markdown."""
+    yield "| step of ViT-S at 256x128 | ms | against | ratio | at most |\n|---|---|---|---|---|"
+    yield f"| timm, as it is | {statistics.median(took['timm']) * 1e3:.0f} | | | |"
+    for name in SIDES:
+        other = AGAINST.get(name, "timm")
+        ratio = statistics.median(own / its for own, its in zip(took[name], took[other], strict=True))
+        most = f"{allowed(name):.3f}" if name in ASKED else ""
+        yield f"| {name} | {statistics.median(took[name]) * 1e3:.0f} | {other} | {ratio:.3f} | {most} |"
+
+
+def allowed(name: str) -> float:
+    """What a step may cost: 5 % more, and for the jigsaw the tokens that its further block takes."""
+    patches, depth = (SIZE[0] // 16) * (SIZE[1] // 16), 12
+    parts = 4
+    share = (parts * (1 + patches // parts)) / ((1 + patches) * depth) if "JPM" in name else 0.0
+    return 1.05 + share
+
+
+ASKED = ("SIE + JPM", "weighted triplet", "relation triplet", "relation divergence")
+
+if __name__ == "__main__":
+    main()

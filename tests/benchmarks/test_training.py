@@ -1,0 +1,20 @@
+"""The measurement of training steps takes a step of every side."""
+
+from __future__ import annotations
+
+import pytest
+
+from benchmarks import training
+
+
+def test_every_side_takes_steps(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(training, "SIZE", (64, 32))
+    took = training.measure(rounds=1, embed_dim=24, depth=2, num_heads=2)
+    assert took.keys() == {"timm", *training.SIDES}
+    table = list(training.lines(took))
+    assert len(table) == 2 + len(training.SIDES)
+
+
+def test_what_a_jigsaw_may_cost() -> None:
+    assert training.allowed("relation triplet") == 1.05
+    assert training.allowed("SIE + JPM") == pytest.approx(1.05 + 4 * 33 / (129 * 12))
