@@ -1,11 +1,13 @@
 """The contract between export and service: a model, its input and output, and how pictures reach it."""
 
-from bundle.errors import BundleDamaged, BundleError, BundleMissing, BundleTooNew, ImageError
+from bundle.calibration import Calibration
+from bundle.errors import BundleDamaged, BundleError, BundleMissing, BundleTooNew, ImageError, RuntimeMissing
 from bundle.manifest import Bundle, FileRecord, ImageSpec, Manifest, OutputSpec
 from bundle.market_names import MarketName, parse_market_name
 from bundle.parity import Parity, ParityScores
 from bundle.preprocess import ImageLimits, read_image, resize_to_spec
 from bundle.run import BundleRunner
+from bundle.run_openvino import OpenVinoRunner
 
 __all__ = [
     "Bundle",
@@ -14,15 +16,18 @@ __all__ = [
     "BundleMissing",
     "BundleRunner",
     "BundleTooNew",
+    "Calibration",
     "FileRecord",
     "ImageError",
     "ImageLimits",
     "ImageSpec",
     "Manifest",
     "MarketName",
+    "OpenVinoRunner",
     "OutputSpec",
     "Parity",
     "ParityScores",
+    "RuntimeMissing",
     "parse_market_name",
     "read_image",
     "resize_to_spec",

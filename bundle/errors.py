@@ -3,7 +3,8 @@
 BundleError            a bundle cannot be used
 ├── BundleMissing      no bundle in the named folder, or one of its files is missing
 ├── BundleDamaged      a file is not what the manifest says
-└── BundleTooNew       written by a later version of vitreid
+├── BundleTooNew       written by a later version of vitreid
+└── RuntimeMissing     a library, or the hardware, that was asked for to run it is not there
 ImageError             a picture cannot be read
 """
 
@@ -26,6 +27,10 @@ class BundleDamaged(BundleError):
 
 class BundleTooNew(BundleError):
     """The bundle was written by a later version of vitreid."""
+
+
+class RuntimeMissing(BundleError):
+    """A library, or the hardware, that was asked for to run a bundle is not there."""
 
 
 class ImageError(Exception):

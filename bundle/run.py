@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     from onnxruntime import InferenceSession
 
 CPU = ("CPUExecutionProvider",)
+
+Nodes = dict[str, tuple[str, list[int]]]
+"""Inputs or outputs by name: onnxruntime's word for the type, and the shape after the batch axis."""
 
 
 class BundleRunner:
@@ -40,15 +43,25 @@ class BundleRunner:
 
         Returns unit rows (B, dimension). Cameras and views are ignored by a model without such an input.
         """
-        unknown = np.full(len(images), -1, dtype=np.int64)
-        values = {
-            "images": images,
-            "camera": unknown if cameras is None else cameras,
-            "view": unknown if views is None else views,
-        }
-        feed = {name: values[name] for name in self._inputs}
+        feed = feed_of(self._inputs, images, cameras, views)
         embeddings: NDArray[np.float32] = self._session.run(["embeddings"], feed)[0]
         return embeddings
+
+
+def feed_of(
+    inputs: Iterable[str],
+    images: NDArray[np.uint8],
+    cameras: NDArray[np.int64] | None = None,
+    views: NDArray[np.int64] | None = None,
+) -> dict[str, NDArray[Any]]:
+    """What a graph with these inputs is fed to embed (B, height, width, 3) pictures; arguments as in `run`."""
+    unknown = np.full(len(images), -1, dtype=np.int64)
+    values: dict[str, NDArray[Any]] = {
+        "images": images,
+        "camera": unknown if cameras is None else cameras,
+        "view": unknown if views is None else views,
+    }
+    return {name: values[name] for name in inputs}
 
 
 def open_session(bundle: Bundle, *, threads: int | None = None, providers: Sequence[str] = CPU) -> InferenceSession:
@@ -61,7 +74,8 @@ def open_session(bundle: Bundle, *, threads: int | None = None, providers: Seque
     except Exception as error:  # onnxruntime's exception types share no base class but this one
         reason = " ".join(str(error).split())
         raise BundleDamaged(f"{bundle.model_path} does not load ({reason}); export the bundle again") from error
-    _check_graph(bundle, session)
+    nodes = (session.get_inputs(), session.get_outputs())
+    check_graph(bundle, *({node.name: (node.type, node.shape[1:]) for node in each} for each in nodes))
     return session
 
 
@@ -78,12 +92,11 @@ def load_graph(file: Path, *, threads: int | None = None, providers: Sequence[st
     return onnxruntime.InferenceSession(str(file), options, providers=list(providers))
 
 
-def _check_graph(bundle: Bundle, session: InferenceSession) -> None:
-    found = {node.name: (node.type, node.shape[1:]) for node in session.get_inputs()}
-    outputs = {node.name: (node.type, node.shape[1:]) for node in session.get_outputs()}
-    if found != expected_inputs(bundle.manifest):
+def check_graph(bundle: Bundle, inputs: Nodes, outputs: Nodes) -> None:
+    """Compare a graph's inputs and outputs with the manifest. Raises BundleDamaged."""
+    if inputs != expected_inputs(bundle.manifest):
         raise BundleDamaged(
-            f"{bundle.model_path} takes {found}, the manifest says {expected_inputs(bundle.manifest)}; "
+            f"{bundle.model_path} takes {inputs}, the manifest says {expected_inputs(bundle.manifest)}; "
             "export the bundle again"
         )
     if outputs.get("embeddings") != ("tensor(float)", [bundle.manifest.dimension]):
@@ -93,8 +106,8 @@ def _check_graph(bundle: Bundle, session: InferenceSession) -> None:
         )
 
 
-def expected_inputs(manifest: Manifest) -> dict[str, tuple[str, list[int]]]:
-    """The graph's inputs by name: onnxruntime's type and the shape after the batch axis."""
+def expected_inputs(manifest: Manifest) -> Nodes:
+    """The graph's inputs."""
     inputs = {"images": ("tensor(uint8)", [manifest.image.height, manifest.image.width, 3])}
     optional = {"camera": manifest.cameras, "view": manifest.views}
     return inputs | {name: ("tensor(int64)", []) for name, names in optional.items() if names}

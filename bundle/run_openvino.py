@@ -1,0 +1,116 @@
+"""The other way to run a bundle: OpenVINO on the CPU, in float32 or, where the processor has it, in bfloat16."""
+
+from __future__ import annotations
+
+import os
+import sys
+import threading
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bundle.errors import BundleDamaged, RuntimeMissing
+from bundle.manifest import Bundle
+from bundle.run import check_graph, feed_of
+
+if TYPE_CHECKING:
+    from openvino import CompiledModel, ConstOutput, Core, InferRequest
+
+HINTS = {"fp32": "f32", "bf16": "bf16"}
+"""The precisions that OpenVINO may compute in, and what it calls them when it is told to."""
+
+CAPABILITIES = {"fp32": "FP32", "bf16": "BF16"}
+"""What it calls them when it tells what a processor can do."""
+
+TYPES = {"u8": "tensor(uint8)", "i64": "tensor(int64)", "f32": "tensor(float)"}
+
+
+class OpenVinoRunner:
+    """Embeds pictures with a bundle, as BundleRunner does.
+
+    `threads` is the number of cores one run uses; by default all of them. `precision` is what the graph is computed
+    in: its weights stay as they are in the file. Runs may overlap from several threads.
+    """
+
+    def __init__(self, bundle: Bundle, *, threads: int | None = None, precision: str = "fp32") -> None:
+        self.manifest = bundle.manifest
+        self._model = compile_model(bundle, threads=threads or os.cpu_count() or 1, precision=precision)
+        self._inputs = [port.any_name for port in self._model.inputs]
+        self._requests = threading.local()  # a request holds the tensors of one run
+
+    def run(
+        self,
+        images: NDArray[np.uint8],
+        cameras: NDArray[np.int64] | None = None,
+        views: NDArray[np.int64] | None = None,
+    ) -> NDArray[np.float32]:
+        """Embed uint8 (B, height, width, 3) pictures; cameras and views are (B,) indices, -1 = unknown.
+
+        Returns unit rows (B, dimension). Cameras and views are ignored by a model without such an input.
+        """
+        if not len(images):
+            return np.empty((0, self.manifest.dimension), dtype=np.float32)  # OpenVINO would give those of before
+        feed = feed_of(self._inputs, images, cameras, views)
+        embeddings: NDArray[np.float32] = self._request().infer(feed, share_inputs=True)["embeddings"]
+        return embeddings
+
+    def _request(self) -> InferRequest:
+        if not hasattr(self._requests, "own"):
+            self._requests.own = self._model.create_infer_request()
+        return self._requests.own
+
+
+def compile_model(bundle: Bundle, *, threads: int, precision: str) -> CompiledModel:
+    """Make a bundle's graph ready to run, and check that it takes and gives what the manifest says.
+
+    Raises RuntimeMissing where OpenVINO or, for bf16, the processor cannot, BundleDamaged where the graph does not load
+    or has other inputs or outputs.
+    """
+    core = open_core()
+    if precision not in (able := _precisions(core)):
+        here = "on this processor " if precision in HINTS else ""
+        raise RuntimeMissing(f"OpenVINO {here}does not compute in {precision}: choose one of {', '.join(able)}")
+    settings = {
+        "PERFORMANCE_HINT": "LATENCY",  # one run at a time takes all threads
+        "INFERENCE_NUM_THREADS": threads,
+        "INFERENCE_PRECISION_HINT": HINTS[precision],  # without it, OpenVINO takes what the processor does fastest
+        "ENABLE_CPU_PINNING": False,  # two services on one machine would share their first cores
+    }
+    try:
+        model = core.compile_model(core.read_model(bundle.model_path), "CPU", settings)
+    except RuntimeError as error:
+        reason = " ".join(str(error).split())
+        raise BundleDamaged(
+            f"{bundle.model_path} does not load in OpenVINO ({reason[:300]}); choose another runtime"
+        ) from error
+    check_graph(bundle, *({port.any_name: _type(port) for port in ports} for ports in (model.inputs, model.outputs)))
+    return model
+
+
+def precisions() -> list[str]:
+    """What OpenVINO computes in on this processor. Raises RuntimeMissing where it is not installed."""
+    return _precisions(open_core())
+
+
+def _precisions(core: Core) -> list[str]:
+    able = core.get_property("CPU", "OPTIMIZATION_CAPABILITIES")
+    return [name for name in HINTS if CAPABILITIES[name] in able]
+
+
+def open_core() -> Core:
+    """OpenVINO itself, which tells nobody that it was started. Raises RuntimeMissing where it is not installed."""
+    # Importing openvino imports openvino_telemetry, which writes an id into the home folder and, in a process of its
+    # own, reports to an analytics server. Where there is no such module it does neither.
+    sys.modules["openvino_telemetry"] = None  # type: ignore[assignment]  # the documented way to say "not there"
+    try:
+        import openvino
+    except ModuleNotFoundError as error:
+        raise RuntimeMissing("openvino is not installed: pip install 'vitreid[openvino]'") from error
+    return openvino.Core()
+
+
+def _type(port: ConstOutput) -> tuple[str, list[int]]:
+    name = port.element_type.get_type_name()
+    sizes = [each.get_length() if each.is_static else -1 for each in port.partial_shape]
+    return TYPES.get(name, name), sizes[1:]

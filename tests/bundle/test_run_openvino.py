@@ -1,0 +1,130 @@
+"""Running a bundle by OpenVINO: the reference's numbers, and what is told where it cannot."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from bundle import (
+    Bundle,
+    BundleDamaged,
+    BundleRunner,
+    ImageSpec,
+    OpenVinoRunner,
+    OutputSpec,
+    RuntimeMissing,
+    run_openvino,
+)
+
+
+@pytest.fixture
+def images() -> np.ndarray:
+    return np.random.default_rng(1).integers(0, 256, (5, 64, 32, 3), dtype=np.uint8)
+
+
+CAMERAS = np.array([0, 1, -1, 1, 0])
+
+
+def test_its_embeddings_are_those_of_the_reference(tiny_bundle: Path, images: np.ndarray) -> None:
+    bundle = Bundle.open(tiny_bundle)
+    reference, runner = BundleRunner(bundle, threads=1), OpenVinoRunner(bundle, threads=1)
+    for cameras in (None, CAMERAS):
+        np.testing.assert_allclose(runner.run(images, cameras), reference.run(images, cameras), atol=1e-6)
+    np.testing.assert_allclose(runner.run(images[3:], CAMERAS[3:]), reference.run(images, CAMERAS)[3:], atol=1e-6)
+    assert runner.run(images[:0]).shape == (0, 48)
+
+
+def test_what_one_run_gave_the_next_does_not_change(tiny_bundle: Path, images: np.ndarray) -> None:
+    runner = OpenVinoRunner(Bundle.open(tiny_bundle), threads=1)
+    first = runner.run(images)
+    kept = first.copy()
+    runner.run(images[::-1].copy())
+    np.testing.assert_array_equal(first, kept)
+
+
+def test_runs_may_overlap(tiny_bundle: Path) -> None:
+    runner = OpenVinoRunner(Bundle.open(tiny_bundle), threads=1)
+    batches = np.random.default_rng(2).integers(0, 256, (40, 3, 64, 32, 3), dtype=np.uint8)
+    expected = [runner.run(batch) for batch in batches]
+    with ThreadPoolExecutor(4) as threads:
+        found = list(threads.map(runner.run, batches))
+    np.testing.assert_allclose(np.stack(found), np.stack(expected), atol=1e-6)
+
+
+@pytest.mark.skipif("bf16" not in run_openvino.precisions(), reason="this processor does not compute in bf16")
+def test_bf16_is_near(tiny_bundle: Path, images: np.ndarray) -> None:
+    bundle = Bundle.open(tiny_bundle)
+    found = OpenVinoRunner(bundle, threads=1, precision="bf16").run(images, CAMERAS)
+    expected = BundleRunner(bundle, threads=1).run(images, CAMERAS)
+    assert np.sum(found * expected, axis=1).min() > 0.999
+    assert np.abs(found - expected).max() > 1e-6
+
+
+def test_a_processor_without_bf16_is_told(monkeypatch: pytest.MonkeyPatch, tiny_bundle: Path) -> None:
+    class OldProcessor:
+        def get_property(self, device: str, name: str) -> list[str]:
+            return {"OPTIMIZATION_CAPABILITIES": ["FP32", "INT8"]}[name]
+
+    monkeypatch.setattr(run_openvino, "open_core", OldProcessor)
+    with pytest.raises(RuntimeMissing, match="OpenVINO on this processor does not compute in bf16: choose one of fp32"):
+        OpenVinoRunner(Bundle.open(tiny_bundle), precision="bf16")
+
+
+def test_an_unknown_precision_is_told(tiny_bundle: Path) -> None:
+    with pytest.raises(RuntimeMissing, match="OpenVINO does not compute in fp8: choose one of fp32"):
+        OpenVinoRunner(Bundle.open(tiny_bundle), precision="fp8")
+
+
+def test_without_openvino_the_extra_is_named(monkeypatch: pytest.MonkeyPatch, tiny_bundle: Path) -> None:
+    monkeypatch.setitem(sys.modules, "openvino", None)
+    with pytest.raises(RuntimeMissing, match=r"pip install 'vitreid\[openvino\]'"):
+        OpenVinoRunner(Bundle.open(tiny_bundle))
+
+
+def test_a_graph_that_is_not_the_manifests_is_refused(tiny_bundle: Path, tmp_path: Path) -> None:
+    wrong = Bundle.save(
+        tmp_path / "wrong",
+        tiny_bundle / "model.onnx",
+        name="wrong",
+        image=ImageSpec(height=128, width=32),
+        output=OutputSpec(dimension=48),
+        cameras=("c1", "c2"),
+    )
+    with pytest.raises(BundleDamaged, match="the manifest says"):
+        OpenVinoRunner(wrong)
+
+
+def test_a_file_that_is_no_graph_is_refused(tiny_bundle: Path, tmp_path: Path) -> None:
+    whole = (tiny_bundle / "model.onnx").read_bytes()
+    (tmp_path / "model.onnx").write_bytes(whole[: len(whole) // 2])
+    spec = {"image": ImageSpec(height=64, width=32), "output": OutputSpec(dimension=48)}
+    bundle = Bundle.save(tmp_path / "bundle", tmp_path / "model.onnx", name="cut off", **spec)
+    with pytest.raises(BundleDamaged, match="does not load in OpenVINO") as told:
+        OpenVinoRunner(bundle)
+    assert "\n" not in str(told.value)
+
+
+def test_openvino_sends_no_telemetry(tiny_bundle: Path, tmp_path: Path) -> None:
+    """It would write an id into the home folder, and start a process that reports, as soon as it is imported."""
+    code = f"""
+import json, pathlib, sys
+from urllib import request
+def called(*arguments, **options): raise SystemExit("the network was asked")
+request.urlopen = called
+from bundle import Bundle, OpenVinoRunner
+OpenVinoRunner(Bundle.open(pathlib.Path({str(tiny_bundle)!r})), threads=1)
+loaded = [name for name, module in sys.modules.items() if name.startswith("openvino_telemetry") and module]
+print(json.dumps([loaded, "multiprocessing" in sys.modules, [str(p) for p in pathlib.Path.home().rglob("*")]]))
+"""
+    # Where it believes to be in a test of others, it keeps quiet by itself.
+    kept = {name: value for name, value in os.environ.items() if name not in ("CI", "TF_BUILD", "JENKINS_URL")}
+    environment = {**kept, "HOME": str(tmp_path), "XDG_CACHE_HOME": str(tmp_path / "cache")}
+    done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True)
+    assert json.loads(done.stdout) == [[], False, []]
