@@ -13,6 +13,7 @@ from typing import Literal, Self
 
 from pydantic import Field, JsonValue, ValidationError, model_validator
 
+from bundle.calibration import Calibration
 from bundle.errors import BundleDamaged, BundleError, BundleMissing, BundleTooNew
 from bundle.files import recover, sha256_of, written_whole
 from bundle.parity import Parity
@@ -64,6 +65,7 @@ class Manifest(Part):
     views: tuple[str, ...] = ()
     files: dict[str, FileRecord]
     parity: tuple[Parity, ...] = ()
+    calibration: Calibration | None = None
     source: dict[str, JsonValue] = Field(default_factory=dict)
 
     @model_validator(mode="after")
@@ -75,6 +77,8 @@ class Manifest(Part):
         expected = _bundle_id(self.files[MODEL].sha256, self.image, self.output, self.cameras, self.views)
         if self.bundle_id != expected:
             raise ValueError(f"bundle_id is {self.bundle_id[:12]}, but model, image and output give {expected[:12]}")
+        if self.calibration and self.calibration.bundle_id != self.bundle_id:
+            raise ValueError(f"calibration is of another bundle, {self.calibration.bundle_id[:12]}; calibrate this one")
         return self
 
     @property

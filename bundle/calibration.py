@@ -1,0 +1,152 @@
+"""What a score is worth: the manifest's part that gives scores of pairs a probability, and thresholds their rates.
+
+A probability that two pictures show one person depends on two things: on what the score tells, and on how often such
+pairs show one person before anybody looked. The first is measured and kept as the logarithm of a likelihood ratio, how
+many times more often pairs of one person have this score than pairs of different persons. The second is the `prior`, an
+assumption that stands beside it in the open: log odds = log likelihood ratio + log odds of the prior.
+"""
+
+from __future__ import annotations
+
+import math
+from datetime import datetime
+from typing import Annotated, Self
+
+import numpy as np
+from pydantic import Field, model_validator
+
+from bundle.part import Part
+
+Share = Annotated[float, Field(ge=0, le=1)]
+Count = Annotated[int, Field(ge=0)]
+Finite = Annotated[float, Field(allow_inf_nan=False)]
+Within = Annotated[float, Field(gt=0, lt=1)]
+
+
+class PairNumbers(Part):
+    """Pairs of pictures by two different cameras, and the persons they show."""
+
+    persons: Count = Field(description="sought persons", examples=[100])
+    same: Count = Field(description="pairs that show one person", examples=[1900])
+    different: Count = Field(description="pairs that show two persons", examples=[180000])
+
+
+class Estimate(Part):
+    """A rate, and the range that holds it with a confidence of 95 %, by bootstrap over persons."""
+
+    value: Share = Field(examples=[0.62])
+    low: Share = Field(examples=[0.55])
+    high: Share = Field(examples=[0.69])
+
+
+class Threshold(Part):
+    """The lowest score at which no larger share of the pairs of different persons is matched than is asked for."""
+
+    false_match_rate: Within = Field(description="asked for", examples=[0.001])
+    score: Finite = Field(description="the least score to choose", examples=[0.71])
+    false_matches: Estimate = Field(description="share of the pairs of different persons at or above the score")
+    true_matches: Estimate = Field(description="share of the pairs of one person at or above the score")
+
+
+class Thresholds(Part):
+    """Thresholds for all pairs, or for those between two cameras."""
+
+    cameras: tuple[str, str] | None = Field(description="null: all of them", examples=[["c1", "c2"]])
+    pairs: PairNumbers
+    at: tuple[Threshold, ...]
+    too_few_for: tuple[Within, ...] = Field(
+        description="false match rates that so few pairs of different persons cannot tell", examples=[[0.0001]]
+    )
+
+
+class ReliabilityBin(Part):
+    """The pairs of persons not fitted on whose probability is within a range: what was said, and what was so."""
+
+    low: Share
+    high: Share
+    same: Count
+    different: Count
+    probability: Share = Field(description="mean of what was said")
+    observed: Share = Field(description="share of one person, the prior being what is assumed")
+
+
+class HeldOut(Part):
+    """How good the probabilities are for persons who were not fitted on, the prior being what is assumed.
+
+    `base_...` is what is reached by always answering with the prior. Lower is better.
+    """
+
+    pairs: PairNumbers
+    log_loss: float = Field(ge=0, description="in nats", examples=[0.021])
+    base_log_loss: float = Field(ge=0, examples=[0.057])
+    brier: Share = Field(examples=[0.0064])
+    base_brier: Share = Field(examples=[0.0102])
+    calibration_error: Share = Field(description="expected calibration error over the bins", examples=[0.0008])
+    bins: tuple[ReliabilityBin, ...]
+
+
+class CalibrationData(Part):
+    """The pictures that were compared."""
+
+    name: str = Field(examples=["site-a"])
+    dataset: str = Field(description="layout", examples=["market1501"])
+    sha256: str = Field(description="of what each picture is called, its person and its camera")
+    pictures: Count = Field(examples=[900])
+    cameras: tuple[str, ...] = Field(examples=[["c1", "c2"]])
+    cameras_learned: bool = Field(description="whether they were embedded as cameras that the model learned")
+    pairs: PairNumbers
+
+
+class Calibration(Part):
+    """Probability of a score for pairs by two different cameras, measured on stated data and at a stated prior."""
+
+    bundle_id: str
+    created_at: datetime
+    method: str = Field(examples=["isotonic"])
+    prior: Within = Field(description="share of all pairs that is assumed to show one person", examples=[0.01])
+    knots: tuple[tuple[Finite, Finite], ...] = Field(min_length=1)
+    """(score, log likelihood ratio), ascending in both; in between it is interpolated, outside it is constant."""
+    data: CalibrationData
+    fitted: PairNumbers
+    held_out: HeldOut
+    tried: dict[str, float]
+    """Log loss of each method that was tried on the persons who were held out."""
+    thresholds: tuple[Thresholds, ...]
+
+    @model_validator(mode="after")
+    def _knots_rise(self) -> Self:
+        scores, ratios = self._columns
+        if (np.diff(scores) <= 0).any() or (np.diff(ratios) < 0).any():
+            raise ValueError("knots do not rise; calibrate the bundle again")
+        return self
+
+    @property
+    def _columns(self) -> tuple[np.ndarray[tuple[int], np.dtype[np.float64]], ...]:
+        scores, ratios = np.array(self.knots, dtype=np.float64).T
+        return scores, ratios
+
+    @property
+    def most(self) -> float:
+        """The highest probability that any score gets."""
+        return self.probability(self.knots[-1][0])
+
+    def probability(self, score: float) -> float:
+        """That a pair of pictures by two cameras with this score shows one person, at the assumed prior."""
+        scores, ratios = self._columns
+        return 1 / (1 + math.exp(-float(np.interp(score, scores, ratios)) - _log_odds(self.prior)))
+
+    def least_score(self, probability: float) -> float | None:
+        """The lowest score, from -1, that reaches a probability in (0, 1); None where no score does."""
+        scores, ratios = self._columns
+        wanted = _log_odds(probability) - _log_odds(self.prior)
+        place = int(np.searchsorted(ratios, wanted))
+        if place == len(ratios):
+            return None
+        if place == 0:
+            return -1.0
+        share = (wanted - ratios[place - 1]) / (ratios[place] - ratios[place - 1])
+        return float(scores[place - 1] + share * (scores[place] - scores[place - 1]))
+
+
+def _log_odds(probability: float) -> float:
+    return math.log(probability / (1 - probability))
