@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from bundle.cores import cores
 from bundle.errors import BundleDamaged
 from bundle.manifest import Bundle, Manifest
 
@@ -25,7 +26,7 @@ Nodes = dict[str, tuple[str, list[int]]]
 class BundleRunner:
     """Embeds pictures with a bundle.
 
-    `threads` is the number of cores one run uses; by default all of them. Runs may overlap from several threads.
+    `threads` is the number of cores one run uses; by default all that it may. Runs may overlap from several threads.
     """
 
     def __init__(self, bundle: Bundle, *, threads: int | None = None) -> None:
@@ -85,7 +86,7 @@ def load_graph(file: Path, *, threads: int | None = None, providers: Sequence[st
     import onnxruntime
 
     options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = threads or os.cpu_count() or 1
+    options.intra_op_num_threads = threads or cores()
     options.inter_op_num_threads = 1
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")  # idle threads leave the cores to others
     options.log_severity_level = 3

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 import threading
 from typing import TYPE_CHECKING
@@ -10,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from bundle.cores import cores
 from bundle.errors import BundleDamaged, RuntimeMissing
 from bundle.manifest import Bundle
 from bundle.run import check_graph, feed_of
@@ -29,13 +29,13 @@ TYPES = {"u8": "tensor(uint8)", "i64": "tensor(int64)", "f32": "tensor(float)"}
 class OpenVinoRunner:
     """Embeds pictures with a bundle, as BundleRunner does.
 
-    `threads` is the number of cores one run uses; by default all of them. `precision` is what the graph is computed
+    `threads` is the number of cores one run uses; by default all that it may. `precision` is what the graph is computed
     in: its weights stay as they are in the file. Runs may overlap from several threads.
     """
 
     def __init__(self, bundle: Bundle, *, threads: int | None = None, precision: str = "fp32") -> None:
         self.manifest = bundle.manifest
-        self._model = compile_model(bundle, threads=threads or os.cpu_count() or 1, precision=precision)
+        self._model = compile_model(bundle, threads=threads or cores(), precision=precision)
         self._inputs = [port.any_name for port in self._model.inputs]
         self._requests = threading.local()  # a request holds the tensors of one run
 
