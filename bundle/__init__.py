@@ -1,12 +1,22 @@
 """The contract between export and service: a model, its input and output, and how pictures reach it."""
 
 from bundle.calibration import Calibration
-from bundle.errors import BundleDamaged, BundleError, BundleMissing, BundleTooNew, ImageError, RuntimeMissing
+from bundle.errors import (
+    BundleDamaged,
+    BundleError,
+    BundleMissing,
+    BundleTooNew,
+    EvidenceMissing,
+    ImageError,
+    RuntimeMissing,
+)
+from bundle.evidence import Evidence
 from bundle.manifest import Bundle, FileRecord, ImageSpec, Manifest, OutputSpec
 from bundle.market_names import MarketName, parse_market_name
 from bundle.parity import Parity, ParityScores
 from bundle.preprocess import ImageLimits, read_image, resize_to_spec
 from bundle.run import BundleRunner
+from bundle.run_evidence import EvidenceRunner
 from bundle.run_openvino import OpenVinoRunner
 
 __all__ = [
@@ -17,6 +27,9 @@ __all__ = [
     "BundleRunner",
     "BundleTooNew",
     "Calibration",
+    "Evidence",
+    "EvidenceMissing",
+    "EvidenceRunner",
     "FileRecord",
     "ImageError",
     "ImageLimits",

@@ -4,6 +4,7 @@ BundleError            a bundle cannot be used
 ├── BundleMissing      no bundle in the named folder, or one of its files is missing
 ├── BundleDamaged      a file is not what the manifest says
 ├── BundleTooNew       written by a later version of vitreid
+├── EvidenceMissing    it cannot tell about patches: it has no explain.onnx
 └── RuntimeMissing     a library, or the hardware, that was asked for to run it is not there
 ImageError             a picture cannot be read
 """
@@ -27,6 +28,10 @@ class BundleDamaged(BundleError):
 
 class BundleTooNew(BundleError):
     """The bundle was written by a later version of vitreid."""
+
+
+class EvidenceMissing(BundleError):
+    """The bundle cannot tell about patches: it has no `explain.onnx`."""
 
 
 class RuntimeMissing(BundleError):

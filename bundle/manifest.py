@@ -15,6 +15,7 @@ from pydantic import Field, JsonValue, ValidationError, model_validator
 
 from bundle.calibration import Calibration
 from bundle.errors import BundleDamaged, BundleError, BundleMissing, BundleTooNew
+from bundle.evidence import EXPLAIN, Evidence
 from bundle.files import recover, sha256_of, written_whole
 from bundle.parity import Parity
 from bundle.part import Part
@@ -66,6 +67,7 @@ class Manifest(Part):
     files: dict[str, FileRecord]
     parity: tuple[Parity, ...] = ()
     calibration: Calibration | None = None
+    explain: Evidence | None = None
     source: dict[str, JsonValue] = Field(default_factory=dict)
 
     @model_validator(mode="after")
@@ -79,6 +81,8 @@ class Manifest(Part):
             raise ValueError(f"bundle_id is {self.bundle_id[:12]}, but model, image and output give {expected[:12]}")
         if self.calibration and self.calibration.bundle_id != self.bundle_id:
             raise ValueError(f"calibration is of another bundle, {self.calibration.bundle_id[:12]}; calibrate this one")
+        if (self.explain is None) != (EXPLAIN not in self.files):
+            raise ValueError(f"explain and {EXPLAIN} of files go together; one of them is missing")
         return self
 
     @property

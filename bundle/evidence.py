@@ -1,0 +1,48 @@
+"""Where the patches of a picture lie, and which of them count: the manifest's part about `explain.onnx`."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import Field
+
+from bundle.part import Part
+
+EXPLAIN = "explain.onnx"
+
+
+class Evidence(Part):
+    """What `explain.onnx` gives: unit patch outputs (B, N, dimension) and how much each counts, (B, N).
+
+    Patches come by rows, from the top left. Sizes are (height, width) in pixels of what the graph takes; with a stride
+    smaller than a patch they overlap.
+    """
+
+    rows: int = Field(gt=0)
+    columns: int = Field(gt=0)
+    patch: tuple[int, int]
+    stride: tuple[int, int]
+    dimension: int = Field(gt=0)
+    attention: Literal["cls", "mean", "weighted"]
+    """Whose look at the patches is told, the one that the embedding is made by: the class token's, that of all patches
+    on average, or the weights by which patches are pooled."""
+    parity_images: int = Field(gt=0)
+    max_abs_difference: float = Field(ge=0)
+    """To the model that it was exported from, of both outputs, on so many pictures."""
+
+    @property
+    def patches(self) -> int:
+        """N, how many patches a picture has."""
+        return self.rows * self.columns
+
+    def boxes(self, height: int, width: int, image: tuple[int, int]) -> NDArray[np.float64]:
+        """Where the patches lie in a picture of this size: (N, 4) left, top, right, bottom in its pixels.
+
+        `image` is the (height, width) to which the graph's pictures are resized.
+        """
+        places = np.arange(self.patches)
+        top, left = places // self.columns * self.stride[0], places % self.columns * self.stride[1]
+        boxes = np.stack([left, top, left + self.patch[1], top + self.patch[0]], axis=1)
+        return boxes * np.tile([width / image[1], height / image[0]], 2)
