@@ -114,9 +114,13 @@ class ReIDModel(nn.Module):
 
         The whole picture's feature, then the local ones divided by their number (He et al., "TransReID", ICCV 2021).
         """
-        pixels = images.float().permute(0, 3, 1, 2) / 255  # cast first: onnxruntime has no uint8 transpose kernel
-        parts: tuple[Tensor, ...] = self.backbone((pixels - self.mean) / self.std, camera, view).parts
+        parts: tuple[Tensor, ...] = self.backbone(self.normalised(images), camera, view).parts
         if self.bnneck == "after":
             parts = tuple(neck.norm(part) for neck, part in zip(self.necks, parts, strict=True))  # type: ignore[operator]  # a BNNeck's norm
         local = [part / (len(parts) - 1) for part in parts[1:]]
         return normalize(torch.cat([parts[0], *local], dim=1), dim=1)
+
+    def normalised(self, images: Tensor) -> Tensor:
+        """uint8 (B, H, W, 3) pictures as the backbone takes them, (B, 3, H, W)."""
+        pixels = images.float().permute(0, 3, 1, 2) / 255  # cast first: onnxruntime has no uint8 transpose kernel
+        return (pixels - self.mean) / self.std
