@@ -56,6 +56,11 @@ class Checkpoint:
         return cls(folder, config, metrics)
 
     @property
+    def persons(self) -> tuple[str, ...]:
+        """The training persons by index."""
+        return tuple(self.metrics["persons"])
+
+    @property
     def cameras(self) -> tuple[str, ...]:
         """The training cameras by index."""
         return tuple(self.metrics["cameras"])
@@ -95,33 +100,34 @@ def build_model(
 ) -> ReIDModel:
     """Build a recipe's network for numbers of training persons, cameras and views.
 
-    Without `pretrained` its weights are random. Raises ConfigError where the recipe cannot be built.
+    Its weights are random, or timm's where the recipe says so and `pretrained` allows it; `start_from` loads those of
+    a file. Raises ConfigError where the recipe cannot be built.
     """
     part = config.model
-    weights = part.weights if pretrained else "random"
+    download = pretrained and part.weights == "timm"
     if part.backbone.startswith("resnet"):
-        backbone: ViT | CNN = _cnn(part, weights)
+        backbone: ViT | CNN = _cnn(part, download)
     else:
-        backbone = _vit(part, weights, cameras=cameras, views=views)
+        backbone = _vit(part, download, cameras=cameras, views=views)
     parts = 1 if part.jigsaw is None else 1 + part.jigsaw.parts
     return ReIDModel(backbone, persons=persons, parts=parts, mean=part.mean, std=part.std, bnneck=part.bnneck)
 
 
-def _cnn(part: ModelConfig, weights: str) -> CNN:
+def _cnn(part: ModelConfig, download: bool) -> CNN:
     of_transformers = {"stem", "stride", "position", "position_at", "relative", "zero_cls", "side", "jigsaw", "pool"}
     if given := sorted(name for name in of_transformers if getattr(part, name) != getattr(ModelConfig(), name)):
         raise ConfigError(f"model.{given[0]} is for transformers; leave it out with backbone = {part.backbone!r}")
-    return build_cnn(part.backbone, weights=weights, options=part.options)
+    return build_cnn(part.backbone, pretrained=download, options=part.options)
 
 
-def _vit(part: ModelConfig, weights: str, *, cameras: int, views: int) -> ViT:
+def _vit(part: ModelConfig, download: bool, *, cameras: int, views: int) -> ViT:
     cut = part.jigsaw
     return build_vit(
         part.backbone,
         size=(part.height, part.width),
         stem=part.stem,
         stride=part.stride,
-        weights=weights,
+        pretrained=download,
         options=part.options,
         position=part.position,
         position_at=part.position_at,

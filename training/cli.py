@@ -87,10 +87,12 @@ def train(
             if resume:
                 trainer.resume(out)
             screen.epochs = len(trainer.history)
+            notes = remarks(trainer.split, config.data.images_per_person, config.model.side)
+            notes += [] if resume else trainer.notes
             screen.begin(
                 f"training {config.model.backbone} on {device}: {len(trainer.persons)} persons, "
                 f"{len(trainer.split.train)} pictures, {config.epochs} epochs, {config.precision}",
-                *(f"note: {line}" for line in remarks(trainer.split, config.data.images_per_person, config.model.side)),
+                *(f"note: {line}" for line in notes),
             )
             watched = Board(screen, tensorboard) if tensorboard and ranks.first else screen
             best = trainer.run(out, watched)

@@ -36,8 +36,8 @@ class ModelConfig(_Part):
     """The network: a timm Vision Transformer or ResNet and its BNNeck.
 
     `backbone` is the name of a ViT or ResNet of timm, and `options` go to its constructor (depth, embed_dim, ...).
-    `weights` is "random", "timm" (the published weights, downloaded) or a file; a position embedding of another size
-    is resized. `bnneck` tells on which side of the BNNeck the embedding is taken.
+    `weights` is "random", "timm" (the published ones, downloaded), a published file, or a checkpoint or run of ours;
+    a position embedding of another size is resized. `bnneck` tells on which side of the BNNeck the embedding is taken.
 
     For transformers: `stem` is how pixels become patches, `stride` lets them overlap; `position` is the absolute
     position embedding and `position_at` where it is added, `relative` the relative one; `side` is what the picture's

@@ -10,10 +10,12 @@ from typing import Any
 from torch import Tensor
 
 from bundle.files import sha256_of
+from training.backbones import ViT
 from training.checkpoint import Checkpoint, build_model, save_checkpoint
 from training.config import JigsawConfig, ModelConfig, TrainConfig
 from training.errors import ConfigError, WeightsError
-from training.weights import SIDE, Shape, read_weights, resized, translate
+from training.resizing import resized
+from training.weights import SIDE, Shape, other_size, read_weights, translate
 
 IMAGENET = {"mean": (0.485, 0.456, 0.406), "std": (0.229, 0.224, 0.225)}
 SIDES = {(True, True): "both", (True, False): "camera", (False, True): "view", (False, False): "none"}
@@ -79,7 +81,8 @@ def import_weights(
         model = build_model(config, persons=persons, cameras=seen[0], views=seen[1], pretrained=False)
     except ConfigError as error:
         raise WeightsError(f"{file} tells of a network that cannot be built: {error}") from error
-    tensors = _fitting(resized(weights, model.backbone.grid), model.state_dict(), seen)  # type: ignore[arg-type]  # a ViT's
+    assert isinstance(model.backbone, ViT)
+    tensors = _fitting(resized(weights.tensors, shape.grid, model.backbone.grid), model.state_dict(), seen)
     left = model.load_state_dict(tensors, strict=False)
     needed = [name for name in left.missing_keys if shape.persons or not name.startswith("necks.")]
     if left.unexpected_keys or (needed and not partial):
@@ -146,13 +149,9 @@ def _fitting(tensors: dict[str, Tensor], ours: dict[str, Tensor], seen: tuple[in
     """Side information by camera and view. Raises WeightsError where a tensor has another size than ours."""
     if SIDE in tensors:
         tensors[SIDE] = tensors[SIDE].reshape(max(seen[0], 1), max(seen[1], 1), -1)
-    for name, tensor in tensors.items():
-        if name in ours and tensor.shape != ours[name].shape:
-            raise WeightsError(
-                f"{name} is {tuple(tensor.shape)} in the file and {tuple(ours[name].shape)} in the network; "
-                "the file is of another architecture"
-            )
-    return {name: each.float() if each.is_floating_point() else each for name, each in tensors.items()}
+    if told := other_size(tensors, ours):
+        raise WeightsError(f"{told}; the file is of another architecture")
+    return tensors
 
 
 def _told(file: Path, missing: Sequence[str], unexpected: Sequence[str]) -> str:

@@ -10,9 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 from torch.optim import Optimizer
@@ -35,6 +33,7 @@ from training.ranks import ALONE, Ranks
 from training.records import best_of, changes, origin
 from training.sampler import PKSampler
 from training.schedules import SCHEDULES
+from training.starting import start_from
 
 PRECISIONS = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 FREE = ("threads", "data.workers", "data.cache")  # what may differ when a run goes on, say on another machine
@@ -82,6 +81,7 @@ class Trainer:
         self.persons, self.cameras, self.views = split.train_persons(), split.train_cameras(), split.train_views()
         jigsaw = config.model.jigsaw
         self.losses: Losses = total_loss(config.losses, jigsaw=jigsaw.total if jigsaw else "paper")
+        self.notes: list[str] = []
         self.model = self._network()
         self.backbone: nn.Module = self.model.backbone
         if ranks.count > 1:
@@ -188,16 +188,20 @@ class Trainer:
         return average
 
     def _network(self) -> ReIDModel:
-        built = build_model(
-            self.config, persons=len(self.persons), cameras=len(self.cameras), views=len(self.views)
-        ).to(self.device)
+        labels = {"persons": self.persons, "cameras": self.cameras, "views": self.views}
+        built = build_model(self.config, persons=len(self.persons), cameras=len(self.cameras), views=len(self.views))
+        part = self.config.model
+        if part.weights not in ("random", "timm"):
+            size = (part.height, part.width)
+            self.notes.append(start_from(built, Path(part.weights), size=size, labels=labels))
+        built.to(self.device)
         built.to(memory_format=torch.channels_last)  # convolutions on a CPU are 1.6 times as fast
         if self.device.type == "cpu":
             fuse_attention(built, False)
         elif self.ranks.count > 1:
             built.backbone = nn.SyncBatchNorm.convert_sync_batchnorm(built.backbone)  # type: ignore[no-untyped-call]  # torch has no types there
-        part = self.config.optim
-        freeze(built, blocks=part.frozen_blocks, backbone=part.backbone_lr == 0)
+        optim = self.config.optim
+        freeze(built, blocks=optim.frozen_blocks, backbone=optim.backbone_lr == 0)
         return built
 
     def _optimiser(self) -> Optimizer:
@@ -262,16 +266,6 @@ class Trainer:
         save_checkpoint(out / "last", self.model, self.config, metrics, state)
 
 
-def _labels(split: Split) -> NDArray[np.int64]:
-    """Indices of person, camera and view (N, 3) of the training samples; -1 = unknown."""
-    known = (split.train_persons(), split.train_cameras(), split.train_views())
-    person, camera, view = ({name: i for i, name in enumerate(names)} for names in known)
-    rows = [
-        (person[each.person], camera.get(each.camera or "", -1), view.get(each.view or "", -1)) for each in split.train
-    ]
-    return np.array(rows, dtype=np.int64)
-
-
 def _average(model: ReIDModel, keep: float) -> AveragedModel:
     average = AveragedModel(model, multi_avg_fn=get_ema_multi_avg_fn(keep), use_buffers=True)  # type: ignore[no-untyped-call]  # likewise
     average.eval()
@@ -279,7 +273,7 @@ def _average(model: ReIDModel, keep: float) -> AveragedModel:
 
 
 def _loader(config: TrainConfig, split: Split, spec: ImageSpec, ranks: Ranks) -> EpochLoader:
-    labels = _labels(split)
+    labels = split.train_labels()
     images = TrainImages(
         split.train,
         labels,

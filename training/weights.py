@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -12,7 +13,6 @@ import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor
-from torch.nn.functional import interpolate
 
 from training.errors import WeightsError
 
@@ -26,6 +26,7 @@ PREFIXES = ("module.", "backbone.")
 POSITIONS = "backbone.position.embeddings.0.pos_embed"
 SIDE = "backbone.side.side_embed"
 HEADS = r"(head|fc|pre_logits|head_dist|base\.fc|base\.head|last_layer|mlp)\."
+RESNET = r"(conv1|bn1|layer[1-4])\."
 
 
 @dataclass(frozen=True)
@@ -102,18 +103,21 @@ def translate(tensors: State, *, size: tuple[int, int] | None = None, stride: in
     raise WeightsError(f"the weights have no class token (names such as {known}); take those of a Vision Transformer")
 
 
-def resized(weights: Weights, grid: tuple[int, int]) -> dict[str, Tensor]:
-    """The tensors for a network whose patches form another `grid` (rows, columns).
+def translate_resnet(tensors: State) -> tuple[dict[str, Tensor], tuple[str, ...]] | None:
+    """Our names for the tensors of a ResNet in timm's or torchvision's, and the names dropped; None for other files."""
+    plain = {name.removeprefix("base."): tensor for name, tensor in _without_prefixes(tensors)}
+    if "layer1.0.conv1.weight" not in plain:
+        return None
+    kept = {name: tensor for name, tensor in plain.items() if re.match(RESNET, name)}
+    return {f"backbone.resnet.{name}": tensor for name, tensor in kept.items()}, tuple(plain.keys() - kept.keys())
 
-    Positions are interpolated between the patches' places and the class token's is kept, as TransReID does it.
-    """
-    tensors = dict(weights.tensors)
-    if POSITIONS in tensors and weights.shape.grid != grid:
-        places = tensors[POSITIONS]
-        cls, patches = places[:, :1], places[:, 1:].reshape(1, *weights.shape.grid, -1).permute(0, 3, 1, 2)
-        moved = interpolate(patches.float(), grid, mode="bilinear", align_corners=False)
-        tensors[POSITIONS] = torch.cat([cls, moved.permute(0, 2, 3, 1).flatten(1, 2).to(places.dtype)], dim=1)
-    return tensors
+
+def other_size(tensors: State, ours: State) -> str | None:
+    """The first of the tensors that has another size than the network's of that name, told; None where all fit."""
+    for name, tensor in tensors.items():
+        if name in ours and tensor.shape != ours[name].shape:
+            return f"{name} is {tuple(tensor.shape)} in the file and {tuple(ours[name].shape)} in the network"
+    return None
 
 
 def _without_prefixes(tensors: State) -> Iterator[tuple[str, Tensor]]:
@@ -197,14 +201,17 @@ def _blocks(tensors: State, prefix: str = "base.") -> Iterator[int]:
 
 
 def _size(patches: int, patch: int, size: tuple[int, int] | None, stride: int | None) -> tuple[tuple[int, int], int]:
-    """The size and stride that give so many patches: those asked for, else usual ones, re-identification's first."""
+    """The size and stride that give so many patches: those asked for, else usual ones, else a square."""
     strides = (patch, *STRIDES) if stride is None else (stride,)
     for each in strides:
         for sides in (*([size] if size else []), *SIZES):
             rows, columns = grid_of(sides, patch, each)
             if each <= patch and rows * columns == patches:
                 return sides, each
+    side = math.isqrt(patches) * patch
+    if stride is None and (side // patch) ** 2 == patches:
+        return (side, side), patch
     raise WeightsError(
         f"the weights have positions for {patches} patches of {patch} pixels, which no usual size of pictures gives; "
-        "say --height, --width and --stride"
+        "say --height, --width and --stride to `reid import-weights`"
     )

@@ -6,7 +6,6 @@ Luo et al., "A Strong Baseline and Batch Normalization Neck for Deep Person Re-i
 from __future__ import annotations
 
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 import timm
@@ -41,15 +40,13 @@ class CNN(nn.Module):
         """It has no relative position bias."""
 
 
-def build_cnn(name: str, *, weights: str = "random", options: Mapping[str, object] = {}) -> CNN:
-    """Build a ResNet of timm; `weights` as in `build_vit`. Raises ConfigError for a name that is no ResNet of timm."""
-    if weights not in ("random", "timm") and not Path(weights).is_file():
-        raise ConfigError(f"model.weights = {weights!r} is neither 'random' nor 'timm' nor a file")
-    arguments: dict[str, Any] = {"pretrained": weights != "random", "num_classes": 0}
-    if weights not in ("random", "timm"):
-        arguments["pretrained_cfg_overlay"] = {"file": weights}
+def build_cnn(name: str, *, pretrained: bool = False, options: Mapping[str, object] = {}) -> CNN:
+    """Build a ResNet of timm, with random weights or its `pretrained` ones, downloaded.
+
+    Raises ConfigError for a name that is no ResNet of timm and for options that it does not have.
+    """
     try:
-        resnet = timm.create_model(name, **(arguments | dict(options)))
+        resnet = timm.create_model(name, pretrained=pretrained, **({"num_classes": 0} | dict(options)))
     except (TypeError, ValueError, RuntimeError) as error:
         raise ConfigError(f"model: timm cannot build {name}: {' '.join(str(error).split())}") from error
     if not isinstance(resnet, ResNet):

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import timm
@@ -35,10 +34,15 @@ def pool_mean(tokens: Tensor) -> Tensor:
 
 
 def pool_weighted(tokens: Tensor) -> Tensor:
-    """The patches weighted by how much they agree with the class token: softmax(cls . patch / sqrt D)."""
+    """The patches weighted by how much they agree with the class token."""
+    return (agreement(tokens)[:, None] @ tokens[:, 1:])[:, 0]
+
+
+def agreement(tokens: Tensor) -> Tensor:
+    """How much each patch agrees with the class token, (B, N), rows with the sum 1: softmax(cls . patch / sqrt D)."""
     cls, patches = tokens[:, :1], tokens[:, 1:]
-    agreement: Tensor = cls @ patches.transpose(1, 2) * cls.shape[2] ** -0.5
-    return (agreement.softmax(2) @ patches)[:, 0]
+    products: Tensor = cls @ patches.transpose(1, 2) * cls.shape[2] ** -0.5
+    return products.softmax(2)[:, 0]
 
 
 POOLS: dict[str, Callable[[Tensor], Tensor]] = {"cls": pool_cls, "mean": pool_mean, "weighted": pool_weighted}
@@ -127,7 +131,7 @@ def build_vit(
     size: tuple[int, int],
     stem: str = "patch",
     stride: int | None = None,
-    weights: str = "random",
+    pretrained: bool = False,
     options: Mapping[str, object] = {},
     position: str = "1d",
     position_at: str = "stem",
@@ -141,17 +145,17 @@ def build_vit(
 ) -> ViT:
     """Build a timm ViT for pictures of `size` (height, width).
 
-    `weights` is "random", "timm" for the published ones, or a file in timm's layout; a position embedding of another
-    grid is resized to this one. `options` go to timm's constructor. `stride` lets patches overlap. `position` is a
+    Its weights are random, or with `pretrained` timm's published ones, downloaded, with the position embedding resized
+    to this grid. `options` go to timm's constructor. `stride` lets patches overlap. `position` is a
     name of positions.KINDS or "none", `relative` one of RELATIVE, `pool` one of POOLS. `cameras` and `views` are the
     numbers that side information tells apart, 0 for none.
 
-    Raises ConfigError for a name that is no ViT of timm, and for options or weights that do not fit.
+    Raises ConfigError for a name that is no ViT of timm, and for options that do not fit.
     """
     if ours := sorted(set(options) & set(OURS)):
         raise ConfigError(f"model.options.{ours[0]} is not for timm here; say model.{OURS[ours[0]]}")
     told = f"{name} at {size[0]}x{size[1]} with stem {stem!r} and options {dict(options)}"
-    vit = _timm_vit(name, _arguments(size, stem, stride, weights) | dict(options), told)
+    vit = _timm_vit(name, _arguments(size, stem, stride, pretrained) | dict(options), told)
     if not isinstance(vit, VisionTransformer) or vit.num_prefix_tokens != 1 or vit.no_embed_class:
         raise ConfigError(f"model: {told} has no single class token with a place; take a plain vit_* or deit_* of timm")
     grid: tuple[int, int] = vit.patch_embed.grid_size
@@ -180,14 +184,10 @@ def fuse_attention(model: nn.Module, fused: bool) -> None:
             module.fused_attn = fused  # type: ignore[misc]  # final for TorchScript only
 
 
-def _arguments(size: tuple[int, int], stem: str, stride: int | None, weights: str) -> dict[str, Any]:
-    if weights not in ("random", "timm") and not Path(weights).is_file():
-        raise ConfigError(f"model.weights = {weights!r} is neither 'random' nor 'timm' nor a file")
+def _arguments(size: tuple[int, int], stem: str, stride: int | None, pretrained: bool) -> dict[str, Any]:
     if stride is not None and stem != "patch":
         raise ConfigError(f"model.stride = {stride} is for the stem 'patch'; leave it out with {stem!r}")
-    arguments: dict[str, Any] = {"pretrained": weights != "random", "num_classes": 0, "img_size": size}
-    if weights not in ("random", "timm"):
-        arguments["pretrained_cfg_overlay"] = {"file": weights}
+    arguments: dict[str, Any] = {"pretrained": pretrained, "num_classes": 0, "img_size": size}
     if stride is not None:
         arguments["embed_layer"] = partial(OverlappingPatches, stride=stride)
     elif stem != "patch":  # timm builds its own patch embedding, and its loader expects that one

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from training.errors import DataError
 
@@ -42,6 +43,16 @@ class Split:
     def train_views(self) -> tuple[str, ...]:
         """The known training views in the order of their index."""
         return _in_order(sample.view for sample in self.train)
+
+    def train_labels(self) -> NDArray[np.int64]:
+        """Indices of person, camera and view (N, 3) of the training samples; -1 = unknown."""
+        known = (self.train_persons(), self.train_cameras(), self.train_views())
+        person, camera, view = ({name: i for i, name in enumerate(names)} for names in known)
+        rows = [
+            (person[each.person], camera.get(each.camera or "", -1), view.get(each.view or "", -1))
+            for each in self.train
+        ]
+        return np.array(rows, dtype=np.int64)
 
 
 def _in_order(names: Iterable[str | None]) -> tuple[str, ...]:

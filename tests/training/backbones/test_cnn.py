@@ -28,7 +28,6 @@ def test_small_blocks_too() -> None:
     [
         ("resnext_imaginary", {}, "cannot build"),
         ("vit_tiny_patch16_224", {}, "no ResNet"),
-        ("resnet18", {"weights": "nowhere.pth"}, "nor a file"),
         ("resnet18", {"options": {"dept": 3}}, "cannot build"),
     ],
 )

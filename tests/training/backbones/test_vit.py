@@ -1,14 +1,9 @@
-"""timm's ViTs at rectangular inputs: grids, stems, resized position embeddings, and names that do not exist."""
+"""timm's ViTs at rectangular inputs: grids, stems, and names that do not exist."""
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
-import timm
 import torch
-from safetensors.torch import save_file
-from torch.nn.functional import interpolate
 
 from training.backbones import STEMS, build_vit
 from training.errors import ConfigError
@@ -34,29 +29,11 @@ def test_any_vit_of_timm(name: str) -> None:
     assert vit(torch.randn(1, 3, 256, 128)).parts[0].shape == (1, vit.num_features)
 
 
-def test_a_position_embedding_of_another_size_is_resized(tmp_path: Path) -> None:
-    """Weights for 224x224 load at 256x128; the class token's slot is kept, the 14x14 grid becomes 16x8."""
-    square = timm.create_model("vit_tiny_patch16_224", num_classes=0, **SMALL)
-    with torch.no_grad():
-        square.pos_embed.copy_(torch.randn_like(square.pos_embed))
-    save_file(square.state_dict(), tmp_path / "weights.safetensors")
-    vit = build_vit(
-        "vit_tiny_patch16_224", size=(256, 128), weights=str(tmp_path / "weights.safetensors"), options=SMALL
-    )
-    grid = square.pos_embed[:, 1:].reshape(1, 14, 14, 24).permute(0, 3, 1, 2)
-    expected = interpolate(grid, (16, 8), mode="bicubic", antialias=True).permute(0, 2, 3, 1).reshape(1, 128, 24)
-    found = vit.position.before(0)
-    torch.testing.assert_close(found[:, 1:], expected)
-    torch.testing.assert_close(found[:, :1], square.pos_embed[:, :1])
-    torch.testing.assert_close(vit.blocks[1].mlp.fc1.weight, square.blocks[1].mlp.fc1.weight)
-
-
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
         ({"name": "resnet50"}, "no Vision Transformer"),
         ({"name": "vit_imaginary"}, "no Vision Transformer"),
-        ({"weights": "nowhere.safetensors"}, "nor a file"),
         ({"options": {"dept": 3}}, "cannot build"),
         ({"options": {"global_pool": "avg"}}, "model.options.global_pool is not for timm here; say model.pool"),
         ({"options": {"embed_dim": 25, "num_heads": 2}}, "cannot build"),

@@ -1,0 +1,150 @@
+"""`model.weights`: a published file or a checkpoint of ours in the place of random values, before a training begins."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from torch import Tensor
+
+from training.backbones import ViT
+from training.checkpoint import Checkpoint
+from training.errors import ConfigError, WeightsError
+from training.model import ReIDModel
+from training.resizing import Grid, resized
+from training.weights import State, other_size, read_weights, translate, translate_resnet
+
+OPTIONAL = re.compile(r"necks\.|backbone\.(side|position|jigsaw)\.|.*\.(relative_(bias|keys)|num_batches_tracked)$")
+"""What a network may have and its start not, or the other way round."""
+
+Labels = Mapping[str, tuple[str, ...]]
+"""The `persons`, `cameras` and `views` that a network learns, by index."""
+
+
+@dataclass(frozen=True)
+class Start:
+    """Tensors under our names.
+
+    `network` says of which, for people; the `grid` of its patches, the number of its attention `heads` and the `labels`
+    that it learned are there where they are known; `dropped` are the file's names that no network of ours has.
+    """
+
+    tensors: dict[str, Tensor]
+    network: str
+    grid: Grid | None = None
+    heads: int | None = None
+    labels: Labels = field(default_factory=dict)
+    dropped: tuple[str, ...] = ()
+
+
+def start_from(model: ReIDModel, source: Path, *, size: tuple[int, int], labels: Labels) -> str:
+    """Load a published file, a checkpoint or the best one of a run into a network for pictures of `size`.
+
+    Positions are resized. Classifiers of other persons than those of `labels` are left out, and side information of
+    other cameras and views. Returns a line that names what was left out and what keeps its random values.
+
+    Raises ConfigError where there is no such file or folder, WeightsError and CheckpointError for one that cannot be
+    read or is of another architecture; the network is then as it was.
+    """
+    start, ours = _read(source, size), model.state_dict()
+    vit = model.backbone if isinstance(model.backbone, ViT) else None
+    tensors, moved = start.tensors, ""
+    if vit is not None and start.grid is not None:
+        tensors = resized(tensors, start.grid, vit.grid)
+        if start.grid != vit.grid:
+            moved = "; positions resized from {}x{} to {}x{} patches".format(*start.grid, *vit.grid)
+    if vit is not None and vit.jigsaw is not None:
+        tensors = _jigsaw_copies(tensors, len(vit.blocks)) | tensors
+    fitting = {name: tensor for name, tensor in tensors.items() if _is_wanted(name, tensor, start, ours, labels)}
+    if problem := _problem(tensors, fitting, ours) or _other_heads(start.heads, _heads(model)):
+        raise WeightsError(
+            f"{source} does not fit the recipe: {problem}; set model.backbone, model.options and model.stem to those "
+            f"of the file ({start.network}), or take other weights"
+        )
+    model.load_state_dict(fitting, strict=False)
+    lists = {"left out": {*tensors, *start.dropped} - fitting.keys(), "at random": ours.keys() - fitting.keys()}
+    return f"the network starts from {source}{moved}" + "".join(
+        f"; {what}: {', '.join(_parts(names))}" for what, names in lists.items() if names
+    )
+
+
+def _read(source: Path, size: tuple[int, int]) -> Start:
+    if source.is_dir():
+        return _of_ours(Checkpoint.open(source))
+    if not source.is_file():
+        raise ConfigError(
+            f"model.weights = {str(source)!r} is neither 'random' nor 'timm' nor a file or a checkpoint's folder; "
+            "say --set model.weights=PATH"
+        )
+    read = read_weights(source)
+    if (resnet := translate_resnet(read)) is not None:
+        return Start(resnet[0], "a ResNet", dropped=resnet[1])
+    weights = translate(read, size=size)
+    shape = weights.shape
+    network = f"width {shape.width}, depth {shape.depth}, patches of {shape.patch} pixels, stem {shape.stem!r}"
+    return Start(weights.tensors, network, grid=shape.grid, dropped=weights.dropped)
+
+
+def _of_ours(checkpoint: Checkpoint) -> Start:
+    model, part = checkpoint.load_model(), checkpoint.config.model
+    return Start(
+        model.state_dict(),
+        f"backbone {part.backbone!r}, options {part.options}, stem {part.stem!r}",
+        grid=model.backbone.grid if isinstance(model.backbone, ViT) else None,
+        heads=_heads(model),
+        labels={"persons": checkpoint.persons, "cameras": checkpoint.cameras, "views": checkpoint.views},
+    )
+
+
+def _jigsaw_copies(tensors: State, depth: int) -> dict[str, Tensor]:
+    """The jigsaw's copies of the last block and of the norm, as they are before any training."""
+    copies = {f"backbone.blocks.{depth - 1}.": "backbone.jigsaw.block.", "backbone.norm.": "backbone.jigsaw.norm."}
+    return {
+        copy + name.removeprefix(original): tensor
+        for original, copy in copies.items()
+        for name, tensor in tensors.items()
+        if name.startswith(original)
+    }
+
+
+def _is_wanted(name: str, tensor: Tensor, start: Start, ours: State, labels: Labels) -> bool:
+    if name not in ours or (OPTIONAL.match(name) and tensor.shape != ours[name].shape):
+        return False
+    kinds = {"necks": ("persons",), "backbone.side": ("cameras", "views")}
+    learned = next((kinds[part] for part in kinds if name.startswith(f"{part}.")), ())
+    return all(start.labels.get(kind) == labels[kind] for kind in learned)
+
+
+def _problem(tensors: State, fitting: State, ours: State) -> str | None:
+    """The first thing about the tensors that the network contradicts."""
+    if told := other_size(fitting, ours):
+        return told
+    needed = (name for name in ours if name not in fitting and not OPTIONAL.match(name))
+    if (missing := next(needed, None)) is not None:
+        return f"it has no {missing}"
+    nowhere = next((name for name in tensors if name not in ours and not OPTIONAL.match(name)), None)
+    return nowhere and f"the network has no place for its {nowhere}"
+
+
+def _heads(model: ReIDModel) -> int | None:
+    block: Any = model.backbone.blocks[0] if isinstance(model.backbone, ViT) else None
+    return None if block is None else int(block.attn.num_heads)
+
+
+def _other_heads(theirs: int | None, ours: int | None) -> str | None:
+    """No tensor tells the number of heads, and with another one attention means something else."""
+    return None if theirs in (None, ours) else f"its attention has {theirs} heads and the network's has {ours}"
+
+
+def _parts(names: Iterable[str]) -> list[str]:
+    """The parts of a network that tensors belong to, each once."""
+    plain = (name for name in names if not name.endswith("num_batches_tracked"))
+    return sorted({name.rpartition(".")[2] if "relative_" in name else _part(name) for name in plain})
+
+
+def _part(name: str) -> str:
+    first, *rest = name.split(".")[:-1] or [name]
+    return ".".join([first, *rest[:1]]) if first in ("backbone", "base") else first
