@@ -1,7 +1,9 @@
 """What can go wrong between a checkpoint and a bundle.
 
 ExportError         a bundle cannot be made
-└── ParityError     the exported model is not the trained one
+├── AdoptionError   a model that others made is not one that a bundle can hold, or says too little of itself
+├── ParityError     the exported model is not the trained one
+└── PrecisionError  a precision does not exist, or cannot be made of this model
 """
 
 from __future__ import annotations
@@ -15,3 +17,11 @@ class ExportError(Exception):
 
 class ParityError(ExportError):
     """The exported model is not the trained one."""
+
+
+class AdoptionError(ExportError):
+    """A model that others made is not one that a bundle can hold, or says too little of itself."""
+
+
+class PrecisionError(ExportError):
+    """A precision does not exist, or cannot be made of this model."""
