@@ -7,6 +7,7 @@ from functools import partial
 
 from torch import nn
 from torch.optim import SGD, AdamW, Optimizer
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from training.backbones import ViT
 from training.errors import ConfigError
@@ -55,6 +56,13 @@ def set_learning_rate(optimiser: Optimizer, lr: float) -> None:
     """Give every group its share of the rate."""
     for group in optimiser.param_groups:
         group["lr"] = lr * group["lr_factor"]
+
+
+def moving_average(model: ReIDModel, keep: float) -> AveragedModel:
+    """A network that follows `model`: each update keeps the share `keep` (0..1) of its weights; the first copies."""
+    average = AveragedModel(model, multi_avg_fn=get_ema_multi_avg_fn(keep), use_buffers=True)  # type: ignore[no-untyped-call]  # torch has no types there
+    average.eval()
+    return average
 
 
 def freeze(model: ReIDModel, *, blocks: int, backbone: bool) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import math
 import time
 from collections.abc import Callable, Sequence
@@ -14,21 +15,21 @@ import torch
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 from torch.optim import Optimizer
-from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from bundle import ImageSpec
 from bundle.files import recover
 from training.backbones import fuse_attention
 from training.checkpoint import Checkpoint, build_model, save_checkpoint
+from training.collapse import collapse_told, variances
 from training.config import TrainConfig
 from training.datasets import Split, hold_out
 from training.datasets.remarks import check_trainable
 from training.errors import CheckpointError, ConfigError, Diverged
 from training.evaluate import Embedder, evaluate, model_run
 from training.loader import Batch, EpochLoader, TrainImages, dead_workers_told
-from training.losses import LossInputs, total_loss
+from training.losses import ON_RELATIONS, LossInputs, total_loss
 from training.model import ReIDModel
-from training.optim import build_optimiser, freeze, set_learning_rate
+from training.optim import build_optimiser, freeze, moving_average, set_learning_rate
 from training.ranks import ALONE, Ranks
 from training.records import best_of, changes, origin
 from training.sampler import PKSampler
@@ -36,6 +37,7 @@ from training.schedules import SCHEDULES
 from training.starting import start_from
 
 PRECISIONS = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
+logger = logging.getLogger(__name__)
 FREE = ("threads", "data.workers", "data.cache")  # what may differ when a run goes on, say on another machine
 Losses = Callable[[Sequence[LossInputs]], dict[str, Tensor]]
 
@@ -83,11 +85,12 @@ class Trainer:
         self.losses: Losses = total_loss(config.losses, jigsaw=jigsaw.total if jigsaw else "paper")
         self.notes: list[str] = []
         self.model = self._network()
+        self.variances = self._variances()  # before training, also where a run goes on
         self.backbone: nn.Module = self.model.backbone
         if ranks.count > 1:
             self.backbone = DistributedDataParallel(self.model.backbone)
         self.optimiser = self._optimiser()
-        self.average = None if config.optim.ema is None else _average(self.model, config.optim.ema)
+        self.average = None if config.optim.ema is None else moving_average(self.model, config.optim.ema)
         self.scaler = torch.amp.GradScaler(device.type, enabled=config.precision == "fp16")
         self.spec = ImageSpec(height=config.model.height, width=config.model.width)
         self.loader = _loader(config, split, self.spec, ranks)
@@ -151,7 +154,8 @@ class Trainer:
             left = passed / step * ((self.config.epochs - epoch + 1) * steps - step)
             rate = step * len(batch.images) * self.ranks.count / passed
             observer.step(Progress(epoch, self.config.epochs, step, steps, sums["total"] / step, lr, rate, left))
-        return {"loss": sums.pop("total") / steps, **{name: value / steps for name, value in sums.items()}, "lr": lr}
+        means = {name: value / steps for name, value in sums.items()}
+        return {"loss": means.pop("total"), **means, "lr": lr, **self._variances()}
 
     def _backward(self, batch: Batch) -> dict[str, Tensor]:
         """The losses of a batch, whose gradients are added to those that wait for the next step."""
@@ -204,6 +208,12 @@ class Trainer:
         freeze(built, blocks=optim.frozen_blocks, backbone=optim.backbone_lr == 0)
         return built
 
+    def _variances(self) -> dict[str, float]:
+        """Of places, where a loss on relations needs them to differ."""
+        if not ON_RELATIONS & self.config.losses.keys():
+            return {}
+        return variances(self.model.backbone.positions(), self.model.backbone.biases())
+
     def _optimiser(self) -> Optimizer:
         part = self.config.optim
         return build_optimiser(
@@ -239,6 +249,8 @@ class Trainer:
         """Score an epoch where it is time for that, and save it."""
         if record["epoch"] % self.config.evaluate_every == 0 or record["epoch"] == self.config.epochs:
             record |= self._scores()
+        if told := collapse_told(self.variances, self.history, record):
+            logger.warning(told)
         self.history.append(record)
         self._save(out)
         observer.epoch(record)
@@ -264,12 +276,6 @@ class Trainer:
             save_checkpoint(out / "best", self.shown, self.config, metrics)
         # last/ comes after best/: a run that dies in between repeats the epoch and writes the same best/ again.
         save_checkpoint(out / "last", self.model, self.config, metrics, state)
-
-
-def _average(model: ReIDModel, keep: float) -> AveragedModel:
-    average = AveragedModel(model, multi_avg_fn=get_ema_multi_avg_fn(keep), use_buffers=True)  # type: ignore[no-untyped-call]  # likewise
-    average.eval()
-    return average
 
 
 def _loader(config: TrainConfig, split: Split, spec: ImageSpec, ranks: Ranks) -> EpochLoader:

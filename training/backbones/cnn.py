@@ -45,8 +45,9 @@ def build_cnn(name: str, *, pretrained: bool = False, options: Mapping[str, obje
 
     Raises ConfigError for a name that is no ResNet of timm and for options that it does not have.
     """
+    arguments: dict[str, Any] = {"num_classes": 0, **options}
     try:
-        resnet = timm.create_model(name, pretrained=pretrained, **({"num_classes": 0} | dict(options)))
+        resnet = timm.create_model(name, pretrained=pretrained, **arguments)
     except (TypeError, ValueError, RuntimeError) as error:
         raise ConfigError(f"model: timm cannot build {name}: {' '.join(str(error).split())}") from error
     if not isinstance(resnet, ResNet):

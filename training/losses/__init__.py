@@ -36,6 +36,9 @@ OF_TOKENS: dict[str, Callable[..., Tensor]] = {
 }
 """Taken once: they look at a transformer's tokens."""
 
+ON_RELATIONS = frozenset({"relation_triplet", "relation_divergence"})
+"""Those of the tokens that compare what the network knows of places; they need it to differ from place to place."""
+
 LOSSES = EACH_BRANCH | OF_TOKENS
 
 JIGSAW_TOTALS: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
@@ -88,4 +91,4 @@ def _bound(name: str, options: Mapping[str, object]) -> Loss:
     return partial(loss, **given)
 
 
-__all__ = ["EACH_BRANCH", "JIGSAW_TOTALS", "LOSSES", "OF_TOKENS", "Loss", "LossInputs", "total_loss"]
+__all__ = ["EACH_BRANCH", "JIGSAW_TOTALS", "LOSSES", "OF_TOKENS", "ON_RELATIONS", "Loss", "LossInputs", "total_loss"]
