@@ -26,6 +26,7 @@ from service.embedder import Embedder
 from service.gallery import Gallery
 from service.intake.folders import find_images
 from service.intake.indexing import index_images
+from service.runtimes import RuntimeChoice
 
 GOAL = 0.85
 
@@ -40,7 +41,10 @@ def main(
     as_json: Annotated[bool, typer.Option("--json")] = False,
 ) -> None:
     result = measure(
-        Embedder(Bundle.open(bundle), runtime=runtime, threads=threads), images, rounds=rounds, batch_size=batch_size
+        Embedder(Bundle.open(bundle), RuntimeChoice(runtime, threads=threads)),
+        images,
+        rounds=rounds,
+        batch_size=batch_size,
     )
     if as_json:
         print(json.dumps(result))
@@ -65,7 +69,7 @@ def measure(embedder: Embedder, folder: Path, *, rounds: int, batch_size: int) -
     return {
         "images": len(pixels),
         "batch_size": batch_size,
-        "provider": embedder.provider,
+        "provider": embedder.runtime.provider,
         "raw": raw,
         "index": index,
         "ratio": statistics.median(index) / statistics.median(raw),

@@ -102,7 +102,7 @@ def measure(
     loaded_ms = np.sort(np.concatenate([each["ms"] for each in load]))
     p50, p99 = (float(np.percentile(loaded_ms, at)) for at in (50, 99))
     return {
-        "provider": embedder.provider,
+        "provider": embedder.runtime.provider,
         "clients": clients,
         "max_batch": max_batch,
         "p50_ms": latency,

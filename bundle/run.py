@@ -17,7 +17,10 @@ from bundle.manifest import Bundle, Manifest
 if TYPE_CHECKING:
     from onnxruntime import InferenceSession
 
-CPU = ("CPUExecutionProvider",)
+Providers = Sequence[str | tuple[str, dict[str, Any]]]
+"""What computes a graph, by onnxruntime's names, best first; each alone or with its options."""
+
+CPU: Providers = ("CPUExecutionProvider",)
 
 Nodes = dict[str, tuple[str, list[int]]]
 """Inputs or outputs by name: onnxruntime's word for the type, and the shape after the batch axis."""
@@ -65,7 +68,7 @@ def feed_of(
     return {name: values[name] for name in inputs}
 
 
-def open_session(bundle: Bundle, *, threads: int | None = None, providers: Sequence[str] = CPU) -> InferenceSession:
+def open_session(bundle: Bundle, *, threads: int | None = None, providers: Providers = CPU) -> InferenceSession:
     """Load a bundle's graph and check that it takes and gives what the manifest says.
 
     Raises BundleDamaged where the graph does not load or has other inputs or outputs.
@@ -80,17 +83,24 @@ def open_session(bundle: Bundle, *, threads: int | None = None, providers: Seque
     return session
 
 
-def load_graph(file: Path, *, threads: int | None = None, providers: Sequence[str] = CPU) -> InferenceSession:
+def load_graph(file: Path, *, threads: int | None = None, providers: Providers = CPU) -> InferenceSession:
     """Load any ONNX file. Raises whatever onnxruntime raises."""
-    os.environ["ORT_DISABLE_TELEMETRY"] = "1"  # onnxruntime reads it once, while it is imported
-    import onnxruntime
-
+    onnxruntime = load_onnxruntime()
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads or cores()
     options.inter_op_num_threads = 1
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")  # idle threads leave the cores to others
     options.log_severity_level = 3
-    return onnxruntime.InferenceSession(str(file), options, providers=list(providers))
+    # Without a fallback it raises where it would print and go on with other providers.
+    return onnxruntime.InferenceSession(str(file), options, providers=list(providers), enable_fallback=0)
+
+
+def load_onnxruntime() -> Any:
+    """The module, which tells nobody that it was started."""
+    os.environ["ORT_DISABLE_TELEMETRY"] = "1"  # it reads that once, while it is imported
+    import onnxruntime
+
+    return onnxruntime
 
 
 def check_graph(bundle: Bundle, inputs: Nodes, outputs: Nodes) -> None:

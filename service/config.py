@@ -11,6 +11,7 @@ from pydantic import AfterValidator, Field, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from service.errors import ServiceError
+from service.runtimes.protocol import RuntimeChoice
 
 DEFAULT_GALLERY = "default"
 PREFIX = "REID_"
@@ -61,7 +62,11 @@ class ServiceConfig(BaseSettings):
     )
     audit_days: int = Field(365, ge=1, le=36500, description="days that a row of the audit log is kept")
     audit_addresses: bool = Field(False, description="write the clients' addresses into the audit log")
-    runtime: str = Field("onnx", description="what runs the model")
+    runtime: str = Field("onnx", description="what runs the model: onnx or openvino")
+    provider: str = Field(
+        "cpu", description="what computes: cpu, cuda, tensorrt; of several, as cuda,cpu, the first that can"
+    )
+    precision: str | None = Field(None, description="what it computes in, as bf16; when absent, as the bundle says")
     index: str = Field("auto", description="how a gallery is searched; auto: by its size")
     threads: int | None = Field(None, ge=1, le=1024, description="cores one embedding run uses; all when absent")
     workers: int = Field(8, ge=1, le=256, description="requests decoded and answered at a time; others wait")
@@ -84,6 +89,18 @@ class ServiceConfig(BaseSettings):
     log_format: Literal["json", "text"] | None = Field(
         None, description="how it is logged; text on a terminal and json elsewhere when absent"
     )
+
+    @property
+    def choice(self) -> RuntimeChoice:
+        """What is to run the model, and how."""
+        return RuntimeChoice(
+            runtime=self.runtime,
+            providers=tuple(name.strip() for name in self.provider.split(",")),
+            precision=self.precision,
+            threads=self.threads,
+            max_batch=self.max_batch,
+            engines=self.data / "engines",
+        )
 
     @property
     def galleries_folder(self) -> Path:

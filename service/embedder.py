@@ -3,29 +3,36 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from bundle import Bundle, resize_to_spec
-from service.runtimes import load_runtime
+from bundle import Bundle, BundleDamaged, resize_to_spec
+from service.gallery.embeddings import fault_of
+from service.runtimes import RuntimeChoice, load_runtime
+
+REFERENCE = RuntimeChoice()
 
 
 class Embedder:
     """A bundle in a runtime; safe to use from several threads.
 
-    Raises UnknownName for a runtime that does not exist, and BundleError where the model does not load.
+    Raises UnknownName for a runtime that does not exist, and BundleError where the model does not load or gives nothing
+    that could be compared.
     """
 
-    def __init__(self, bundle: Bundle, *, runtime: str = "onnx", threads: int | None = None) -> None:
+    def __init__(self, bundle: Bundle, choice: RuntimeChoice = REFERENCE) -> None:
         self.manifest = bundle.manifest
-        self._runtime = load_runtime(runtime, bundle, threads=threads)
+        self.runtime = load_runtime(bundle, choice)
+        self._try(bundle.model_path)
 
     @property
-    def provider(self) -> str:
-        """Who computes."""
-        return self._runtime.provider
+    def grey(self) -> NDArray[np.uint8]:
+        """A prepared picture of nothing, to try the model with."""
+        image = self.manifest.image
+        return np.full((image.height, image.width, 3), 128, dtype=np.uint8)
 
     @property
     def dimension(self) -> int:
@@ -47,4 +54,11 @@ class Embedder:
         if not pixels:
             return np.empty((0, self.dimension), dtype=np.float32)
         cameras = np.array([self.manifest.camera_index(camera_id) for camera_id in learned_cameras], dtype=np.int64)
-        return self._runtime.run(np.stack(pixels), cameras)
+        return self.runtime.run(np.stack(pixels), cameras)
+
+    def _try(self, model: Path) -> None:
+        """Embed a picture of nothing, which also reserves the runtime's memory. Raises BundleDamaged."""
+        if (fault := fault_of(list(self.run([self.grey], [None])), self.dimension)) is not None:
+            raise BundleDamaged(
+                f"the embedding that {model} gives of a grey picture {fault[1]}; export the bundle again"
+            )

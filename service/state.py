@@ -104,7 +104,7 @@ def open_service(
     doing("the model")
     path, starter = bundle_path(config.bundle)
     bundle = Bundle.open(path)
-    embedder = Embedder(bundle, runtime=config.runtime, threads=config.threads)
+    embedder = Embedder(bundle, config.choice)
     metrics = metrics or Metrics()
     with ExitStack() as stack:
         access = stack.enter_context(_access(config))
@@ -112,7 +112,7 @@ def open_service(
         galleries = stack.enter_context(Galleries(config.galleries_folder, opener, keep="reid serve"))
         galleries.open_all(lambda name: doing(f"the gallery {name}"))
         batcher = MicroBatcher(
-            embedder, _grey(bundle), max_batch=config.max_batch, max_waiting=config.max_queue, observe=metrics.run
+            embedder, embedder.grey, max_batch=config.max_batch, max_waiting=config.max_queue, observe=metrics.run
         )
         stack.callback(batcher.close, config.drain_s)
         workers = ThreadPoolExecutor(config.workers, thread_name_prefix="worker")
@@ -151,11 +151,6 @@ def _access(config: ServiceConfig) -> AbstractContextManager[Access]:
 def _open_gallery(folder: Path, *, bundle: Bundle, index: str) -> Gallery:
     manifest = bundle.manifest
     return Gallery.open(folder, bundle_id=manifest.bundle_id, dimension=manifest.dimension, index=index, load=False)
-
-
-def _grey(bundle: Bundle) -> NDArray[np.uint8]:
-    image = bundle.manifest.image
-    return np.full((image.height, image.width, 3), 128, dtype=np.uint8)
 
 
 def service_of(request: Request) -> Service:

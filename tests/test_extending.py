@@ -15,7 +15,7 @@ import torch
 from bundle import Bundle
 from service.gallery import EVERYTHING, Gallery, NewItem
 from service.indexes import INDEXES
-from service.runtimes import RUNTIMES, load_runtime
+from service.runtimes import RUNTIMES, RuntimeChoice, load_runtime
 from service.search import candidates, find, reranking
 from service.search.question import Question
 from training import losses
@@ -119,9 +119,9 @@ def test_runtime(monkeypatch: pytest.MonkeyPatch, tiny_bundle: Path) -> None:
     bundle = Bundle.open(tiny_bundle)
     images = np.random.default_rng(0).integers(0, 256, (3, 64, 32, 3), dtype=np.uint8)
     cameras = np.array([0, 1, -1])
-    found = load_runtime("single", bundle, threads=1).run(images, cameras)
-    np.testing.assert_allclose(found, load_runtime("onnx", bundle, threads=1).run(images, cameras), atol=1e-6)
-    assert load_runtime("single", bundle).run(images[:0], cameras[:0]).shape == (0, 48)
+    single, onnx = (load_runtime(bundle, RuntimeChoice(name, threads=1)) for name in ("single", "onnx"))
+    np.testing.assert_allclose(single.run(images, cameras), onnx.run(images, cameras), atol=1e-6)
+    assert single.run(images[:0], cameras[:0]).shape == (0, 48)
 
 
 def test_reranking(monkeypatch: pytest.MonkeyPatch, gallery: Gallery) -> None:

@@ -8,13 +8,14 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
 from bundle import Bundle
 from service.commands.progress import image_progress
-from service.config import ServiceConfig
+from service.config import ServiceConfig, load_config
 from service.embedder import Embedder
 from service.files import CannotWrite, file_written_whole
 from service.gallery.errors import GalleryNotFound
@@ -31,12 +32,13 @@ from service.state import Service
 logger = logging.getLogger("vitreid")
 
 
-def open_embedder(bundle: Path | None, threads: int | None) -> Embedder:
-    """The model of a bundle; of the starter, said in one line, where none is given."""
+def open_embedder(bundle: Path | None, threads: int | None, batch_size: int = 1) -> Embedder:
+    """The model of a bundle, run as the REID_* variables say; of the starter, said in one line, where none is given."""
     path, starter = bundle_path(bundle)
     if starter:
         print(f"reid: {NOTICE}", file=sys.stderr)
-    return Embedder(Bundle.open(path), threads=threads)
+    choice = load_config(threads=threads).choice
+    return Embedder(Bundle.open(path), replace(choice, max_batch=max(choice.max_batch, batch_size)))
 
 
 def index_folder(
@@ -53,7 +55,7 @@ def index_folder(
 ) -> IndexReport:
     """Add a folder of crops or frames to a gallery, which is made when missing; a dry run makes and adds nothing."""
     find_images(images)  # a wrong folder is told before a model is loaded or a gallery made
-    embedder = open_embedder(bundle, threads)
+    embedder = open_embedder(bundle, threads, batch_size)
     title = "reading" if dry_run else "indexing"
     with _gallery_to_fill(gallery, embedder, dry_run=dry_run) as opened, image_progress(title) as progress:
         return index_images(
@@ -76,7 +78,7 @@ def embed_folder(
     find_images(images)
     if out.suffix != ".npz" or not out.parent.is_dir():
         raise CannotWrite(f"--out {out} must be a file named *.npz in a folder that exists")
-    embedder = open_embedder(bundle, threads)
+    embedder = open_embedder(bundle, threads, batch_size)
     with image_progress("embedding") as progress:
         embedded = embed_images(images, embedder, batch_size=batch_size, progress=progress)
     with file_written_whole(out) as file:

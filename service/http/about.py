@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict
 
 from service.config import DEFAULT_GALLERY
-from service.schemas.system import BatchingInfo, BundleInfo, DriftInfo, GalleryBody, Info, LimitsInfo
+from service.schemas.system import BatchingInfo, BundleInfo, DriftInfo, GalleryBody, Info, LimitsInfo, RuntimeInfo
 from service.state import Service, software_version
 
 
@@ -17,7 +17,7 @@ def about(service: Service, *, galleries: bool) -> Info:
         version=software_version(),
         bundle=_bundle(service),
         gallery=_gallery(service) if galleries else None,
-        provider=service.embedder.provider,
+        runtime=_runtime(service),
         batching=BatchingInfo(max_batch=config.max_batch, max_queue=config.max_queue, waiting=service.batcher.waiting),
         limits=LimitsInfo(
             body_bytes=config.max_body_bytes,
@@ -41,6 +41,13 @@ def _bundle(service: Service) -> BundleInfo:
         dimension=manifest.dimension,
         cameras=list(manifest.cameras),
         starter=service.starter,
+    )
+
+
+def _runtime(service: Service) -> RuntimeInfo:
+    runtime = service.embedder.runtime
+    return RuntimeInfo(
+        name=service.config.runtime, provider=runtime.provider, precision=runtime.precision, threads=runtime.threads
     )
 
 

@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bundle import Bundle
+from service.runtimes.protocol import RuntimeChoice
 
 ROWS, COLUMNS = 8, 4
 
@@ -13,9 +14,11 @@ ROWS, COLUMNS = 8, 4
 class FakeRuntime:
     """Embeds the mean colours of 8x4 cells by a fixed random projection; it ignores the camera."""
 
-    provider = "fake"
+    provider = "cpu"
+    precision = "fp32"
+    threads: int | None = 1
 
-    def __init__(self, bundle: Bundle, *, threads: int | None = None) -> None:
+    def __init__(self, bundle: Bundle, choice: RuntimeChoice) -> None:
         # One more input than colours is always 1, so that no picture is the zero vector.
         shape = (ROWS * COLUMNS * 3 + 1, bundle.manifest.dimension)
         self._projection = np.random.default_rng(0).standard_normal(shape).astype(np.float32)

@@ -1,21 +1,64 @@
-"""The bundle's graph by onnxruntime on the CPU."""
+"""The bundle's graph by onnxruntime, on the processor or on an NVIDIA GPU."""
 
 from __future__ import annotations
+
+import logging
+from collections.abc import Callable
 
 import numpy as np
 from numpy.typing import NDArray
 
-from bundle import Bundle, BundleRunner
+from bundle import Bundle, BundleRunner, RuntimeMissing
+from bundle.cores import cores
+from service.errors import UnknownName
+from service.runtimes.cuda import CudaRuntime
+from service.runtimes.protocol import Runtime, RuntimeChoice
+from service.runtimes.tensorrt import TensorRtRuntime
+
+logger = logging.getLogger("vitreid")
 
 
-class OnnxRuntime:
+class CpuRuntime:
     """The reference runner, as the service sees it."""
 
-    provider = "onnxruntime cpu"
+    provider = "cpu"
 
-    def __init__(self, bundle: Bundle, *, threads: int | None = None) -> None:
-        self._runner = BundleRunner(bundle, threads=threads)
+    def __init__(self, bundle: Bundle, choice: RuntimeChoice) -> None:
+        self.precision = bundle.manifest.precision
+        self.threads: int | None = choice.threads or cores()
+        self._runner = BundleRunner(bundle, threads=self.threads)
 
     def run(self, images: NDArray[np.uint8], cameras: NDArray[np.int64]) -> NDArray[np.float32]:
         """(B, D) unit embeddings of (B, height, width, 3) pictures; cameras (B,), -1 = unknown."""
         return self._runner.run(images, cameras)
+
+
+PROVIDERS: dict[str, Callable[[Bundle, RuntimeChoice], Runtime]] = {
+    "cpu": CpuRuntime,
+    "cuda": CudaRuntime,
+    "tensorrt": TensorRtRuntime,
+}
+
+
+def load_onnx(bundle: Bundle, choice: RuntimeChoice) -> Runtime:
+    """The graph on the first of the choice's providers that is there; where none is, why the first is not.
+
+    Raises RuntimeMissing, UnknownName, BundleDamaged.
+    """
+    written = bundle.manifest.precision
+    if choice.precision not in (None, written):
+        raise RuntimeMissing(
+            f"the runtime onnx computes in what the bundle was exported in, {written}, and not in {choice.precision}; "
+            "leave REID_PRECISION empty, take REID_RUNTIME=openvino, or a bundle of reid export onnx --precision"
+        )
+    for name in choice.providers:
+        if name not in PROVIDERS:
+            raise UnknownName.of("provider", name, PROVIDERS)
+    missing: list[RuntimeMissing] = []
+    for name in choice.providers:
+        try:
+            return PROVIDERS[name](bundle, choice)
+        except RuntimeMissing as error:
+            missing.append(error)
+            logger.warning("the model cannot run on %s: %s", name, error)
+    raise missing[0]

@@ -43,6 +43,15 @@ class GalleryBody(BaseModel):
     snapshot_lag: int = Field(description="changes since then, which the next start replays", examples=[0])
 
 
+class RuntimeInfo(BaseModel):
+    """What really runs the model, whatever was asked for."""
+
+    name: str = Field(description="the program", examples=["onnx"])
+    provider: str = Field(description="what computes: cpu, cuda or tensorrt", examples=["cpu"])
+    precision: str = Field(description="what it computes in", examples=["fp32"])
+    threads: int | None = Field(description="cores of one run; null on a GPU", examples=[2])
+
+
 class BatchingInfo(BaseModel):
     """How requests share the model."""
 
@@ -78,7 +87,7 @@ class Info(BaseModel):
     version: str = Field(examples=["0.1.0"])
     bundle: BundleInfo
     gallery: GalleryBody | None = Field(description="null for a key that is limited to galleries or cameras")
-    provider: str = Field(description="what runs the model", examples=["onnxruntime cpu"])
+    runtime: RuntimeInfo
     batching: BatchingInfo
     limits: LimitsInfo
     drift: list[DriftInfo] = Field(description="alarms about score distributions; empty for a limited key")

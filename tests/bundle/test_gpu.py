@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -11,31 +12,28 @@ from bundle.errors import RuntimeMissing
 from bundle.gpu import Gpu, first_gpu
 
 
-class MadeUpDriver:
-    """Answers as libcuda does: by pointers, with 0 where nothing is wrong."""
+def made_up_driver(wrong: str = "") -> SimpleNamespace:
+    """It answers as libcuda does: by pointers, with 0 where nothing is wrong."""
 
-    def __init__(self, wrong: str = "") -> None:
-        self.wrong = wrong
+    def answer(call: str, pointer: Any, value: int) -> int:
+        pointer._obj.value = value
+        return 101 if call == wrong else 0
 
-    def cuInit(self, flags: int) -> int:
-        return 100 if self.wrong == "cuInit" else 0
-
-    def cuDeviceGet(self, device: Any, ordinal: int) -> int:
-        device._obj.value = 40 + ordinal
-        return 101 if self.wrong == "cuDeviceGet" else 0
-
-    def cuDeviceGetName(self, name: Any, length: int, device: ctypes.c_int) -> int:
+    def name_of(name: Any, length: int, device: ctypes.c_int) -> int:
         assert device.value == 40
         name.value = b"NVIDIA H200"[: length - 1]
         return 0
 
-    def cuDeviceGetAttribute(self, value: Any, number: int, device: ctypes.c_int) -> int:
-        value._obj.value = {75: 9, 76: 0}[number]
-        return 0
+    return SimpleNamespace(
+        cuInit=lambda flags: 100 if wrong == "cuInit" else 0,
+        cuDeviceGet=lambda device, ordinal: answer("cuDeviceGet", device, 40 + ordinal),
+        cuDeviceGetName=name_of,
+        cuDeviceGetAttribute=lambda value, number, device: answer("attribute", value, {75: 9, 76: 0}[number]),
+    )
 
 
 def test_name_and_architecture(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(ctypes, "CDLL", lambda name: MadeUpDriver())
+    monkeypatch.setattr(ctypes, "CDLL", lambda name: made_up_driver())
     assert first_gpu() == Gpu("NVIDIA H200", (9, 0))
 
 
@@ -44,7 +42,7 @@ def test_name_and_architecture(monkeypatch: pytest.MonkeyPatch) -> None:
     [("cuInit", r"sees no GPU \(CUDA error 100\)"), ("cuDeviceGet", r"gives no GPU \(CUDA error 101\)")],
 )
 def test_a_driver_without_a_gpu_is_told(monkeypatch: pytest.MonkeyPatch, call: str, told: str) -> None:
-    monkeypatch.setattr(ctypes, "CDLL", lambda name: MadeUpDriver(call))
+    monkeypatch.setattr(ctypes, "CDLL", lambda name: made_up_driver(call))
     with pytest.raises(RuntimeMissing, match=f"the NVIDIA driver {told}; check nvidia-smi"):
         first_gpu()
 

@@ -21,6 +21,7 @@ from service.gallery.erasure import unpurged_seq
 from service.gallery.errors import BundleMismatch, GenerationNotFound, PicturesMissing
 from service.gallery.reembedding import drop_generation, reembed
 from service.gallery.tables import generations, items
+from service.runtimes import RuntimeChoice
 from tests.conftest import save_tiny_model
 
 NOW = datetime(2026, 11, 20, 12, tzinfo=UTC)
@@ -42,12 +43,12 @@ def new_bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def old(tiny_bundle: Path) -> Embedder:
-    return Embedder(Bundle.open(tiny_bundle), threads=1)
+    return Embedder(Bundle.open(tiny_bundle), RuntimeChoice(threads=1))
 
 
 @pytest.fixture(scope="module")
 def new(new_bundle: Path) -> Embedder:
-    return Embedder(Bundle.open(new_bundle), threads=1)
+    return Embedder(Bundle.open(new_bundle), RuntimeChoice(threads=1))
 
 
 @pytest.fixture

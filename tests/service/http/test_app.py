@@ -47,7 +47,7 @@ def test_info_says_what_is_running(client: TestClient, tiny_bundle: Path, pictur
     assert info["batching"] == {"max_batch": 4, "max_queue": 256, "waiting": 0}
     assert info["limits"]["images"] == 20
     assert info["drift"] == []
-    assert info["provider"] == "fake"
+    assert info["runtime"] == {"name": "fake", "provider": "cpu", "precision": "fp32", "threads": 1}
     assert info["uptime_s"] >= 0
 
 

@@ -15,6 +15,7 @@ from service.embedder import Embedder
 from service.http.app import create_app
 from service.intake.cameras import map_cameras
 from service.intake.indexing import index_images
+from service.runtimes import RuntimeChoice
 from service.state import open_service
 from synthetic import draw_dataset
 
@@ -30,7 +31,7 @@ def test_map_over_http_equals_scoring_the_embeddings(tmp_path: Path, tiny_bundle
     draw_dataset(people, identities=8, cameras=3, images=2, seed=5, workers=1, size=(64, 32))
     gallery_paths, query_paths = (sorted((people / part).glob("*.jpg")) for part in ("bounding_box_test", "query"))
 
-    embedder = Embedder(Bundle.open(tiny_bundle), runtime=runtime, threads=1)
+    embedder = Embedder(Bundle.open(tiny_bundle), RuntimeChoice(runtime, threads=1))
     embedded = {}
     for name, paths in (("gallery", gallery_paths), ("query", query_paths)):
         persons, cameras = labels_of(paths)

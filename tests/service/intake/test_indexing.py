@@ -22,11 +22,12 @@ from service.intake.embedding import embed_images
 from service.intake.folders import find_images
 from service.intake.indexing import IndexingInterrupted, index_images
 from service.intake.reading import Refusal
+from service.runtimes import RuntimeChoice
 
 
 @pytest.fixture
 def embedder(tiny_bundle: Path) -> Embedder:
-    return Embedder(Bundle.open(tiny_bundle), runtime="fake")
+    return Embedder(Bundle.open(tiny_bundle), RuntimeChoice("fake"))
 
 
 @pytest.fixture

@@ -20,13 +20,14 @@ from service.intake.boxes import BoxSource
 from service.intake.folders import scan_folder
 from service.intake.indexing import index_images
 from service.intake.reading import Refusal, crops_of, frames_of
+from service.runtimes import RuntimeChoice
 
 BOXES = [(5, 5, 25, 55), (30, 0, 60, 60), (60.4, 10.6, 90.2, 59.5), (-10, 0, 20, 40)]
 
 
 @pytest.fixture
 def embedder(tiny_bundle: Path) -> Embedder:
-    return Embedder(Bundle.open(tiny_bundle), runtime="fake")
+    return Embedder(Bundle.open(tiny_bundle), RuntimeChoice("fake"))
 
 
 @pytest.fixture

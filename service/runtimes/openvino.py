@@ -1,0 +1,35 @@
+"""The bundle's graph by OpenVINO on the CPU."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bundle import Bundle, OpenVinoRunner, RuntimeMissing
+from bundle.cores import cores
+from service.runtimes.protocol import RuntimeChoice
+
+COMPUTED = "fp32"
+"""What is computed in where nothing else is asked for: quantised parts of a graph stay what they are."""
+
+
+class OpenVinoRuntime:
+    """OpenVINO's runner, as the service sees it."""
+
+    provider = "cpu"
+
+    def __init__(self, bundle: Bundle, choice: RuntimeChoice) -> None:
+        if "cpu" not in choice.providers:
+            raise RuntimeMissing(
+                f"the runtime openvino computes on the cpu only, not on {', '.join(choice.providers)}; "
+                "take REID_PROVIDER=cpu, or REID_RUNTIME=onnx"
+            )
+        written = bundle.manifest.precision
+        self.threads: int | None = choice.threads or cores()
+        self.precision = choice.precision or written
+        computed = COMPUTED if self.precision == written else self.precision
+        self._runner = OpenVinoRunner(bundle, threads=self.threads, precision=computed)
+
+    def run(self, images: NDArray[np.uint8], cameras: NDArray[np.int64]) -> NDArray[np.float32]:
+        """(B, D) unit embeddings of (B, height, width, 3) pictures; cameras (B,), -1 = unknown."""
+        return self._runner.run(images, cameras)
