@@ -44,5 +44,6 @@ class Evidence(Part):
         """
         places = np.arange(self.patches)
         top, left = places // self.columns * self.stride[0], places % self.columns * self.stride[1]
-        boxes = np.stack([left, top, left + self.patch[1], top + self.patch[0]], axis=1)
-        return boxes * np.tile([width / image[1], height / image[0]], 2)
+        boxes = np.stack([left, top, left + self.patch[1], top + self.patch[0]], axis=1).astype(np.float64)
+        boxes *= np.tile([width / image[1], height / image[0]], 2)
+        return boxes

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from bundle import Bundle, ImageSpec
-from export.options import Images, Json, tell
+from export.options import Images, Json, tell, tell_evidence
 from export.pictures import choose_pictures
 
 app = typer.Typer(no_args_is_help=True)
@@ -38,6 +38,21 @@ def to_onnx(
     pictures, told = choose_pictures(images, ImageSpec(height=part.height, width=part.width))
     bundle = export_onnx(opened, out, pictures, images_from=told, name=name)
     tell(bundle, bundle.manifest.parity[0], as_json)
+
+
+@export.command()
+def explain(
+    bundle: Annotated[Path, typer.Argument(help="The bundle.")],
+    checkpoint: Annotated[Path, typer.Option(help="Checkpoint or run that it was exported from.")],
+    images: Images = None,
+) -> None:
+    """Let a bundle tell which patches of two pictures it compares: add explain.onnx."""
+    from export.explain import add_evidence
+    from training.checkpoint import Checkpoint
+
+    opened = Bundle.open(bundle)
+    pictures, _ = choose_pictures(images, opened.manifest.image)
+    tell_evidence(add_evidence(opened, Checkpoint.open(checkpoint), pictures))
 
 
 @export.command()

@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from bundle import Bundle, Parity
+from bundle.evidence import EXPLAIN
 
 Images = Annotated[
     Path | None,
@@ -34,3 +35,15 @@ def tell(bundle: Bundle, parity: Parity | None, as_json: bool, *, model: str = "
             f"same as {model} on {parity.images} pictures: largest difference {parity.max_abs_difference:.1e}, "
             f"smallest cosine {parity.min_cosine:.7f}"
         )
+
+
+def tell_evidence(bundle: Bundle) -> None:
+    """Print what a bundle's explain.onnx is, and how far it is from torch."""
+    evidence = bundle.manifest.explain
+    assert evidence is not None  # it was added just now
+    size = bundle.manifest.files[EXPLAIN].bytes / 1e6
+    typer.echo(
+        f"{bundle.path}: {EXPLAIN}, {evidence.rows}x{evidence.columns} patches of {evidence.dimension} numbers, "
+        f"{size:.1f} MB; same as torch on {evidence.parity_images} pictures: largest difference "
+        f"{evidence.max_abs_difference:.1e}"
+    )

@@ -1,0 +1,201 @@
+"""`explain.onnx`: what a transformer made of each patch, and how much each patch counted; beside the bundle's model."""
+
+from __future__ import annotations
+
+import itertools
+import tempfile
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from timm.layers.hybrid_embed import HybridEmbed
+from timm.layers.patch_embed import PatchEmbed
+from torch import Tensor, nn
+from torch.nn.functional import normalize, pad
+
+from bundle import Bundle, BundleRunner, Evidence, EvidenceRunner
+from bundle.evidence import EXPLAIN
+from bundle.run import expected_inputs, feed_of
+from export.errors import ExportError, ParityError
+from export.to_onnx import OPSET, _quiet
+from export.verify import BATCHES, MAX_ABS_DIFFERENCE
+from training.backbones import ViT, fuse_attention
+from training.backbones.blocks import run_block
+from training.backbones.relative import RelativeAttention
+from training.backbones.vit import agreement, pool_cls, pool_mean, pool_weighted
+from training.checkpoint import Checkpoint
+from training.model import ReIDModel
+
+SAME_MODEL = 0.98
+"""Mean cosine of a bundle's embeddings and its checkpoint's: int8 keeps more, another model far less."""
+
+
+@dataclass(frozen=True)
+class Look:
+    """Who looks at the patches: a name, and how much each counts, (B, N), rows with any sum.
+
+    From the last block's attention (B, 1 + N, 1 + N), the mean of its heads, and the normed tokens (B, 1 + N, D), both
+    with the class token first.
+    """
+
+    name: Literal["cls", "mean", "weighted"]
+    weights: Callable[[Tensor, Tensor], Tensor]
+
+
+# An embedding that is the class token's is made of what that token looks at. Where patches are averaged nothing trains
+# the class token: what reaches the average of patches is what all of them look at.
+LOOKS: dict[Callable[[Tensor], Tensor], Look] = {
+    pool_cls: Look("cls", lambda attention, tokens: attention[:, 0, 1:]),
+    pool_mean: Look("mean", lambda attention, tokens: attention[:, 1:, 1:].mean(1)),
+    pool_weighted: Look("weighted", lambda attention, tokens: agreement(tokens)),
+}
+"""By the pooling of a model: whose look at the patches its embedding is made by."""
+
+
+class EvidenceGraph(nn.Module):
+    """uint8 (B, H, W, 3) pictures to unit patches (B, N, D) after the final norm, and attention (B, N), rows of sum 1.
+
+    Raises ExportError for a network without patches.
+    """
+
+    def __init__(self, model: ReIDModel) -> None:
+        super().__init__()
+        if not isinstance(model.backbone, ViT):
+            raise ExportError("a ResNet looks at no patches, so it cannot be explained; only transformers can")
+        fuse_attention(model, False)  # the exporter cannot take a fused attention with a bias apart
+        self.model, self.vit = model.eval(), model.backbone
+        self.look = LOOKS[model.backbone.pool]
+
+    def forward(
+        self, images: Tensor, camera: Tensor | None = None, view: Tensor | None = None
+    ) -> tuple[Tensor, Tensor]:
+        """Look at a batch."""
+        before = self.vit.before_last(self.model.normalised(images), camera, view)
+        tokens = self.vit.norm(run_block(self.vit.blocks[-1], before))
+        weights = self.look.weights(attention_weights(self.vit.blocks[-1], before), tokens)
+        return normalize(tokens[:, 1:], dim=2), weights / weights.sum(1, keepdim=True)
+
+
+def attention_weights(block: nn.Module, tokens: Tensor) -> Tensor:
+    """How a block's tokens (B, L, D) look at each other: (B, L, L), mean of the heads, rows with the sum 1."""
+    parts: Any = block
+    attention = parts.attn
+    batch, length, _ = tokens.shape
+    shape = (batch, length, 3, attention.num_heads, attention.head_dim)
+    query, key, _ = attention.qkv(parts.norm1(tokens)).reshape(shape).permute(2, 0, 3, 1, 4)
+    if not isinstance(attention, RelativeAttention):
+        query, key = attention.q_norm(query), attention.k_norm(key)
+    logits: Tensor = query @ key.transpose(-2, -1) * attention.head_dim**-0.5
+    if isinstance(attention, RelativeAttention):
+        logits = logits + pad(attention.between_patches(query[:, :, 1:], attention.index[None]), (1, 0, 1, 0))
+    return logits.softmax(-1).mean(1)
+
+
+def add_evidence(bundle: Bundle, checkpoint: Checkpoint, images: NDArray[np.uint8]) -> Bundle:
+    """Add `explain.onnx` to a bundle, from the checkpoint that it was exported from; its bundle_id stays.
+
+    Kept only where it agrees with torch on `images` (N, H, W, 3). Raises ExportError for a network without patches,
+    ParityError where the graphs differ or the bundle is of another model.
+    """
+    model = checkpoint.load_model()
+    graph = EvidenceGraph(model)
+    _check_same_model(bundle, model, images)
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / EXPLAIN
+        write_evidence(graph, bundle, file)
+        told = partial(evidence_of, graph, parity_images=len(images))
+        draft = Bundle(Path(folder), bundle.manifest.model_copy(update={"explain": told(difference=0.0)}))
+        difference = difference_of(draft, graph, images)
+        if not difference <= MAX_ABS_DIFFERENCE:  # a NaN compares false
+            raise ParityError(
+                f"{EXPLAIN} differs from torch on {len(images)} pictures by {difference:.2e} (at most "
+                f"{MAX_ABS_DIFFERENCE:.0e} allowed), so it was not added"
+            )
+        return bundle.extend({EXPLAIN: file}, explain=told(difference=difference))
+
+
+def write_evidence(graph: EvidenceGraph, bundle: Bundle, file: Path) -> None:
+    """Write the graph with its weights inside: inputs as the bundle's model, outputs `patches` and `attention`."""
+    image = bundle.manifest.image
+    inputs = list(expected_inputs(bundle.manifest))
+    example = feed_of(inputs, np.zeros((2, image.height, image.width, 3), np.uint8))
+    batch = torch.export.Dim("batch")
+    with _quiet():
+        program = torch.onnx.export(
+            graph,
+            kwargs={name: torch.from_numpy(value) for name, value in example.items()},
+            dynamo=True,
+            opset_version=OPSET,
+            input_names=inputs,
+            output_names=["patches", "attention"],
+            dynamic_shapes={name: {0: batch} for name in inputs},
+            verbose=False,
+        )
+        assert program is not None  # only the exporter without dynamo returns nothing
+        program.save(str(file), external_data=False)
+
+
+def _check_same_model(bundle: Bundle, model: ReIDModel, images: NDArray[np.uint8]) -> None:
+    with torch.inference_mode():
+        expected = model.embed(torch.from_numpy(images)).numpy()
+    found = BundleRunner(bundle).run(images)
+    cosine = float((found * expected).sum(1).mean()) if found.shape == expected.shape else 0.0
+    if not cosine >= SAME_MODEL:
+        raise ParityError(
+            f"{bundle.path} is not of this checkpoint: their embeddings have a mean cosine of {cosine:.3f} (at least "
+            f"{SAME_MODEL} needed); give the checkpoint that it was exported from"
+        )
+
+
+def difference_of(bundle: Bundle, graph: EvidenceGraph, images: NDArray[np.uint8]) -> float:
+    """The largest between the bundle's outputs and torch's, on batches of several sizes and every camera and view."""
+    runner = EvidenceRunner(bundle)
+    known = (bundle.manifest.cameras, bundle.manifest.views)
+    cameras, views = (np.arange(len(images)) % (1 + len(names)) - 1 for names in known)
+    largest = 0.0
+    for rows in _batches(len(images)):
+        seen = images[rows], cameras[rows], views[rows]
+        with torch.inference_mode():
+            expected = graph(*map(torch.from_numpy, seen))
+        for found, wanted in zip(runner.run(*seen), expected, strict=True):
+            largest = float(np.maximum(largest, np.abs(found - wanted.numpy()).max()))  # max() would drop a NaN
+    return largest
+
+
+def _batches(count: int) -> Iterator[slice]:
+    begin = 0
+    for size in itertools.cycle(BATCHES):
+        if begin >= count:
+            return
+        yield slice(begin, begin + size)
+        begin += size
+
+
+def evidence_of(graph: EvidenceGraph, *, parity_images: int, difference: float) -> Evidence:
+    """What the manifest says about the graph."""
+    vit = graph.vit
+    patch, stride = _steps(vit.patch_embed)
+    rows, columns = vit.grid
+    return Evidence(
+        rows=rows,
+        columns=columns,
+        patch=patch,
+        stride=stride,
+        dimension=vit.num_features,
+        attention=graph.look.name,
+        parity_images=parity_images,
+        max_abs_difference=difference,
+    )
+
+
+def _steps(stem: nn.Module) -> tuple[tuple[int, int], tuple[int, int]]:
+    """Sizes of a patch and of the step to the next, each (height, width) in pixels."""
+    found: Any = stem
+    if isinstance(stem, HybridEmbed):
+        return found.feature_ratio, found.feature_ratio
+    return found.patch_size, found.proj.stride if isinstance(stem, PatchEmbed) else found.patch_size

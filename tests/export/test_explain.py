@@ -1,0 +1,235 @@
+"""explain.onnx against torch and against loops: every stem, pooling and form of attention, and what is refused."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor, nn
+from typer.testing import CliRunner
+
+from bundle import Bundle, BundleDamaged, EvidenceRunner, ImageSpec, Manifest
+from bundle.evidence import EXPLAIN
+from export.cli import app
+from export.errors import ExportError, ParityError
+from export.explain import (
+    LOOKS,
+    EvidenceGraph,
+    add_evidence,
+    attention_weights,
+    difference_of,
+    evidence_of,
+    write_evidence,
+)
+from export.pictures import drawn_pictures
+from export.to_onnx import export_onnx
+from training.backbones import POOLS, STEMS
+from training.backbones.relative import RELATIVE
+from training.backbones.vit import ViT
+from training.checkpoint import Checkpoint, build_model, save_checkpoint
+from training.config import parse_config
+from training.model import ReIDModel
+
+SPEC = ImageSpec(height=64, width=32)
+
+
+def config_text(*, options: str = "embed_dim = 24, depth = 2, num_heads = 2", **model: object) -> str:
+    lines = [f'{key} = "{value}"' if isinstance(value, str) else f"{key} = {value}" for key, value in model.items()]
+    return "\n".join(
+        [
+            "[model]",
+            'backbone = "vit_tiny_patch16_224"',
+            f"options = {{ {options} }}",
+            "height = 64",
+            "width = 32",
+            *lines,
+        ]
+    )
+
+
+def model_of(text: str) -> ReIDModel:
+    torch.manual_seed(1)
+    return build_model(parse_config(text, (), "test"), persons=3, cameras=2, views=2).eval()
+
+
+def checkpoint_of(folder: Path, text: str, *, cameras: tuple[str, ...] = ()) -> Checkpoint:
+    torch.manual_seed(1)
+    config = parse_config(text, (), "test")
+    model = build_model(config, persons=3, cameras=len(cameras))
+    save_checkpoint(folder, model, config, {"persons": ["a", "b", "c"], "cameras": list(cameras)})
+    return Checkpoint.open(folder)
+
+
+@pytest.fixture(scope="module")
+def pictures() -> np.ndarray:
+    return drawn_pictures(12, SPEC)
+
+
+@pytest.fixture(scope="module")
+def explained(tmp_path_factory: pytest.TempPathFactory, pictures: np.ndarray) -> tuple[Bundle, Checkpoint, str]:
+    """An exported bundle with explain.onnx, its checkpoint, and the id that it had before."""
+    folder = tmp_path_factory.mktemp("explained")
+    trained = checkpoint_of(folder / "trained", config_text(pool="weighted", stride=8))
+    bundle = export_onnx(trained, folder / "bundle", pictures, images_from="drawn")
+    return add_evidence(bundle, trained, pictures), trained, bundle.manifest.bundle_id
+
+
+def test_the_file_says_what_torch_says(explained: tuple[Bundle, Checkpoint, str], pictures: np.ndarray) -> None:
+    bundle, trained, _ = explained
+    runner, graph = EvidenceRunner(Bundle.open(bundle.path), threads=1), EvidenceGraph(trained.load_model())
+    for size in (1, 2, 7):
+        with torch.inference_mode():
+            expected = graph(torch.from_numpy(pictures[:size]))
+        for found, wanted in zip(runner.run(pictures[:size]), expected, strict=True):
+            np.testing.assert_allclose(found, wanted.numpy(), atol=1e-5)
+    patches, attention = runner.run(pictures)
+    np.testing.assert_allclose(np.linalg.norm(patches, axis=2), 1, atol=1e-5)
+    np.testing.assert_allclose(attention.sum(1), 1, atol=1e-5)
+    assert attention.min() >= 0
+
+
+def test_the_bundle_keeps_its_id_and_says_where_patches_lie(explained: tuple[Bundle, Checkpoint, str]) -> None:
+    bundle, _, before = explained
+    assert bundle.manifest.bundle_id == before
+    evidence = bundle.manifest.explain
+    assert evidence is not None
+    assert (evidence.rows, evidence.columns, evidence.dimension, evidence.attention) == (7, 3, 24, "weighted")
+    assert (evidence.patch, evidence.stride, evidence.parity_images) == ((16, 16), (8, 8), 12)
+    assert evidence.max_abs_difference <= 1e-5
+    np.testing.assert_allclose(
+        evidence.boxes(128, 32, (64, 32))[[0, 4, 20]], [[0, 0, 16, 32], [8, 16, 24, 48], [16, 96, 32, 128]]
+    )
+
+
+VARIANTS = {
+    "bias, jigsaw, camera and view": (
+        config_text(relative="bias", side="both") + "\n[model.jigsaw]\nparts = 2\n",
+        True,
+    ),
+    "keys, overlapping": (config_text(relative="keys", stride=12, pool="weighted"), False),
+    "ics, mean": (config_text(stem="ics", pool="mean"), False),
+}
+
+
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_every_form_exports(tmp_path: Path, pictures: np.ndarray, variant: str) -> None:
+    text, side = VARIANTS[variant]
+    graph = EvidenceGraph(model_of(text))
+    names = ("a", "b") if side else ()
+    said = evidence_of(graph, parity_images=1, difference=0.0)
+    bundle = Bundle(tmp_path, Manifest.model_construct(image=SPEC, cameras=names, views=names, explain=said))
+    write_evidence(graph, bundle, tmp_path / EXPLAIN)
+    assert difference_of(bundle, graph, pictures) <= 1e-5
+
+
+def test_a_damaged_file_is_noticed(explained: tuple[Bundle, Checkpoint, str], tmp_path: Path) -> None:
+    shutil.copytree(explained[0].path, tmp_path / "bundle")
+    content = bytearray((tmp_path / "bundle" / EXPLAIN).read_bytes())
+    content[len(content) // 2] ^= 1
+    (tmp_path / "bundle" / EXPLAIN).write_bytes(content)
+    with pytest.raises(BundleDamaged, match=r"explain\.onnx has sha256"):
+        Bundle.open(tmp_path / "bundle")
+
+
+@pytest.mark.parametrize("stem", STEMS)
+def test_every_stem_says_where_its_patches_lie(stem: str) -> None:
+    evidence = evidence_of(EvidenceGraph(model_of(config_text(stem=stem))), parity_images=1, difference=0.0)
+    assert (evidence.rows, evidence.columns) == (4, 2)
+    assert evidence.patch == evidence.stride == (16, 16)
+
+
+@pytest.mark.parametrize("pool", POOLS)
+def test_every_pooling_says_who_looks(pool: str) -> None:
+    model = model_of(config_text(pool=pool))
+    graph = EvidenceGraph(model)
+    assert graph.look.name == pool
+    attention, tokens = torch.rand(2, 9, 9), torch.randn(2, 9, 24)
+    looks = {
+        "cls": attention[:, 0, 1:],
+        "mean": attention[:, 1:, 1:].mean(1),
+        "weighted": torch.stack([torch.softmax(row[1:] @ row[0] / 24**0.5, 0) for row in tokens]),
+    }
+    torch.testing.assert_close(LOOKS[POOLS[pool]].weights(attention, tokens), looks[pool])
+
+
+def outputs_by_loops(attention: nn.Module, normed: Tensor, bias: Tensor) -> tuple[Tensor, Tensor]:
+    """Weights (B, L, L), mean of the heads, and what the module must then give (B, L, D)."""
+    batch, length, width = normed.shape
+    heads = attention.num_heads
+    size = width // heads
+    projected = attention.qkv(normed)
+    mean = torch.zeros(batch, length, length)
+    seen = torch.zeros(batch, length, width)
+    for b in range(batch):
+        for h in range(heads):
+            query, key, value = (projected[b, :, part * width + h * size :][:, :size] for part in range(3))
+            weights = torch.softmax(query @ key.T / size**0.5 + bias[b, h], dim=1)
+            mean[b] += weights / heads
+            seen[b, :, h * size : (h + 1) * size] = weights @ value
+    return mean, attention.proj(seen)
+
+
+@pytest.mark.parametrize("relative", [None, *RELATIVE])
+def test_attention_is_that_of_the_last_block(relative: str | None) -> None:
+    model = model_of(config_text(relative=relative or "none"))
+    vit = model.backbone
+    assert isinstance(vit, ViT)
+    block = vit.blocks[-1]
+    tokens = torch.randn(2, 9, 24)
+    normed = block.norm1(tokens)
+    bias = torch.zeros(2, 2, 9, 9)
+    if relative is not None:
+        query = block.attn.qkv(normed).reshape(2, 9, 3, 2, 12)[:, 1:, 0].transpose(1, 2)
+        bias[:, :, 1:, 1:] = block.attn.between_patches(query, block.attn.index[None])
+    weights, seen = outputs_by_loops(block.attn, normed, bias)
+    torch.testing.assert_close(attention_weights(block, tokens), weights)
+    torch.testing.assert_close(block.attn(normed), seen)  # so these are the weights that the block computes with
+
+
+def test_patches_are_the_normed_outputs_with_side_information_and_jigsaw(pictures: np.ndarray) -> None:
+    text = (
+        config_text(side="both", options="embed_dim = 24, depth = 1, num_heads = 2") + "\n[model.jigsaw]\nparts = 2\n"
+    )
+    model = model_of(text)
+    images = torch.from_numpy(pictures[:3])
+    camera, view = torch.tensor([0, 1, -1]), torch.tensor([1, -1, 0])
+    patches, _ = EvidenceGraph(model)(images, camera, view)
+    expected = model.backbone(model.normalised(images), camera, view).patches
+    torch.testing.assert_close(patches, torch.nn.functional.normalize(expected, dim=2))
+    unknown, _ = EvidenceGraph(model)(images)
+    assert not torch.allclose(patches, unknown)
+
+
+def test_a_resnet_has_no_patches() -> None:
+    with pytest.raises(ExportError, match="only transformers can"):
+        EvidenceGraph(model_of('[model]\nbackbone = "resnet18"\nheight = 64\nwidth = 32\n'))
+
+
+def test_another_checkpoint_is_refused(
+    explained: tuple[Bundle, Checkpoint, str], tmp_path: Path, pictures: np.ndarray
+) -> None:
+    other = checkpoint_of(tmp_path / "other", config_text(pool="cls"))
+    with pytest.raises(ParityError, match="is not of this checkpoint"):
+        add_evidence(explained[0], other, pictures)
+
+
+def test_a_graph_that_differs_is_not_added(
+    explained: tuple[Bundle, Checkpoint, str], pictures: np.ndarray, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("export.explain.MAX_ABS_DIFFERENCE", -1.0)
+    bundle, trained, _ = explained
+    with pytest.raises(ParityError, match="was not added"):
+        add_evidence(bundle, trained, pictures)
+    assert Bundle.open(bundle.path).manifest == bundle.manifest
+
+
+def test_the_command(explained: tuple[Bundle, Checkpoint, str], tmp_path: Path) -> None:
+    bundle, trained, before = explained
+    shutil.copytree(bundle.path, tmp_path / "bundle")
+    told = CliRunner().invoke(app, ["export", "explain", str(tmp_path / "bundle"), "--checkpoint", str(trained.path)])
+    assert told.exit_code == 0, told.output
+    assert "7x3 patches" in told.output
+    assert Bundle.open(tmp_path / "bundle").manifest.bundle_id == before
