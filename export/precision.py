@@ -1,0 +1,166 @@
+"""Precisions: what makes another graph of a written fp32 one. A new one is a function and a line in PRECISIONS.
+
+Weights become int8 with a scale per output channel: one scale per matrix costs more accuracy and gains nothing. What
+they are multiplied with is uint8. The other way round, onnxruntime's products are slower than in float32.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bundle.run import feed_of, load_onnxruntime
+from export.errors import PrecisionError
+from export.tolerance import Tolerance
+
+if TYPE_CHECKING:
+    from onnx import ModelProto
+
+PRODUCTS = ["MatMul", "Gemm"]
+OF_A_CONVNET = ["Conv", "Add", "MaxPool", "Relu"]
+MIN_CALIBRATION = 32
+CALIBRATION_BATCH = 8
+
+Images = NDArray[np.uint8]
+Convert = Callable[["ModelProto", Path, Images], None]
+"""Writes another graph of an fp32 one to a file; (N, H, W, 3) pictures for those that look at some, else none."""
+
+
+@dataclass(frozen=True)
+class Precision:
+    """How a graph is made, whether it looks at pictures for that, and how far from the model it may be."""
+
+    write: Convert
+    tolerance: Tolerance
+    calibrated: bool = False
+
+
+def convert(name: str, model: Path, out: Path, calibration: Images | None = None) -> None:
+    """Write the graph of this precision of an fp32 graph; `calibration` (N, H, W, 3) pictures.
+
+    Raises PrecisionError for an unknown name, for pictures that are missing, too few or not wanted, and for a graph
+    that has nothing to convert.
+    """
+    import onnx
+
+    precision = find_precision(name)
+    if precision.calibrated and (calibration is None or len(calibration) < MIN_CALIBRATION):
+        there = "none were given" if calibration is None else f"there are {len(calibration)}"
+        raise PrecisionError(
+            f"{name} is calibrated on at least {MIN_CALIBRATION} pictures such as it will see, {there}; "
+            "name a folder of them with --calibration"
+        )
+    if calibration is not None and not precision.calibrated:
+        raise PrecisionError(f"{name} is not calibrated; leave --calibration out, or take {_calibrated()}")
+    nothing = np.empty((0, 0, 0, 3), dtype=np.uint8)
+    precision.write(onnx.load(model), out, nothing if calibration is None else calibration)
+
+
+def find_precision(name: str) -> Precision:
+    """A precision by its name. Raises PrecisionError."""
+    if name not in PRECISIONS:
+        raise PrecisionError(f"there is no precision {name!r}; take one of {', '.join(PRECISIONS)}")
+    return PRECISIONS[name]
+
+
+def write_fp32(model: ModelProto, out: Path, calibration: Images) -> None:
+    """The graph as it is."""
+    import onnx
+
+    onnx.save(model, out)
+
+
+def write_fp16(model: ModelProto, out: Path, calibration: Images) -> None:
+    """Products, and all between them, in float16: for GPUs."""
+    import onnx
+
+    from export.half import to_half
+
+    onnx.save(to_half(model), out)
+
+
+def write_int8(model: ModelProto, out: Path, calibration: Images) -> None:
+    """Products by weights in int8, each with the range of what it is given; convolutions stay in float32.
+
+    The range is that of a whole batch, so embeddings vary a little with the pictures beside them. Convolutions would be
+    slower than in float32, as onnxruntime has no fast kernel for ranges found while it runs.
+    """
+    if not _products(model):
+        raise PrecisionError(f"the network has no products for int8, only convolutions; take {_calibrated()} or fp16")
+    load_onnxruntime()
+    from onnxruntime.quantization import QuantType, quantize_dynamic
+
+    quantize_dynamic(
+        _prepared(model), out, op_types_to_quantize=PRODUCTS, per_channel=True, weight_type=QuantType.QInt8
+    )
+
+
+def write_int8_static(model: ModelProto, out: Path, calibration: Images) -> None:
+    """Products by weights in int8 with ranges seen on pictures; of a network of convolutions, these.
+
+    What products give stays float32, and so do the few convolutions of a transformer's stem: there int8 costs accuracy
+    and gains no time.
+    """
+    load_onnxruntime()
+    from onnxruntime.quantization import QuantFormat, QuantType, quantize_static
+
+    products = _products(model)
+    quantize_static(
+        _prepared(model),
+        out,
+        _Pictures(model, calibration),
+        quant_format=QuantFormat.QDQ,
+        op_types_to_quantize=PRODUCTS if products else OF_A_CONVNET,
+        nodes_to_quantize=products or None,
+        per_channel=True,
+        activation_type=QuantType.QUInt8,
+        weight_type=QuantType.QInt8,
+        extra_options={"OpTypesToExcludeOutputQuantization": PRODUCTS},
+    )
+
+
+PRECISIONS: dict[str, Precision] = {
+    "fp32": Precision(write_fp32, Tolerance(min_cosine=0.99999, max_loss=0.0005, max_abs_difference=1e-5)),
+    "fp16": Precision(write_fp16, Tolerance(min_cosine=0.999, max_loss=0.002)),
+    "int8": Precision(write_int8, Tolerance(min_cosine=0.99, max_loss=0.005)),
+    "int8-static": Precision(write_int8_static, Tolerance(min_cosine=0.99, max_loss=0.005), calibrated=True),
+}
+
+
+class _Pictures:
+    """Batches of pictures for calibration, as onnxruntime asks for them."""
+
+    def __init__(self, model: ModelProto, images: Images) -> None:
+        inputs = [node.name for node in model.graph.input]
+        starts = range(0, len(images), CALIBRATION_BATCH)
+        self._feeds: Iterator[dict[str, NDArray[np.generic]]] = (
+            feed_of(inputs, images[start : start + CALIBRATION_BATCH]) for start in starts
+        )
+
+    def get_next(self) -> dict[str, NDArray[np.generic]] | None:
+        """The next batch, or None after the last one."""
+        return next(self._feeds, None)
+
+
+def _products(model: ModelProto) -> list[str]:
+    """Names of the products by weights."""
+    weights = {tensor.name for tensor in model.graph.initializer}
+    return [node.name for node in model.graph.node if node.op_type in PRODUCTS and node.input[1] in weights]
+
+
+def _prepared(model: ModelProto) -> ModelProto:
+    """The graph without the shapes of values in between, which onnxruntime contradicts where it splits a Gemm."""
+    from onnxruntime.quantization.quant_utils import add_pre_process_metadata
+
+    del model.graph.value_info[:]
+    add_pre_process_metadata(model)  # it would ask on the terminal for what the export has done: fold constants
+    return model
+
+
+def _calibrated() -> str:
+    return " or ".join(name for name, precision in PRECISIONS.items() if precision.calibrated)

@@ -1,0 +1,45 @@
+"""What a precision costs where it counts: a data set searched by the model itself, and by its bundle."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from bundle import Manifest, ParityScores
+from scoring import RetrievalScores
+from training.datasets import Split, read_dataset
+from training.evaluate import Embedder, Run, evaluate
+from training.screen import counted
+
+
+@dataclass(frozen=True)
+class Searches:
+    """A data set and the model's scores on it. Its cameras are known to the model by their own names."""
+
+    name: str
+    split: Split
+    scores: RetrievalScores
+
+    @classmethod
+    def by_model(cls, model: Embedder, path: Path, dataset: str) -> Searches:
+        """Search the data set in `path` with the model. Raises DataError where it cannot be read or has no queries."""
+        name, split = path.resolve().name, read_dataset(dataset, path)
+        return cls(name, split, _evaluated(split, model, name, "model"))
+
+    def by_bundle(self, run: Run, manifest: Manifest, runtime: str) -> ParityScores:
+        """Search it with a bundle's embeddings, by any runtime."""
+        embedder = Embedder(run, manifest.image, manifest.cameras, manifest.views)
+        found = _evaluated(self.split, embedder, self.name, runtime)
+        return ParityScores(
+            data=self.name,
+            queries=found.queries,
+            mAP=found.mAP,
+            rank1=found.rank(1),
+            model_mAP=self.scores.mAP,
+            model_rank1=self.scores.rank(1),
+        )
+
+
+def _evaluated(split: Split, embedder: Embedder, name: str, who: str) -> RetrievalScores:
+    with counted(f"embedding by {who}", "pictures") as progress:
+        return evaluate(split, embedder.at_cameras_of(name), progress)
