@@ -45,7 +45,7 @@ def score_intervals(scores: QueryScores, *, resamples: int = RESAMPLES, seed: in
     """
     measures = scores.measures()
     means, drawn = _means(scores.persons, np.stack(list(measures.values()), 1), resamples, seed)
-    rows = np.stack([means, *_limits(drawn)], 1).tolist()
+    rows = np.stack([means, *limits(drawn)], 1).tolist()
     return {name: Interval(*row) for name, row in zip(measures, rows, strict=True)}
 
 
@@ -61,12 +61,12 @@ def compare_scores(
     ones, others = first.measures(), second.measures()
     differences = np.stack([ones[name] - others[name] for name in ones], 1)
     means, drawn = _means(first.persons, differences, resamples, seed)
-    rows = np.stack([means, *_limits(drawn), (drawn < 0).mean(0)], 1).tolist()
+    rows = np.stack([means, *limits(drawn), (drawn < 0).mean(0)], 1).tolist()
     return {name: Difference(*row) for name, row in zip(ones, rows, strict=True)}
 
 
-def _limits(drawn: Floats) -> Floats:
-    """Lower and upper ends (2, M) of what the middle 95 % of the resamples (R, M) span."""
+def limits(drawn: Floats) -> Floats:
+    """Lower and upper ends (2, ...) of what the middle 95 % of the resamples (R, ...) span."""
     tail = (1 - CONFIDENCE) / 2
     return np.quantile(drawn, [tail, 1 - tail], axis=0)
 

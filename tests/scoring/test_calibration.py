@@ -1,0 +1,225 @@
+"""Probabilities of scores: pooling against brute force, lines against known ones, reliability against loops."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
+
+from scoring import Labelled, ScoringError
+from scoring.calibration import METHODS, fit_calibration, fit_knots, reliability
+from scoring.pairs import PairCounts, PairNumbers, Pictures, centres, count_pairs, edge
+
+from .pairing import made
+
+
+def counts(rows: dict[int, tuple[int, int]]) -> PairCounts:
+    """Pairs of one and of different persons by bin."""
+    found = PairCounts.none()
+    for place, (same, different) in rows.items():
+        found.same[place], found.different[place] = same, different
+    return found
+
+
+def pooled(same: list[float], different: list[float], slack: float = 0) -> list[list[int]]:
+    """Pool adjacent violators, word by word: merge neighbours until shares rise."""
+    pools = [[i] for i in range(len(same))]
+
+    def share(pool: list[int]) -> float:
+        return sum(same[i] for i in pool) / sum(same[i] + different[i] for i in pool)
+
+    while True:
+        for place, (one, other) in enumerate(pairwise(pools)):
+            if share(one) >= share(other) + slack:
+                pools[place : place + 2] = [one + other]
+                break
+        else:
+            return pools
+
+
+@settings(deadline=None, derandomize=True, database=None, max_examples=60)
+@given(
+    st.lists(st.tuples(st.integers(0, 9), st.integers(0, 9)).filter(any), min_size=3, max_size=9),
+    st.floats(0.001, 0.9),
+)
+def test_isotonic_is_pooling_of_adjacent_violators(rows: list[tuple[int, int]], prior: float) -> None:
+    """Knots: the pools' mean scores, weighted by the prior, and their likelihood ratios, which do not depend on it."""
+    same, different = (np.array(column, float) for column in zip(*rows, strict=True))
+    same[0] += 1
+    different[-1] += 1
+    scores = np.linspace(0.1, 0.9, len(rows))
+    weighted = prior * same / same.sum(), (1 - prior) * different / different.sum()
+    found = METHODS["isotonic"](scores, *weighted)
+    pools = pooled(same.tolist(), different.tolist(), 1e-9)
+    assume(pools == pooled(same.tolist(), different.tolist(), -1e-9))  # equal shares are one pool or two: no matter
+    ratios = [np.log(same[pool].sum() / same.sum()) - np.log(different[pool].sum() / different.sum()) for pool in pools]
+    mass = sum(weighted)
+    assert [odds - np.log(prior / (1 - prior)) for _, odds in found] == pytest.approx(ratios)
+    assert [score for score, _ in found] == pytest.approx([np.average(scores[p], weights=mass[p]) for p in pools])
+
+
+def test_isotonic_is_the_best_rising_function() -> None:
+    """No other rising assignment of a few levels has a lower squared error (brute force)."""
+    same, different = np.array([1, 0, 3, 1, 4]), np.array([9, 5, 2, 4, 1])
+    weights = same + different
+    knots = METHODS["isotonic"](np.arange(5) / 10, same / 30, different / 30)
+    sizes = [len(pool) for pool in pooled(same.tolist(), different.tolist())]
+    said = np.repeat([1 / (1 + np.exp(-odds)) for _, odds in knots], sizes)
+    levels = np.linspace(0, 1, 11)
+    rising = (
+        np.array([levels[i] for i in places])
+        for places in np.ndindex(*[11] * 5)
+        if all(a <= b for a, b in pairwise(places))
+    )
+    errors = [float(weights @ (values - same / weights) ** 2) for values in (said, *rising)]
+    assert min(errors) == errors[0]
+
+
+def test_logistic_finds_the_line_that_made_the_pairs() -> None:
+    scores = centres()
+    odds = 12 * scores - 5
+    shape = 4000 * np.exp(-8 * scores**2)
+    made_by = PairCounts(
+        np.round(shape / (1 + np.exp(-odds))).astype(int), np.round(shape / (1 + np.exp(odds))).astype(int)
+    )
+    share = made_by.same.sum() / (made_by.same.sum() + made_by.different.sum())
+    (low, at_low), (high, at_high) = fit_knots("logistic", made_by, float(share))
+    shift = np.log(share / (1 - share))
+    assert (low, high) == (-1, 1)
+    assert (at_high - at_low) / 2 == pytest.approx(12, rel=0.01)
+    assert (at_high + at_low) / 2 + shift == pytest.approx(-5, rel=0.01)
+
+
+def test_logistic_has_no_better_line_beside_it() -> None:
+    pairs = counts({9000: (1, 400), 11000: (3, 90), 13000: (20, 30), 15000: (40, 2), 16000: (15, 0)})
+    padded = counts({9000: (2, 400), 11000: (3, 90), 13000: (20, 30), 15000: (40, 2), 16000: (15, 1)})
+    numbers = PairNumbers(5, 79, 522)
+    knots = fit_knots("logistic", pairs, 0.05)
+    best = reliability(knots, padded, 0.05, numbers).log_loss
+    for up, down in ((0.2, 0), (-0.2, 0), (0, 0.2), (0, -0.2), (0.2, -0.2)):
+        other = [(-1.0, knots[0][1] + down), (1.0, knots[1][1] + up)]
+        assert reliability(other, padded, 0.05, numbers).log_loss > best
+
+
+@pytest.mark.parametrize("method", sorted(METHODS))
+def test_knots_rise_and_claim_nothing_beyond_the_data(method: str) -> None:
+    """Pairs that a score parts entirely: the claim grows with their number, and is never certain."""
+    few, many = (fit_knots(method, counts({9000: (0, size), 15000: (size, 0)}), 0.5) for size in (10, 1000))
+    for knots in (few, many):
+        assert all(a[0] < b[0] and a[1] <= b[1] for a, b in pairwise(knots))
+        assert np.isfinite(np.array(knots)).all()
+    scores = [0.5, -0.1]
+    claims = [np.diff(np.interp(scores[::-1], *np.array(knots).T))[0] for knots in (few, many)]
+    assert 0 < claims[0] < claims[1]
+
+
+@pytest.mark.parametrize("method", sorted(METHODS))
+@pytest.mark.parametrize("rows", [{9000: (50, 50), 15000: (50, 50)}, {9000: (50, 5), 15000: (5, 50)}, {9000: (9, 9)}])
+def test_scores_that_tell_nothing(method: str, rows: dict[int, tuple[int, int]]) -> None:
+    with pytest.raises(ScoringError, match="do not score higher"):
+        fit_knots(method, counts(rows), 0.1)
+
+
+def test_reliability_against_a_loop_over_pairs() -> None:
+    random = np.random.default_rng(3)
+    places = random.integers(9000, 17000, 300)
+    shown = random.random(300) < (places - 9000) / 9000
+    pairs = PairCounts.none()
+    for place, same in zip(places, shown, strict=True):
+        (pairs.same if same else pairs.different)[place] += 1
+    knots, prior = [(0.0, -2.0), (0.3, 0.5), (0.65, 3.0)], 0.02
+    found = reliability(knots, pairs, prior, PairNumbers(9, 1, 2))
+    weight = {True: prior / shown.sum(), False: (1 - prior) / (~shown).sum()}
+    loss = brier = 0.0
+    bins: dict[float, list[tuple[float, float, bool]]] = {}
+    for place, same in zip(places.tolist(), shown.tolist(), strict=True):
+        ratio = np.interp(edge(place) + 0.00005, *np.array(knots).T)
+        said = 1 / (1 + (1 - prior) / prior * np.exp(-ratio))
+        loss -= weight[same] * np.log(said if same else 1 - said)
+        brier += weight[same] * (said - same) ** 2
+        low = max(each for each in (0, 0.001, 0.01, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.99) if each <= said)
+        bins.setdefault(low, []).append((weight[same], said, same))
+    assert (found.log_loss, found.brier) == (pytest.approx(loss), pytest.approx(brier))
+    assert found.base_log_loss == pytest.approx(-prior * np.log(prior) - (1 - prior) * np.log(1 - prior))
+    assert found.base_brier == pytest.approx(prior * (1 - prior) ** 2 + (1 - prior) * prior**2)
+    error = 0.0
+    assert [each.low for each in found.bins] == sorted(bins)
+    for each in found.bins:
+        weights, said, same = (np.array(column) for column in zip(*bins[each.low], strict=True))
+        assert (each.same, each.different) == (same.sum(), (~same).sum())
+        assert each.probability == pytest.approx(np.average(said, weights=weights))
+        assert each.observed == pytest.approx(np.average(same, weights=weights))
+        error += weights.sum() * abs(each.probability - each.observed)
+    assert found.calibration_error == pytest.approx(error)
+
+
+def fitted(seed: int = 0, **options: Any) -> Any:
+    pictures = Pictures.of(*made(seed, persons=30, spread=0.8))
+    return fit_calibration(pictures, count_pairs(pictures), **options)
+
+
+def test_a_half_is_fitted_on_and_the_other_scored() -> None:
+    fit = fitted()
+    pictures = Pictures.of(*made(persons=30, spread=0.8))
+    order = np.random.default_rng(0).permutation(28)
+    halves = [count_pairs(pictures.only(part)) for part in (order[14:], order[:14])]
+    assert fit.knots == fit_knots(fit.method, halves[0], fit.prior)
+    assert fit.held_out == reliability(
+        fit.knots, halves[1], fit.prior, PairNumbers(14, 168, int(halves[1].different.sum()))
+    )
+    assert (fit.fitted.persons, fit.fitted.same) == (14, 168)
+
+
+def test_the_method_is_the_one_with_the_lower_loss_on_persons_held_out() -> None:
+    fit = fitted()
+    alone = {method: fitted(method=method) for method in METHODS}
+    assert fit.tried == {method: each.held_out.log_loss for method, each in alone.items()}
+    assert fit.method == min(fit.tried, key=lambda method: fit.tried[method])
+    assert fit.held_out.log_loss < fit.held_out.base_log_loss
+    assert list(alone["isotonic"].tried) == ["isotonic"]
+
+
+def test_the_prior_is_the_share_of_all_pairs_or_what_is_asked_for() -> None:
+    pictures = Pictures.of(*made(persons=30, spread=0.8))
+    total = count_pairs(pictures)
+    assert fitted().prior == total.same.sum() / (total.same.sum() + total.different.sum())
+    rare = fitted(prior=1e-5, method="isotonic")
+    assert rare.prior == 1e-5
+    same = [ratio for _, ratio in fitted(method="isotonic").knots]
+    assert [ratio for _, ratio in rare.knots] == pytest.approx(same, abs=2e-6)  # evidence does not know the prior
+    assert rare.held_out.base_log_loss < fitted().held_out.base_log_loss / 100
+
+
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        ({"method": "guess"}, "there is no method 'guess'; take one of isotonic, logistic"),
+        ({"prior": 0.0}, "prior 0.0 is not between 0 and 1"),
+        ({"prior": 1.0}, "prior 1.0"),
+        ({"prior": float("nan")}, "prior nan"),
+    ],
+)
+def test_options_outside_of_what_is_allowed(options: dict[str, Any], told: str) -> None:
+    with pytest.raises(ScoringError, match=told):
+        fitted(**options)
+
+
+@pytest.mark.parametrize("persons", [1, 2, 3])
+def test_too_few_persons(persons: int) -> None:
+    labels = np.repeat(np.arange(persons), 4)
+    part = Labelled.of("some", np.eye(12)[np.arange(4 * persons)], labels, np.tile(["c1", "c2"], 2 * persons))
+    pictures = Pictures.of(part, part)
+    with pytest.raises(ScoringError, match=r"the \d persons who are .* needs 10 of each"):
+        fit_calibration(pictures, count_pairs(pictures))
+
+
+def test_persons_seen_by_one_camera_each() -> None:
+    labels = np.arange(40)
+    part = Labelled.of("some", np.eye(40), labels, np.where(labels % 2, "c1", "c2"))
+    pictures = Pictures.of(part, part)
+    with pytest.raises(ScoringError, match="0 pairs of one person across cameras"):
+        fit_calibration(pictures, count_pairs(pictures))
