@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Callable, Mapping, Sequence
-from functools import partial
 
 import torch
 from torch import Tensor
 
 from training.errors import ConfigError
 from training.losses.batch import LossInputs
+from training.losses.channel_weighted import channel_weighted
 from training.losses.identity import identity
 from training.losses.margins import am_softmax, arcface, circle, cosface
+from training.losses.options import bound
 from training.losses.relation import relation_divergence, relation_triplet
 from training.losses.triplet import triplet
 from training.losses.weighted_triplet import weighted_triplet
@@ -31,6 +31,7 @@ EACH_BRANCH: dict[str, Callable[..., Tensor]] = {
 
 OF_TOKENS: dict[str, Callable[..., Tensor]] = {
     "weighted_triplet": weighted_triplet,
+    "channel_weighted": channel_weighted,
     "relation_triplet": relation_triplet,
     "relation_divergence": relation_divergence,
 }
@@ -58,7 +59,9 @@ def total_loss(
 
     Raises ConfigError for a name or an option that does not exist.
     """
-    terms = {name: (_weight(name, options), _bound(name, options)) for name, options in recipe.items()}
+    if unknown := sorted(recipe.keys() - LOSSES.keys()):
+        raise ConfigError(f"there is no loss {unknown[0]!r}; take from {', '.join(LOSSES)}")
+    terms = {name: bound(name, LOSSES[name], options) for name, options in recipe.items()}
 
     def value(name: str, loss: Loss, batch: Sequence[LossInputs]) -> Tensor:
         whole, *local = batch
@@ -71,24 +74,6 @@ def total_loss(
         return values | {"total": torch.stack([terms[name][0] * value for name, value in values.items()]).sum()}
 
     return losses
-
-
-def _weight(name: str, options: Mapping[str, object]) -> float:
-    weight = options.get("weight", 1.0)
-    if not isinstance(weight, int | float) or weight < 0:
-        raise ConfigError(f"losses.{name}.weight = {weight!r}; give a number of at least 0")
-    return float(weight)
-
-
-def _bound(name: str, options: Mapping[str, object]) -> Loss:
-    if name not in LOSSES:
-        raise ConfigError(f"there is no loss {name!r}; take from {', '.join(LOSSES)}")
-    loss = LOSSES[name]
-    allowed = [p.name for p in inspect.signature(loss).parameters.values() if p.kind is p.KEYWORD_ONLY]
-    given = {key: value for key, value in options.items() if key != "weight"}
-    if unknown := sorted(set(given) - set(allowed)):
-        raise ConfigError(f"losses.{name} has no option {unknown[0]!r}; take from weight, {', '.join(allowed)}")
-    return partial(loss, **given)
 
 
 __all__ = ["EACH_BRANCH", "JIGSAW_TOTALS", "LOSSES", "OF_TOKENS", "ON_RELATIONS", "Loss", "LossInputs", "total_loss"]

@@ -14,6 +14,7 @@ from torch.nn.functional import softplus
 
 from training.errors import ConfigError
 from training.losses.batch import LossInputs
+from training.losses.options import Positive, Several
 from training.losses.triplet import batch_hard_indices, pairwise_distance
 from training.model import Tokens
 
@@ -25,13 +26,29 @@ def combinations(count: int) -> Tensor:
     return torch.triu_indices(count, count, offset=1)
 
 
+def combinations_with_replacement(count: int) -> Tensor:
+    """Unordered pairs of ranks, also of a rank with itself (2, count (count + 1) / 2)."""
+    return torch.triu_indices(count, count)
+
+
 def permutations(count: int) -> Tensor:
     """Ordered pairs of two different ranks (2, count (count - 1)): the relative bias is not symmetric."""
-    pairs = torch.cartesian_prod(torch.arange(count), torch.arange(count)).T
+    pairs = product(count)
     return pairs[:, pairs[0] != pairs[1]]
 
 
-PAIRS: dict[str, Callable[[int], Tensor]] = {"combinations": combinations, "permutations": permutations}
+def product(count: int) -> Tensor:
+    """All ordered pairs of ranks (2, count x count)."""
+    return torch.cartesian_prod(torch.arange(count), torch.arange(count)).T
+
+
+PAIRS: dict[str, Callable[[int], Tensor]] = {
+    "combinations": combinations,
+    "combinations_with_replacement": combinations_with_replacement,
+    "permutations": permutations,
+    "product": product,
+}
+"""Pairs of ranks by the names of itertools."""
 
 
 def kl(log_p: Tensor, log_q: Tensor) -> Tensor:
@@ -50,6 +67,13 @@ def jensen_shannon(log_p: Tensor, log_q: Tensor) -> Tensor:
     return (kl(log_p, log_m) + kl(log_q, log_m)) / 2
 
 
+CHOICES: dict[str, Callable[[LossInputs], Tensor]] = {
+    "cls": lambda batch: batch.transformer().cls,
+    "person": lambda batch: batch.branch.classes[batch.persons],
+}
+"""What chooses a picture's patches by its products with them (B, D): its class token, or the classifier's row of its
+person."""
+
 DIVERGENCES: dict[str, Callable[[Tensor, Tensor], Tensor]] = {"kl": kl, "reverse_kl": reverse_kl, "js": jensen_shannon}
 
 
@@ -57,19 +81,23 @@ def relation_divergence(
     batch: LossInputs,
     *,
     divergence: str = "js",
-    top: int = 5,
+    top: Several = 5,
+    chosen_by: str = "cls",
     pairs: str = "permutations",
-    temperature: float = 1.0,
+    temperature: Positive = 1.0,
     source: str = "both",
     mean_heads: bool = False,
 ) -> Tensor:
     """Divergence of the relations of an anchor from those of its hardest positive.
 
-    Relations over `pairs` of the `top` patches, in the order of their agreement with the class token, become a
-    distribution by softmax(relation / temperature) in each map. `source` takes the absolute part, the relative one, or
-    their sum; `mean_heads` averages the maps first. A mean over maps and over the anchors that have a positive.
+    Relations over `pairs` of the `top` patches, in the order of their agreement with the class token or with what else
+    of CHOICES they are `chosen_by`, become a distribution by softmax(relation / temperature) in each map. `source`
+    takes the absolute part, the relative one, or their sum; `mean_heads` averages the maps first. A mean over maps and
+    over the anchors that have a positive.
     """
-    relations = telling_relations(batch.transformer(), top=top, pairs=pairs, source=source, mean_heads=mean_heads)
+    relations = telling_relations(
+        batch, top=top, chosen_by=chosen_by, pairs=pairs, source=source, mean_heads=mean_heads
+    )
     log_p = (relations / temperature).log_softmax(-1)
     positive, _, counted = batch_hard_indices(batch)
     values = _chosen(DIVERGENCES, divergence, "divergence")(log_p, log_p[positive]).mean(1)
@@ -79,7 +107,8 @@ def relation_divergence(
 def relation_triplet(
     batch: LossInputs,
     *,
-    top: int = 5,
+    top: Several = 5,
+    chosen_by: str = "cls",
     pairs: str = "combinations",
     margin: float | None = None,
     source: str = "both",
@@ -89,7 +118,9 @@ def relation_triplet(
 
     Who is hardest is decided on the features. Options as in `relation_divergence`.
     """
-    relations = telling_relations(batch.transformer(), top=top, pairs=pairs, source=source, mean_heads=mean_heads)
+    relations = telling_relations(
+        batch, top=top, chosen_by=chosen_by, pairs=pairs, source=source, mean_heads=mean_heads
+    )
     distance = pairwise_distance(relations.flatten(1))
     positive, negative, counted = batch_hard_indices(batch)
     rows = torch.arange(len(distance), device=distance.device)
@@ -99,16 +130,24 @@ def relation_triplet(
 
 
 def telling_relations(
-    tokens: Tokens, *, top: int, pairs: str, source: str = "both", mean_heads: bool = False
+    batch: LossInputs,
+    *,
+    top: int,
+    pairs: str,
+    chosen_by: str = "cls",
+    source: str = "both",
+    mean_heads: bool = False,
 ) -> Tensor:
     """Relations (B, maps, pairs) between each picture's `top` patches. Raises ConfigError for what is not there."""
+    tokens = batch.transformer()
     between = _relations(tokens, source)
     if mean_heads:
         between = between.mean(0, keepdim=True)
     patches = tokens.patches.shape[1]
     if not 2 <= top <= patches:
         raise ConfigError(f"losses: top = {top}; a picture has {patches} patches, give 2 to {patches}")
-    agreement = torch.einsum("bd,bjd->bj", tokens.cls.float(), tokens.patches.float())
+    looking = _chosen(CHOICES, chosen_by, "chosen_by")(batch)
+    agreement = torch.einsum("bd,bjd->bj", looking.float(), tokens.patches.float())
     chosen = agreement.topk(top, dim=1).indices  # in descending order
     first, second = _chosen(PAIRS, pairs, "pairs")(top).to(chosen.device)
     return between[:, chosen[:, first], chosen[:, second]].transpose(0, 1)

@@ -114,8 +114,13 @@ def test_the_total_is_the_weighted_sum() -> None:
     [
         ({"trplet": {}}, "no loss 'trplet'; take from identity, arcface"),
         ({"triplet": {"margn": 1}}, "no option 'margn'; take from weight, margin, squared, bnneck, unit"),
-        ({"triplet": {"weight": -1}}, "weight = -1"),
-        ({"triplet": {"weight": "much"}}, "weight = 'much'"),
+        ({"triplet": {"weight": -1}}, "losses.triplet.weight = -1: Input should be greater than or equal to 0"),
+        ({"triplet": {"weight": "much"}}, "losses.triplet.weight = 'much': Input should be a valid number"),
+        ({"triplet": {"margin": "0.3"}}, "losses.triplet.margin = '0.3': Input should be a valid number"),
+        ({"triplet": {"squared": 1}}, "losses.triplet.squared = 1: Input should be a valid boolean"),
+        ({"identity": {"label_smoothing": 2}}, "label_smoothing = 2: Input should be less than or equal to 1"),
+        ({"relation_divergence": {"top": 1}}, "top = 1: Input should be greater than or equal to 2"),
+        ({"relation_divergence": {"temperature": 0}}, "temperature = 0: Input should be greater than 0"),
     ],
 )
 def test_mistyped_recipes(recipe: dict[str, dict[str, object]], message: str) -> None:

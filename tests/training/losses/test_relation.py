@@ -11,11 +11,11 @@ import torch
 
 from training.errors import ConfigError
 from training.losses import LossInputs
+from training.losses.channel_weighted import channel_weighted
 from training.losses.relation import (
+    CHOICES,
     DIVERGENCES,
     PAIRS,
-    combinations,
-    permutations,
     relation_divergence,
     relation_triplet,
     telling_relations,
@@ -48,7 +48,9 @@ def hardest(batch: LossInputs, anchor: int) -> tuple[int, int] | None:
     return (max(same)[1], min(other)[1]) if same and other else None
 
 
-def relations(batch: LossInputs, picture: int, pairs: list[tuple[int, int]]) -> list[list[float]]:
+def relations(
+    batch: LossInputs, picture: int, pairs: list[tuple[int, int]], chosen_by: str = "cls"
+) -> list[list[float]]:
     """One list of relations a map."""
     tokens = batch.transformer()
     assert tokens.positions is not None
@@ -56,7 +58,8 @@ def relations(batch: LossInputs, picture: int, pairs: list[tuple[int, int]]) -> 
     cls, patches, places, biases = (
         each.detach() for each in (tokens.cls, tokens.patches, tokens.positions, tokens.biases)
     )
-    agreement = [float(cls[picture] @ patches[picture, j]) for j in range(7)]
+    looking = cls[picture] if chosen_by == "cls" else batch.branch.classes[PERSONS[picture]].detach()
+    agreement = [float(looking @ patches[picture, j]) for j in range(7)]
     best = sorted(range(7), key=lambda j: -agreement[j])[:TOP]
     return [
         [float(places[best[a]] @ places[best[b]] + biases[m, best[a], best[b]]) for a, b in pairs] for m in range(2)
@@ -68,10 +71,16 @@ def softmax(values: list[float], temperature: float) -> list[float]:
     return [power / sum(powers) for power in powers]
 
 
-def test_pairs() -> None:
-    assert combinations(3).T.tolist() == [[0, 1], [0, 2], [1, 2]]
-    assert sorted(map(tuple, permutations(3).T.tolist())) == sorted(itertools.permutations(range(3), 2))
-    assert set(PAIRS) == {"combinations", "permutations"}
+def pairs_of(name: str) -> list[tuple[int, int]]:
+    """What itertools calls so."""
+    if name == "product":
+        return list(itertools.product(range(TOP), repeat=2))
+    return list(getattr(itertools, name)(range(TOP), 2))
+
+
+@pytest.mark.parametrize("name", PAIRS)
+def test_pairs_are_those_of_itertools(name: str) -> None:
+    assert sorted(map(tuple, PAIRS[name](TOP).T.tolist())) == sorted(pairs_of(name))
 
 
 def slow_divergence(name: str, p: list[float], q: list[float]) -> float:
@@ -84,34 +93,41 @@ def slow_divergence(name: str, p: list[float], q: list[float]) -> float:
 
 @pytest.mark.parametrize("name", DIVERGENCES)
 @pytest.mark.parametrize("temperature", [1.0, 0.3])
-def test_divergence_equals_slow_loops(batch: LossInputs, name: str, temperature: float) -> None:
-    pairs = list(itertools.permutations(range(TOP), 2))
+@pytest.mark.parametrize(
+    ("pairs", "chosen_by"), [("permutations", "cls"), ("product", "person"), ("combinations_with_replacement", "cls")]
+)
+def test_divergence_equals_slow_loops(
+    batch: LossInputs, name: str, temperature: float, pairs: str, chosen_by: str
+) -> None:
     values = []
     for anchor in range(6):
         if (found := hardest(batch, anchor)) is None:
             continue
-        ours, theirs = relations(batch, anchor, pairs), relations(batch, found[0], pairs)
+        ours, theirs = (relations(batch, picture, pairs_of(pairs), chosen_by) for picture in (anchor, found[0]))
         each = [
             slow_divergence(name, softmax(p, temperature), softmax(q, temperature))
             for p, q in zip(ours, theirs, strict=True)
         ]
         values.append(sum(each) / 2)
-    found_loss = relation_divergence(batch, divergence=name, top=TOP, temperature=temperature)
+    found_loss = relation_divergence(
+        batch, divergence=name, top=TOP, temperature=temperature, pairs=pairs, chosen_by=chosen_by
+    )
     assert float(found_loss.detach()) == pytest.approx(sum(values) / len(values), rel=1e-4)
 
 
-def test_relation_triplet_equals_slow_loops(batch: LossInputs) -> None:
-    pairs = list(itertools.combinations(range(TOP), 2))
+@pytest.mark.parametrize("chosen_by", CHOICES)
+def test_relation_triplet_equals_slow_loops(batch: LossInputs, chosen_by: str) -> None:
     losses = []
     for anchor in range(6):
         if (found := hardest(batch, anchor)) is None:
             continue
         mine, positive, negative = (
-            [value for row in relations(batch, picture, pairs) for value in row] for picture in (anchor, *found)
+            [value for row in relations(batch, picture, pairs_of("combinations"), chosen_by) for value in row]
+            for picture in (anchor, *found)
         )
         difference = math.dist(mine, positive) - math.dist(mine, negative)
         losses.append(math.log1p(math.exp(difference)))
-    found_loss = relation_triplet(batch, top=TOP)
+    found_loss = relation_triplet(batch, top=TOP, chosen_by=chosen_by)
     assert float(found_loss.detach()) == pytest.approx(sum(losses) / len(losses), rel=1e-4)
 
 
@@ -135,13 +151,12 @@ def test_gradients_reach_positions_and_biases(batch: LossInputs, loss: object) -
 
 
 def test_one_part_or_the_mean_of_the_heads(batch: LossInputs) -> None:
-    tokens = batch.transformer()
-    absolute = telling_relations(tokens, top=TOP, pairs="permutations", source="absolute")
-    relative = telling_relations(tokens, top=TOP, pairs="permutations", source="relative")
-    both = telling_relations(tokens, top=TOP, pairs="permutations")
+    absolute = telling_relations(batch, top=TOP, pairs="permutations", source="absolute")
+    relative = telling_relations(batch, top=TOP, pairs="permutations", source="relative")
+    both = telling_relations(batch, top=TOP, pairs="permutations")
     assert (absolute.shape, relative.shape, both.shape) == ((6, 1, 6), (6, 2, 6), (6, 2, 6))
     torch.testing.assert_close(both, absolute + relative)
-    mean = telling_relations(tokens, top=TOP, pairs="permutations", mean_heads=True)
+    mean = telling_relations(batch, top=TOP, pairs="permutations", mean_heads=True)
     torch.testing.assert_close(mean, both.mean(1, keepdim=True))
 
 
@@ -168,12 +183,54 @@ def test_weighted_pooling_equals_slow_loops(batch: LossInputs, detach: bool) -> 
     assert (tokens.cls.grad is None) is detach
 
 
+def slow_channel_distances(batch: LossInputs, anchor: int, share: float, threshold: float) -> tuple[float, float]:
+    """Of an anchor to its hardest positive and negative, channel by channel."""
+    tokens, found = batch.transformer(), hardest(batch, anchor)
+    assert found is not None
+    cls, patches = tokens.cls.detach().tolist(), tokens.patches.detach().tolist()
+
+    def agreement(picture: int) -> list[float]:
+        looked = [sum(c * p for c, p in zip(cls[picture], patches[anchor][j], strict=True)) / 2 for j in range(7)]
+        return softmax(looked, 1.0)
+
+    def best(values: list[float]) -> set[int]:
+        return set(sorted(range(7), key=lambda j: -values[j])[: int(7 * share)])
+
+    own = agreement(anchor)
+    common = best(own) & best(agreement(found[0]))
+    whole = [sum(own[j] * patches[anchor][j][c] for j in range(7)) for c in range(4)]
+    part = [sum(own[j] * patches[anchor][j][c] for j in common) for c in range(4)]
+    length = math.hypot(*cls[anchor]) / math.hypot(*whole)
+    left = [abs(cls[anchor][c] - part[c] * length) for c in range(4)]
+    weights = [value / max(left) if value / max(left) >= threshold else 0.0 for value in left]
+    positive, negative = (
+        math.hypot(*(weights[c] * (cls[anchor][c] - cls[other][c]) for c in range(4))) for other in found
+    )
+    return positive, negative
+
+
+@pytest.mark.parametrize("share", [0.5, 0.8])
+@pytest.mark.parametrize("threshold", [0.0, 0.4])
+@pytest.mark.parametrize("margin", [None, 0.3])
+def test_channel_weighted_equals_slow_loops(
+    batch: LossInputs, share: float, threshold: float, margin: float | None
+) -> None:
+    losses = []
+    for anchor in (a for a in range(6) if hardest(batch, a) is not None):
+        positive, negative = slow_channel_distances(batch, anchor, share, threshold)
+        difference = positive - negative
+        losses.append(math.log1p(math.exp(difference)) if margin is None else max(0.0, difference + margin))
+    found = channel_weighted(batch, share=share, threshold=threshold, margin=margin)
+    assert float(found.detach()) == pytest.approx(sum(losses) / len(losses), rel=1e-4)
+
+
 @pytest.mark.parametrize(
     ("values", "message"),
     [
         ({"top": 8}, "a picture has 7 patches"),
         ({"top": 1}, "a picture has 7 patches"),
-        ({"pairs": "triples"}, "take from combinations, permutations"),
+        ({"pairs": "triples"}, "take from combinations, combinations_with_replacement, permutations, product"),
+        ({"chosen_by": "me"}, "take from cls, person"),
         ({"source": "neither"}, "take from absolute, relative, both"),
     ],
 )

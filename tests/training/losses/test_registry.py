@@ -1,0 +1,138 @@
+"""Every loss of the registry on what a real network gives: finite, and felt by what it is to train."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+import torch
+
+from training.checkpoint import build_model
+from training.config import parse_config
+from training.losses import EACH_BRANCH, LOSSES, OF_TOKENS, ON_RELATIONS, LossInputs, total_loss
+from training.losses.relation import PAIRS, relation_divergence
+from training.model import ReIDModel, ReIDOutput
+
+RECIPE = """
+[model]
+backbone = "vit_tiny_patch16_224"
+options = { embed_dim = 24, depth = 2, num_heads = 2 }
+height = 64
+width = 48
+relative = "bias"
+[model.jigsaw]
+parts = 2
+"""
+PERSONS = torch.tensor([0, 0, 1, 1, 2, 2])
+IDENTITY = {"identity", "arcface", "cosface", "am_softmax"}
+MARGINS = {"triplet", "circle", "weighted_triplet", "channel_weighted"}
+FULL, MIXED = torch.float32, torch.bfloat16
+
+
+@pytest.fixture
+def model() -> ReIDModel:
+    """A network whose positions tell something, as a trained one's do."""
+    torch.manual_seed(0)
+    made = build_model(parse_config(RECIPE, (), "test"), persons=3)
+    with torch.no_grad():
+        for name, parameter in made.named_parameters():
+            if name.endswith(("pos_embed", "relative_bias", "classifier.weight")):
+                parameter.copy_(0.5 * torch.randn_like(parameter))
+    return made.train()
+
+
+def seen(model: ReIDModel, images: torch.Tensor, dtype: torch.dtype = FULL) -> ReIDOutput:
+    with torch.autocast("cpu", dtype, enabled=dtype is MIXED):
+        output: ReIDOutput = model(images)
+    return output
+
+
+def batches(output: ReIDOutput, persons: torch.Tensor, sources: torch.Tensor | None = None) -> list[LossInputs]:
+    sources = torch.arange(len(persons)) if sources is None else sources
+    return [LossInputs(branch, persons, sources, output.tokens) for branch in output.branches]
+
+
+def gradients(model: ReIDModel) -> dict[str, torch.Tensor]:
+    return {name: each.grad for name, each in model.named_parameters() if each.grad is not None}
+
+
+def trained_by(name: str) -> set[str]:
+    """The parameters that a loss is there for."""
+    if name in ON_RELATIONS:
+        return {"backbone.position.embeddings.0.pos_embed", "backbone.blocks.1.attn.relative_bias"}
+    if name in IDENTITY:
+        return {"backbone.blocks.1.mlp.fc2.weight", "necks.0.classifier.weight", "necks.2.classifier.weight"}
+    local = {"backbone.jigsaw.block.mlp.fc2.weight"} if name in EACH_BRANCH else set()
+    return {"backbone.blocks.1.mlp.fc2.weight", "backbone.patch_embed.proj.weight"} | local
+
+
+def test_every_loss_is_of_one_kind() -> None:
+    assert LOSSES.keys() == IDENTITY | MARGINS | ON_RELATIONS == EACH_BRANCH.keys() | OF_TOKENS.keys()
+
+
+@pytest.mark.parametrize("dtype", [FULL, MIXED], ids=["fp32", "bf16"])
+@pytest.mark.parametrize("name", LOSSES)
+def test_a_loss_trains_what_it_is_for(model: ReIDModel, name: str, dtype: torch.dtype) -> None:
+    output = seen(model, torch.randn(6, 3, 64, 48), dtype)
+    values = total_loss({name: {}})(batches(output, PERSONS))
+    assert values["total"].dtype is FULL
+    assert torch.isfinite(values["total"])
+    assert values["total"] > 0
+    values["total"].backward()
+    found = gradients(model)
+    assert all(gradient.isfinite().all() for gradient in found.values())
+    for parameter in trained_by(name):
+        assert found[parameter].abs().sum() > 0, parameter
+
+
+@pytest.mark.parametrize("dtype", [FULL, MIXED], ids=["fp32", "bf16"])
+@pytest.mark.parametrize("name", LOSSES)
+@pytest.mark.parametrize("alike", ["a person's", "all"])
+def test_pictures_at_no_distance(model: ReIDModel, name: str, dtype: torch.dtype, alike: str) -> None:
+    """Where a square root or a logarithm meets zero nothing becomes infinite."""
+    images = (
+        torch.randn(3, 3, 64, 48)[PERSONS] if alike == "a person's" else torch.randn(1, 3, 64, 48).expand(6, -1, -1, -1)
+    )
+    values = total_loss({name: {}})(batches(seen(model.eval(), images, dtype), PERSONS))
+    assert torch.isfinite(values["total"])
+    values["total"].backward()
+    assert all(gradient.isfinite().all() for gradient in gradients(model).values())
+
+
+@pytest.mark.parametrize("name", LOSSES)
+@pytest.mark.parametrize(
+    ("persons", "sources", "triplets"),
+    [
+        (
+            [0, 0, 1, 1],
+            [0, 1, 2, 3],
+            True,
+        ),  # two persons, two pictures each: the smallest batch that a recipe can ask for
+        ([0, 0, 1, 1], [0, 0, 1, 1], False),  # each person's picture and a copy of it
+        ([0, 0, 0, 0], [0, 1, 2, 3], False),  # one person
+        ([0, 1, 2], [0, 1, 2], False),  # one picture a person
+    ],
+)
+def test_the_smallest_batches(
+    model: ReIDModel, name: str, persons: list[int], sources: list[int], triplets: bool
+) -> None:
+    output = seen(model, torch.randn(len(persons), 3, 64, 48))
+    values = total_loss({name: {}})(batches(output, torch.tensor(persons), torch.tensor(sources)))
+    assert torch.isfinite(values["total"])
+    values["total"].backward()
+    assert all(gradient.isfinite().all() for gradient in gradients(model).values())
+    assert bool(values["total"] > 0) is (name in IDENTITY or triplets)
+
+
+@pytest.mark.parametrize("scale", [0.01, 1.0, 100.0])
+@pytest.mark.parametrize("pairs", PAIRS)
+@pytest.mark.parametrize("dtype", [FULL, MIXED], ids=["fp32", "bf16"])
+def test_jensen_shannon_stays_between_0_and_ln_2(
+    model: ReIDModel, scale: float, pairs: str, dtype: torch.dtype
+) -> None:
+    """Also where relations are so large that a softmax over them is one pair alone."""
+    with torch.no_grad():
+        model.backbone.position.embeddings[0].pos_embed.mul_(scale)  # type: ignore[union-attr, operator]  # a ViT's
+    whole = batches(seen(model, torch.randn(6, 3, 64, 48), dtype), PERSONS)[0]
+    value = float(relation_divergence(whole, pairs=pairs).detach())
+    assert -1e-6 <= value <= math.log(2) + 1e-6
