@@ -1,4 +1,6 @@
-"""Precisions: what makes another graph of a written fp32 one. A new one is a function and a line in PRECISIONS.
+"""Precisions: what makes another graph of a written fp32 one.
+
+A new one is a function, a line in PRECISIONS and one in TOLERANCES.
 
 Weights become int8 with a scale per output channel: one scale per matrix costs more accuracy and gains nothing. What
 they are multiplied with is uint8. The other way round, onnxruntime's products are slower than in float32.
@@ -16,7 +18,6 @@ from numpy.typing import NDArray
 
 from bundle.run import feed_of, load_onnxruntime
 from export.errors import PrecisionError
-from export.tolerance import Tolerance
 
 if TYPE_CHECKING:
     from onnx import ModelProto
@@ -33,10 +34,9 @@ Convert = Callable[["ModelProto", Path, Images], None]
 
 @dataclass(frozen=True)
 class Precision:
-    """How a graph is made, whether it looks at pictures for that, and how far from the model it may be."""
+    """How a graph is made, and whether it looks at pictures for that."""
 
     write: Convert
-    tolerance: Tolerance
     calibrated: bool = False
 
 
@@ -125,10 +125,10 @@ def write_int8_static(model: ModelProto, out: Path, calibration: Images) -> None
 
 
 PRECISIONS: dict[str, Precision] = {
-    "fp32": Precision(write_fp32, Tolerance(min_cosine=0.99999, max_loss=0.0005, max_abs_difference=1e-5)),
-    "fp16": Precision(write_fp16, Tolerance(min_cosine=0.999, max_loss=0.002)),
-    "int8": Precision(write_int8, Tolerance(min_cosine=0.99, max_loss=0.005)),
-    "int8-static": Precision(write_int8_static, Tolerance(min_cosine=0.99, max_loss=0.005), calibrated=True),
+    "fp32": Precision(write_fp32),
+    "fp16": Precision(write_fp16),
+    "int8": Precision(write_int8),
+    "int8-static": Precision(write_int8_static, calibrated=True),
 }
 
 

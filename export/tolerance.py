@@ -21,22 +21,32 @@ class Tolerance:
         """Raises ParityError, with the numbers, where a runtime is further from the model."""
         if faults := self.faults(parity):
             raise ParityError(
-                f"{parity.runtime} in {parity.precision} is not the model on {parity.images} pictures: "
-                f"{', '.join(faults)}; nothing was kept"
+                f"{parity.runtime} in {parity.precision} differs from torch on {parity.images} pictures: "
+                f"{', '.join(faults)}; it would not be the trained model, so nothing was kept"
             )
 
     def faults(self, parity: Parity) -> list[str]:
         """What lies outside, each with its number and the allowed one."""
-        found = []
         if not math.isfinite(parity.max_abs_difference):
             return ["it gives values that are not finite"]
+        found = []
         if parity.max_abs_difference > self.max_abs_difference:
-            found.append(f"it differs by {parity.max_abs_difference:.2e} (at most {self.max_abs_difference:.0e})")
+            found.append(f"by {parity.max_abs_difference:.2e} (at most {self.max_abs_difference:.0e} allowed)")
         if parity.min_cosine < self.min_cosine:
-            found.append(f"the smallest cosine is {parity.min_cosine:.6f} (at least {self.min_cosine})")
+            found.append(f"cosine {parity.min_cosine:.7f} (at least {self.min_cosine} needed)")
         if (scores := parity.scores) and scores.loss > self.max_loss:
             found.append(
-                f"mAP on {scores.data} falls by {100 * scores.loss:.2f} points, from {100 * scores.model_mAP:.2f} to "
-                f"{100 * scores.mAP:.2f} (at most {100 * self.max_loss:.2f})"
+                f"mAP on {scores.data} {100 * scores.mAP:.2f} instead of {100 * scores.model_mAP:.2f} (at most "
+                f"{100 * self.max_loss:.2f} less allowed)"
             )
         return found
+
+
+TOLERANCES = {
+    "fp32": Tolerance(min_cosine=0.99999, max_loss=0.0005, max_abs_difference=1e-5),
+    "bf16": Tolerance(min_cosine=0.999, max_loss=0.005),
+    "fp16": Tolerance(min_cosine=0.999, max_loss=0.005),
+    "int8": Tolerance(min_cosine=0.99, max_loss=0.005),
+    "int8-static": Tolerance(min_cosine=0.99, max_loss=0.005),
+}
+"""By what a runtime computes in."""

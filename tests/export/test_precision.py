@@ -17,6 +17,7 @@ from export.graph import EmbeddingGraph
 from export.pictures import drawn_pictures
 from export.precision import MIN_CALIBRATION, PRECISIONS, convert, find_precision
 from export.to_onnx import write_graph
+from export.tolerance import TOLERANCES
 from training.checkpoint import build_model
 from training.config import parse_config
 
@@ -62,7 +63,7 @@ def test_every_precision_is_near_the_first(
         return
     convert(name, graphs[network], tmp_path / "model.onnx", pictures if PRECISIONS[name].calibrated else None)
     expected, found = embed(graphs[network], pictures[:7]), embed(tmp_path / "model.onnx", pictures[:7])
-    assert (expected * found).sum(axis=1).min() >= PRECISIONS[name].tolerance.min_cosine
+    assert (expected * found).sum(axis=1).min() >= TOLERANCES[name].min_cosine
     assert (np.abs(expected - found).max() == 0) == (name == "fp32")
     np.testing.assert_allclose(np.linalg.norm(found, axis=1), 1, atol=1e-5)
 
