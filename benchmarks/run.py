@@ -24,9 +24,10 @@ from functools import cached_property
 from importlib.metadata import version
 from pathlib import Path
 
-from benchmarks import demo, gallery, indexing, reranking, scale, scoring, served_scores, serving, soak
+from benchmarks import cold_start, demo, gallery, indexing, reranking, scale, scoring, served_scores, serving, soak
 from benchmarks.models import random_bundle
 from bundle import Bundle
+from bundle.run_openvino import precisions
 from service.embedder import Embedder
 from service.starter import starter_path
 from synthetic import draw_dataset
@@ -182,6 +183,13 @@ def serving_section(asked: Asked) -> Iterator[str]:
     yield from serving.lines(serving.measure(asked.vit_s, asked.people / "query", rounds=asked.rounds))
 
 
+def cold_start_section(asked: Asked) -> Iterator[str]:
+    """Time from the start of a service to its first answer."""
+    able = {name: each for name, each in cold_start.SETTINGS.items() if each.get("precision") in (None, *precisions())}
+    yield "A new process and an empty data folder each time, to a 200 of `/readyz`; the runtimes take turns.\n"
+    yield from cold_start.lines(cold_start.measure(asked.vit_s.path, able, rounds=asked.rounds))
+
+
 def soak_section(asked: Asked) -> Iterator[str]:
     """Whether a service stays the same under everything at once."""
     yield from soak.lines(soak.measure(starter_path(), minutes=asked.soak_minutes, clients=8))
@@ -215,6 +223,7 @@ SECTIONS: dict[str, tuple[str, Callable[[Asked], Iterator[str]]]] = {
     "drawing": ("Drawing people (256x128)", drawing_section),
     "indexing": ("Indexing against the bare runtime", indexing_section),
     "serving": ("Serving against the bare runtime (ViT-S 256x128, random weights)", serving_section),
+    "cold-start": ("Cold start (ViT-S 256x128, random weights)", cold_start_section),
     "soak": ("Minutes of mixed load (starter bundle)", soak_section),
     "gallery": ("A gallery of 100,000 items", gallery_section),
     "million": ("A gallery of a million items", million_section),

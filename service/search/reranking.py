@@ -8,7 +8,6 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from scoring.reranking import reranked_distances
 from service.gallery.gallery import Gallery
 from service.search.candidates import Candidate
 from service.search.question import Rerank
@@ -16,6 +15,8 @@ from service.search.question import Rerank
 
 def reciprocal_distances(query: NDArray[np.float32], candidates: NDArray[np.float32]) -> NDArray[np.float32]:
     """k-reciprocal distances (N,) of a query (D,) to candidates (N, D), of which N are looked at and no others."""
+    from scoring.reranking import reranked_distances  # brings scipy, a fifth of a second of every start
+
     [block] = reranked_distances(query[None], candidates)
     return np.asarray(block[0])
 
