@@ -83,16 +83,17 @@ def open_session(bundle: Bundle, *, threads: int | None = None, providers: Provi
     return session
 
 
-def load_graph(file: Path, *, threads: int | None = None, providers: Providers = CPU) -> InferenceSession:
-    """Load any ONNX file. Raises whatever onnxruntime raises."""
+def load_graph(file: Path | bytes, *, threads: int | None = None, providers: Providers = CPU) -> InferenceSession:
+    """Load any ONNX file, or its content. Raises whatever onnxruntime raises."""
     onnxruntime = load_onnxruntime()
+    source = file if isinstance(file, bytes) else str(file)
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads or cores()
     options.inter_op_num_threads = 1
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")  # idle threads leave the cores to others
     options.log_severity_level = 3
     # Without a fallback it raises where it would print and go on with other providers.
-    return onnxruntime.InferenceSession(str(file), options, providers=list(providers), enable_fallback=0)
+    return onnxruntime.InferenceSession(source, options, providers=list(providers), enable_fallback=0)
 
 
 def load_onnxruntime() -> Any:

@@ -8,12 +8,15 @@ from typing import Annotated
 import typer
 
 from bundle import Bundle, ImageSpec
+from export import adopt_cli, calibrate_cli
 from export.options import Images, Json, tell, tell_evidence
 from export.pictures import choose_pictures
 
 app = typer.Typer(no_args_is_help=True)
 export = typer.Typer(no_args_is_help=True, help="Turn a checkpoint into a bundle, and check bundles.")
 app.add_typer(export, name="export")
+export.command()(adopt_cli.adopt)
+export.command()(calibrate_cli.calibrate)
 
 
 @app.callback()

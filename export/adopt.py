@@ -1,0 +1,122 @@
+"""A model that others trained as a bundle, once its embeddings are shown to be those of the original."""
+
+from __future__ import annotations
+
+import tempfile
+from collections import Counter
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import onnx
+from numpy.typing import NDArray
+from onnx import TensorProto
+from pydantic import JsonValue
+
+from bundle import Bundle, BundleError, OutputSpec, Parity
+from bundle.files import sha256_of
+from bundle.run import open_session
+from export.errors import AdoptionError
+from export.original import Original, run_graph
+from export.verify import BATCHES, MAX_ABS_DIFFERENCE, compare
+from export.wrapping import FORMS, wrap
+
+INT8_OPERATORS = {"QuantizeLinear", "DynamicQuantizeLinear", "ConvInteger", "MatMulInteger", "QLinearConv"}
+PRECISIONS = {TensorProto.FLOAT: "fp32", TensorProto.FLOAT16: "fp16", TensorProto.BFLOAT16: "bf16"}
+
+
+def adopt(
+    original: Original, out: Path, images: NDArray[np.uint8], *, images_from: str, name: str | None = None
+) -> Bundle:
+    """Write a bundle whose embeddings of `images` (N, H, W, 3) are the original's, in batches of any size.
+
+    `images_from` tells in the manifest what the pictures were.
+
+    Raises AdoptionError, and writes nothing, where the original's embeddings are of no use or change with the batch.
+    """
+    embeddings = original.embed(images)
+    expected = embeddings / np.linalg.norm(embeddings, axis=1, keepdims=True)
+    precision = _precision(original.proto)
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / "model.onnx"
+        save = partial(
+            Bundle.save,
+            model=file,
+            name=name or original.path.stem,
+            image=original.image,
+            output=OutputSpec(dimension=expected.shape[1], bnneck=None),
+            precision=precision,
+        )
+        faults = []
+        for form in _forms(original.batch):
+            onnx.save(wrap(original, form, expected.shape[1]), file)
+            try:
+                parity = _measure(save(Path(folder) / "draft"), images, expected)
+            except (RuntimeError, BundleError) as error:
+                faults.append(str(error))
+                continue
+            if parity.max_abs_difference <= MAX_ABS_DIFFERENCE:
+                return save(out, parity=(parity,), source=_source(original, form) | {"parity_images": images_from})
+            faults.append(f"in a batch embeddings change by {parity.max_abs_difference:.1e}")
+            if form == "dynamic" and precision != "int8":  # which may scale by the whole batch
+                break  # it was exported in training mode
+    raise AdoptionError(_refusal(original, faults[0]))
+
+
+def _forms(batch: int | None) -> Sequence[str]:
+    """What may give a graph a dynamic batch: only what was exported for one picture can run one by one."""
+    possible = {None: tuple(FORMS), 1: ("made dynamic", "one by one")}
+    return possible.get(batch, ("made dynamic",))
+
+
+def _measure(bundle: Bundle, images: NDArray[np.uint8], expected: NDArray[np.float32]) -> Parity:
+    """Embed in batches of several sizes and compare. Raises RuntimeError, or BundleError for what does not load."""
+    session = open_session(bundle)
+    found: list[NDArray[np.generic]] = []
+    position = 0
+    while position < len(images):
+        batch = images[position : position + BATCHES[len(found) % len(BATCHES)]]
+        position += len(batch)
+        rows = run_graph(session, {"images": batch}, "embeddings")
+        if len(rows) != len(batch):
+            raise RuntimeError(f"{len(rows)} embeddings for {len(batch)} pictures")
+        found.append(rows)
+    return compare(np.concatenate(found).astype(np.float32), expected, bundle.manifest.precision)
+
+
+def _precision(proto: onnx.ModelProto) -> str:
+    """The type that most weights have, or int8 where the graph quantises."""
+    if INT8_OPERATORS & {node.op_type for node in proto.graph.node}:
+        return "int8"
+    sizes: Counter[str] = Counter()
+    for tensor in proto.graph.initializer:
+        sizes[PRECISIONS.get(tensor.data_type, "")] += int(np.prod(tensor.dims))
+    del sizes[""]
+    return max(sizes, key=sizes.__getitem__, default="fp32")
+
+
+def _source(original: Original, form: str) -> dict[str, JsonValue]:
+    pixels = original.pixels
+    stated: dict[str, JsonValue] = {"layout": pixels.layout, "color": pixels.color}
+    if pixels.dtype is not np.uint8:
+        stated |= {"scale": pixels.scale, "mean": list(pixels.mean), "std": list(pixels.std)}
+    return {
+        "adopted": original.path.name,
+        "sha256": sha256_of(original.path),
+        "input": np.dtype(pixels.dtype).name,
+        "output": original.output,
+        "batch": form,
+        "preprocessing": stated,
+    }
+
+
+def _refusal(original: Original, fault: str) -> str:
+    if original.batch is None:
+        return (
+            f"{original.path} is not the same for one picture and for a batch ({fault}); export it in evaluation mode"
+        )
+    return (
+        f"{original.path} is fixed to batches of {original.batch} and cannot be made dynamic ({fault}); export it with "
+        "a dynamic batch axis, or for a batch of 1"
+    )
