@@ -8,7 +8,7 @@ they are multiplied with is uint8. The other way round, onnxruntime's products a
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from bundle.run import feed_of, load_onnxruntime
+from bundle.run import load_onnxruntime
 from export.errors import PrecisionError
 
 if TYPE_CHECKING:
@@ -25,11 +25,11 @@ if TYPE_CHECKING:
 PRODUCTS = ["MatMul", "Gemm"]
 OF_A_CONVNET = ["Conv", "Add", "MaxPool", "Relu"]
 MIN_CALIBRATION = 32
-CALIBRATION_BATCH = 8
 
-Images = NDArray[np.uint8]
-Convert = Callable[["ModelProto", Path, Images], None]
-"""Writes another graph of an fp32 one to a file; (N, H, W, 3) pictures for those that look at some, else none."""
+Feeds = Sequence[Mapping[str, NDArray[np.generic]]]
+"""Batches of pictures as a graph takes them, with their cameras and views where it asks for those."""
+Convert = Callable[["ModelProto", Path, Feeds], None]
+"""Writes another graph of an fp32 one to a file, where it is calibrated by what these pictures do in it."""
 
 
 @dataclass(frozen=True)
@@ -40,42 +40,38 @@ class Precision:
     calibrated: bool = False
 
 
-def convert(name: str, model: Path, out: Path, calibration: Images | None = None) -> None:
-    """Write the graph of this precision of an fp32 graph; `calibration` (N, H, W, 3) pictures.
+def convert(name: str, model: Path, out: Path, calibration: Feeds = ()) -> None:
+    """Write the graph of this precision of an fp32 graph.
 
-    Raises PrecisionError for an unknown name, for pictures that are missing, too few or not wanted, and for a graph
-    that has nothing to convert.
+    Raises PrecisionError as check_precision does, and for a graph that has nothing to convert.
     """
     import onnx
 
-    precision = find_precision(name)
-    if precision.calibrated and (calibration is None or len(calibration) < MIN_CALIBRATION):
-        there = "none were given" if calibration is None else f"there are {len(calibration)}"
-        raise PrecisionError(
-            f"{name} is calibrated on at least {MIN_CALIBRATION} pictures such as it will see, {there}; "
-            "name a folder of them with --calibration"
-        )
-    if calibration is not None and not precision.calibrated:
-        raise PrecisionError(f"{name} is not calibrated; leave --calibration out, or take {_calibrated()}")
-    nothing = np.empty((0, 0, 0, 3), dtype=np.uint8)
-    precision.write(onnx.load(model), out, nothing if calibration is None else calibration)
+    check_precision(name, sum(len(feed["images"]) for feed in calibration))
+    PRECISIONS[name].write(onnx.load(model), out, calibration)
 
 
-def find_precision(name: str) -> Precision:
-    """A precision by its name. Raises PrecisionError."""
+def check_precision(name: str, calibration: int) -> None:
+    """Raises PrecisionError for an unknown precision and for too few calibration pictures, or some that it ignores."""
     if name not in PRECISIONS:
         raise PrecisionError(f"there is no precision {name!r}; take one of {', '.join(PRECISIONS)}")
-    return PRECISIONS[name]
+    if PRECISIONS[name].calibrated and calibration < MIN_CALIBRATION:
+        raise PrecisionError(
+            f"{name} is calibrated on at least {MIN_CALIBRATION} pictures such as it will see, not on {calibration}; "
+            "name a folder of them by --calibration"
+        )
+    if calibration and not PRECISIONS[name].calibrated:
+        raise PrecisionError(f"{name} is not calibrated on pictures; leave --calibration out, or take {_calibrated()}")
 
 
-def write_fp32(model: ModelProto, out: Path, calibration: Images) -> None:
+def write_fp32(model: ModelProto, out: Path, calibration: Feeds) -> None:
     """The graph as it is."""
     import onnx
 
     onnx.save(model, out)
 
 
-def write_fp16(model: ModelProto, out: Path, calibration: Images) -> None:
+def write_fp16(model: ModelProto, out: Path, calibration: Feeds) -> None:
     """Products, and all between them, in float16: for GPUs."""
     import onnx
 
@@ -84,7 +80,7 @@ def write_fp16(model: ModelProto, out: Path, calibration: Images) -> None:
     onnx.save(to_half(model), out)
 
 
-def write_int8(model: ModelProto, out: Path, calibration: Images) -> None:
+def write_int8(model: ModelProto, out: Path, calibration: Feeds) -> None:
     """Products by weights in int8, each with the range of what it is given; convolutions stay in float32.
 
     The range is that of a whole batch, so embeddings vary a little with the pictures beside them. Convolutions would be
@@ -100,7 +96,7 @@ def write_int8(model: ModelProto, out: Path, calibration: Images) -> None:
     )
 
 
-def write_int8_static(model: ModelProto, out: Path, calibration: Images) -> None:
+def write_int8_static(model: ModelProto, out: Path, calibration: Feeds) -> None:
     """Products by weights in int8 with ranges seen on pictures; of a network of convolutions, these.
 
     What products give stays float32, and so do the few convolutions of a transformer's stem: there int8 costs accuracy
@@ -113,7 +109,7 @@ def write_int8_static(model: ModelProto, out: Path, calibration: Images) -> None
     quantize_static(
         _prepared(model),
         out,
-        _Pictures(model, calibration),
+        _Reader(calibration),
         quant_format=QuantFormat.QDQ,
         op_types_to_quantize=PRODUCTS if products else OF_A_CONVNET,
         nodes_to_quantize=products or None,
@@ -132,17 +128,13 @@ PRECISIONS: dict[str, Precision] = {
 }
 
 
-class _Pictures:
-    """Batches of pictures for calibration, as onnxruntime asks for them."""
+class _Reader:
+    """Gives calibration pictures as onnxruntime asks for them."""
 
-    def __init__(self, model: ModelProto, images: Images) -> None:
-        inputs = [node.name for node in model.graph.input]
-        starts = range(0, len(images), CALIBRATION_BATCH)
-        self._feeds: Iterator[dict[str, NDArray[np.generic]]] = (
-            feed_of(inputs, images[start : start + CALIBRATION_BATCH]) for start in starts
-        )
+    def __init__(self, feeds: Feeds) -> None:
+        self._feeds = iter(feeds)
 
-    def get_next(self) -> dict[str, NDArray[np.generic]] | None:
+    def get_next(self) -> Mapping[str, NDArray[np.generic]] | None:
         """The next batch, or None after the last one."""
         return next(self._feeds, None)
 

@@ -15,7 +15,7 @@ from bundle.run import load_graph
 from export.errors import PrecisionError
 from export.graph import EmbeddingGraph
 from export.pictures import drawn_pictures
-from export.precision import MIN_CALIBRATION, PRECISIONS, convert, find_precision
+from export.precision import MIN_CALIBRATION, PRECISIONS, Feeds, check_precision, convert
 from export.to_onnx import write_graph
 from export.tolerance import TOLERANCES
 from training.checkpoint import build_model
@@ -43,6 +43,11 @@ def graphs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     return {name: folder / f"{name}.onnx" for name in NETWORKS}
 
 
+@pytest.fixture(scope="module")
+def calibration(pictures: np.ndarray) -> Feeds:
+    return [{"images": pictures[:16]}, {"images": pictures[16:]}]
+
+
 def embed(file: Path, images: np.ndarray) -> np.ndarray:
     return load_graph(file, threads=1).run(["embeddings"], {"images": images})[0]
 
@@ -54,70 +59,75 @@ def operators(file: Path) -> list[str]:
 @pytest.mark.parametrize("network", NETWORKS)
 @pytest.mark.parametrize("name", PRECISIONS)
 def test_every_precision_is_near_the_first(
-    graphs: dict[str, Path], pictures: np.ndarray, tmp_path: Path, network: str, name: str
+    graphs: dict[str, Path], pictures: np.ndarray, calibration: Feeds, tmp_path: Path, network: str, name: str
 ) -> None:
     if (network, name) == ("convnet", "int8"):
         with pytest.raises(PrecisionError, match="no products for int8, only convolutions; take int8-static or fp16"):
             convert(name, graphs[network], tmp_path / "model.onnx")
         assert not list(tmp_path.iterdir())
         return
-    convert(name, graphs[network], tmp_path / "model.onnx", pictures if PRECISIONS[name].calibrated else None)
+    convert(name, graphs[network], tmp_path / "model.onnx", calibration if PRECISIONS[name].calibrated else ())
     expected, found = embed(graphs[network], pictures[:7]), embed(tmp_path / "model.onnx", pictures[:7])
     assert (expected * found).sum(axis=1).min() >= TOLERANCES[name].min_cosine
     assert (np.abs(expected - found).max() == 0) == (name == "fp32")
     np.testing.assert_allclose(np.linalg.norm(found, axis=1), 1, atol=1e-5)
 
 
-def test_only_products_by_weights_are_int8(graphs: dict[str, Path], pictures: np.ndarray, tmp_path: Path) -> None:
+def test_only_products_by_weights_are_int8(graphs: dict[str, Path], calibration: Feeds, tmp_path: Path) -> None:
     products = sum(operator in ("MatMul", "Gemm") for operator in operators(graphs["stem"]))
     convert("int8", graphs["stem"], tmp_path / "dynamic.onnx")
     dynamic = operators(tmp_path / "dynamic.onnx")
     assert dynamic.count("MatMulInteger") == 8  # four in each of two blocks
     assert dynamic.count("MatMul") + dynamic.count("Gemm") <= products - 8
     assert "ConvInteger" not in dynamic
-    convert("int8-static", graphs["stem"], tmp_path / "static.onnx", pictures)
+    convert("int8-static", graphs["stem"], tmp_path / "static.onnx", calibration)
     assert operators(tmp_path / "static.onnx").count("QuantizeLinear") == 8
 
 
-def test_weights_have_a_scale_per_channel(graphs: dict[str, Path], pictures: np.ndarray, tmp_path: Path) -> None:
+def test_weights_have_a_scale_per_channel(graphs: dict[str, Path], calibration: Feeds, tmp_path: Path) -> None:
     for name in ("int8", "int8-static"):
-        convert(name, graphs["transformer"], tmp_path / "model.onnx", pictures if name == "int8-static" else None)
+        convert(name, graphs["transformer"], tmp_path / "model.onnx", calibration if name == "int8-static" else ())
         tensors = onnx.load(tmp_path / "model.onnx").graph.initializer
         scales = [list(tensor.dims) for tensor in tensors if tensor.name.endswith("_scale")]
         assert [24 * 4] in scales, name
 
 
 def test_a_static_graph_embeds_a_picture_alike_in_any_company(
-    graphs: dict[str, Path], pictures: np.ndarray, tmp_path: Path
+    graphs: dict[str, Path], pictures: np.ndarray, calibration: Feeds, tmp_path: Path
 ) -> None:
-    convert("int8-static", graphs["transformer"], tmp_path / "model.onnx", pictures)
+    convert("int8-static", graphs["transformer"], tmp_path / "model.onnx", calibration)
     together = embed(tmp_path / "model.onnx", pictures[:5])
     np.testing.assert_allclose(together[:1], embed(tmp_path / "model.onnx", pictures[:1]), atol=1e-6)
 
 
 def test_conversions_tell_nothing(
-    graphs: dict[str, Path], pictures: np.ndarray, tmp_path: Path, caplog: pytest.LogCaptureFixture
+    graphs: dict[str, Path], calibration: Feeds, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     with caplog.at_level(logging.WARNING):
         convert("int8", graphs["transformer"], tmp_path / "model.onnx")
-        convert("int8-static", graphs["transformer"], tmp_path / "model.onnx", pictures)
+        convert("int8-static", graphs["transformer"], tmp_path / "model.onnx", calibration)
     assert not caplog.records
 
 
-def test_an_unknown_precision() -> None:
-    with pytest.raises(PrecisionError, match="no precision 'int4'; take one of fp32, fp16, int8, int8-static"):
-        find_precision("int4")
+@pytest.mark.parametrize(
+    ("name", "pictures", "told"),
+    [
+        ("int4", 0, "no precision 'int4'; take one of fp32, fp16, int8, int8-static"),
+        (
+            "int8-static",
+            0,
+            "at least 32 pictures such as it will see, not on 0; name a folder of them by",
+        ),
+        ("int8-static", 31, "not on 31"),
+        ("fp16", 64, "fp16 is not calibrated on pictures; leave --calibration out, or take int8-static"),
+    ],
+)
+def test_what_cannot_be_made(name: str, pictures: int, told: str) -> None:
+    with pytest.raises(PrecisionError, match=told):
+        check_precision(name, pictures)
 
 
-@pytest.mark.parametrize(("count", "told"), [(None, "none were given"), (31, "there are 31")])
-def test_too_few_pictures_for_calibration(
-    graphs: dict[str, Path], pictures: np.ndarray, tmp_path: Path, count: int | None, told: str
-) -> None:
-    given = None if count is None else pictures[:count]
-    with pytest.raises(PrecisionError, match=f"at least 32 pictures such as it will see, {told}; name a folder"):
-        convert("int8-static", graphs["transformer"], tmp_path / "model.onnx", given)
-
-
-def test_pictures_that_nobody_looks_at(graphs: dict[str, Path], pictures: np.ndarray, tmp_path: Path) -> None:
-    with pytest.raises(PrecisionError, match="fp16 is not calibrated; leave --calibration out, or take int8-static"):
-        convert("fp16", graphs["transformer"], tmp_path / "model.onnx", pictures)
+def test_a_conversion_asks_first(graphs: dict[str, Path], calibration: Feeds, tmp_path: Path) -> None:
+    with pytest.raises(PrecisionError, match="not on 16"):
+        convert("int8-static", graphs["transformer"], tmp_path / "model.onnx", calibration[:1])
+    assert not list(tmp_path.iterdir())
