@@ -71,8 +71,9 @@ class ReliabilityBin(Part):
 
 
 class HeldOut(Part):
-    """How good the probabilities are for persons who were not fitted on, the prior being what is assumed.
+    """How good such probabilities are for persons who were not fitted on, the prior being what is assumed.
 
+    Half of the persons were scored by a fit on the other half and the other way round; what is kept is fitted on all.
     `base_...` is what is reached by always answering with the prior. Lower is better.
     """
 
@@ -107,10 +108,9 @@ class Calibration(Part):
     knots: tuple[tuple[Finite, Finite], ...] = Field(min_length=1)
     """(score, log likelihood ratio), ascending in both; in between it is interpolated, outside it is constant."""
     data: CalibrationData
-    fitted: PairNumbers
     held_out: HeldOut
     tried: dict[str, float]
-    """Log loss of each method that was tried on the persons who were held out."""
+    """Log loss of each method that was tried on persons held out."""
     thresholds: tuple[Thresholds, ...]
 
     @model_validator(mode="after")

@@ -9,12 +9,13 @@ the log odds of a prior, the share of pairs of one person before anybody looked 
 - logistic: a straight line (Platt, "Probabilistic Outputs for Support Vector Machines", 1999).
 
 To claim nothing beyond the data, one pair of one person with the lowest score and one of different persons with the
-highest are added to what is fitted: no finite number of pairs gives a probability of 0 or 1.
+highest are added to what is fitted, so that no number of pairs gives a probability of 0 or 1; and scores beyond the
+lowest and the highest that were seen tell no more than these.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -63,41 +64,63 @@ class Reliability:
 
 @dataclass(frozen=True)
 class Fit:
-    """Knots fitted on a half of the persons, and how good they are for the other half."""
+    """Knots fitted on all pairs, and how good such knots are for persons whom they were not fitted on."""
 
     method: str
     prior: float
     knots: Knots
-    fitted: PairNumbers
     held_out: Reliability
     tried: dict[str, float]
-    """Log loss by method on the persons held out; by it one is taken where none is asked for."""
+    """Log loss by method on persons held out; by it one is taken where none is asked for."""
+
+
+def check_options(method: str | None, prior: float | None) -> None:
+    """Raises ScoringError for an unknown method, and for a prior that is no share."""
+    if method is not None and method not in METHODS:
+        raise ScoringError(f"there is no method {method!r}; take one of {', '.join(METHODS)}")
+    if prior is not None and not 0 < prior < 1:
+        raise ScoringError(f"prior {prior} is not between 0 and 1; give the share of pairs that show one person")
 
 
 def fit_calibration(
     pictures: Pictures, counts: PairCounts, *, method: str | None = None, prior: float | None = None, seed: int = 0
 ) -> Fit:
-    """Fit on the pairs among a random half of the persons, and score on those among the other half.
+    """Fit on all pairs; the pairs among each random half of the persons are scored by knots fitted on the other half.
 
     `counts` are those of all pairs; `prior` is their share of pairs of one person where it is not given. Without a
-    `method` the one with the lower log loss on the persons held out is taken.
+    `method` the one with the lower log loss on persons held out is taken.
 
-    Raises ScoringError for an unknown method, a prior that is none, too few pairs, and scores that tell nothing.
+    Raises ScoringError as check_options does, and for too few pairs and scores that tell nothing.
     """
-    if method is not None and method not in METHODS:
-        raise ScoringError(f"there is no method {method!r}; take one of {', '.join(METHODS)}")
-    if prior is not None and not 0 < prior < 1:
-        raise ScoringError(f"prior {prior} is not between 0 and 1; give the share of pairs that show one person")
+    check_options(method, prior)
     order = np.random.default_rng(seed).permutation(pictures.count)
-    half = pictures.count // 2
-    fitted, fitting = _part(pictures, order[half:], "are fitted on")
-    scored, scoring = _part(pictures, order[:half], "are held out")
-    share = counts.same.sum() / (counts.same.sum() + counts.different.sum()) if prior is None else prior
-    knots = {name: fit_knots(name, fitting, share) for name in ([method] if method else METHODS)}
-    found = {name: reliability(each, scoring, share, scored) for name, each in knots.items()}
-    best = min(found, key=lambda name: found[name].log_loss)
+    halves = [_half(pictures, persons) for persons in np.array_split(order, 2)]
+    share = float(counts.same.sum() / (counts.same.sum() + counts.different.sum())) if prior is None else prior
+    found = {name: _held_out(name, halves, share) for name in ([method] if method else METHODS)}
     tried = {name: each.log_loss for name, each in found.items()}
-    return Fit(best, float(share), knots[best], fitted, found[best], tried)
+    best = min(tried, key=lambda name: tried[name])
+    return Fit(best, share, fit_knots(best, counts, share), found[best], tried)
+
+
+def _half(pictures: Pictures, persons: Ints) -> tuple[PairNumbers, PairCounts]:
+    part = pictures.only(persons)
+    counts = count_pairs(part)
+    found = part.numbers(counts)
+    if min(found.same, found.different) < FEWEST_PAIRS:
+        raise ScoringError(
+            f"{len(persons)} persons, a half of those there are, make {found.same:,} pairs of one person by two "
+            f"cameras and {found.different:,} of different persons; calibration needs {FEWEST_PAIRS} of each in either "
+            "half, so give pictures of more persons by more cameras"
+        )
+    return found, counts
+
+
+def _held_out(method: str, halves: Sequence[tuple[PairNumbers, PairCounts]], prior: float) -> Reliability:
+    (one, ones), (other, others) = halves
+    ratios = [np.interp(centres(), *np.array(fit_knots(method, counts, prior)).T) for counts in (others, ones)]
+    pairs = PairNumbers(one.persons + other.persons, one.same + other.same, one.different + other.different)
+    every = PairCounts(np.append(ones.same, others.same), np.append(ones.different, others.different))
+    return reliability(np.concatenate(ratios), every, prior, pairs)
 
 
 def fit_knots(method: str, counts: PairCounts, prior: float) -> Knots:
@@ -114,10 +137,9 @@ def fit_knots(method: str, counts: PairCounts, prior: float) -> Knots:
     return [(round(score, 6), round(odds - float(logit(prior)), 6)) for score, odds in knots]
 
 
-def reliability(knots: Knots, counts: PairCounts, prior: float, pairs: PairNumbers) -> Reliability:
-    """How good the probabilities by knots and prior are for some pairs."""
-    scores, ratios = np.array(knots).T
-    odds = np.interp(centres(), scores, ratios) + logit(prior)
+def reliability(ratios: Floats, counts: PairCounts, prior: float, pairs: PairNumbers) -> Reliability:
+    """How good the probabilities by log likelihood ratios (S,) are for the pairs (S,) that were given them."""
+    odds = ratios + logit(prior)
     said = expit(odds)
     same, different = _weights(counts, prior)
     bins = _bins(said, counts, same, different)
@@ -146,21 +168,8 @@ def _bins(said: Floats, counts: PairCounts, same: Floats, different: Floats) -> 
 
 
 def _weights(counts: PairCounts, prior: float) -> Floats:
-    """What the pairs of each bin count (2, BINS): those of one person the prior in all, the others the rest of 1."""
+    """What pairs (S,) count (2, S): those of one person the prior in all, the others the rest of 1."""
     return np.stack([prior * counts.same / counts.same.sum(), (1 - prior) * counts.different / counts.different.sum()])
-
-
-def _part(pictures: Pictures, persons: Ints, what: str) -> tuple[PairNumbers, PairCounts]:
-    part = pictures.only(persons)
-    counts = count_pairs(part)
-    found = part.numbers(counts)
-    if min(found.same, found.different) < FEWEST_PAIRS:
-        raise ScoringError(
-            f"the {len(persons)} persons who {what} make {found.same:,} pairs of one person across cameras and "
-            f"{found.different:,} of different persons; calibration needs {FEWEST_PAIRS} of each, so give pictures of "
-            "more persons by more cameras"
-        )
-    return found, counts
 
 
 def _isotonic(scores: Floats, same: Floats, different: Floats) -> Knots:
@@ -173,7 +182,7 @@ def _isotonic(scores: Floats, same: Floats, different: Floats) -> Knots:
 
 
 def _logistic(scores: Floats, same: Floats, different: Floats) -> Knots:
-    """The line with the least log loss, by its ends at -1 and 1."""
+    """The line with the least log loss, by its ends at the lowest and the highest score."""
     middle = (same + different) @ scores
     spread = np.sqrt((same + different) @ (scores - middle) ** 2)
     places = (scores - middle) / spread
@@ -187,7 +196,7 @@ def _logistic(scores: Floats, same: Floats, different: Floats) -> Knots:
 
     start = np.array([logit(same.sum()), 1.0])
     level, steepness = minimize(loss, start, jac=True, method="BFGS", options={"gtol": 1e-9}).x
-    return [(end, float(level + steepness * (end - middle) / spread)) for end in (-1.0, 1.0)]
+    return [(float(scores[end]), float(level + steepness * places[end])) for end in (0, -1)]
 
 
 METHODS: dict[str, Callable[[Floats, Floats, Floats], Knots]] = {"isotonic": _isotonic, "logistic": _logistic}

@@ -110,7 +110,7 @@ def _comparison(evaluated: Evaluated, other: Evaluated) -> dict[str, Any]:
 
 def _intervals_text(part: dict[str, Any]) -> Iterator[str]:
     yield "intervals of 95 %, by bootstrap over persons"
-    yield from _table([[name, *(f"{row[end]:.4f}" for end in ("low", "high"))] for name, row in part.items()])
+    yield from table([[name, *(f"{row[end]:.4f}" for end in ("low", "high"))] for name, row in part.items()])
 
 
 def _camera_pairs_text(part: list[dict[str, Any]]) -> Iterator[str]:
@@ -120,7 +120,7 @@ def _camera_pairs_text(part: list[dict[str, Any]]) -> Iterator[str]:
     for measure in ("mAP", "rank1"):
         yield f"{measure} by camera of the query (rows) and of the gallery (columns)"
         rows = [[f"{cells[a, b][measure]:.3f}" if (a, b) in cells else "-" for b in offered] for a in asked]
-        yield from _table([["", *offered], *([a, *row] for a, row in zip(asked, rows, strict=True))])
+        yield from table([["", *offered], *([a, *row] for a, row in zip(asked, rows, strict=True))])
 
 
 def _open_set_text(part: list[dict[str, Any]]) -> Iterator[str]:
@@ -128,7 +128,7 @@ def _open_set_text(part: list[dict[str, Any]]) -> Iterator[str]:
     header = ["enrolled", "pictures", "allowed FPIR", "FPIR", "FNIR", "at rank 1", "spread"]
     names = ("allowed_fpir", "fpir", "fnir", "fnir_rank1", "spread")
     rows = [[str(r["enrolled"]), f"{r['pictures']:.0f}", *(f"{r[name]:.4f}" for name in names)] for r in part]
-    yield from _table([header, *rows])
+    yield from table([header, *rows])
 
 
 def _multi_query_text(part: dict[str, Any]) -> Iterator[str]:
@@ -147,10 +147,11 @@ def _comparison_text(part: dict[str, Any]) -> Iterator[str]:
         [name, *(f"{row[key]:+.4f}" for key in ("value", "low", "high")), f"{row['below_zero']:.1%}"]
         for name, row in part["difference"].items()
     ]
-    yield from _table([header, *rows])
+    yield from table([header, *rows])
 
 
-def _table(rows: list[list[str]]) -> Iterator[str]:
+def table(rows: list[list[str]]) -> Iterator[str]:
+    """Lines of rows whose columns stand below each other, each aligned to the right."""
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     for row in rows:
         yield "  " + "  ".join(f"{cell:>{width}}" for cell, width in zip(row, widths, strict=True))

@@ -29,7 +29,7 @@ def made(**changes: Any) -> Calibration:
     }  # fmt: skip
     values = {
         "bundle_id": "b" * 64, "created_at": datetime(2026, 5, 1, tzinfo=UTC), "method": "isotonic", "prior": 0.1,
-        "knots": [[0.2, 0.0], [0.4, 0.0], [0.8, math.log(99)]], "data": data, "fitted": PAIRS, "held_out": held_out,
+        "knots": [[0.2, 0.0], [0.4, 0.0], [0.8, math.log(99)]], "data": data, "held_out": held_out,
         "tried": {"isotonic": 0.1}, "thresholds": [],
     }  # fmt: skip
     return Calibration.model_validate(values | changes)

@@ -25,6 +25,10 @@ def counts(rows: dict[int, tuple[int, int]]) -> PairCounts:
     return found
 
 
+def ratios(knots: list[tuple[float, float]]) -> np.ndarray:
+    return np.interp(centres(), *np.array(knots).T)
+
+
 def pooled(same: list[float], different: list[float], slack: float = 0) -> list[list[int]]:
     """Pool adjacent violators, word by word: merge neighbours until shares rise."""
     pools = [[i] for i in range(len(same))]
@@ -89,9 +93,11 @@ def test_logistic_finds_the_line_that_made_the_pairs() -> None:
     share = made_by.same.sum() / (made_by.same.sum() + made_by.different.sum())
     (low, at_low), (high, at_high) = fit_knots("logistic", made_by, float(share))
     shift = np.log(share / (1 - share))
-    assert (low, high) == (-1, 1)
-    assert (at_high - at_low) / 2 == pytest.approx(12, rel=0.01)
-    assert (at_high + at_low) / 2 + shift == pytest.approx(-5, rel=0.01)
+    occupied = scores[np.flatnonzero(made_by.same + made_by.different)]
+    assert (low, high) == pytest.approx((occupied[0], occupied[-1]), abs=1e-6)
+    steepness = (at_high - at_low) / (high - low)
+    assert steepness == pytest.approx(12, rel=0.01)
+    assert at_low - steepness * low + shift == pytest.approx(-5, rel=0.01)
 
 
 def test_logistic_has_no_better_line_beside_it() -> None:
@@ -99,10 +105,10 @@ def test_logistic_has_no_better_line_beside_it() -> None:
     padded = counts({9000: (2, 400), 11000: (3, 90), 13000: (20, 30), 15000: (40, 2), 16000: (15, 1)})
     numbers = PairNumbers(5, 79, 522)
     knots = fit_knots("logistic", pairs, 0.05)
-    best = reliability(knots, padded, 0.05, numbers).log_loss
+    best = reliability(ratios(knots), padded, 0.05, numbers).log_loss
     for up, down in ((0.2, 0), (-0.2, 0), (0, 0.2), (0, -0.2), (0.2, -0.2)):
-        other = [(-1.0, knots[0][1] + down), (1.0, knots[1][1] + up)]
-        assert reliability(other, padded, 0.05, numbers).log_loss > best
+        other = [(knots[0][0], knots[0][1] + down), (knots[1][0], knots[1][1] + up)]
+        assert reliability(ratios(other), padded, 0.05, numbers).log_loss > best
 
 
 @pytest.mark.parametrize("method", sorted(METHODS))
@@ -132,7 +138,7 @@ def test_reliability_against_a_loop_over_pairs() -> None:
     for place, same in zip(places, shown, strict=True):
         (pairs.same if same else pairs.different)[place] += 1
     knots, prior = [(0.0, -2.0), (0.3, 0.5), (0.65, 3.0)], 0.02
-    found = reliability(knots, pairs, prior, PairNumbers(9, 1, 2))
+    found = reliability(ratios(knots), pairs, prior, PairNumbers(9, 1, 2))
     weight = {True: prior / shown.sum(), False: (1 - prior) / (~shown).sum()}
     loss = brier = 0.0
     bins: dict[float, list[tuple[float, float, bool]]] = {}
@@ -162,16 +168,21 @@ def fitted(seed: int = 0, **options: Any) -> Any:
     return fit_calibration(pictures, count_pairs(pictures), **options)
 
 
-def test_a_half_is_fitted_on_and_the_other_scored() -> None:
-    fit = fitted()
+@pytest.mark.parametrize("method", sorted(METHODS))
+def test_each_half_is_scored_by_what_was_fitted_on_the_other(method: str) -> None:
+    fit = fitted(method=method)
     pictures = Pictures.of(*made(persons=30, spread=0.8))
     order = np.random.default_rng(0).permutation(28)
-    halves = [count_pairs(pictures.only(part)) for part in (order[14:], order[:14])]
-    assert fit.knots == fit_knots(fit.method, halves[0], fit.prior)
-    assert fit.held_out == reliability(
-        fit.knots, halves[1], fit.prior, PairNumbers(14, 168, int(halves[1].different.sum()))
-    )
-    assert (fit.fitted.persons, fit.fitted.same) == (14, 168)
+    one, other = (count_pairs(pictures.only(part)) for part in (order[:14], order[14:]))
+    by_other, by_one = (ratios(fit_knots(method, half, fit.prior)) for half in (other, one))
+    both = PairCounts(*(np.concatenate([getattr(one, n), getattr(other, n)]) for n in ("same", "different")))
+    numbers = PairNumbers(28, int(both.same.sum()), int(both.different.sum()))
+    assert fit.held_out == reliability(np.concatenate([by_other, by_one]), both, fit.prior, numbers)
+
+
+def test_what_is_kept_is_fitted_on_all() -> None:
+    fit = fitted()
+    assert fit.knots == fit_knots(fit.method, count_pairs(Pictures.of(*made(persons=30, spread=0.8))), fit.prior)
 
 
 def test_the_method_is_the_one_with_the_lower_loss_on_persons_held_out() -> None:
@@ -181,6 +192,13 @@ def test_the_method_is_the_one_with_the_lower_loss_on_persons_held_out() -> None
     assert fit.method == min(fit.tried, key=lambda method: fit.tried[method])
     assert fit.held_out.log_loss < fit.held_out.base_log_loss
     assert list(alone["isotonic"].tried) == ["isotonic"]
+
+
+@pytest.mark.parametrize("method", sorted(METHODS))
+def test_scores_that_were_not_seen_tell_no_more_than_those_that_were(method: str) -> None:
+    pairs = counts({9000: (2, 40), 11000: (5, 9), 13000: (30, 3)})
+    scores = [score for score, _ in fit_knots(method, pairs, 0.1)]
+    assert edge(9000) < scores[0] < scores[-1] < edge(13001)
 
 
 def test_the_prior_is_the_share_of_all_pairs_or_what_is_asked_for() -> None:
@@ -213,7 +231,7 @@ def test_too_few_persons(persons: int) -> None:
     labels = np.repeat(np.arange(persons), 4)
     part = Labelled.of("some", np.eye(12)[np.arange(4 * persons)], labels, np.tile(["c1", "c2"], 2 * persons))
     pictures = Pictures.of(part, part)
-    with pytest.raises(ScoringError, match=r"the \d persons who are .* needs 10 of each"):
+    with pytest.raises(ScoringError, match=r"^\d persons, a half .* needs 10 of each"):
         fit_calibration(pictures, count_pairs(pictures))
 
 
@@ -221,5 +239,5 @@ def test_persons_seen_by_one_camera_each() -> None:
     labels = np.arange(40)
     part = Labelled.of("some", np.eye(40), labels, np.where(labels % 2, "c1", "c2"))
     pictures = Pictures.of(part, part)
-    with pytest.raises(ScoringError, match="0 pairs of one person across cameras"):
+    with pytest.raises(ScoringError, match="make 0 pairs of one person by two cameras"):
         fit_calibration(pictures, count_pairs(pictures))

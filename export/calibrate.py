@@ -1,0 +1,81 @@
+"""Giving a bundle's scores a meaning: probabilities and thresholds, measured on pairs of labelled pictures."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, replace
+from datetime import UTC, datetime
+
+from bundle import Bundle, Calibration
+from bundle.calibration import CalibrationData
+from scoring.calibration import check_options, fit_calibration
+from scoring.pairs import Pictures
+from scoring.thresholds import find_thresholds
+from training.datasets import Sample, Split
+from training.errors import DataError
+from training.evaluate import Embedder, embed_split
+
+
+@dataclass(frozen=True)
+class Source:
+    """A data set, what it is called and how it is laid out."""
+
+    name: str
+    dataset: str
+    split: Split
+
+
+def calibrate(
+    bundle: Bundle,
+    embedder: Embedder,
+    source: Source,
+    *,
+    method: str | None = None,
+    prior: float | None = None,
+    progress: Callable[[int, int], None] | None = None,
+) -> Bundle:
+    """Measure what scores are worth on the query and gallery pictures of a data set, and add it to the manifest.
+
+    `method`, one of scoring.calibration.METHODS, is by default the one that is better for persons not fitted on, and
+    `prior` the share of the pairs that show one person. Pictures of unknown cameras are left out: whether a pair of
+    them is by two cameras is not known. Nothing is written where an error is raised.
+
+    Raises DataError where query or gallery has no picture of a known camera, and ScoringError for too few cameras,
+    persons or pairs, scores that tell nothing, an unknown method and a prior outside of 0 to 1.
+    """
+    check_options(method, prior)  # told before a picture is embedded
+    split = _with_cameras(source.split)
+    pictures = Pictures.of(*embed_split(split, embedder, progress))
+    counts, thresholds = find_thresholds(pictures)
+    fit = fit_calibration(pictures, counts, method=method, prior=prior)
+    cameras = pictures.camera_names()
+    samples = (*split.query, *split.gallery)
+    data = CalibrationData(
+        name=source.name,
+        dataset=source.dataset,
+        sha256=_hash(samples),
+        pictures=len(samples),
+        cameras=tuple(cameras),
+        cameras_learned=not set(embedder.cameras).isdisjoint(cameras),
+        pairs=asdict(pictures.numbers(counts)),
+    )
+    measured = asdict(fit) | {"data": data, "thresholds": [asdict(each) for each in thresholds]}
+    made = {"bundle_id": bundle.manifest.bundle_id, "created_at": datetime.now(UTC).replace(microsecond=0)}
+    return bundle.extend(calibration=Calibration.model_validate(made | measured))
+
+
+def _with_cameras(split: Split) -> Split:
+    query, gallery = (tuple(sample for sample in part if sample.camera) for part in (split.query, split.gallery))
+    for name, before, after in (("query", split.query, query), ("gallery", split.gallery, gallery)):
+        if before and not after:
+            raise DataError(
+                f"none of the {len(before)} {name} pictures says its camera; calibration compares pictures by "
+                "different cameras, so name them as the data set's layout does"
+            )
+    return replace(split, query=query, gallery=gallery)
+
+
+def _hash(samples: Sequence[Sample]) -> str:
+    lines = sorted(f"{sample.path.name} {sample.person} {sample.camera}\n" for sample in samples)
+    return hashlib.sha256("".join(lines).encode()).hexdigest()

@@ -1,0 +1,119 @@
+"""`reid export calibrate`, and what it prints."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from bundle import Bundle, Calibration
+from bundle.calibration import Estimate, PairNumbers, ReliabilityBin, Thresholds
+from export.errors import ExportError
+from export.options import Json
+from training.report import table
+
+
+def calibrate(
+    bundle: Annotated[Path, typer.Argument(help="The bundle; its manifest is extended.")],
+    data: Annotated[
+        Path, typer.Option(help="Labelled pictures by your cameras that the model was not trained on: query, gallery.")
+    ],
+    dataset: Annotated[str, typer.Option(help="How the data set is laid out.")] = "market1501",
+    method: Annotated[
+        str | None, typer.Option(help="isotonic or logistic; what is better for persons not fitted on by default.")
+    ] = None,
+    prior: Annotated[
+        float | None,
+        typer.Option(help="Share of pairs that show one person, as you assume it; that of the data by default."),
+    ] = None,
+    other_cameras: Annotated[
+        bool, typer.Option("--other-cameras", help="The pictures are by other cameras than those that it learned.")
+    ] = False,
+    plot: Annotated[Path | None, typer.Option(help="PNG to draw a reliability diagram into.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Measure what a bundle's scores are worth: a probability for each, and thresholds by their false match rate."""
+    from export.calibrate import Source
+    from export.calibrate import calibrate as calibrate_bundle
+    from export.reliability import draw_reliability
+    from training.datasets import read_dataset
+    from training.evaluate import open_embedder
+    from training.screen import counted
+
+    if plot is not None and (plot.suffix != ".png" or not plot.parent.is_dir()):
+        raise ExportError(f"--plot {plot} must be a file named *.png in a folder that exists")
+    opened = Bundle.open(bundle)
+    name = data.resolve().name
+    source = Source(name, dataset, read_dataset(dataset, data))
+    embedder = open_embedder(bundle).at_cameras_of(None if other_cameras else name)
+    with counted("embedding", "pictures") as progress:
+        extended = calibrate_bundle(opened, embedder, source, method=method, prior=prior, progress=progress)
+    calibration = extended.manifest.calibration
+    assert calibration is not None  # it was added just now
+    if plot is not None:
+        draw_reliability(calibration, plot)
+    told = {"bundle": str(bundle), "calibration": calibration.model_dump(mode="json")}
+    typer.echo(json.dumps(told) if as_json else "\n".join(text(calibration)))
+
+
+def text(calibration: Calibration) -> Iterator[str]:
+    """A calibration as lines."""
+    data = calibration.data
+    yield (
+        f"calibrated by {calibration.method} on {data.name} ({data.dataset}): {data.pictures:,} pictures, "
+        f"{_pairs(data.pairs)}"
+    )
+    yield (
+        "the probability is that of two pictures by two cameras showing one person, where "
+        f"{calibration.prior:.3%} of all such pairs do; it is {calibration.most:.1%} at most"
+    )
+    yield from _held_out(calibration)
+    for thresholds in calibration.thresholds:
+        yield from _thresholds(thresholds)
+
+
+def _held_out(calibration: Calibration) -> Iterator[str]:
+    scores = calibration.held_out
+    yield (
+        f"{scores.pairs.persons} persons, each half scored by a fit on the other: log loss {scores.log_loss:.5f} "
+        f"({scores.base_log_loss:.5f} for always saying the prior), Brier score {scores.brier:.5f} "
+        f"({scores.base_brier:.5f}), calibration error {scores.calibration_error:.5f}"
+    )
+    if len(calibration.tried) > 1:
+        losses = ", ".join(f"{name} {loss:.5f}" for name, loss in calibration.tried.items())
+        yield f"log loss by method: {losses}; the lowest was taken"
+    yield f"what was said of their pairs, and what was so, as if {calibration.prior:.3%} were of one person"
+    rows = [
+        [f"{each.low:.1%} to {each.high:.1%}", f"{each.probability:.2%}", f"{each.observed:.2%}", *_counts(each)]
+        for each in scores.bins
+    ]
+    yield from table([["probability", "said", "so", "pairs of one person", "of different"], *rows])
+
+
+def _thresholds(thresholds: Thresholds) -> Iterator[str]:
+    whom = "all pairs" if thresholds.cameras is None else " and ".join(thresholds.cameras)
+    yield f"thresholds for {whom}: {_pairs(thresholds.pairs)}"
+    rows = [
+        [f"{at.false_match_rate:g}", f"{at.score:.4f}", _range(at.false_matches), _range(at.true_matches)]
+        for at in thresholds.at
+    ]
+    if rows:
+        yield from table([["false match rate", "least score", "false matches (95 %)", "true matches (95 %)"], *rows])
+    if thresholds.too_few_for:
+        rates = ", ".join(f"{rate:g}" for rate in thresholds.too_few_for)
+        yield f"  too few pairs to tell a false match rate of {rates}"
+
+
+def _pairs(numbers: PairNumbers) -> str:
+    return f"{numbers.same:,} pairs of one person by two cameras and {numbers.different:,} of different persons"
+
+
+def _counts(each: ReliabilityBin) -> list[str]:
+    return [f"{each.same:,}", f"{each.different:,}"]
+
+
+def _range(rate: Estimate) -> str:
+    return f"{rate.value:.3%} ({rate.low:.3%} to {rate.high:.3%})"

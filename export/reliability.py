@@ -1,0 +1,44 @@
+"""How far probabilities can be relied on, as a picture."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from bundle import Calibration
+
+
+def draw_reliability(calibration: Calibration, out: Path) -> None:
+    """Write a PNG: what was said against what was so, pairs by what was said, and the probability of each score.
+
+    The first two are of the persons who were not fitted on.
+    """
+    import matplotlib as mpl
+    from matplotlib.figure import Figure
+
+    bins = calibration.held_out.bins
+    with mpl.rc_context({"font.size": 8, "axes.grid": True, "grid.alpha": 0.3}):
+        figure = Figure(figsize=(12, 4), layout="constrained")
+        reliable, counts, scores = figure.subplots(1, 3)
+
+        reliable.plot([0, 1], [0, 1], color="grey", linestyle="--", label="what is said is so")
+        said = [each.probability for each in bins]
+        reliable.plot(said, [each.observed for each in bins], marker="o", label="persons not fitted on")
+        reliable.set(xlabel="probability said", ylabel="share of one person", title="reliability")
+        reliable.legend()
+
+        names = [f"{each.low:g} to {each.high:g}" for each in bins]
+        counts.barh(names, [each.different for each in bins], label="different persons")
+        counts.barh(names, [each.same for each in bins], label="one person", height=0.4)
+        counts.set(xscale="log", xlabel="pairs", title="pairs by probability said")
+        counts.legend()
+
+        places = np.linspace(-1, 1, 801)
+        scores.plot(places, [calibration.probability(place) for place in places.tolist()])
+        for at in calibration.thresholds[0].at:
+            scores.axvline(at.score, color="grey", linestyle=":")
+            scores.text(at.score, 1, f"{at.false_match_rate:g}", ha="right", va="top", rotation=90)
+        title = f"probability where {calibration.prior:.2%} of all pairs are of one person"
+        scores.set(xlabel="score (dotted: false match rates)", ylim=(-0.02, 1.02), title=title)
+        figure.savefig(out, dpi=120)
