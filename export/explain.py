@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import itertools
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -16,14 +15,15 @@ from numpy.typing import NDArray
 from timm.layers.hybrid_embed import HybridEmbed
 from timm.layers.patch_embed import PatchEmbed
 from torch import Tensor, nn
-from torch.nn.functional import normalize, pad
+from torch.nn.functional import normalize
 
 from bundle import Bundle, BundleRunner, Evidence, EvidenceRunner
 from bundle.evidence import EXPLAIN
 from bundle.run import expected_inputs, feed_of
 from export.errors import ExportError, ParityError
-from export.to_onnx import OPSET, _quiet
-from export.verify import BATCHES, MAX_ABS_DIFFERENCE
+from export.to_onnx import OPSET
+from export.verify import MAX_ABS_DIFFERENCE, batches, sides_of
+from export.writing import write_onnx
 from training.backbones import ViT, fuse_attention
 from training.backbones.blocks import run_block
 from training.backbones.relative import RelativeAttention
@@ -92,7 +92,7 @@ def attention_weights(block: nn.Module, tokens: Tensor) -> Tensor:
         query, key = attention.q_norm(query), attention.k_norm(key)
     logits: Tensor = query @ key.transpose(-2, -1) * attention.head_dim**-0.5
     if isinstance(attention, RelativeAttention):
-        logits = logits + pad(attention.between_patches(query[:, :, 1:], attention.index[None]), (1, 0, 1, 0))
+        logits = logits + attention.between_tokens(query)
     return logits.softmax(-1).mean(1)
 
 
@@ -122,22 +122,9 @@ def add_evidence(bundle: Bundle, checkpoint: Checkpoint, images: NDArray[np.uint
 def write_evidence(graph: EvidenceGraph, bundle: Bundle, file: Path) -> None:
     """Write the graph with its weights inside: inputs as the bundle's model, outputs `patches` and `attention`."""
     image = bundle.manifest.image
-    inputs = list(expected_inputs(bundle.manifest))
-    example = feed_of(inputs, np.zeros((2, image.height, image.width, 3), np.uint8))
-    batch = torch.export.Dim("batch")
-    with _quiet():
-        program = torch.onnx.export(
-            graph,
-            kwargs={name: torch.from_numpy(value) for name, value in example.items()},
-            dynamo=True,
-            opset_version=OPSET,
-            input_names=inputs,
-            output_names=["patches", "attention"],
-            dynamic_shapes={name: {0: batch} for name in inputs},
-            verbose=False,
-        )
-        assert program is not None  # only the exporter without dynamo returns nothing
-        program.save(str(file), external_data=False)
+    example = feed_of(expected_inputs(bundle.manifest), np.zeros((2, image.height, image.width, 3), np.uint8))
+    inputs = {name: torch.from_numpy(value) for name, value in example.items()}
+    write_onnx(graph, inputs, ["patches", "attention"], file, opset=OPSET)
 
 
 def _check_same_model(bundle: Bundle, model: ReIDModel, images: NDArray[np.uint8]) -> None:
@@ -155,25 +142,15 @@ def _check_same_model(bundle: Bundle, model: ReIDModel, images: NDArray[np.uint8
 def difference_of(bundle: Bundle, graph: EvidenceGraph, images: NDArray[np.uint8]) -> float:
     """The largest between the bundle's outputs and torch's, on batches of several sizes and every camera and view."""
     runner = EvidenceRunner(bundle)
-    known = (bundle.manifest.cameras, bundle.manifest.views)
-    cameras, views = (np.arange(len(images)) % (1 + len(names)) - 1 for names in known)
+    cameras, views = sides_of(bundle.manifest, len(images))
     largest = 0.0
-    for rows in _batches(len(images)):
+    for rows in batches(len(images)):
         seen = images[rows], cameras[rows], views[rows]
         with torch.inference_mode():
             expected = graph(*map(torch.from_numpy, seen))
         for found, wanted in zip(runner.run(*seen), expected, strict=True):
             largest = float(np.maximum(largest, np.abs(found - wanted.numpy()).max()))  # max() would drop a NaN
     return largest
-
-
-def _batches(count: int) -> Iterator[slice]:
-    begin = 0
-    for size in itertools.cycle(BATCHES):
-        if begin >= count:
-            return
-        yield slice(begin, begin + size)
-        begin += size
 
 
 def evidence_of(graph: EvidenceGraph, *, parity_images: int, difference: float) -> Evidence:

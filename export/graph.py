@@ -4,16 +4,28 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
+from training.backbones import ViT
 from training.model import ReIDModel
 
 
 class EmbeddingGraph(nn.Module):
-    """uint8 (B, H, W, 3) pictures to float32 (B, D) unit embeddings; mean, std and norm are constants of the graph."""
+    """uint8 (B, H, W, 3) pictures to float32 (B, D) unit embeddings; mean, std and norm are constants of the graph.
+
+    The network as it was trained, with which every other form of it is compared. `inputs` names what it takes.
+    """
 
     def __init__(self, model: ReIDModel) -> None:
         super().__init__()
         self.model = model.eval()
+        self.inputs = inputs_of(model)
 
-    def forward(self, images: Tensor) -> Tensor:
-        """Embed a batch."""
-        return self.model.embed(images)
+    def forward(self, images: Tensor, camera: Tensor | None = None, view: Tensor | None = None) -> Tensor:
+        """Embed a batch; cameras and views (B,) are indices, -1 or left out = unknown."""
+        return self.model.embed(images, camera, view)
+
+
+def inputs_of(model: ReIDModel) -> tuple[str, ...]:
+    """What its graph takes: `images`, and `camera` and `view` where the network tells several of them apart."""
+    side = model.backbone.side if isinstance(model.backbone, ViT) else None
+    cameras, views = (1, 1) if side is None else side.side_embed.shape[:2]
+    return ("images", *(["camera"] if cameras > 1 else []), *(["view"] if views > 1 else []))

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import itertools
+from collections.abc import Iterator
 from importlib.metadata import version
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from bundle import Bundle, BundleRunner, Parity
+from bundle import Bundle, BundleRunner, Manifest, Parity
 from export.errors import ParityError
 from export.graph import EmbeddingGraph
 
@@ -18,18 +20,37 @@ BATCHES = (1, 2, 7, 32)  # a graph whose batch axis is not really dynamic fails 
 
 
 def measure_parity(bundle: Bundle, graph: EmbeddingGraph, images: NDArray[np.uint8]) -> Parity:
-    """Embed `images` (N, H, W, 3) with both, the bundle in batches of several sizes, and measure the difference."""
+    """Embed `images` (N, H, W, 3) with both, in batches of several sizes, and measure the difference.
+
+    They are said to come from every camera and view that the bundle knows, and from some that it does not.
+    """
     runner = BundleRunner(bundle)
+    cameras, views = sides_of(bundle.manifest, len(images))
     found: list[NDArray[np.float32]] = []
     expected: list[NDArray[np.float32]] = []
-    position = 0
-    while position < len(images):
-        batch = images[position : position + BATCHES[len(found) % len(BATCHES)]]
-        position += len(batch)
-        found.append(runner.run(batch))
+    for rows in batches(len(images)):
+        seen = images[rows], cameras[rows], views[rows]
+        found.append(runner.run(*seen))
         with torch.inference_mode():
-            expected.append(graph(torch.from_numpy(batch)).numpy())
+            expected.append(graph(*map(torch.from_numpy, seen)).numpy())
     return compare(np.concatenate(found), np.concatenate(expected), bundle.manifest.precision)
+
+
+def sides_of(manifest: Manifest, count: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Cameras and views (count,) that go through all known ones, -1 and one index too many."""
+    numbers = np.arange(count)
+    cameras, views = len(manifest.cameras) + 2, len(manifest.views) + 2
+    return numbers % cameras - 1, numbers // cameras % views - 1
+
+
+def batches(count: int) -> Iterator[slice]:
+    """Rows to embed at once: all sizes in turn."""
+    begin = 0
+    for size in itertools.cycle(BATCHES):
+        if begin >= count:
+            return
+        yield slice(begin, begin + size)
+        begin += size
 
 
 def check_sanity(bundle: Bundle, images: NDArray[np.uint8]) -> None:

@@ -112,9 +112,15 @@ class ReIDModel(nn.Module):
     def embed(self, images: Tensor, camera: Tensor | None = None, view: Tensor | None = None) -> Tensor:
         """Unit embeddings (B, dimension) of uint8 (B, H, W, 3) pictures, as the exported graph computes them.
 
+        Cameras and views as in `forward`.
+        """
+        return self.joined(self.backbone(self.normalised(images), camera, view).parts)
+
+    def joined(self, parts: tuple[Tensor, ...]) -> Tensor:
+        """Unit embeddings (B, dimension) of the backbone's features (B, D).
+
         The whole picture's feature, then the local ones divided by their number (He et al., "TransReID", ICCV 2021).
         """
-        parts: tuple[Tensor, ...] = self.backbone(self.normalised(images), camera, view).parts
         if self.bnneck == "after":
             parts = tuple(neck.norm(part) for neck, part in zip(self.necks, parts, strict=True))  # type: ignore[operator]  # a BNNeck's norm
         local = [part / (len(parts) - 1) for part in parts[1:]]

@@ -54,9 +54,7 @@ class RelativeAttention(nn.Module, ABC):
         batch, length, _ = tokens.shape
         shape = (batch, length, 3, self.num_heads, self.head_dim)
         query, key, value = self.qkv(tokens).reshape(shape).permute(2, 0, 3, 1, 4)
-        index = self.index[None] if places is None else self.index[places[:, :, None], places[:, None]]
-        bias = self.between_patches(query[:, :, 1:], index)
-        bias = pad(bias, (1, 0, 1, 0))
+        bias = self.between_tokens(query, places)
         if self.fused_attn:
             drop = self.attn_drop.p if self.training else 0.0
             seen = scaled_dot_product_attention(query, key, value, attn_mask=bias, dropout_p=drop)
@@ -65,6 +63,14 @@ class RelativeAttention(nn.Module, ABC):
             seen = self.attn_drop(logits.softmax(-1)) @ value
         mixed: Tensor = self.proj_drop(self.proj(seen.transpose(1, 2).reshape(batch, length, -1)))
         return mixed
+
+    def between_tokens(self, query: Tensor, places: Tensor | None = None) -> Tensor:
+        """What is added to the logits of all tokens, 0 for the class token.
+
+        From their queries (B x parts, heads, 1 + L, d); `places` (parts, L) as in `forward`.
+        """
+        index = self.index[None] if places is None else self.index[places[:, :, None], places[:, None]]
+        return pad(self.between_patches(query[:, :, 1:], index), (1, 0, 1, 0))
 
     @abstractmethod
     def between_patches(self, query: Tensor, index: Tensor) -> Tensor:

@@ -25,10 +25,14 @@ class SideInformation(nn.Module):
     def forward(self, camera: Tensor, view: Tensor) -> Tensor:
         """Vectors (B, 1, D) of the cameras (B,) and views (B,), scaled, to be added to all tokens."""
         cameras, views, _ = self.side_embed.shape
+        return self.table()[or_unknown(camera, cameras), or_unknown(view, views)][:, None]
+
+    def table(self) -> Tensor:
+        """All vectors, scaled: (cameras + 1, views + 1, D), the last of each being the unknown one."""
         known = torch.cat([self.side_embed, self.side_embed.mean(0, keepdim=True)])
-        known = torch.cat([known, known.mean(1, keepdim=True)], dim=1)
-        return self.scale * known[_or_unknown(camera, cameras), _or_unknown(view, views)][:, None]
+        return self.scale * torch.cat([known, known.mean(1, keepdim=True)], dim=1)
 
 
-def _or_unknown(index: Tensor, count: int) -> Tensor:
+def or_unknown(index: Tensor, count: int) -> Tensor:
+    """What was learned by its index, 0 to `count` - 1; `count` for all others."""
     return torch.where((index < 0) | (index >= count), count, index)
