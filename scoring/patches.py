@@ -7,6 +7,7 @@ each is the other's nearest. What the shares below were chosen on, and what they
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -15,6 +16,20 @@ FOREGROUND_SHARE = 0.8
 PATCH_SHARE = 0.1
 
 Floats = NDArray[np.float32]
+
+
+@dataclass(frozen=True, eq=False)
+class Foreground:
+    """The patches by which a picture is compared: their places among all, (K,) ascending, and vectors (K, D), unit."""
+
+    places: NDArray[np.intp]
+    vectors: Floats
+
+    @classmethod
+    def of(cls, patches: Floats, attention: Floats) -> Foreground:
+        """Of all patches (N, D) of a picture those that hold most of the attention (N,)."""
+        places = foreground(attention)
+        return cls(places, patches[places])
 
 
 def foreground(attention: ArrayLike) -> NDArray[np.intp]:

@@ -24,7 +24,7 @@ class Embedder:
     """
 
     def __init__(self, bundle: Bundle, choice: RuntimeChoice = REFERENCE) -> None:
-        self.manifest = bundle.manifest
+        self.bundle, self.manifest = bundle, bundle.manifest
         self.runtime = load_runtime(bundle, choice)
         self._try(bundle.model_path)
 

@@ -13,6 +13,8 @@ ServiceError
 │   └── TableError             the CSV table of labels is wrong, with its line
 ├── UnknownName                a registry has no entry of this name
 ├── EmbeddingFailed            the model cannot embed this picture, and others it can
+├── NoEvidence                 the model cannot tell about patches
+├── NotCalibrated              the model's scores have no probabilities
 ├── Unavailable                the service cannot answer now; the same request may succeed later
 │   ├── NotReady               the service is still loading, or has lost a part
 │   ├── QueueFull              more waits already than is allowed to wait
@@ -128,6 +130,20 @@ class EmbeddingFailed(ServiceError):
 
     slug = "embedding-failed"
     status = 422
+
+
+class NoEvidence(ServiceError):
+    """The model cannot tell which patches of pictures it compares."""
+
+    slug = "no-evidence"
+    status = 409
+
+
+class NotCalibrated(ServiceError):
+    """The model's scores have no probabilities."""
+
+    slug = "not-calibrated"
+    status = 409
 
 
 class Unavailable(ServiceError):

@@ -25,6 +25,7 @@ from service.batching import Embedded, MicroBatcher
 from service.config import DEFAULT_GALLERY, ServiceConfig
 from service.embedder import Embedder
 from service.errors import NotReady
+from service.explainer import Explainer
 from service.galleries import Galleries
 from service.gallery.gallery import Gallery
 from service.http.readiness import Readiness
@@ -42,6 +43,7 @@ class Service:
     config: ServiceConfig
     bundle: Bundle
     embedder: Embedder
+    explainer: Explainer
     batcher: MicroBatcher
     galleries: Galleries
     access: Access
@@ -105,6 +107,7 @@ def open_service(
     path, starter = bundle_path(config.bundle)
     bundle = Bundle.open(path)
     embedder = Embedder(bundle, config.choice)
+    explainer = Explainer(bundle, threads=config.threads)
     metrics = metrics or Metrics()
     with ExitStack() as stack:
         access = stack.enter_context(_access(config))
@@ -127,6 +130,7 @@ def open_service(
             config=config,
             bundle=bundle,
             embedder=embedder,
+            explainer=explainer,
             batcher=batcher,
             galleries=galleries,
             access=access,

@@ -12,11 +12,12 @@ from bundle import ImageError, read_image
 from service.commands.actions import open_embedder, open_gallery
 from service.embedder import Embedder
 from service.errors import BadParameter
+from service.explainer import Explainer
 from service.gallery.gallery import Gallery
 from service.http.filter_params import FilterParams
 from service.http.query_params import SearchParams
 from service.intake.labels import label_of_name
-from service.search import Found, find, mean_embedding
+from service.search import Found, Looking, find, mean_embedding
 
 LISTS = frozenset({"cameras", "exclude_cameras"})
 
@@ -72,13 +73,14 @@ def query_pictures(
     for query in queries:
         params.question({cameras[path] for path in query})  # told before a model is loaded
     embedder = open_embedder(bundle, threads)
+    explainer = Explainer(embedder.bundle, threads=threads)
     answers: list[Answer] = []
     failures: list[ImageError] = []
     with open_gallery(gallery, embedder, create=False) as opened:
         for query in queries:
             answer = Answer(query, [cameras[path] for path in query])
             try:
-                answers.append(replace(answer, found=_found(opened, embedder, answer, params)))
+                answers.append(replace(answer, found=_found(opened, embedder, explainer, answer, params)))
             except ImageError as error:
                 failures.append(error)
                 answers.append(replace(answer, error=str(error)))
@@ -87,11 +89,13 @@ def query_pictures(
     return answers
 
 
-def _found(gallery: Gallery, embedder: Embedder, asked: Answer, params: SearchParams) -> Found:
+def _found(gallery: Gallery, embedder: Embedder, explainer: Explainer, asked: Answer, params: SearchParams) -> Found:
     settings = gallery.settings()
     learned = [settings.cameras.get(camera_id or "") for camera_id in asked.camera_ids]
-    embedding = mean_embedding(embedder.embed([read_image(path) for path in asked.paths], learned))
+    pixels = [embedder.prepare(read_image(path)) for path in asked.paths]
+    embedding = mean_embedding(embedder.run(pixels, learned))
     question = params.question(set(asked.camera_ids))
     if question.min_score is None:
         question = replace(question, min_score=settings.min_score)
-    return find(gallery, embedding, question)
+    looking = Looking(explainer, embedder.prepare, lambda: explainer.look(pixels, learned))
+    return find(gallery, embedding, question, looking=looking)

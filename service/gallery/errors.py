@@ -15,7 +15,7 @@ ServiceError
 │   ├── BackupDamaged          the folder is no backup, or not a whole one
 │   ├── BackupNotFound         no backup of this id is known, or its folder is not where it was written
 │   ├── GenerationNotFound     no embeddings of this generation, or none that may be dropped
-│   ├── PicturesMissing        items without a picture cannot be embedded again
+│   ├── PicturesMissing        items have no picture that can be read, and it is needed
 │   └── EmbeddingRejected      an embedding of the wrong shape, not finite, or not of unit length
 ├── ItemNotFound               no item with this id (any more)
 ├── PersonNotFound             no item has this label
@@ -119,7 +119,7 @@ class GenerationNotFound(GalleryError):
 
 
 class PicturesMissing(GalleryError):
-    """Items without a picture cannot be embedded again."""
+    """Items have no picture that can be read, and it is needed."""
 
     slug = "pictures-missing"
     status = 409

@@ -122,6 +122,8 @@ class GallerySettings(BaseModel):
     retention_days: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = None
     """Items are erased when they are older; without it they are kept until somebody erases them."""
     store_pictures: bool = True
+    store_patches: bool = False
+    """Of each stored picture its foreground patches are kept, so that `rerank=patches` need not look at it again."""
     cameras: dict[str, str] = {}
     """The gallery's camera -> the learned camera whose embedding it gets; one that is not named is unknown."""
     min_score: Annotated[float, Field(ge=-1, le=1)] | None = None

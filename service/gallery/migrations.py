@@ -123,7 +123,17 @@ M002_FILTERS_AND_GENERATIONS = (
     )""",
 )
 
-MIGRATIONS: tuple[Sequence[str], ...] = (M001_FIRST_TABLES, M002_FILTERS_AND_GENERATIONS)
+M003_PATCHES = (
+    """CREATE TABLE patches (
+        item_id INTEGER PRIMARY KEY REFERENCES items (id) ON DELETE CASCADE,
+        model TEXT NOT NULL,
+        places BLOB NOT NULL,
+        vectors BLOB NOT NULL,
+        checksum INTEGER NOT NULL
+    )""",
+)
+
+MIGRATIONS: tuple[Sequence[str], ...] = (M001_FIRST_TABLES, M002_FILTERS_AND_GENERATIONS, M003_PATCHES)
 """The step at position n leads from format_version n to n + 1; its SQL may call FUNCTIONS."""
 
 FORMAT_VERSION = len(MIGRATIONS)

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sqlalchemy import func, select
 
+from scoring.patches import Foreground
 from service.gallery.conditions import among, as_text, conditions, with_metadata
 from service.gallery.creation import open_database
 from service.gallery.database import REMEDY_DAMAGED, Database
@@ -20,6 +21,7 @@ from service.gallery.erasure import Receipt, erase, read_receipt, read_receipts
 from service.gallery.errors import GalleryDamaged, ItemNotFound
 from service.gallery.filters import EVERYTHING, Filter, Scalar
 from service.gallery.items import AddResult, Item, ItemChanges, NewItem
+from service.gallery.patches import read_patches
 from service.gallery.reader import Reader
 from service.gallery.replay import Changes, changes_after, decoded, extent
 from service.gallery.rows import (
@@ -197,6 +199,13 @@ class Store:
         rows = self._reader.rows(self._embeddings_by_id, json.dumps(list(ids)))
         found, blobs, checksums = zip(*rows, strict=True) if rows else ((), (), ())
         return list(found), decoded(found, blobs, checksums, self.dimension, self.database.path)
+
+    def foregrounds(self, ids: Collection[int], model: str) -> dict[int, Foreground]:
+        """The foreground patches that are kept of items, by id, of those that this explain.onnx looked at.
+
+        `model` is its SHA-256. Raises GalleryDamaged.
+        """
+        return read_patches(self._reader, model, ids, self.database.path)
 
     def picture(self, item_id: int) -> bytes | None:
         """The stored JPEG, or None for an item without one. Raises ItemNotFound."""

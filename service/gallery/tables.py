@@ -146,6 +146,17 @@ pictures = Table(
     Column("picture", LargeBinary, nullable=False),  # JPEG
 )
 
+# The foreground patches of items, where a gallery keeps them; those of another explain.onnx count as missing.
+patches = Table(
+    "patches",
+    metadata,
+    Column("item_id", ForeignKey("items.id", ondelete="CASCADE"), primary_key=True),
+    Column("model", String, nullable=False),  # SHA-256 of the explain.onnx that looked
+    Column("places", LargeBinary, nullable=False),  # (K,) little-endian uint16: which patches, by rows
+    Column("vectors", LargeBinary, nullable=False),  # (K, D) little-endian float16
+    Column("checksum", Integer, nullable=False),  # CRC-32 of the bytes of places and vectors, one after the other
+)
+
 deletions = Table(
     "deletions",
     metadata,

@@ -30,6 +30,14 @@ class SearchParams(FilterParams):
         description="leave out candidates below this cosine likeness; the gallery's own least score when absent, "
         "-1 for none",
     )
+    min_probability: float | None = Field(
+        None,
+        gt=0,
+        lt=1,
+        allow_inf_nan=False,
+        description="leave out candidates whose probability is below; for a calibrated model, and a query of one "
+        "picture without `expand`; items of the query's own camera have none and are left out",
+    )
     group_by: GroupBy = Field(
         "item",
         description="one candidate for all items of one person, track or camera, ranked and shown by its best item; "
@@ -44,10 +52,16 @@ class SearchParams(FilterParams):
     )
     rerank: Rerank = Field(
         "none",
-        description="put the best candidates into the order of their k-reciprocal distances; scores stay cosines",
+        description="put the best candidates into a better order: by how alike they are among themselves "
+        "(`k-reciprocal`), or by their foreground patches matched with the query's (`patches`, where the model can "
+        "tell them); scores stay cosines",
     )
     rerank_top: int | None = Field(
-        None, ge=2, le=MOST_RERANKED, description=f"how many of the best are re-ranked, {RERANK_TOP} when absent"
+        None,
+        ge=2,
+        le=MOST_RERANKED,
+        description="how many of the best are re-ranked; when absent "
+        f"{RERANK_TOP['k-reciprocal']}, by patches {RERANK_TOP['patches']}",
     )
     gallery: str = Field(DEFAULT_GALLERY, max_length=128, description="which gallery to search")
 
@@ -73,9 +87,9 @@ class SearchParams(FilterParams):
 
     def _where(self, asked_by: Collection[str | None], exclude_ids: Iterable[int]) -> Filter:
         where = self.where(exclude_ids=exclude_ids)
-        if self.exclude_same_camera:
+        if self.exclude_same_camera or self.min_probability is not None:
             own = frozenset(camera_id for camera_id in asked_by if camera_id is not None)
-            if not own:
+            if self.exclude_same_camera and not own:
                 raise BadParameter(
                     "exclude_same_camera needs the query's camera: give camera_id (--camera), or ask by a camera's item"
                 )

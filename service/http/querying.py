@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from time import perf_counter
 
@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bundle import read_image
+from scoring.patches import Foreground
 from service.access.principal import Principal
 from service.batching import Embedded
 from service.errors import EmbeddingFailed
@@ -18,7 +19,9 @@ from service.gallery.gallery import Gallery
 from service.http.query_params import EmbedParams, ItemQueryParams, QueryParams, SearchParams
 from service.http.uploads import Upload
 from service.schemas.query import EmbeddingBody, QueryEcho, QueryResult, Timings, matches_of
-from service.search import Question, find, mean_embedding
+from service.search import Looking, Question, find, mean_embedding
+from service.search.patches import foregrounds
+from service.search.probability import Meaning
 from service.state import Service
 
 Size = tuple[int, int]
@@ -35,6 +38,8 @@ class Asked:
     """(height, width) of the first picture."""
     camera_id: str | None
     camera_known: bool
+    foregrounds: Callable[[], Sequence[Foreground]]
+    """Looks at the patches of the pictures that make the query."""
     item_id: int | None = None
     exclude_ids: frozenset[int] = frozenset()
     """Items that the query itself is made of."""
@@ -52,6 +57,7 @@ async def answer(service: Service, uploads: Sequence[Upload], params: QueryParam
     begin = perf_counter()
     gallery = service.gallery(params.gallery)
     question = params.question({params.camera_id})  # what contradicts itself is told before the model works
+    _meaning(service, len(uploads), params.camera_id, params).least_score(None, params.min_probability)
     asked = await embed_uploads(service, gallery, uploads, params.camera_id)
     return await service.work(lambda: _result(service, asked, question, params, principal, begin))
 
@@ -62,10 +68,9 @@ async def answer_item(service: Service, item_id: int, params: ItemQueryParams, p
     Raises ItemNotFound, GalleryNotFound, BadParameter.
     """
     begin = perf_counter()
-    gallery = service.gallery(params.gallery)
 
     def search() -> QueryResult:
-        asked = _stored(gallery, item_id, params, principal)
+        asked = _stored(service, item_id, params, principal)
         question = params.question({asked.camera_id}, exclude_ids=asked.exclude_ids)
         return _result(service, asked, question, params, principal, begin)
 
@@ -90,13 +95,15 @@ async def embed_uploads(service: Service, gallery: Gallery, uploads: Sequence[Up
     pixels, sizes, learned = await service.work(decode)
     decoded = perf_counter()
     service.metrics.stage("decode", _ms(begin, decoded))
-    embedded = await service.embed(pixels, [learned] * len(pixels))
+    cameras = [learned] * len(pixels)
+    embedded = await service.embed(pixels, cameras)
     return Asked(
         embedding=mean_embedding(_rows(uploads, embedded)),
         pictures=len(pixels),
         size=sizes[0],
         camera_id=camera_id,
         camera_known=service.bundle.manifest.camera_index(learned) >= 0,
+        foregrounds=lambda: service.explainer.look(pixels, cameras),
         decode_ms=_ms(begin, decoded),
         wait_ms=embedded.wait_ms,
         run_ms=embedded.run_ms,
@@ -116,7 +123,8 @@ async def embedding_body(service: Service, uploads: Sequence[Upload], params: Em
     )
 
 
-def _stored(gallery: Gallery, item_id: int, params: ItemQueryParams, principal: Principal) -> Asked:
+def _stored(service: Service, item_id: int, params: ItemQueryParams, principal: Principal) -> Asked:
+    gallery = service.gallery(params.gallery)
     item = principal.check_item(gallery.get(item_id))
     ids = [item.id]
     if params.pool == "track" and item.track_id is not None:
@@ -127,6 +135,7 @@ def _stored(gallery: Gallery, item_id: int, params: ItemQueryParams, principal: 
         size=None if item.quality is None else (item.quality.height, item.quality.width),
         camera_id=item.camera_id,
         camera_known=item.model_camera is not None,
+        foregrounds=lambda: foregrounds(gallery, [item.id], service.explainer, service.embedder.prepare),
         item_id=item.id,
         exclude_ids=frozenset(ids),
     )
@@ -137,14 +146,17 @@ def _result(
 ) -> QueryResult:
     gallery = service.gallery(params.gallery)
     least = gallery.settings().min_score if params.min_score is None else params.min_score
+    meaning = _meaning(service, asked.pictures, asked.camera_id, params)
+    least = meaning.least_score(least, params.min_probability)
     question = replace(question, where=principal.filter(question.where), min_score=least)
-    found = find(gallery, asked.embedding, question, visible=principal.filter(EVERYTHING))
+    looking = Looking(service.explainer, service.embedder.prepare, asked.foregrounds)
+    found = find(gallery, asked.embedding, question, visible=principal.filter(EVERYTHING), looking=looking)
     service.metrics.stage("search", found.search_ms)
     if asked.item_id is None and found.best_score is not None:
         service.metrics.best_match(params.gallery, asked.camera_id, found.best_score)
     return QueryResult(
         query=_echo(asked, params, question),
-        matches=matches_of(found, params.group_by, params.gallery),
+        matches=matches_of(found, meaning, params.group_by, params.gallery),
         no_match=found.no_match is not None,
         no_match_reason=found.no_match,
         best_score=found.best_score,
@@ -163,6 +175,11 @@ def _result(
     )
 
 
+def _meaning(service: Service, pictures: int, camera_id: str | None, params: SearchParams) -> Meaning:
+    single = pictures == 1 and not params.expand
+    return Meaning(service.bundle.manifest.calibration, camera_id=camera_id, single=single)
+
+
 def _echo(asked: Asked, params: SearchParams, question: Question) -> QueryEcho:
     height, width = asked.size or (None, None)
     return QueryEcho(
@@ -174,6 +191,7 @@ def _echo(asked: Asked, params: SearchParams, question: Question) -> QueryEcho:
         camera_known=asked.camera_known,
         k=question.k,
         min_score=question.min_score,
+        min_probability=params.min_probability,
         group_by=question.group_by,
         filter=params.asked_filter(),
         expand=question.expand,

@@ -15,8 +15,9 @@ from service.gallery.filters import EVERYTHING, Filter
 from service.gallery.gallery import Gallery
 from service.search.candidates import Candidate, best_candidates, group_size
 from service.search.combining import expanded
+from service.search.patches import Looking
 from service.search.question import Question
-from service.search.reranking import reranked
+from service.search.reranking import Compared, reranked
 
 ATTEMPTS = 3
 
@@ -51,20 +52,27 @@ class Found:
 
 
 def find(
-    gallery: Gallery, embedding: NDArray[np.float32], question: Question, *, visible: Filter = EVERYTHING
+    gallery: Gallery,
+    embedding: NDArray[np.float32],
+    question: Question,
+    *,
+    visible: Filter = EVERYTHING,
+    looking: Looking | None = None,
 ) -> Found:
     """The best candidates for a unit embedding (D,).
 
-    `visible` lets through what the asker may know of; the question's filter lies within it. Raises BadParameter,
-    EmbeddingRejected, GalleryError.
+    `visible` lets through what the asker may know of; the question's filter lies within it. `looking` is for
+    re-ranking by patches. Raises BadParameter, EmbeddingRejected, GalleryError, and what the re-ranking does.
     """
     for _ in range(ATTEMPTS - 1):
         with suppress(ItemNotFound):  # an item was deleted between two looks: look again
-            return _find(gallery, embedding, question, visible)
-    return _find(gallery, embedding, question, visible)
+            return _find(gallery, embedding, question, visible, looking)
+    return _find(gallery, embedding, question, visible, looking)
 
 
-def _find(gallery: Gallery, embedding: NDArray[np.float32], question: Question, visible: Filter) -> Found:
+def _find(
+    gallery: Gallery, embedding: NDArray[np.float32], question: Question, visible: Filter, looking: Looking | None
+) -> Found:
     begin = perf_counter()
     where, least = question.where, question.min_score
     if question.expand:
@@ -72,7 +80,8 @@ def _find(gallery: Gallery, embedding: NDArray[np.float32], question: Question, 
     candidates = best_candidates(gallery, embedding, question.depth, where=where, group_by=question.group_by)
     best = candidates[0].match.score if candidates else None
     found = perf_counter()
-    ordered = reranked(gallery, embedding, candidates, top=question.reranked, rerank=question.rerank)
+    compared = Compared(embedding, candidates, gallery, looking)
+    ordered = reranked(compared, top=question.reranked, rerank=question.rerank)
     kept = [each for each in ordered if least is None or each.match.score >= least][: question.k]
     reordered = perf_counter()
     sizes = [group_size(gallery, each, where=where, group_by=question.group_by) for each in kept]

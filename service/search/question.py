@@ -9,8 +9,9 @@ from service.errors import BadParameter
 from service.gallery.filters import EVERYTHING, Filter
 
 GroupBy = Literal["item", "person", "track", "camera"]
-Rerank = Literal["none", "k-reciprocal"]
-RERANK_TOP = 100
+Rerank = Literal["none", "k-reciprocal", "patches"]
+RERANK_TOP: dict[Rerank, int] = {"none": 0, "k-reciprocal": 100, "patches": 50}
+"""How many of the best candidates are re-ranked where nobody says."""
 MOST_RERANKED = 500
 MOST_EXPANDED = 100
 
@@ -30,20 +31,20 @@ class Question:
     rerank: Rerank = "none"
     """How the best candidates are put into a better order."""
     rerank_top: int | None = None
-    """How many of the best are looked at for that; None: RERANK_TOP."""
+    """How many of the best are looked at for that; None: as many as RERANK_TOP says."""
     expand: int = 0
     """How many of the best items the query is averaged with before it is asked again."""
 
     def __post_init__(self) -> None:
         if self.rerank == "none" and self.rerank_top is not None:
-            raise BadParameter(f"rerank_top {self.rerank_top} without rerank; give rerank=k-reciprocal as well")
+            raise BadParameter(f"rerank_top {self.rerank_top} without rerank; give rerank=k-reciprocal or patches")
 
     @property
     def depth(self) -> int:
         """How many candidates must be found so that the best k are known."""
-        return self.k if self.rerank == "none" else max(self.k, self.reranked)
+        return max(self.k, self.reranked)
 
     @property
     def reranked(self) -> int:
         """How many candidates are re-ranked."""
-        return 0 if self.rerank == "none" else self.rerank_top or RERANK_TOP
+        return self.rerank_top or RERANK_TOP[self.rerank]

@@ -1,42 +1,82 @@
-"""A better order for the best candidates, from how alike they are among themselves."""
+"""A better order for the best candidates: from how alike they are among themselves, or from their patches."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
+from service.errors import NoEvidence
 from service.gallery.gallery import Gallery
 from service.search.candidates import Candidate
+from service.search.patches import Looking
 from service.search.question import Rerank
 
+Floats = NDArray[np.float32]
 
-def reciprocal_distances(query: NDArray[np.float32], candidates: NDArray[np.float32]) -> NDArray[np.float32]:
-    """k-reciprocal distances (N,) of a query (D,) to candidates (N, D), of which N are looked at and no others."""
+
+@dataclass(frozen=True, eq=False)
+class Compared:
+    """A query and its best candidates, as a re-ranking sees them; a group is represented by its best item."""
+
+    query: Floats
+    """(D,), unit length."""
+    candidates: Sequence[Candidate]
+    gallery: Gallery
+    looking: Looking | None
+    """How patches are looked at; None: by nobody here."""
+
+    @property
+    def ids(self) -> list[int]:
+        """Of the candidates' items, (N,)."""
+        return [each.match.item.id for each in self.candidates]
+
+    @property
+    def scores(self) -> Floats:
+        """Cosines (N,) of the query and the candidates."""
+        return np.array([each.match.score for each in self.candidates], dtype=np.float32)
+
+    @property
+    def embeddings(self) -> Floats:
+        """(N, D) of the candidates. Raises ItemNotFound for an item that was deleted meanwhile."""
+        return self.gallery.embeddings(self.ids)
+
+
+def reciprocal_distances(compared: Compared) -> Floats:
+    """k-reciprocal distances (N,) of a query to its candidates, which are looked at and no others."""
     from scoring.reranking import reranked_distances  # brings scipy, a fifth of a second of every start
 
-    [block] = reranked_distances(query[None], candidates)
+    [block] = reranked_distances(compared.query[None], compared.embeddings)
     return np.asarray(block[0])
 
 
-RERANKINGS: dict[Rerank, Callable[[NDArray[np.float32], NDArray[np.float32]], NDArray[np.float32]]] = {
-    "k-reciprocal": reciprocal_distances
+def patch_distances(compared: Compared) -> Floats:
+    """Distances (N,) of a query to its candidates by their cosines and their foreground patches, matched pairwise.
+
+    Raises what `Looking.distances` does.
+    """
+    if compared.looking is None:
+        raise NoEvidence("nothing here looks at patches; ask with rerank=k-reciprocal")
+    return compared.looking.distances(compared.gallery, compared.ids, compared.scores)
+
+
+RERANKINGS: dict[Rerank, Callable[[Compared], Floats]] = {
+    "k-reciprocal": reciprocal_distances,
+    "patches": patch_distances,
 }
-"""By name: distances (N,), lower is better, of a query (D,) to candidates (N, D)."""
+"""By name: distances (N,), 0..1, lower is better, of a query to its candidates."""
 
 
-def reranked(
-    gallery: Gallery, query: NDArray[np.float32], candidates: Sequence[Candidate], *, top: int, rerank: Rerank
-) -> list[Candidate]:
+def reranked(compared: Compared, *, top: int, rerank: Rerank) -> list[Candidate]:
     """The candidates, the first `top` of them in the order of their new distances; the others keep their places.
 
-    A group is represented by its best item. Raises ItemNotFound for an item that was deleted meanwhile.
+    Raises ItemNotFound for an item that was deleted meanwhile, and what the re-ranking does.
     """
-    first, others = candidates[:top], candidates[top:]
+    first, others = compared.candidates[:top], compared.candidates[top:]
     if rerank not in RERANKINGS or not first:
-        return list(candidates)
-    distances = RERANKINGS[rerank](query, gallery.embeddings([each.match.item.id for each in first]))
+        return list(compared.candidates)
+    distances = RERANKINGS[rerank](replace(compared, candidates=first))
     told = [replace(each, rerank_distance=float(away)) for each, away in zip(first, distances, strict=True)]
     return [told[place] for place in np.argsort(distances, kind="stable")] + list(others)

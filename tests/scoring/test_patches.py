@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from scoring.patches import PATCH_SHARE, foreground, matched_patches, patch_scores, with_patches
+from scoring.patches import PATCH_SHARE, Foreground, foreground, matched_patches, patch_scores, with_patches
 
 seeds = st.integers(0, 2**32 - 1)
 
@@ -50,6 +50,13 @@ def test_the_foreground_is_the_smallest_that_holds_the_share(seed: int, count: i
     others = np.setdiff1d(np.arange(count), kept)
     assert not len(others) or attention[kept].min() >= attention[others].max()
     assert attention[kept].sum() - attention[kept].min() < 0.8
+
+
+def test_the_foreground_of_a_picture() -> None:
+    patches = unit(np.random.default_rng(0), 3)
+    found = Foreground.of(patches, np.array([0.1, 0.7, 0.2], np.float32))
+    assert found.places.tolist() == [1, 2]
+    np.testing.assert_array_equal(found.vectors, patches[1:])
 
 
 @given(seeds, st.integers(1, 8), st.integers(1, 8))
