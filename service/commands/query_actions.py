@@ -18,6 +18,7 @@ from service.http.filter_params import FilterParams
 from service.http.query_params import SearchParams
 from service.intake.labels import label_of_name
 from service.search import Found, Looking, find, mean_embedding
+from service.search.probability import Meaning
 
 LISTS = frozenset({"cameras", "exclude_cameras"})
 
@@ -28,6 +29,7 @@ class Answer:
 
     paths: list[Path]
     camera_ids: list[str | None]
+    meaning: Meaning
     found: Found | None = None
     error: str | None = None
 
@@ -78,7 +80,9 @@ def query_pictures(
     failures: list[ImageError] = []
     with open_gallery(gallery, embedder, create=False) as opened:
         for query in queries:
-            answer = Answer(query, [cameras[path] for path in query])
+            single = len(query) == 1 and not params.expand
+            meaning = Meaning(embedder.manifest.calibration, camera_id=cameras[query[0]], single=single)
+            answer = Answer(query, [cameras[path] for path in query], meaning)
             try:
                 answers.append(replace(answer, found=_found(opened, embedder, explainer, answer, params)))
             except ImageError as error:
@@ -91,11 +95,11 @@ def query_pictures(
 
 def _found(gallery: Gallery, embedder: Embedder, explainer: Explainer, asked: Answer, params: SearchParams) -> Found:
     settings = gallery.settings()
+    question = params.question(set(asked.camera_ids))
+    least = settings.min_score if question.min_score is None else question.min_score
+    question = replace(question, min_score=asked.meaning.least_score(least, params.min_probability))
     learned = [settings.cameras.get(camera_id or "") for camera_id in asked.camera_ids]
     pixels = [embedder.prepare(read_image(path)) for path in asked.paths]
     embedding = mean_embedding(embedder.run(pixels, learned))
-    question = params.question(set(asked.camera_ids))
-    if question.min_score is None:
-        question = replace(question, min_score=settings.min_score)
     looking = Looking(explainer, embedder.prepare, lambda: explainer.look(pixels, learned))
     return find(gallery, embedding, question, looking=looking)

@@ -39,18 +39,27 @@ def print_answers(answers: Sequence[Answer], *, group_by: GroupBy, as_json: bool
         if answer.found is not None:
             names = ", ".join(map(str, answer.paths))
             cameras = ", ".join(sorted({camera_id or "not known" for camera_id in answer.camera_ids}))
-            console.print(_table(answer.found, f"{names} (camera {cameras})", group_by))
+            console.print(_table(answer, answer.found, f"{names} (camera {cameras})", group_by))
             if answer.found.no_match:
                 best = answer.found.best_score
                 closest = "" if best is None else f"; the best has {best:.4f}"
                 console.print(f"no candidates: {WHY_NONE[answer.found.no_match]}{closest}")
+    if calibration := answers[0].meaning.calibration:
+        console.print(
+            f"Probability: how often such pairs by two cameras showed one person in {calibration.data.name}, where "
+            f"{calibration.prior:.2%} of all pairs do.",
+            style="dim",
+        )
     console.print(NOTE, style="dim")
 
 
-def _table(found: Found, title: str, group_by: GroupBy) -> Table:
+def _table(answer: Answer, found: Found, title: str, group_by: GroupBy) -> Table:
     table = Table(title=Text(title), title_justify="left")
     table.add_column("rank", justify="right")
     table.add_column("score", justify="right")
+    calibrated = answer.meaning.calibration is not None
+    if calibrated:
+        table.add_column("probability", justify="right")
     if group_by != "item":
         table.add_column("items", justify="right")
     table.add_column("person")
@@ -58,9 +67,11 @@ def _table(found: Found, title: str, group_by: GroupBy) -> Table:
     table.add_column("source", overflow="fold")
     for rank, (candidate, size) in enumerate(zip(found.candidates, found.sizes, strict=True), start=1):
         item = candidate.match.item
+        probability = answer.meaning.probability(candidate)
+        told = ["" if probability is None else f"{probability:.1%}"] if calibrated else []
         counted = [] if group_by == "item" else [str(size)]
         labels = [Text(value or "") for value in (item.person_id, item.camera_id, item.source)]
-        table.add_row(str(rank), f"{candidate.match.score:.4f}", *counted, *labels)
+        table.add_row(str(rank), f"{candidate.match.score:.4f}", *told, *counted, *labels)
     return table
 
 
@@ -73,7 +84,8 @@ def _as_json(answer: Answer, group_by: GroupBy) -> dict[str, object]:
     found = answer.found
     if found is None:
         return asked | {"matches": [], "error": answer.error}
-    matches = [match.model_dump(mode="json", exclude=ONLY_SERVED) for match in matches_of(found, group_by)]
+    shown = matches_of(found, answer.meaning, group_by)
+    matches = [match.model_dump(mode="json", exclude=ONLY_SERVED) for match in shown]
     return asked | {
         "matches": matches,
         "no_match": found.no_match is not None,

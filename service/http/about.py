@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict
 
 from service.config import DEFAULT_GALLERY
+from service.schemas.calibration import CalibrationInfo
 from service.schemas.system import BatchingInfo, BundleInfo, DriftInfo, GalleryBody, Info, LimitsInfo, RuntimeInfo
 from service.state import Service, software_version
 
@@ -41,6 +42,7 @@ def _bundle(service: Service) -> BundleInfo:
         dimension=manifest.dimension,
         cameras=list(manifest.cameras),
         starter=service.starter,
+        calibration=None if manifest.calibration is None else CalibrationInfo.of(manifest.calibration),
     )
 
 

@@ -9,6 +9,7 @@ from service.schemas.common import NOTE, Score
 from service.schemas.items import ItemBody, item_values
 from service.search.answering import Found, NoMatch
 from service.search.candidates import Candidate
+from service.search.probability import Meaning
 from service.search.question import GroupBy, Rerank
 
 
@@ -27,18 +28,33 @@ class MatchBody(ItemBody):
 
     rank: int = Field(ge=1, examples=[1])
     score: Score = Field(examples=[0.8731])
+    probability: float | None = Field(
+        None,
+        ge=0,
+        le=1,
+        description="how often pairs with this score showed one person in the calibration data (/v1/info), not that "
+        "this one does; null: the model is not calibrated, the query is not a single picture, or the item is by the "
+        "query's own camera",
+        examples=[0.62],
+    )
     rerank_distance: float | None = Field(
         None, description="what a re-ranked candidate is ordered by, 0..1, lower is better"
     )
     group: GroupBody | None = Field(None, description="present where candidates are groups")
 
     @classmethod
-    def of_candidate(cls, rank: int, candidate: Candidate, group: GroupBody | None, gallery: str) -> MatchBody:
+    def of_candidate(
+        cls, rank: int, candidate: Candidate, probability: float | None, group: GroupBody | None, gallery: str
+    ) -> MatchBody:
         """A candidate as the API shows it."""
-        match = candidate.match
-        distance = candidate.rerank_distance
-        values = item_values(match.item, gallery)
-        return cls(**values, rank=rank, score=match.score, rerank_distance=distance, group=group)
+        return cls(
+            **item_values(candidate.match.item, gallery),
+            rank=rank,
+            score=candidate.match.score,
+            probability=probability,
+            rerank_distance=candidate.rerank_distance,
+            group=group,
+        )
 
 
 class QueryEcho(BaseModel):
@@ -51,7 +67,11 @@ class QueryEcho(BaseModel):
     camera_id: str | None = Field(examples=["c2"])
     camera_known: bool = Field(description="whether the model learned this camera; an unknown one is no error")
     k: int = Field(examples=[10])
-    min_score: float | None = Field(description="the one that counted, asked for or the gallery's own", examples=[None])
+    min_score: float | None = Field(
+        description="the one that counted: asked for or the gallery's own, or that of min_probability if higher",
+        examples=[None],
+    )
+    min_probability: float | None = Field(None, description="the one asked for", examples=[None])
     group_by: GroupBy = Field(examples=["item"])
     filter: dict[str, JsonValue] = Field(description="the conditions that were given", examples=[{"cameras": ["c1"]}])
     expand: int = Field(examples=[0])
@@ -107,10 +127,10 @@ class EmbeddingBody(BaseModel):
     )
 
 
-def matches_of(found: Found, group_by: GroupBy, gallery: str = DEFAULT_GALLERY) -> list[MatchBody]:
+def matches_of(found: Found, meaning: Meaning, group_by: GroupBy, gallery: str = DEFAULT_GALLERY) -> list[MatchBody]:
     """What was found as the API shows it."""
-    grouped = group_by != "item"
+    groups = [GroupBody(label=each.label, items=size) for each, size in zip(found.candidates, found.sizes, strict=True)]
     return [
-        MatchBody.of_candidate(rank, each, GroupBody(label=each.label, items=size) if grouped else None, gallery)
-        for rank, (each, size) in enumerate(zip(found.candidates, found.sizes, strict=True), start=1)
+        MatchBody.of_candidate(rank, each, meaning.probability(each), None if group_by == "item" else group, gallery)
+        for rank, (each, group) in enumerate(zip(found.candidates, groups, strict=True), start=1)
     ]

@@ -7,6 +7,7 @@ from typing import Literal
 
 from pydantic import BaseModel, Field
 
+from service.schemas.calibration import CalibrationInfo
 from service.schemas.common import NOTE
 
 
@@ -20,6 +21,7 @@ class BundleInfo(BaseModel):
     dimension: int = Field(description="numbers of an embedding", examples=[128])
     cameras: list[str] = Field(description="cameras that the model learned", examples=[["c1", "c2"]])
     starter: bool = Field(description="whether it is the starter bundle, trained on drawn people only")
+    calibration: CalibrationInfo | None = Field(description="what its scores are worth; null: it is not calibrated")
 
 
 class GalleryBody(BaseModel):
