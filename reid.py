@@ -14,6 +14,7 @@ from typing import Any
 
 TRAINING, EXPORT, SERVICE = "training.cli", "export.cli", "service.commands.cli"
 DATA = "training.data_cli"
+BENCH = "service.commands.bench_cli"
 KEYS, AUDIT, GALLERY = "service.commands.keys_cli", "service.commands.audit_cli", "service.commands.gallery_cli"
 
 # name: (module whose Typer app has the command or group, the extra that it needs, help)
@@ -30,6 +31,7 @@ COMMANDS = {
     "embed": (SERVICE, "cpu", "Write the embeddings of a folder of pictures to a file."),
     "query": (SERVICE, "cpu", "Find the pictures most like the given ones."),
     "serve": (SERVICE, "cpu", "Serve a gallery over HTTP."),
+    "bench": (BENCH, "cpu", "Measure a bundle on this machine, and say which settings to take."),
     "gallery": (GALLERY, "cpu", "Verify, back up, restore, embed again, erase from and export galleries."),
     "keys": (KEYS, "cpu", "Make, list and revoke the API keys of a service."),
     "audit": (AUDIT, "cpu", "Print the audit log of a service as JSON lines."),

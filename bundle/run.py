@@ -73,6 +73,7 @@ def open_session(bundle: Bundle, *, threads: int | None = None, providers: Provi
 
     Raises BundleDamaged where the graph does not load or has other inputs or outputs.
     """
+    load_onnxruntime()  # where it is missing, the bundle is not to blame
     try:
         session = load_graph(bundle.model_path, threads=threads, providers=providers)
     except Exception as error:  # onnxruntime's exception types share no base class but this one

@@ -31,3 +31,13 @@ def image_progress(title: str) -> Iterator[Callable[[int, int], None]]:
     with bar:
         task = bar.add_task(title, total=None)
         yield lambda done, total: bar.update(task, completed=done, total=total)
+
+
+@contextmanager
+def step_progress(title: str) -> Iterator[Callable[[int, int, str], None]]:
+    """A bar on stderr; call what it gives with the steps done, their total, and what is done next."""
+    console = Console(stderr=True)
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=console, disable=not console.is_terminal) as bar:
+        task = bar.add_task(title, total=None)
+        yield lambda done, total, what: bar.update(task, completed=done, total=total, description=f"{title} {what}")

@@ -60,5 +60,6 @@ def load_onnx(bundle: Bundle, choice: RuntimeChoice) -> Runtime:
             return PROVIDERS[name](bundle, choice)
         except RuntimeMissing as error:
             missing.append(error)
-            logger.warning("the model cannot run on %s: %s", name, error)
+            if len(missing) < len(choice.providers):
+                logger.warning("the model cannot run on %s, the next is tried: %s", name, error)
     raise missing[0]

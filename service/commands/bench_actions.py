@@ -1,0 +1,146 @@
+"""How fast a bundle runs here: by each runtime, in each precision, with more or fewer cores and pictures a run."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bundle import Bundle, BundleError, BundleRunner
+from bundle.cores import cores
+from service.runtimes import Runtime, RuntimeChoice, load_runtime
+
+WAYS = (
+    RuntimeChoice("onnx", ("cpu",)),
+    RuntimeChoice("openvino", ("cpu",)),
+    RuntimeChoice("openvino", ("cpu",), precision="bf16"),
+    RuntimeChoice("onnx", ("cuda",)),
+    RuntimeChoice("onnx", ("tensorrt",)),
+)
+"""What is tried; where no precision is given, it is the bundle's own."""
+
+BATCHES = {"cpu": (1, 4, 16), "cuda": (1, 8, 32), "tensorrt": (1, 8, 32)}
+LEAST_RUNS = 2
+COMPARED = 8  # pictures whose embeddings are compared with the reference's
+
+Progress = Callable[[int, int, str], None]
+
+
+@dataclass(frozen=True)
+class Measured:
+    """One way of running the bundle with `batch` pictures a run: what was really in use, and how it went."""
+
+    choice: RuntimeChoice
+    batch: int
+    run_ms: NDArray[np.float64]
+    least_cosine: float
+    """Of its embeddings to the reference's, over a few made-up pictures."""
+
+    @property
+    def images_per_s(self) -> float:
+        """Pictures a second, over all runs."""
+        return self.batch * len(self.run_ms) / float(self.run_ms.sum()) * 1000
+
+    def percentile_ms(self, percent: float) -> float:
+        """Milliseconds within which so many per cent of the runs ended."""
+        return float(np.percentile(self.run_ms, percent))
+
+
+@dataclass(frozen=True)
+class Missing:
+    """A way that this machine or installation does not have, or the bundle does not allow, and why."""
+
+    way: RuntimeChoice
+    reason: str
+
+
+@dataclass
+class Bench:
+    """What was found out, so far."""
+
+    bundle: Bundle
+    measured: list[Measured] = field(default_factory=list)
+    missing: list[Missing] = field(default_factory=list)
+    interrupted: bool = False
+
+
+def bench(bundle: Bundle, settings: RuntimeChoice, *, seconds: float, progress: Progress) -> Bench:
+    """Measure for at most about so many seconds, loading not counted; Ctrl-C ends it with what there is.
+
+    Of the settings, the folder of engines is used. `progress` hears how many of how many measurements are done, and
+    what comes next. Raises BundleError where the reference cannot run the bundle.
+    """
+    found = Bench(bundle)
+    try:
+        for each in _try_all(bundle, settings, seconds, progress):
+            if isinstance(each, Measured):
+                found.measured.append(each)
+            else:
+                found.missing.append(each)
+    except KeyboardInterrupt:
+        found.interrupted = True
+    return found
+
+
+def _try_all(
+    bundle: Bundle, settings: RuntimeChoice, seconds: float, progress: Progress
+) -> Iterator[Measured | Missing]:
+    pictures = made_up_pictures(bundle, max(max(batches) for batches in BATCHES.values()))
+    expected = BundleRunner(bundle).run(pictures[:COMPARED])
+    plan = {way: [(threads, BATCHES[way.providers[0]]) for threads in thread_counts(way)] for way in WAYS}
+    total = sum(len(batches) for steps in plan.values() for _, batches in steps)
+    done = 0
+    for way, steps in plan.items():
+        for threads, batches in steps:
+            progress(done, total, name_of(way))
+            choice = replace(way, threads=threads, max_batch=max(batches), engines=settings.engines)
+            try:
+                runtime = load_runtime(bundle, choice)
+            except BundleError as error:
+                yield Missing(way, str(error))
+                break
+            used = replace(choice, precision=runtime.precision, threads=runtime.threads)
+            cosine = least_cosine(runtime, pictures, expected)
+            for batch in batches:
+                yield Measured(used, batch, time_runs(runtime, pictures[:batch], seconds / total), cosine)
+                done += 1
+                progress(done, total, name_of(way))
+
+
+def thread_counts(way: RuntimeChoice) -> list[int | None]:
+    """Cores of a run to try: one, half of them and all; None where cores do not compute."""
+    return [*sorted({1, max(1, cores() // 2), cores()})] if way.providers == ("cpu",) else [None]
+
+
+def name_of(way: RuntimeChoice) -> str:
+    """How people are told of it, as "openvino on cpu in bf16"."""
+    return f"{way.runtime} on {way.providers[0]}" + (f" in {way.precision}" if way.precision else "")
+
+
+def made_up_pictures(bundle: Bundle, count: int) -> NDArray[np.uint8]:
+    """(count, height, width, 3) pictures of coloured cells with noise, always the same."""
+    image, random = bundle.manifest.image, np.random.default_rng(0)
+    rows, columns = np.arange(image.height) * 8 // image.height, np.arange(image.width) * 4 // image.width
+    cells = random.integers(32, 224, (count, 8, 4, 3))[:, rows][:, :, columns]
+    return (cells + random.integers(-32, 32, cells.shape)).astype(np.uint8)
+
+
+def time_runs(runtime: Runtime, pictures: NDArray[np.uint8], seconds: float) -> NDArray[np.float64]:
+    """Milliseconds of each run of these pictures, for so many seconds and some runs at least, after one to warm up."""
+    unknown = np.full(len(pictures), -1, dtype=np.int64)
+    runtime.run(pictures, unknown)
+    lasted: list[float] = []
+    while len(lasted) < LEAST_RUNS or sum(lasted) < 1000 * seconds:
+        begin = time.perf_counter()
+        runtime.run(pictures, unknown)
+        lasted.append(1000 * (time.perf_counter() - begin))
+    return np.array(lasted)
+
+
+def least_cosine(runtime: Runtime, pictures: NDArray[np.uint8], expected: NDArray[np.float32]) -> float:
+    """The least cosine of a runtime's embeddings (N, D) of the first N pictures to the expected ones."""
+    found = runtime.run(pictures[: len(expected)], np.full(len(expected), -1, dtype=np.int64))
+    return float(np.sum(found * expected, axis=1).min())
