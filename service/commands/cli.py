@@ -126,6 +126,9 @@ def query(
     min_score: Annotated[
         float | None, typer.Option(min=-1, max=1, help="Leave out candidates below; the gallery's own if absent.")
     ] = None,
+    min_probability: Annotated[
+        float | None, typer.Option(help="Leave out candidates whose probability is below; for a calibrated model.")
+    ] = None,
     group_by: Annotated[str, typer.Option(help="One candidate per item, person, track or camera.")] = "item",
     expand: Annotated[int, typer.Option(help="Search again with the mean of the query and so many best.")] = 0,
     rerank: Annotated[str, typer.Option(help="none or k-reciprocal.")] = "none",
@@ -140,6 +143,7 @@ def query(
     options = {
         "k": k,
         "min_score": min_score,
+        "min_probability": min_probability,
         "group_by": group_by,
         "exclude_same_camera": exclude_same_camera,
         "expand": expand,
