@@ -43,12 +43,17 @@ class Explainer:
         record = self._bundle.manifest.files.get(EXPLAIN)
         return None if record is None else record.sha256
 
+    def check(self) -> None:
+        """Raise NoEvidence for a bundle without `explain.onnx`."""
+        _ = self.evidence
+
     def look(self, pixels: Sequence[NDArray[np.uint8]], learned_cameras: Sequence[str | None]) -> list[Foreground]:
         """The foreground of each of N prepared pictures, seen by learned cameras (None: unknown).
 
         Raises NoEvidence, BundleError.
         """
-        manifest, _ = self._bundle.manifest, self.evidence
+        self.check()
+        manifest = self._bundle.manifest
         cameras = np.array([manifest.camera_index(camera) for camera in learned_cameras], dtype=np.int64)
         found: list[Foreground] = []
         for start in range(0, len(pixels), AT_ONCE):

@@ -28,6 +28,7 @@ from service.errors import NotReady
 from service.explainer import Explainer
 from service.galleries import Galleries
 from service.gallery.gallery import Gallery
+from service.gallery.looking import PatchUpkeep
 from service.http.readiness import Readiness
 from service.metrics import Metrics
 from service.starter import bundle_path
@@ -125,7 +126,9 @@ def open_service(
         doing("a first test query")
         readiness.attempt()
         metrics.watch(batcher, galleries)
-        upkeep = stack.enter_context(Upkeep(lambda: galleries.opened().values(), purge_after_s=config.purge_after_s))
+        jobs = {"patches": PatchUpkeep(explainer, embedder.prepare)}
+        upkeep = Upkeep(lambda: galleries.opened().values(), purge_after_s=config.purge_after_s, jobs=jobs)
+        stack.enter_context(upkeep)
         yield Service(
             config=config,
             bundle=bundle,

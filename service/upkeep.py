@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
 from types import TracebackType
 from typing import Self
@@ -31,9 +31,9 @@ def utc_now() -> datetime:
 class Upkeep:
     """Snapshots, index, retention and purges of the galleries that a process keeps.
 
-    `galleries` is asked for them at every look, at least each `interval_s` seconds. Ages are told by `now`, waiting
-    by `monotonic`: a clock that is set back delays nothing and lets nothing expire early. A job that fails is logged
-    and tried again later, ever more seldom; the others go on.
+    `galleries` is asked for them at every look, at least each `interval_s` seconds; `jobs` are what else is to be done.
+    Ages are told by `now`, waiting by `monotonic`: a clock that is set back delays nothing and lets nothing expire
+    early. A job that fails is logged and tried again later, ever more seldom; the others go on.
     """
 
     def __init__(
@@ -42,6 +42,7 @@ class Upkeep:
         interval_s: float = 1.0,
         *,
         purge_after_s: float = 60.0,
+        jobs: Mapping[str, Callable[[Gallery], None]] = {},
         now: Callable[[], datetime] = utc_now,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -54,6 +55,7 @@ class Upkeep:
             "retention": self._expire,
             "index": lambda gallery: gallery.upkeep_index(),
             "snapshot": lambda gallery: gallery.upkeep_snapshot(),
+            **jobs,
             "purge": self._purge,
         }
         self._not_before: dict[tuple[str, str], float] = {}

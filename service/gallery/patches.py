@@ -67,6 +67,11 @@ def unseen(connection: Connection, model: str, *, after: int, limit: int) -> lis
     return [Unseen(*row) for row in connection.execute(wanted)]
 
 
+def keeps_patches(connection: Connection) -> bool:
+    """Whether the patches of any item are kept."""
+    return connection.execute(select(patches.c.item_id).limit(1)).first() is not None
+
+
 def drop_patches(connection: Connection) -> int:
     """Keep no patches of any item; how many items had some."""
     return connection.execute(patches.delete()).rowcount

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable
 from dataclasses import replace
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue
 
@@ -12,7 +12,7 @@ from service.config import DEFAULT_GALLERY
 from service.errors import BadParameter
 from service.gallery.filters import Filter
 from service.http.filter_params import FilterParams
-from service.schemas.common import Label
+from service.schemas.common import MAX_ID, Label
 from service.search.question import MOST_EXPANDED, MOST_RERANKED, RERANK_TOP, GroupBy, Question, Rerank
 
 Pool = Literal["item", "track"]
@@ -118,3 +118,23 @@ class EmbedParams(BaseModel):
 
     camera_id: Label | None = Field(None, description="the camera that took the pictures", examples=["c2"])
     gallery: str = Field(DEFAULT_GALLERY, max_length=128, description="whose cameras are meant")
+
+
+class ExplainParams(BaseModel):
+    """The parameters of an explanation."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    item_id: list[Annotated[int, Field(ge=1, le=MAX_ID)]] = Field(
+        default_factory=list, max_length=2, description="a stored item, or the two that are compared", examples=[[17]]
+    )
+    camera_id: list[Label] = Field(
+        default_factory=list,
+        max_length=2,
+        description="the cameras that took the pictures that are sent, in their order",
+        examples=[["c2"]],
+    )
+    gallery: str = Field(DEFAULT_GALLERY, max_length=128, description="whose items and cameras are meant")
+    format: Literal["json", "png"] | None = Field(
+        None, description="what comes back; json when absent, unless the request accepts image/png"
+    )

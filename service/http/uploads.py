@@ -45,6 +45,13 @@ async def read_query(request: Request) -> list[Upload]:
     return uploads
 
 
+async def read_compared(request: Request) -> list[Upload]:
+    """The pictures that are compared: none where the request has no body, else as `read_query`, which it raises as."""
+    if not _media_type(request) and not await request.body():
+        return []
+    return await read_query(request)
+
+
 async def read_items(request: Request, max_images: int) -> tuple[list[Upload], str | None]:
     """The pictures in the form field `images`, and the text of the field `metadata`.
 

@@ -1,9 +1,10 @@
 """The REST API. A route parses, calls one function and formats."""
 
-from service.routes import audit, cameras, erasures, galleries, items, page, persons, query, system
+from service.routes import audit, cameras, erasures, explain, galleries, items, page, persons, query, system
 
 ROUTERS = (
     query.router,
+    explain.router,
     items.router,
     galleries.router,
     cameras.router,

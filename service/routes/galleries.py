@@ -104,6 +104,8 @@ def _entry(gallery: Gallery) -> GalleryEntry:
 
 def _put(service: Service, name: str, settings: GallerySettings) -> tuple[GalleryEntry, bool]:
     check_learned(service.bundle.manifest, settings.cameras)
+    if settings.store_patches:
+        service.explainer.check()
     gallery, created = service.galleries.create(name)
     kept = set() if "cameras" in settings.model_fields_set else {"cameras"}
     gallery.change_settings(**{name: value for name, value in settings if name not in kept})

@@ -1,0 +1,129 @@
+"""One explanation: two pictures in, sent or stored; which of their patches correspond out, as a body or drawn."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import zip_longest
+
+from PIL import Image
+
+from bundle import read_image
+from scoring.patches import Foreground, matched_patches
+from service.access.principal import Principal
+from service.drawing import draw_pairs, fitted
+from service.errors import BadParameter
+from service.gallery.gallery import Gallery
+from service.gallery.items import Box
+from service.http.query_params import ExplainParams
+from service.http.uploads import Upload
+from service.schemas.explain import EXPLAIN_NOTE, ComparedPicture, Explanation, PatchPair
+from service.search.patches import foregrounds, stored_picture
+from service.state import Service
+
+TWO = 2
+CAPTION = textwrap.wrap(EXPLAIN_NOTE, 60)
+
+
+@dataclass(frozen=True, eq=False)
+class Seen:
+    """A picture, and what the model looked at in it."""
+
+    shown: Image.Image
+    """Small enough to be drawn: the picture itself may be large."""
+    height: int
+    width: int
+    foreground: Foreground
+    item_id: int | None
+    camera_known: bool
+
+
+@dataclass(frozen=True, eq=False)
+class Explained:
+    """Two pictures and how they correspond."""
+
+    pictures: tuple[Image.Image, Image.Image]
+    body: Explanation
+
+    def png(self) -> bytes:
+        """The pictures side by side, with the most alike patches joined by lines, and what it means below."""
+        query, match = self.body.query, self.body.match
+        pairs = [(_shares(pair.query_box, query), _shares(pair.match_box, match)) for pair in self.body.pairs]
+        return draw_pairs(self.pictures, pairs, CAPTION)
+
+
+def explain(service: Service, uploads: Sequence[Upload], params: ExplainParams, principal: Principal) -> Explained:
+    """Compare two pictures patch by patch: those that were sent come first, then stored items.
+
+    Blocks, so it is for threads. Raises BadParameter where they are not two, NoEvidence, ItemNotFound,
+    PicturesMissing, ImageError, BundleError.
+    """
+    if len(uploads) + len(params.item_id) != TWO or len(params.camera_id) > len(uploads):
+        raise BadParameter(
+            f"{len(uploads)} pictures were sent, with {len(params.camera_id)} camera_id, and {len(params.item_id)} "
+            "item_id named: send a picture and name an item, or two of one of these; a camera_id is that of a picture "
+            "that is sent"
+        )
+    service.explainer.check()
+    gallery = service.gallery(params.gallery)
+    sent = zip_longest(uploads, params.camera_id)
+    first, second = [
+        *(_sent(service, gallery, upload, camera) for upload, camera in sent),
+        *(_stored(service, gallery, item_id, principal) for item_id in params.item_id),
+    ]
+    return Explained((first.shown, second.shown), _body(service, first, second))
+
+
+def _sent(service: Service, gallery: Gallery, upload: Upload, camera_id: str | None) -> Seen:
+    image = read_image(upload.content, service.limits, name=upload.name)
+    learned = gallery.learned_camera(camera_id)
+    [foreground] = service.explainer.look([service.embedder.prepare(image)], [learned])
+    known = service.bundle.manifest.camera_index(learned) >= 0
+    return Seen(fitted(image), image.height, image.width, foreground, None, known)
+
+
+def _stored(service: Service, gallery: Gallery, item_id: int, principal: Principal) -> Seen:
+    item = principal.check_item(gallery.get(item_id))
+    image = stored_picture(gallery, item_id)
+    [foreground] = foregrounds(gallery, [item_id], service.explainer, service.embedder.prepare)
+    return Seen(fitted(image), image.height, image.width, foreground, item_id, item.model_camera is not None)
+
+
+def _body(service: Service, first: Seen, second: Seen) -> Explanation:
+    pairs, similarities = matched_patches(first.foreground.vectors, second.foreground.vectors)
+    boxes = [_boxes(service, each) for each in (first, second)]
+    return Explanation(
+        query=_told(service, first),
+        match=_told(service, second),
+        pairs=[
+            PatchPair(query_box=boxes[0][i], match_box=boxes[1][j], similarity=similarity)
+            for (i, j), similarity in zip(pairs.tolist(), similarities.tolist(), strict=True)
+        ],
+        similarity=float(similarities.mean()),
+        bundle_id=service.bundle.manifest.bundle_id,
+    )
+
+
+def _boxes(service: Service, seen: Seen) -> list[Box]:
+    """Where the foreground patches lie in a picture."""
+    taken = service.bundle.manifest.image
+    boxes = service.explainer.evidence.boxes(seen.height, seen.width, (taken.height, taken.width))
+    return [(left, top, right, bottom) for left, top, right, bottom in boxes[seen.foreground.places].round(2).tolist()]
+
+
+def _told(service: Service, seen: Seen) -> ComparedPicture:
+    return ComparedPicture(
+        item_id=seen.item_id,
+        height=seen.height,
+        width=seen.width,
+        camera_known=seen.camera_known,
+        foreground=len(seen.foreground.places),
+        patches=service.explainer.evidence.patches,
+    )
+
+
+def _shares(box: Box, picture: ComparedPicture) -> Box:
+    """A box in shares of a picture's sides."""
+    left, top, right, bottom = box
+    return left / picture.width, top / picture.height, right / picture.width, bottom / picture.height
