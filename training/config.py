@@ -7,17 +7,24 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, JsonValue, ValidationError
 
 from training.errors import ConfigError
 
 RECIPES = Path(__file__).parent / "recipes"
 WHOLE = ("options",)  # of a part, which fit one backbone: an heir's replace its base's
 Share = Annotated[float, Field(ge=0, le=1)]
+Positive = Annotated[float, Field(gt=0)]
+
+
+def _rising(range_: tuple[float, float]) -> tuple[float, float]:
+    if range_[0] > range_[1]:
+        raise ValueError("the first number must not be above the second")
+    return range_
 
 
 class _Part(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
 class JigsawConfig(_Part):
@@ -60,7 +67,7 @@ class ModelConfig(_Part):
     height: int = Field(256, ge=16, le=1024)
     width: int = Field(128, ge=16, le=1024)
     mean: tuple[float, float, float] = (0.5, 0.5, 0.5)
-    std: tuple[float, float, float] = (0.5, 0.5, 0.5)
+    std: tuple[Positive, Positive, Positive] = (0.5, 0.5, 0.5)
     bnneck: Literal["before", "after"] = "before"
 
 
@@ -97,7 +104,7 @@ class AugmentConfig(_Part):
     saturation: float = Field(0.0, ge=0, lt=1)
     tint: float = Field(0.0, ge=0, lt=1)
     erase: Share = 0.5
-    erase_area: tuple[float, float] = (0.02, 1 / 3)
+    erase_area: Annotated[tuple[Share, Share], AfterValidator(_rising)] = (0.02, 1 / 3)
 
 
 class OptimConfig(_Part):
@@ -135,7 +142,7 @@ class TrainConfig(_Part):
     `losses` maps a name of `LOSSES` to its weight and options. `precision` is that of the forward pass.
     """
 
-    seed: int = 0
+    seed: int = Field(0, ge=0, lt=2**63)
     epochs: int = Field(120, ge=1)
     evaluate_every: int = Field(10, ge=1)
     precision: Literal["fp32", "bf16", "fp16"] = "fp32"

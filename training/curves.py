@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from training.errors import DataError
+from training.errors import ConfigError, DataError
 
 if TYPE_CHECKING:
     from torch.utils.tensorboard import SummaryWriter
@@ -47,10 +47,14 @@ class Board:
     """Hears of a run's epochs and writes them where TensorBoard reads them; passes all on to another observer."""
 
     def __init__(self, observer: Any, folder: Path) -> None:
+        """Raises ConfigError where the folder cannot be written."""
         from torch.utils.tensorboard import SummaryWriter
 
         self._observer = observer
-        self._writer: SummaryWriter = SummaryWriter(str(folder))
+        try:
+            self._writer: SummaryWriter = SummaryWriter(str(folder))
+        except OSError as error:
+            raise ConfigError(f"--tensorboard {folder} cannot be written ({error.strerror}); choose another") from error
 
     def step(self, progress: Any) -> None:
         """A step was taken."""

@@ -6,7 +6,7 @@ TrainingError           training or evaluation cannot go on
 ├── CheckpointError     a checkpoint cannot be read or does not fit
 ├── WeightsError        weights from elsewhere cannot be read or do not fit
 ├── WorkerDied          a process that reads pictures has ended
-└── Diverged            the loss is no longer a number
+└── Diverged            the loss or the weights are no longer numbers
 """
 
 from __future__ import annotations
@@ -39,4 +39,9 @@ class WorkerDied(TrainingError):
 
 
 class Diverged(TrainingError):
-    """The loss is no longer a number."""
+    """The loss or the weights are no longer numbers; `what` and `epoch` say which and when."""
+
+    def __init__(self, what: str, epoch: int) -> None:
+        kept = f"epoch {epoch - 1} is kept in last/" if epoch > 1 else "no epoch has ended before"
+        remedy = "lower optim.lr, set optim.clip_norm, or take precision = 'fp32'"
+        super().__init__(f"{what} in epoch {epoch}; {kept}: {remedy}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 from collections.abc import Iterable
 from importlib.metadata import version
@@ -17,7 +18,7 @@ from training.errors import ConfigError
 
 
 def check_output(out: Path, *, resume: bool) -> None:
-    """Refuse to write over a run or other files unless the run is to go on.
+    """Refuse to write over a run or other files unless the run is to go on, and what cannot be written at all.
 
     Raises ConfigError.
     """
@@ -28,6 +29,11 @@ def check_output(out: Path, *, resume: bool) -> None:
         raise ConfigError(f"{out} holds a run; continue it with --resume or choose another --out")
     if not resume and out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise ConfigError(f"{out} exists and is no run of ours; choose another --out")
+    there = next(folder for folder in (out, *out.absolute().parents) if folder.exists())
+    if not there.is_dir() or not os.access(there, os.W_OK):
+        raise ConfigError(
+            f"{out} cannot be made, since {there} is no folder that can be written to; choose another --out"
+        )
 
 
 def best_of(history: Iterable[dict[str, Any]]) -> dict[str, Any]:

@@ -100,8 +100,8 @@ class Trainer:
     def run(self, out: Path, observer: Observer) -> Checkpoint:
         """Train up to the recipe's last epoch, saving `last/` after each and `best/` where the scores are the best.
 
-        Raises Diverged where the loss is no longer finite, DataError for a picture that cannot be read and WorkerDied;
-        `last/` then holds the epoch before.
+        Raises Diverged where loss or weights are no longer finite, DataError for a picture that cannot be read, and
+        WorkerDied; `last/` then holds the epoch before.
         """
         with dead_workers_told(), closing(self.loader):  # closing them, too, may be when their end is told
             for epoch in range(len(self.history) + 1, self.config.epochs + 1):
@@ -143,10 +143,7 @@ class Trainer:
             lr = self._rate(epoch - 1 + (step - 1) / steps)
             values = {name: value.item() for name, value in self._backward(batch).items()}
             if not math.isfinite(values["total"]):
-                raise Diverged(
-                    f"the loss is {values['total']} in epoch {epoch}, step {step}; the epoch before is kept in last/: "
-                    "lower optim.lr, set optim.clip_norm, or take precision = 'fp32'"
-                )
+                raise Diverged(f"the loss is {values['total']} at step {step} of {steps}", epoch)
             if step % self.config.optim.accumulate == 0 or step == steps:
                 self._step(lr)
             sums = {name: sums.get(name, 0.0) + value for name, value in values.items()}
@@ -154,6 +151,8 @@ class Trainer:
             left = passed / step * ((self.config.epochs - epoch + 1) * steps - step)
             rate = step * len(batch.images) * self.ranks.count / passed
             observer.step(Progress(epoch, self.config.epochs, step, steps, sums["total"] / step, lr, rate, left))
+        if not all(value.isfinite().all() for value in self.model.state_dict().values()):
+            raise Diverged("the weights are no numbers any more after the last step", epoch)
         means = {name: value / steps for name, value in sums.items()}
         return {"loss": means.pop("total"), **means, "lr": lr, **self._variances()}
 

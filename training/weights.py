@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+from argparse import Namespace
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +14,7 @@ import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor
+from torch.serialization import safe_globals
 
 from training.errors import WeightsError
 
@@ -73,7 +75,10 @@ def read_weights(path: Path) -> dict[str, Tensor]:
     if not path.is_file():
         raise WeightsError(f"there is no file {path}; name a .pth or .safetensors file")
     try:
-        found: Any = load_file(path) if path.suffix == ".safetensors" else torch.load(path, "cpu", weights_only=True)
+        with safe_globals([Namespace]):  # the arguments of a run, which DINO and others keep beside its weights
+            found: Any = (
+                load_file(path) if path.suffix == ".safetensors" else torch.load(path, "cpu", weights_only=True)
+            )
     except SafetensorError as error:
         raise WeightsError(f"{path} is no safetensors file ({error}); download it again") from error
     except Exception as error:  # a file that is no archive makes torch.load raise nearly any type

@@ -28,6 +28,10 @@ def test_changes_win() -> None:
         ("", ("=1",), "write part.key=value"),
         ("seed = 1", ("seed.deep=1",), "seed is a value"),
         ("[losses]", (), "losses = {}"),
+        ("", ("optim.lr=inf",), "optim.lr = inf: Input should be a finite number"),
+        ("", ("seed=-1",), "seed = -1: .*greater than or equal to 0"),
+        ("", ("model.std=[0.5, 0, 0.5]",), "model.std.1 = 0: .*greater than 0"),
+        ("", ("augment.erase_area=[0.5, 0.1]",), "erase_area = .*the first number must not be above the second"),
     ],
 )
 def test_mistakes_are_named(text: str, changes: tuple[str, ...], message: str) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from argparse import Namespace
 from pathlib import Path
 
 import numpy as np
@@ -71,7 +72,8 @@ def backbone() -> torch.nn.Module:
 def test_backbones_alone(backbone: torch.nn.Module, tmp_path: Path, prefix: str, wrapper: str) -> None:
     """timm, DeiT and DINO: at the size of the file it is the same network; the classifier of ImageNet is dropped."""
     file = tmp_path / "weights.pth"
-    torch.save({wrapper: {prefix + name: value for name, value in backbone.state_dict().items()}}, file)
+    state = {prefix + name: value for name, value in backbone.state_dict().items()}
+    torch.save({wrapper: state, "epoch": 3, "args": Namespace(arch="vit_small")}, file)
     imported = import_weights(file, tmp_path / "out")
     assert (imported.shape.size, imported.shape.persons, imported.missing) == ((224, 224), 0, ())
     images = torch.randn(2, 3, 224, 224)

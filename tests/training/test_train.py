@@ -145,9 +145,24 @@ def test_a_loss_that_is_no_number_stops_the_run(config: TrainConfig, people: Pat
         run.run(tmp_path / "run", Silent((2, 1)))
     with torch.no_grad():
         run.model.necks[0].classifier.weight.fill_(torch.nan)
-    with pytest.raises(Diverged, match="epoch 2, step 1"):
+    with pytest.raises(Diverged, match="the loss is nan at step 1 of 2 in epoch 2; epoch 1 is kept in last/"):
         run.run(tmp_path / "run", Silent())
     assert Checkpoint.open(tmp_path / "run" / "last").metrics["epoch"] == 1
+
+
+def test_weights_that_are_no_numbers_are_not_kept(config: TrainConfig, people: Path, tmp_path: Path) -> None:
+    """The last step of an epoch spoils them, so no loss has told."""
+    run = trainer(config, people)
+
+    def spoil() -> None:
+        with torch.no_grad():
+            run.model.necks[0].classifier.weight.fill_(torch.inf)
+
+    with pytest.raises(Diverged, match="the weights are no numbers any more after the last step in epoch 2"):
+        run.run(tmp_path / "run", Saboteur((2, 2), spoil))
+    kept = Checkpoint.open(tmp_path / "run" / "last")
+    assert kept.metrics["epoch"] == 1
+    assert all(value.isfinite().all() for value in kept.load_model().state_dict().values())
 
 
 class Saboteur(Silent):

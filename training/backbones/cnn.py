@@ -8,11 +8,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-import timm
 from timm.models.resnet import ResNet
 from torch import Tensor, nn
 
 from training.backbones.features import Features
+from training.backbones.timm_models import timm_model
 from training.errors import ConfigError
 
 
@@ -45,11 +45,7 @@ def build_cnn(name: str, *, pretrained: bool = False, options: Mapping[str, obje
 
     Raises ConfigError for a name that is no ResNet of timm and for options that it does not have.
     """
-    arguments: dict[str, Any] = {"num_classes": 0, **options}
-    try:
-        resnet = timm.create_model(name, pretrained=pretrained, **arguments)
-    except (TypeError, ValueError, RuntimeError) as error:
-        raise ConfigError(f"model: timm cannot build {name}: {' '.join(str(error).split())}") from error
+    resnet = timm_model(name, name, options=options, pretrained=pretrained, arguments={})
     if not isinstance(resnet, ResNet):
         raise ConfigError(f"model.backbone = {name!r} is no ResNet of timm; see timm.list_models('resnet*')")
     return CNN(resnet)

@@ -20,6 +20,7 @@ from training.backbones.positions import Places, PositionEmbedding
 from training.backbones.relative import RELATIVE, BiasAttention, RelativeAttention
 from training.backbones.side import SideInformation
 from training.backbones.stems import STEMS, OverlappingPatches
+from training.backbones.timm_models import timm_model
 from training.errors import ConfigError
 
 
@@ -47,10 +48,6 @@ def agreement(tokens: Tensor) -> Tensor:
 
 POOLS: dict[str, Callable[[Tensor], Tensor]] = {"cls": pool_cls, "mean": pool_mean, "weighted": pool_weighted}
 """From normed tokens (B, 1 + N, D), the class token first, to one feature (B, D)."""
-
-
-OURS = {"global_pool": "pool", "img_size": "height and model.width", "pos_embed": "position", "embed_layer": "stem"}
-"""Options of timm whose place is taken by keys of the recipe."""
 
 
 @dataclass(frozen=True)
@@ -152,13 +149,18 @@ def build_vit(
 
     Raises ConfigError for a name that is no ViT of timm, and for options that do not fit.
     """
-    if ours := sorted(set(options) & set(OURS)):
-        raise ConfigError(f"model.options.{ours[0]} is not for timm here; say model.{OURS[ours[0]]}")
     told = f"{name} at {size[0]}x{size[1]} with stem {stem!r} and options {dict(options)}"
-    vit = _timm_vit(name, _arguments(size, stem, stride, pretrained) | dict(options), told)
+    if not timm.is_model(name) or not name.startswith(("vit_", "deit")):
+        raise ConfigError(f"model.backbone = {name!r} is no Vision Transformer of timm; see timm.list_models('vit_*')")
+    arguments = _arguments(size, stem, stride)
+    vit = timm_model(name, told, options=options, pretrained=pretrained, arguments=arguments)
     if not isinstance(vit, VisionTransformer) or vit.num_prefix_tokens != 1 or vit.no_embed_class:
         raise ConfigError(f"model: {told} has no single class token with a place; take a plain vit_* or deit_* of timm")
     grid: tuple[int, int] = vit.patch_embed.grid_size
+    if not (grid[0] and grid[1] and len(vit.blocks)):
+        raise ConfigError(
+            f"model: {told} has {grid[0]}x{grid[1]} patches and {len(vit.blocks)} blocks; give some of each"
+        )
     try:
         if relative is not None:
             blocks: Any = vit.blocks
@@ -184,25 +186,15 @@ def fuse_attention(model: nn.Module, fused: bool) -> None:
             module.fused_attn = fused  # type: ignore[misc]  # final for TorchScript only
 
 
-def _arguments(size: tuple[int, int], stem: str, stride: int | None, pretrained: bool) -> dict[str, Any]:
+def _arguments(size: tuple[int, int], stem: str, stride: int | None) -> dict[str, Any]:
     if stride is not None and stem != "patch":
         raise ConfigError(f"model.stride = {stride} is for the stem 'patch'; leave it out with {stem!r}")
-    arguments: dict[str, Any] = {"pretrained": pretrained, "num_classes": 0, "img_size": size}
+    arguments: dict[str, Any] = {"img_size": size}
     if stride is not None:
         arguments["embed_layer"] = partial(OverlappingPatches, stride=stride)
     elif stem != "patch":  # timm builds its own patch embedding, and its loader expects that one
         arguments["embed_layer"] = STEMS[stem]
     return arguments
-
-
-def _timm_vit(name: str, arguments: Mapping[str, Any], told: str) -> nn.Module:
-    if not timm.is_model(name) or not name.startswith(("vit_", "deit")):
-        raise ConfigError(f"model.backbone = {name!r} is no Vision Transformer of timm; see timm.list_models('vit_*')")
-    try:
-        built: nn.Module = timm.create_model(name, **arguments)
-    except (TypeError, ValueError, AssertionError, RuntimeError) as error:
-        raise ConfigError(f"model: timm cannot build {told}: {' '.join(str(error).split())}") from error
-    return built
 
 
 def _positions(vit: VisionTransformer, kind: str, at: str) -> PositionEmbedding | None:

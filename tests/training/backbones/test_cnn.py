@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import pytest
+import timm
 import torch
 
 from training.backbones import build_cnn
@@ -29,8 +30,26 @@ def test_small_blocks_too() -> None:
         ("resnext_imaginary", {}, "cannot build"),
         ("vit_tiny_patch16_224", {}, "no ResNet"),
         ("resnet18", {"options": {"dept": 3}}, "cannot build"),
+        ("resnet18", {"options": {"num_classes": 3}}, "num_classes is not for timm here; the training data tell"),
     ],
 )
 def test_what_cannot_be_built(name: str, values: dict[str, object], message: str) -> None:
     with pytest.raises(ConfigError, match=message):
         build_cnn(name, **values)
+
+
+@pytest.mark.parametrize(
+    ("error", "message"),
+    [
+        (OSError("no route\nto host"), r"cannot be downloaded \(no route\); .*model.weights=FILE"),
+        (RuntimeError("none published"), "timm cannot build resnet18: none published"),
+    ],
+)
+def test_weights_that_cannot_be_downloaded(monkeypatch: pytest.MonkeyPatch, error: Exception, message: str) -> None:
+    def failing(*_: object, **values: object) -> None:
+        assert values["pretrained"] is True
+        raise error
+
+    monkeypatch.setattr(timm, "create_model", failing)
+    with pytest.raises(ConfigError, match=message):
+        build_cnn("resnet18", pretrained=True)

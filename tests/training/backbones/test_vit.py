@@ -36,7 +36,12 @@ def test_any_vit_of_timm(name: str) -> None:
         ({"name": "vit_imaginary"}, "no Vision Transformer"),
         ({"options": {"dept": 3}}, "cannot build"),
         ({"options": {"global_pool": "avg"}}, "model.options.global_pool is not for timm here; say model.pool"),
+        ({"options": {"in_chans": 1}}, "model.options.in_chans is not for timm here; pictures have three channels"),
         ({"options": {"embed_dim": 25, "num_heads": 2}}, "cannot build"),
+        ({"options": {"num_heads": 0}}, "cannot build"),
+        ({"options": {"norm_layer": "none"}}, "cannot build"),
+        ({"options": {"depth": 0}}, "has 4x2 patches and 0 blocks; give some of each"),
+        ({"options": {"patch_size": 64}}, "has 1x0 patches and 12 blocks"),
         ({"stem": "conv", "size": (60, 32)}, "must be a power of two that divides"),
     ],
 )
