@@ -19,9 +19,13 @@ from bundle.files import sha256_of
 from bundle.run import open_session
 from export.errors import AdoptionError
 from export.original import Original, run_graph
-from export.verify import BATCHES, MAX_ABS_DIFFERENCE, compare
+from export.tolerance import TOLERANCES
+from export.verify import BATCHES, batches, compare
 from export.wrapping import FORMS, wrap
 
+FEWEST = sum(BATCHES[:3])
+"""Pictures that make one, a few and many in a batch."""
+LARGEST_DIFFERENCE = TOLERANCES["fp32"].max_abs_difference
 INT8_OPERATORS = {"QuantizeLinear", "DynamicQuantizeLinear", "ConvInteger", "MatMulInteger", "QLinearConv"}
 PRECISIONS = {TensorProto.FLOAT: "fp32", TensorProto.FLOAT16: "fp16", TensorProto.BFLOAT16: "bf16"}
 
@@ -35,6 +39,10 @@ def adopt(
 
     Raises AdoptionError, and writes nothing, where the original's embeddings are of no use or change with the batch.
     """
+    if len(images) < FEWEST:
+        raise AdoptionError(
+            f"a model is tried on at least {FEWEST} pictures, not on {len(images)}; give more as --images"
+        )
     embeddings = original.embed(images)
     expected = embeddings / np.linalg.norm(embeddings, axis=1, keepdims=True)
     precision = _precision(original.proto)
@@ -56,7 +64,7 @@ def adopt(
             except (RuntimeError, BundleError) as error:
                 faults.append(str(error))
                 continue
-            if parity.max_abs_difference <= MAX_ABS_DIFFERENCE:
+            if parity.max_abs_difference <= LARGEST_DIFFERENCE:
                 return save(out, parity=(parity,), source=_source(original, form) | {"parity_images": images_from})
             faults.append(f"in a batch embeddings change by {parity.max_abs_difference:.1e}")
             if form == "dynamic" and precision != "int8":  # which may scale by the whole batch
@@ -73,15 +81,12 @@ def _forms(batch: int | None) -> Sequence[str]:
 def _measure(bundle: Bundle, images: NDArray[np.uint8], expected: NDArray[np.float32]) -> Parity:
     """Embed in batches of several sizes and compare. Raises RuntimeError, or BundleError for what does not load."""
     session = open_session(bundle)
-    found: list[NDArray[np.generic]] = []
-    position = 0
-    while position < len(images):
-        batch = images[position : position + BATCHES[len(found) % len(BATCHES)]]
-        position += len(batch)
-        rows = run_graph(session, {"images": batch}, "embeddings")
-        if len(rows) != len(batch):
-            raise RuntimeError(f"{len(rows)} embeddings for {len(batch)} pictures")
-        found.append(rows)
+    found = []
+    for rows in batches(len(images)):
+        embeddings = run_graph(session, {"images": images[rows]}, "embeddings")
+        if len(embeddings) != len(images[rows]):
+            raise RuntimeError(f"{len(embeddings)} embeddings for {len(images[rows])} pictures")
+        found.append(embeddings)
     return compare(np.concatenate(found).astype(np.float32), expected, bundle.manifest.precision)
 
 

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from bundle import Bundle, ImageSpec
-from export import adopt_cli, calibrate_cli
+from export import adopt_cli, calibrate_cli, tensorrt_cli
 from export.options import Images, Json, tell, tell_evidence
 from export.pictures import choose_pictures
 
@@ -17,6 +17,7 @@ export = typer.Typer(no_args_is_help=True, help="Turn a checkpoint into a bundle
 app.add_typer(export, name="export")
 export.command()(adopt_cli.adopt)
 export.command()(calibrate_cli.calibrate)
+export.command()(tensorrt_cli.tensorrt)
 
 
 @app.callback()

@@ -2,6 +2,7 @@
 
 ExportError         a bundle cannot be made
 ├── AdoptionError   a model that others made is not one that a bundle can hold, or says too little of itself
+├── EngineError     TensorRT cannot build what was asked for
 ├── ParityError     the exported model is not the trained one
 └── PrecisionError  a precision does not exist, or cannot be made of this model
 """
@@ -25,3 +26,7 @@ class AdoptionError(ExportError):
 
 class PrecisionError(ExportError):
     """A precision does not exist, or cannot be made of this model."""
+
+
+class EngineError(ExportError):
+    """TensorRT cannot build what was asked for."""

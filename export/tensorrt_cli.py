@@ -1,0 +1,32 @@
+"""`reid export tensorrt`: an engine for the GPU of this machine."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from bundle import Bundle
+from export.options import Images, Json, tell
+from export.pictures import choose_pictures
+
+
+def tensorrt(
+    bundle: Annotated[Path, typer.Argument(help="The bundle; the engine becomes a part of it.")],
+    batch: Annotated[int, typer.Option(help="How many pictures at once the engine is fastest with.")] = 8,
+    max_batch: Annotated[int, typer.Option(help="The most pictures that it takes at once.")] = 32,
+    timings: Annotated[
+        Path | None, typer.Option(help="File that keeps measured kernels: the next engine is built faster.")
+    ] = None,
+    images: Images = None,
+    as_json: Json = False,
+) -> None:
+    """Build a TensorRT engine of a bundle for this GPU, and keep it once it is shown to give the same embeddings."""
+    from export.to_tensorrt import Profile, export_tensorrt
+
+    profile = Profile(usual=batch, largest=max_batch)
+    opened = Bundle.open(bundle)
+    pictures, _ = choose_pictures(images, opened.manifest.image)
+    built = export_tensorrt(opened, pictures, profile=profile, timings=timings)
+    tell(built, built.manifest.parity[-1], as_json, model="model.onnx")

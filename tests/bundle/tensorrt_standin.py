@@ -1,0 +1,295 @@
+"""TensorRT and CUDA without a GPU: they have the names that versions 10 and 11 have, and onnxruntime computes.
+
+What is queued on a stream happens when it is synchronised, as late as it may happen on a GPU.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import json
+import sys
+from collections.abc import Callable
+from enum import IntEnum
+from functools import partial
+from pathlib import Path
+from types import ModuleType, SimpleNamespace
+from typing import Any
+
+import numpy as np
+import onnxruntime
+import pytest
+
+from bundle.gpu import Gpu
+
+GPU = Gpu("NVIDIA H200", (9, 0))
+VERSIONS = {10: "10.16.1.11", 11: "11.4.0.106"}
+
+
+class MadeUp:
+    """What a test says of the machine, and what happened on it."""
+
+    def __init__(self, major: int) -> None:
+        self.version = VERSIONS[major]
+        self.major = major
+        self.calls: list[tuple[Any, ...]] = []
+        self.queue: list[Callable[[], Any]] = []
+        self.memory: dict[int, ctypes.Array[ctypes.c_char]] = {}
+        self.parse_errors: list[str] = []
+        self.build_errors: list[str] = []
+        self.noise = 0.0
+        self.cuda_error = 0
+        self.full = False
+
+
+def install(monkeypatch: pytest.MonkeyPatch, major: int = 10) -> MadeUp:
+    """Make `tensorrt`, cuda-python and a GPU be there."""
+    made = MadeUp(major)
+    monkeypatch.setitem(sys.modules, "tensorrt", tensorrt_of(made))
+    monkeypatch.setitem(sys.modules, "cuda.bindings.runtime", cuda_of(made))
+    monkeypatch.setattr("bundle.run_engine.first_gpu", lambda: GPU)
+    return made
+
+
+# ---- CUDA
+
+
+def cuda_of(made: MadeUp) -> ModuleType:
+    def malloc(size: int) -> tuple[int, int]:
+        buffer = ctypes.create_string_buffer(size)
+        made.memory[ctypes.addressof(buffer)] = buffer
+        return made.cuda_error, ctypes.addressof(buffer)
+
+    def copy(target: int, source: int, size: int, kind: str, stream: int) -> tuple[int]:
+        assert stream == 7
+        device = {"up": target, "down": source}[kind]
+        assert size <= len(made.memory[device])
+        made.queue.append(lambda: ctypes.memmove(target, source, size))
+        return (0,)
+
+    def synchronise(stream: int) -> tuple[int]:
+        assert stream == 7
+        while made.queue:
+            made.queue.pop(0)()
+        return (0,)
+
+    module = ModuleType("cuda.bindings.runtime")
+    vars(module).update(
+        cudaStreamCreate=lambda: (0, 7),
+        cudaMalloc=malloc,
+        cudaMemcpyAsync=copy,
+        cudaStreamSynchronize=synchronise,
+        cudaMemcpyKind=SimpleNamespace(cudaMemcpyHostToDevice="up", cudaMemcpyDeviceToHost="down"),
+    )
+    return module
+
+
+# ---- TensorRT
+
+
+def tensorrt_of(made: MadeUp) -> ModuleType:
+    """The names that the bindings of this version have, of those that matter for building and running."""
+    module = ModuleType("tensorrt")
+    vars(module).update(
+        __version__=made.version,
+        ILogger=ILogger,
+        Logger=Logger,
+        Builder=partial(Builder, made),
+        OnnxParser=partial(OnnxParser, made),
+        Runtime=partial(Runtime, made),
+        NetworkDefinitionCreationFlag=NetworkDefinitionCreationFlag,
+        # Flags of precisions ended with version 10, where they are an error of a strongly typed network.
+        BuilderFlag=SimpleNamespace(TF32="TF32", **({"FP16": "FP16"} if made.major == 10 else {})),
+    )
+    return module
+
+
+class NetworkDefinitionCreationFlag(IntEnum):
+    """Version 11 takes the flag and ignores it."""
+
+    STRONGLY_TYPED = 1
+
+
+class Severity(IntEnum):
+    """Of a message."""
+
+    INTERNAL_ERROR, ERROR, WARNING, INFO, VERBOSE = range(5)
+
+
+class ILogger:
+    """What loggers derive from."""
+
+    Severity = Severity
+
+
+class Logger(ILogger):
+    """It prints."""
+
+    ERROR = Severity.ERROR
+
+    def __init__(self, severity: Severity) -> None:
+        self.severity = severity
+
+
+class OnnxParser:
+    """From a file to a network."""
+
+    def __init__(self, made: MadeUp, network: SimpleNamespace, logger: Any) -> None:
+        self._made, self._network = made, network
+        self.num_errors = len(made.parse_errors)
+
+    def get_error(self, place: int) -> SimpleNamespace:
+        return SimpleNamespace(desc=lambda: self._made.parse_errors[place])
+
+    def parse_from_file(self, path: str) -> bool:
+        self._network.content = Path(path).read_bytes()
+        return not self._made.parse_errors
+
+
+class Builder:
+    """From a network to an engine: version, shapes and graph."""
+
+    def __init__(self, made: MadeUp, logger: Any) -> None:
+        self._made, self._logger = made, logger
+
+    def create_network(self, flags: int = 0) -> SimpleNamespace:
+        self._made.calls.append(("create_network", flags))
+        return SimpleNamespace(content=b"")
+
+    def create_builder_config(self) -> Config:
+        return Config(self._made)
+
+    def create_optimization_profile(self) -> Shapes:
+        return Shapes()
+
+    def build_serialized_network(self, network: SimpleNamespace, config: Config) -> memoryview | None:
+        made = self._made
+        made.calls.append(("build", config.cache and config.cache.content))
+        for message in made.build_errors:
+            self._logger.log(Severity.INFO, "nothing to speak of")
+            self._logger.log(Severity.ERROR, message)
+        if config.cache:
+            config.cache.content = made.version.encode()
+        plan = json.dumps([made.version, config.shapes.shapes]).encode() + b"\n" + network.content
+        return None if made.build_errors else memoryview(plan)
+
+
+class Runtime:
+    """From bytes to an engine."""
+
+    def __init__(self, made: MadeUp, logger: Logger) -> None:
+        self._made = made
+
+    def deserialize_cuda_engine(self, plan: bytes) -> Engine | None:
+        head, _, graph = plan.partition(b"\n")
+        version, shapes = json.loads(head)
+        return Engine(self._made, graph, shapes) if version == self._made.version else None
+
+
+class Shapes:
+    """An optimisation profile."""
+
+    def __init__(self) -> None:
+        self.shapes: dict[str, Any] = {}
+
+    def set_shape(self, name: str, smallest: Any, usual: Any, largest: Any) -> None:
+        self.shapes[name] = (smallest, usual, largest)
+
+
+class Cache:
+    """Timings; those of another version do not fit."""
+
+    def __init__(self, content: bytes) -> None:
+        self.content = content
+
+    def serialize(self) -> memoryview:
+        return memoryview(self.content)
+
+
+class Config:
+    """What a builder is told."""
+
+    def __init__(self, made: MadeUp) -> None:
+        self._made = made
+        self.shapes = Shapes()
+        self.cache: Cache | None = None
+
+    def clear_flag(self, flag: str) -> None:
+        self._made.calls.append(("clear_flag", flag))
+
+    def set_flag(self, flag: str) -> None:
+        raise AssertionError(f"a strongly typed network takes no {flag}")
+
+    def add_optimization_profile(self, shapes: Shapes) -> int:
+        self.shapes = shapes
+        return 0
+
+    def create_timing_cache(self, content: bytes) -> Cache:
+        return Cache(content)
+
+    def set_timing_cache(self, cache: Cache, ignore_mismatch: bool) -> bool:
+        if cache.content not in (b"", self._made.version.encode()) and not ignore_mismatch:
+            return False
+        self.cache = cache
+        return True
+
+    def get_timing_cache(self) -> Cache | None:
+        return self.cache
+
+
+class Engine:
+    """A graph in onnxruntime, as an engine shows it."""
+
+    def __init__(self, made: MadeUp, graph: bytes, shapes: dict[str, Any]) -> None:
+        self.made, self.shapes = made, shapes
+        self.session = onnxruntime.InferenceSession(graph, providers=["CPUExecutionProvider"])
+        self._names = [node.name for node in (*self.session.get_inputs(), *self.session.get_outputs())]
+
+    num_io_tensors = property(lambda self: len(self._names))
+
+    def get_tensor_name(self, place: int) -> str:
+        return str(self._names[place])
+
+    def get_tensor_profile_shape(self, name: str, profile: int) -> list[tuple[int, ...]]:
+        assert profile == 0
+        return [tuple(shape) for shape in self.shapes[name]]
+
+    def create_execution_context(self) -> Context | None:
+        return None if self.made.full else Context(self)
+
+
+class Context:
+    """Runs at addresses, within the shapes of the profile."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        self._addresses: dict[str, int] = {}
+        self._shapes: dict[str, tuple[int, ...]] = {}
+
+    def set_tensor_address(self, name: str, address: int) -> bool:
+        assert isinstance(address, int)
+        self._addresses[name] = address
+        return True
+
+    def set_input_shape(self, name: str, shape: tuple[int, ...]) -> bool:
+        smallest, _, largest = self._engine.get_tensor_profile_shape(name, 0)
+        assert all(low <= size <= high for low, size, high in zip(smallest, shape, largest, strict=True))
+        self._shapes[name] = shape
+        return True
+
+    def execute_async_v3(self, stream: int) -> bool:
+        assert stream == 7
+        self._engine.made.calls.append(("execute", self._shapes["images"][0]))
+        shapes = dict(self._shapes)
+        self._engine.made.queue.append(lambda: self._compute(shapes))
+        return True
+
+    def _compute(self, shapes: dict[str, tuple[int, ...]]) -> None:
+        feed = {}
+        for node in self._engine.session.get_inputs():
+            dtype = {"tensor(uint8)": np.uint8, "tensor(int64)": np.int64}[node.type]
+            size = int(np.prod(shapes[node.name])) * np.dtype(dtype).itemsize
+            read = ctypes.string_at(self._addresses[node.name], size)
+            feed[node.name] = np.frombuffer(read, dtype).reshape(shapes[node.name])
+        [embeddings] = self._engine.session.run(["embeddings"], feed)
+        embeddings = embeddings + np.float32(self._engine.made.noise) * np.sign(embeddings[:, ::-1])
+        ctypes.memmove(self._addresses["embeddings"], np.ascontiguousarray(embeddings).ctypes.data, embeddings.nbytes)

@@ -1,0 +1,111 @@
+"""An engine against the reference runner, with TensorRT and CUDA made up."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from bundle import Bundle, BundleDamaged, BundleRunner, RuntimeMissing
+from bundle.gpu import Gpu
+from bundle.run_engine import EngineRunner, engine_name
+from tests.bundle.tensorrt_standin import GPU, VERSIONS, MadeUp, install, tensorrt_of
+
+IMAGES = np.random.default_rng(0).integers(0, 256, (9, 64, 32, 3), dtype=np.uint8)
+CAMERAS = np.arange(9, dtype=np.int64) % 3 - 1
+
+
+def plan(bundle: Bundle, major: int = 10, *, largest: int = 4) -> bytes:
+    """The bundle's engine as the made-up TensorRT of a version writes it."""
+    trt = tensorrt_of(MadeUp(major))
+    network = trt.Builder(None).create_network()
+    trt.OnnxParser(network, None).parse_from_file(str(bundle.model_path))
+    config = trt.Builder(None).create_builder_config()
+    config.shapes.set_shape("images", *([size, 64, 32, 3] for size in (1, 2, largest)))
+    config.shapes.set_shape("camera", *([size] for size in (1, 2, largest)))
+    return bytes(trt.Builder(None).build_serialized_network(network, config))
+
+
+@pytest.fixture
+def bundle(tiny_bundle: Path) -> Bundle:
+    return Bundle.open(tiny_bundle)
+
+
+@pytest.mark.parametrize("major", VERSIONS)
+@pytest.mark.parametrize("count", [1, 3, 4, 9, 0])
+def test_embeddings_are_those_of_the_reference(
+    bundle: Bundle, monkeypatch: pytest.MonkeyPatch, major: int, count: int
+) -> None:
+    made = install(monkeypatch, major)
+    runner = EngineRunner(bundle.manifest, plan(bundle, major))
+    found = runner.run(IMAGES[:count], CAMERAS[:count])
+    if count:
+        expected = BundleRunner(bundle, threads=1).run(IMAGES[:count], CAMERAS[:count])
+        np.testing.assert_allclose(found, expected, atol=1e-6)
+    assert found.shape == (count, 48)
+    sizes = [call[1] for call in made.calls if call[0] == "execute"]
+    assert sum(sizes) == count
+    assert max(sizes, default=0) <= 4
+
+
+def test_pictures_need_not_lie_in_one_piece(bundle: Bundle, monkeypatch: pytest.MonkeyPatch) -> None:
+    install(monkeypatch)
+    runner = EngineRunner(bundle.manifest, plan(bundle))
+    np.testing.assert_allclose(
+        runner.run(IMAGES[::2, :, ::-1]), BundleRunner(bundle, threads=1).run(IMAGES[::2, :, ::-1]), atol=1e-6
+    )
+
+
+def test_the_engine_of_this_machine_is_taken(bundle: Bundle, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    install(monkeypatch)
+    (tmp_path / "engine").write_bytes(plan(bundle))
+    other = Bundle.save(
+        tmp_path / "bundle",
+        bundle.model_path,
+        name="tiny",
+        image=bundle.manifest.image,
+        output=bundle.manifest.output,
+        cameras=bundle.manifest.cameras,
+    )
+    with pytest.raises(RuntimeMissing, match=r"has no engines/NVIDIA-H200-10.16.1.11-fp32.engine \(but no engines\)"):
+        EngineRunner.open(other)
+    kept = other.extend({engine_name(other.manifest, Gpu("NVIDIA L4", (8, 9)), "10.16.1.11"): tmp_path / "engine"})
+    with pytest.raises(RuntimeMissing, match=r"has no .*H200.* \(but engines/NVIDIA-L4-10.16.1.11-fp32.engine\)"):
+        EngineRunner.open(kept)
+    kept = other.extend({engine_name(other.manifest, GPU, "10.16.1.11"): tmp_path / "engine"})
+    assert EngineRunner.open(Bundle.open(kept.path)).run(IMAGES).shape == (9, 48)
+
+
+def test_an_engine_of_another_version_is_told(bundle: Bundle, monkeypatch: pytest.MonkeyPatch) -> None:
+    install(monkeypatch, 11)
+    with pytest.raises(BundleDamaged, match=r"does not load in TensorRT 11\.4\.0\.106 on this GPU; make it again"):
+        EngineRunner(bundle.manifest, plan(bundle, 10))
+
+
+def test_an_engine_of_another_graph_is_told(bundle: Bundle, monkeypatch: pytest.MonkeyPatch) -> None:
+    install(monkeypatch)
+    without = bundle.manifest.model_copy(update={"cameras": ()})
+    with pytest.raises(BundleDamaged, match="has camera, embeddings, images, the bundle's graph images, embeddings"):
+        EngineRunner(without, plan(bundle))
+
+
+def test_a_full_gpu_is_told(bundle: Bundle, monkeypatch: pytest.MonkeyPatch) -> None:
+    made = install(monkeypatch)
+    made.full = True
+    with pytest.raises(RuntimeMissing, match="not enough memory for the engine; make one with a smaller --max-batch"):
+        EngineRunner(bundle.manifest, plan(bundle))
+    made.full, made.cuda_error = False, 2
+    with pytest.raises(RuntimeMissing, match=r"the GPU cannot be used \(CUDA error 2\)"):
+        EngineRunner(bundle.manifest, plan(bundle))
+
+
+@pytest.mark.parametrize(
+    ("module", "package"), [("tensorrt", "tensorrt-cu13"), ("cuda.bindings.runtime", "cuda-python")]
+)
+def test_a_missing_library_is_told(bundle: Bundle, monkeypatch: pytest.MonkeyPatch, module: str, package: str) -> None:
+    install(monkeypatch)
+    monkeypatch.setitem(sys.modules, module, None)
+    with pytest.raises(RuntimeMissing, match=rf"{module} cannot be imported .*: pip install {package}"):
+        EngineRunner(bundle.manifest, plan(bundle))
