@@ -42,6 +42,7 @@ def _bundle(service: Service) -> BundleInfo:
         dimension=manifest.dimension,
         cameras=list(manifest.cameras),
         starter=service.starter,
+        explains=manifest.explain is not None,
         calibration=None if manifest.calibration is None else CalibrationInfo.of(manifest.calibration),
     )
 

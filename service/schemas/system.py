@@ -21,6 +21,7 @@ class BundleInfo(BaseModel):
     dimension: int = Field(description="numbers of an embedding", examples=[128])
     cameras: list[str] = Field(description="cameras that the model learned", examples=[["c1", "c2"]])
     starter: bool = Field(description="whether it is the starter bundle, trained on drawn people only")
+    explains: bool = Field(description="whether it can tell which patches it compares: `POST /v1/explain`")
     calibration: CalibrationInfo | None = Field(description="what its scores are worth; null: it is not calibrated")
 
 
