@@ -20,10 +20,11 @@ from service.gallery.agreement import check_index
 from service.gallery.conditions import metadata_rows
 from service.gallery.creation import FILE, open_existing
 from service.gallery.embeddings import fault_of
+from service.gallery.patches import fault_of as patches_fault
 from service.gallery.rows import item_of, select_items
 from service.gallery.snapshot import SnapshotDamaged, check_snapshot
 from service.gallery.snapshot import generations as snapshots
-from service.gallery.tables import Unreadable, deletions, embeddings_of, gallery, generations, items, pictures
+from service.gallery.tables import Unreadable, deletions, embeddings_of, gallery, generations, items, patches, pictures
 
 ROWS_AT_ONCE = 2048
 _METADATA = "SELECT key, value, item_id FROM item_metadata WHERE item_id = ?"
@@ -45,7 +46,7 @@ class Verified:
     """What was read, and what was found."""
 
     counts: dict[str, int]
-    """How many of what were read: items, embeddings (of all generations), pictures, snapshots."""
+    """How many of what were read: items, embeddings (of all generations), patches, pictures, snapshots."""
     recall: float | None
     """Share of the true nearest items that the index finds; None where rows are too damaged to ask it."""
     findings: tuple[Finding, ...]
@@ -73,13 +74,13 @@ def verify(
 ) -> Verified:
     """Read a gallery as a whole and change nothing; others may use it meanwhile.
 
-    Checks the database's pages and references, every label, every embedding's checksum and length, with
+    Checks the database's pages and references, every label, every embedding's checksum and length, patches, with
     `decode_pictures` every picture, the hashes of snapshots, and that the index answers as the rows do. Raises
     GalleryError only where there is no gallery to read.
     """
     if not (folder / FILE).is_file():
         open_existing(folder)  # says what is there instead
-    checks = [_pages, _references, _header, _labels, _embeddings, *([_pictures] if decode_pictures else [])]
+    checks = [_pages, _references, _header, _labels, _embeddings, _patches, *([_pictures] if decode_pictures else [])]
     findings: list[Finding] = []
     counts: Counter[str] = Counter()
     try:
@@ -155,6 +156,12 @@ def _fault_of(row: Row[Any], dimension: int) -> str | None:
     vector = np.frombuffer(row.embedding, dtype="<f4") if len(row.embedding) % 4 == 0 else np.empty(0)
     fault = fault_of([vector], dimension)
     return None if fault is None else fault[1]
+
+
+def _patches(reading: _Reading) -> Iterator[Finding]:
+    for row in reading.rows("patches", patches.select()):
+        if (fault := patches_fault(row.places, row.vectors, row.checksum)) is not None:
+            yield Finding(f"item {row.item_id}", f"its patches {fault}")
 
 
 def _pictures(reading: _Reading) -> Iterator[Finding]:
