@@ -62,7 +62,7 @@ class ServiceConfig(BaseSettings):
     )
     audit_days: int = Field(365, ge=1, le=36500, description="days that a row of the audit log is kept")
     audit_addresses: bool = Field(False, description="write the clients' addresses into the audit log")
-    runtime: str = Field("onnx", description="what runs the model: onnx or openvino")
+    runtime: str = Field("onnx", description="what runs the model: onnx, openvino or engine")
     provider: str = Field(
         "cpu", description="what computes: cpu, cuda, tensorrt; of several, as cuda,cpu, the first that can"
     )

@@ -19,6 +19,7 @@ WAYS = (
     RuntimeChoice("openvino", ("cpu",), precision="bf16"),
     RuntimeChoice("onnx", ("cuda",)),
     RuntimeChoice("onnx", ("tensorrt",)),
+    RuntimeChoice("engine", ("tensorrt",)),
 )
 """What is tried; where no precision is given, it is the bundle's own."""
 

@@ -4,12 +4,18 @@ from __future__ import annotations
 
 from bundle import Bundle
 from service.errors import UnknownName
+from service.runtimes.engine import EngineRuntime
 from service.runtimes.fake import FakeRuntime
 from service.runtimes.onnx import load_onnx
 from service.runtimes.openvino import OpenVinoRuntime
 from service.runtimes.protocol import Runtime, RuntimeChoice, RuntimeLoader
 
-RUNTIMES: dict[str, RuntimeLoader] = {"fake": FakeRuntime, "onnx": load_onnx, "openvino": OpenVinoRuntime}
+RUNTIMES: dict[str, RuntimeLoader] = {
+    "engine": EngineRuntime,
+    "fake": FakeRuntime,
+    "onnx": load_onnx,
+    "openvino": OpenVinoRuntime,
+}
 
 
 def load_runtime(bundle: Bundle, choice: RuntimeChoice) -> Runtime:

@@ -19,7 +19,9 @@ import numpy as np
 import onnxruntime
 import pytest
 
+from bundle import Bundle
 from bundle.gpu import Gpu
+from bundle.run import expected_inputs
 
 GPU = Gpu("NVIDIA H200", (9, 0))
 VERSIONS = {10: "10.16.1.11", 11: "11.4.0.106"}
@@ -48,6 +50,18 @@ def install(monkeypatch: pytest.MonkeyPatch, major: int = 10) -> MadeUp:
     monkeypatch.setitem(sys.modules, "cuda.bindings.runtime", cuda_of(made))
     monkeypatch.setattr("bundle.run_engine.first_gpu", lambda: GPU)
     return made
+
+
+def plan_of(bundle: Bundle, major: int = 10, *, largest: int = 4) -> bytes:
+    """The engine of `tiny_bundle` as TensorRT of this version writes it, for at most so many pictures."""
+    made = MadeUp(major)
+    network = SimpleNamespace(content=bundle.model_path.read_bytes())
+    config = Config(made)
+    for name, (_, shape) in expected_inputs(bundle.manifest).items():
+        config.shapes.set_shape(name, *([size, *shape] for size in (1, 2, largest)))
+    plan = Builder(made, None).build_serialized_network(network, config)
+    assert plan is not None
+    return bytes(plan)
 
 
 # ---- CUDA

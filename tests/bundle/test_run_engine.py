@@ -11,21 +11,10 @@ import pytest
 from bundle import Bundle, BundleDamaged, BundleRunner, RuntimeMissing
 from bundle.gpu import Gpu
 from bundle.run_engine import EngineRunner, engine_name
-from tests.bundle.tensorrt_standin import GPU, VERSIONS, MadeUp, install, tensorrt_of
+from tests.bundle.tensorrt_standin import GPU, VERSIONS, install, plan_of
 
 IMAGES = np.random.default_rng(0).integers(0, 256, (9, 64, 32, 3), dtype=np.uint8)
 CAMERAS = np.arange(9, dtype=np.int64) % 3 - 1
-
-
-def plan(bundle: Bundle, major: int = 10, *, largest: int = 4) -> bytes:
-    """The bundle's engine as the made-up TensorRT of a version writes it."""
-    trt = tensorrt_of(MadeUp(major))
-    network = trt.Builder(None).create_network()
-    trt.OnnxParser(network, None).parse_from_file(str(bundle.model_path))
-    config = trt.Builder(None).create_builder_config()
-    config.shapes.set_shape("images", *([size, 64, 32, 3] for size in (1, 2, largest)))
-    config.shapes.set_shape("camera", *([size] for size in (1, 2, largest)))
-    return bytes(trt.Builder(None).build_serialized_network(network, config))
 
 
 @pytest.fixture
@@ -39,7 +28,7 @@ def test_embeddings_are_those_of_the_reference(
     bundle: Bundle, monkeypatch: pytest.MonkeyPatch, major: int, count: int
 ) -> None:
     made = install(monkeypatch, major)
-    runner = EngineRunner(bundle.manifest, plan(bundle, major))
+    runner = EngineRunner(bundle.manifest, plan_of(bundle, major))
     found = runner.run(IMAGES[:count], CAMERAS[:count])
     if count:
         expected = BundleRunner(bundle, threads=1).run(IMAGES[:count], CAMERAS[:count])
@@ -52,7 +41,7 @@ def test_embeddings_are_those_of_the_reference(
 
 def test_pictures_need_not_lie_in_one_piece(bundle: Bundle, monkeypatch: pytest.MonkeyPatch) -> None:
     install(monkeypatch)
-    runner = EngineRunner(bundle.manifest, plan(bundle))
+    runner = EngineRunner(bundle.manifest, plan_of(bundle))
     np.testing.assert_allclose(
         runner.run(IMAGES[::2, :, ::-1]), BundleRunner(bundle, threads=1).run(IMAGES[::2, :, ::-1]), atol=1e-6
     )
@@ -60,7 +49,7 @@ def test_pictures_need_not_lie_in_one_piece(bundle: Bundle, monkeypatch: pytest.
 
 def test_the_engine_of_this_machine_is_taken(bundle: Bundle, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     install(monkeypatch)
-    (tmp_path / "engine").write_bytes(plan(bundle))
+    (tmp_path / "engine").write_bytes(plan_of(bundle))
     other = Bundle.save(
         tmp_path / "bundle",
         bundle.model_path,
@@ -81,24 +70,24 @@ def test_the_engine_of_this_machine_is_taken(bundle: Bundle, tmp_path: Path, mon
 def test_an_engine_of_another_version_is_told(bundle: Bundle, monkeypatch: pytest.MonkeyPatch) -> None:
     install(monkeypatch, 11)
     with pytest.raises(BundleDamaged, match=r"does not load in TensorRT 11\.4\.0\.106 on this GPU; make it again"):
-        EngineRunner(bundle.manifest, plan(bundle, 10))
+        EngineRunner(bundle.manifest, plan_of(bundle, 10))
 
 
 def test_an_engine_of_another_graph_is_told(bundle: Bundle, monkeypatch: pytest.MonkeyPatch) -> None:
     install(monkeypatch)
     without = bundle.manifest.model_copy(update={"cameras": ()})
     with pytest.raises(BundleDamaged, match="has camera, embeddings, images, the bundle's graph images, embeddings"):
-        EngineRunner(without, plan(bundle))
+        EngineRunner(without, plan_of(bundle))
 
 
 def test_a_full_gpu_is_told(bundle: Bundle, monkeypatch: pytest.MonkeyPatch) -> None:
     made = install(monkeypatch)
     made.full = True
     with pytest.raises(RuntimeMissing, match="not enough memory for the engine; make one with a smaller --max-batch"):
-        EngineRunner(bundle.manifest, plan(bundle))
+        EngineRunner(bundle.manifest, plan_of(bundle))
     made.full, made.cuda_error = False, 2
     with pytest.raises(RuntimeMissing, match=r"the GPU cannot be used \(CUDA error 2\)"):
-        EngineRunner(bundle.manifest, plan(bundle))
+        EngineRunner(bundle.manifest, plan_of(bundle))
 
 
 @pytest.mark.parametrize(
@@ -108,4 +97,4 @@ def test_a_missing_library_is_told(bundle: Bundle, monkeypatch: pytest.MonkeyPat
     install(monkeypatch)
     monkeypatch.setitem(sys.modules, module, None)
     with pytest.raises(RuntimeMissing, match=rf"{module} cannot be imported .*: pip install {package}"):
-        EngineRunner(bundle.manifest, plan(bundle))
+        EngineRunner(bundle.manifest, plan_of(bundle))
