@@ -91,11 +91,11 @@ def _try_all(
 ) -> Iterator[Measured | Missing]:
     pictures = made_up_pictures(bundle, max(max(batches) for batches in BATCHES.values()))
     expected = BundleRunner(bundle).run(pictures[:COMPARED])
-    plan = {way: [(threads, BATCHES[way.providers[0]]) for threads in thread_counts(way)] for way in WAYS}
-    total = sum(len(batches) for steps in plan.values() for _, batches in steps)
+    plan = {way: loads_of(way) for way in WAYS}
+    total = sum(len(batches) for loads in plan.values() for _, batches in loads)
     done = 0
-    for way, steps in plan.items():
-        for threads, batches in steps:
+    for way, loads in plan.items():
+        for threads, batches in loads:
             progress(done, total, name_of(way))
             choice = replace(way, threads=threads, max_batch=max(batches), engines=settings.engines)
             try:
@@ -111,9 +111,16 @@ def _try_all(
                 progress(done, total, name_of(way))
 
 
-def thread_counts(way: RuntimeChoice) -> list[int | None]:
-    """Cores of a run to try: one, half of them and all; None where cores do not compute."""
-    return [*sorted({1, max(1, cores() // 2), cores()})] if way.providers == ("cpu",) else [None]
+def loads_of(way: RuntimeChoice) -> list[tuple[int | None, tuple[int, ...]]]:
+    """How often to load a model, each time with cores of a run and pictures of runs to try.
+
+    Cores are one, half of them and all. A GPU is made ready for all sizes at once, which may take minutes.
+    """
+    [provider] = way.providers
+    if provider != "cpu":
+        return [(None, BATCHES[provider])]
+    counts = sorted({1, max(1, cores() // 2), cores()})
+    return [(threads, (batch,)) for threads in counts for batch in BATCHES[provider]]
 
 
 def name_of(way: RuntimeChoice) -> str:

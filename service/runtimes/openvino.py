@@ -28,7 +28,8 @@ class OpenVinoRuntime:
         self.threads: int | None = choice.threads or cores()
         self.precision = choice.precision or written
         computed = COMPUTED if self.precision == written else self.precision
-        self._runner = OpenVinoRunner(bundle, threads=self.threads, precision=computed)
+        batches = {1, choice.max_batch}  # the two sizes of a service: nobody else waits, or many do
+        self._runner = OpenVinoRunner(bundle, threads=self.threads, precision=computed, batches=batches)
 
     def run(self, images: NDArray[np.uint8], cameras: NDArray[np.int64]) -> NDArray[np.float32]:
         """(B, D) unit embeddings of (B, height, width, 3) pictures; cameras (B,), -1 = unknown."""

@@ -41,6 +41,14 @@ def test_its_embeddings_are_those_of_the_reference(tiny_bundle: Path, images: np
     assert runner.run(images[:0]).shape == (0, 48)
 
 
+def test_sizes_with_a_graph_of_their_own_change_nothing(tiny_bundle: Path, images: np.ndarray) -> None:
+    bundle = Bundle.open(tiny_bundle)
+    reference, runner = BundleRunner(bundle, threads=1), OpenVinoRunner(bundle, threads=1, batches=[1, 4])
+    for size in (1, 2, 4, 5, 1, 4):
+        expected = reference.run(images[:size], CAMERAS[:size])
+        np.testing.assert_allclose(runner.run(images[:size], CAMERAS[:size]), expected, atol=1e-6)
+
+
 def test_what_one_run_gave_the_next_does_not_change(tiny_bundle: Path, images: np.ndarray) -> None:
     runner = OpenVinoRunner(Bundle.open(tiny_bundle), threads=1)
     first = runner.run(images)

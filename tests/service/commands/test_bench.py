@@ -13,7 +13,7 @@ from typer.testing import CliRunner
 
 from bundle import Bundle, BundleMissing
 from service.commands import bench_actions
-from service.commands.bench_actions import WAYS, Bench, Measured, Missing, made_up_pictures, thread_counts, time_runs
+from service.commands.bench_actions import WAYS, Bench, Measured, Missing, loads_of, made_up_pictures, time_runs
 from service.commands.bench_cli import app
 from service.commands.bench_reports import as_object, as_text, recommended, settings_of
 from service.runtimes import RUNTIMES, RuntimeChoice
@@ -140,10 +140,10 @@ def test_numbers_of_a_measurement() -> None:
 
 
 @pytest.mark.parametrize(("cores", "expected"), [(1, [1]), (2, [1, 2]), (3, [1, 3]), (16, [1, 8, 16])])
-def test_cores_that_are_tried(monkeypatch: pytest.MonkeyPatch, cores: int, expected: list[int]) -> None:
+def test_cores_and_sizes_that_are_tried(monkeypatch: pytest.MonkeyPatch, cores: int, expected: list[int]) -> None:
     monkeypatch.setattr(bench_actions, "cores", lambda: cores)
-    assert thread_counts(RuntimeChoice()) == expected
-    assert thread_counts(RuntimeChoice("onnx", ("cuda",))) == [None]
+    assert loads_of(RuntimeChoice()) == [(threads, (batch,)) for threads in expected for batch in (1, 4, 16)]
+    assert loads_of(RuntimeChoice("onnx", ("cuda",))) == [(None, (1, 8, 32))]
 
 
 def test_made_up_pictures_are_of_the_models_size_and_all_different(tiny_bundle: Path) -> None:
