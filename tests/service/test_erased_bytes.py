@@ -15,6 +15,7 @@ from PIL import Image
 
 from service.config import ServiceConfig
 from service.gallery import Gallery
+from service.gallery.looking import PatchUpkeep
 from service.gallery.snapshot import generations
 from service.http.app import create_app
 from service.state import Service
@@ -30,8 +31,8 @@ LABELS = {
 
 
 @pytest.fixture
-def client(tmp_path: Path, tiny_bundle: Path) -> Iterator[TestClient]:
-    config = ServiceConfig(data=tmp_path, bundle=tiny_bundle, runtime="fake", index="flat", purge_after_s=0)
+def client(tmp_path: Path, explained_bundle: Path) -> Iterator[TestClient]:
+    config = ServiceConfig(data=tmp_path, bundle=explained_bundle, runtime="fake", index="flat", purge_after_s=0)
     with TestClient(create_app(config)) as started:
         service_of(started).upkeep.stop()  # the test itself looks after the galleries, when it is their time
         yield started
@@ -49,11 +50,12 @@ def noise(seed: int) -> bytes:
     return content.getvalue()
 
 
-def traces(gallery: Gallery, item_id: int, sent: bytes) -> dict[str, bytes]:
+def traces(gallery: Gallery, item_id: int, sent: bytes, model: str) -> dict[str, bytes]:
     """Pieces of all that is known about an item, so short that no page hides them."""
     item = gallery.get(item_id)
     embedding = np.asarray(gallery.embeddings([item_id])[0], dtype="<f4")
     stored = gallery.picture(item_id) or b""
+    [patches] = gallery.store.foregrounds([item_id], model).values()
     return {
         "picture as sent": sent[len(sent) // 2 :][:48],
         "comment": b"a comment about somebody",
@@ -62,6 +64,7 @@ def traces(gallery: Gallery, item_id: int, sent: bytes) -> dict[str, bytes]:
         "source": (item.source or "").encode(),
         "embedding": embedding.tobytes()[:48],
         "half precision": embedding.astype("<f2").tobytes()[:48],
+        "patches": patches.vectors.astype("<f2").tobytes()[:48],
         "camera_id": b"above the side door",
         "person_id": b"Ulrike",
         "track_id": b"across the yard",
@@ -104,7 +107,9 @@ def test_nothing_is_left_in_any_file(
     for seed in range(10, 30):
         add(client, f"{seed}.jpg", noise(seed), person_id="somebody else")
     item_id = add(client, "a name that says a lot.jpg", secret, **LABELS)
-    everything = traces(gallery, item_id, secret)
+    gallery.change_settings(store_patches=True)
+    PatchUpkeep(service.explainer, service.embedder.prepare)(gallery)
+    everything = traces(gallery, item_id, secret, service.explainer.model or "")
     gallery.write_snapshot()
     # Asked for, shown, labelled and refused in every way: some of it is recorded.
     headers = {"content-type": "image/jpeg"}
