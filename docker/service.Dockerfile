@@ -3,17 +3,22 @@
 #   docker build -f docker/service.Dockerfile --target cpu -t vitreid:cpu .
 #   docker build -f docker/service.Dockerfile --target gpu -t vitreid:gpu .
 #
+# --build-arg EXTRAS=openvino puts that runtime in as well, which is 180 MB; several extras are separated by commas.
+#
 # Always name the target: without one, Docker builds the last and largest. A builder without BuildKit makes every stage
 # that stands before its target, so all of `gpu` stands behind `cpu`.
 
 # ---- what to install: two lists, so that another change to pyproject.toml does not install everything again
 FROM python:3.11-slim-bookworm AS requirements
+ARG EXTRAS=
 WORKDIR /lists
 COPY pyproject.toml ./
-RUN python -c "import tomllib; \
+RUN python -c "import os, tomllib; \
 project = tomllib.load(open('pyproject.toml', 'rb'))['project']; \
-[open(f'{extra}.txt', 'w').write('\n'.join(project['dependencies'] + project['optional-dependencies'][extra]) + '\n') \
-for extra in ('cpu', 'gpu')]"
+base, optional = project['dependencies'], project['optional-dependencies']; \
+asked = [extra for extra in os.environ['EXTRAS'].split(',') if extra]; \
+[open(f'{target}.txt', 'w').write('\n'.join(sum((optional[each] for each in [*asked, target]), base)) + '\n') \
+for target in ('cpu', 'gpu')]"
 
 # ---- pip works here and stays here
 FROM python:3.11-slim-bookworm AS tools
@@ -85,6 +90,6 @@ RUN /tools/venv/bin/pip --python /opt/vitreid/bin/python install --quiet --requi
     && find /opt/vitreid -type d -name tests -prune -exec rm -r {} +
 
 FROM runtime AS gpu
-ENV NVIDIA_VISIBLE_DEVICES=all NVIDIA_DRIVER_CAPABILITIES=compute,utility
+ENV NVIDIA_VISIBLE_DEVICES=all NVIDIA_DRIVER_CAPABILITIES=compute,utility REID_PROVIDER=cuda
 COPY --from=gpu-packages /opt/vitreid /opt/vitreid
 COPY --from=app /app /app

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import re
+import shutil
 import subprocess
+import sys
+import tomllib
 from pathlib import Path
 from typing import Any
 
@@ -127,6 +130,20 @@ def test_gpu_file_adds_to_a_service_that_exists(compose: dict[str, Any], instruc
     targets = {service["build"]["target"] for service in (*gpu.values(), *compose["services"].values())}
     assert targets == {"cpu", "gpu"}
     assert targets <= {rest.split()[2] for rest in of(instructions, "FROM")}
+
+
+@pytest.mark.parametrize(("extras", "more"), [("", set()), ("openvino", {"openvino"})])
+def test_lists_of_packages_hold_the_extras_that_were_asked_for(
+    tmp_path: Path, instructions: list[tuple[str, str]], extras: str, more: set[str]
+) -> None:
+    [script] = [rest for rest in of(instructions, "RUN") if "tomllib" in rest]
+    shutil.copy(REPOSITORY / "pyproject.toml", tmp_path)
+    command = script.replace("python", sys.executable, 1)
+    subprocess.run(["sh", "-c", command], cwd=tmp_path, env={"EXTRAS": extras}, check=True)
+    project = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())["project"]
+    for target in ("cpu", "gpu"):
+        needed = {*project["dependencies"], *project["optional-dependencies"][target]} | more
+        assert set((tmp_path / f"{target}.txt").read_text().splitlines()) == needed
 
 
 @pytest.mark.parametrize(
