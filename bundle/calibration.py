@@ -9,10 +9,12 @@ assumption that stands beside it in the open: log odds = log likelihood ratio + 
 from __future__ import annotations
 
 import math
+from bisect import bisect_left
 from datetime import datetime
+from itertools import pairwise
+from operator import itemgetter
 from typing import Annotated, Self
 
-import numpy as np
 from pydantic import Field, model_validator
 
 from bundle.part import Part
@@ -115,15 +117,9 @@ class Calibration(Part):
 
     @model_validator(mode="after")
     def _knots_rise(self) -> Self:
-        scores, ratios = self._columns
-        if (np.diff(scores) <= 0).any() or (np.diff(ratios) < 0).any():
+        if any(one[0] >= other[0] or one[1] > other[1] for one, other in pairwise(self.knots)):
             raise ValueError("knots do not rise; calibrate the bundle again")
         return self
-
-    @property
-    def _columns(self) -> tuple[np.ndarray[tuple[int], np.dtype[np.float64]], ...]:
-        scores, ratios = np.array(self.knots, dtype=np.float64).T
-        return scores, ratios
 
     @property
     def most(self) -> float:
@@ -132,20 +128,24 @@ class Calibration(Part):
 
     def probability(self, score: float) -> float:
         """That a pair of pictures by two cameras with this score shows one person, at the assumed prior."""
-        scores, ratios = self._columns
-        return 1 / (1 + math.exp(-float(np.interp(score, scores, ratios)) - _log_odds(self.prior)))
+        place = bisect_left(self.knots, score, key=itemgetter(0))
+        if 0 < place < len(self.knots):
+            (before, ratio), (after, next_ratio) = self.knots[place - 1 : place + 1]
+            ratio += (score - before) / (after - before) * (next_ratio - ratio)
+        else:
+            ratio = self.knots[min(place, len(self.knots) - 1)][1]
+        return 1 / (1 + math.exp(-ratio - _log_odds(self.prior)))
 
     def least_score(self, probability: float) -> float | None:
         """The lowest score, from -1, that reaches a probability in (0, 1); None where no score does."""
-        scores, ratios = self._columns
         wanted = _log_odds(probability) - _log_odds(self.prior)
-        place = int(np.searchsorted(ratios, wanted))
-        if place == len(ratios):
+        place = bisect_left(self.knots, wanted, key=itemgetter(1))
+        if place == len(self.knots):
             return None
         if place == 0:
             return -1.0
-        share = (wanted - ratios[place - 1]) / (ratios[place] - ratios[place - 1])
-        return float(scores[place - 1] + share * (scores[place] - scores[place - 1]))
+        (before, ratio), (after, next_ratio) = self.knots[place - 1 : place + 1]
+        return before + (wanted - ratio) / (next_ratio - ratio) * (after - before)
 
 
 def _log_odds(probability: float) -> float:

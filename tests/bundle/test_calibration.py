@@ -5,34 +5,14 @@ from __future__ import annotations
 import json
 import math
 import shutil
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 from pydantic import ValidationError
 
-from bundle import Bundle, BundleDamaged, Calibration, ImageSpec
-
-PAIRS = {"persons": 4, "same": 10, "different": 90}
-
-
-def made(**changes: Any) -> Calibration:
-    """Scores 0.2, 0.4, 0.8 are 1, 1 and 99 times more often of one person; every tenth pair is."""
-    data = {
-        "name": "site", "dataset": "market1501", "sha256": "0" * 64, "pictures": 20, "cameras": ["c1", "c2"],
-        "cameras_learned": False, "pairs": PAIRS,
-    }  # fmt: skip
-    held_out = {
-        "pairs": PAIRS, "log_loss": 0.1, "base_log_loss": 0.3, "brier": 0.01, "base_brier": 0.09,
-        "calibration_error": 0.0, "bins": [],
-    }  # fmt: skip
-    values = {
-        "bundle_id": "b" * 64, "created_at": datetime(2026, 5, 1, tzinfo=UTC), "method": "isotonic", "prior": 0.1,
-        "knots": [[0.2, 0.0], [0.4, 0.0], [0.8, math.log(99)]], "data": data, "held_out": held_out,
-        "tried": {"isotonic": 0.1}, "thresholds": [],
-    }  # fmt: skip
-    return Calibration.model_validate(values | changes)
+from bundle import Bundle, BundleDamaged, ImageSpec
+from tests.calibrations import made
 
 
 @pytest.mark.parametrize(

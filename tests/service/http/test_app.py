@@ -36,7 +36,7 @@ def test_info_says_what_is_running(client: TestClient, tiny_bundle: Path, pictur
     assert info["name"] == "vitreid"
     assert info["bundle"] == {
         "id": manifest.bundle_id, "name": "tiny", "image_height": 64, "image_width": 32, "dimension": 48,
-        "cameras": ["c1", "c2"], "starter": False,
+        "cameras": ["c1", "c2"], "starter": False, "calibration": None, "explains": False,
     }  # fmt: skip
     gallery = info["gallery"]
     assert {key: gallery[key] for key in ("name", "size", "persons", "cameras", "generation", "snapshot_lag")} == {

@@ -49,8 +49,8 @@ def test_a_query_finds_its_own_picture_first(filled: TestClient, picture: Make, 
     assert body["bundle_id"] == Bundle.open(tiny_bundle).manifest.bundle_id
     assert body["query"] == {
         "pictures": 1, "item_id": None, "height": 64, "width": 32, "camera_id": "c2", "camera_known": True, "k": 3,
-        "min_score": None, "group_by": "item", "filter": {}, "expand": 0, "rerank": "none", "rerank_top": 0,
-        "gallery": "default",
+        "min_score": None, "min_probability": None, "group_by": "item", "filter": {}, "expand": 0, "rerank": "none",
+        "rerank_top": 0, "gallery": "default",
     }  # fmt: skip
     assert (body["no_match"], body["no_match_reason"], body["searched"]) == (False, None, 8)
     assert body["best_score"] == best["score"]

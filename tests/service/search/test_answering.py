@@ -120,7 +120,7 @@ def test_each_condition(gallery: Gallery, every: Every, name: str) -> None:
 
 def test_every_parameter_of_a_filter_is_tried() -> None:
     tried = {name for values, _ in CONDITIONS.values() for name in values}
-    how = {"k", "min_score", "group_by", "expand", "rerank", "rerank_top", "gallery"}
+    how = {"k", "min_score", "min_probability", "group_by", "expand", "rerank", "rerank_top", "gallery"}
     assert tried | how == set(SearchParams.model_fields)
 
 

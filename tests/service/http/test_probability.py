@@ -1,0 +1,189 @@
+"""Probabilities over HTTP, with a calibrated model and without."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from fastapi.testclient import TestClient
+
+from bundle import Bundle, Calibration
+from service.config import ServiceConfig
+from service.http.app import create_app
+from tests.calibrations import PAIRS, made
+
+Make = Callable[..., bytes]
+RATE = {"value": 0.5, "low": 0.4, "high": 0.6}
+THRESHOLDS = [
+    {
+        "cameras": None, "pairs": PAIRS, "too_few_for": [0.001],
+        "at": [{"false_match_rate": 0.01, "score": 0.6, "false_matches": RATE, "true_matches": RATE}],
+    },
+    {"cameras": ["c1", "c2"], "pairs": PAIRS, "at": [], "too_few_for": [0.01, 0.001]},
+]  # fmt: skip
+
+
+@pytest.fixture
+def calibration(config: ServiceConfig) -> Calibration:
+    assert config.bundle is not None
+    return made(bundle_id=Bundle.open(config.bundle).manifest.bundle_id, thresholds=THRESHOLDS)
+
+
+@pytest.fixture
+def calibrated(config: ServiceConfig, calibration: Calibration, tmp_path: Path) -> Iterator[TestClient]:
+    """Eight pictures of four persons: the first four by c1, the others by c2."""
+    assert config.bundle is not None
+    path = Path(shutil.copytree(config.bundle, tmp_path / "bundle"))
+    Bundle.open(path).extend(calibration=calibration)
+    with TestClient(create_app(config.model_copy(update={"bundle": path})), raise_server_exceptions=False) as client:
+        yield client
+
+
+@pytest.fixture
+def filled(calibrated: TestClient, picture: Make) -> TestClient:
+    files = [("images", (f"{seed}.jpg", picture(seed))) for seed in range(8)]
+    labels = [
+        {"person_id": f"000{1 + seed % 4}", "camera_id": f"c{1 + seed // 4}", "track_id": f"t{seed % 3}"}
+        for seed in range(8)
+    ]
+    added = calibrated.post("/v1/items", files=files, data={"metadata": json.dumps(labels)})
+    assert added.status_code == 200
+    return calibrated
+
+
+def ask(client: TestClient, *pictures: bytes, **params: Any) -> Any:
+    files = [("image", (f"{i}.jpg", content)) for i, content in enumerate(pictures)]
+    return client.post("/v1/query", files=files, params=params).json()
+
+
+def test_each_match_has_the_probability_of_its_score(
+    filled: TestClient, picture: Make, calibration: Calibration
+) -> None:
+    body = ask(filled, picture(3))
+    assert len(body["matches"]) == 8
+    for match in body["matches"]:
+        assert match["probability"] == pytest.approx(calibration.probability(match["score"]))
+    assert body["matches"][0]["probability"] == pytest.approx(11 / 12)
+    assert body["query"]["min_probability"] is None
+
+
+def test_matches_by_the_querys_own_camera_have_none(filled: TestClient, picture: Make) -> None:
+    matches = ask(filled, picture(3), camera_id="c1")["matches"]
+    assert {match["camera_id"]: match["probability"] is None for match in matches} == {"c1": True, "c2": False}
+    item_id = next(match["id"] for match in matches if match["camera_id"] == "c2")
+    matches = filled.post(f"/v1/query/{item_id}").json()["matches"]
+    assert {match["camera_id"]: match["probability"] is None for match in matches} == {"c1": False, "c2": True}
+
+
+@pytest.mark.parametrize("least", [0.12, 0.5, 0.9])
+def test_a_least_probability(filled: TestClient, picture: Make, calibration: Calibration, least: float) -> None:
+    every = ask(filled, picture(3))["matches"]
+    body = ask(filled, picture(3), min_probability=least)
+    expected = [match["id"] for match in every if match["probability"] >= least]
+    assert [match["id"] for match in body["matches"]] == expected
+    assert body["query"]["min_probability"] == least
+    assert body["query"]["min_score"] == pytest.approx(calibration.least_score(least))
+
+
+def test_nobody_reaches_it(filled: TestClient, picture: Make) -> None:
+    body = ask(filled, picture(77), min_probability=0.9)
+    assert (body["matches"], body["no_match"], body["no_match_reason"]) == ([], True, "below-min-score")
+    assert body["best_score"] < body["query"]["min_score"]
+
+
+def test_items_by_the_querys_own_camera_are_left_out_with_a_least_probability(
+    filled: TestClient, picture: Make
+) -> None:
+    body = ask(filled, picture(3), camera_id="c1", min_probability=0.05)
+    assert {match["camera_id"] for match in body["matches"]} == {"c2"}
+    assert body["searched"] == 4
+    assert body["query"]["filter"] == {}
+
+
+def test_the_higher_of_least_score_and_least_probability_counts(filled: TestClient, picture: Make) -> None:
+    body = ask(filled, picture(3), min_score=0.95, min_probability=0.2)
+    assert body["query"]["min_score"] == 0.95
+    filled.app.state.service.gallery().change_settings(min_score=0.97)  # type: ignore[attr-defined]
+    assert ask(filled, picture(3), min_probability=0.2)["query"]["min_score"] == 0.97
+
+
+def test_groups_have_the_probability_of_their_best_item(
+    filled: TestClient, picture: Make, calibration: Calibration
+) -> None:
+    items = {match["id"]: match["probability"] for match in ask(filled, picture(3))["matches"]}
+    for group_by in ("person", "track", "camera"):
+        body = ask(filled, picture(3), group_by=group_by)
+        assert {match["id"]: match["probability"] for match in body["matches"]}.items() <= items.items()
+        kept = ask(filled, picture(3), group_by=group_by, min_probability=0.5)["matches"]
+        assert [match["id"] for match in kept] == [m["id"] for m in body["matches"] if m["probability"] >= 0.5]
+
+
+def test_re_ranking_changes_the_order_and_no_probability(filled: TestClient, picture: Make) -> None:
+    plain = {match["id"]: match["probability"] for match in ask(filled, picture(3))["matches"]}
+    body = ask(filled, picture(3), rerank="k-reciprocal", rerank_top=6)
+    assert {match["id"]: match["probability"] for match in body["matches"]} == plain
+
+
+def test_a_mean_of_pictures_has_none(filled: TestClient, picture: Make) -> None:
+    several = ask(filled, picture(3), picture(4))
+    expanded = ask(filled, picture(3), expand=2)
+    [item_id, *_] = [match["id"] for match in ask(filled, picture(0))["matches"]]
+    track = filled.post(f"/v1/query/{item_id}", params={"pool": "track"}).json()
+    for body in (several, expanded, track):
+        assert {match["probability"] for match in body["matches"]} == {None}
+    alone = filled.post(f"/v1/query/{item_id}").json()
+    assert None not in {match["probability"] for match in alone["matches"] if match["camera_id"] == "c2"}
+
+
+@pytest.mark.parametrize("params", [{"expand": 2}, {}])
+def test_a_least_probability_of_a_mean_is_refused(filled: TestClient, picture: Make, params: dict[str, Any]) -> None:
+    pictures = [picture(3)] if params else [picture(3), picture(4)]
+    problem = ask(filled, *pictures, min_probability=0.5, **params)
+    assert (problem["type"], problem["status"]) == ("/problems/bad-parameter", 422)
+    assert "one picture without expand" in problem["detail"]
+
+
+def test_a_least_probability_that_no_score_reaches_is_refused(filled: TestClient, picture: Make) -> None:
+    problem = ask(filled, picture(3), min_probability=0.95)
+    assert problem["type"] == "/problems/bad-parameter"
+    assert "0.9167 at most" in problem["detail"]
+
+
+@pytest.mark.parametrize("value", ["0", "1", "-0.5", "nan", "much"])
+def test_what_is_no_probability(filled: TestClient, picture: Make, value: str) -> None:
+    assert ask(filled, picture(3), min_probability=value)["status"] == 422
+
+
+def test_without_a_calibration_there_is_none_and_a_least_one_is_refused(client: TestClient, picture: Make) -> None:
+    client.post("/v1/items", files={"images": ("a.jpg", picture(1))})
+    matches = ask(client, picture(1))["matches"]
+    assert [match["probability"] for match in matches] == [None]
+    for path in ("/v1/query", f"/v1/query/{matches[0]['id']}"):
+        answer = client.post(path, params={"min_probability": 0.5}, files={"image": ("a.jpg", picture(1))})
+        problem = answer.json()
+        assert (answer.status_code, problem["type"]) == (409, "/problems/not-calibrated")
+        assert "reid export calibrate" in problem["detail"]
+    assert client.get("/v1/info").json()["bundle"]["calibration"] is None
+
+
+def test_it_is_refused_before_the_model_works(
+    client: TestClient, picture: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(type(client.app.state.service), "embed", None)  # type: ignore[attr-defined]
+    assert ask(client, picture(1), min_probability=0.5)["type"] == "/problems/not-calibrated"
+
+
+def test_info_says_how_the_model_is_calibrated(calibrated: TestClient, calibration: Calibration) -> None:
+    told = calibrated.get("/v1/info").json()["bundle"]["calibration"]
+    assert (told["method"], told["prior"]) == ("isotonic", 0.1)
+    assert told["most"] == pytest.approx(11 / 12)
+    assert told["data"]["name"] == "site"
+    assert told["held_out"]["base_log_loss"] == 0.3
+    assert [each["cameras"] for each in told["thresholds"]] == [None, ["c1", "c2"]]
+    assert told["thresholds"][0]["at"][0]["score"] == 0.6
+    assert told["thresholds"][1]["too_few_for"] == [0.01, 0.001]
+    assert "not an identity" in told["claim"]

@@ -1,0 +1,66 @@
+"""Which candidates have a probability, and which least score stands for a least probability."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from service.errors import BadParameter, NotCalibrated
+from service.search import Candidate
+from service.search.probability import Meaning
+from tests.calibrations import made
+
+
+def candidate(score: float, camera_id: str | None = "c2", **changes: Any) -> Candidate:
+    match: Any = SimpleNamespace(score=score, item=SimpleNamespace(camera_id=camera_id))
+    return Candidate(match, **changes)
+
+
+def meaning(**changes: Any) -> Meaning:
+    return Meaning(**({"calibration": made(), "camera_id": "c1", "single": True} | changes))
+
+
+def test_the_probability_is_that_of_the_pair_of_query_and_item() -> None:
+    for score in (-0.2, 0.5, 0.7, 0.99):
+        expected = made().probability(score)
+        assert meaning().probability(candidate(score)) == expected
+        assert meaning().probability(candidate(score, rerank_distance=0.1)) == expected
+        assert meaning().probability(candidate(score, label="t1")) == expected
+
+
+@pytest.mark.parametrize(
+    ("query", "item", "told"),
+    [("c1", "c2", True), (None, "c2", True), ("c1", None, True), (None, None, True), ("c1", "c1", False)],
+)
+def test_two_pictures_by_one_camera_were_not_measured(query: str | None, item: str | None, told: bool) -> None:
+    assert (meaning(camera_id=query).probability(candidate(0.8, item)) is not None) is told
+
+
+def test_none_without_a_calibration_and_for_a_mean_of_pictures() -> None:
+    assert meaning(calibration=None).probability(candidate(0.8)) is None
+    assert meaning(single=False).probability(candidate(0.8)) is None
+
+
+def test_the_higher_of_both_least_scores_counts() -> None:
+    least = made().least_score(0.5)
+    assert least is not None
+    assert 0.4 < least < 0.8
+    assert meaning().least_score(None, 0.5) == least
+    assert meaning().least_score(0.1, 0.5) == least
+    assert meaning().least_score(0.9, 0.5) == 0.9
+    for score in (None, 0.3):
+        assert meaning().least_score(score, None) == score
+        assert meaning(calibration=None, single=False).least_score(score, None) == score
+
+
+def test_a_least_probability_is_refused_rather_than_guessed() -> None:
+    with pytest.raises(
+        NotCalibrated, match=r"min_probability 0\.5 needs a calibrated model, .* `reid export calibrate"
+    ):
+        meaning(calibration=None).least_score(None, 0.5)
+    with pytest.raises(BadParameter, match="for a query of one picture without expand"):
+        meaning(single=False).least_score(None, 0.5)
+    with pytest.raises(BadParameter, match=r"0\.95 is more than any score has .* 0\.9167 at most, 0\.1 of all pairs"):
+        meaning().least_score(None, 0.95)
