@@ -134,7 +134,7 @@ class Calibration(Part):
             ratio += (score - before) / (after - before) * (next_ratio - ratio)
         else:
             ratio = self.knots[min(place, len(self.knots) - 1)][1]
-        return 1 / (1 + math.exp(-ratio - _log_odds(self.prior)))
+        return (1 + math.tanh((ratio + _log_odds(self.prior)) / 2)) / 2  # the logistic function, without overflow
 
     def least_score(self, probability: float) -> float | None:
         """The lowest score, from -1, that reaches a probability in (0, 1); None where no score does."""

@@ -28,6 +28,11 @@ def test_another_prior_gives_the_same_evidence_another_probability() -> None:
     assert rare.probability(0.8) == pytest.approx(99e-6, rel=1e-3)
 
 
+def test_no_evidence_is_too_much_to_tell() -> None:
+    sure = made(knots=[[0.2, -1e9], [0.8, 1e9]])
+    assert (sure.probability(0), sure.probability(1)) == (0, 1)
+
+
 def test_the_most_that_it_ever_says() -> None:
     assert made().most == made().probability(1) == pytest.approx(11 / 12)
 

@@ -1,0 +1,60 @@
+"""What the scores of a query say about who is shown, where the model is calibrated: for one picture against one other.
+
+A calibration is measured on pairs of pictures by two different cameras. So there is a probability for the pair of a
+query of one picture and the item that a candidate shows, from their score: re-ranking changes the order and not the
+pair, and a group has the probability of its best item. There is none where the query is a mean of several pictures, of
+a track, or of what was found (expansion), whose scores are not those of pairs; and none for items by the query's own
+camera.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from bundle import Calibration
+from service.errors import BadParameter, NotCalibrated
+from service.search.candidates import Candidate
+
+
+@dataclass(frozen=True)
+class Meaning:
+    """How the scores of one query are to be read."""
+
+    calibration: Calibration | None
+    camera_id: str | None
+    """Of the query, where it is known."""
+    single: bool
+    """Whether the query is one picture and nothing else."""
+
+    def probability(self, candidate: Candidate) -> float | None:
+        """That a candidate's item shows the person of the query; None: nothing was measured for such a pair."""
+        same_camera = self.camera_id is not None and candidate.match.item.camera_id == self.camera_id
+        if self.calibration is None or not self.single or same_camera:
+            return None
+        return self.calibration.probability(candidate.match.score)
+
+    def least_score(self, min_score: float | None, min_probability: float | None) -> float | None:
+        """The lowest score that satisfies both; None: any does.
+
+        Raises NotCalibrated where there is no calibration, and BadParameter for a query that has no probability and
+        for one that no score reaches.
+        """
+        if min_probability is None:
+            return min_score
+        if self.calibration is None:
+            raise NotCalibrated(
+                f"min_probability {min_probability} needs a calibrated model, and this one is not: use min_score, or "
+                "calibrate the bundle with `reid export calibrate` and restart"
+            )
+        if not self.single:
+            raise BadParameter(
+                f"min_probability {min_probability} is for a query of one picture without expand: what was measured is "
+                "one picture against one; use min_score"
+            )
+        least = self.calibration.least_score(min_probability)
+        if least is None:
+            raise BadParameter(
+                f"min_probability {min_probability} is more than any score has with this calibration, which says "
+                f"{self.calibration.most:.4f} at most, {self.calibration.prior:.2g} of all pairs being of one person"
+            )
+        return least if min_score is None else max(least, min_score)
