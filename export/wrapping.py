@@ -23,6 +23,8 @@ def wrap(original: Original, form: str, dimension: int) -> onnx.ModelProto:
     model = ir.from_proto(original.proto)
     passes.RemoveInitializersFromInputsPass()(model)
     graph = model.graph
+    if "ai.onnx" in graph.opset_imports:  # the long name of the same operators
+        graph.opset_imports[""] = graph.opset_imports.pop("ai.onnx")
     graph.outputs[:] = [value for value in graph.outputs if value.name == original.output]
     graph.inputs[0].shape = ir.Shape([1, *original.pixels.axes(original.image)])
     FORMS[form](graph)

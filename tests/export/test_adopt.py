@@ -154,6 +154,19 @@ def test_names_of_ours_may_be_taken(tmp_path: Path) -> None:
     assert adopted(tmp_path / "model.onnx", tmp_path / "bundle").manifest.dimension == DIMENSION
 
 
+def test_the_standard_operators_have_a_long_name(tmp_path: Path) -> None:
+    model = onnx.load(save_foreign(tmp_path / "model.onnx"))
+    model.opset_import[0].domain = "ai.onnx"
+    onnx.save(model, tmp_path / "model.onnx")
+    assert adopted(tmp_path / "model.onnx", tmp_path / "bundle").manifest.source["batch"] == "dynamic"
+
+
+def test_few_pictures_prove_nothing(tmp_path: Path) -> None:
+    original = Original.open(save_foreign(tmp_path / "model.onnx"), Stated())
+    with pytest.raises(AdoptionError, match="at least 10 pictures, not on 9; give more as --images"):
+        adopt(original, tmp_path / "bundle", PICTURES[:9], images_from="noise")
+
+
 def test_weights_in_other_files_are_pulled_inside(tmp_path: Path) -> None:
     model = save_foreign(
         tmp_path / "model.onnx", save_as_external_data=True, location="model.onnx.data", size_threshold=0
@@ -281,7 +294,7 @@ def test_the_command(tmp_path: Path) -> None:
     arguments = f"export adopt {model} --out {tmp_path / 'bundle'} --height 32 --width 16 --mean 0 0 0 --std 1 1 1"
     done = CliRunner().invoke(app, arguments.split())
     assert done.exit_code == 0, done.output
-    assert "same as osnet.onnx on 64 pictures" in done.output
+    assert "osnet.onnx on 64 pictures" in done.output
     manifest = Bundle.open(tmp_path / "bundle").manifest
     assert (manifest.name, manifest.image.height, manifest.image.resize) == ("osnet", 32, "bilinear")
     assert manifest.source["preprocessing"]["mean"] == [0, 0, 0]
