@@ -14,7 +14,8 @@ export function factsOf(item) {
   return [["camera", item.camera_id], ["person", item.person_id], ["track", item.track_id], ["time", time(item.captured_at)]];
 }
 
-// `act` holds what the buttons of a card do: compare(place), searchWith(item), openGroup(item)
+// `act` holds what the buttons of a card do: compare(place), searchWith(item), openGroup(item); why(match, place) gives
+// what tells why it was found, or nothing
 export function drawAnswer(answer, act) {
   const { matches, query } = answer;
   clearAnswer();
@@ -66,7 +67,8 @@ function card(match, place, groupBy, act) {
     make("p", { className: "from", title: match.source ?? "" }, match.source ?? ""),
     ...group(match, groupBy, act),
     confirmation(match, place),
-    button("Search with this", `, candidate ${place + 1}`, () => act.searchWith(match)));
+    button("Search with this", `, candidate ${place + 1}`, () => act.searchWith(match)),
+    ...act.why(match, place).map((open) => button("Why", `, candidate ${place + 1}`, open)));
 }
 
 function picture(match, place, act) {

@@ -10,6 +10,7 @@ import "./labels.js";
 import { unmark } from "./marks.js";
 import { pictureOf } from "./pictures.js";
 import { chooseFiles, chooseItem, forgetItem, search } from "./query.js";
+import { offerWhy } from "./why.js";
 
 const SAMPLES = 12;
 const QUIET_MS = 250; // after a change of a condition
@@ -22,6 +23,7 @@ async function start() {
   [info, { galleries }] = [await askJson("/v1/info"), await askJson("/v1/galleries")];
   $("starter").hidden = !info.bundle.starter;
   allowAtOnce(info.limits.images);
+  offerWhy(info.bundle.explains);
   tellDrift(info.drift);
   $("gallery").replaceChildren(...galleries.map(({ name, state }) => Object.assign(new Option(name, name), { disabled: state !== "open" })));
   $("gallery-field").hidden = galleries.length < 2;

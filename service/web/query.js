@@ -7,6 +7,7 @@ import { asked, change, keep } from "./conditions.js";
 import { $, make, showError } from "./dom.js";
 import { markable } from "./marks.js";
 import { draw, fetchPicture } from "./pictures.js";
+import { explainable, openWhy } from "./why.js";
 
 const MOST = 8;
 const NARROW = matchMedia("(max-width: 820px)");
@@ -55,7 +56,13 @@ async function run(leads) {
   try {
     const answer = await request(mine.signal);
     const focus = document.activeElement;
-    drawAnswer(answer, { searchWith: chooseItem, openGroup, compare: (place) => openCompare(answer.matches, place, query.blobs, chooseItem) });
+    const used = query;
+    drawAnswer(answer, {
+      searchWith: chooseItem,
+      openGroup,
+      compare: (place) => openCompare(answer.matches, place, used.blobs, chooseItem),
+      why: (match, place) => (explainable(match, used) ? [() => openWhy(match, place, used)] : []),
+    });
     if (!focus.isConnected || focus === document.body) $("answer-title").focus({ preventScroll: true });
     if (leads && NARROW.matches) document.querySelector(".answer-head").scrollIntoView();
   } catch (error) {

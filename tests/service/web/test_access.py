@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.browser
 
 WEB = Path(__file__).resolve().parents[3] / "service" / "web"
-MOST_BYTES = 60 * 1024
+MOST_BYTES = 72 * 1024
 
 
 @pytest.fixture(scope="session")

@@ -1,0 +1,46 @@
+// Which parts of query and candidate the model compares: a picture that the service draws, where its model can tell.
+
+import { ask } from "./api.js";
+import { gallery } from "./conditions.js";
+import { $, on, tell } from "./dom.js";
+import { draw } from "./pictures.js";
+
+let able = false;
+let asked = null; // AbortController of the request under way
+
+export function offerWhy(explains) {
+  able = explains;
+  $("by-patches").hidden = $("by-patches").disabled = !able;
+}
+
+// whether it can be told; `match` is a candidate, `query` is {blobs, item} as it is searched with
+export function explainable(match, { blobs }) {
+  return able && match.image_url !== null && blobs.length > 0;
+}
+
+export async function openWhy(match, place, query) {
+  asked?.abort();
+  const mine = asked = new AbortController();
+  $("why-title").textContent = `Why candidate ${place + 1}`;
+  $("why-image").removeAttribute("src");
+  tell("why-error", "");
+  $("why").showModal();
+  try {
+    const answer = await ask(...request(match, query, mine.signal));
+    draw($("why-image"), await answer.blob());
+  } catch (error) {
+    if (error.name !== "AbortError") tell("why-error", error.message);
+  }
+}
+
+function request(match, { blobs, item }, signal) {
+  const params = new URLSearchParams({ gallery: gallery(), format: "png" });
+  for (const id of item ? [item.id, match.id] : [match.id]) params.append("item_id", id);
+  if (!item && $("camera").value) params.append("camera_id", $("camera").value);
+  const body = new FormData();
+  body.append("image", blobs[0], "query");
+  return [`/v1/explain?${params}`, { method: "POST", body: item ? undefined : body, signal }];
+}
+
+on("why-close", "click", () => $("why").close());
+on("why", "close", () => asked?.abort());

@@ -1,0 +1,94 @@
+"""Why a candidate was found: a drawing of what the model compares, offered where the model can tell."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.service.web.acting import Served, choose, search, sent, serve
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Page
+
+pytestmark = pytest.mark.browser
+
+
+@pytest.fixture
+def explaining(tmp_path: Path, explained_bundle: Path, picture: Callable[..., bytes]) -> Iterator[Served]:
+    """Eight pictures before a model that can tell what it compares."""
+    with serve(tmp_path / "data", explained_bundle) as started:
+        started.add_eight(picture)
+        yield started
+
+
+def open_why(page: Page, place: int) -> tuple[str, str]:
+    """Address and media type of what the button of a card asks for, once it is drawn."""
+    from playwright.sync_api import expect
+
+    with page.expect_response("**/v1/explain?*") as answered:
+        page.locator(".card").nth(place).get_by_role("button", name="Why").click()
+    expect(page.locator("#why-image")).to_have_js_property("naturalWidth", 8 + 192 + 96 + 192 + 8)
+    return answered.value.url, answered.value.headers["content-type"]
+
+
+def test_a_candidate_is_explained(page: Page, explaining: Served, picture: Callable[..., bytes]) -> None:
+    search(page, explaining.address, picture(3))
+    page.select_option("#camera", "c1")
+    page.wait_for_selector(".answer:not(.busy) .card")
+    url, kind = open_why(page, 1)
+    assert kind == "image/png"
+    assert "camera_id=c1" in url
+    assert page.inner_text("#why-title") == "Why candidate 2"
+    assert "proves no identity" in page.inner_text("#why")
+    page.click("#why-close")
+    assert page.locator("#why").is_hidden()
+    open_why(page, 4)
+    assert page.inner_text("#why-title") == "Why candidate 5"
+
+
+def test_the_query_is_a_stored_item(page: Page, explaining: Served, picture: Callable[..., bytes]) -> None:
+    search(page, explaining.address, picture(3))
+    sent(page, lambda: page.locator(".card", has_text="t5").get_by_text("Search with this").click())
+    url, _ = open_why(page, 0)
+    assert url.count("item_id=") == 2
+    assert "item_id=6&" in url  # t5 is the sixth; the query comes first
+
+
+def test_what_goes_wrong_is_told(page: Page, explaining: Served, picture: Callable[..., bytes]) -> None:
+    search(page, explaining.address, picture(3))
+    explaining.service.gallery().delete(5)
+    page.locator(".card", has_text="t4").get_by_role("button", name="Why").click()
+    page.wait_for_selector("#why-error:has-text('no item 5')")
+    page.keyboard.press("Escape")
+    open_why(page, 0)
+    assert page.locator("#why-error").is_hidden()
+
+
+def test_candidates_are_ordered_by_patches(page: Page, explaining: Served, picture: Callable[..., bytes]) -> None:
+    search(page, explaining.address, picture(3))
+    page.click("#conditions summary")
+    _, asked = sent(page, lambda: page.select_option("#rerank", "patches"))
+    assert asked["rerank"] == ["patches"]
+    assert "re-ranked" in page.locator(".card").first.inner_text()
+
+
+def test_a_model_that_cannot_tell_offers_nothing(page: Page, shown: str, picture: Callable[..., bytes]) -> None:
+    search(page, shown, picture(3))
+    assert page.get_by_role("button", name="Why").count() == 0
+    assert page.locator("#by-patches").evaluate("option => option.disabled && option.hidden")
+
+
+def test_a_candidate_without_a_picture_has_no_button(
+    page: Page, explaining: Served, picture: Callable[..., bytes]
+) -> None:
+    explaining.service.gallery().change_settings(store_pictures=False)
+    explaining.add([picture(9)], [{"track_id": "t9"}])
+    search(page, explaining.address, picture(3))
+    assert page.locator(".card", has_text="t9").get_by_role("button", name="Why").count() == 0
+    assert page.get_by_role("button", name="Why").count() == 8
+    choose(page, picture(9))
+    page.wait_for_selector(".answer:not(.busy) .card")
+    assert page.get_by_role("button", name="Why").count() == 8
