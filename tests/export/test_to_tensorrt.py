@@ -64,6 +64,14 @@ def test_timings_are_kept_for_the_next_build(bundle: Bundle, made: MadeUp, tmp_p
     assert [call[1] for call in made.calls if call[0] == "build"] == [b"", made.version.encode(), b""]
 
 
+def test_timings_without_a_place_are_told_before_anything_is_built(
+    bundle: Bundle, made: MadeUp, tmp_path: Path
+) -> None:
+    with pytest.raises(EngineError, match="gone is no folder to keep timings in"):
+        export_tensorrt(bundle, IMAGES, profile=PROFILE, timings=tmp_path / "gone" / "timings")
+    assert made.calls == []
+
+
 def test_another_engine_is_not_kept(bundle: Bundle, made: MadeUp) -> None:
     made.noise = 0.05
     with pytest.raises(ParityError, match=r"TensorRT .* differs from .*model.onnx in onnxruntime on 20 pictures: by "):
