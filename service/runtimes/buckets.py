@@ -20,14 +20,20 @@ def bucket_sizes(max_batch: int) -> list[int]:
     return [2**power for power in range((max_batch - 1).bit_length() + 1)]
 
 
-class Buckets:
+class BucketedRuntime:
     """A session whose runs are 1, 2, 4, ... pictures: others are filled up with black ones, or cut.
 
     A GPU chooses its kernels and reserves its memory by shape, so it has seen all of them before the first request.
     Inputs and outputs stay where they are on the `device` ("cuda"; "cpu" in tests) and are copied once each way.
     """
 
-    def __init__(self, session: InferenceSession, manifest: Manifest, *, device: str, max_batch: int) -> None:
+    threads: int | None = None
+
+    def __init__(
+        self, session: InferenceSession, manifest: Manifest, *, provider: str, max_batch: int, device: str = "cuda"
+    ) -> None:
+        self.provider = provider
+        self.precision = manifest.precision
         self._manifest = manifest
         self._lock = threading.Lock()  # the buckets' memory is that of one run
         self._buckets = {size: _Bucket(session, manifest, device, size) for size in bucket_sizes(max_batch)}

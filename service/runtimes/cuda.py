@@ -7,13 +7,10 @@ from collections.abc import Sequence
 from contextlib import redirect_stdout
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-from numpy.typing import NDArray
-
 from bundle import Bundle, RuntimeMissing
 from bundle.gpu import Gpu, first_gpu
 from bundle.run import load_onnxruntime, open_session
-from service.runtimes.buckets import Buckets
+from service.runtimes.buckets import BucketedRuntime
 from service.runtimes.protocol import RuntimeChoice
 
 if TYPE_CHECKING:
@@ -23,21 +20,11 @@ CUDA = ("CUDAExecutionProvider", {"device_id": 0, "arena_extend_strategy": "kSam
 CPU = ("CPUExecutionProvider", dict[str, Any]())  # for the few nodes that compute shapes
 
 
-class CudaRuntime:
-    """The graph on the first GPU, in runs of a few sizes."""
-
-    provider = "cuda"
-    threads: int | None = None
-
-    def __init__(self, bundle: Bundle, choice: RuntimeChoice) -> None:
-        self.precision = bundle.manifest.precision
-        find_gpu(CUDA[0])
-        session = open_on_gpu(bundle, [CUDA, CPU])
-        self._buckets = Buckets(session, bundle.manifest, device="cuda", max_batch=choice.max_batch)
-
-    def run(self, images: NDArray[np.uint8], cameras: NDArray[np.int64]) -> NDArray[np.float32]:
-        """(B, D) unit embeddings of (B, height, width, 3) pictures; cameras (B,), -1 = unknown."""
-        return self._buckets.run(images, cameras)
+def load_cuda(bundle: Bundle, choice: RuntimeChoice) -> BucketedRuntime:
+    """The graph on the first GPU. Raises RuntimeMissing, BundleDamaged."""
+    find_gpu(CUDA[0])
+    session = open_on_gpu(bundle, [CUDA, CPU])
+    return BucketedRuntime(session, bundle.manifest, provider="cuda", max_batch=choice.max_batch)
 
 
 def find_gpu(provider: str) -> Gpu:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,9 +10,9 @@ from numpy.typing import NDArray
 from bundle import Bundle, BundleRunner, RuntimeMissing
 from bundle.cores import cores
 from service.errors import UnknownName
-from service.runtimes.cuda import CudaRuntime
-from service.runtimes.protocol import Runtime, RuntimeChoice
-from service.runtimes.tensorrt import TensorRtRuntime
+from service.runtimes.cuda import load_cuda
+from service.runtimes.protocol import Runtime, RuntimeChoice, RuntimeLoader
+from service.runtimes.tensorrt import load_tensorrt
 
 logger = logging.getLogger("vitreid")
 
@@ -33,10 +32,10 @@ class CpuRuntime:
         return self._runner.run(images, cameras)
 
 
-PROVIDERS: dict[str, Callable[[Bundle, RuntimeChoice], Runtime]] = {
+PROVIDERS: dict[str, RuntimeLoader] = {
     "cpu": CpuRuntime,
-    "cuda": CudaRuntime,
-    "tensorrt": TensorRtRuntime,
+    "cuda": load_cuda,
+    "tensorrt": load_tensorrt,
 }
 
 

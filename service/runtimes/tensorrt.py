@@ -7,46 +7,34 @@ import re
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
 from bundle import Bundle, Manifest, RuntimeMissing
 from bundle.gpu import Gpu
 from bundle.manifest import MODEL
 from bundle.run import expected_inputs, load_onnxruntime
-from service.runtimes.buckets import Buckets, bucket_sizes
+from service.runtimes.buckets import BucketedRuntime, bucket_sizes
 from service.runtimes.cuda import CPU, CUDA, find_gpu, open_on_gpu
 from service.runtimes.protocol import RuntimeChoice
 
 TENSORRT = "TensorrtExecutionProvider"
 
 
-class TensorRtRuntime:
+def load_tensorrt(bundle: Bundle, choice: RuntimeChoice) -> BucketedRuntime:
     """The graph as a TensorRT engine on the first GPU; what TensorRT does not take, CUDA computes.
 
-    The engine is built while this is made, which takes minutes, and is read from the choice's folder the next time.
+    The engine is built now, which takes minutes, and is read from the choice's folder the next time.
+    Raises RuntimeMissing, BundleDamaged.
     """
-
-    provider = "tensorrt"
-    threads: int | None = None
-
-    def __init__(self, bundle: Bundle, choice: RuntimeChoice) -> None:
-        self.precision = bundle.manifest.precision
-        gpu, version = find_gpu(TENSORRT), load_tensorrt()
-        options = profile(bundle.manifest, choice.max_batch)
-        if choice.engines is not None:
-            folder = engine_folder(choice.engines, bundle.manifest, gpu, version)
-            folder.mkdir(parents=True, exist_ok=True)
-            options |= caches(folder)
-        session = open_on_gpu(bundle, [(TENSORRT, options), CUDA, CPU])
-        self._buckets = Buckets(session, bundle.manifest, device="cuda", max_batch=choice.max_batch)
-
-    def run(self, images: NDArray[np.uint8], cameras: NDArray[np.int64]) -> NDArray[np.float32]:
-        """(B, D) unit embeddings of (B, height, width, 3) pictures; cameras (B,), -1 = unknown."""
-        return self._buckets.run(images, cameras)
+    gpu, version = find_gpu(TENSORRT), import_tensorrt()
+    options = profile(bundle.manifest, choice.max_batch)
+    if choice.engines is not None:
+        folder = engine_folder(choice.engines, bundle.manifest, gpu, version)
+        folder.mkdir(parents=True, exist_ok=True)
+        options |= caches(folder)
+    session = open_on_gpu(bundle, [(TENSORRT, options), CUDA, CPU])
+    return BucketedRuntime(session, bundle.manifest, provider="tensorrt", max_batch=choice.max_batch)
 
 
-def load_tensorrt() -> str:
+def import_tensorrt() -> str:
     """TensorRT's version; its libraries are loaded, where onnxruntime finds them. Raises RuntimeMissing."""
     try:
         version: str = importlib.import_module("tensorrt").__version__

@@ -10,7 +10,7 @@ import pytest
 
 from bundle import Bundle, BundleRunner
 from bundle.run import open_session
-from service.runtimes.buckets import Buckets, bucket_sizes
+from service.runtimes.buckets import BucketedRuntime, bucket_sizes
 
 
 @pytest.mark.parametrize(
@@ -46,8 +46,8 @@ def session(bundle: Bundle) -> Watched:
 
 
 @pytest.fixture
-def buckets(bundle: Bundle, session: Watched) -> Buckets:
-    made = Buckets(session, bundle.manifest, device="cpu", max_batch=4)
+def buckets(bundle: Bundle, session: Watched) -> BucketedRuntime:
+    made = BucketedRuntime(session, bundle.manifest, provider="cuda", device="cpu", max_batch=4)
     assert session.sizes == [1, 2, 4], "every size was run before the first request"
     session.sizes.clear()
     return made

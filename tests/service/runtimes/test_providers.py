@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -17,6 +18,7 @@ from bundle.gpu import Gpu, first_gpu
 from bundle.run import open_session
 from service.errors import UnknownName
 from service.runtimes import RuntimeChoice, cuda, load_runtime, tensorrt
+from service.runtimes.buckets import BucketedRuntime
 from service.runtimes.tensorrt import engine_folder, profile
 
 GPU = Gpu("NVIDIA H200", (9, 0))
@@ -60,14 +62,10 @@ def gpu(monkeypatch: pytest.MonkeyPatch) -> Callable[..., list[Any]]:
         monkeypatch.setattr(cuda, "first_gpu", lambda: GPU)
         monkeypatch.setattr(cuda, "open_session", opened)
         for module in (cuda, tensorrt):
-            monkeypatch.setattr(module, "Buckets", _on_cpu(module.Buckets))
+            monkeypatch.setattr(module, "BucketedRuntime", partial(BucketedRuntime, device="cpu"))
         return asked
 
     return make
-
-
-def _on_cpu(kind: Any) -> Callable[..., Any]:
-    return lambda session, manifest, *, device, max_batch: kind(session, manifest, device="cpu", max_batch=max_batch)
 
 
 @pytest.mark.parametrize("provider", ["cuda", "tensorrt"])
