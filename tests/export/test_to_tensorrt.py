@@ -11,7 +11,8 @@ import pytest
 from typer.testing import CliRunner
 
 from bundle import Bundle, BundleRunner, RuntimeMissing
-from bundle.run_engine import EngineRunner
+from bundle.gpu import first_gpu
+from bundle.run_engine import EngineRunner, load_tensorrt
 from export.cli import app
 from export.errors import EngineError, ParityError
 from export.to_tensorrt import Profile, export_tensorrt
@@ -123,3 +124,21 @@ def test_the_command(bundle: Bundle, made: MadeUp, tmp_path: Path) -> None:
     assert "model.onnx on 64 pictures" in done.output
     assert (tmp_path / "timings").read_bytes() == made.version.encode()
     assert max(call[1] for call in made.calls if call[0] == "execute") == 8
+
+
+def problem() -> str | None:
+    try:
+        first_gpu()
+        load_tensorrt()
+    except RuntimeMissing as missing:
+        return str(missing)
+    return None
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(problem() is not None, reason=f"no engine can be built: {problem()}")
+def test_on_a_real_gpu(bundle: Bundle, tmp_path: Path) -> None:
+    built = export_tensorrt(bundle, IMAGES, profile=PROFILE, timings=tmp_path / "timings")
+    found = EngineRunner.open(Bundle.open(built.path)).run(IMAGES)
+    np.testing.assert_allclose(found, BundleRunner(bundle, threads=1).run(IMAGES), atol=1e-5)
+    assert (tmp_path / "timings").stat().st_size > 0
