@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -14,6 +14,8 @@ from bundle.calibration import Estimate, PairNumbers, ReliabilityBin, Thresholds
 from export.errors import ExportError
 from export.options import Json
 from training.report import table
+
+TOO_FEW = "too few pairs"
 
 
 def calibrate(
@@ -71,8 +73,16 @@ def text(calibration: Calibration) -> Iterator[str]:
         f"{calibration.prior:.3%} of all such pairs do; it is {calibration.most:.1%} at most"
     )
     yield from _held_out(calibration)
-    for thresholds in calibration.thresholds:
-        yield from _thresholds(thresholds)
+    overall, *of_cameras = calibration.thresholds
+    yield f"thresholds for all pairs: {_pairs(overall.pairs)}"
+    header = ["false match rate", "least score", "false matches (95 %)", "true matches (95 %)"]
+    yield from table([header, *_rows(overall)])
+    if len(of_cameras) > 1:
+        yield "least score and true matches (95 %) by cameras, at each false match rate"
+        rates = [*(at.false_match_rate for at in overall.at), *overall.too_few_for]
+        rows = [["", *(f"{rate:g}" for rate in rates)]]
+        rows += [[" and ".join(each.cameras or ()), *_cells(each, rates)] for each in of_cameras]
+        yield from table(rows)
 
 
 def _held_out(calibration: Calibration) -> Iterator[str]:
@@ -93,18 +103,17 @@ def _held_out(calibration: Calibration) -> Iterator[str]:
     yield from table([["probability", "said", "so", "pairs of one person", "of different"], *rows])
 
 
-def _thresholds(thresholds: Thresholds) -> Iterator[str]:
-    whom = "all pairs" if thresholds.cameras is None else " and ".join(thresholds.cameras)
-    yield f"thresholds for {whom}: {_pairs(thresholds.pairs)}"
-    rows = [
-        [f"{at.false_match_rate:g}", f"{at.score:.4f}", _range(at.false_matches), _range(at.true_matches)]
-        for at in thresholds.at
-    ]
-    if rows:
-        yield from table([["false match rate", "least score", "false matches (95 %)", "true matches (95 %)"], *rows])
-    if thresholds.too_few_for:
-        rates = ", ".join(f"{rate:g}" for rate in thresholds.too_few_for)
-        yield f"  too few pairs to tell a false match rate of {rates}"
+def _rows(thresholds: Thresholds) -> Iterator[list[str]]:
+    for at in thresholds.at:
+        rates = _range(at.false_matches, 3), _range(at.true_matches, 1)
+        yield [f"{at.false_match_rate:g}", f"{at.score:.4f}", *rates]
+    for rate in thresholds.too_few_for:
+        yield [f"{rate:g}", TOO_FEW, "", ""]
+
+
+def _cells(thresholds: Thresholds, rates: Sequence[float]) -> list[str]:
+    told = {at.false_match_rate: f"{at.score:.4f}: {_range(at.true_matches, 1)}" for at in thresholds.at}
+    return [told.get(rate, TOO_FEW) for rate in rates]
 
 
 def _pairs(numbers: PairNumbers) -> str:
@@ -115,5 +124,5 @@ def _counts(each: ReliabilityBin) -> list[str]:
     return [f"{each.same:,}", f"{each.different:,}"]
 
 
-def _range(rate: Estimate) -> str:
-    return f"{rate.value:.3%} ({rate.low:.3%} to {rate.high:.3%})"
+def _range(rate: Estimate, digits: int) -> str:
+    return f"{rate.value:.{digits}%} ({rate.low:.{digits}%} to {rate.high:.{digits}%})"

@@ -114,8 +114,18 @@ def test_what_is_printed(bundle: Path, people: Path) -> None:
     assert lines[0].startswith(f"calibrated by {found.method} on site (market1501): 108 pictures, 324 pairs of one")
     assert "where 8.333% of all such pairs do" in lines[1]
     assert lines[2].startswith("12 persons, each half scored by a fit on the other: log loss")
-    assert "thresholds for c1 and c3: 108 pairs of one person" in "\n".join(lines)
-    assert lines[-1] == "  too few pairs to tell a false match rate of 0.001, 0.0001"
+    [overall] = [line for line in lines if line.startswith("thresholds for all pairs")]
+    assert overall == "thresholds for all pairs: 324 pairs of one person by two cameras and 3,564 of different persons"
+    assert [line.split()[:4] for line in lines[-7:-5]] == [
+        [rate, "too", "few", "pairs"] for rate in ("0.001", "0.0001")
+    ]
+    at = found.thresholds[2].at[0]
+    assert [cell.strip() for cell in lines[-2].split("  ") if cell.strip()] == [
+        "c1 and c3",
+        f"{at.score:.4f}: {at.true_matches.value:.1%} ({at.true_matches.low:.1%} to {at.true_matches.high:.1%})",
+        "too few pairs",
+        "too few pairs",
+    ]
 
 
 def test_a_reliability_diagram(bundle: Path, people: Path, tmp_path: Path) -> None:
