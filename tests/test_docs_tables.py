@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import inspect
 import json
 import pkgutil
 import re
@@ -29,7 +30,10 @@ from service.intake.box_files import read_boxes
 from service.intake.boxes import BoxSource
 from service.schemas.erasures import ReceiptBody
 from service.state import open_service
+from training.config import AugmentConfig, DataConfig, JigsawConfig, ModelConfig, OptimConfig, TrainConfig
 from training.datasets import DATASETS
+from training.losses import LOSSES
+from training.report import PARTS, TEXTS
 
 DOCS = Path(__file__).resolve().parent.parent / "docs"
 OPERATIONS, FORMATS, EXTENDING = ((DOCS / f"{name}.md").read_text() for name in ("operations", "formats", "extending"))
@@ -247,3 +251,30 @@ def test_registries_in_the_page_about_adding_exist() -> None:
 def test_statuses_in_the_page_about_operations_are_known() -> None:
     for row in cells(section(OPERATIONS, "Problems by their type")):
         assert not row[1].isdigit() or HTTPStatus(int(row[1]))
+
+
+def test_recipe_keys() -> None:
+    text = section(FORMATS, "Recipe")
+    shown = {name.rpartition(".")[2] for name in names(text)}
+    for part in (TrainConfig, ModelConfig, DataConfig, AugmentConfig, OptimConfig, JigsawConfig):
+        assert set(part.model_fields) - {"model", "data", "augment", "optim", "losses"} <= shown, part
+
+
+def test_losses() -> None:
+    rows = {
+        row[0].strip("`"): names(row[1]) for row in cells(section(FORMATS, "Recipe").partition("\n### Losses\n")[2])
+    }
+    assert {name for name in rows if name in LOSSES} == set(LOSSES)
+    for name, loss in LOSSES.items():
+        options = {key for key, value in inspect.signature(loss).parameters.items() if value.kind is value.KEYWORD_ONLY}
+        assert options <= rows[name], name
+        assert {word for word in rows[name] if word in OPTIONS} <= options, name
+
+
+OPTIONS = {key for loss in LOSSES.values() for key in inspect.signature(loss).parameters} - {"batch"}
+
+
+def test_scores() -> None:
+    rows = cells(section(FORMATS, "Scores"))
+    assert [row[1].strip("`") for row in rows[2:]] == [*TEXTS]
+    assert TEXTS.keys() - PARTS.keys() == {"comparison"}

@@ -210,7 +210,13 @@ def file_sizes() -> Iterator[Callable[[], None]]:
 
 def test_a_disk_that_fills(train: Train, spoilt: Spoilt, tmp_path: Path, file_sizes: Callable[[], None]) -> None:
     spoilt.at, spoilt.act = (2, 1), file_sizes
-    refused(train(options=("--tensorboard", str(tmp_path / "board"))), "cannot be written (", "File too large", "what was there before is kept", "--resume")
+    refused(
+        train(options=("--tensorboard", str(tmp_path / "board"))),
+        "cannot be written (",
+        "File too large",
+        "what was there before is kept",
+        "--resume",
+    )
     assert_good_after_one_epoch(tmp_path / "run")
 
 
