@@ -1,0 +1,111 @@
+"""A transformer's blocks as runtimes compute them fastest: the same numbers as training's, in another order.
+
+Products are on rows (B x L, D), which become one `Gemm` each, and queries, keys and values are projected apart, so that
+attention needs no transposition.
+"""
+
+from __future__ import annotations
+
+from types import NoneType
+from typing import Any
+
+import torch
+from timm.layers.attention import Attention
+from torch import Tensor, nn
+from torch.nn.functional import linear
+
+from export.attention import Attend, by_head
+from training.backbones.relative import RelativeAttention
+
+
+def is_plain(block: nn.Module) -> bool:
+    """Whether a block's attention is nothing but products and a softmax, without norms or gates inside."""
+    attention: Any = block.attn
+    if isinstance(attention, RelativeAttention):
+        return True
+    inside = ("q_norm", "k_norm", "norm", "gate")
+    return type(attention) is Attention and all(
+        isinstance(getattr(attention, name), nn.Identity | NoneType) for name in inside
+    )
+
+
+class AllTokens(nn.Module):
+    """A block of which all tokens are wanted."""
+
+    def __init__(self, block: Any, attend: Attend) -> None:
+        super().__init__()
+        self.block = block
+        self.projections = nn.ModuleList(_apart(block.attn.qkv))
+        self.heads: int = block.attn.num_heads
+        self.attend = attend
+
+    def forward(self, tokens: Tensor) -> Tensor:
+        """(B, L, D) tokens to the same."""
+        length, block = tokens.shape[1], self.block
+        rows = tokens.flatten(0, 1)
+        normed = block.norm1(rows)
+        query, key, value = (each(normed).reshape(-1, length, each.out_features) for each in self.projections)
+        seen = self.attend(query, key, value, self._bias(query), self.heads)
+        rows = rows + block.ls1(block.attn.proj(seen.flatten(0, 1)))
+        rows = rows + block.ls2(block.mlp(block.norm2(rows)))
+        mixed: Tensor = rows.reshape(tokens.shape)
+        return mixed
+
+    def _bias(self, query: Tensor) -> Tensor | None:
+        attention = self.block.attn
+        if not isinstance(attention, RelativeAttention):
+            return None
+        return attention.between_tokens(by_head(query, self.heads))
+
+
+class ClassTokens(nn.Module):
+    """A block and the norm after it, of which only the class token is wanted, in each of several sets of the tokens.
+
+    One query a picture is cheaper to take to the tokens than all tokens to their keys and values: its products with the
+    keys are those of `key.weight.T @ query` with the tokens, where the keys' bias adds the same to all and so nothing
+    to a softmax; and the mean of the values is the value of the mean. The class token has no relative position.
+
+    `counts` (sets, L) tells how often each set holds each token: a token that it holds twice weighs twice.
+    """
+
+    log_counts: Tensor
+    apart: Tensor
+
+    def __init__(self, block: Any, norm: nn.Module, counts: Tensor) -> None:
+        super().__init__()
+        self.block = block
+        self.norm = norm
+        self.query, self.key, self.value = _apart(block.attn.qkv)
+        heads: int = block.attn.num_heads
+        width: int = block.attn.head_dim
+        self.scale = width**-0.5
+        self.register_buffer("log_counts", counts.log()[:, None])
+        self.register_buffer("apart", torch.eye(heads).repeat_interleave(width, dim=1))  # a row a head, 1 where it is
+
+    def forward(self, tokens: Tensor) -> Tensor:
+        """(B, L, D) tokens to the class tokens (B, sets, D)."""
+        block, heads, sets = self.block, len(self.apart), len(self.log_counts)
+        normed: Tensor = block.norm1(tokens)
+        query = self.query(normed[:, 0]) * self.scale
+        asked = linear((query[:, None] * self.apart).flatten(0, 1), self.key.weight.T)
+        logits = asked.reshape(-1, heads, normed.shape[2]) @ normed.transpose(1, 2)
+        looks = (logits[:, None] + self.log_counts).softmax(3)  # (B, sets, heads, L)
+        seen = looks.flatten(1, 2) @ normed
+        values = self.value(seen.flatten(0, 1)).reshape(-1, *self.apart.shape)
+        mixed = block.ls1(block.attn.proj((values * self.apart).sum(1)))
+        rows = (tokens[:, :1] + mixed.reshape(-1, sets, tokens.shape[2])).flatten(0, 1)
+        rows = rows + block.ls2(block.mlp(block.norm2(rows)))
+        features: Tensor = self.norm(rows).reshape(-1, sets, tokens.shape[2])
+        return features
+
+
+def _apart(together: nn.Linear) -> list[nn.Linear]:
+    """The projections of queries, keys and values that are the thirds of one."""
+    thirds = []
+    for place in range(3):
+        third = nn.Linear(together.in_features, together.out_features // 3, bias=together.bias is not None)
+        third.weight = nn.Parameter(together.weight.detach().chunk(3)[place])
+        if together.bias is not None:
+            third.bias = nn.Parameter(together.bias.detach().chunk(3)[place])
+        thirds.append(third)
+    return thirds
