@@ -6,16 +6,21 @@ each is the other's nearest. What the shares below were chosen on, and what they
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from scoring.labelled import Labelled, cosine_blocks
+
 FOREGROUND_SHARE = 0.8
 PATCH_SHARE = 0.1
+TOP = 50
+ABOVE = 4  # more than two cosines differ by
 
 Floats = NDArray[np.float32]
+Half = NDArray[np.float16]
 
 
 @dataclass(frozen=True, eq=False)
@@ -26,21 +31,21 @@ class Foreground:
     vectors: Floats
 
     @classmethod
-    def of(cls, patches: Floats, attention: Floats) -> Foreground:
-        """Of all patches (N, D) of a picture those that hold most of the attention (N,)."""
-        places = foreground(attention)
+    def of(cls, patches: Floats, attention: Floats, share: float = FOREGROUND_SHARE) -> Foreground:
+        """Of all patches (N, D) of a picture those that hold a share of the attention (N,)."""
+        places = foreground(attention, share)
         return cls(places, patches[places])
 
 
-def foreground(attention: ArrayLike) -> NDArray[np.intp]:
-    """Places (K,), ascending, of the fewest patches that hold FOREGROUND_SHARE of the attention (N,), at least one.
+def foreground(attention: ArrayLike, share: float = FOREGROUND_SHARE) -> NDArray[np.intp]:
+    """Places (K,), ascending, of the fewest patches that hold a share of the attention (N,), at least one.
 
     Of patches with equal attention the first count first.
     """
     weights = np.asarray(attention, np.float64)
     order = np.argsort(-weights, kind="stable")
     before = np.cumsum(weights[order]) - weights[order]
-    return np.sort(order[before < FOREGROUND_SHARE * weights.sum()])
+    return np.sort(order[before < share * weights.sum()])
 
 
 def matched_patches(query: Floats, item: Floats) -> tuple[NDArray[np.intp], Floats]:
@@ -65,6 +70,26 @@ def patch_scores(query: Floats, items: Iterable[Floats]) -> Floats:
     return np.array([matched_patches(query, item)[1].mean() for item in items], np.float32)
 
 
-def with_patches(scores: ArrayLike, of_patches: ArrayLike) -> Floats:
-    """Scores of pictures (M,) and of their patches (M,) in one, -1..1: PATCH_SHARE of it is the patches'."""
-    return (1 - PATCH_SHARE) * np.asarray(scores, np.float32) + PATCH_SHARE * np.asarray(of_patches, np.float32)
+def with_patches(scores: ArrayLike, of_patches: ArrayLike, share: float = PATCH_SHARE) -> Floats:
+    """Scores of pictures (M,) and of their patches (M,) in one, -1..1, of which a share is the patches'."""
+    return (1 - share) * np.asarray(scores, np.float32) + share * np.asarray(of_patches, np.float32)
+
+
+def reranked_blocks(
+    query: Labelled, gallery: Labelled, seen: Sequence[Half], offered: Sequence[Half], *, share: float = PATCH_SHARE
+) -> Iterator[Floats]:
+    """Scores in blocks (B, G) of queries, by which the best TOP of their cosines come first, re-ranked by patches.
+
+    `seen` and `offered` are the foregrounds (K, D) of queries and gallery. The order of the others stays.
+    """
+    row = 0
+    for block in cosine_blocks(query, gallery):
+        scores = block.copy()
+        for cosines in scores:
+            best = np.argsort(-cosines, kind="stable")[:TOP]
+            items = (offered[place].astype(np.float32) for place in best)
+            cosines[best] = (
+                with_patches(cosines[best], patch_scores(seen[row].astype(np.float32), items), share) + ABOVE
+            )
+            row += 1
+        yield scores

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from scoring.patches import Half
 from training.datasets import Sources, Split, read_dataset
 from training.report import Evaluated, brief, report, text
 from training.screen import RunScreen, console, counted
@@ -176,6 +178,9 @@ def evaluate(
         bool, typer.Option("--multi-query", help="Scores with the queries of a person by a camera pooled.")
     ] = False,
     rerank: Annotated[bool, typer.Option("--rerank", help="Scores after k-reciprocal re-ranking.")] = False,
+    patches: Annotated[
+        bool, typer.Option("--patches", help="Scores after re-ranking by patches; for bundles with explain.onnx.")
+    ] = False,
     other_cameras: Annotated[
         bool, typer.Option("--other-cameras", help="The pictures are by other cameras than those that it learned.")
     ] = False,
@@ -193,14 +198,23 @@ def evaluate(
         "open_set": open_set,
         "multi_query": multi_query,
         "rerank": rerank,
+        "patches": patches,
     }
-    evaluated, *others = (
-        _evaluated(path, split, None if other_cameras else data.resolve().name) for path in (model, compare) if path
-    )
+    cameras = None if other_cameras else data.resolve().name
+    foregrounds = _looked_at(model, split, cameras) if patches else ((), ())
+    evaluated, *others = (_evaluated(path, split, cameras) for path in (model, compare) if path)
+    evaluated = replace(evaluated, foregrounds=foregrounds)
     if rank_lists is not None:
         _draw_rank_lists(evaluated, rank_lists)
     told = report(evaluated, [name for name, wanted in asked.items() if wanted], *others)
     typer.echo(json.dumps(told) if as_json else "\n".join(text(told)))
+
+
+def _looked_at(model: Path, split: Split, cameras: str | None) -> tuple[list[Half], list[Half]]:
+    from training.patches import look_at_split
+
+    with counted("looking", "pictures") as progress:
+        return look_at_split(split, model, cameras, progress)
 
 
 def _draw_rank_lists(evaluated: Evaluated, out: Path) -> None:

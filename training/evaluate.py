@@ -70,17 +70,22 @@ def embed_samples(
     samples: Sequence[Sample], embedder: Embedder, progress: Callable[[int, int], None] | None = None
 ) -> NDArray[np.float32]:
     """Unit embeddings (N, D) of samples, in their order; cameras and views that are not known come as -1."""
+    return np.concatenate([embedder.run(*batch) for batch in batches(samples, embedder, progress)])
+
+
+def batches(
+    samples: Sequence[Sample], embedder: Embedder, progress: Callable[[int, int], None] | None = None
+) -> Iterator[tuple[NDArray[np.uint8], NDArray[np.int64], NDArray[np.int64]]]:
+    """Samples as a model takes them, in their order: pictures (B, H, W, 3), indices of cameras and views (B,) or -1."""
     cameras, views = ({name: i for i, name in enumerate(names)} for names in (embedder.cameras, embedder.views))
-    parts = []
     done = 0
     for batch, images in _read_ahead(samples, embedder.image):
         seen_by = np.array([cameras.get(sample.camera or "", -1) for sample in batch], dtype=np.int64)
         seen_from = np.array([views.get(sample.view or "", -1) for sample in batch], dtype=np.int64)
-        parts.append(embedder.run(images, seen_by, seen_from))
+        yield images, seen_by, seen_from
         done += len(batch)
         if progress:
             progress(done, len(samples))
-    return np.concatenate(parts)
 
 
 def model_run(model: ReIDModel, device: torch.device) -> Run:
@@ -116,10 +121,10 @@ def _read_ahead(samples: Sequence[Sample], spec: ImageSpec) -> Iterator[tuple[Se
     def read(batch: Sequence[Sample]) -> NDArray[np.uint8]:
         return np.stack([resize_to_spec(read_image(sample.path), spec) for sample in batch])
 
-    batches = [samples[i : i + BATCH] for i in range(0, len(samples), BATCH)]
+    parts = [samples[i : i + BATCH] for i in range(0, len(samples), BATCH)]
     with ThreadPoolExecutor(1) as pool:
-        waiting = pool.submit(read, batches[0])
-        for batch, following in zip(batches, [*batches[1:], None], strict=True):
+        waiting = pool.submit(read, parts[0])
+        for batch, following in zip(parts, [*parts[1:], None], strict=True):
             images = waiting.result()
             if following is not None:
                 waiting = pool.submit(read, following)

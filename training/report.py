@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -20,6 +20,7 @@ from scoring import (
     score_open_set,
     score_retrieval,
 )
+from scoring.patches import Half, reranked_blocks
 from scoring.reranking import reranked_distances
 from training.datasets import Sample, Split
 
@@ -34,6 +35,8 @@ class Evaluated:
     query: Labelled
     gallery: Labelled
     scores: RetrievalScores
+    foregrounds: tuple[Sequence[Half], Sequence[Half]] = ((), ())
+    """Of queries and gallery, where their patches were looked at."""
 
 
 def report(evaluated: Evaluated, parts: Iterable[str], other: Evaluated | None = None) -> dict[str, Any]:
@@ -103,9 +106,19 @@ def _rerank(evaluated: Evaluated) -> dict[str, Any]:
     return score_retrieval(query, gallery, scores=(-block for block in distances)).summary()
 
 
+def _patches(evaluated: Evaluated) -> dict[str, Any]:
+    query, gallery = evaluated.query, evaluated.gallery
+    blocks = reranked_blocks(query, gallery, *evaluated.foregrounds)
+    reranked = score_retrieval(query, gallery, scores=blocks)
+    return reranked.summary() | {"difference": _difference(reranked, evaluated.scores)}
+
+
 def _comparison(evaluated: Evaluated, other: Evaluated) -> dict[str, Any]:
-    differences = compare_scores(evaluated.scores.per_query, other.scores.per_query)
-    return other.scores.summary() | {"difference": {name: asdict(row) for name, row in differences.items()}}
+    return other.scores.summary() | {"difference": _difference(evaluated.scores, other.scores)}
+
+
+def _difference(first: RetrievalScores, second: RetrievalScores) -> dict[str, Any]:
+    return {name: asdict(row) for name, row in compare_scores(first.per_query, second.per_query).items()}
 
 
 def _intervals_text(part: dict[str, Any]) -> Iterator[str]:
@@ -139,13 +152,22 @@ def _rerank_text(part: dict[str, Any]) -> Iterator[str]:
     yield f"re-ranked  {brief(part)}"
 
 
+def _patches_text(part: dict[str, Any]) -> Iterator[str]:
+    yield f"re-ranked by patches  {brief(part)}"
+    yield from _difference_text("what patches add", part["difference"])
+
+
 def _comparison_text(part: dict[str, Any]) -> Iterator[str]:
     yield f"the other  {brief(part)}"
-    yield "difference to the other, intervals of 95 % by paired bootstrap over persons"
+    yield from _difference_text("difference to the other", part["difference"])
+
+
+def _difference_text(what: str, part: dict[str, Any]) -> Iterator[str]:
+    yield f"{what}, intervals of 95 % by paired bootstrap over persons"
     header = ["", "difference", "low", "high", "below zero"]
     rows = [
         [name, *(f"{row[key]:+.4f}" for key in ("value", "low", "high")), f"{row['below_zero']:.1%}"]
-        for name, row in part["difference"].items()
+        for name, row in part.items()
     ]
     yield from table([header, *rows])
 
@@ -163,6 +185,7 @@ PARTS: dict[str, Callable[[Evaluated], Any]] = {
     "open_set": _open_set,
     "multi_query": _multi_query,
     "rerank": _rerank,
+    "patches": _patches,
 }
 TEXTS: dict[str, Callable[[Any], Iterator[str]]] = {
     "intervals": _intervals_text,
@@ -170,5 +193,6 @@ TEXTS: dict[str, Callable[[Any], Iterator[str]]] = {
     "open_set": _open_set_text,
     "multi_query": _multi_query_text,
     "rerank": _rerank_text,
+    "patches": _patches_text,
     "comparison": _comparison_text,
 }

@@ -7,7 +7,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from scoring.patches import PATCH_SHARE, Foreground, foreground, matched_patches, patch_scores, with_patches
+from scoring.labelled import Labelled
+from scoring.patches import (
+    PATCH_SHARE,
+    Foreground,
+    foreground,
+    matched_patches,
+    patch_scores,
+    reranked_blocks,
+    with_patches,
+)
 
 seeds = st.integers(0, 2**32 - 1)
 
@@ -96,3 +105,23 @@ def test_the_same_patches_score_one_in_any_order() -> None:
 
 def test_the_combination() -> None:
     np.testing.assert_allclose(with_patches([0.5, -1], [1, 0]), [0.5 + PATCH_SHARE / 2, PATCH_SHARE - 1])
+
+
+def test_rankings_have_the_best_in_the_order_of_both_scores(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("scoring.patches.TOP", 5)
+    random = np.random.default_rng(0)
+    sides = [Labelled.of("side", unit(random, count, 8), np.arange(count), np.arange(count)) for count in (4, 12)]
+    seen, offered = (
+        [unit(random, 3 + place % 3, 6).astype(np.float16) for place in range(len(side))] for side in sides
+    )
+    found = np.concatenate(list(reranked_blocks(*sides, seen, offered, share=0.5)))
+    for row, scores in enumerate(found):
+        cosines = sides[1].embeddings @ sides[0].embeddings[row]
+        plain = sorted(range(12), key=lambda place: -float(cosines[place]))
+        both = {
+            place: cosines[place]
+            + np.mean([alike for alike, _, _ in pairs_by_loops(seen[row].astype(float), offered[place].astype(float))])
+            for place in plain[:5]
+        }
+        expected = sorted(plain[:5], key=lambda place: -float(both[place])) + plain[5:]
+        assert np.argsort(-scores, kind="stable").tolist() == expected

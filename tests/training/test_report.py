@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +16,7 @@ from synthetic import draw_dataset
 from training.datasets import Sample, Split
 from training.report import PARTS, TEXTS, Evaluated, report, text
 
-EVERY = ["--intervals", "--camera-pairs", "--open-set", "--multi-query", "--rerank"]
+EVERY = ["--intervals", "--camera-pairs", "--open-set", "--multi-query", "--rerank", "--patches"]
 
 
 def evaluated(cameras: list[str | None], *, copies: int = 1, seed: int = 0) -> Evaluated:
@@ -34,7 +35,8 @@ def evaluated(cameras: list[str | None], *, copies: int = 1, seed: int = 0) -> E
         return samples, Labelled.of(name, embeddings, labels, seen_by)
 
     (queries, query), (pictures, gallery) = part("query", copies), part("gallery", 1)
-    return Evaluated(Split((), queries, pictures), query, gallery, score_retrieval(query, gallery))
+    seen, offered = ([np.eye(2, 4, dtype=np.float16)] * len(side) for side in (query, gallery))
+    return Evaluated(Split((), queries, pictures), query, gallery, score_retrieval(query, gallery), (seen, offered))
 
 
 def test_parts_and_texts_go_together() -> None:
@@ -105,10 +107,33 @@ def test_a_comparison_of_different_queries() -> None:
     assert told["comparison"].startswith("the two models were not scored on the same queries")
 
 
-def test_the_command(tiny_bundle: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_what_patches_add() -> None:
+    one = evaluated(["c1", "c2", "c3"])
+    told = report(one, ["patches"])
+    # All patches are equal, so a share of every score is the same: the order stays.
+    assert told["patches"]["mAP"] == pytest.approx(told["mAP"])
+    assert told["patches"]["difference"]["mAP"]["value"] == pytest.approx(0)
+    right = [np.roll(np.eye(1, 12, dtype=np.float16), int(person)) for person in one.query.persons]
+    shown = [np.roll(np.eye(1, 12, dtype=np.float16), int(person)) for person in one.gallery.persons]
+    told = report(replace(one, foregrounds=(right, shown)), ["patches"])  # patches that know the persons
+    assert told["patches"]["difference"]["mAP"]["low"] > 0
+    lines = list(text(told))
+    assert lines[1].startswith(f"re-ranked by patches  mAP {told['patches']['mAP']:.4f}")
+    assert lines[2].startswith("what patches add, intervals of 95 %")
+
+
+def test_patches_need_a_bundle_that_tells_them(
+    tiny_bundle: Path, people: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for model, reason in ((tiny_bundle, "has no explain.onnx"), (tmp_path, "--patches needs a bundle")):
+        assert reid.run(["evaluate", str(model), "--data", str(people), "--patches"]) == 2
+        assert reason in capsys.readouterr().err
+
+
+def test_the_command(explained_bundle: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     people = tmp_path / "people"
     draw_dataset(people, identities=16, cameras=3, images=2, seed=5, workers=1, size=(64, 32))
-    command = ["evaluate", str(tiny_bundle), "--data", str(people)]
+    command = ["evaluate", str(explained_bundle), "--data", str(people)]
     assert reid.run(command) == 0
     assert capsys.readouterr().out.count("\n") == 1
     assert reid.run([*command, "--json"]) == 0
@@ -116,7 +141,7 @@ def test_the_command(tiny_bundle: Path, tmp_path: Path, capsys: pytest.CaptureFi
         *("mAP", "rank1", "rank5", "rank10", "mINP"),
         *("queries", "skipped", "gallery"),
     }
-    assert reid.run([*command, *EVERY, "--compare", str(tiny_bundle), "--json"]) == 0
+    assert reid.run([*command, *EVERY, "--compare", str(explained_bundle), "--json"]) == 0
     told = json.loads(capsys.readouterr().out)
     assert {*PARTS, "comparison"} <= set(told)
     assert told["comparison"]["difference"]["mAP"] == {"value": 0, "low": 0, "high": 0, "below_zero": 0}

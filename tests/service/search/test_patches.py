@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ import pytest
 from fastapi.testclient import TestClient
 
 from bundle import read_image
-from scoring.patches import Foreground
+from scoring.patches import Foreground, with_patches
 from service.config import ServiceConfig
 from service.gallery import Gallery
 from service.gallery.looking import PatchUpkeep
@@ -26,7 +27,7 @@ SHARE = 0.6
 @pytest.fixture(autouse=True)
 def a_share_that_matters(monkeypatch: pytest.MonkeyPatch) -> None:
     """So large that patches change the order of a few random pictures."""
-    monkeypatch.setattr("scoring.patches.PATCH_SHARE", SHARE)
+    monkeypatch.setattr("service.search.patches.with_patches", partial(with_patches, share=SHARE))
 
 
 @pytest.fixture

@@ -1,0 +1,33 @@
+"""A data set looked at patch by patch with a bundle."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+
+from bundle import Bundle, EvidenceRunner
+from scoring.patches import Foreground, Half
+from training.datasets import Split
+from training.errors import DataError
+from training.evaluate import batches, open_embedder
+
+
+def look_at_split(
+    split: Split, model: Path, cameras_of: str | None, progress: Callable[[int, int], None] | None = None
+) -> tuple[list[Half], list[Half]]:
+    """The foreground (K, D) of each query and gallery picture, in half precision as a gallery keeps it.
+
+    `model` is a bundle, `cameras_of` as in Embedder.at_cameras_of. Raises DataError for a checkpoint, EvidenceMissing
+    for a bundle without explain.onnx.
+    """
+    if not (model / "manifest.json").is_file():
+        raise DataError(f"--patches needs a bundle with explain.onnx; {model} is none: reid export onnx, then explain")
+    runner = EvidenceRunner(Bundle.open(model))
+    embedder = open_embedder(model).at_cameras_of(cameras_of)
+    found: list[Half] = []
+    for images, cameras, views in batches((*split.query, *split.gallery), embedder, progress):
+        for patches, attention in zip(*runner.run(images, cameras, views), strict=True):
+            found.append(Foreground.of(patches, attention).vectors.astype(np.float16))
+    return found[: len(split.query)], found[len(split.query) :]
