@@ -21,7 +21,7 @@ from typer.testing import CliRunner, Result
 from bundle import Bundle, BundleError, BundleRunner, ImageError, ImageSpec, OutputSpec, read_image, resize_to_spec
 from service.commands import actions as commands
 from service.commands.cli import app
-from service.errors import FolderNotFound, NoImages, ServiceError
+from service.errors import FolderNotFound, NoImages, ServiceError, UnknownName
 from service.gallery.errors import BundleMismatch, GalleryNotFound
 from service.http.serving import NotLoopback, bound_socket
 from service.starter import NOTICE, StarterMissing
@@ -182,6 +182,24 @@ def test_embed_writes_what_the_reference_runner_gives(images: Path, tmp_path: Pa
     cameras = np.array([bundle.manifest.camera_index(Path(path).name[5:7]) for path in paths])
     np.testing.assert_allclose(embeddings, BundleRunner(bundle, threads=1).run(pixels, cameras), atol=1e-6)
     assert [path.name for path in tmp_path.iterdir() if "tmp" in path.name] == []
+
+
+def test_commands_run_the_model_as_the_settings_say(
+    images: Path, tmp_path: Path, tiny_bundle: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = {}
+    for runtime in ("onnx", "openvino", "fake"):
+        monkeypatch.setenv("REID_RUNTIME", runtime)
+        out = tmp_path / f"{runtime}.npz"
+        assert reid("embed", images, "--bundle", tiny_bundle, "--out", out).exit_code == 0
+        with np.load(out, allow_pickle=False) as arrays:
+            found[runtime] = arrays["embedding"]
+    np.testing.assert_allclose(found["openvino"], found["onnx"], atol=1e-6)
+    assert np.abs(found["fake"] - found["onnx"]).max() > 0.1
+    monkeypatch.setenv("REID_RUNTIME", "onnx")
+    monkeypatch.setenv("REID_PROVIDER", "gpu")
+    out = tmp_path / "none.npz"
+    assert "'gpu'" in error_of(reid("embed", images, "--bundle", tiny_bundle, "--out", out), UnknownName)
 
 
 def test_embed_refuses_places_it_cannot_write_to(images: Path, tmp_path: Path, tiny_bundle: Path) -> None:
