@@ -59,7 +59,7 @@ class Manifest(Part):
     bundle_id: str
     name: str
     created_at: datetime
-    precision: str = "fp32"
+    precision: str = Field("fp32", pattern="^(fp32|fp16|bf16|int8|int8-static)$")
     image: ImageSpec
     output: OutputSpec
     cameras: tuple[str, ...] = ()

@@ -49,4 +49,4 @@ def adopt(
     original = Original.open(model, stated)
     pictures, told = choose_pictures(images, original.image)
     bundle = adopt_original(original, out, pictures, images_from=told, name=name)
-    tell(bundle, bundle.manifest.parity[0], as_json, model=model.name)
+    tell(bundle, bundle.manifest.parity[:1], as_json, model=model.name)

@@ -9,7 +9,7 @@ import typer
 
 from bundle import Bundle, ImageSpec
 from export import adopt_cli, calibrate_cli, tensorrt_cli
-from export.options import Images, Json, tell, tell_evidence
+from export.options import Data, Dataset, Images, Json, MaxMapLoss, MinCosine, tell, tell_evidence, trial
 from export.pictures import choose_pictures
 
 app = typer.Typer(no_args_is_help=True)
@@ -31,17 +31,33 @@ def to_onnx(
     out: Annotated[Path, typer.Option(help="Folder of the bundle.")],
     images: Images = None,
     name: Annotated[str | None, typer.Option(help="What the bundle is called; by default the run's folder.")] = None,
+    precision: Annotated[str, typer.Option(help="fp32, fp16 (for GPUs), int8 or int8-static.")] = "fp32",
+    calibration: Annotated[Path | None, typer.Option(help="Folder of pictures for int8-static's ranges.")] = None,
+    data: Data = None,
+    dataset: Dataset = "market1501",
+    min_cosine: MinCosine = None,
+    max_map_loss: MaxMapLoss = None,
     as_json: Json = False,
 ) -> None:
     """Export a checkpoint to a bundle and prove on pictures that it is the same model."""
+    from export.precision import CALIBRATION
     from export.to_onnx import export_onnx
     from training.checkpoint import Checkpoint
 
     opened = Checkpoint.open(checkpoint)
-    part = opened.config.model
-    pictures, told = choose_pictures(images, ImageSpec(height=part.height, width=part.width))
-    bundle = export_onnx(opened, out, pictures, images_from=told, name=name)
-    tell(bundle, bundle.manifest.parity[0], as_json)
+    spec = ImageSpec(height=opened.config.model.height, width=opened.config.model.width)
+    pictures, told = choose_pictures(images or data, spec)
+    bundle = export_onnx(
+        opened,
+        out,
+        pictures,
+        images_from=told,
+        name=name,
+        precision=precision,
+        calibration=None if calibration is None else choose_pictures(calibration, spec, CALIBRATION)[0],
+        trial=trial(precision, data, dataset, min_cosine, max_map_loss),
+    )
+    tell(bundle, bundle.manifest.parity, as_json)
 
 
 @export.command()
@@ -66,20 +82,32 @@ def verify(
         Path | None, typer.Option(help="Checkpoint or run that it was exported from: compare the embeddings.")
     ] = None,
     images: Images = None,
+    data: Data = None,
+    dataset: Dataset = "market1501",
+    min_cosine: MinCosine = None,
+    max_map_loss: MaxMapLoss = None,
+    record: Annotated[
+        bool, typer.Option("--record", help="Write what was measured here into the bundle's manifest.")
+    ] = False,
     as_json: Json = False,
 ) -> None:
     """Check a bundle: its files, its graph, its embeddings, and with --checkpoint that it is the trained model."""
-    from export.verify import check_parity, check_sanity, measure_parity
+    from export.verify import check_sanity
 
+    if checkpoint is None and (data or record):
+        raise typer.BadParameter("--data and --record need --checkpoint, with which the bundle is compared")
     opened = Bundle.open(bundle)
-    pictures, _ = choose_pictures(images, opened.manifest.image)
+    pictures, _ = choose_pictures(images or data, opened.manifest.image)
     check_sanity(opened, pictures)
     if checkpoint is None:
-        tell(opened, None, as_json)
+        tell(opened, (), as_json)
         return
-    from export.graph import EmbeddingGraph
+    from export.to_onnx import verify_onnx
+    from export.trial import merged
     from training.checkpoint import Checkpoint
 
-    parity = measure_parity(opened, EmbeddingGraph(Checkpoint.open(checkpoint).load_model()), pictures)
-    check_parity(parity)
+    asked = trial(opened.manifest.precision, data, dataset, min_cosine, max_map_loss)
+    parity = verify_onnx(opened, Checkpoint.open(checkpoint), pictures, asked)
+    if record:
+        opened = opened.extend(parity=merged(opened.manifest.parity, parity))
     tell(opened, parity, as_json)

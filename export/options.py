@@ -3,38 +3,79 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from bundle import Bundle, Parity
 from bundle.evidence import EXPLAIN
 
+if TYPE_CHECKING:
+    from export.trial import Trial
+
 Images = Annotated[
     Path | None,
     typer.Option(help="Folder of real pictures on which both models are compared; drawn people if not given."),
 ]
+Data = Annotated[Path | None, typer.Option(help="Data set that both models are scored on, too.")]
+Dataset = Annotated[str, typer.Option(help="How the data set is laid out.")]
+MinCosine = Annotated[
+    float | None,
+    typer.Option(min=-1, max=1, help="The smallest cosine to let pass, in place of the precision's."),
+]
+MaxMapLoss = Annotated[
+    float | None, typer.Option(min=0, max=1, help="The largest loss of mAP on --data to let pass, 0..1.")
+]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON on stdout.")]
 
 
-def tell(bundle: Bundle, parity: Parity | None, as_json: bool, *, model: str = "torch") -> None:
-    """Print what a bundle is, and how far it is from the `model` that it was made of."""
+def trial(
+    precision: str, data: Path | None, dataset: str, min_cosine: float | None, max_map_loss: float | None
+) -> Trial:
+    """What a bundle of this precision is tried by, in all runtimes of this machine. Raises PrecisionError."""
+    from export.tolerance import tolerance_of
+    from export.trial import Trial
+    from export.ways import WAYS
+    from training.datasets import Source
+
+    return Trial(
+        tolerance=tolerance_of(precision, min_cosine, max_map_loss),
+        data=None if data is None else Source(dataset, data),
+        ways=WAYS,
+        remark=lambda text: typer.echo(f"note: {text}", err=True),
+    )
+
+
+def tell(bundle: Bundle, parity: Sequence[Parity], as_json: bool, *, model: str = "torch") -> None:
+    """Print what a bundle is, and how far its runtimes are from the `model` that it was made of."""
     manifest = bundle.manifest
     if as_json:
-        report = {"bundle": str(bundle.path), "bundle_id": manifest.bundle_id}
-        typer.echo(json.dumps(report | {"parity": parity and parity.model_dump()}))
+        report = {"bundle": str(bundle.path), "bundle_id": manifest.bundle_id, "precision": manifest.precision}
+        typer.echo(json.dumps(report | {"parity": [each.model_dump() for each in parity]}))
         return
     size = manifest.files["model.onnx"].bytes / 1e6
     typer.echo(
-        f"{bundle.path}: bundle {manifest.bundle_id[:12]}, {manifest.image.height}x{manifest.image.width}, "
-        f"{manifest.dimension} numbers, {size:.1f} MB"
+        f"{bundle.path}: bundle {manifest.bundle_id[:12]}, {manifest.precision}, {manifest.image.height}x"
+        f"{manifest.image.width}, {manifest.dimension} numbers, {size:.1f} MB"
     )
-    if parity:
-        typer.echo(
-            f"same as {model} on {parity.images} pictures: largest difference {parity.max_abs_difference:.1e}, "
-            f"smallest cosine {parity.min_cosine:.7f}"
-        )
+    for each in parity:
+        typer.echo(_told(each, model))
+
+
+def _told(parity: Parity, model: str) -> str:
+    mean = "" if parity.mean_cosine is None else f", {parity.mean_cosine:.7f} in the mean"
+    text = (
+        f"{parity.runtime} in {parity.precision} against {model} on {parity.images} pictures: largest difference "
+        f"{parity.max_abs_difference:.1e}, smallest cosine {parity.min_cosine:.7f}{mean}"
+    )
+    if (scores := parity.scores) is None:
+        return text
+    return (
+        f"{text}; on {scores.data} mAP {100 * scores.mAP:.2f} instead of {100 * scores.model_mAP:.2f}, rank-1 "
+        f"{100 * scores.rank1:.2f} instead of {100 * scores.model_rank1:.2f}"
+    )
 
 
 def tell_evidence(bundle: Bundle) -> None:

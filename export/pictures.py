@@ -18,17 +18,17 @@ PICTURES = 64
 SUFFIXES = {".jpg", ".jpeg", ".png", ".webp"}
 
 
-def choose_pictures(folder: Path | None, spec: ImageSpec) -> tuple[NDArray[np.uint8], str]:
-    """Up to 64 pictures for a comparison (N, H, W, 3), and what they are: of a folder, or drawn people.
+def choose_pictures(folder: Path | None, spec: ImageSpec, count: int = PICTURES) -> tuple[NDArray[np.uint8], str]:
+    """Up to `count` pictures (N, H, W, 3), and what they are: of a folder, or drawn people.
 
-    Raises ExportError where the folder holds none.
+    Raises ExportError where the folder holds none, ImageError for a picture that cannot be read.
     """
     if folder is None:
-        return drawn_pictures(PICTURES, spec), f"{PICTURES} drawn people"
+        return drawn_pictures(count, spec), f"{count} drawn people"
     paths = sorted(path for path in folder.rglob("*") if path.suffix.lower() in SUFFIXES)
     if not paths:
-        raise ExportError(f"{folder} holds no pictures ({', '.join(sorted(SUFFIXES))}); give another --images")
-    chosen = sorted(random.Random(0).sample(paths, min(PICTURES, len(paths))))
+        raise ExportError(f"{folder} holds no pictures ({', '.join(sorted(SUFFIXES))}); give another folder")
+    chosen = sorted(random.Random(0).sample(paths, min(count, len(paths))))
     return read_pictures(chosen, spec), f"{len(chosen)} pictures of {folder.resolve().name}"
 
 

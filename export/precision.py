@@ -24,7 +24,8 @@ if TYPE_CHECKING:
 
 PRODUCTS = ["MatMul", "Gemm"]
 OF_A_CONVNET = ["Conv", "Add", "MaxPool", "Relu"]
-MIN_CALIBRATION = 32
+CALIBRATION, MIN_CALIBRATION = 256, 32
+"""How many pictures ranges are taken from, and with how few they would be too narrow."""
 
 Feeds = Sequence[Mapping[str, NDArray[np.generic]]]
 """Batches of pictures as a graph takes them, with their cameras and views where it asks for those."""

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 
 from bundle import Manifest, ParityScores
 from scoring import RetrievalScores
-from training.datasets import Split, read_dataset
+from training.datasets import Source, Split
 from training.evaluate import Embedder, Run, evaluate
 from training.screen import counted
 
@@ -21,10 +20,10 @@ class Searches:
     scores: RetrievalScores
 
     @classmethod
-    def by_model(cls, model: Embedder, path: Path, dataset: str) -> Searches:
-        """Search the data set in `path` with the model. Raises DataError where it cannot be read or has no queries."""
-        name, split = path.resolve().name, read_dataset(dataset, path)
-        return cls(name, split, _evaluated(split, model, name, "model"))
+    def by_model(cls, model: Embedder, data: Source) -> Searches:
+        """Search a data set with the model. Raises DataError where it cannot be read, or has no query or gallery."""
+        split = data.read()
+        return cls(data.name, split, _evaluated(split, model, data.name, "torch"))
 
     def by_bundle(self, run: Run, manifest: Manifest, runtime: str) -> ParityScores:
         """Search it with a bundle's embeddings, by any runtime."""

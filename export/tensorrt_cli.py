@@ -29,4 +29,4 @@ def tensorrt(
     opened = Bundle.open(bundle)
     pictures, _ = choose_pictures(images, opened.manifest.image)
     built = export_tensorrt(opened, pictures, profile=profile, timings=timings)
-    tell(built, built.manifest.parity[-1], as_json, model="model.onnx")
+    tell(built, built.manifest.parity[-1:], as_json, model="model.onnx")

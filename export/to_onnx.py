@@ -11,44 +11,86 @@ import torch
 from numpy.typing import NDArray
 from pydantic import JsonValue
 
-from bundle import Bundle, ImageSpec, OutputSpec
-from bundle.run import feed_of
+from bundle import Bundle, ImageSpec, OutputSpec, Parity
+from bundle.run import expected_inputs, feed_of
 from export.graph import EmbeddingGraph
-from export.verify import check_parity, measure_parity
+from export.precision import Feeds, check_precision, convert
+from export.tolerance import TOLERANCES
+from export.trial import Trial
+from export.verify import batches, measure_parity, sides_of
 from export.writing import write_onnx
 from training.checkpoint import Checkpoint
+from training.evaluate import Embedder, model_run
 
 OPSET = 18
+ON_PICTURES = Trial()
 
 
 def export_onnx(
-    checkpoint: Checkpoint, out: Path, images: NDArray[np.uint8], *, images_from: str, name: str | None = None
+    checkpoint: Checkpoint,
+    out: Path,
+    images: NDArray[np.uint8],
+    *,
+    images_from: str,
+    name: str | None = None,
+    precision: str = "fp32",
+    calibration: NDArray[np.uint8] | None = None,
+    trial: Trial = ON_PICTURES,
 ) -> Bundle:
-    """Export a checkpoint to a bundle whose embeddings agree with torch's on `images` (N, H, W, 3).
+    """Export a checkpoint to a bundle that passes a trial on `images` (N, H, W, 3): it agrees with torch.
 
-    `images_from` tells in the manifest what the pictures were.
+    `images_from` tells in the manifest what the pictures were. `calibration` (M, H, W, 3) are those that ranges of
+    int8 are taken from.
 
-    Raises ParityError, and writes nothing, where they do not agree.
+    Raises PrecisionError for a precision that does not exist or does not suit, DataError for data that cannot be
+    searched, and ParityError where embeddings or searches do not agree; nothing is written then.
     """
-    model = checkpoint.load_model()
-    graph = EmbeddingGraph(model)
+    check_precision(precision, 0 if calibration is None else len(calibration))
+    graph = EmbeddingGraph(checkpoint.load_model())
     part = checkpoint.config.model
     spec = ImageSpec(height=part.height, width=part.width)
+    searches = trial.searches(_embedder(checkpoint, graph, spec))
+    save = partial(
+        Bundle.save,
+        name=name or checkpoint.path.resolve().parent.name,
+        image=spec,
+        output=OutputSpec(dimension=graph.model.dimension, bnneck=part.bnneck),
+        cameras=checkpoint.cameras if "camera" in graph.inputs else (),
+        views=checkpoint.views if "view" in graph.inputs else (),
+    )
     with tempfile.TemporaryDirectory() as folder:
-        file = Path(folder) / "model.onnx"
+        file, converted = (Path(folder) / name for name in ("fp32.onnx", "model.onnx"))
         write_graph(graph, spec, file)
-        save = partial(
-            Bundle.save,
-            model=file,
-            name=name or checkpoint.path.resolve().parent.name,
-            image=spec,
-            output=OutputSpec(dimension=model.dimension, bnneck=part.bnneck),
-            cameras=checkpoint.cameras if "camera" in graph.inputs else (),
-            views=checkpoint.views if "view" in graph.inputs else (),
-        )
-        parity = measure_parity(save(Path(folder) / "draft"), graph, images)
-        check_parity(parity)
-        return save(out, parity=(parity,), source=_source(checkpoint, images_from))
+        draft = save(Path(folder) / "draft", file)
+        if precision != "fp32":
+            TOLERANCES["fp32"].check(measure_parity(draft, graph, images))
+            convert(precision, file, converted, _feeds(draft, calibration))
+            draft = save(draft.path, converted, precision=precision)
+        parity = trial.parity(draft, graph, images, searches)
+        told = _source(checkpoint, images_from)
+        return save(out, draft.model_path, precision=precision, parity=parity, source=told)
+
+
+def verify_onnx(
+    bundle: Bundle, checkpoint: Checkpoint, images: NDArray[np.uint8], trial: Trial = ON_PICTURES
+) -> tuple[Parity, ...]:
+    """Try a bundle once more, against what it was exported from; errors as in `export_onnx`."""
+    graph = EmbeddingGraph(checkpoint.load_model())
+    searches = trial.searches(_embedder(checkpoint, graph, bundle.manifest.image))
+    return trial.parity(bundle, graph, images, searches)
+
+
+def _feeds(bundle: Bundle, images: NDArray[np.uint8] | None) -> Feeds:
+    """Pictures as a bundle's graph takes them, from all cameras and views that it knows."""
+    if images is None:
+        return ()
+    cameras, views = sides_of(bundle.manifest, len(images))
+    inputs = expected_inputs(bundle.manifest)
+    return [feed_of(inputs, images[rows], cameras[rows], views[rows]) for rows in batches(len(images))]
+
+
+def _embedder(checkpoint: Checkpoint, graph: EmbeddingGraph, spec: ImageSpec) -> Embedder:
+    return Embedder(model_run(graph.model, torch.device("cpu")), spec, checkpoint.cameras, checkpoint.views)
 
 
 def write_graph(graph: EmbeddingGraph, spec: ImageSpec, file: Path) -> None:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from bundle import Parity
-from export.errors import ParityError
+from export.errors import ParityError, PrecisionError
 
 
 @dataclass(frozen=True)
@@ -21,8 +21,8 @@ class Tolerance:
         """Raises ParityError, with the numbers, where a runtime is further from the model."""
         if faults := self.faults(parity):
             raise ParityError(
-                f"{parity.runtime} in {parity.precision} differs from torch on {parity.images} pictures: "
-                f"{', '.join(faults)}; it would not be the trained model, so nothing was kept"
+                f"{parity.runtime} in {parity.precision} is too far from torch on {parity.images} pictures: "
+                f"{', '.join(faults)}; take another precision, or allow more by --min-cosine and --max-map-loss"
             )
 
     def faults(self, parity: Parity) -> list[str]:
@@ -50,3 +50,13 @@ TOLERANCES = {
     "int8-static": Tolerance(min_cosine=0.99, max_loss=0.005),
 }
 """By what a runtime computes in."""
+
+
+def tolerance_of(precision: str, min_cosine: float | None = None, max_loss: float | None = None) -> Tolerance:
+    """What is let pass of a precision, where nothing else is asked for. Raises PrecisionError for an unknown one."""
+    if precision not in TOLERANCES:
+        raise PrecisionError(f"there is no precision {precision!r}; take one of {', '.join(TOLERANCES)}")
+    usual = TOLERANCES[precision]
+    if min_cosine is not None:  # it is asked for instead of the other measure of embeddings
+        usual = replace(usual, min_cosine=min_cosine, max_abs_difference=math.inf)
+    return usual if max_loss is None else replace(usual, max_loss=max_loss)

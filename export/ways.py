@@ -17,17 +17,20 @@ Runner = BundleRunner | OpenVinoRunner
 class Way:
     """How to run a bundle: `open` raises RuntimeMissing where it cannot be done here.
 
-    `computed` is what fp32 graphs are computed in, where that is not float32; others are run as they are.
+    `computed` is what fp32 graphs are computed in, where that is not float32; it is not for others.
     """
 
     name: Callable[[], str]
     open: Callable[[Bundle], Runner]
     computed: str | None = None
 
-    def precision(self, bundle: Bundle) -> str | None:
-        """What it computes a bundle in; None where that is not what it is for."""
-        written = bundle.manifest.precision
-        return self.computed if self.computed and written == "fp32" else None if self.computed else written
+    def takes(self, bundle: Bundle) -> bool:
+        """Whether it is for bundles of this precision."""
+        return self.computed is None or bundle.manifest.precision == "fp32"
+
+    def precision(self, bundle: Bundle) -> str:
+        """What it computes a bundle in."""
+        return self.computed or bundle.manifest.precision
 
 
 def _onnxruntime() -> str:

@@ -15,7 +15,9 @@ from export.errors import ParityError
 from export.graph import EmbeddingGraph
 from export.pictures import drawn_pictures, read_pictures
 from export.to_onnx import export_onnx, write_graph
-from export.verify import check_parity, check_sanity, compare, measure_parity
+from export.tolerance import TOLERANCES, Tolerance
+from export.trial import Trial
+from export.verify import check_sanity, compare, measure_parity
 from training.backbones import STEMS
 from training.checkpoint import Checkpoint, build_model, save_checkpoint
 from training.config import parse_config
@@ -88,15 +90,15 @@ def test_a_graph_of_other_weights_is_refused(tmp_path: Path, pictures: np.ndarra
     other = trained.load_model()
     with torch.no_grad():
         other.backbone.norm.weight.mul_(torch.rand(24))  # type: ignore[union-attr]  # a LayerNorm
-    with pytest.raises(ParityError, match="none was kept"):
-        check_parity(measure_parity(bundle, EmbeddingGraph(other), pictures))
+    with pytest.raises(ParityError, match="too far from torch on 24 pictures: by "):
+        TOLERANCES["fp32"].check(measure_parity(bundle, EmbeddingGraph(other), pictures))
 
 
-def test_a_failing_export_writes_nothing(tmp_path: Path, pictures: np.ndarray, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("export.verify.MAX_ABS_DIFFERENCE", -1.0)
+def test_a_failing_export_writes_nothing(tmp_path: Path, pictures: np.ndarray) -> None:
     trained = checkpoint(tmp_path / "trained", recipe())
-    with pytest.raises(ParityError):
-        export_onnx(trained, tmp_path / "bundle", pictures, images_from="drawn")
+    trial = Trial(tolerance=Tolerance(min_cosine=1.1, max_loss=1))
+    with pytest.raises(ParityError, match=r"cosine 1.0000000 \(at least 1.1 needed\)"):
+        export_onnx(trained, tmp_path / "bundle", pictures, images_from="drawn", trial=trial)
     assert not (tmp_path / "bundle").exists()
 
 
@@ -107,6 +109,7 @@ def test_the_difference_is_measured() -> None:
     parity = compare(found, expected, "fp32")
     assert parity.max_abs_difference == pytest.approx(0.6)
     assert parity.min_cosine == pytest.approx(0.8)
+    assert parity.mean_cosine == pytest.approx(2.8 / 3)
     broken = compare(np.full((3, 3), np.nan, np.float32), expected, "fp32")
     assert broken.max_abs_difference == np.inf
     assert broken.min_cosine == -1
