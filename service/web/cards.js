@@ -3,11 +3,12 @@
 import { $, count, describe, make, showError, time } from "./dom.js";
 import { markable } from "./marks.js";
 import { pictureOf } from "./pictures.js";
+import { percent, probability } from "./worth.js";
 
 const REASONS = {
   "empty-gallery": () => "There is no picture to search in.",
   "nothing-passed-the-filter": (answer) => `None of the ${count(answer.gallery_size, "picture")} fulfils the conditions.`,
-  "below-min-score": ({ searched, best_score, query }) => `${count(searched, "picture")} searched: the most alike has ${best_score.toFixed(3)}, the least score is ${query.min_score}. Nobody found is a result, too.`,
+  "below-min-score": ({ searched, best_score, query }) => `${count(searched, "picture")} searched: the most alike has ${best_score.toFixed(3)}, the least score is ${+query.min_score.toFixed(4)}${query.min_probability === null ? "" : `, as a probability of ${percent(query.min_probability)} was asked for`}. Nobody found is a result, too.`,
 };
 
 export function factsOf(item) {
@@ -63,6 +64,7 @@ function card(match, place, groupBy, act) {
     picture(match, place, act),
     make("div", { className: "line" }, make("span", { className: "rank" }, `#${place + 1}`), make("span", { className: "score" }, match.score.toFixed(3))),
     make("div", { className: "bar", ariaHidden: "true" }, bar),
+    make("p", { className: "likely", hidden: match.probability === null }, probability(match) ?? ""),
     facts,
     make("p", { className: "from", title: match.source ?? "" }, match.source ?? ""),
     ...group(match, groupBy, act),

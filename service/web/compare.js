@@ -4,6 +4,7 @@ import { factsOf } from "./cards.js";
 import { $, describe, make, on } from "./dom.js";
 import { markable } from "./marks.js";
 import { draw, fetchPicture } from "./pictures.js";
+import { probability } from "./worth.js";
 
 let matches = [];
 let place = 0;
@@ -20,7 +21,7 @@ async function show(wanted) {
   place = wanted;
   const match = matches[place];
   $("compare-title").textContent = `Candidate ${place + 1} of ${matches.length}`;
-  $("compare-score").textContent = `score ${match.score.toFixed(3)}`;
+  $("compare-score").textContent = [`score ${match.score.toFixed(3)}`, probability(match)].filter(Boolean).join(", ");
   describe($("compare-facts"), [...factsOf(match), ["source", match.source]]);
   markable($("compare-mark"), match);
   $("previous").disabled = place === 0;
