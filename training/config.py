@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tomllib
 from collections.abc import Sequence
+from copy import deepcopy
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -12,6 +13,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, JsonValue, Va
 from training.errors import ConfigError
 
 RECIPES = Path(__file__).parent / "recipes"
+LOSSES: dict[str, dict[str, JsonValue]] = {"identity": {}, "triplet": {}}  # where a recipe names none
 WHOLE = ("options",)  # of a part, which fit one backbone: an heir's replace its base's
 Share = Annotated[float, Field(ge=0, le=1)]
 Positive = Annotated[float, Field(gt=0)]
@@ -151,7 +153,7 @@ class TrainConfig(_Part):
     data: DataConfig = DataConfig()
     augment: AugmentConfig = AugmentConfig()
     optim: OptimConfig = OptimConfig()
-    losses: dict[str, dict[str, JsonValue]] = Field(default={"identity": {}, "triplet": {}}, min_length=1)
+    losses: dict[str, dict[str, JsonValue]] = Field(default=LOSSES, min_length=1)
 
 
 def load_recipe(recipe: str, changes: Sequence[str] = ()) -> TrainConfig:
@@ -189,8 +191,13 @@ def _recipe_values(path: Path, heirs: tuple[Path, ...]) -> dict[str, Any]:
     values = _toml(path.read_text(), str(path))
     base = values.pop("base", None)
     if base is None:
-        return values
+        return _with_losses(values)
     return _merged(_recipe_values(_recipe_path(str(base), path.parent), (*heirs, path)), values)
+
+
+def _with_losses(values: dict[str, Any]) -> dict[str, Any]:
+    """The values with the losses that they have by default, so that what comes on top changes these or adds one."""
+    return {"losses": deepcopy(LOSSES), **values}
 
 
 def _merged(base: dict[str, Any], changed: dict[str, Any]) -> dict[str, Any]:
@@ -207,6 +214,7 @@ def _toml(text: str, name: str) -> dict[str, Any]:
 
 
 def _validated(values: dict[str, Any], changes: Sequence[str], name: str) -> TrainConfig:
+    values = _with_losses(values)
     for change in changes:
         _apply(values, change)
     try:

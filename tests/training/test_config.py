@@ -54,6 +54,18 @@ def test_a_recipe_holds_what_differs_from_its_base(tmp_path: Path) -> None:
     assert config.losses == {"triplet": {}, "identity": {"weight": 2}}
 
 
+def test_losses_that_are_not_named_are_changed_like_others(tmp_path: Path) -> None:
+    """A recipe without losses has identity and triplet; what comes on top does not take their place."""
+    (tmp_path / "base.toml").write_text("epochs = 3\n")
+    (tmp_path / "heir.toml").write_text('base = "base.toml"\n[losses.circle]\n')
+    changes = ["losses.triplet.margin=0.3"]
+    assert load_recipe(str(tmp_path / "base.toml"), changes).losses == {"identity": {}, "triplet": {"margin": 0.3}}
+    heir = {"identity": {}, "triplet": {"margin": 0.3}, "circle": {}}
+    assert load_recipe(str(tmp_path / "heir.toml"), changes).losses == heir
+    assert parse_config("[losses.circle]", (), "test").losses == {"circle": {}}
+    assert load_recipe("relation-market").losses.keys() == {"identity", "triplet", "relation_divergence"}
+
+
 def test_options_fit_one_backbone_and_are_not_mixed(tmp_path: Path) -> None:
     (tmp_path / "base.toml").write_text("[model]\nheight = 64\noptions = { depth = 4, num_heads = 2 }\n")
     (tmp_path / "one.toml").write_text('base = "base.toml"\n[model]\noptions = { depth = 3 }\n')
