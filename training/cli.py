@@ -105,7 +105,8 @@ def train(
         )
         console.print(f"reid: interrupted in epoch {done + 1}; {kept}", soft_wrap=True)
         raise typer.Exit(130) from None
-    typer.echo(f"{out}: best epoch {best.metrics['epoch']} {brief(best.metrics['scores'])}".rstrip())
+    if ranks.first:
+        typer.echo(f"{out}: best epoch {best.metrics['epoch']} {brief(best.metrics['scores'])}".rstrip())
 
 
 @app.command()

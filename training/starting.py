@@ -147,4 +147,4 @@ def _parts(names: Iterable[str]) -> list[str]:
 
 def _part(name: str) -> str:
     first, *rest = name.split(".")[:-1] or [name]
-    return ".".join([first, *rest[:1]]) if first in ("backbone", "base") else first
+    return ".".join([first, *rest[:1]]) if first in ("backbone", "base", "necks") else first

@@ -20,6 +20,7 @@ from training.starting import start_from
 LABELS = {"persons": ("a", "b", "c"), "cameras": ("c1", "c2"), "views": ()}
 OTHERS = {"persons": ("d", "e"), "cameras": ("k1", "k2", "k3"), "views": ("front", "rear")}
 SMALL = {"embed_dim": 64, "depth": 2, "num_heads": 1}
+NECKS = "necks.0, necks.1, necks.2, necks.3, necks.4"  # of a jigsaw of four parts
 TOML = """
 [model]
 backbone = "vit_tiny_patch16_224"
@@ -92,7 +93,7 @@ def test_published_backbones(vit: torch.nn.Module, tmp_path: Path, name: str, wr
     else:
         torch.save({wrapper: state} if wrapper else state, file)
     model, told = started(file, recipe("side=camera"))
-    assert told == f"the network starts from {file}; left out: {_left(prefix)}; at random: backbone.side, necks"
+    assert told == f"the network starts from {file}; left out: {_left(prefix)}; at random: backbone.side, necks.0"
     model.backbone.side = None
     assert_same(model, vit)
 
@@ -108,7 +109,7 @@ def test_a_distilled_deit_without_its_second_token(vit: torch.nn.Module, tmp_pat
     changed["pos_embed"] = torch.cat([places[:, :1], torch.full((1, 1, 64), 9.0), places[:, 1:]], dim=1)
     torch.save({"model": state | changed}, tmp_path / "deit.pth")
     model, told = started(tmp_path / "deit.pth", recipe())
-    assert "left out: dist_token, head, head_dist; at random: necks" in told
+    assert "left out: dist_token, head, head_dist; at random: necks.0" in told
     assert_same(model, vit)
 
 
@@ -147,7 +148,7 @@ def test_a_whole_transreid(tmp_path: Path) -> None:
     tensors["base.sie_embed"] = tensors["base.sie_embed"].reshape(2, 1, 64)
     torch.save(tensors, tmp_path / "transreid.pth")
     model, told = started(tmp_path / "transreid.pth", recipe("side=camera", "jigsaw={}"), OTHERS)
-    assert "left out: backbone.side, base.blocks, base.norm, necks; at random: backbone.side, necks" in told
+    assert f"left out: backbone.side, base.blocks, base.norm, {NECKS}; at random: backbone.side, {NECKS}" in told
     model.backbone.side = source.backbone.side = None
     assert_same(model, source)
     plain, told = started(tmp_path / "transreid.pth", recipe())
@@ -159,7 +160,7 @@ def test_a_whole_transreid(tmp_path: Path) -> None:
 def test_the_jigsaw_starts_as_a_copy_of_the_last_block(vit: torch.nn.Module, tmp_path: Path) -> None:
     torch.save(vit.state_dict(), tmp_path / "vit.pth")
     model, told = started(tmp_path / "vit.pth", recipe("jigsaw={}"))
-    assert told.endswith("at random: necks")
+    assert told.endswith(f"at random: {NECKS}")
     backbone: Any = model.backbone
     for name, value in backbone.blocks[-1].state_dict().items():
         torch.testing.assert_close(backbone.jigsaw.block.state_dict()[name], value)
@@ -210,7 +211,7 @@ def test_a_checkpoint_of_ours(tmp_path: Path, changes: tuple[str, ...]) -> None:
 def test_a_checkpoint_of_other_persons_and_cameras(tmp_path: Path) -> None:
     source = saved(tmp_path / "ours", recipe("side=both", "relative=bias"))
     model, told = started(tmp_path / "ours", recipe("side=both"), OTHERS)
-    left = "left out: backbone.side, necks, relative_bias; at random: backbone.side, necks"
+    left = "left out: backbone.side, necks.0, relative_bias; at random: backbone.side, necks.0"
     assert told == f"the network starts from {tmp_path / 'ours'}; {left}"
     for name, value in model.state_dict().items():
         if not name.startswith(("necks.", "backbone.side.")):
@@ -230,7 +231,7 @@ def test_resnets_by_the_names_of_timm(tmp_path: Path) -> None:
     state = {f"module.{name}": value for name, value in source.state_dict().items() if "num_batches" not in name}
     torch.save({"state_dict": state}, tmp_path / "resnet.pth")
     model, told = started(tmp_path / "resnet.pth", recipe("backbone=resnet18", "options={}"))
-    assert told.endswith("left out: fc; at random: necks")
+    assert told.endswith("left out: fc; at random: necks.0")
     for name, value in source.state_dict().items():
         if not name.startswith("fc."):
             torch.testing.assert_close(model.backbone.state_dict()[f"resnet.{name}"], value)
