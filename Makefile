@@ -41,13 +41,15 @@ docs: $(VENV)/service ## write docs/api.md from the API's own description
 bench: $(VENV)/dev ## measure and write benchmarks/RESULTS.md
 	@$(BIN)/python -m benchmarks.run
 
-starter: $(VENV)/train ## train the starter bundle again, on drawn people, and score it on others
+starter: $(VENV)/train ## train the starter bundle again, on drawn people, and score and calibrate it on others
 	$(BIN)/reid synth $(STARTER)/train --identities 500 --train 500 --cameras 64 --images 1 --seed 1
 	$(BIN)/reid synth $(STARTER)/test --identities 200 --cameras 6 --images 2 --seed 2
 	rm -rf $(STARTER)/run
 	$(BIN)/reid train starter --data $(STARTER)/train --out $(STARTER)/run
 	$(BIN)/reid export onnx $(STARTER)/run --out service/starter --name starter --images $(STARTER)/test/query
 	$(BIN)/reid evaluate service/starter --data $(STARTER)/test
+	$(BIN)/reid synth $(STARTER)/drawn-people --identities 400 --cameras 6 --images 2 --seed 3
+	$(BIN)/reid export calibrate service/starter --data $(STARTER)/drawn-people
 
 docker-test: ## build the image, index, query, restart, and look whether the gallery is still there
 	@docker/test.sh

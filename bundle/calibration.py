@@ -64,12 +64,12 @@ class Thresholds(Part):
 class ReliabilityBin(Part):
     """The pairs of persons not fitted on whose probability is within a range: what was said, and what was so."""
 
-    low: Share
-    high: Share
-    same: Count
-    different: Count
-    probability: Share = Field(description="mean of what was said")
-    observed: Share = Field(description="share of one person, the prior being what is assumed")
+    low: Share = Field(examples=[0.2])
+    high: Share = Field(examples=[0.3])
+    same: Count = Field(description="pairs of one person", examples=[212])
+    different: Count = Field(description="pairs of different persons", examples=[307])
+    probability: Share = Field(description="mean of what was said", examples=[0.2445])
+    observed: Share = Field(description="share of one person, the prior being what is assumed", examples=[0.2547])
 
 
 class HeldOut(Part):

@@ -14,7 +14,16 @@ from pathlib import Path
 import pytest
 
 import service
-from bundle import Bundle
+from bundle import Bundle, Calibration
+from bundle.calibration import (
+    CalibrationData,
+    Estimate,
+    HeldOut,
+    PairNumbers,
+    ReliabilityBin,
+    Threshold,
+    Thresholds,
+)
 from service.access import audit
 from service.access import database as access
 from service.config import PREFIX, ServiceConfig
@@ -190,6 +199,16 @@ def test_manifests(manifest) -> None:
         if row[0] == "`manifest.json`" and set(manifest.model_fields) <= names(row[1]) | {"files"}
     )
     assert "`seal`" in row
+
+
+def test_fields_of_a_calibration() -> None:
+    documented = section(FORMATS, "Bundle").partition("\n`calibration`, made by")[2]
+    assert {row[0].strip("`") for row in cells(documented)[2:] if "`, `" not in row[0]} | {
+        "created_at",
+        "method",
+    } == set(Calibration.model_fields)
+    parts = (PairNumbers, Estimate, Threshold, Thresholds, ReliabilityBin, HeldOut, CalibrationData)
+    assert {name for part in parts for name in part.model_fields} <= names(documented)
 
 
 def test_qualities_and_exports() -> None:
