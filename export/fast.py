@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from torch.nn.functional import embedding
 
 from export.attention import ATTENTION, Attend
+from export.errors import ExportError
 from export.fast_blocks import AllTokens, ClassTokens, is_plain
 from export.graph import EmbeddingGraph, inputs_of
 from training.backbones import ViT
@@ -25,7 +26,12 @@ from training.model import ReIDModel
 
 
 def fast_form(model: ReIDModel, opset: int) -> EmbeddingGraph | FastTransformer:
-    """What is written of a network: for transformers of plain blocks the fast form, others as they are."""
+    """What is written of a network: for transformers of plain blocks the fast form, others as they are.
+
+    Raises ExportError for an opset for which attention is not written.
+    """
+    if opset not in ATTENTION:
+        raise ExportError(f"graphs are not written in opset {opset}; take one of {', '.join(map(str, ATTENTION))}")
     backbone: Any = model.backbone
     if isinstance(backbone, ViT) and all(is_plain(block) for block in backbone.blocks):
         return FastTransformer(model, ATTENTION[opset])

@@ -13,6 +13,7 @@ from pydantic import JsonValue
 
 from bundle import Bundle, ImageSpec, OutputSpec, Parity
 from bundle.run import expected_inputs, feed_of
+from export.fast import FastTransformer, fast_form
 from export.graph import EmbeddingGraph
 from export.precision import Feeds, check_precision, convert
 from export.tolerance import TOLERANCES
@@ -22,7 +23,8 @@ from export.writing import write_onnx
 from training.checkpoint import Checkpoint
 from training.evaluate import Embedder, model_run
 
-OPSET = 18
+OPSET = 23
+"""The first one with `Attention`; ATTENTION has others, for runtimes that do not know it."""
 ON_PICTURES = Trial()
 
 
@@ -33,6 +35,7 @@ def export_onnx(
     *,
     images_from: str,
     name: str | None = None,
+    opset: int = OPSET,
     precision: str = "fp32",
     calibration: NDArray[np.uint8] | None = None,
     trial: Trial = ON_PICTURES,
@@ -60,14 +63,14 @@ def export_onnx(
     )
     with tempfile.TemporaryDirectory() as folder:
         file, converted = (Path(folder) / name for name in ("fp32.onnx", "model.onnx"))
-        write_graph(graph, spec, file)
+        write_graph(fast_form(graph.model, opset), spec, file, opset)
         draft = save(Path(folder) / "draft", file)
         if precision != "fp32":
             TOLERANCES["fp32"].check(measure_parity(draft, graph, images))
             convert(precision, file, converted, _feeds(draft, calibration))
             draft = save(draft.path, converted, precision=precision)
         parity = trial.parity(draft, graph, images, searches)
-        told = _source(checkpoint, images_from)
+        told = _source(checkpoint, images_from) | {"opset": opset}
         return save(out, draft.model_path, precision=precision, parity=parity, source=told)
 
 
@@ -93,11 +96,11 @@ def _embedder(checkpoint: Checkpoint, graph: EmbeddingGraph, spec: ImageSpec) ->
     return Embedder(model_run(graph.model, torch.device("cpu")), spec, checkpoint.cameras, checkpoint.views)
 
 
-def write_graph(graph: EmbeddingGraph, spec: ImageSpec, file: Path) -> None:
+def write_graph(graph: EmbeddingGraph | FastTransformer, spec: ImageSpec, file: Path, opset: int = OPSET) -> None:
     """Write the graph with its weights inside; its inputs by their names, output `embeddings`, any batch size."""
     example = feed_of(graph.inputs, np.zeros((2, spec.height, spec.width, 3), np.uint8))
     inputs = {name: torch.from_numpy(value) for name, value in example.items()}
-    write_onnx(graph, inputs, ["embeddings"], file, opset=OPSET)
+    write_onnx(graph, inputs, ["embeddings"], file, opset=opset)
 
 
 def _source(checkpoint: Checkpoint, images_from: str) -> dict[str, JsonValue]:
