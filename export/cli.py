@@ -9,7 +9,7 @@ import typer
 
 from bundle import Bundle, ImageSpec
 from export import adopt_cli, calibrate_cli, tensorrt_cli
-from export.options import Data, Dataset, Images, Json, MaxMapLoss, MinCosine, tell, tell_evidence, trial
+from export.options import Data, Dataset, Images, Json, MaxMapLoss, MinCosine, folder_of, tell, tell_evidence, trial
 from export.pictures import choose_pictures
 
 app = typer.Typer(no_args_is_help=True)
@@ -41,13 +41,15 @@ def to_onnx(
     as_json: Json = False,
 ) -> None:
     """Export a checkpoint to a bundle and prove on pictures that it is the same model."""
-    from export.precision import CALIBRATION
+    from export.precision import CALIBRATION, check_precision
     from export.to_onnx import export_onnx
     from training.checkpoint import Checkpoint
 
     opened = Checkpoint.open(checkpoint)
     spec = ImageSpec(height=opened.config.model.height, width=opened.config.model.width)
-    pictures, told = choose_pictures(images or data, spec)
+    calibrating = None if calibration is None else choose_pictures(calibration, spec, CALIBRATION)[0]
+    check_precision(precision, 0 if calibrating is None else len(calibrating))
+    pictures, told = choose_pictures(images or folder_of(data), spec)
     bundle = export_onnx(
         opened,
         out,
@@ -56,7 +58,7 @@ def to_onnx(
         name=name,
         opset=opset,
         precision=precision,
-        calibration=None if calibration is None else choose_pictures(calibration, spec, CALIBRATION)[0],
+        calibration=calibrating,
         trial=trial(precision, data, dataset, min_cosine, max_map_loss),
     )
     tell(bundle, bundle.manifest.parity, as_json)
@@ -99,7 +101,7 @@ def verify(
     if checkpoint is None and (data or record):
         raise typer.BadParameter("--data and --record need --checkpoint, with which the bundle is compared")
     opened = Bundle.open(bundle)
-    pictures, _ = choose_pictures(images or data, opened.manifest.image)
+    pictures, _ = choose_pictures(images or folder_of(data), opened.manifest.image)
     check_sanity(opened, pictures)
     if checkpoint is None:
         tell(opened, (), as_json)

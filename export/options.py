@@ -34,7 +34,7 @@ Json = Annotated[bool, typer.Option("--json", help="Print JSON on stdout.")]
 def trial(
     precision: str, data: Path | None, dataset: str, min_cosine: float | None, max_map_loss: float | None
 ) -> Trial:
-    """What a bundle of this precision is tried by, in all runtimes of this machine. Raises PrecisionError."""
+    """What a bundle of this precision is tried by, in all runtimes of this machine."""
     from export.tolerance import tolerance_of
     from export.trial import Trial
     from export.ways import WAYS
@@ -46,6 +46,11 @@ def trial(
         ways=WAYS,
         remark=lambda text: typer.echo(f"note: {text}", err=True),
     )
+
+
+def folder_of(data: Path | None) -> Path | None:
+    """Where a data set's pictures are; None for the CSV of a table, whose pictures may be anywhere."""
+    return None if data is None or data.is_file() else data
 
 
 def tell(bundle: Bundle, parity: Sequence[Parity], as_json: bool, *, model: str = "torch") -> None:

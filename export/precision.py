@@ -55,7 +55,9 @@ def convert(name: str, model: Path, out: Path, calibration: Feeds = ()) -> None:
 def check_precision(name: str, calibration: int) -> None:
     """Raises PrecisionError for an unknown precision and for too few calibration pictures, or some that it ignores."""
     if name not in PRECISIONS:
-        raise PrecisionError(f"there is no precision {name!r}; take one of {', '.join(PRECISIONS)}")
+        raise PrecisionError(
+            f"there is no precision {name!r}; take one of {', '.join(PRECISIONS)}; in bf16, OpenVINO computes fp32 bundles"
+        )
     if PRECISIONS[name].calibrated and calibration < MIN_CALIBRATION:
         raise PrecisionError(
             f"{name} is calibrated on at least {MIN_CALIBRATION} pictures such as it will see, not on {calibration}; "

@@ -15,7 +15,7 @@ from bundle import Bundle, ImageSpec, OutputSpec, Parity
 from bundle.run import expected_inputs, feed_of
 from export.fast import FastTransformer, fast_form
 from export.graph import EmbeddingGraph
-from export.precision import Feeds, check_precision, convert
+from export.precision import Feeds, convert
 from export.tolerance import TOLERANCES
 from export.trial import Trial
 from export.verify import batches, measure_parity, sides_of
@@ -48,7 +48,6 @@ def export_onnx(
     Raises PrecisionError for a precision that does not exist or does not suit, DataError for data that cannot be
     searched, and ParityError where embeddings or searches do not agree; nothing is written then.
     """
-    check_precision(precision, 0 if calibration is None else len(calibration))
     graph = EmbeddingGraph(checkpoint.load_model())
     part = checkpoint.config.model
     spec = ImageSpec(height=part.height, width=part.width)
@@ -71,6 +70,8 @@ def export_onnx(
             draft = save(draft.path, converted, precision=precision)
         parity = trial.parity(draft, graph, images, searches)
         told = _source(checkpoint, images_from) | {"opset": opset}
+        if calibration is not None:
+            told |= {"calibration_images": len(calibration)}
         return save(out, draft.model_path, precision=precision, parity=parity, source=told)
 
 

@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass, replace
 
 from bundle import Parity
-from export.errors import ParityError, PrecisionError
+from export.errors import ParityError
 
 
 @dataclass(frozen=True)
@@ -53,10 +53,8 @@ TOLERANCES = {
 
 
 def tolerance_of(precision: str, min_cosine: float | None = None, max_loss: float | None = None) -> Tolerance:
-    """What is let pass of a precision, where nothing else is asked for. Raises PrecisionError for an unknown one."""
-    if precision not in TOLERANCES:
-        raise PrecisionError(f"there is no precision {precision!r}; take one of {', '.join(TOLERANCES)}")
+    """What a precision may cost, by default or as asked for: a smallest cosine replaces the largest difference."""
     usual = TOLERANCES[precision]
-    if min_cosine is not None:  # it is asked for instead of the other measure of embeddings
+    if min_cosine is not None:
         usual = replace(usual, min_cosine=min_cosine, max_abs_difference=math.inf)
     return usual if max_loss is None else replace(usual, max_loss=max_loss)
