@@ -14,11 +14,10 @@ from bundle import Bundle, BundleRunner, ImageSpec, OutputSpec
 from export.errors import ParityError
 from export.graph import EmbeddingGraph
 from export.pictures import drawn_pictures, read_pictures
-from export.to_onnx import export_onnx, write_graph
+from export.to_onnx import export_onnx, verify_onnx, write_graph
 from export.tolerance import TOLERANCES, Tolerance
 from export.trial import Trial
 from export.verify import check_sanity, compare, measure_parity
-from training.backbones import STEMS
 from training.checkpoint import Checkpoint, build_model, save_checkpoint
 from training.config import parse_config
 
@@ -39,16 +38,18 @@ bnneck = "{bnneck}"
 """
 
 
-def checkpoint(folder: Path, text: str) -> Checkpoint:
-    """A network with random weights and statistics."""
+def checkpoint(folder: Path, text: str, **learned: list[str]) -> Checkpoint:
+    """A network with random weights and statistics that learned these cameras and views."""
     torch.manual_seed(1)
     config = parse_config(text, (), "test")
-    model = build_model(config, persons=3)
+    model = build_model(config, persons=3, **{name: len(labels) for name, labels in learned.items()})
     for module in model.modules():
         if isinstance(module, torch.nn.BatchNorm1d | torch.nn.BatchNorm2d):
             torch.nn.init.normal_(module.running_mean, std=0.1)  # type: ignore[arg-type]  # tracked, so not None
             torch.nn.init.uniform_(module.running_var, 0.5, 2)  # type: ignore[arg-type]  # likewise
-    save_checkpoint(folder, model, config, {"persons": ["a", "b", "c"], "cameras": [], "scores": {"mAP": 0.5}})
+    save_checkpoint(
+        folder, model, config, {"persons": ["a", "b", "c"], "cameras": [], "scores": {"mAP": 0.5}, **learned}
+    )
     return Checkpoint.open(folder)
 
 
@@ -57,8 +58,7 @@ def pictures() -> np.ndarray:
     return drawn_pictures(24, SPEC)
 
 
-@pytest.mark.parametrize("stem", STEMS)
-@pytest.mark.parametrize("bnneck", ["before", "after"])
+@pytest.mark.parametrize(("stem", "bnneck"), [("patch", "before"), ("conv", "after")])
 def test_the_bundle_is_the_trained_model(tmp_path: Path, pictures: np.ndarray, stem: str, bnneck: str) -> None:
     trained = checkpoint(tmp_path / "trained", recipe(stem, bnneck))
     bundle = export_onnx(trained, tmp_path / "bundle", pictures, images_from="drawn", name="small")
@@ -74,6 +74,28 @@ def test_the_bundle_is_the_trained_model(tmp_path: Path, pictures: np.ndarray, s
     assert manifest.parity[0].max_abs_difference <= 1e-5
     assert manifest.parity[0].min_cosine >= 0.99999
     assert manifest.source["scores"] == {"mAP": 0.5}
+
+
+@pytest.mark.parametrize(
+    ("side", "cameras", "views"),
+    [
+        ("camera", ("c1", "c2"), ()),
+        ("view", (), ("front", "rear", "side")),
+        ("both", ("c1", "c2"), ("front", "rear", "side")),
+    ],
+)
+def test_the_bundle_names_what_was_learned(
+    tmp_path: Path, pictures: np.ndarray, side: str, cameras: tuple[str, ...], views: tuple[str, ...]
+) -> None:
+    learned = {"cameras": ["c1", "c2"], "views": ["front", "rear", "side"]}
+    trained = checkpoint(tmp_path / "trained", recipe() + f'side = "{side}"\n', **learned)
+    bundle = export_onnx(trained, tmp_path / "bundle", pictures, images_from="drawn")
+    assert (bundle.manifest.cameras, bundle.manifest.views) == (cameras, views)
+    assert verify_onnx(bundle, trained, pictures)[0].max_abs_difference <= 1e-5
+    unknown, first = (
+        BundleRunner(bundle, threads=1).run(pictures[:2], *[np.array([index, index])] * 2) for index in (-1, 0)
+    )
+    assert np.abs(unknown - first).max() > 1e-4
 
 
 def test_the_weights_are_inside_the_file(tmp_path: Path) -> None:
