@@ -24,8 +24,20 @@ from functools import cached_property
 from importlib.metadata import version
 from pathlib import Path
 
-from benchmarks import cold_start, demo, gallery, indexing, reranking, scale, scoring, served_scores, serving, soak
-from benchmarks.models import random_bundle
+from benchmarks import (
+    cold_start,
+    demo,
+    gallery,
+    indexing,
+    patches,
+    reranking,
+    scale,
+    scoring,
+    served_scores,
+    serving,
+    soak,
+)
+from benchmarks.models import explained_bundle, random_bundle
 from bundle import Bundle
 from bundle.run_openvino import precisions
 from service.embedder import Embedder
@@ -157,6 +169,13 @@ def reranking_section(asked: Asked) -> Iterator[str]:
     yield "Asked at MSMT17's: under 8 GiB."
 
 
+def patches_section(asked: Asked) -> Iterator[str]:
+    """What re-ranking by patches costs."""
+    bundle = explained_bundle(asked.folder / "explained")
+    yield "The top 50 of drawn people, asked with a stored item; random weights look at nearly all patches.\n"
+    yield from patches.cost_lines(patches.measure_cost(bundle, asked.people / "query", 4 * asked.rounds))
+
+
 def gallery_section(asked: Asked) -> Iterator[str]:
     """What a gallery costs on top of its index and its disk."""
     yield from gallery.lines(gallery.measure())
@@ -231,6 +250,7 @@ SECTIONS: dict[str, tuple[str, Callable[[Asked], Iterator[str]]]] = {
     "served-scores": ("Scores through the running service", scores_section),
     "scoring": ("Scoring at MSMT17's size", scoring_section),
     "reranking": ("Re-ranking", reranking_section),
+    "patches": ("Re-ranking by patches (ViT-S 256x128, random weights)", patches_section),
     "demo": ("`reid demo --no-serve`, installed already", demo_section),
 }
 

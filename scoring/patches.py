@@ -15,7 +15,7 @@ from numpy.typing import ArrayLike, NDArray
 from scoring.labelled import Labelled, cosine_blocks
 
 FOREGROUND_SHARE = 0.8
-PATCH_SHARE = 0.1
+PATCH_SHARE = 0.05
 TOP = 50
 ABOVE = 4  # more than two cosines differ by
 

@@ -1,0 +1,167 @@
+"""What does re-ranking by patches cost, and what does it bring?
+
+    python -m benchmarks.patches cost [--rounds 20]
+    python -m benchmarks.patches gain BUNDLE --data DIR
+
+Cost: the top 50 of a gallery of drawn people before a ViT-S of random weights, whose attention is nearly even, so that
+nearly 80 % of all patches count: more than a trained model's. Patches are kept by the gallery, or looked at in stored
+pictures when asked; beside them the time that the model needs for 50 pictures. The query is a stored item.
+
+Gain: share of attention, and share of the score that patches have, are chosen on half of the persons of a data set and
+scored on the other half, beside what the service uses.
+"""
+
+from __future__ import annotations
+
+import itertools
+import json
+import statistics
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from pathlib import Path
+from typing import Annotated, Any
+
+import numpy as np
+import typer
+
+from benchmarks.models import explained_bundle
+from bundle import Bundle, EvidenceRunner, read_image
+from scoring import Labelled, RetrievalScores, compare_scores, score_retrieval
+from scoring.patches import FOREGROUND_SHARE, PATCH_SHARE, TOP, Foreground, Half, reranked_blocks
+from service.embedder import Embedder
+from service.explainer import Explainer
+from service.gallery import Gallery
+from service.gallery.looking import PatchUpkeep
+from service.intake.indexing import index_images
+from service.search import Looking, Question, find
+from service.search.patches import foregrounds
+from synthetic import draw_dataset
+from training.datasets import read_dataset
+from training.evaluate import batches, embed_split, open_embedder
+
+SHARES = (0.6, 0.7, 0.8, 0.9, 1.0)
+WEIGHTS = (0.05, 0.1, 0.2, 0.3, 0.5)
+
+app = typer.Typer(add_completion=False)
+
+
+@app.command("cost")
+def cost_command(rounds: int = 20, threads: int | None = None) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        draw_dataset(Path(folder) / "people", identities=40, cameras=4, images=1, seed=3)
+        bundle = explained_bundle(Path(folder) / "vit_s")
+        for line in cost_lines(measure_cost(bundle, Path(folder) / "people" / "query", rounds, threads=threads)):
+            print(line)
+
+
+@app.command("gain")
+def gain_command(bundle: Path, data: Annotated[Path, typer.Option()], dataset: str = "market1501") -> None:
+    print(json.dumps(measure_gain(bundle, data, dataset)))
+
+
+def measure_cost(bundle: Bundle, pictures: Path, rounds: int, *, threads: int | None = None) -> dict[str, float]:
+    """Medians in ms of re-ranking the top 50 with and without kept patches, and of the model with 50 pictures."""
+    embedder, explainer = Embedder(bundle), Explainer(bundle, threads=threads)
+    manifest = bundle.manifest
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        closing(
+            Gallery.open(Path(folder) / "g", bundle_id=manifest.bundle_id, dimension=manifest.dimension)
+        ) as gallery,
+    ):
+        index_images(pictures, gallery, embedder)
+        query = gallery.ids()[0]
+        looking = Looking(
+            explainer, embedder.prepare, lambda: foregrounds(gallery, [query], explainer, embedder.prepare)
+        )
+        embedding = gallery.embeddings([query])[0]
+        asked = Question(k=TOP, rerank="patches")
+        pixels = [embedder.prepare(read_image(gallery.picture(item_id) or b"")) for item_id in gallery.ids()[:TOP]]
+        times = {
+            "looked": lambda: find(gallery, embedding, asked, looking=looking).rerank_ms,
+            "embedding": _timed(lambda: embedder.run(pixels, [None] * len(pixels))),
+        }
+        found = _medians(times, max(1, rounds // 4))
+        gallery.change_settings(store_patches=True)
+        upkeep = PatchUpkeep(explainer, embedder.prepare)
+        for _ in range(len(gallery)):
+            upkeep(gallery)
+        kept = gallery.store.foregrounds(gallery.ids(), explainer.model or "")
+        assert len(kept) == len(gallery)
+        found |= _medians({"kept": lambda: find(gallery, embedding, asked, looking=looking).rerank_ms}, rounds)
+        per_item = statistics.mean(each.vectors.size * 2 + each.places.size * 2 for each in kept.values())
+        foreground = statistics.mean(len(each.places) for each in kept.values())
+    return found | {"kib_per_item": per_item / 1024, "foreground": foreground}
+
+
+def cost_lines(found: dict[str, float]) -> Iterator[str]:
+    yield f"| re-ranking the top {TOP} by patches | ms |\n|---|---|"
+    yield f"| patches kept by the gallery | {found['kept']:.1f} |"
+    yield f"| pictures looked at when asked, and the query's | {found['looked']:.0f} |"
+    yield f"| (the model alone embeds {TOP} pictures) | {found['embedding']:.0f} |"
+    yield (
+        f"\nKept are {found['kib_per_item']:.0f} KiB an item, {found['foreground']:.0f} patches on average. Asked: at "
+        f"most 20 ms with kept patches, or the cost of embedding {TOP} pictures."
+    )
+
+
+def measure_gain(bundle: Path, data: Path, dataset: str) -> dict[str, Any]:
+    """What each pair of shares gives on one half of the persons, and the best of them and ours on the other half."""
+    split, embedder = read_dataset(dataset, data), open_embedder(bundle)
+    query, gallery = embed_split(split, embedder)
+    runner = EvidenceRunner(Bundle.open(bundle))
+    seen = [runner.run(*batch) for batch in batches((*split.query, *split.gallery), embedder)]
+    patches, attention = (np.concatenate(part) for part in zip(*seen, strict=True))
+    choosing = np.unique(query.persons)[::2]
+    halves = {
+        name: tuple(np.isin(side.persons, choosing) == wanted for side in (query, gallery))
+        for name, wanted in (("chosen on", True), ("scored on", False))
+    }
+
+    def scored(half: str, share: float, weight: float) -> tuple[RetrievalScores, RetrievalScores]:
+        sides = [side.take(rows) for side, rows in zip((query, gallery), halves[half], strict=True)]
+        kept = _foregrounds(patches, attention, share)
+        parts = kept[: len(query)], kept[len(query) :]
+        both = [[part[place] for place in np.flatnonzero(rows)] for part, rows in zip(parts, halves[half], strict=True)]
+        return _reranked(sides, both, weight), score_retrieval(*sides)
+
+    grid = {}
+    for share, weight in itertools.product(SHARES, WEIGHTS):
+        after, before = scored("chosen on", share, weight)
+        grid[share, weight] = after.mAP - before.mAP
+    best = max(grid, key=lambda pair: grid[pair])
+    told: dict[str, Any] = {"chosen_on": {f"{share} {weight}": gain for (share, weight), gain in grid.items()}}
+    for name, pair in (("best", best), ("ours", (FOREGROUND_SHARE, PATCH_SHARE))):
+        after, before = scored("scored on", *pair)
+        gain = compare_scores(after.per_query, before.per_query)["mAP"]
+        told[name] = {"shares": pair, "before": before.mAP, "gain": gain.value, "low": gain.low, "high": gain.high}
+    return told
+
+
+def _reranked(sides: list[Labelled], both: list[list[Half]], weight: float) -> RetrievalScores:
+    return score_retrieval(*sides, scores=reranked_blocks(*sides, *both, share=weight))
+
+
+def _foregrounds(patches: np.ndarray, attention: np.ndarray, share: float) -> list[Half]:
+    return [Foreground.of(*each, share).vectors.astype(np.float16) for each in zip(patches, attention, strict=True)]
+
+
+def _timed(task: Callable[[], object]) -> Callable[[], float]:
+    def run() -> float:
+        begin = time.perf_counter()
+        task()
+        return 1000 * (time.perf_counter() - begin)
+
+    return run
+
+
+def _medians(tasks: dict[str, Callable[[], float]], rounds: int) -> dict[str, float]:
+    """Of tasks that tell their own ms and take turns, after one that does not count."""
+    runs = [{name: task() for name, task in tasks.items()} for _ in range(1 + rounds)][1:]
+    return {name: statistics.median(run[name] for run in runs) for name in tasks}
+
+
+if __name__ == "__main__":
+    app()
