@@ -18,6 +18,7 @@ evaluate_every = 4
 backbone = "vit_tiny_patch16_224"
 options = { embed_dim = 48, depth = 2, num_heads = 3 }
 pool = "mean"
+side = "camera"
 stem = "conv"
 height = 64
 width = 32
@@ -78,7 +79,9 @@ def test_the_bundle_scores_as_its_checkpoint(
     checkpoint, exported = (scores(path, people, capsys) for path in (run, bundle))
     assert exported["mAP"] == pytest.approx(checkpoint["mAP"], abs=1e-4)
     assert exported["mAP"] > 0.25  # 72 queries among 12 persons; chance is about 0.1
-    assert Bundle.open(bundle).manifest.parity[0].images == 36
+    manifest = Bundle.open(bundle).manifest
+    assert manifest.parity[0].images == 36
+    assert manifest.cameras == ("c1", "c2", "c3")
 
 
 def test_the_service_ranks_as_the_evaluation_says(people: Path, bundle: Path) -> None:
