@@ -56,7 +56,7 @@ def check_precision(name: str, calibration: int) -> None:
     """Raises PrecisionError for an unknown precision and for too few calibration pictures, or some that it ignores."""
     if name not in PRECISIONS:
         raise PrecisionError(
-            f"there is no precision {name!r}; take one of {', '.join(PRECISIONS)}; in bf16, OpenVINO computes fp32 bundles"
+            f"there is no precision {name!r}; take one of {', '.join(PRECISIONS)} (in bf16, OpenVINO runs fp32 bundles)"
         )
     if PRECISIONS[name].calibrated and calibration < MIN_CALIBRATION:
         raise PrecisionError(

@@ -1,0 +1,137 @@
+"""`reid export onnx` and `reid export verify` in other precisions: one run from end to end, and wrong ones."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+from PIL import Image
+from typer.testing import CliRunner, Result
+
+from bundle import Bundle, BundleError, ImageError
+from export.cli import app
+from export.errors import ExportError, PrecisionError
+from export.ways import REFERENCE
+from synthetic import draw_dataset
+from training.checkpoint import build_model, save_checkpoint
+from training.config import parse_config
+from training.errors import DataError
+
+RECIPE = """
+[model]
+backbone = "vit_tiny_patch16_224"
+options = { embed_dim = 24, depth = 2, num_heads = 2 }
+height = 64
+width = 32
+side = "camera"
+"""
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A network with random weights that knows the two cameras of `people`."""
+    torch.manual_seed(0)
+    config = parse_config(RECIPE, (), "test")
+    model = build_model(config, persons=3, cameras=2)
+    folder = tmp_path_factory.mktemp("runs") / "trained"
+    save_checkpoint(folder, model, config, {"persons": ["a", "b", "c"], "cameras": ["c1", "c2"]})
+    return folder
+
+
+@pytest.fixture(scope="module")
+def people(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("data") / "people"
+    draw_dataset(folder, identities=10, cameras=2, images=2, seed=0, workers=1)
+    return folder
+
+
+@pytest.fixture(autouse=True)
+def _only_the_reference(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Other runtimes have their own tests, and take their time."""
+    monkeypatch.setattr("export.ways.WAYS", (REFERENCE,))
+
+
+def reid(*arguments: object) -> Result:
+    return CliRunner().invoke(app, ["export", *map(str, arguments)])
+
+
+def test_from_a_checkpoint_to_a_bundle_that_is_tried_again(trained: Path, people: Path, tmp_path: Path) -> None:
+    done = reid(
+        "onnx", trained, "--out", tmp_path / "bundle", "--precision", "int8-static", "--calibration", people,
+        "--data", people, "--max-map-loss", 1, "--json",
+    )  # fmt: skip
+    assert done.exit_code == 0, done.output
+    told = json.loads(done.stdout)
+    bundle = Bundle.open(tmp_path / "bundle")
+    manifest = bundle.manifest
+    assert told["precision"] == manifest.precision == "int8-static"
+    assert told["parity"] == [manifest.parity[0].model_dump()]
+    assert manifest.cameras == ("c1", "c2")
+    assert manifest.source["calibration_images"] == 40
+    parity = manifest.parity[0]
+    assert parity.precision == "int8-static"
+    assert 0.99 <= parity.min_cosine <= parity.mean_cosine <= 1 + 1e-6
+    assert parity.scores is not None
+    assert (parity.scores.data, parity.scores.queries) == ("people", 20)
+
+    bundle = bundle.extend(parity=())
+    again = reid("verify", bundle.path, "--checkpoint", trained, "--images", people, "--record")
+    assert again.exit_code == 0, again.output
+    assert "in int8-static against torch on 40 pictures: largest difference" in again.output
+    recorded = Bundle.open(bundle.path).manifest
+    assert recorded.bundle_id == manifest.bundle_id
+    assert recorded.parity == (parity.model_copy(update={"scores": None}),)
+
+
+@pytest.mark.parametrize(
+    ("options", "error", "told"),
+    [
+        ("--precision int4", PrecisionError, "there is no precision 'int4'; take one of fp32, fp16, int8, int8-static"),
+        ("--precision int8-static", PrecisionError, "at least 32 pictures such as it will see, not on 0"),
+        ("--precision int8-static --calibration EMPTY", ExportError, "holds no pictures"),
+        ("--precision int8-static --calibration FEW", PrecisionError, "not on 1; name a folder of them by"),
+        ("--precision int8-static --calibration BROKEN", ImageError, "broken.jpg"),
+        ("--calibration FEW", PrecisionError, "fp32 is not calibrated on pictures; leave --calibration out"),
+        ("--data EMPTY --images FEW", DataError, "EMPTY"),
+        ("--data FEW --dataset mars", DataError, "there is no data set 'mars'; take one of market1501"),
+        (
+            "--precision int8 --min-cosine 1",
+            ExportError,
+            r"is too far .*: cosine 0.99\d+ \(at least 1.0 needed",
+        ),
+    ],
+)
+def test_what_is_refused(trained: Path, tmp_path: Path, options: str, error: type[Exception], told: str) -> None:
+    for name in ("EMPTY", "FEW", "BROKEN"):
+        (tmp_path / name).mkdir()
+        options = options.replace(name, str(tmp_path / name))
+    Image.new("RGB", (20, 50)).save(tmp_path / "FEW" / "one.png")
+    (tmp_path / "BROKEN" / "broken.jpg").write_bytes(b"no picture")
+    with pytest.raises(error, match=told) as caught:
+        raised(reid("onnx", trained, "--out", tmp_path / "bundle", *options.split()))
+    assert "\n" not in str(caught.value)
+    assert not (tmp_path / "bundle").exists()
+
+
+def test_searches_need_the_model(tiny_bundle: Path, people: Path) -> None:
+    done = reid("verify", tiny_bundle, "--data", people)
+    assert done.exit_code == 2
+    assert "--checkpoint" in done.output
+
+
+def test_a_precision_made_up_by_hand(tiny_bundle: Path, tmp_path: Path) -> None:
+    manifest = json.loads((tiny_bundle / "manifest.json").read_text())
+    copy = tmp_path / "bundle"
+    copy.mkdir()
+    (copy / "model.onnx").write_bytes((tiny_bundle / "model.onnx").read_bytes())
+    (copy / "manifest.json").write_text(json.dumps(manifest | {"precision": "int3"}))
+    with pytest.raises(BundleError, match=r"manifest\.json is not valid: precision: String should match"):
+        raised(reid("verify", copy))
+
+
+def raised(done: Result) -> None:
+    """Raise what the command raised; it catches nothing itself."""
+    assert done.exception is not None
+    raise done.exception
