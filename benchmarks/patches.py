@@ -35,6 +35,7 @@ from service.explainer import Explainer
 from service.gallery import Gallery
 from service.gallery.looking import PatchUpkeep
 from service.intake.indexing import index_images
+from service.runtimes import RuntimeChoice
 from service.search import Looking, Question, find
 from service.search.patches import foregrounds
 from synthetic import draw_dataset
@@ -63,7 +64,7 @@ def gain_command(bundle: Path, data: Annotated[Path, typer.Option()], dataset: s
 
 def measure_cost(bundle: Bundle, pictures: Path, rounds: int, *, threads: int | None = None) -> dict[str, float]:
     """Medians in ms of re-ranking the top 50 with and without kept patches, and of the model with 50 pictures."""
-    embedder, explainer = Embedder(bundle), Explainer(bundle, threads=threads)
+    embedder, explainer = Embedder(bundle, RuntimeChoice(threads=threads)), Explainer(bundle, threads=threads)
     manifest = bundle.manifest
     with (
         tempfile.TemporaryDirectory() as folder,
