@@ -3,42 +3,55 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import torch
 
 from bundle import Bundle, ImageSpec, OutputSpec
 from bundle.evidence import EXPLAIN
 from export.explain import EvidenceGraph, evidence_of, write_evidence
-from export.graph import EmbeddingGraph
-from export.to_onnx import write_graph
+from export.fast import fast_form
+from export.to_onnx import OPSET, write_graph
 from training.checkpoint import build_model
-from training.config import parse_config
+from training.config import TrainConfig
 from training.model import ReIDModel
 
+VIT_S = "vit_small_patch16_224"
 
-def random_bundle(folder: Path, backbone: str = "vit_small_patch16_224", height: int = 256, width: int = 128) -> Bundle:
+
+def random_bundle(folder: Path, backbone: str = VIT_S, height: int = 256, width: int = 128) -> Bundle:
     """Export a timm ViT of random weights to a bundle in `folder`."""
-    model = _random_model(backbone, height, width)
-    spec = ImageSpec(height=height, width=width)
-    folder.mkdir(parents=True)
-    write_graph(EmbeddingGraph(model), spec, folder / "model.onnx")
-    dimension = model.dimension
-    return Bundle.save(
-        folder / "bundle", folder / "model.onnx", name=backbone, image=spec, output=OutputSpec(dimension=dimension)
-    )
+    model = random_model(backbone=backbone, height=height, width=width)
+    return saved(fast_form(model, OPSET), folder, OPSET, ImageSpec(height=height, width=width), name=backbone)
 
 
-def explained_bundle(
-    folder: Path, backbone: str = "vit_small_patch16_224", height: int = 256, width: int = 128
-) -> Bundle:
+def explained_bundle(folder: Path, backbone: str = VIT_S, height: int = 256, width: int = 128) -> Bundle:
     """The same bundle with an explain.onnx."""
     bundle = random_bundle(folder, backbone, height, width)
-    graph = EvidenceGraph(_random_model(backbone, height, width))
+    graph = EvidenceGraph(random_model(backbone=backbone, height=height, width=width))
     write_evidence(graph, bundle, folder / EXPLAIN)
     return bundle.extend({EXPLAIN: folder / EXPLAIN}, explain=evidence_of(graph, parity_images=1, difference=0.0))
 
 
-def _random_model(backbone: str, height: int, width: int) -> ReIDModel:
+def random_model(**part: Any) -> ReIDModel:
+    """A ViT-S at 256x128, or what `part` says instead: keys of a recipe's model.
+
+    All weights are random, also those that begin at 0, which the exporter would leave out.
+    """
     torch.manual_seed(0)
-    config = parse_config(f'[model]\nbackbone = "{backbone}"\nheight = {height}\nwidth = {width}', (), backbone)
-    return build_model(config, persons=2, pretrained=False)
+    config = TrainConfig.model_validate({"model": {"backbone": VIT_S, "height": 256, "width": 128, **part}})
+    model = build_model(config, persons=2, pretrained=False).eval()
+    with torch.no_grad():
+        for weights in model.parameters():
+            weights.add_(0.01 * torch.randn_like(weights))
+    return model
+
+
+def saved(
+    graph: EmbeddingGraph | FastTransformer, folder: Path, opset: int, image: ImageSpec, name: str = "random"
+) -> Bundle:
+    """A graph of a model without cameras and views as a bundle in `folder`."""
+    folder.mkdir(parents=True)
+    write_graph(graph, image, folder / "model.onnx", opset)
+    output = OutputSpec(dimension=graph.model.dimension)
+    return Bundle.save(folder / "bundle", folder / "model.onnx", name=name, image=image, output=output)

@@ -28,9 +28,11 @@ from benchmarks import (
     cold_start,
     demo,
     gallery,
+    graphs,
     indexing,
     patches,
     reranking,
+    runtimes,
     scale,
     scoring,
     served_scores,
@@ -102,7 +104,7 @@ def circumstances() -> Iterator[str]:
     """When it was measured, with what, and how busy the machine was."""
     git = ["git", "-C", str(Path(__file__).parent), "rev-parse", "--short", "HEAD"]
     commit = subprocess.run(git, capture_output=True, text=True, check=False).stdout.strip() or "unknown"
-    packages = ("numpy", "onnxruntime", "faiss-cpu", "torch", "timm")
+    packages = ("numpy", "onnxruntime", "openvino", "faiss-cpu", "torch", "timm")
     yield (
         f"{datetime.now(UTC):%Y-%m-%d}, commit {commit}; {_processor()}, {os.cpu_count()} cores, load "
         f"{os.getloadavg()[0]:.1f} at the start; Python {platform.python_version()}, "
@@ -196,10 +198,22 @@ def million_section(asked: Asked) -> Iterator[str]:
     yield "\nAsked: opened from a snapshot in under 10 s."
 
 
+def graphs_section(asked: Asked) -> Iterator[str]:
+    """What makes graphs faster, and what precisions and runtimes add."""
+    yield "Batches of 8 of the same pictures; all sides take turns, first with one core, then with two.\n"
+    yield from graphs.lines(graphs.measure(asked.folder / "graphs", rounds=3 * asked.rounds, batch=8), batch=8)
+
+
 def serving_section(asked: Asked) -> Iterator[str]:
     """What HTTP costs a query, and what many clients leave of the bare runtime's speed."""
     yield "A gallery of 2,000 items; both sides take turns.\n"
     yield from serving.lines(serving.measure(asked.vit_s, asked.people / "query", rounds=asked.rounds))
+
+
+def runtimes_section(asked: Asked) -> Iterator[str]:
+    """Speed of OpenVINO against onnxruntime's."""
+    yield "The same graph and pictures, in turns; the best of one and all cores, single pictures and batches of 8.\n"
+    yield from runtimes.lines(runtimes.measure(asked.vit_s, rounds=asked.rounds))
 
 
 def cold_start_section(asked: Asked) -> Iterator[str]:
@@ -240,8 +254,10 @@ SCALE = {
 
 SECTIONS: dict[str, tuple[str, Callable[[Asked], Iterator[str]]]] = {
     "drawing": ("Drawing people (256x128)", drawing_section),
+    "graphs": ("Exported graphs (ViT-S 256x128, random weights)", graphs_section),
     "indexing": ("Indexing against the bare runtime", indexing_section),
     "serving": ("Serving against the bare runtime (ViT-S 256x128, random weights)", serving_section),
+    "runtimes": ("Runtimes (ViT-S 256x128, random weights)", runtimes_section),
     "cold-start": ("Cold start (ViT-S 256x128, random weights)", cold_start_section),
     "soak": ("Minutes of mixed load (starter bundle)", soak_section),
     "gallery": ("A gallery of 100,000 items", gallery_section),
