@@ -32,7 +32,6 @@ from benchmarks import (
     indexing,
     patches,
     reranking,
-    runtimes,
     scale,
     scoring,
     served_scores,
@@ -210,12 +209,6 @@ def serving_section(asked: Asked) -> Iterator[str]:
     yield from serving.lines(serving.measure(asked.vit_s, asked.people / "query", rounds=asked.rounds))
 
 
-def runtimes_section(asked: Asked) -> Iterator[str]:
-    """Speed of OpenVINO against onnxruntime's."""
-    yield "The same graph and pictures, in turns; the best of one and all cores, single pictures and batches of 8.\n"
-    yield from runtimes.lines(runtimes.measure(asked.vit_s, rounds=asked.rounds))
-
-
 def cold_start_section(asked: Asked) -> Iterator[str]:
     """Time from the start of a service to its first answer."""
     able = {name: each for name, each in cold_start.SETTINGS.items() if each.get("precision") in (None, *precisions())}
@@ -257,7 +250,6 @@ SECTIONS: dict[str, tuple[str, Callable[[Asked], Iterator[str]]]] = {
     "graphs": ("Exported graphs (ViT-S 256x128, random weights)", graphs_section),
     "indexing": ("Indexing against the bare runtime", indexing_section),
     "serving": ("Serving against the bare runtime (ViT-S 256x128, random weights)", serving_section),
-    "runtimes": ("Runtimes (ViT-S 256x128, random weights)", runtimes_section),
     "cold-start": ("Cold start (ViT-S 256x128, random weights)", cold_start_section),
     "soak": ("Minutes of mixed load (starter bundle)", soak_section),
     "gallery": ("A gallery of 100,000 items", gallery_section),
