@@ -15,7 +15,8 @@ from bundle import Bundle, ImageSpec, OutputSpec, Parity
 from bundle.run import expected_inputs, feed_of
 from export.fast import FastTransformer, fast_form
 from export.graph import EmbeddingGraph
-from export.precision import Feeds, convert
+from export.int8 import Feeds
+from export.precision import convert
 from export.tolerance import TOLERANCES
 from export.trial import Trial
 from export.verify import batches, measure_parity, sides_of

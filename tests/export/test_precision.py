@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
@@ -13,43 +15,53 @@ import torch
 from bundle import ImageSpec
 from bundle.run import load_graph
 from export.errors import PrecisionError
-from export.graph import EmbeddingGraph
+from export.fast import fast_form
+from export.int8 import Feeds
 from export.pictures import drawn_pictures
-from export.precision import MIN_CALIBRATION, PRECISIONS, Feeds, check_precision, convert
+from export.precision import MIN_CALIBRATION, PRECISIONS, check_precision, convert
 from export.to_onnx import write_graph
 from export.tolerance import TOLERANCES
 from training.checkpoint import build_model
-from training.config import parse_config
+from training.config import TrainConfig
 
 SPEC = ImageSpec(height=64, width=32)
-PIXELS = "height = 64\nwidth = 32\nmean = [0.5, 0.5, 0.5]\nstd = [0.25, 0.25, 0.25]\n"
-SMALL = 'backbone = "vit_tiny_patch16_224"\noptions = { embed_dim = 24, depth = 2, num_heads = 2 }\n'
-NETWORKS = {"transformer": SMALL, "stem": SMALL + 'stem = "conv"\n', "convnet": 'backbone = "resnet18"\n'}
+SMALL = {"backbone": "vit_tiny_patch16_224", "options": {"embed_dim": 24, "depth": 2, "num_heads": 2}}
+NETWORKS: dict[str, tuple[dict[str, Any], int]] = {
+    "transformer": (SMALL, 23),
+    "without Attention": (SMALL | {"stem": "conv", "pool": "mean"}, 18),
+    "cameras and parts": (SMALL | {"side": "camera", "jigsaw": {}}, 23),
+    "convnet": ({"backbone": "resnet18"}, 23),
+}
+"""The networks, and the opset of their graphs."""
 
 
 @pytest.fixture(scope="module")
-def pictures() -> np.ndarray:
-    return drawn_pictures(MIN_CALIBRATION, SPEC)
+def feeds() -> Feeds:
+    cameras = np.arange(MIN_CALIBRATION) % 4 - 1
+    pictures = drawn_pictures(MIN_CALIBRATION, SPEC)
+    return [{"images": pictures[rows], "camera": cameras[rows]} for rows in (slice(16), slice(16, None))]
 
 
 @pytest.fixture(scope="module")
 def graphs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     """fp32 graphs of networks with random weights."""
     folder = tmp_path_factory.mktemp("graphs")
-    for name, text in NETWORKS.items():
+    for name, (part, opset) in NETWORKS.items():
         torch.manual_seed(0)
-        model = build_model(parse_config(f"[model]\n{text}{PIXELS}", (), "test"), persons=3)
-        write_graph(EmbeddingGraph(model), SPEC, folder / f"{name}.onnx")
+        config = TrainConfig.model_validate({"model": {"height": SPEC.height, "width": SPEC.width, **part}})
+        model = build_model(config, persons=3, cameras=2, pretrained=False)
+        write_graph(fast_form(model, opset), SPEC, folder / f"{name}.onnx", opset)
     return {name: folder / f"{name}.onnx" for name in NETWORKS}
 
 
-@pytest.fixture(scope="module")
-def calibration(pictures: np.ndarray) -> Feeds:
-    return [{"images": pictures[:16]}, {"images": pictures[16:]}]
+def taken(file: Path, feeds: Feeds) -> Feeds:
+    """What the graph takes of them."""
+    inputs = [node.name for node in onnx.load(file).graph.input]
+    return [{name: feed[name] for name in inputs} for feed in feeds]
 
 
-def embed(file: Path, images: np.ndarray) -> np.ndarray:
-    return load_graph(file, threads=1).run(["embeddings"], {"images": images})[0]
+def embed(file: Path, feed: Mapping[str, np.ndarray]) -> np.ndarray:
+    return load_graph(file, threads=1).run(["embeddings"], feed)[0]
 
 
 def operators(file: Path) -> list[str]:
@@ -59,53 +71,64 @@ def operators(file: Path) -> list[str]:
 @pytest.mark.parametrize("network", NETWORKS)
 @pytest.mark.parametrize("name", PRECISIONS)
 def test_every_precision_is_near_the_first(
-    graphs: dict[str, Path], pictures: np.ndarray, calibration: Feeds, tmp_path: Path, network: str, name: str
+    graphs: dict[str, Path], feeds: Feeds, tmp_path: Path, network: str, name: str
 ) -> None:
+    seen = taken(graphs[network], feeds)
+    calibration = seen if PRECISIONS[name].calibrated else ()
     if (network, name) == ("convnet", "int8"):
         with pytest.raises(PrecisionError, match="no products for int8, only convolutions; take int8-static or fp16"):
             convert(name, graphs[network], tmp_path / "model.onnx")
         assert not list(tmp_path.iterdir())
         return
-    convert(name, graphs[network], tmp_path / "model.onnx", calibration if PRECISIONS[name].calibrated else ())
-    expected, found = embed(graphs[network], pictures[:7]), embed(tmp_path / "model.onnx", pictures[:7])
+    convert(name, graphs[network], tmp_path / "model.onnx", calibration)
+    expected, found = embed(graphs[network], seen[0]), embed(tmp_path / "model.onnx", seen[0])
     assert (expected * found).sum(axis=1).min() >= TOLERANCES[name].min_cosine
     assert (np.abs(expected - found).max() == 0) == (name == "fp32")
     np.testing.assert_allclose(np.linalg.norm(found, axis=1), 1, atol=1e-5)
 
 
-def test_only_products_by_weights_are_int8(graphs: dict[str, Path], calibration: Feeds, tmp_path: Path) -> None:
-    products = sum(operator in ("MatMul", "Gemm") for operator in operators(graphs["stem"]))
-    convert("int8", graphs["stem"], tmp_path / "dynamic.onnx")
+@pytest.mark.parametrize("network", ["transformer", "without Attention"])
+def test_only_products_by_weights_are_int8(graphs: dict[str, Path], feeds: Feeds, tmp_path: Path, network: str) -> None:
+    graph = onnx.load(graphs[network]).graph
+    weights = {tensor.name for tensor in graph.initializer}
+    products = [node for node in graph.node if node.op_type in ("MatMul", "Gemm")]
+    by_weights = [node for node in products if node.input[1] in weights]
+    convert("int8", graphs[network], tmp_path / "dynamic.onnx")
     dynamic = operators(tmp_path / "dynamic.onnx")
-    assert dynamic.count("MatMulInteger") == 8  # four in each of two blocks
-    assert dynamic.count("MatMul") + dynamic.count("Gemm") <= products - 8
+    assert dynamic.count("MatMulInteger") == len(by_weights) > 0
+    assert dynamic.count("MatMul") + dynamic.count("Gemm") == len(products) - len(by_weights)
     assert "ConvInteger" not in dynamic
-    convert("int8-static", graphs["stem"], tmp_path / "static.onnx", calibration)
-    assert operators(tmp_path / "static.onnx").count("QuantizeLinear") == 8
+    convert("int8-static", graphs[network], tmp_path / "static.onnx", taken(graphs[network], feeds))
+    inputs = {node.input[0] for node in by_weights}
+    assert operators(tmp_path / "static.onnx").count("QuantizeLinear") == len(inputs)
 
 
-def test_weights_have_a_scale_per_channel(graphs: dict[str, Path], calibration: Feeds, tmp_path: Path) -> None:
+def test_weights_have_a_scale_per_channel(graphs: dict[str, Path], feeds: Feeds, tmp_path: Path) -> None:
+    file = graphs["transformer"]
     for name in ("int8", "int8-static"):
-        convert(name, graphs["transformer"], tmp_path / "model.onnx", calibration if name == "int8-static" else ())
+        convert(name, file, tmp_path / "model.onnx", taken(file, feeds) if name == "int8-static" else ())
         tensors = onnx.load(tmp_path / "model.onnx").graph.initializer
         scales = [list(tensor.dims) for tensor in tensors if tensor.name.endswith("_scale")]
         assert [24 * 4] in scales, name
 
 
 def test_a_static_graph_embeds_a_picture_alike_in_any_company(
-    graphs: dict[str, Path], pictures: np.ndarray, calibration: Feeds, tmp_path: Path
+    graphs: dict[str, Path], feeds: Feeds, tmp_path: Path
 ) -> None:
-    convert("int8-static", graphs["transformer"], tmp_path / "model.onnx", calibration)
-    together = embed(tmp_path / "model.onnx", pictures[:5])
-    np.testing.assert_allclose(together[:1], embed(tmp_path / "model.onnx", pictures[:1]), atol=1e-6)
+    seen = taken(graphs["transformer"], feeds)
+    convert("int8-static", graphs["transformer"], tmp_path / "model.onnx", seen)
+    together = embed(tmp_path / "model.onnx", seen[0])
+    alone = embed(tmp_path / "model.onnx", {"images": seen[0]["images"][:1]})
+    np.testing.assert_allclose(together[:1], alone, atol=1e-6)
 
 
 def test_conversions_tell_nothing(
-    graphs: dict[str, Path], calibration: Feeds, tmp_path: Path, caplog: pytest.LogCaptureFixture
+    graphs: dict[str, Path], feeds: Feeds, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
+    file = graphs["transformer"]
     with caplog.at_level(logging.WARNING):
-        convert("int8", graphs["transformer"], tmp_path / "model.onnx")
-        convert("int8-static", graphs["transformer"], tmp_path / "model.onnx", calibration)
+        convert("int8", file, tmp_path / "model.onnx")
+        convert("int8-static", file, tmp_path / "model.onnx", taken(file, feeds))
     assert not caplog.records
 
 
@@ -127,7 +150,7 @@ def test_what_cannot_be_made(name: str, pictures: int, told: str) -> None:
         check_precision(name, pictures)
 
 
-def test_a_conversion_asks_first(graphs: dict[str, Path], calibration: Feeds, tmp_path: Path) -> None:
+def test_a_conversion_asks_first(graphs: dict[str, Path], feeds: Feeds, tmp_path: Path) -> None:
     with pytest.raises(PrecisionError, match="not on 16"):
-        convert("int8-static", graphs["transformer"], tmp_path / "model.onnx", calibration[:1])
+        convert("int8-static", graphs["transformer"], tmp_path / "model.onnx", taken(graphs["transformer"], feeds)[:1])
     assert not list(tmp_path.iterdir())
