@@ -10,7 +10,8 @@ import torch
 from bundle import Bundle, ImageSpec, OutputSpec
 from bundle.evidence import EXPLAIN
 from export.explain import EvidenceGraph, evidence_of, write_evidence
-from export.fast import fast_form
+from export.fast import FastTransformer, fast_form
+from export.graph import EmbeddingGraph
 from export.to_onnx import OPSET, write_graph
 from training.checkpoint import build_model
 from training.config import TrainConfig
