@@ -97,8 +97,9 @@ def steps(**model: Any) -> dict[str, tuple[EmbeddingGraph | FastTransformer, int
 
 def all_tokens(model: ReIDModel) -> ReIDModel:
     """The same network, which does not say that its feature is the class token."""
-    other: Any = deepcopy(model)
-    other.backbone.pool = lambda tokens: tokens[:, 0]
+    other = deepcopy(model)
+    backbone: Any = other.backbone
+    backbone.pool = lambda tokens: tokens[:, 0]
     return other
 
 
