@@ -88,6 +88,7 @@ def print_details(details: Details, *, as_json: bool) -> None:
     lines: dict[str, object] = {
         "folder": info.path,
         "items": f"{info.items:,} with {info.pictures:,} pictures, {info.persons:,} persons",
+        "patches": f"of {info.patches:,} pictures",
         "cameras": ", ".join(f"{camera} ({count:,})" for camera, count in info.cameras.items()) or "none known",
         "bundle": f"{info.bundle_id} ({info.dimension} numbers)",
         "index": f"{info.index} ({info.index_reason})",

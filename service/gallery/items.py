@@ -158,6 +158,8 @@ class GalleryInfo:
     """Nothing deleted up to this seq is left in the gallery's files."""
     items: int
     pictures: int
+    patches: int
+    """Items whose foreground patches are kept."""
     persons: int
     """Distinct person_id; items of nobody are not counted."""
     cameras: dict[str, int]

@@ -7,7 +7,7 @@ from typing import Any
 
 from sqlalchemy import Connection, func, select
 
-from service.gallery.tables import gallery, items, pictures
+from service.gallery.tables import gallery, items, patches, pictures
 
 _HEADER = ("bundle_id", "dimension", "format_version", "lineage", "generation", "created_at", "purged_seq")
 
@@ -29,6 +29,7 @@ def summary(connection: Connection, path: Path) -> dict[str, Any]:
         "seq": header.last_seq,
         "items": sum(cameras.values()),
         "pictures": connection.execute(select(func.count()).select_from(pictures)).scalar_one(),
+        "patches": connection.execute(select(func.count()).select_from(patches)).scalar_one(),
         "persons": connection.execute(select(func.count(items.c.person_id.distinct()))).scalar_one(),
         "cameras": {camera: count for camera, count in sorted(cameras.items(), key=str) if camera is not None},
         "bytes": sum(file.stat().st_size for file in path.parent.glob(f"{path.name}*")),

@@ -68,6 +68,7 @@ def test_items_are_looked_at_a_few_at_a_time(gallery: Gallery, job: PatchUpkeep,
     add(range(AT_ONCE + 3), model_camera="c1")
     job(gallery)
     assert kept(gallery, explainer) == list(range(1, AT_ONCE + 1))
+    assert gallery.info().patches == AT_ONCE
     job(gallery)
     assert kept(gallery, explainer) == gallery.ids()
     add(range(100, 102))

@@ -15,6 +15,7 @@ JPEG = {"content-type": "image/jpeg"}
 DEFAULTS: dict[str, object] = {
     "retention_days": None,
     "store_pictures": True,
+    "store_patches": False,
     "cameras": {},
     "min_score": None,
     "reject": {},
