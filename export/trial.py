@@ -75,5 +75,10 @@ class Trial:
 
 
 def merged(known: Sequence[Parity], measured: Sequence[Parity]) -> tuple[Parity, ...]:
-    """What is known of each runtime and precision, the newer where both tell of one."""
-    return tuple({(each.runtime, each.precision): each for each in (*known, *measured)}.values())
+    """What is known of each runtime and precision, the newer of both; scores stay until there are newer."""
+    found = {(each.runtime, each.precision): each for each in known}
+    for each in measured:
+        older = found.get((each.runtime, each.precision))
+        scores = each.scores or (older and older.scores)
+        found[each.runtime, each.precision] = each.model_copy(update={"scores": scores})
+    return tuple(found.values())

@@ -161,9 +161,12 @@ def test_tolerance_as_asked_for() -> None:
 
 
 def test_what_is_measured_anew_takes_the_place_of_the_older() -> None:
-    known = (found(min_cosine=0.5), found(runtime="other", min_cosine=0.6))
-    assert merged(known, (found(min_cosine=0.9), found(precision="fp32"))) == (
-        found(min_cosine=0.9),
+    scores = ParityScores(data="d", queries=9, mAP=0.4, rank1=0.4, model_mAP=0.404, model_rank1=0.5)
+    newer = scores.model_copy(update={"data": "e"})
+    known = (found(min_cosine=0.5, scores=scores), found(runtime="other", min_cosine=0.6))
+    assert merged(known, (found(min_cosine=0.9), found(precision="fp32", scores=newer))) == (
+        found(min_cosine=0.9, scores=scores),
         found(runtime="other", min_cosine=0.6),
-        found(precision="fp32"),
+        found(precision="fp32", scores=newer),
     )
+    assert merged(known, (found(scores=newer),))[0].scores == newer
