@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import signal
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
@@ -112,11 +114,29 @@ class EpochLoader:
     def __len__(self) -> int:
         return len(self._draws)
 
-    def close(self) -> None:
-        """End the worker processes, also those of an epoch that broke off; the next epoch starts new ones."""
-        workers, self._loader._iterator = self._loader._iterator, None
+    @contextmanager
+    def working(self) -> Iterator[None]:
+        """End the worker processes with the block, also those of an epoch that broke off.
+
+        Raises WorkerDied where one has ended by itself: torch tells it at any moment, a batch under way by its
+        connection.
+        """
+        try:
+            try:
+                yield
+            finally:
+                self._end_workers()
+        except (RuntimeError, ConnectionError, EOFError) as error:
+            self._end_workers()  # again: the end of one may have been told when that was about to begin
+            _tell_of_worker(error)
+            raise
+
+    def _end_workers(self) -> None:
+        workers = self._loader._iterator
         if isinstance(workers, _MultiProcessingDataLoaderIter):
-            workers._shutdown_workers()  # torch has no public way
+            with _undisturbed():
+                workers._shutdown_workers()  # torch has no public way
+        self._loader._iterator = None
 
     def epoch(self, epoch: int) -> Iterator[Batch]:
         """The batches of an epoch. Raises DataError where a picture cannot be read."""
@@ -127,20 +147,29 @@ class EpochLoader:
             yield batch
 
 
+def _tell_of_worker(error: Exception) -> None:
+    """Raise WorkerDied where that is what the error means."""
+    if isinstance(error, RuntimeError) and "DataLoader worker" not in str(error):
+        return
+    reason = " ".join(str(error).split()).rstrip(". ")
+    told = reason if isinstance(error, RuntimeError) else f"a DataLoader worker ended ({reason or 'end of file'})"
+    raise WorkerDied(
+        f"{told}; the epochs before are kept: go on with --resume, "
+        "and with a smaller --set data.workers=N where memory was short"
+    ) from error
+
+
 @contextmanager
-def dead_workers_told() -> Iterator[None]:
-    """Raise WorkerDied where a worker has ended: torch tells it at any moment, a batch under way by its connection."""
+def _undisturbed() -> Iterator[None]:
+    """Keep torch from telling of dead workers, which it does by raising from whatever the main thread is at."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    told = signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     try:
         yield
-    except (RuntimeError, ConnectionError, EOFError) as error:
-        if isinstance(error, RuntimeError) and "DataLoader worker" not in str(error):
-            raise
-        reason = " ".join(str(error).split()).rstrip(". ")
-        told = reason if isinstance(error, RuntimeError) else f"a DataLoader worker ended ({reason or 'end of file'})"
-        raise WorkerDied(
-            f"{told}; the epochs before are kept: go on with --resume, "
-            "and with a smaller --set data.workers=N where memory was short"
-        ) from error
+    finally:
+        signal.signal(signal.SIGCHLD, told)
 
 
 def _collated(drawn: list[Batch | DataError]) -> Batch | DataError:

@@ -6,7 +6,6 @@ import logging
 import math
 import time
 from collections.abc import Callable, Sequence
-from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -26,7 +25,7 @@ from training.datasets import Split, hold_out
 from training.datasets.remarks import check_trainable
 from training.errors import CheckpointError, ConfigError, Diverged
 from training.evaluate import Embedder, evaluate, model_run
-from training.loader import Batch, EpochLoader, TrainImages, dead_workers_told
+from training.loader import Batch, EpochLoader, TrainImages
 from training.losses import ON_RELATIONS, LossInputs, total_loss
 from training.model import ReIDModel
 from training.optim import build_optimiser, freeze, moving_average, set_learning_rate
@@ -103,7 +102,7 @@ class Trainer:
         Raises Diverged where loss or weights are no longer finite, DataError for a picture that cannot be read, and
         WorkerDied; `last/` then holds the epoch before.
         """
-        with dead_workers_told(), closing(self.loader):  # closing them, too, may be when their end is told
+        with self.loader.working():
             for epoch in range(len(self.history) + 1, self.config.epochs + 1):
                 record = {"epoch": epoch, **self._train_epoch(epoch, observer)}
                 if self.ranks.first:

@@ -19,7 +19,6 @@ from training.checkpoint import Checkpoint
 from training.config import TrainConfig, parse_config
 from training.datasets import Split, read_dataset
 from training.errors import CheckpointError, ConfigError, DataError, Diverged, WorkerDied
-from training.loader import dead_workers_told
 from training.ranks import Ranks
 from training.records import check_output
 from training.train import Progress, Trainer
@@ -206,13 +205,14 @@ def test_a_worker_that_dies_costs_one_epoch(config: TrainConfig, people: Path, t
         EOFError(),
     ],
 )
-def test_the_end_of_a_worker_has_one_name(told: Exception) -> None:
-    with pytest.raises(WorkerDied, match=r"^(a )?DataLoader worker .*\w.*; .*go on with --resume"), dead_workers_told():
+def test_the_end_of_a_worker_has_one_name(config: TrainConfig, people: Path, told: Exception) -> None:
+    loader = trainer(config, people).loader
+    with pytest.raises(WorkerDied, match=r"^(a )?DataLoader worker .*\w.*; .*go on with --resume"), loader.working():
         raise told
 
 
-def test_another_error_is_not_the_end_of_a_worker() -> None:
-    with pytest.raises(RuntimeError, match="shapes differ"), dead_workers_told():
+def test_another_error_is_not_the_end_of_a_worker(config: TrainConfig, people: Path) -> None:
+    with pytest.raises(RuntimeError, match="shapes differ"), trainer(config, people).loader.working():
         raise RuntimeError("shapes differ")
 
 
