@@ -55,6 +55,7 @@ class AllTokens(nn.Module):
         attention = self.block.attn
         if not isinstance(attention, RelativeAttention):
             return None
+        # One that depends on no picture is computed when the graph is loaded: its table is far smaller.
         return attention.between_tokens(by_head(query, self.heads))
 
 
