@@ -181,5 +181,5 @@ def test_answers_along_links_are_as_described(api: Api) -> None:
             seen[case.operation.label, response.status_code] += 1
             api.check(case, response)
 
-    Machine.run(settings=settings(UNHURRIED, max_examples=20, stateful_step_count=12))
+    Machine.run(settings=settings(UNHURRIED, max_examples=40, stateful_step_count=12))
     assert set(seen) >= REACHED, f"only {sorted(seen.items())}"
