@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from scoring.labelled import Labelled
@@ -19,6 +19,7 @@ from scoring.patches import (
 )
 
 seeds = st.integers(0, 2**32 - 1)
+quiet = settings(deadline=None, derandomize=True, database=None)
 
 
 def unit(random: np.random.Generator, count: int, dimension: int = 4) -> np.ndarray:
@@ -50,6 +51,7 @@ def test_the_foreground_by_hand(attention: list[float], expected: list[int]) -> 
     assert foreground(attention).tolist() == expected
 
 
+@quiet
 @given(seeds, st.integers(1, 30))
 def test_the_foreground_is_the_smallest_that_holds_the_share(seed: int, count: int) -> None:
     attention = np.random.default_rng(seed).random(count) + 1e-3
@@ -68,6 +70,7 @@ def test_the_foreground_of_a_picture() -> None:
     np.testing.assert_array_equal(found.vectors, patches[1:])
 
 
+@quiet
 @given(seeds, st.integers(1, 8), st.integers(1, 8))
 def test_pairs_are_each_others_nearest(seed: int, queries: int, items: int) -> None:
     random = np.random.default_rng(seed)
@@ -86,6 +89,7 @@ def test_pairs_by_hand() -> None:
     np.testing.assert_allclose(alike, [1, 0.96])
 
 
+@quiet
 @given(seeds, st.integers(1, 6), st.lists(st.integers(1, 6), max_size=5))
 def test_scores_are_means_of_the_pairs(seed: int, queries: int, sizes: list[int]) -> None:
     random = np.random.default_rng(seed)

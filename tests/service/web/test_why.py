@@ -18,7 +18,7 @@ pytestmark = pytest.mark.browser
 
 @pytest.fixture
 def explaining(tmp_path: Path, explained_bundle: Path, picture: Callable[..., bytes]) -> Iterator[Served]:
-    """Eight pictures before a model that can tell what it compares."""
+    """Eight pictures before a model that can tell what it compares; named before `page`, it ends after it."""
     with serve(tmp_path / "data", explained_bundle) as started:
         started.add_eight(picture)
         yield started
@@ -34,10 +34,9 @@ def open_why(page: Page, place: int) -> tuple[str, str]:
     return answered.value.url, answered.value.headers["content-type"]
 
 
-def test_a_candidate_is_explained(page: Page, explaining: Served, picture: Callable[..., bytes]) -> None:
+def test_a_candidate_is_explained(explaining: Served, page: Page, picture: Callable[..., bytes]) -> None:
     search(page, explaining.address, picture(3))
-    page.select_option("#camera", "c1")
-    page.wait_for_selector(".answer:not(.busy) .card")
+    sent(page, lambda: page.select_option("#camera", "c1"))
     url, kind = open_why(page, 1)
     assert kind == "image/png"
     assert "camera_id=c1" in url
@@ -49,7 +48,7 @@ def test_a_candidate_is_explained(page: Page, explaining: Served, picture: Calla
     assert page.inner_text("#why-title") == "Why candidate 5"
 
 
-def test_the_query_is_a_stored_item(page: Page, explaining: Served, picture: Callable[..., bytes]) -> None:
+def test_the_query_is_a_stored_item(explaining: Served, page: Page, picture: Callable[..., bytes]) -> None:
     search(page, explaining.address, picture(3))
     sent(page, lambda: page.locator(".card", has_text="t5").get_by_text("Search with this").click())
     url, _ = open_why(page, 0)
@@ -57,7 +56,7 @@ def test_the_query_is_a_stored_item(page: Page, explaining: Served, picture: Cal
     assert "item_id=6&" in url  # t5 is the sixth; the query comes first
 
 
-def test_what_goes_wrong_is_told(page: Page, explaining: Served, picture: Callable[..., bytes]) -> None:
+def test_what_goes_wrong_is_told(explaining: Served, page: Page, picture: Callable[..., bytes]) -> None:
     search(page, explaining.address, picture(3))
     explaining.service.gallery().delete(5)
     page.locator(".card", has_text="t4").get_by_role("button", name="Why").click()
@@ -67,7 +66,7 @@ def test_what_goes_wrong_is_told(page: Page, explaining: Served, picture: Callab
     assert page.locator("#why-error").is_hidden()
 
 
-def test_candidates_are_ordered_by_patches(page: Page, explaining: Served, picture: Callable[..., bytes]) -> None:
+def test_candidates_are_ordered_by_patches(explaining: Served, page: Page, picture: Callable[..., bytes]) -> None:
     search(page, explaining.address, picture(3))
     page.click("#conditions summary")
     _, asked = sent(page, lambda: page.select_option("#rerank", "patches"))
@@ -82,7 +81,7 @@ def test_a_model_that_cannot_tell_offers_nothing(page: Page, shown: str, picture
 
 
 def test_a_candidate_without_a_picture_has_no_button(
-    page: Page, explaining: Served, picture: Callable[..., bytes]
+    explaining: Served, page: Page, picture: Callable[..., bytes]
 ) -> None:
     explaining.service.gallery().change_settings(store_pictures=False)
     explaining.add([picture(9)], [{"track_id": "t9"}])
