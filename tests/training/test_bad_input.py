@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import multiprocessing
-import os
 import resource
 import shutil
-import signal
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -200,29 +198,25 @@ def test_a_loss_that_is_no_number_after_a_good_epoch(
     assert_good_after_one_epoch(tmp_path / "run")
 
 
-@pytest.fixture
-def file_sizes() -> Iterator[Callable[[], None]]:
-    """Let no file grow beyond a kilobyte, as on a disk that is full."""
+def test_a_disk_that_fills(train: Train, spoilt: Spoilt, tmp_path: Path) -> None:
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
-    yield lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (1000, before[1]))
-    resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
+    def fill() -> None:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (1000, before[1]))  # no file grows beyond a kilobyte any more
 
-def test_a_disk_that_fills(train: Train, spoilt: Spoilt, tmp_path: Path, file_sizes: Callable[[], None]) -> None:
-    spoilt.at, spoilt.act = (2, 1), file_sizes
-    refused(
-        train(options=("--tensorboard", str(tmp_path / "board"))),
-        "cannot be written (",
-        "File too large",
-        "what was there before is kept",
-        "--resume",
-    )
+    spoilt.at, spoilt.act = (2, 1), fill
+    try:
+        said = train(options=("--tensorboard", str(tmp_path / "board")))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)  # at once: the file that the tests report to has a size, too
+    refused(said, "cannot be written (", "File too large", "what was there before is kept", "--resume")
     assert_good_after_one_epoch(tmp_path / "run")
 
 
 def test_a_worker_that_dies(train: Train, spoilt: Spoilt, tmp_path: Path) -> None:
     def kill() -> None:
-        os.kill(multiprocessing.active_children()[0].pid or 0, signal.SIGKILL)
+        [worker] = multiprocessing.active_children()
+        worker.kill()
 
     spoilt.at, spoilt.act = (2, 1), kill
     changes = ("data.workers=1", "data.samples_per_epoch=160")

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import multiprocessing
-import os
 import resource
 import shutil
-import signal
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -183,7 +181,7 @@ def with_data(config: TrainConfig, **changes: object) -> TrainConfig:
 
 def test_a_worker_that_dies_costs_one_epoch(config: TrainConfig, people: Path, tmp_path: Path) -> None:
     def kill() -> None:
-        os.kill(multiprocessing.active_children()[0].pid or 0, signal.SIGKILL)
+        multiprocessing.active_children()[0].kill()
 
     run = trainer(with_data(config, workers=2, samples_per_epoch=160), people)
     with pytest.raises(WorkerDied, match=r"worker.*go on with --resume") as caught:
