@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -11,11 +13,22 @@ import pytest
 
 from bundle import Bundle, Evidence, ImageSpec, OutputSpec
 from bundle.evidence import EXPLAIN
+from service.http.logs import FORMATS
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 SHARED = REPOSITORY.parent / "shared"
+
+
+@pytest.fixture(autouse=True)
+def log_goes_with_the_test() -> Iterator[None]:
+    """A log that a command set up in this process writes to streams that end with the test, and ends with it."""
+    yield
+    root = logging.getLogger()
+    for handler in [each for each in root.handlers if isinstance(each.formatter, tuple(FORMATS.values()))]:
+        root.removeHandler(handler)
+        root.setLevel(logging.WARNING)
 
 
 @pytest.fixture(scope="session")

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 import torch
 import torch.distributed as dist
 from torch import Tensor
-from torch.distributed.nn.functional import all_gather
+from torch.distributed._functional_collectives import all_gather_single  # torch names no public one with gradients
 
 from training.backbones import Features
 
@@ -56,7 +56,7 @@ class Ranks:
 
     @staticmethod
     def _whole(tensor: Tensor) -> Tensor:
-        return torch.cat(all_gather(tensor.contiguous()))  # type: ignore[no-untyped-call]  # torch has no types there
+        return all_gather_single(tensor.contiguous(), 0, dist.group.WORLD)
 
 
 ALONE = Ranks()

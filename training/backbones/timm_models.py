@@ -17,6 +17,8 @@ OURS = {
     "embed_layer": "say model.stem",
     "in_chans": "pictures have three channels",
     "num_classes": "the training data tell the persons",
+    "drop_rate": "it is for timm's classifier, which is not used",
+    "patch_drop_rate": "all patches are used",
 }
 """Options of timm whose place is taken, and by what."""
 
@@ -33,6 +35,9 @@ def timm_model(
     """
     if taken := sorted(options.keys() & OURS.keys()):
         raise ConfigError(f"model.options.{taken[0]} is not for timm here; {OURS[taken[0]]}")
+    for option, rate in options.items():  # timm finds out at the first step, if at all
+        if option.endswith("_rate") and not (isinstance(rate, int | float) and 0 <= rate < 1):
+            raise ConfigError(f"model.options.{option} = {rate!r} is no share; give a number from 0 to below 1")
     try:
         built: nn.Module = timm.create_model(name, pretrained=pretrained, **{**options, **arguments, "num_classes": 0})
     except UNSUITABLE as error:
