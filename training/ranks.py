@@ -54,9 +54,8 @@ class Ranks:
         if self.count > 1:
             dist.barrier()
 
-    @staticmethod
-    def _whole(tensor: Tensor) -> Tensor:
-        return all_gather_single(tensor.contiguous(), 0, dist.group.WORLD)
+    def _whole(self, tensor: Tensor) -> Tensor:
+        return all_gather_single(tensor.contiguous(), 0, list(range(self.count)))
 
 
 ALONE = Ranks()
