@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 import threading
 from collections.abc import Iterable
+from functools import cache
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -23,6 +24,8 @@ HINTS = {"fp32": "f32", "bf16": "bf16"}
 
 CAPABILITIES = {"fp32": "FP32", "bf16": "BF16"}
 """What it calls them when it tells what a processor can do."""
+
+_STARTING = threading.Lock()
 
 ANY = 0
 """Instead of a number of pictures: as many as there are."""
@@ -140,15 +143,25 @@ def _precisions(core: Core) -> list[str]:
 
 
 def open_core() -> Core:
-    """OpenVINO itself, which tells nobody that it was started. Raises RuntimeMissing where it is not installed."""
+    """This process's OpenVINO, which tells nobody that it was started. Raises RuntimeMissing where it is not installed.
+
+    There is one, and it stays. To use AMX it gives the thread that starts it a stack for signals, which it frees with
+    itself; where another thread is the last to let go of it, that stack stays in use, and the next signal is the end.
+    """
     # Importing openvino imports openvino_telemetry, which writes an id into the home folder and, in a process of its
     # own, reports to an analytics server. Where there is no such module it does neither.
     sys.modules["openvino_telemetry"] = None  # type: ignore[assignment]  # the documented way to say "not there"
     try:
-        import openvino
+        from openvino import Core
     except ModuleNotFoundError as error:
         raise RuntimeMissing("openvino is not installed: pip install 'vitreid[openvino]'") from error
-    return openvino.Core()
+    with _STARTING:
+        return _started(Core)
+
+
+@cache
+def _started(core: type[Core]) -> Core:
+    return core()
 
 
 def _type(port: ConstOutput) -> tuple[str, list[int]]:

@@ -90,6 +90,26 @@ def test_an_unknown_precision_is_told(tiny_bundle: Path) -> None:
         OpenVinoRunner(Bundle.open(tiny_bundle), precision="fp8")
 
 
+def test_signals_are_survived_when_another_thread_let_go_of_it_last(tiny_bundle: Path) -> None:
+    code = """
+import os, signal, sys
+from pathlib import Path
+from threading import Thread
+from bundle import Bundle, OpenVinoRunner
+runners = [OpenVinoRunner(Bundle.open(Path(sys.argv[1])), threads=1)]
+last = Thread(target=runners.clear)
+last.start()
+last.join()
+taken = [bytearray(20_000) for _ in range(500)]
+signal.signal(signal.SIGUSR1, lambda *_: None)
+for _ in range(500):
+    os.kill(os.getpid(), signal.SIGUSR1)
+print(sum(map(any, taken)))
+"""
+    done = subprocess.run([sys.executable, "-c", code, str(tiny_bundle)], capture_output=True, text=True)
+    assert (done.returncode, done.stdout) == (0, "0\n"), done.stderr
+
+
 def test_without_openvino_the_extra_is_named(monkeypatch: pytest.MonkeyPatch, tiny_bundle: Path) -> None:
     monkeypatch.setitem(sys.modules, "openvino", None)
     with pytest.raises(RuntimeMissing, match=r"pip install 'vitreid\[openvino\]'"):
