@@ -26,6 +26,12 @@ def _at_rates(name: str, recipe: str) -> list[Row]:
     return [Row(f"{name}-{rate}", recipe, "baseline", (f"optim.lr={rate}",)) for rate in RATES]
 
 
+def _strong(name: str, loss: str, *more: str) -> Row:
+    """A relation loss at ten times its weight, so that what it does to the positions is plain to see."""
+    changes = (f"losses.{loss}.weight=10", *more)
+    return Row(f"{name}-10", f"cuhk03-small-{name.removesuffix('-slow')}", "relative-bias", changes, seeds=1)
+
+
 GROUPS: dict[str, list[Row]] = {
     "main": [
         Row("baseline", "cuhk03-small", seeds=3),
@@ -54,6 +60,11 @@ GROUPS: dict[str, list[Row]] = {
         _small("zero-cls"),
         _small("relative-keys"),
         _small("relative-only"),
+    ],
+    "divergence": [
+        _strong("relation-triplet", "relation_triplet"),
+        _strong("relation-triplet-slow", "relation_triplet", "optim.lr=2e-4"),
+        _strong("relation-kl", "relation_divergence"),
     ],
     "patches": [_small("patch"), _small("stride", "patch"), _small("resnet")],
 }
