@@ -110,7 +110,7 @@ def stepper(model: nn.Module, losses: Mapping[str, Mapping[str, Any]]) -> Callab
 
 def lines(took: Mapping[str, list[float]]) -> Iterator[str]:
     """The table as Markdown."""
-    yield "| step of ViT-S at 256x128 | ms | against | ratio | at most |\n|---|---|---|---|---|"
+    yield "| step of ViT-S at 256x128 | ms | against | ratio | asked: at most |\n|---|---|---|---|---|"
     yield f"| timm, as it is | {statistics.median(took['timm']) * 1e3:.0f} | | | |"
     for name in SIDES:
         other = AGAINST.get(name, "timm")
