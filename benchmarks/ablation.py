@@ -91,16 +91,19 @@ def scored_split(data: Path) -> Split:
 
 
 def run(job: Job) -> tuple[float, float]:
-    """Train and score; returns mAP and the minutes of computing."""
+    """Train and score; returns mAP and the minutes of computing, of all epochs."""
     torch.set_num_threads(1)
     config = load_recipe(job.row.recipe, [*job.row.changes, f"seed={job.seed}", "threads=1"])
     split, started = scored_split(job.data), time.process_time()
     trainer = Trainer(config, split, "cuhk03", torch.device("cpu"))
     if (job.folder / "last").is_dir():
         trainer.resume(job.folder)
+    trained_before = len(trainer.history)
     trainer.run(job.folder, Silent())
     scored = evaluate(split, open_embedder(job.folder / "last")).per_query
     minutes = (time.process_time() - started) / 60
+    if trained_before < config.epochs:  # an interrupted run would have taken so long in one go
+        minutes *= config.epochs / (config.epochs - trained_before)
     whole = job.folder / "scores.part.npz"
     np.savez(whole, minutes=minutes, **{name: getattr(scored, name) for name in scored.__dataclass_fields__})
     os.replace(whole, job.scores)
