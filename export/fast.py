@@ -7,11 +7,9 @@ and in the last block all tokens but the class token where that is the feature.
 from __future__ import annotations
 
 from collections.abc import Callable
-from copy import deepcopy
 from typing import Any
 
 import torch
-from timm.layers.patch_embed import PatchEmbed
 from torch import Tensor, nn
 from torch.nn.functional import embedding
 
@@ -49,8 +47,6 @@ class FastTransformer(nn.Module):
         self.model = model
         self.inputs = inputs_of(model)
         self.stem = vit.patch_embed
-        # Where a stem pads, nothing is the mean, so only these projections can take the normalisation in.
-        self.raw_stem = _of_raw_pixels(vit.patch_embed, model) if isinstance(vit.patch_embed, PatchEmbed) else None
         self.side = None if vit.side is None else _Side(vit.side)
         self.norm_pre = vit.norm_pre
         self.blocks = nn.ModuleList(AllTokens(block, attend) for block in vit.blocks[:-1])
@@ -64,7 +60,8 @@ class FastTransformer(nn.Module):
 
     def forward(self, images: Tensor, camera: Tensor | None = None, view: Tensor | None = None) -> Tensor:
         """Embed a batch; cameras and views (B,) are indices, left out only where the network has none."""
-        patches = self._at(self._patches(images), 0)
+        # Were the normalisation in the weights of the stem, in 16 bits it would round products of the mean instead.
+        patches = self._at(self.stem(self.model.normalised(images)), 0)
         tokens = torch.cat([self.first.expand(patches.shape[0], -1, -1), patches], dim=1)
         if self.side is not None:
             tokens = tokens + self.side(camera, view)
@@ -72,14 +69,6 @@ class FastTransformer(nn.Module):
         for number, block in enumerate(self.blocks, start=1):
             tokens = self._at(block(tokens), number)
         return self.model.joined(tuple(part for end in self.ends for part in end(tokens).unbind(1)))
-
-    def _patches(self, images: Tensor) -> Tensor:
-        found: Tensor
-        if self.raw_stem is None:
-            found = self.stem(self.model.normalised(images))
-        else:
-            found = self.raw_stem(images.float().permute(0, 3, 1, 2))
-        return found
 
     def _at(self, tokens: Tensor, block: int) -> Tensor:
         place: Tensor | None = getattr(self, f"place_{block}")
@@ -132,13 +121,3 @@ def _placed(vit: ViT, block: int) -> Tensor | None:
     """What the position embedding adds before a block, (1, 1 + N, D)."""
     place = None if vit.position is None else vit.position.before(block)
     return None if place is None else place.detach()
-
-
-def _of_raw_pixels(stem: PatchEmbed, model: ReIDModel) -> PatchEmbed:
-    """The projection that makes of 0..255 what `stem` makes of normalised pixels."""
-    raw = deepcopy(stem)
-    weight, mean, std = (each.detach().double() for each in (stem.proj.weight, model.mean, model.std))
-    bias = torch.zeros(len(weight)) if stem.proj.bias is None else stem.proj.bias.detach()
-    raw.proj.weight = nn.Parameter((weight / (255 * std)).float())
-    raw.proj.bias = nn.Parameter((bias - (weight * mean / std).sum((1, 2, 3))).float())
-    return raw

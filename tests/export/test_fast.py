@@ -71,13 +71,13 @@ def merged(chosen: Iterator[Mapping[str, Any]]) -> dict[str, Any]:
     return {key: value for part in rest for key, value in part.items()} | {"options": {**SMALL, **options}}
 
 
-def network(part: Mapping[str, Any]) -> ReIDModel:
+def network(part: Mapping[str, Any], persons: int = 5) -> ReIDModel:
     """A network all of whose weights are random, also those that begin at 0 or 1."""
     torch.manual_seed(0)
     config = TrainConfig.model_validate(
         {"model": {"backbone": "vit_tiny_patch16_224", "height": SPEC.height, "width": SPEC.width, **part}}
     )
-    model = build_model(config, persons=5, cameras=CAMERAS, views=VIEWS, pretrained=False).eval()
+    model = build_model(config, persons=persons, cameras=CAMERAS, views=VIEWS, pretrained=False).eval()
     with torch.no_grad():
         for name, value in model.state_dict().items():
             if value.is_floating_point():
@@ -174,10 +174,23 @@ def test_a_bundle_weighs_what_it_needs(tmp_path: Path) -> None:
     """Classifiers, BNNecks that embeddings are taken before, and the code's names stay outside."""
     wide = {"embed_dim": 128, "depth": 3, "num_heads": 2}
     part = {"options": wide, "side": "both", "jigsaw": {}, "relative": "bias", "position": "2d", "position_at": "every"}
-    model = network({**part, "pool": "mean"})
+    model = network({**part, "pool": "mean"}, persons=1000)
     write_graph(fast_form(model, 23), SPEC, tmp_path / "model.onnx", 23)
     needed = 4 * sum(value.numel() for value in model.backbone.parameters())
     assert (tmp_path / "model.onnx").stat().st_size <= 1.05 * needed
+
+
+def test_a_stem_of_16_bits_sees_what_has_little_contrast() -> None:
+    """Mean and deviation in its weights would leave it the products of the mean to round, which say nothing."""
+    model = network({"options": SMALL})
+    images = np.random.default_rng(0).integers(100, 156, (7, SPEC.height, SPEC.width, 3), dtype=np.uint8)
+    expected = embedded(EmbeddingGraph(model), {"images": images})
+    fast = fast_form(model, 18)
+    assert isinstance(fast, FastTransformer)
+    with torch.no_grad():
+        fast.stem.proj.weight.copy_(fast.stem.proj.weight.bfloat16())
+    fast.stem.proj.register_forward_pre_hook(lambda _, inputs: (inputs[0].bfloat16().float(),))
+    assert np.sum(embedded(fast, {"images": images}) * expected, axis=1).min() > 1 - 5e-6
 
 
 def test_attention_is_read_by_openvino(tmp_path: Path) -> None:
