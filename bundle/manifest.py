@@ -138,8 +138,7 @@ class Bundle:
 
         Raises BundleError where `path` holds something that is not a bundle.
         """
-        if path.exists() and any(path.iterdir() if path.is_dir() else [path]) and not (path / MANIFEST).is_file():
-            raise BundleError(f"{path} exists and is not a bundle; choose another folder")
+        check_place(path)
         record = FileRecord(bytes=model.stat().st_size, sha256=sha256_of(model))
         manifest = Manifest(
             bundle_id=_bundle_id(record.sha256, image, output, cameras, views),
@@ -178,6 +177,12 @@ class Bundle:
         return self
 
 
+def check_place(path: Path) -> None:
+    """Raises BundleError where a bundle would take the place of something that is none."""
+    if path.exists() and any(path.iterdir() if path.is_dir() else [path]) and not (path / MANIFEST).is_file():
+        raise BundleError(f"{path} exists and is not a bundle; choose another folder")
+
+
 def _bundle_id(
     model_sha256: str, image: ImageSpec, output: OutputSpec, cameras: tuple[str, ...], views: tuple[str, ...]
 ) -> str:
@@ -210,7 +215,8 @@ def _read_manifest(path: Path) -> Manifest:
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(map(str, first["loc"])) or "manifest"
-        raise BundleDamaged(f"{file} is not valid: {where}: {first['msg']}; export the bundle again") from error
+        why = first["msg"].removeprefix("Value error, ")
+        raise BundleDamaged(f"{file} is not valid: {where}: {why}; export the bundle again") from error
 
 
 def _check_file(file: Path, record: FileRecord) -> None:

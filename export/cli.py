@@ -98,8 +98,8 @@ def verify(
     """Check a bundle: its files, its graph, its embeddings, and with --checkpoint that it is the trained model."""
     from export.verify import check_sanity
 
-    if checkpoint is None and (data or record):
-        raise typer.BadParameter("--data and --record need --checkpoint, with which the bundle is compared")
+    if checkpoint is None and (data or record or (min_cosine, max_map_loss) != (None, None)):
+        raise typer.BadParameter("all but --images needs --checkpoint, with which the bundle is compared")
     opened = Bundle.open(bundle)
     pictures, _ = choose_pictures(images or folder_of(data), opened.manifest.image)
     check_sanity(opened, pictures)

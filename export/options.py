@@ -35,6 +35,8 @@ def trial(
     precision: str, data: Path | None, dataset: str, min_cosine: float | None, max_map_loss: float | None
 ) -> Trial:
     """What a bundle of this precision is tried by, in all runtimes of this machine."""
+    if data is None and max_map_loss is not None:
+        raise typer.BadParameter("--max-map-loss needs --data, which is searched")
     from export.tolerance import tolerance_of
     from export.trial import Trial
     from export.ways import WAYS

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from pydantic import JsonValue
 
 from bundle import Bundle, ImageSpec, OutputSpec, Parity
+from bundle.manifest import check_place
 from bundle.run import expected_inputs, feed_of
 from export.fast import FastTransformer, fast_form
 from export.graph import EmbeddingGraph
@@ -46,10 +47,13 @@ def export_onnx(
     `images_from` tells in the manifest what the pictures were. `calibration` (M, H, W, 3) are those that ranges of
     int8 are taken from.
 
-    Raises PrecisionError for a precision that does not exist or does not suit, DataError for data that cannot be
-    searched, and ParityError where embeddings or searches do not agree; nothing is written then.
+    Raises BundleError where `out` holds something else, ExportError for an opset that is not written, PrecisionError
+    for a precision that does not exist or does not suit, DataError for data that cannot be searched, and ParityError
+    where embeddings or searches do not agree; nothing is written then.
     """
+    check_place(out)
     graph = EmbeddingGraph(checkpoint.load_model())
+    fast = fast_form(graph.model, opset)
     part = checkpoint.config.model
     spec = ImageSpec(height=part.height, width=part.width)
     searches = trial.searches(_embedder(checkpoint, graph, spec))
@@ -63,7 +67,7 @@ def export_onnx(
     )
     with tempfile.TemporaryDirectory() as folder:
         file, converted = (Path(folder) / name for name in ("fp32.onnx", "model.onnx"))
-        write_graph(fast_form(graph.model, opset), spec, file, opset)
+        write_graph(fast, spec, file, opset)
         draft = save(Path(folder) / "draft", file)
         if precision != "fp32":
             TOLERANCES["fp32"].check(measure_parity(draft, graph, images))

@@ -9,8 +9,9 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from bundle import Bundle, BundleError, BundleRunner
+from bundle import Bundle, BundleError
 from bundle.cores import cores
+from service.embedder import Embedder
 from service.runtimes import Runtime, RuntimeChoice, load_runtime
 
 WAYS = (
@@ -72,7 +73,7 @@ def bench(bundle: Bundle, settings: RuntimeChoice, *, seconds: float, progress: 
     """Measure for at most about so many seconds, loading not counted; Ctrl-C ends it with what there is.
 
     Of the settings, the folder of engines is used. `progress` hears how many of how many measurements are done, and
-    what comes next. Raises BundleError where the reference cannot run the bundle.
+    what comes next. Raises BundleError where the reference cannot run the bundle, or gives no embeddings.
     """
     found = Bench(bundle)
     try:
@@ -90,7 +91,7 @@ def _try_all(
     bundle: Bundle, settings: RuntimeChoice, seconds: float, progress: Progress
 ) -> Iterator[Measured | Missing]:
     pictures = made_up_pictures(bundle, max(max(batches) for batches in BATCHES.values()))
-    expected = BundleRunner(bundle).run(pictures[:COMPARED])
+    expected = Embedder(bundle).runtime.run(pictures[:COMPARED], unknown(COMPARED))
     plan = {way: loads_of(way) for way in WAYS}
     total = sum(len(batches) for loads in plan.values() for _, batches in loads)
     done = 0
@@ -136,19 +137,24 @@ def made_up_pictures(bundle: Bundle, count: int) -> NDArray[np.uint8]:
     return (cells + random.integers(-32, 32, cells.shape)).astype(np.uint8)
 
 
+def unknown(count: int) -> NDArray[np.int64]:
+    """(count,) indices of cameras that the model does not know."""
+    return np.full(count, -1, dtype=np.int64)
+
+
 def time_runs(runtime: Runtime, pictures: NDArray[np.uint8], seconds: float) -> NDArray[np.float64]:
     """Milliseconds of each run of these pictures, for so many seconds and some runs at least, after one to warm up."""
-    unknown = np.full(len(pictures), -1, dtype=np.int64)
-    runtime.run(pictures, unknown)
+    cameras = unknown(len(pictures))
+    runtime.run(pictures, cameras)
     lasted: list[float] = []
     while len(lasted) < LEAST_RUNS or sum(lasted) < 1000 * seconds:
         begin = time.perf_counter()
-        runtime.run(pictures, unknown)
+        runtime.run(pictures, cameras)
         lasted.append(1000 * (time.perf_counter() - begin))
     return np.array(lasted)
 
 
 def least_cosine(runtime: Runtime, pictures: NDArray[np.uint8], expected: NDArray[np.float32]) -> float:
-    """The least cosine of a runtime's embeddings (N, D) of the first N pictures to the expected ones."""
-    found = runtime.run(pictures[: len(expected)], np.full(len(expected), -1, dtype=np.int64))
-    return float(np.sum(found * expected, axis=1).min())
+    """The least cosine of a runtime's embeddings (N, D) of the first N pictures to the expected ones; -1 for a NaN."""
+    found = runtime.run(pictures[: len(expected)], unknown(len(expected)))
+    return float(np.nan_to_num(np.sum(found * expected, axis=1), nan=-1.0).min())

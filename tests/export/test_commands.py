@@ -94,6 +94,7 @@ def test_from_a_checkpoint_to_a_bundle_that_is_tried_again(trained: Path, people
         ("--precision int8-static --calibration FEW", PrecisionError, "not on 1; name a folder of them by"),
         ("--precision int8-static --calibration BROKEN", ImageError, "broken.jpg"),
         ("--calibration FEW", PrecisionError, "fp32 is not calibrated on pictures; leave --calibration out"),
+        ("--opset 19 --data EMPTY --images FEW", ExportError, "not written in opset 19; take one of 18, 23"),
         ("--data EMPTY --images FEW", DataError, "EMPTY"),
         ("--data FEW --dataset mars", DataError, "there is no data set 'mars'; take one of market1501"),
         (
@@ -115,10 +116,24 @@ def test_what_is_refused(trained: Path, tmp_path: Path, options: str, error: typ
     assert not (tmp_path / "bundle").exists()
 
 
-def test_searches_need_the_model(tiny_bundle: Path, people: Path) -> None:
-    done = reid("verify", tiny_bundle, "--data", people)
+def test_another_folder_is_told_of_before_anything_is_searched(trained: Path, people: Path, tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(BundleError, match="exists and is not a bundle; choose another folder"):
+        raised(reid("onnx", trained, "--out", tmp_path, "--images", people, "--data", tmp_path / "empty"))
+
+
+@pytest.mark.parametrize("options", ["--data PEOPLE", "--record", "--min-cosine 1", "--max-map-loss 0"])
+def test_comparisons_need_the_model(tiny_bundle: Path, people: Path, options: str) -> None:
+    done = reid("verify", tiny_bundle, *options.replace("PEOPLE", str(people)).split())
     assert done.exit_code == 2
     assert "--checkpoint" in done.output
+
+
+def test_a_loss_needs_data(trained: Path, tmp_path: Path) -> None:
+    done = reid("onnx", trained, "--out", tmp_path / "bundle", "--max-map-loss", 0.1)
+    assert done.exit_code == 2
+    assert "--data" in done.output
+    assert not (tmp_path / "bundle").exists()
 
 
 def test_a_precision_made_up_by_hand(tiny_bundle: Path, tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ import pytest
 from click.testing import Result
 from typer.testing import CliRunner
 
-from bundle import Bundle, BundleMissing
+from bundle import Bundle, BundleDamaged, BundleMissing, BundleRunner, OpenVinoRunner
 from service.commands import bench_actions
 from service.commands.bench_actions import WAYS, Bench, Measured, Missing, loads_of, made_up_pictures, time_runs
 from service.commands.bench_cli import app
@@ -94,6 +94,22 @@ def test_an_end_before_anything_recommends_nothing(tiny_bundle: Path) -> None:
 
 def test_a_folder_that_is_no_bundle_is_told(tmp_path: Path) -> None:
     assert isinstance(bench(tmp_path).exception, BundleMissing)
+
+
+def test_a_model_that_gives_no_embeddings_is_told(tiny_bundle: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(BundleRunner, "run", lambda self, images, cameras: np.full((len(images), 48), np.nan))
+    error = bench(tiny_bundle, "--seconds", 0, "--json").exception
+    assert isinstance(error, BundleDamaged)
+    assert "gives of a grey picture is not finite" in str(error)
+
+
+def test_a_way_that_gives_no_embeddings_is_not_recommended(tiny_bundle: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bench_actions, "WAYS", (RuntimeChoice("openvino"),))
+    monkeypatch.setattr(bench_actions, "cores", lambda: 1)
+    monkeypatch.setattr(OpenVinoRunner, "run", lambda self, images, cameras: np.full((len(images), 48), np.nan))
+    told = json.loads(bench(tiny_bundle, "--seconds", 0, "--json").stdout)
+    assert {each["least_cosine"] for each in told["measured"]} == {-1}
+    assert told["recommended"] == {}
 
 
 def test_what_is_recommended(tiny_bundle: Path) -> None:
