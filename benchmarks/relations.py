@@ -1,0 +1,102 @@
+"""Whether the relations that the relation losses compare tell persons apart, in runs of `benchmarks.ablation`.
+
+    python -m benchmarks.relations DATA RUN [RUN ...]
+
+For every run, the mean Euclidean distance between the relation vectors of two pictures of one training person and of
+two persons, how often a pair of one person is the closer one (0.5 is chance), and the same of the embeddings.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from benchmarks.ablation import scored_split
+from training.checkpoint import Checkpoint
+from training.datasets import Sample
+from training.evaluate import batches, open_embedder
+from training.losses import LossInputs
+from training.losses.relation import telling_relations
+from training.losses.triplet import pairwise_distance
+
+PERSONS, IMAGES_PER_PERSON = 100, 4
+TOP, PAIRS = 5, "combinations"
+HEADER = (
+    "| run | mean length | apart, one person | apart, two | one person's are closer | by embeddings |"
+    "\n|---|---|---|---|---|---|"
+)
+
+
+@dataclass(frozen=True)
+class Apart:
+    """Mean distances within and between persons, and the share of pairs of pairs in which the one within is smaller."""
+
+    within: float
+    between: float
+    closer: float
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("data", type=Path)
+    parser.add_argument("runs", type=Path, nargs="+")
+    options = parser.parse_args()
+    samples = chosen(scored_split(options.data).train)
+    print(HEADER)
+    for run in options.runs:
+        print(line(run, samples))
+
+
+def chosen(samples: Sequence[Sample]) -> list[Sample]:
+    """The first pictures of the first persons."""
+    by_person: dict[str, list[Sample]] = {}
+    for sample in samples:
+        by_person.setdefault(sample.person, []).append(sample)
+    enough = [each[:IMAGES_PER_PERSON] for each in by_person.values() if len(each) >= IMAGES_PER_PERSON]
+    return [sample for each in enough[:PERSONS] for sample in each]
+
+
+def line(run: Path, samples: list[Sample]) -> str:
+    """A run's row of the table."""
+    relations, embeddings = seen(run / "last", samples)
+    persons = np.array([sample.person for sample in samples])
+    found, usual = apart(relations, persons), apart(embeddings, persons)
+    length = relations.norm(dim=1).mean().item()
+    cells = (run.name, f"{length:.3f}", f"{found.within:.4f}", f"{found.between:.4f}")
+    return f"| {' | '.join(cells)} | {found.closer:.3f} | {usual.closer:.3f} |"
+
+
+@torch.inference_mode()
+def seen(checkpoint: Path, samples: list[Sample]) -> tuple[Tensor, Tensor]:
+    """Relation vectors (N, maps x pairs) and unit embeddings (N, D) of pictures."""
+    model = Checkpoint.open(checkpoint).load_model().eval()
+    relations, embeddings = [], []
+    for batch in batches(samples, open_embedder(checkpoint)):
+        images, cameras, views = (torch.from_numpy(part) for part in batch)
+        features = model.backbone(model.normalised(images), cameras, views)
+        output, nobody = model.output(features), torch.zeros(len(images), dtype=torch.long)
+        inputs = LossInputs(output.branches[0], nobody, nobody, output.tokens)
+        relations.append(telling_relations(inputs, top=TOP, pairs=PAIRS).flatten(1))
+        embeddings.append(model.joined(features.parts))
+    return torch.cat(relations), torch.cat(embeddings)
+
+
+def apart(vectors: Tensor, persons: NDArray[np.str_]) -> Apart:
+    """How far vectors (N, D) of one person and of two lie from each other."""
+    distances = pairwise_distance(vectors).numpy()
+    above = np.triu(np.ones(distances.shape, dtype=bool), 1)
+    same = persons[:, None] == persons[None]
+    within, between = distances[above & same], np.sort(distances[above & ~same])
+    farther = len(between) - (np.searchsorted(between, within, "left") + np.searchsorted(between, within, "right")) / 2
+    return Apart(float(within.mean()), float(between.mean()), float(farther.mean() / len(between)))
+
+
+if __name__ == "__main__":
+    main()
