@@ -92,6 +92,7 @@ def load_graph(file: Path | bytes, *, threads: int | None = None, providers: Pro
     options.intra_op_num_threads = threads or cores()
     options.inter_op_num_threads = 1
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")  # idle threads leave the cores to others
+    options.add_session_config_entry("session.record_ep_graph_assignment_info", "1")  # which provider has which node
     options.log_severity_level = 3
     # Without a fallback it raises where it would print and go on with other providers.
     return onnxruntime.InferenceSession(source, options, providers=list(providers), enable_fallback=0)

@@ -17,14 +17,16 @@ if TYPE_CHECKING:
     from onnxruntime import InferenceSession
 
 CUDA = ("CUDAExecutionProvider", {"device_id": 0, "arena_extend_strategy": "kSameAsRequested"})
+PRODUCTS = {"Attention", "Conv", "ConvInteger", "DynamicQuantizeLinear", "Gemm", "MatMul", "MatMulInteger"}
+"""Operators that take the time of a graph: with one of them on the processor, pictures travel there and back."""
+
 CPU = ("CPUExecutionProvider", dict[str, Any]())  # for the few nodes that compute shapes
 
 
 def load_cuda(bundle: Bundle, choice: RuntimeChoice) -> BucketedRuntime:
     """The graph on the first GPU. Raises RuntimeMissing, BundleDamaged."""
     find_gpu(CUDA[0])
-    session = open_on_gpu(bundle, [CUDA, CPU])
-    return BucketedRuntime(session, bundle.manifest, provider="cuda", max_batch=choice.max_batch)
+    return load_on_gpu(bundle, [CUDA, CPU], provider="cuda", max_batch=choice.max_batch)
 
 
 def find_gpu(provider: str) -> Gpu:
@@ -38,10 +40,26 @@ def find_gpu(provider: str) -> Gpu:
     return first_gpu()
 
 
-def open_on_gpu(bundle: Bundle, providers: Sequence[tuple[str, dict[str, Any]]]) -> InferenceSession:
-    """A session whose first provider is really in use. Raises RuntimeMissing, BundleDamaged.
+def load_on_gpu(
+    bundle: Bundle, providers: Sequence[tuple[str, dict[str, Any]]], *, provider: str, max_batch: int
+) -> BucketedRuntime:
+    """The graph on a GPU, tried with runs of all sizes. Raises RuntimeMissing, BundleDamaged."""
+    session = open_on_gpu(bundle, providers)
+    try:
+        return BucketedRuntime(session, bundle.manifest, provider=provider, max_batch=max_batch)
+    except Exception as error:  # onnxruntime's exception types share no base class but this one
+        reason = " ".join(str(error).split())[:300]
+        raise RuntimeMissing(
+            f"{provider} cannot run {bundle.model_path} with up to {max_batch} pictures ({reason}); "
+            "take a smaller REID_MAX_BATCH, or another REID_PROVIDER"
+        ) from error
 
-    onnxruntime goes on without a provider that it cannot load, and says so only in its log.
+
+def open_on_gpu(bundle: Bundle, providers: Sequence[tuple[str, dict[str, Any]]]) -> InferenceSession:
+    """A session whose first provider really computes, and whose products are all the GPU's.
+
+    onnxruntime goes on without a provider that it cannot load, and gives others what a provider does not take; it says
+    so only in its log. Raises RuntimeMissing, BundleDamaged.
     """
     onnxruntime, wanted = load_onnxruntime(), providers[0][0]
     with redirect_stdout(sys.stderr):  # it prints what it does not find, and commands print JSON
@@ -53,7 +71,21 @@ def open_on_gpu(bundle: Bundle, providers: Sequence[tuple[str, dict[str, Any]]])
             f"onnxruntime {onnxruntime.__version__} could not load {wanted} and would compute on {', '.join(used)}: "
             f"a library is missing or of another version; {REMEDIES[wanted]}"
         )
+    _check_products(bundle, session, wanted)
     return session
+
+
+def _check_products(bundle: Bundle, session: InferenceSession, wanted: str) -> None:
+    """Raises RuntimeMissing where a provider takes no product of the graph, or the processor has to take some."""
+    takers: dict[str, set[str]] = {}
+    for part in session.get_provider_graph_assignment_info():
+        takers.setdefault(part.ep_name, set()).update(node.op_type for node in part.get_nodes())
+    left = sorted(takers.get(CPU[0], set()) & PRODUCTS)
+    if left or not takers.get(wanted, set()) & PRODUCTS:
+        raise RuntimeMissing(
+            f"onnxruntime {load_onnxruntime().__version__} leaves {', '.join(left) or 'all'} of {bundle.model_path} to "
+            f"others than {wanted}; export the bundle in fp32 or fp16, and with --opset 18"
+        )
 
 
 REMEDIES = {

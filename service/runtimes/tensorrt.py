@@ -12,7 +12,7 @@ from bundle.gpu import Gpu
 from bundle.manifest import MODEL
 from bundle.run import expected_inputs, load_onnxruntime
 from service.runtimes.buckets import BucketedRuntime, bucket_sizes
-from service.runtimes.cuda import CPU, CUDA, find_gpu, open_on_gpu
+from service.runtimes.cuda import CPU, CUDA, find_gpu, load_on_gpu
 from service.runtimes.protocol import RuntimeChoice
 
 TENSORRT = "TensorrtExecutionProvider"
@@ -30,8 +30,7 @@ def load_tensorrt(bundle: Bundle, choice: RuntimeChoice) -> BucketedRuntime:
         folder = engine_folder(choice.engines, bundle.manifest, gpu, version)
         folder.mkdir(parents=True, exist_ok=True)
         options |= caches(folder)
-    session = open_on_gpu(bundle, [(TENSORRT, options), CUDA, CPU])
-    return BucketedRuntime(session, bundle.manifest, provider="tensorrt", max_batch=choice.max_batch)
+    return load_on_gpu(bundle, [(TENSORRT, options), CUDA, CPU], provider="tensorrt", max_batch=choice.max_batch)
 
 
 def import_tensorrt() -> str:

@@ -12,6 +12,8 @@ import numpy as np
 import pytest
 
 from bundle import Bundle, BundleDamaged, BundleRunner, ImageSpec, OutputSpec
+from bundle.cores import cores
+from bundle.run import open_session
 
 
 @pytest.fixture
@@ -73,3 +75,10 @@ print(json.dumps([os.environ["ORT_DISABLE_TELEMETRY"], [str(p) for p in pathlib.
     environment.pop("ORT_DISABLE_TELEMETRY", None)
     done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True)
     assert json.loads(done.stdout) == ["1", []]
+
+
+def test_cores_are_counted_and_left_to_others_when_idle(tiny_bundle: Path) -> None:
+    for threads, counted in ((2, 2), (None, cores())):
+        options = open_session(Bundle.open(tiny_bundle), threads=threads).get_session_options()
+        assert (options.intra_op_num_threads, options.inter_op_num_threads) == (counted, 1)
+        assert options.get_session_config_entry("session.intra_op.allow_spinning") == "0"

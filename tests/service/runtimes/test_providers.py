@@ -17,7 +17,7 @@ from bundle import Bundle, BundleRunner, RuntimeMissing
 from bundle.gpu import Gpu, first_gpu
 from bundle.run import open_session
 from service.errors import UnknownName
-from service.runtimes import RuntimeChoice, cuda, load_runtime, tensorrt
+from service.runtimes import RuntimeChoice, cuda, load_runtime
 from service.runtimes.buckets import BucketedRuntime
 from service.runtimes.tensorrt import engine_folder, profile
 
@@ -38,31 +38,36 @@ def images() -> np.ndarray:
 class StandIn:
     """A session on the CPU that says it has the providers it was asked for, and keeps its memory on the CPU."""
 
-    def __init__(self, bundle: Bundle, providers: list[str]) -> None:
+    def __init__(self, bundle: Bundle, providers: list[str], computing: str) -> None:
         self._session = open_session(bundle, threads=1)
         self.get_providers = lambda: providers
+        self._computing = computing
         self.io_binding = self._session.io_binding
         self.run_with_iobinding = self._session.run_with_iobinding
+
+    def get_provider_graph_assignment_info(self) -> list[SimpleNamespace]:
+        real = self._session.get_provider_graph_assignment_info()
+        return [SimpleNamespace(ep_name=self._computing, get_nodes=part.get_nodes) for part in real]
 
 
 @pytest.fixture
 def gpu(monkeypatch: pytest.MonkeyPatch) -> Callable[..., list[Any]]:
     """Makes this machine one with a GPU, TensorRT and an onnxruntime for them; gives the sessions' providers."""
 
-    def make(used: list[str] | None = None) -> list[Any]:
+    def make(used: list[str] | None = None, computing: str | None = None) -> list[Any]:
         asked: list[Any] = []
 
         def opened(bundle: Bundle, *, providers: list[Any]) -> StandIn:
             asked.append(providers)
-            return StandIn(bundle, used or [name for name, _ in providers])
+            names = used or [name for name, _ in providers]
+            return StandIn(bundle, names, computing or names[0])
 
         names = ["TensorrtExecutionProvider", "CUDAExecutionProvider", "CPUExecutionProvider"]
         monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: names)
         monkeypatch.setitem(sys.modules, "tensorrt", SimpleNamespace(__version__="10.16.1"))
         monkeypatch.setattr(cuda, "first_gpu", lambda: GPU)
         monkeypatch.setattr(cuda, "open_session", opened)
-        for module in (cuda, tensorrt):
-            monkeypatch.setattr(module, "BucketedRuntime", partial(BucketedRuntime, device="cpu"))
+        monkeypatch.setattr(cuda, "BucketedRuntime", partial(BucketedRuntime, device="cpu"))
         return asked
 
     return make
@@ -101,6 +106,30 @@ def test_a_substitute_that_onnxruntime_took_by_itself_is_refused(gpu, bundle) ->
     gpu(used=["CUDAExecutionProvider", "CPUExecutionProvider"])
     with pytest.raises(RuntimeMissing, match=r"could not load TensorrtExecutionProvider .* install 'tensorrt-cu13"):
         load_runtime(bundle, RuntimeChoice(providers=("tensorrt",)))
+
+
+@pytest.mark.parametrize(
+    ("provider", "computing", "left"),
+    [
+        ("cuda", "CPUExecutionProvider", "MatMul"),
+        ("tensorrt", "CPUExecutionProvider", "MatMul"),
+        ("tensorrt", "CUDAExecutionProvider", "all"),
+    ],
+)
+def test_a_provider_that_leaves_the_products_to_others_is_refused(gpu, bundle, provider, computing, left) -> None:
+    gpu(computing=computing)
+    with pytest.raises(RuntimeMissing, match=rf"leaves {left} of .*model\.onnx to others than .*in fp32 or fp16, and"):
+        load_runtime(bundle, RuntimeChoice(providers=(provider,)))
+
+
+def test_a_gpu_that_cannot_run_the_largest_batch_is_told(gpu, bundle, monkeypatch) -> None:
+    def out_of_memory(*arguments: object, **options: object) -> None:
+        raise RuntimeError("Failed to allocate memory\nfor requested buffer")
+
+    gpu()
+    monkeypatch.setattr(cuda, "BucketedRuntime", out_of_memory)
+    with pytest.raises(RuntimeMissing, match=r"up to 64 pictures \(Failed to allocate memory for .* REID_MAX_BATCH"):
+        load_runtime(bundle, RuntimeChoice(providers=("cuda",), max_batch=64))
 
 
 def test_a_substitute_that_was_named_is_taken(gpu, bundle, caplog) -> None:
