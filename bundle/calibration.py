@@ -113,7 +113,8 @@ class Calibration(Part):
     held_out: HeldOut
     tried: dict[str, float]
     """Log loss of each method that was tried on persons held out."""
-    thresholds: tuple[Thresholds, ...]
+    thresholds: tuple[Thresholds, ...] = Field(min_length=1)
+    """For all pairs first, then for each two cameras."""
 
     @model_validator(mode="after")
     def _knots_rise(self) -> Self:

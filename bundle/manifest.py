@@ -168,12 +168,20 @@ class Bundle:
         return Bundle(self.path, manifest)._written(files or {})
 
     def _written(self, files: Mapping[str, Path]) -> Bundle:
-        """The bundle on disk: its files, taken from `files` where they are there and from the older bundle if not."""
-        with written_whole(self.path) as folder:
-            for name in self.manifest.files:
-                (folder / name).parent.mkdir(parents=True, exist_ok=True)
-                shutil.copyfile(files.get(name, self.path / name), folder / name)
-            (folder / MANIFEST).write_text(self.manifest.model_dump_json(indent=2) + "\n")
+        """The bundle on disk: its files, taken from `files` where they are there and from the older bundle if not.
+
+        Raises BundleError where the disk refuses it.
+        """
+        try:
+            with written_whole(self.path) as folder:
+                for name in self.manifest.files:
+                    (folder / name).parent.mkdir(parents=True, exist_ok=True)
+                    shutil.copyfile(files.get(name, self.path / name), folder / name)
+                (folder / MANIFEST).write_text(self.manifest.model_dump_json(indent=2) + "\n")
+        except OSError as error:
+            raise BundleError(
+                f"{self.path} cannot be written ({error.strerror}); make room there, or choose another folder"
+            ) from error
         return self
 
 
@@ -206,7 +214,9 @@ def _read_manifest(path: Path) -> Manifest:
         version = content["format_version"]
     except (ValueError, KeyError, TypeError) as error:
         raise BundleDamaged(f"{file} is not a manifest ({_first_line(error)}); export the bundle again") from error
-    if not isinstance(version, int) or version > FORMAT_VERSION:
+    if not isinstance(version, int) or version < 1:
+        raise BundleDamaged(f"{file} has format_version {version!r}, which never was one; export the bundle again")
+    if version > FORMAT_VERSION:
         raise BundleTooNew(
             f"{file} has format_version {version}, this vitreid reads up to {FORMAT_VERSION}; update vitreid"
         )

@@ -24,6 +24,7 @@ def made(**changes: Any) -> Calibration:
     values = {
         "bundle_id": "b" * 64, "created_at": datetime(2026, 5, 1, tzinfo=UTC), "method": "isotonic", "prior": 0.1,
         "knots": [[0.2, 0.0], [0.4, 0.0], [0.8, math.log(99)]], "data": data, "held_out": held_out,
-        "tried": {"isotonic": 0.1}, "thresholds": [],
+        "tried": {"isotonic": 0.1},
+        "thresholds": [{"cameras": None, "pairs": PAIRS, "at": [], "too_few_for": [0.01, 0.001, 0.0001]}],
     }  # fmt: skip
     return Calibration.model_validate(values | changes)

@@ -78,7 +78,10 @@ def test_a_flipped_bit(bundle: Path) -> None:
         Bundle.open(bundle)
 
 
-@pytest.mark.parametrize("content", ["", "{", "[]", "{}", '{"format_version": 1}'])
+@pytest.mark.parametrize(
+    "content",
+    ["", "{", "[]", "{}", *(f'{{"format_version": {version}}}' for version in ("1", "0", '"1"', "null", "[1]"))],
+)
 def test_no_manifest(bundle: Path, content: str) -> None:
     (bundle / "manifest.json").write_text(content)
     with pytest.raises(BundleDamaged, match=r"manifest\.json"):
@@ -120,6 +123,23 @@ def test_other_folders_are_not_overwritten(bundle: Path, tmp_path: Path) -> None
             output=OutputSpec(dimension=48),
         )
     assert (tmp_path / "photos" / "holiday.jpg").read_bytes() == b"x"
+
+
+@pytest.mark.parametrize("place", ["file/bundle", "bundle"])
+def test_a_disk_that_refuses_is_told_in_a_line(
+    bundle: Path, tmp_path: Path, place: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    (tmp_path / "file").write_text("mine")
+    opened = Bundle.open(bundle)
+    before = sorted(tmp_path.rglob("*"))
+    monkeypatch.setattr("shutil.copyfile", full)
+    with pytest.raises(BundleError, match=r"cannot be written \((File exists|No space left on device)\); make room"):
+        Bundle(tmp_path / place, opened.manifest).extend({"notes.txt": tmp_path / "file"})
+    assert sorted(tmp_path.rglob("*")) == before
+    assert Bundle.open(bundle) == opened
 
 
 def test_errors_are_one_line(bundle: Path) -> None:
