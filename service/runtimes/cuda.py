@@ -17,10 +17,10 @@ if TYPE_CHECKING:
     from onnxruntime import InferenceSession
 
 CUDA = ("CUDAExecutionProvider", {"device_id": 0, "arena_extend_strategy": "kSameAsRequested"})
+CPU = ("CPUExecutionProvider", dict[str, Any]())  # for the few nodes that compute shapes
+
 PRODUCTS = {"Attention", "Conv", "ConvInteger", "DynamicQuantizeLinear", "Gemm", "MatMul", "MatMulInteger"}
 """Operators that take the time of a graph: with one of them on the processor, pictures travel there and back."""
-
-CPU = ("CPUExecutionProvider", dict[str, Any]())  # for the few nodes that compute shapes
 
 
 def load_cuda(bundle: Bundle, choice: RuntimeChoice) -> BucketedRuntime:

@@ -27,6 +27,11 @@ class OpenVinoRuntime:
         written = bundle.manifest.precision
         self.threads: int | None = choice.threads or cores()
         self.precision = choice.precision or written
+        if self.precision == COMPUTED != written:
+            raise RuntimeMissing(
+                f"the bundle was exported in {written}, of which {COMPUTED} cannot be made again; "
+                "leave REID_PRECISION empty, or take bf16"
+            )
         computed = COMPUTED if self.precision == written else self.precision
         batches = {1, choice.max_batch}  # the two sizes of a service: nobody else waits, or many do
         self._runner = OpenVinoRunner(bundle, threads=self.threads, precision=computed, batches=batches)

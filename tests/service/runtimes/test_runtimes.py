@@ -64,6 +64,14 @@ def test_openvino_computes_in_what_is_asked_for(tiny_bundle):
         load_runtime(bundle, RuntimeChoice("openvino", precision="fp8"))
 
 
+def test_openvino_makes_no_fp32_of_another_bundle(tiny_bundle):
+    bundle = Bundle.open(tiny_bundle)
+    int8 = Bundle(bundle.path, bundle.manifest.model_copy(update={"precision": "int8"}))
+    assert load_runtime(int8, RuntimeChoice("openvino")).precision == "int8"
+    with pytest.raises(RuntimeMissing, match="exported in int8, of which fp32 cannot be made again; leave REID_PREC"):
+        load_runtime(int8, RuntimeChoice("openvino", precision="fp32"))
+
+
 def test_openvino_computes_on_the_cpu_only(tiny_bundle):
     with pytest.raises(RuntimeMissing, match="openvino computes on the cpu only, not on cuda"):
         load_runtime(Bundle.open(tiny_bundle), RuntimeChoice("openvino", ("cuda",)))
