@@ -85,7 +85,7 @@ def train(
     device, split = process_device(), sources.read()
     try:
         with joined(device) as ranks, RunScreen(quiet=not ranks.first) as screen:
-            trainer = Trainer(config, split, sources.name, device, ranks)
+            trainer = Trainer(config, split, sources.name, device, ranks, fresh=not resume)
             if resume:
                 trainer.resume(out)
             screen.epochs = len(trainer.history)

@@ -8,7 +8,7 @@ comes out, but for batch norms inside of a convolutional stem on a CPU.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -18,6 +18,8 @@ from torch import Tensor
 from torch.distributed._functional_collectives import all_gather_single  # torch names no public one with gradients
 
 from training.backbones import Features
+from training.errors import ConfigError
+from training.losses import EACH_BRANCH, OF_TOKENS, ON_RELATIONS
 
 
 @dataclass(frozen=True)
@@ -37,11 +39,16 @@ class Ranks:
         each = size // self.count
         return slice(self.rank * each, (self.rank + 1) * each)
 
-    def gathered(self, features: Features) -> Features:
-        """The features of the whole batch, in its order; gradients find their way back."""
+    def gathered(self, features: Features, *, tokens: bool = True) -> Features:
+        """The features of the whole batch, in its order; gradients find their way back.
+
+        Without `tokens` those of a transformer, which are many, stay where they are and are left out.
+        """
         if self.count == 1:
             return features
         parts = tuple(self._whole(part) for part in features.parts)
+        if not tokens:
+            return Features(parts)
         cls, patches = (None if each is None else self._whole(each) for each in (features.cls, features.patches))
         return Features(parts, cls, patches)
 
@@ -54,11 +61,29 @@ class Ranks:
         if self.count > 1:
             dist.barrier()
 
-    def _whole(self, tensor: Tensor) -> Tensor:
-        return all_gather_single(tensor.contiguous(), 0, list(range(self.count)))
+    @staticmethod
+    def _whole(tensor: Tensor) -> Tensor:
+        everybody = dist.group.WORLD
+        assert everybody is not None
+        return all_gather_single(tensor.contiguous(), 0, everybody)
 
 
 ALONE = Ranks()
+
+
+def check_shareable(processes: int, *, persons: int, losses: Iterable[str], jigsaw: bool) -> None:
+    """Whether processes can share batches of so many `persons`, and the gradients of these `losses`.
+
+    Raises ConfigError where they cannot: torch waits for a gradient of every weight of the backbone.
+    """
+    if persons % processes:
+        raise ConfigError(f"data.persons = {persons} cannot be shared by {processes} processes")
+    of_all = EACH_BRANCH.keys() | (set() if jigsaw else OF_TOKENS.keys() - ON_RELATIONS)
+    if of_all.isdisjoint(losses):
+        raise ConfigError(
+            f"the losses {', '.join(losses)} leave a part of the network without gradients, which {processes} "
+            "processes cannot share; add identity or triplet to them, or train in one process"
+        )
 
 
 def process_device() -> torch.device:

@@ -6,9 +6,8 @@ import logging
 import math
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -26,10 +25,11 @@ from training.datasets.remarks import check_trainable
 from training.errors import CheckpointError, ConfigError, Diverged
 from training.evaluate import Embedder, evaluate, model_run
 from training.loader import Batch, EpochLoader, TrainImages
-from training.losses import ON_RELATIONS, LossInputs, total_loss
+from training.losses import OF_TOKENS, ON_RELATIONS, LossInputs, total_loss
 from training.model import ReIDModel
 from training.optim import build_optimiser, freeze, moving_average, set_learning_rate
-from training.ranks import ALONE, Ranks
+from training.progress import Observer, Progress
+from training.ranks import ALONE, Ranks, check_shareable
 from training.records import best_of, changes, origin
 from training.sampler import PKSampler
 from training.schedules import SCHEDULES
@@ -41,53 +41,39 @@ FREE = ("threads", "data.workers", "data.cache")  # what may differ when a run g
 Losses = Callable[[Sequence[LossInputs]], dict[str, Tensor]]
 
 
-@dataclass(frozen=True)
-class Progress:
-    """Where a run stands: epochs from 1, steps within the epoch, and how long the rest will take."""
-
-    epoch: int
-    epochs: int
-    step: int
-    steps: int
-    loss: float
-    lr: float
-    images_per_s: float
-    left_s: float
-
-
-class Observer(Protocol):
-    """Hears of every step and every epoch of a run."""
-
-    def step(self, progress: Progress) -> None:
-        """A step was taken."""
-
-    def epoch(self, record: dict[str, Any]) -> None:
-        """An epoch ended and was saved; the record holds its number, mean losses, rate and any scores."""
-
-
 class Trainer:
     """One run: its network, optimiser and history, all of which `last/` keeps."""
 
     def __init__(
-        self, config: TrainConfig, split: Split, data: str, device: torch.device, ranks: Ranks = ALONE
+        self,
+        config: TrainConfig,
+        split: Split,
+        data: str,
+        device: torch.device,
+        ranks: Ranks = ALONE,
+        *,
+        fresh: bool = True,
     ) -> None:
-        """Raises ConfigError or DataError where recipe and data do not fit."""
-        if config.data.persons % ranks.count:
-            raise ConfigError(f"data.persons = {config.data.persons} cannot be shared by {ranks.count} processes")
+        """A run that is not `fresh` gets its weights from `resume`, so those that it began with need not be there.
+
+        Raises ConfigError or DataError where recipe and data do not fit.
+        """
+        jigsaw = config.model.jigsaw
+        if ranks.count > 1:
+            check_shareable(ranks.count, persons=config.data.persons, losses=config.losses, jigsaw=jigsaw is not None)
         if config.data.holdout_persons:
             split = hold_out(split, config.data.holdout_persons, config.seed)
         check_trainable(split, data)
         torch.manual_seed(config.seed)
         self.config, self.split, self.device, self.ranks = config, split, device, ranks
         self.persons, self.cameras, self.views = split.train_persons(), split.train_cameras(), split.train_views()
-        jigsaw = config.model.jigsaw
         self.losses: Losses = total_loss(config.losses, jigsaw=jigsaw.total if jigsaw else "paper")
         self.notes: list[str] = []
-        self.model = self._network()
-        self.variances = self._variances()  # before training, also where a run goes on
+        self.model = self._network(fresh)
+        self.variances = self._variances()  # before training
         self.backbone: nn.Module = self.model.backbone
-        if ranks.count > 1:
-            self.backbone = DistributedDataParallel(self.model.backbone)
+        if ranks.count > 1 and any(parameter.requires_grad for parameter in self.backbone.parameters()):
+            self.backbone = DistributedDataParallel(self.backbone)
         self.optimiser = self._optimiser()
         self.average = None if config.optim.ema is None else moving_average(self.model, config.optim.ema)
         self.scaler = torch.amp.GradScaler(device.type, enabled=config.precision == "fp16")
@@ -125,6 +111,7 @@ class Trainer:
             )
         self.model.load_state_dict(checkpoint.load_model().state_dict())
         state = checkpoint.load_state()
+        self.variances = state.get("variances", self.variances)  # of before training; older runs did not keep them
         self.optimiser.load_state_dict(state["optimiser"])
         self.scaler.load_state_dict(state["scaler"])
         if self.average is not None:
@@ -138,12 +125,14 @@ class Trainer:
         """Take an epoch's steps; returns the mean of each loss and the last rate."""
         self.model.train()
         steps, started, sums = len(self.loader), time.perf_counter(), dict[str, float]()
+        every = self.config.optim.accumulate
         for step, batch in enumerate(self.loader.epoch(epoch), 1):
             lr = self._rate(epoch - 1 + (step - 1) / steps)
-            values = {name: value.item() for name, value in self._backward(batch).items()}
+            together = min(every, steps - (step - 1) // every * every)  # an epoch may end with fewer batches for a step
+            values = {name: value.item() for name, value in self._backward(batch, together).items()}
             if not math.isfinite(values["total"]):
                 raise Diverged(f"the loss is {values['total']} at step {step} of {steps}", epoch)
-            if step % self.config.optim.accumulate == 0 or step == steps:
+            if step % every == 0 or step == steps:
                 self._step(lr)
             sums = {name: sums.get(name, 0.0) + value for name, value in values.items()}
             passed = time.perf_counter() - started
@@ -155,17 +144,23 @@ class Trainer:
         means = {name: value / steps for name, value in sums.items()}
         return {"loss": means.pop("total"), **means, "lr": lr, **self._variances()}
 
-    def _backward(self, batch: Batch) -> dict[str, Tensor]:
-        """The losses of a batch, whose gradients are added to those that wait for the next step."""
+    def _backward(self, batch: Batch, together: int = 1) -> dict[str, Tensor]:
+        """The losses of a batch, one of those that make a step `together`, to whose gradients it adds its own."""
         batch = Batch(*(part.to(self.device, non_blocking=True) for part in batch))
         images = batch.images.contiguous(memory_format=torch.channels_last)
         dtype = PRECISIONS[self.config.precision]
         with torch.autocast(self.device.type, dtype, enabled=dtype is not torch.float32):
-            seen = self.ranks.gathered(self.backbone(images, batch.cameras, batch.views))
-            output = self.model.output(seen)
+            seen = self.backbone(images, batch.cameras, batch.views)
+            tokens = not OF_TOKENS.keys().isdisjoint(self.config.losses)
+            output = self.model.output(self.ranks.gathered(seen, tokens=tokens))
         persons, sources = self.ranks.whole(batch.persons), self.ranks.whole(batch.sources)
         losses = self.losses([LossInputs(branch, persons, sources, output.tokens) for branch in output.branches])
-        scaled = self.scaler.scale(losses["total"] / self.config.optim.accumulate)
+        if not losses["total"].requires_grad:
+            raise ConfigError(
+                f"the losses {', '.join(self.config.losses)} reach nothing that may learn; add identity to them, or "
+                "raise optim.backbone_lr or lower optim.frozen_blocks"
+            )
+        scaled = self.scaler.scale(losses["total"] / together)
         scaled.backward()  # type: ignore[no-untyped-call]  # torch has no types there
         return losses
 
@@ -189,11 +184,12 @@ class Trainer:
         assert isinstance(average, ReIDModel)
         return average
 
-    def _network(self) -> ReIDModel:
+    def _network(self, fresh: bool) -> ReIDModel:
         labels = {"persons": self.persons, "cameras": self.cameras, "views": self.views}
-        built = build_model(self.config, persons=len(self.persons), cameras=len(self.cameras), views=len(self.views))
+        sizes = {name: len(learned) for name, learned in labels.items()}
+        built = build_model(self.config, **sizes, pretrained=fresh)
         part = self.config.model
-        if part.weights not in ("random", "timm"):
+        if fresh and part.weights not in ("random", "timm"):
             size = (part.height, part.width)
             self.notes.append(start_from(built, Path(part.weights), size=size, labels=labels))
         built.to(self.device)
@@ -265,6 +261,7 @@ class Trainer:
             "optimiser": self.optimiser.state_dict(),
             "scaler": self.scaler.state_dict(),
             "random": torch.get_rng_state(),
+            "variances": self.variances,
         }
         if self.device.type == "cuda":
             state["cuda_random"] = torch.cuda.get_rng_state(self.device)

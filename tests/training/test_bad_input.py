@@ -79,6 +79,10 @@ def refused(said: tuple[int, list[str]], *words: str) -> None:
         (["model.stem=conv", "model.stride=8"], ["model.stride = 8 is for the stem 'patch'"]),
         (["data.persons=9"], ["data.persons = 9", "has 8 persons", "--set data.persons=8"]),
         (["losses.relation_divergence.top=99"], ["top = 99; a picture has 8 patches"]),
+        (
+            ["losses={ triplet = {} }", "optim.backbone_lr=0"],
+            ["the losses triplet reach nothing that may learn", "add identity", "optim.backbone_lr"],
+        ),
         (["losses.triplet.margin=wide"], ["losses.triplet.margin = 'wide'"]),
         (["model.weights=nowhere.pth"], ["model.weights = 'nowhere.pth'", "--set model.weights=PATH"]),
     ],

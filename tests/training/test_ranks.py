@@ -8,10 +8,12 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
 import torch
 from safetensors.torch import load_file
 
-from training.ranks import Ranks
+from training.errors import ConfigError
+from training.ranks import Ranks, check_shareable
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 RECIPE = """
@@ -49,6 +51,7 @@ def train(people: Path, out: Path, processes: int) -> None:
     environment = os.environ | {"OMP_NUM_THREADS": "1"}
     done = subprocess.run(command, cwd=REPOSITORY, env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr[-2000:]
+    assert "Warning" not in done.stderr
 
 
 def test_two_processes_give_the_losses_and_weights_of_one(people: Path, tmp_path: Path) -> None:
@@ -62,6 +65,23 @@ def test_two_processes_give_the_losses_and_weights_of_one(people: Path, tmp_path
     weights = [load_file(each / "model.safetensors") for each in (alone, shared)]
     for name, values in weights[0].items():
         torch.testing.assert_close(values, weights[1][name], atol=1e-5, rtol=1e-4, msg=name)
+
+
+@pytest.mark.parametrize(
+    ("losses", "jigsaw", "shared"),
+    [
+        (["identity", "relation_triplet"], True, True),
+        (["weighted_triplet"], False, True),
+        (["weighted_triplet"], True, False),  # no gradient reaches the jigsaw
+        (["relation_triplet", "relation_divergence"], False, False),
+    ],
+)
+def test_what_processes_can_share(losses: list[str], jigsaw: bool, shared: bool) -> None:
+    if shared:
+        check_shareable(2, persons=4, losses=losses, jigsaw=jigsaw)
+        return
+    with pytest.raises(ConfigError, match=rf"the losses {', '.join(losses)} leave a part .*add identity or triplet"):
+        check_shareable(2, persons=4, losses=losses, jigsaw=jigsaw)
 
 
 def test_parts_of_a_batch() -> None:

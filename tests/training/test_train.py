@@ -17,9 +17,11 @@ from training.checkpoint import Checkpoint
 from training.config import TrainConfig, parse_config
 from training.datasets import Split, read_dataset
 from training.errors import CheckpointError, ConfigError, DataError, Diverged, WorkerDied
+from training.loader import Batch
+from training.progress import Progress
 from training.ranks import Ranks
 from training.records import check_output
-from training.train import Progress, Trainer
+from training.train import Trainer
 
 CPU = torch.device("cpu")
 
@@ -315,13 +317,48 @@ def test_gradients_of_several_batches_make_one_step(config: TrainConfig, people:
     batches = list(run.loader.epoch(1))
     assert len(batches) == 2
     for batch in batches:
-        run._backward(batch)
+        run._backward(batch, 2)
     gradient = run.model.backbone.cls_token.grad
     assert gradient is not None
     expected = before - 0.5 * gradient
     run._step(0.5)
     torch.testing.assert_close(run.model.backbone.cls_token.detach(), expected, atol=1e-6, rtol=1e-5)
     assert run.model.backbone.cls_token.grad is None
+
+
+def test_accumulated_gradients_are_those_of_one_batch(config: TrainConfig, people: Path) -> None:
+    """Where pictures do not see each other: identity, and necks that keep their statistics."""
+    options = {"embed_dim": 24, "depth": 2, "num_heads": 2}
+    still = config.model.model_copy(update={"options": options})
+    run = trainer(config.model_copy(update={"model": still, "losses": {"identity": {}}}), people)
+    run.model.eval()
+    batches = list(run.loader.epoch(1))
+    for batch in batches:
+        run._backward(batch, len(batches))
+    apart = {name: each.grad.clone() for name, each in run.model.named_parameters() if each.grad is not None}
+    run.optimiser.zero_grad()
+    run._backward(Batch(*(torch.cat(parts) for parts in zip(*batches, strict=True))))
+    assert len(batches) > 1
+    assert {"backbone.cls_token", "necks.0.classifier.weight"} < apart.keys()
+    for name, parameter in run.model.named_parameters():
+        if name in apart:
+            torch.testing.assert_close(parameter.grad, apart[name], atol=1e-6, rtol=1e-4)
+
+
+def test_an_epoch_that_ends_within_a_step(config: TrainConfig, people: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The batches that are left count as much in their step as others do in theirs."""
+    part = config.optim.model_copy(update={"accumulate": 3})
+    run = trainer(with_data(config, samples_per_epoch=5 * 8).model_copy(update={"optim": part}), people)
+    backward, seen = run._backward, list[int | str]()
+
+    def watched(batch: Batch, together: int) -> dict[str, torch.Tensor]:
+        seen.append(together)
+        return backward(batch, together)
+
+    monkeypatch.setattr(run, "_backward", watched)
+    monkeypatch.setattr(run, "_step", lambda lr: seen.append("step"))
+    run._train_epoch(1, Silent())
+    assert seen == [3, 3, 3, "step", 2, 2, "step"]
 
 
 def test_the_moving_average_is_what_is_kept(config: TrainConfig, people: Path, tmp_path: Path) -> None:
@@ -351,3 +388,22 @@ def test_persons_that_processes_cannot_share(config: TrainConfig, people: Path) 
     split = read_dataset("market1501", people)
     with pytest.raises(ConfigError, match=r"data\.persons = 4 cannot be shared by 3 processes"):
         Trainer(config, split, "people", torch.device("cpu"), Ranks(0, 3))
+
+
+def test_a_run_goes_on_without_the_weights_that_it_began_with(
+    config: TrainConfig, people: Path, tmp_path: Path
+) -> None:
+    trainer(config.model_copy(update={"epochs": 1}), people).run(tmp_path / "start", Silent())
+    part = config.model.model_copy(update={"weights": str(tmp_path / "start")})
+    losses = {"identity": {}, "relation_divergence": {"top": 3}}
+    config = config.model_copy(update={"model": part, "losses": losses})
+    run = trainer(config, people)
+    with pytest.raises(KeyboardInterrupt):
+        run.run(tmp_path / "run", Silent((2, 1)))
+    shutil.rmtree(tmp_path / "start")
+    resumed = Trainer(config, read_dataset("market1501", people), "people", CPU, fresh=False)
+    resumed.resume(tmp_path / "run")
+    assert resumed.variances == run.variances
+    assert resumed.notes == []
+    resumed.run(tmp_path / "run", Silent())
+    assert len(resumed.history) == 3

@@ -67,8 +67,13 @@ class Sources:
         """All samples. Raises DataError where a data set cannot be read and where two have one name."""
         if len(self.train) == 1 and self.test is None:
             return self.train[0].read()
-        if twice := [name for name, count in Counter(source.name for source in self.train).items() if count > 1]:
-            raise DataError(f"two data sets are called {twice[0]}, and so would be their persons; rename a folder")
+        trained = {source.path.resolve() for source in self.train}
+        others = [self.test] if self.test and self.test.path.resolve() not in trained else []
+        names = Counter(source.name for source in (*self.train, *others))
+        if twice := [name for name, count in names.items() if count > 1]:
+            raise DataError(
+                f"two data sets are called {twice[0]}, and so would be their persons and cameras; rename a folder"
+            )
         parts = [_prefixed(source.read(), source.name) for source in self.train]
         tests = parts if self.test is None else [_prefixed(self.test.read(), self.test.name)]
         return Split(

@@ -6,6 +6,7 @@ relative position bias. Pictures of one person should show the same relations be
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 
 import torch
@@ -18,6 +19,7 @@ from training.losses.options import Positive, Several
 from training.losses.triplet import batch_hard_indices, pairwise_distance
 from training.model import Tokens
 
+LN_2 = math.log(2)
 SOURCES = ("absolute", "relative", "both")
 
 
@@ -63,8 +65,8 @@ def reverse_kl(log_p: Tensor, log_q: Tensor) -> Tensor:
 
 def jensen_shannon(log_p: Tensor, log_q: Tensor) -> Tensor:
     """Half of KL(p || m) plus half of KL(q || m) with m their mean, over the last axis: 0 to ln 2."""
-    log_m = torch.logaddexp(log_p, log_q) - torch.log(torch.tensor(2.0))
-    return (kl(log_p, log_m) + kl(log_q, log_m)) / 2
+    log_m = torch.logaddexp(log_p, log_q) - LN_2
+    return ((kl(log_p, log_m) + kl(log_q, log_m)) / 2).clamp(0, LN_2)  # which rounding passes by 1e-7
 
 
 CHOICES: dict[str, Callable[[LossInputs], Tensor]] = {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -47,10 +48,13 @@ def test_scored_on_another_one(two: tuple[Source, Source]) -> None:
 
 
 def test_equal_names_are_refused(two: tuple[Source, Source], tmp_path: Path) -> None:
-    (tmp_path / "copy").mkdir()
-    (tmp_path / "copy" / "market").symlink_to(tmp_path / "market")
+    other = Source("market1501", tmp_path / "copy" / "market")
+    shutil.copytree(two[0].path, other.path)
     with pytest.raises(DataError, match="two data sets are called market"):
-        Sources((two[0], Source("market1501", tmp_path / "copy" / "market"))).read()
+        Sources((two[0], other)).read()
+    with pytest.raises(DataError, match="two data sets are called market"):  # its cameras would seem to be learned
+        Sources((two[0],), other).read()
+    Sources((two[0],), two[0]).read()  # itself is no other one
 
 
 @pytest.mark.parametrize(

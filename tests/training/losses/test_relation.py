@@ -135,8 +135,11 @@ def test_jensen_shannon_stays_below_ln_2() -> None:
     p, q = torch.tensor([1.0, 1e-12]).log(), torch.tensor([1e-12, 1.0]).log()
     assert float(DIVERGENCES["js"](p, q)) == pytest.approx(math.log(2), abs=1e-6)
     assert float(DIVERGENCES["js"](p, p)) == pytest.approx(0, abs=1e-7)
-    random = torch.randn(50, 2, 6).log_softmax(-1)
-    values = DIVERGENCES["js"](random[:, 0], random[:, 1])
+    generator = torch.Generator().manual_seed(0)
+    first = 10 * torch.randn(5000, 20, generator=generator)
+    others = [first + change * torch.randn(5000, 20, generator=generator) for change in (0, 1e-6, 1e-3, 1, 100)]
+    p, q = (torch.cat(each).log_softmax(-1) for each in ([first] * len(others), others))
+    values = DIVERGENCES["js"](p, q)
     assert ((values >= 0) & (values <= math.log(2))).all()
 
 
