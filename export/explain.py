@@ -22,7 +22,7 @@ from bundle.evidence import EXPLAIN
 from bundle.run import expected_inputs, feed_of
 from export.errors import ExportError, ParityError
 from export.to_onnx import OPSET
-from export.verify import MAX_ABS_DIFFERENCE, batches, sides_of
+from export.verify import MAX_ABS_DIFFERENCE, batches, check_origin, sides_of
 from export.writing import write_onnx
 from training.backbones import ViT, fuse_attention
 from training.backbones.blocks import run_block
@@ -102,7 +102,7 @@ def add_evidence(bundle: Bundle, checkpoint: Checkpoint, images: NDArray[np.uint
     Kept only where it agrees with torch on `images` (N, H, W, 3). Raises ExportError for a network without patches,
     ParityError where the graphs differ or the bundle is of another model.
     """
-    model = checkpoint.load_model()
+    model = check_origin(bundle, checkpoint)
     graph = EvidenceGraph(model)
     _check_same_model(bundle, model, images)
     with tempfile.TemporaryDirectory() as folder:
@@ -131,7 +131,7 @@ def _check_same_model(bundle: Bundle, model: ReIDModel, images: NDArray[np.uint8
     with torch.inference_mode():
         expected = model.embed(torch.from_numpy(images)).numpy()
     found = BundleRunner(bundle).run(images)
-    cosine = float((found * expected).sum(1).mean()) if found.shape == expected.shape else 0.0
+    cosine = float((found * expected).sum(1).mean())
     if not cosine >= SAME_MODEL:
         raise ParityError(
             f"{bundle.path} is not of this checkpoint: their embeddings have a mean cosine of {cosine:.3f} (at least "

@@ -20,7 +20,7 @@ from export.int8 import Feeds
 from export.precision import convert
 from export.tolerance import TOLERANCES
 from export.trial import Trial
-from export.verify import batches, measure_parity, sides_of
+from export.verify import batches, check_origin, measure_parity, sides_of
 from export.writing import write_onnx
 from training.checkpoint import Checkpoint
 from training.evaluate import Embedder, model_run
@@ -84,7 +84,7 @@ def verify_onnx(
     bundle: Bundle, checkpoint: Checkpoint, images: NDArray[np.uint8], trial: Trial = ON_PICTURES
 ) -> tuple[Parity, ...]:
     """Try a bundle once more, against what it was exported from; errors as in `export_onnx`."""
-    graph = EmbeddingGraph(checkpoint.load_model())
+    graph = EmbeddingGraph(check_origin(bundle, checkpoint))
     searches = trial.searches(_embedder(checkpoint, graph, bundle.manifest.image))
     return trial.parity(bundle, graph, images, searches)
 

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from bundle import Bundle, BundleRunner, Manifest, Parity
+from bundle import Bundle, BundleRunner, EvidenceRunner, Manifest, Parity
 from export.errors import ParityError
-from export.graph import EmbeddingGraph
+from export.graph import EmbeddingGraph, inputs_of
 from export.tolerance import TOLERANCES
 from export.ways import REFERENCE, Way
+from training.checkpoint import Checkpoint
+from training.model import ReIDModel
 
 MAX_ABS_DIFFERENCE = TOLERANCES["fp32"].max_abs_difference
 BATCHES = (1, 2, 7, 32)  # a graph whose batch axis is not really dynamic fails on the second of them
@@ -34,6 +36,33 @@ def measure_parity(bundle: Bundle, graph: EmbeddingGraph, images: NDArray[np.uin
         with torch.inference_mode():
             expected.append(graph(*map(torch.from_numpy, seen)).numpy())
     return compare(np.concatenate(found), np.concatenate(expected), way.precision(bundle), runtime=way.name())
+
+
+def check_origin(bundle: Bundle, checkpoint: Checkpoint) -> ReIDModel:
+    """The checkpoint's model, where the bundle can be of it.
+
+    Raises ParityError where they take other pictures, cameras or views, or give embeddings of another length.
+    """
+    model, manifest, config = checkpoint.load_model(), bundle.manifest, checkpoint.config.model
+    inputs = inputs_of(model)
+    cameras = checkpoint.cameras if "camera" in inputs else ()
+    views = checkpoint.views if "view" in inputs else ()
+    told = {
+        "pictures of": (f"{manifest.image.height}x{manifest.image.width}", f"{config.height}x{config.width}"),
+        "embeddings of length": (f"{manifest.dimension}", f"{model.dimension}"),
+        "the cameras": (_listed(manifest.cameras), _listed(cameras)),
+        "the views": (_listed(manifest.views), _listed(views)),
+    }
+    if faults := [f"{what} {one} instead of {other}" for what, (one, other) in told.items() if one != other]:
+        raise ParityError(
+            f"{bundle.path} is not of {checkpoint.path}: it has {' and '.join(faults)}; give the checkpoint that it "
+            "was exported from"
+        )
+    return model
+
+
+def _listed(names: Sequence[str]) -> str:
+    return ", ".join(names) or "none"
 
 
 def sides_of(manifest: Manifest, count: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
@@ -58,7 +87,7 @@ def check_sanity(bundle: Bundle, images: NDArray[np.uint8]) -> None:
 
     Raises ParityError for values that are not finite, rows that are not of unit length, embeddings that depend on
     the other pictures of their batch by more than the bundle's precision explains, and a model to which all pictures
-    are alike.
+    are alike; BundleDamaged for an `explain.onnx` that is not what the manifest says.
     """
     runner = BundleRunner(bundle)
     near = TOLERANCES[bundle.manifest.precision].min_cosine
@@ -70,6 +99,8 @@ def check_sanity(bundle: Bundle, images: NDArray[np.uint8]) -> None:
         "change with the pictures beside them": _cosines(together, alone).min() < near,
         "are the same for all pictures": len(images) > 1 and together.std(0).max() < 1e-6,
     }
+    if bundle.manifest.explain is not None:
+        faults["come with patches that are not finite"] = not np.isfinite(EvidenceRunner(bundle).run(images)[0]).all()
     if found := [fault for fault, present in faults.items() if present]:
         raise ParityError(f"{bundle.path}: embeddings {' and '.join(found)}; export the bundle again")
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -25,7 +26,8 @@ from export.explain import (
     write_evidence,
 )
 from export.pictures import drawn_pictures
-from export.to_onnx import export_onnx
+from export.to_onnx import export_onnx, verify_onnx
+from export.verify import check_sanity
 from training.backbones import POOLS, STEMS
 from training.backbones.relative import RELATIVE
 from training.backbones.vit import ViT
@@ -214,6 +216,41 @@ def test_another_checkpoint_is_refused(
     other = checkpoint_of(tmp_path / "other", config_text(pool="cls"))
     with pytest.raises(ParityError, match="is not of this checkpoint"):
         add_evidence(explained[0], other, pictures)
+
+
+@pytest.mark.parametrize(
+    ("changes", "cameras", "told"),
+    [
+        ({"height": 128, "width": 48}, (), "pictures of 64x32 instead of 128x48"),
+        ({"options": "embed_dim = 32, depth = 2, num_heads = 2"}, (), "embeddings of length 24 instead of 32"),
+        ({"side": "camera"}, ("c1", "c2"), "the cameras none instead of c1, c2"),
+    ],
+)
+def test_a_checkpoint_of_another_form_is_refused(
+    explained: tuple[Bundle, Checkpoint, str],
+    tmp_path: Path,
+    pictures: np.ndarray,
+    changes: dict[str, Any],
+    cameras: tuple[str, ...],
+    told: str,
+) -> None:
+    text = config_text(**{key: value for key, value in changes.items() if key not in ("height", "width")})
+    for name in ("height", "width"):
+        text = text.replace(f"{name} = {SPEC.model_dump()[name]}", f"{name} = {changes.get(name, getattr(SPEC, name))}")
+    other = checkpoint_of(tmp_path / "other", text, cameras=cameras)
+    for trial in (add_evidence, verify_onnx):
+        with pytest.raises(ParityError, match=f"bundle is not of .*other: it has {told}; give the checkpoint"):
+            trial(explained[0], other, pictures)
+
+
+def test_verifying_looks_at_the_evidence_too(explained: tuple[Bundle, Checkpoint, str], pictures: np.ndarray) -> None:
+    bundle = explained[0]
+    check_sanity(bundle, pictures)
+    said = bundle.manifest.explain
+    assert said is not None
+    wrong = bundle.manifest.model_copy(update={"explain": said.model_copy(update={"rows": 8})})
+    with pytest.raises(BundleDamaged, match=r"explain\.onnx takes and gives .*, the manifest says otherwise"):
+        check_sanity(Bundle(bundle.path, wrong), pictures)
 
 
 def test_a_graph_that_differs_is_not_added(
