@@ -45,7 +45,7 @@ def calibrate(
     from training.evaluate import open_embedder
     from training.screen import counted
 
-    if plot is not None and (plot.suffix != ".png" or not plot.parent.is_dir()):
+    if plot is not None and (plot.suffix != ".png" or plot.is_dir() or not plot.parent.is_dir()):
         raise ExportError(f"--plot {plot} must be a file named *.png in a folder that exists")
     opened = Bundle.open(bundle)
     name = data.resolve().name
@@ -70,7 +70,7 @@ def text(calibration: Calibration) -> Iterator[str]:
     )
     yield (
         "the probability is that of two pictures by two cameras showing one person, where "
-        f"{calibration.prior:.3%} of all such pairs do; it is {calibration.most:.1%} at most"
+        f"{100 * calibration.prior:.4g}% of all such pairs do; it is {calibration.most:.1%} at most"
     )
     yield from _held_out(calibration)
     overall, *of_cameras = calibration.thresholds
@@ -95,7 +95,7 @@ def _held_out(calibration: Calibration) -> Iterator[str]:
     if len(calibration.tried) > 1:
         losses = ", ".join(f"{name} {loss:.5f}" for name, loss in calibration.tried.items())
         yield f"log loss by method: {losses}; the lowest was taken"
-    yield f"what was said of their pairs, and what was so, as if {calibration.prior:.3%} were of one person"
+    yield f"what was said of their pairs, and what was so, as if {100 * calibration.prior:.4g}% were of one person"
     rows = [
         [f"{each.low:.1%} to {each.high:.1%}", f"{each.probability:.2%}", f"{each.observed:.2%}", *_counts(each)]
         for each in scores.bins

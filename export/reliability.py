@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import io
 from pathlib import Path
 
 import numpy as np
 
 from bundle import Calibration
+from export.errors import ExportError
 
 
 def draw_reliability(calibration: Calibration, out: Path) -> None:
     """Write a PNG: what was said against what was so, pairs by what was said, and the probability of each score.
 
-    The first two are of the persons who were not fitted on.
+    The first two are of the persons who were not fitted on. Raises ExportError where the file cannot be written.
     """
     import matplotlib as mpl
     from matplotlib.figure import Figure
@@ -39,6 +41,15 @@ def draw_reliability(calibration: Calibration, out: Path) -> None:
         for at in calibration.thresholds[0].at:
             scores.axvline(at.score, color="grey", linestyle=":")
             scores.text(at.score, 1, f"{at.false_match_rate:g}", ha="right", va="top", rotation=90)
-        title = f"probability where {calibration.prior:.2%} of all pairs are of one person"
+        title = f"probability where {100 * calibration.prior:.3g}% of pairs are of one person"
         scores.set(xlabel="score (dotted: false match rates)", ylim=(-0.02, 1.02), title=title)
-        figure.savefig(out, dpi=120)
+        drawn = io.BytesIO()
+        figure.savefig(drawn, format="png", dpi=120)
+    try:
+        out.write_bytes(drawn.getvalue())
+    except OSError as error:
+        if out.is_file():
+            out.unlink()  # half of it
+        raise ExportError(
+            f"{out} cannot be written ({error.strerror}); the bundle is calibrated all the same"
+        ) from error

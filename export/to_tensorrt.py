@@ -49,8 +49,8 @@ def export_tensorrt(
     ParityError, with the numbers and without keeping anything, where the engine's embeddings of `images` (N, H, W, 3)
     are further from the graph's than its precision explains.
     """
-    if timings is not None and not timings.parent.is_dir():
-        raise EngineError(f"{timings.parent} is no folder to keep timings in; make it, or name another --timings")
+    if timings is not None and (timings.is_dir() or not timings.parent.is_dir()):
+        raise EngineError(f"--timings {timings} must be a file, in a folder that exists")
     gpu, trt = first_gpu(), load_tensorrt()
     engine = build_engine(trt, bundle, profile, timings)
     runners = EngineRunner(bundle.manifest, engine), BundleRunner(bundle)

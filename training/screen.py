@@ -16,14 +16,14 @@ console = Console(stderr=True, highlight=False)
 
 @contextmanager
 def counted(what: str, unit: str) -> Iterator[Callable[[int, int], None]]:
-    """Show a bar until the block ends; it is told how many are done, of how many."""
+    """Show a bar until the block ends, where somebody watches; it is told how many are done, of how many."""
     columns = (
         TextColumn(what),
         BarColumn(),
         TextColumn("{task.completed} of {task.total} " + unit),
         TimeRemainingColumn(),
     )
-    with Progress(*columns, console=console, transient=True) as bar:
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
         task = bar.add_task("", total=None)
         yield lambda done, total: bar.update(task, completed=done, total=total)
 

@@ -131,7 +131,7 @@ def query(
     ] = None,
     group_by: Annotated[str, typer.Option(help="One candidate per item, person, track or camera.")] = "item",
     expand: Annotated[int, typer.Option(help="Search again with the mean of the query and so many best.")] = 0,
-    rerank: Annotated[str, typer.Option(help="none or k-reciprocal.")] = "none",
+    rerank: Annotated[str, typer.Option(help="none, k-reciprocal or patches.")] = "none",
     rerank_top: Annotated[int | None, typer.Option(help="How many of the best are re-ranked.")] = None,
     threads: Threads = None,
     as_json: AsJson = False,

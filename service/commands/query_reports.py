@@ -47,7 +47,7 @@ def print_answers(answers: Sequence[Answer], *, group_by: GroupBy, as_json: bool
     if calibration := answers[0].meaning.calibration:
         console.print(
             f"Probability: how often such pairs by two cameras showed one person in {calibration.data.name}, where "
-            f"{calibration.prior:.2%} of all pairs do.",
+            f"{100 * calibration.prior:.3g}% of all pairs do.",
             style="dim",
         )
     console.print(NOTE, style="dim")

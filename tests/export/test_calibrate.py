@@ -15,6 +15,7 @@ from typer.testing import CliRunner
 import reid
 from bundle import Bundle, Calibration
 from export.cli import app
+from export.errors import ExportError
 from training.datasets import read_dataset
 from training.evaluate import embed_split, open_embedder
 
@@ -94,7 +95,8 @@ def test_probabilities_are_about_what_they_say(bundle: Path, people: Path, tmp_p
 def test_another_prior_and_method_take_the_place_of_the_former(bundle: Path, people: Path) -> None:
     call(bundle, "--data", people, "--method", "isotonic")
     usual = calibrated(bundle)
-    call(bundle, "--data", people, "--method", "isotonic", "--prior", 0.0001)
+    told = call(bundle, "--data", people, "--method", "isotonic", "--prior", 0.0001)
+    assert "where 0.01% of all such pairs do" in told
     rare = calibrated(bundle)
     assert (usual.method, rare.method, list(rare.tried)) == ("isotonic", "isotonic", ["isotonic"])
     assert rare.prior == 0.0001
@@ -135,13 +137,27 @@ def test_a_reliability_diagram(bundle: Path, people: Path, tmp_path: Path) -> No
         assert len(drawn.convert("RGB").getcolors(2**20) or ()) > 50
 
 
+def test_a_diagram_that_the_disk_refuses(
+    bundle: Path, people: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(out: Path, content: bytes) -> None:
+        with out.open("wb") as file:
+            file.write(content[:10])
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(Path, "write_bytes", full)
+    with pytest.raises(ExportError, match=r"reliability\.png cannot be written \(No space .* calibrated all the same"):
+        call(bundle, "--data", people, "--plot", tmp_path / "reliability.png")
+    assert not (tmp_path / "reliability.png").exists()
+    assert calibrated(bundle).data.name == "site"
+
+
 def refused(capsys: pytest.CaptureFixture[str], bundle: Path, *arguments: object) -> str:
     """The one line of an error after which the manifest is as it was."""
     before = (bundle / "manifest.json").read_bytes() if bundle.is_dir() else b""
     capsys.readouterr()
     assert reid.run(["export", "calibrate", str(bundle), *map(str, arguments)]) == 2
-    told = capsys.readouterr().err.strip()
-    assert "\n" not in told
+    [told] = capsys.readouterr().err.splitlines()  # no empty one either
     assert ((bundle / "manifest.json").read_bytes() if bundle.is_dir() else b"") == before
     return told
 
@@ -201,11 +217,14 @@ def test_pictures_that_do_not_say_their_camera(
         (["--dataset", "nothing"], "there is no data set 'nothing'"),
         (["--plot", "picture.jpg"], "--plot picture.jpg must be a file named *.png"),
         (["--plot", "/nowhere/at/all.png"], "--plot /nowhere/at/all.png"),
+        (["--plot", "FOLDER.png"], "FOLDER.png must be a file named *.png"),
     ],
 )
 def test_options_outside_of_what_is_allowed(
-    capsys: pytest.CaptureFixture[str], bundle: Path, people: Path, options: list[str], told: str
+    capsys: pytest.CaptureFixture[str], bundle: Path, people: Path, tmp_path: Path, options: list[str], told: str
 ) -> None:
+    (tmp_path / "FOLDER.png").mkdir()
+    options = [option.replace("FOLDER", str(tmp_path / "FOLDER")) for option in options]
     assert told in refused(capsys, bundle, "--data", people, *options)
 
 

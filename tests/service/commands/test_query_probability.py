@@ -54,7 +54,7 @@ def test_each_candidate_has_one(folder: Path) -> None:
     table = run("query", folder / "asked.jpg", folder=folder).stdout
     assert "probability" in table
     assert "91.7%" in table
-    assert "in site, where 10.00% of all pairs do" in " ".join(table.split())
+    assert "in site, where 10% of all pairs do" in " ".join(table.split())
 
 
 def test_a_least_probability(folder: Path) -> None:
