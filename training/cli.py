@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import json
+import os
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from scoring.patches import Half
 from training.datasets import Sources, Split, read_dataset
+from training.errors import ConfigError
 from training.report import Evaluated, brief, report, text
 from training.screen import RunScreen, console, counted
+
+if TYPE_CHECKING:
+    from training.evaluate import Embedder
 
 ROWS, TOP = 10, 10  # of a picture of rank lists
 
@@ -117,10 +122,8 @@ def curves(
     """Draw what runs did over their epochs: losses, rate and scores."""
     from training.checkpoint import Checkpoint
     from training.curves import draw_curves
-    from training.errors import DataError
 
-    if out.suffix != ".png" or not out.parent.is_dir():
-        raise DataError(f"--out {out} must be a file named *.png in a folder that exists")
+    _check_png("--out", out)
     histories = {str(run): Checkpoint.open(run / "last" if (run / "last").is_dir() else run).metrics for run in runs}
     draw_curves({name: metrics.get("history", []) for name, metrics in histories.items()}, out)
     typer.echo(str(out))
@@ -192,6 +195,10 @@ def evaluate(
     as_json: Json = False,
 ) -> None:
     """Score a checkpoint or a bundle by the Market-1501 protocol."""
+    from training.evaluate import open_embedder
+
+    if rank_lists is not None:
+        _check_png("--rank-lists", rank_lists)
     split = read_dataset(dataset, data)
     asked = {
         "intervals": intervals,
@@ -202,8 +209,10 @@ def evaluate(
         "patches": patches,
     }
     cameras = None if other_cameras else data.resolve().name
+    compared = [open_embedder(path).at_cameras_of(cameras) for path in [compare] if path]  # before hours of embedding
     foregrounds = _looked_at(model, split, cameras) if patches else ((), ())
-    evaluated, *others = (_evaluated(path, split, cameras) for path in (model, compare) if path)
+    embedder = open_embedder(model).at_cameras_of(cameras)
+    evaluated, *others = (_evaluated(each, split) for each in (embedder, *compared))
     evaluated = replace(evaluated, foregrounds=foregrounds)
     if rank_lists is not None:
         _draw_rank_lists(evaluated, rank_lists)
@@ -219,20 +228,23 @@ def _looked_at(model: Path, split: Split, cameras: str | None) -> tuple[list[Hal
 
 
 def _draw_rank_lists(evaluated: Evaluated, out: Path) -> None:
-    from training.errors import DataError
     from training.rank_lists import answers, chosen_rows, draw_rank_lists
 
-    if out.suffix != ".png" or not out.parent.is_dir():
-        raise DataError(f"--rank-lists {out} must be a file named *.png in a folder that exists")
     rows = chosen_rows(len(evaluated.query), ROWS)
     found = answers(evaluated.query, evaluated.gallery, rows, TOP)
     draw_rank_lists(evaluated.split.query, evaluated.split.gallery, rows, found).save(out)
 
 
-def _evaluated(model: Path, split: Split, name: str | None) -> Evaluated:
+def _check_png(option: str, out: Path) -> None:
+    """Before anything is computed for it."""
+    if out.suffix != ".png" or out.is_dir() or not os.access(out.parent, os.W_OK):
+        raise ConfigError(f"{option} {out} must be a file named *.png in a folder that exists and can be written to")
+
+
+def _evaluated(embedder: Embedder, split: Split) -> Evaluated:
     from scoring import score_retrieval
-    from training.evaluate import embed_split, open_embedder
+    from training.evaluate import embed_split
 
     with counted("embedding", "pictures") as progress:
-        query, gallery = embed_split(split, open_embedder(model).at_cameras_of(name), progress)
+        query, gallery = embed_split(split, embedder, progress)
     return Evaluated(split, query, gallery, score_retrieval(query, gallery))

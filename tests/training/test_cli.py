@@ -109,6 +109,19 @@ def test_curves_rank_lists_and_tensorboard(people: Path, tmp_path: Path) -> None
     assert reid.run([*evaluating, str(tmp_path / "nowhere" / "lists.png")]) == 2
 
 
+def test_wrong_outputs_and_models_are_told_before_anything_is_embedded(
+    people: Path, tiny_bundle: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    evaluating = ["evaluate", str(tiny_bundle), "--data", str(people)]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("training.evaluate.embed_split", None)
+        assert reid.run([*evaluating, "--rank-lists", str(tmp_path / "lists.jpg")]) == 2
+        assert reid.run([*evaluating, "--compare", str(tmp_path)]) == 2
+    lists, compared = capsys.readouterr().err.splitlines()
+    assert "lists.jpg must be a file named *.png" in lists
+    assert "is not a checkpoint" in compared
+
+
 def test_training_on_two_data_sets_and_scoring_on_a_third(
     people: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

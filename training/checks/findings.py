@@ -102,6 +102,19 @@ def two_persons(checked: Checked) -> list[str]:
     return cases
 
 
+def answered_by_itself(checked: Checked) -> list[str]:
+    """Queries whose own file is an answer: it is in the gallery, and not left out as one by the query's camera."""
+    gallery = checked.of_train + len(checked.split.query)
+    cases = []
+    for group in _equal(checked):
+        for query in (sample for i, sample in group if checked.of_train <= i < gallery):
+            others = (sample for i, sample in group if i >= gallery and sample.person == query.person)
+            answers = (sample for sample in others if query.camera is None or sample.camera != query.camera)
+            if (answer := next(answers, None)) is not None:
+                cases.append(f"{_told(query)} = {_told(answer)}")
+    return cases
+
+
 def wrong_counts(checked: Checked) -> list[str]:
     """Parts that have not as many pictures and persons as any published version."""
     versions = [(published, _differences(checked.split, published)) for published in checked.published]
@@ -167,6 +180,7 @@ CHECKS: dict[str, Check] = {
     ),
     "same_in_train_and_test": Check("error", "files in train and, byte for byte, in the test", same_in_train_and_test),
     "two_persons": Check("error", "files are, byte for byte, two persons", two_persons),
+    "answered_by_itself": Check("error", "queries find themselves in the gallery", answered_by_itself),
     "counts": Check("error", "numbers are not those published", wrong_counts),
     "near_duplicates": Check("warning", "pictures of the test look like one of train", near_duplicates),
     "copies": Check("warning", "training pictures are there more than once", copies),

@@ -73,6 +73,11 @@ def look_alike(folder: Path) -> None:
     Image.open(first(folder, QUERY)).resize((40, 80)).save(folder / TRAIN / "0001_c1s1_000900_00.jpg", quality=90)
 
 
+def answered_by_itself(folder: Path) -> None:
+    shutil.copy(first(folder, QUERY), folder / GALLERY / "0004_c2s1_000900_00.png")
+    shutil.copy(first(folder, QUERY), folder / GALLERY / "0004_c1s1_000901_00.png")  # by its camera: is left out
+
+
 def copied(folder: Path) -> None:
     shutil.copy(first(folder, TRAIN), folder / TRAIN / "0001_c1s1_000900_00.png")
 
@@ -104,6 +109,7 @@ FAULTS: dict[str, tuple[Callable[[Path], None], str]] = {
     "shared_persons": (shared_person, "^0004$"),
     "same_in_train_and_test": (same_in_both, r"0001_c1s1_000900_00\.png = query/0004"),
     "two_persons": (two_persons, r"000001_00\.png is 0001, .*000900_00\.png is 0002"),
+    "answered_by_itself": (answered_by_itself, r"^query/0004_c1.*\.png = bounding_box_test/0004_c2s1_000900_00\.png$"),
     "near_duplicates": (look_alike, r"000900_00\.jpg ~ query/0004"),
     "copies": (copied, r"000001_00\.png = .*000900_00\.png"),
     "one_picture": (one_picture, "^0008$"),

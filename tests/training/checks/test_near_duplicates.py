@@ -22,7 +22,7 @@ def test_the_hash_survives_size_and_compression() -> None:
         picture(seed).resize((48, 96)).save(content, "JPEG", quality=80)
         survived += (difference_hash(picture(seed)) ^ difference_hash(Image.open(content))).bit_count() <= DISTANCE
         assert (difference_hash(picture(seed)) ^ difference_hash(picture(seed + 100))).bit_count() > 10
-    assert survived >= 18
+    assert survived >= 19
 
 
 def test_bits_of_the_hash_by_hand() -> None:
@@ -35,8 +35,8 @@ def test_near_hashes_are_those_of_a_slow_search() -> None:
     random = np.random.default_rng(0)
     hashes = random.integers(0, 2**64, 500, dtype=np.uint64)
     others = np.concatenate([hashes[:200], random.integers(0, 2**64, 200, dtype=np.uint64)])
-    for i in range(200):  # 0 to 5 bits are changed
-        for bit in random.choice(64, i % 6, replace=False):
+    for i in range(200):  # 0 to 7 bits are changed
+        for bit in random.choice(64, i % 8, replace=False):
             others[i] ^= np.uint64(1) << np.uint64(bit)
     found = near(hashes, others)
     for i, other in enumerate(others.tolist()):
