@@ -87,13 +87,16 @@ def _hand_over(name: str, arguments: Sequence[str]) -> int:
     found: Any = get_command(app)
     command = getattr(found, "commands", {}).get(name, found)
     try:
-        code = command.main(list(arguments), prog_name=f"reid {name}", standalone_mode=False)
+        with command.make_context(f"reid {name}", list(arguments)) as context:
+            command.invoke(context)  # its main() would make an exit code of Ctrl-C, and tell nothing
+    except typer.Exit as done:
+        return done.exit_code
     except typer.TyperException as error:
         message = error.format_message().rstrip(".")  # empty where the help was printed instead
         return _fail(f"{message}; see reid {name} --help", error.exit_code) if message else error.exit_code
     except typer.Abort:
         return _fail("interrupted", 130)
-    return code if isinstance(code, int) else 0
+    return 0
 
 
 def _fail(message: str, exit_code: int = 2) -> int:

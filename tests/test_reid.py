@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 import reid
+from bundle import Bundle
 
 
 @pytest.mark.parametrize("arguments", [[], ["--help"], ["-h"]])
@@ -91,12 +92,12 @@ def test_a_bug_keeps_its_traceback(monkeypatch: pytest.MonkeyPatch) -> None:
         reid.run(["train"])
 
 
-def test_ctrl_c(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    def interrupted(*_: object) -> int:
+def test_ctrl_c(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    def interrupted(*_: object) -> Bundle:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(reid, "_hand_over", interrupted)
-    assert reid.run(["train"]) == 130
+    monkeypatch.setattr(Bundle, "open", interrupted)
+    assert reid.run(["export", "verify", str(tmp_path)]) == 130
     assert capsys.readouterr().err == "reid: interrupted\n"
 
 
