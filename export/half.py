@@ -2,7 +2,7 @@
 
 Input, normalisation and whatever precedes the first product stay float32, and so does what follows the last one:
 a squared norm of wide embeddings can exceed what 16 bits hold, and unit length would be lost to rounding. Between them
-layer norms sum in float32 by their definition (`stash_type`), and attention takes its softmax in float32.
+layer norms sum in float32 by their definition (`stash_type`), and `Attention` takes its softmax in float32.
 """
 
 from __future__ import annotations
