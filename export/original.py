@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -27,6 +28,9 @@ DTYPES: dict[str, type[np.generic]] = {
 }
 LARGEST = 2_000_000_000
 """Bytes; ONNX files of one piece end at 2 GiB."""
+
+
+SOURCE = re.compile(r"/onnxruntime_src/\S+:\d+ .*?\) (?=[A-Z])")
 
 
 @dataclass(frozen=True)
@@ -153,7 +157,8 @@ def _load(proto: ModelProto) -> InferenceSession:
         return load_graph(proto.SerializeToString())
     except Exception as error:  # onnxruntime's exception types share no base class but this one
         raise AdoptionError(
-            f"does not load in onnxruntime ({_reason(error)}); export it with standard operators of opset 9 or later"
+            f"does not load in onnxruntime ({_reason(error)}); export it with standard operators, and an opset of 9 or "
+            "later that it knows"
         ) from error
 
 
@@ -205,6 +210,6 @@ def _described(nodes: Sequence[NodeArg]) -> str:
 
 
 def _reason(error: Exception) -> str:
-    """The first 300 characters of what an error says, on one line."""
-    text = " ".join(str(error).split()) or type(error).__name__
+    """The first 300 characters of what an error says, on one line, without the place in onnxruntime's own source."""
+    text = SOURCE.sub("", " ".join(str(error).split())) or type(error).__name__
     return text if len(text) <= 300 else text[:297] + "..."

@@ -233,6 +233,7 @@ BAD = {
     "missing data": (without_data, {}, "weights in other files, which cannot be read .*weights.bin"),
     "truncated data": (lambda folder: without_data(folder, 50), {}, "weights in other files, which cannot be read"),
     "unknown operator": ({"tail": "unknown"}, {}, "does not load in onnxruntime .*Sharpen"),
+    "opset to come": ({"opset": 999}, {}, "FAIL : ONNX Runtime only .* Opset 999 is under .* that it knows"),
     "two inputs": (two_inputs, {}, r"takes 2 inputs, images \(n, 3, 16, 8\), camera \(n\)"),
     "two outputs": ({"tail": "two"}, {}, r"gives 2 outputs, out_a \(.*\), out_b \(.*\); choose one with --output NAME"),
     "no such output": ({"tail": "two"}, {"output": "out_c"}, "gives no output out_c, but out_a .*; correct --output"),

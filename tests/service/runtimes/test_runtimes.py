@@ -43,17 +43,19 @@ def test_embeddings_are_those_of_the_reference(name, tiny_bundle, images):
     np.testing.assert_allclose(found, expected, atol=1e-6)
 
 
-def test_fake_finds_similar_colours_similar(tiny_bundle: Path):
+def test_fake_finds_similar_colours_similar_and_says_that_it_is_fake(tiny_bundle: Path, caplog):
     runtime = load_runtime(Bundle.open(tiny_bundle), RuntimeChoice("fake"))
     red = np.zeros((64, 32, 3), np.uint8) + np.array([200, 20, 20], np.uint8)
     blue = red[:, :, ::-1]
     nearly_red = np.clip(red.astype(int) + 10, 0, 255).astype(np.uint8)
     one, near, far = runtime.run(np.stack([red, nearly_red, blue]), np.full(3, -1))
     assert one @ near > 0.95 > one @ far
+    assert [record.levelname for record in caplog.records] == ["WARNING"]
+    assert "is for tests" in caplog.text
 
 
 def test_an_unknown_runtime_is_told(tiny_bundle):
-    with pytest.raises(UnknownName, match="unknown runtime 'cuda': choose one of engine, fake, onnx, openvino"):
+    with pytest.raises(UnknownName, match="unknown runtime 'cuda': choose one of engine, onnx, openvino"):
         load_runtime(Bundle.open(tiny_bundle), RuntimeChoice("cuda"))
 
 
