@@ -105,3 +105,13 @@ def wait_until_drawn(image: Locator) -> None:
     from playwright.sync_api import expect
 
     expect(image).to_have_js_property("naturalWidth", 32)
+
+
+def violations(page: Page, axe: str, within: str = "html") -> list[str]:
+    """What axe finds; in the dark, only colours can be worse."""
+    page.evaluate(axe)
+    results = page.evaluate("(within) => axe.run(within)", within)["violations"]
+    page.emulate_media(color_scheme="dark")
+    results += page.evaluate("(within) => axe.run(within, { runOnly: ['color-contrast'] })", within)["violations"]
+    page.emulate_media(color_scheme="light")
+    return [f"{rule['id']}: {node['html']}: {node['failureSummary']}" for rule in results for node in rule["nodes"]]

@@ -71,6 +71,13 @@ def browser() -> Iterator[Browser]:
         started.close()
 
 
+@pytest.fixture(scope="session")
+def axe() -> str:
+    """The text of axe-core; it is evaluated by the debugger, which the content security policy does not bind."""
+    package = pytest.importorskip("axe_playwright_python", reason="axe-playwright-python is not installed")
+    return next(Path(package.__file__).parent.rglob("axe.min.js")).read_text()
+
+
 @pytest.fixture
 def page(browser: Browser) -> Iterator[Page]:
     """A page in Berlin. Errors, dialogs of scripts, blocked content and foreign addresses fail the test."""

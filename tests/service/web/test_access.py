@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.service.web.acting import Served, choose, mark, search
+from tests.service.web.acting import Served, choose, mark, search, violations
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page
@@ -17,23 +17,6 @@ pytestmark = pytest.mark.browser
 
 WEB = Path(__file__).resolve().parents[3] / "service" / "web"
 MOST_BYTES = 72 * 1024
-
-
-@pytest.fixture(scope="session")
-def axe() -> str:
-    """The text of axe-core; it is evaluated by the debugger, which the content security policy does not bind."""
-    package = pytest.importorskip("axe_playwright_python", reason="axe-playwright-python is not installed")
-    return next(Path(package.__file__).parent.rglob("axe.min.js")).read_text()
-
-
-def violations(page: Page, axe: str, within: str = "html") -> list[str]:
-    """What axe finds; in the dark, only colours can be worse."""
-    page.evaluate(axe)
-    results = page.evaluate("(within) => axe.run(within)", within)["violations"]
-    page.emulate_media(color_scheme="dark")
-    results += page.evaluate("(within) => axe.run(within, { runOnly: ['color-contrast'] })", within)["violations"]
-    page.emulate_media(color_scheme="light")
-    return [f"{rule['id']}: {node['html']}: {node['failureSummary']}" for rule in results for node in rule["nodes"]]
 
 
 def test_axe_finds_nothing_while_searching(page: Page, shown: str, picture: Callable[..., bytes], axe: str) -> None:

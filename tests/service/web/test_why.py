@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.service.web.acting import Served, choose, search, sent, serve
+from tests.service.web.acting import Served, choose, search, sent, serve, violations
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page
@@ -46,6 +46,23 @@ def test_a_candidate_is_explained(explaining: Served, page: Page, picture: Calla
     assert page.locator("#why").is_hidden()
     open_why(page, 4)
     assert page.inner_text("#why-title") == "Why candidate 5"
+
+
+def test_axe_finds_nothing_in_an_explanation(
+    explaining: Served, page: Page, picture: Callable[..., bytes], axe: str
+) -> None:
+    page.emulate_media(reduced_motion="reduce")
+    search(page, explaining.address, picture(3))
+    open_why(page, 1)
+    assert violations(page, axe) == []
+    assert page.evaluate("document.activeElement.closest('dialog')?.id") == "why"  # a keyboard is inside
+    page.keyboard.press("Escape")
+    asked = page.locator(".card").nth(1).get_by_role("button", name="Why")
+    assert asked.evaluate("button => button === document.activeElement")
+    explaining.service.gallery().delete(5)
+    page.locator(".card", has_text="t4").get_by_role("button", name="Why").click()
+    page.wait_for_selector("#why-error:has-text('no item 5')")
+    assert violations(page, axe) == []
 
 
 def test_the_query_is_a_stored_item(explaining: Served, page: Page, picture: Callable[..., bytes]) -> None:
