@@ -212,7 +212,7 @@ def _read_manifest(path: Path) -> Manifest:
     try:
         content = json.loads(file.read_bytes())
         version = content["format_version"]
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise BundleDamaged(f"{file} is not a manifest ({_first_line(error)}); export the bundle again") from error
     if not isinstance(version, int) or version < 1:
         raise BundleDamaged(f"{file} has format_version {version!r}, which never was one; export the bundle again")

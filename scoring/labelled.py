@@ -29,7 +29,8 @@ class Labelled:
     def of(cls, name: str, embeddings: ArrayLike, persons: ArrayLike, cameras: ArrayLike) -> Labelled:
         """Check shapes and values; `name` is what an error calls the rows.
 
-        Raises ScoringError for rows that do not belong together, for none at all, and for values that are not finite.
+        Raises ScoringError for rows that do not belong together, for none at all, and for embeddings that are zeros or
+        not finite.
         """
         rows = cls(np.asarray(embeddings, dtype=np.float32), np.asarray(persons), np.asarray(cameras))
         if rows.embeddings.ndim != 2 or len({len(rows.embeddings), len(rows.persons), len(rows.cameras)}) != 1:
@@ -41,6 +42,8 @@ class Labelled:
             raise ScoringError(f"{name} is empty; give at least one picture")
         if not np.isfinite(rows.embeddings).all():
             raise ScoringError(f"{name}: some embeddings are not finite; the model is broken or diverged")
+        if not rows.embeddings.any(axis=1).all():
+            raise ScoringError(f"{name}: some embeddings are all zeros; the model is broken")
         return rows
 
     def __len__(self) -> int:

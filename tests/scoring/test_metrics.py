@@ -131,7 +131,7 @@ def test_tied_scores_rank_as_in_a_stable_sort(seed: int, queries: int, pictures:
     random = np.random.default_rng(seed)
 
     def rows(name: str, count: int) -> Labelled:
-        return Labelled.of(name, random.integers(-1, 2, (count, 2)), *random.integers(0, 3, (2, count)))
+        return Labelled.of(name, random.choice([-1, 1], (count, 2)), *random.integers(0, 3, (2, count)))
 
     query, gallery = rows("query", queries), rows("gallery", pictures)
     precisions, firsts = stable_order_scores(query, gallery)
@@ -194,6 +194,7 @@ def test_given_scores_that_do_not_fit(blocks: list[list[list[float]]], message: 
         (([[1, 0]], ["a"], ["c1"]), (np.zeros((0, 2)), [], []), "gallery is empty"),
         (([[1, 0]], ["a"], ["c1"]), ([[1, 0]], ["a", "b"], ["c2"]), "do not belong together"),
         (([[1, 0]], ["a"], ["c1"]), ([[np.nan, 0]], ["a"], ["c2"]), "not finite"),
+        (([[0, 0]], ["a"], ["c1"]), ([[1, 0]], ["a"], ["c2"]), "query: some embeddings are all zeros"),
         (([[1, 0]], ["a"], ["c1"]), ([[1, 0, 0]], ["a"], ["c2"]), "one model"),
     ],
 )
