@@ -80,7 +80,14 @@ def test_a_flipped_bit(bundle: Path) -> None:
 
 @pytest.mark.parametrize(
     "content",
-    ["", "{", "[]", "{}", "[" * 100_000, *(f'{{"format_version": {version}}}' for version in ("1", "0", '"1"', "null", "[1]"))],
+    [
+        "",
+        "{",
+        "[]",
+        "{}",
+        "[" * 100_000,
+        *(f'{{"format_version": {version}}}' for version in ("1", "0", '"1"', "null", "[1]")),
+    ],
 )
 def test_no_manifest(bundle: Path, content: str) -> None:
     (bundle / "manifest.json").write_text(content)

@@ -20,7 +20,10 @@ def at(*degrees: float) -> np.ndarray:
 def rows(random: np.random.Generator, name: str, count: int, persons: int) -> Labelled:
     """Whole numbers, so that many scores are equal."""
     return Labelled.of(
-        name, random.choice([-2, -1, 1, 2], (count, 3)), random.integers(0, persons, count), random.integers(0, 3, count)
+        name,
+        random.choice([-2, -1, 1, 2], (count, 3)),
+        random.integers(0, persons, count),
+        random.integers(0, 3, count),
     )
 
 
