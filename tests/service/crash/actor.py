@@ -17,8 +17,10 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+from scoring.patches import Foreground
 from service.gallery import Gallery, NewItem
 from service.gallery.backup import back_up, drop_backup
+from service.gallery.patches import write_patches
 from service.gallery.purging import purge
 from service.gallery.restoring import restore
 from service.gallery.tables import backups
@@ -77,6 +79,12 @@ def backups_of(folder: Path) -> Path:
 def now() -> datetime:
     """The time."""
     return datetime.now(UTC)
+
+
+def patches(number: int) -> Foreground:
+    """Foreground patches of noise, that nothing else has."""
+    vectors = np.random.default_rng(1000 + number).standard_normal((6, 8)).astype(np.float16).astype(np.float32)
+    return Foreground(np.arange(6), vectors)
 
 
 @dataclass(frozen=True)
@@ -140,6 +148,10 @@ class Actor:
     def patch(self, item_id: int, camera_id: str | None, person_id: str | None) -> None:
         self.gallery.patch(item_id, {"camera_id": camera_id, "person_id": person_id})
 
+    def look(self, looked: dict[int, int]) -> None:
+        with self.gallery.store.database.writing() as connection:
+            write_patches(connection, "c" * 64, {item_id: patches(number) for item_id, number in looked.items()})
+
     def back_up(self, name: str) -> None:
         back_up(self.gallery.store.database, self.place(name), now())
 
@@ -168,6 +180,7 @@ DOERS: dict[str, Callable[..., object]] = {
     "patch": Actor.patch,
     "delete": lambda actor, item_id: actor.gallery.delete(item_id),
     "erase": lambda actor, ids: actor.gallery.erase(ids, reason="test"),
+    "look": Actor.look,
     "backup": Actor.back_up,
     "drop_backup": Actor.drop_backup,
     "restore": Actor.restore,

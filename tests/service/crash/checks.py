@@ -14,7 +14,7 @@ import numpy as np
 
 from service.gallery import Gallery
 from service.gallery.snapshot import check_snapshot, generations
-from tests.service.crash.actor import DIMENSION, embedding, picture
+from tests.service.crash.actor import DIMENSION, embedding, patches, picture
 from tests.service.crash.history import Known, State
 
 TOLERANCE = 1e-5
@@ -68,6 +68,8 @@ def rows_of(path: Path) -> Rows:
         connection.row_factory = None
         for table in ("items", "pictures", embeddings, "item_metadata"):
             assert read(f"SELECT count(*) FROM {table}") == [(len(items),)], table
+        for item_id, vectors in read("SELECT item_id, vectors FROM patches"):
+            assert vectors == patches(items[item_id].number).vectors.astype("<f2").tobytes()
         deleted = dict(read("SELECT seq, item_id FROM deletions"))
         erased = {tuple(json.loads(ids)): at for ids, at in read("SELECT item_ids, purged_at FROM erasures")}
         gone = set(deleted.values())
@@ -100,7 +102,15 @@ def check_files(folder: Path, rows: Rows, state: State) -> None:
         check_snapshot(path)
     gone = [number for seq, (_, number) in state.deleted.items() if seq <= rows.purged_seq]
     here = {known.number for known in rows.items.values()}
-    traces = [trace for number in set(gone) - here for trace in (picture(number), embedding(number).tobytes())]
+    traces = [
+        trace
+        for number in set(gone) - here
+        for trace in (
+            picture(number),
+            embedding(number).tobytes(),
+            patches(number).vectors.astype("<f2").tobytes(),
+        )
+    ]
     for path, content in _contents(folder):
         assert not any(trace in content for trace in traces), f"{path} holds what was purged"
 

@@ -131,6 +131,14 @@ def _plan_erase(state: State, random: Random) -> Operation | None:
     return Operation("erase", {"ids": sorted(ids)})
 
 
+def _plan_look(state: State, random: Random) -> Operation | None:
+    """Patches are derived of pictures, as snapshots are of embeddings: no part of the state."""
+    if not state.items:
+        return None
+    ids = random.sample(sorted(state.items), random.randint(1, len(state.items)))
+    return Operation("look", {"looked": {item_id: state.items[item_id].number for item_id in ids}})
+
+
 def _of_a_backup(kind: str) -> Callable[[State, Random], Operation | None]:
     def planned(state: State, random: Random) -> Operation | None:
         return Operation(kind, {"name": random.choice(sorted(state.backups))}) if state.backups else None
@@ -154,6 +162,7 @@ PLANS: dict[str, Callable[[State, Random], Operation | None]] = {
     "patch": _of_an_item("patch"),
     "delete": _of_an_item("delete"),
     "erase": _plan_erase,
+    "look": _plan_look,
     "backup": lambda state, random: Operation("backup", {"name": f"{random.getrandbits(32):08x}"}),
     "drop_backup": _of_a_backup("drop_backup"),
     "restore": _of_a_backup("restore"),

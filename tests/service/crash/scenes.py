@@ -66,6 +66,7 @@ class Scene:
 BEFORE = (
     Operation("add", {"numbers": list(range(8)), "camera_id": "c1", "person_id": "7"}),
     Operation("erase", {"ids": [2]}),
+    Operation("look", {"looked": {1: 0, 5: 4, 6: 5, 7: 6}}),
     Operation("snapshot"),
     Operation("add", {"numbers": [8, 9, 10], "camera_id": "c2", "person_id": None}),
     Operation("snapshot"),
@@ -81,6 +82,7 @@ OPERATIONS = (
     Operation("patch", {"item_id": 6, "camera_id": "c2", "person_id": None}),
     Operation("delete", {"item_id": 7}),
     Operation("erase", {"ids": [3, 4]}),
+    Operation("look", {"looked": {3: 2, 6: 5, 8: 7}}),
     Operation("backup", {"name": "another"}),
     Operation("drop_backup", {"name": "kept"}),
     Operation("restore", {"name": "kept"}),

@@ -18,9 +18,11 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 from PIL import Image
 
+from scoring.patches import Foreground
 from service.gallery import Filter, Gallery, NewItem
 from service.gallery.backup import back_up
 from service.gallery.errors import BundleMismatch, ItemNotFound
+from service.gallery.patches import drop_patches, write_patches
 from service.gallery.purging import purge, unpurged
 from service.gallery.reembedding import reembed
 from service.gallery.restoring import restore
@@ -36,6 +38,7 @@ DOORS = st.sampled_from([1, 1.5, True, "north", None])
 
 
 MODELS = ("a" * 64, "b" * 64)
+LOOKER = "c" * 64
 BEGINNING = datetime(2026, 11, 20, 12, tzinfo=UTC)
 
 
@@ -47,6 +50,8 @@ class Known:
     camera_id: str | None
     person_id: str | None
     door: object
+    looked: bool = False
+    """Whether its patches are kept."""
 
 
 @dataclass(frozen=True)
@@ -61,6 +66,11 @@ def embedding(number: int, model: int) -> np.ndarray:
     """One of POOL unit rows of each model; some are equal, so that ties come up."""
     row = np.random.default_rng((number % (POOL - 10), model)).standard_normal(DIMENSION).astype(np.float32)
     return row / np.linalg.norm(row)
+
+
+def patches(number: int) -> Foreground:
+    """Three rows of halves that tell a picture's number."""
+    return Foreground(np.arange(3), np.full((3, 4), number + 1, np.float32))
 
 
 def picture(number: int) -> bytes:
@@ -162,6 +172,20 @@ class GalleryMachine(RuleBasedStateMachine):
         self.gone |= gone
         self.known = {item_id: item for item_id, item in self.known.items() if item_id not in gone}
 
+    @precondition(lambda self: self.known)
+    @rule(data=st.data())
+    def look(self, data: st.DataObject) -> None:
+        chosen = data.draw(st.sets(st.sampled_from(sorted(self.known)), min_size=1))
+        with self.gallery.store.database.writing() as connection:
+            write_patches(connection, LOOKER, {item_id: patches(self.known[item_id].number) for item_id in chosen})
+        self.known |= {item_id: replace(self.known[item_id], looked=True) for item_id in chosen}
+
+    @rule()
+    def forget_patches(self) -> None:
+        with self.gallery.store.database.writing() as connection:
+            drop_patches(connection)
+        self.known = {item_id: replace(item, looked=False) for item_id, item in self.known.items()}
+
     @rule(number=st.integers(0, 2 * POOL), k=st.integers(1, 80), camera=CAMERAS, door=st.none() | DOORS)
     def search(self, number: int, k: int, camera: str | None, door: object) -> None:
         query = embedding(number, self.model)
@@ -255,6 +279,14 @@ class GalleryMachine(RuleBasedStateMachine):
             assert len(self.gallery) == len(self.known)
             info = self.gallery.info()
             assert (info.seq, info.items) == (self.seq, len(self.known))
+
+    @invariant()
+    def patches_are_those_of_items(self) -> None:
+        if hasattr(self, "gallery"):
+            found = self.gallery.store.foregrounds(range(1, self.last_id + 1), LOOKER)
+            kept = {item_id: item.number for item_id, item in self.known.items() if item.looked}
+            assert {item_id: int(each.vectors[0, 0]) - 1 for item_id, each in found.items()} == kept
+            assert self.gallery.info().patches == len(kept)
 
     @invariant()
     def times_rise_with_ids(self) -> None:
