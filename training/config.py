@@ -164,12 +164,12 @@ def load_recipe(recipe: str, changes: Sequence[str] = ()) -> TrainConfig:
     Raises ConfigError for an unknown recipe, key or value.
     """
     path = _recipe_path(recipe, Path())
-    return _validated(_recipe_values(path, ()), changes, str(path))
+    return validated(_recipe_values(path, ()), changes, str(path))
 
 
 def parse_config(text: str, changes: Sequence[str], name: str) -> TrainConfig:
     """Build a config from TOML; `name` is what an error calls it."""
-    return _validated(_toml(text, name), changes, name)
+    return validated(_toml(text, name), changes, name)
 
 
 def of_dataset(config: TrainConfig, dataset: str) -> TrainConfig:
@@ -213,7 +213,8 @@ def _toml(text: str, name: str) -> dict[str, Any]:
         raise ConfigError(f"{name} is not TOML: {error}") from error
 
 
-def _validated(values: dict[str, Any], changes: Sequence[str], name: str) -> TrainConfig:
+def validated(values: dict[str, Any], changes: Sequence[str], name: str) -> TrainConfig:
+    """Build a config from a recipe's values; `name` is what an error calls them. Raises ConfigError."""
     values = _with_losses(values)
     for change in changes:
         _apply(values, change)

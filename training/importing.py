@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -12,10 +12,10 @@ from torch import Tensor
 from bundle.files import sha256_of
 from training.backbones import ViT
 from training.checkpoint import Checkpoint, build_model, save_checkpoint
-from training.config import JigsawConfig, ModelConfig, TrainConfig
+from training.config import TrainConfig, validated
 from training.errors import ConfigError, WeightsError
 from training.resizing import resized
-from training.weights import SIDE, Shape, other_size, read_weights, translate
+from training.weights import SIDE, Shape, other_sizes, read_weights, translate
 
 IMAGENET = {"mean": (0.485, 0.456, 0.406), "std": (0.229, 0.224, 0.225)}
 SIDES = {(True, True): "both", (True, False): "camera", (False, True): "view", (False, False): "none"}
@@ -69,33 +69,37 @@ def import_weights(
     How many of the rows of side information are `cameras` and how many `views` the file does not tell: without
     either, all are cameras. `heads` is for networks whose heads are not 64 wide.
 
-    Raises WeightsError for a file that cannot be read, and for one that leaves a part of the network without weights
-    unless `partial`; nothing is written then.
+    Raises WeightsError for a file that cannot be read, and unless `partial` for one that leaves a part of the network
+    without weights or has some that fit nowhere; nothing is written then.
     """
     weights = translate(read_weights(file), size=size, stride=stride)
     shape = weights.shape if heads is None else replace(weights.shape, heads=heads)
     seen = _side(shape, cameras, views)
-    config = _config(shape, seen, size=size or shape.size, mean=mean, std=std, bnneck=bnneck)
     persons = shape.persons or 1
     try:
+        config = _config(file, shape, seen, size=size or shape.size, mean=mean, std=std, bnneck=bnneck)
         model = build_model(config, persons=persons, cameras=seen[0], views=seen[1], pretrained=False)
     except ConfigError as error:
         raise WeightsError(f"{file} tells of a network that cannot be built: {error}") from error
     assert isinstance(model.backbone, ViT)
-    tensors = _fitting(resized(weights.tensors, shape.grid, model.backbone.grid), model.state_dict(), seen)
-    left = model.load_state_dict(tensors, strict=False)
+    tensors, ours = resized(weights.tensors, shape.grid, model.backbone.grid), model.state_dict()
+    if SIDE in tensors:
+        tensors[SIDE] = tensors[SIDE].reshape(max(seen[0], 1), max(seen[1], 1), -1)
+    fitting = {name: each for name, each in tensors.items() if name in ours and each.shape == ours[name].shape}
+    left = model.load_state_dict(fitting, strict=False)
     needed = [name for name in left.missing_keys if shape.persons or not name.startswith("necks.")]
-    if left.unexpected_keys or (needed and not partial):
-        raise WeightsError(_told(file, needed, left.unexpected_keys))
+    if not partial and (told := _told(tensors, needed, ours)):
+        raise WeightsError(f"{file} {told}; --partial takes the others and leaves what they lack at random values")
+    dropped = (*weights.dropped, *(name for name in tensors if name not in fitting))
     metrics: dict[str, Any] = {
         "persons": [str(i) for i in range(persons)],
         "cameras": [str(i + 1) for i in range(seen[0])],
         "views": [str(i + 1) for i in range(seen[1])],
         "scores": {},
-        "imported": {"file": file.name, "sha256": sha256_of(file), "missing": needed, "dropped": list(weights.dropped)},
+        "imported": {"file": file.name, "sha256": sha256_of(file), "missing": needed, "dropped": list(dropped)},
     }
     save_checkpoint(out, model, config, metrics)
-    return Imported(Checkpoint.open(out), shape, tuple(needed), weights.dropped)
+    return Imported(Checkpoint.open(out), shape, tuple(needed), dropped)
 
 
 def _side(shape: Shape, cameras: int | None, views: int | None) -> tuple[int, int]:
@@ -112,6 +116,7 @@ def _side(shape: Shape, cameras: int | None, views: int | None) -> tuple[int, in
 
 
 def _config(
+    file: Path,
     shape: Shape,
     seen: tuple[int, int],
     *,
@@ -120,42 +125,34 @@ def _config(
     std: tuple[float, float, float],
     bnneck: str,
 ) -> TrainConfig:
-    jigsaw = JigsawConfig(parts=shape.parts, total="code") if shape.parts else None
-    model = ModelConfig.model_validate(
-        {
-            "backbone": "vit_base_patch16_224",
-            "options": {
-                "embed_dim": shape.width,
-                "depth": shape.depth,
-                "num_heads": shape.heads,
-                "mlp_ratio": shape.mlp_ratio,
-                "patch_size": shape.patch,
-            },
-            "stem": shape.stem,
-            "stride": None if shape.stride == shape.patch else shape.stride,
-            "height": size[0],
-            "width": size[1],
-            "mean": mean,
-            "std": std,
-            "side": SIDES[seen[0] > 1, seen[1] > 1],
-            "jigsaw": jigsaw,
-            "bnneck": bnneck,
-        }
-    )
-    return TrainConfig(model=model)
+    jigsaw = {"parts": shape.parts, "total": "code"} if shape.parts else None
+    model = {
+        "backbone": "vit_base_patch16_224",
+        "options": {
+            "embed_dim": shape.width,
+            "depth": shape.depth,
+            "num_heads": shape.heads,
+            "mlp_ratio": shape.mlp_ratio,
+            "patch_size": shape.patch,
+        },
+        "stem": shape.stem,
+        "stride": None if shape.stride == shape.patch else shape.stride,
+        "height": size[0],
+        "width": size[1],
+        "mean": mean,
+        "std": std,
+        "side": SIDES[seen[0] > 1, seen[1] > 1],
+        "jigsaw": jigsaw,
+        "bnneck": bnneck,
+    }
+    return validated({"model": model}, (), str(file))
 
 
-def _fitting(tensors: dict[str, Tensor], ours: dict[str, Tensor], seen: tuple[int, int]) -> dict[str, Tensor]:
-    """Side information by camera and view. Raises WeightsError where a tensor has another size than ours."""
-    if SIDE in tensors:
-        tensors[SIDE] = tensors[SIDE].reshape(max(seen[0], 1), max(seen[1], 1), -1)
-    if told := other_size(tensors, ours):
-        raise WeightsError(f"{told}; the file is of another architecture")
-    return tensors
-
-
-def _told(file: Path, missing: Sequence[str], unexpected: Sequence[str]) -> str:
-    lists = (("has no weights for", missing), ("has weights that fit nowhere:", unexpected))
-    told = [f"{what} {', '.join(names)}" for what, names in lists if names]
-    remedy = "" if unexpected else "; --partial leaves those at random values"
-    return f"{file} {' and '.join(told)}{remedy}"
+def _told(tensors: Mapping[str, Tensor], missing: Sequence[str], ours: Mapping[str, Tensor]) -> str:
+    """All that does not fit, by name; empty where everything does."""
+    lists = {
+        "has no weights for": [name for name in missing if name not in tensors],
+        "has weights that fit nowhere:": [name for name in tensors if name not in ours],
+        "has weights of another size:": other_sizes(tensors, ours),
+    }
+    return " and ".join(f"{what} {', '.join(names)}" for what, names in lists.items() if names)

@@ -15,7 +15,7 @@ from training.checkpoint import Checkpoint
 from training.errors import ConfigError, WeightsError
 from training.model import ReIDModel
 from training.resizing import Grid, resized
-from training.weights import State, other_size, read_weights, translate, translate_resnet
+from training.weights import State, other_sizes, read_weights, translate, translate_resnet
 
 OPTIONAL = re.compile(r"necks\.|backbone\.(side|position|jigsaw)\.|.*\.(relative_(bias|keys)|num_batches_tracked)$")
 """What a network may have and its start not, or the other way round."""
@@ -120,8 +120,8 @@ def _is_wanted(name: str, tensor: Tensor, start: Start, ours: State, labels: Lab
 
 def _problem(tensors: State, fitting: State, ours: State) -> str | None:
     """The first thing about the tensors that the network contradicts."""
-    if told := other_size(fitting, ours):
-        return told
+    if told := other_sizes(fitting, ours):
+        return told[0]
     needed = (name for name in ours if name not in fitting and not OPTIONAL.match(name))
     if (missing := next(needed, None)) is not None:
         return f"it has no {missing}"

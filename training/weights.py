@@ -117,12 +117,13 @@ def translate_resnet(tensors: State) -> tuple[dict[str, Tensor], tuple[str, ...]
     return {f"backbone.resnet.{name}": tensor for name, tensor in kept.items()}, tuple(plain.keys() - kept.keys())
 
 
-def other_size(tensors: State, ours: State) -> str | None:
-    """The first of the tensors that has another size than the network's of that name, told; None where all fit."""
-    for name, tensor in tensors.items():
-        if name in ours and tensor.shape != ours[name].shape:
-            return f"{name} is {tuple(tensor.shape)} in the file and {tuple(ours[name].shape)} in the network"
-    return None
+def other_sizes(tensors: State, ours: State) -> list[str]:
+    """The tensors that have another size than the network's of that name, told."""
+    return [
+        f"{name} is {tuple(tensor.shape)} in the file and {tuple(ours[name].shape)} in the network"
+        for name, tensor in tensors.items()
+        if name in ours and tensor.shape != ours[name].shape
+    ]
 
 
 def _without_prefixes(tensors: State) -> Iterator[tuple[str, Tensor]]:
