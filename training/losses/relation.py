@@ -101,7 +101,8 @@ def relation_divergence(
         batch, top=top, chosen_by=chosen_by, pairs=pairs, source=source, mean_heads=mean_heads
     )
     log_p = (relations / temperature).log_softmax(-1)
-    positive, _, counted = batch_hard_indices(batch)
+    positive, _, _ = batch_hard_indices(batch)
+    counted = batch.positives.any(1)
     values = _chosen(DIVERGENCES, divergence, "divergence")(log_p, log_p[positive]).mean(1)
     return torch.where(counted, values, 0).sum() / counted.sum().clamp(min=1)
 

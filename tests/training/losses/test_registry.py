@@ -121,7 +121,8 @@ def test_the_smallest_batches(
     assert torch.isfinite(values["total"])
     values["total"].backward()
     assert all(gradient.isfinite().all() for gradient in gradients(model).values())
-    assert bool(values["total"] > 0) is (name in IDENTITY or triplets)
+    alone = name == "relation_divergence" and persons == [0, 0, 0, 0]  # which knows no negatives
+    assert bool(values["total"] > 0) is (name in IDENTITY or triplets or alone)
 
 
 @pytest.mark.parametrize("scale", [0.01, 1.0, 100.0])

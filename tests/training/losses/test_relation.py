@@ -116,7 +116,8 @@ def test_divergence_equals_slow_loops(
 
 
 @pytest.mark.parametrize("chosen_by", CHOICES)
-def test_relation_triplet_equals_slow_loops(batch: LossInputs, chosen_by: str) -> None:
+@pytest.mark.parametrize("margin", [None, 0.3])
+def test_relation_triplet_equals_slow_loops(batch: LossInputs, chosen_by: str, margin: float | None) -> None:
     losses = []
     for anchor in range(6):
         if (found := hardest(batch, anchor)) is None:
@@ -126,8 +127,8 @@ def test_relation_triplet_equals_slow_loops(batch: LossInputs, chosen_by: str) -
             for picture in (anchor, *found)
         )
         difference = math.dist(mine, positive) - math.dist(mine, negative)
-        losses.append(math.log1p(math.exp(difference)))
-    found_loss = relation_triplet(batch, top=TOP, chosen_by=chosen_by)
+        losses.append(math.log1p(math.exp(difference)) if margin is None else max(0.0, difference + margin))
+    found_loss = relation_triplet(batch, top=TOP, chosen_by=chosen_by, margin=margin)
     assert float(found_loss.detach()) == pytest.approx(sum(losses) / len(losses), rel=1e-4)
 
 
@@ -184,6 +185,21 @@ def test_weighted_pooling_equals_slow_loops(batch: LossInputs, detach: bool) -> 
     torch.testing.assert_close(found.detach(), expected)
     weighted_triplet(batch, detach=detach).backward()
     assert (tokens.cls.grad is None) is detach
+
+
+@pytest.mark.parametrize("margin", [None, 0.3])
+def test_weighted_triplet_equals_slow_loops(batch: LossInputs, margin: float | None) -> None:
+    tokens = batch.transformer()
+    pooled = pool_by_positives(tokens.cls, tokens.patches, batch.positives).tolist()  # tested above
+    losses = []
+    for a in range(6):
+        same = [math.dist(pooled[a], pooled[o]) for o in range(6) if PERSONS[o] == PERSONS[a] and o != a]
+        other = [math.dist(pooled[a], pooled[o]) for o in range(6) if PERSONS[o] != PERSONS[a]]
+        if same:
+            difference = max(same) - min(other)
+            losses.append(math.log1p(math.exp(difference)) if margin is None else max(0.0, difference + margin))
+    assert len(losses) == 5
+    assert float(weighted_triplet(batch, margin=margin).detach()) == pytest.approx(sum(losses) / 5, rel=1e-4)
 
 
 def slow_channel_distances(batch: LossInputs, anchor: int, share: float, threshold: float) -> tuple[float, float]:
