@@ -141,7 +141,7 @@ def import_weights(
     heads: Annotated[int | None, typer.Option(help="Attention heads; width / 64 when left out.")] = None,
     imagenet: Annotated[bool, typer.Option("--imagenet", help="Pixels by ImageNet's mean and std, not 0.5.")] = False,
     after_bnneck: Annotated[bool, typer.Option("--after-bnneck", help="Embed after the BNNeck.")] = False,
-    partial: Annotated[bool, typer.Option("--partial", help="Take what fits; the rest is listed and stays at random.")] = False,
+    partial: Annotated[bool, typer.Option("--partial", help="Take what fits; leave the rest at random.")] = False,
     as_json: Json = False,
 ) -> None:
     """Turn published weights into a checkpoint."""
