@@ -21,7 +21,8 @@ export function explainable(match, { blobs }) {
 export async function openWhy(match, place, query) {
   asked?.abort();
   const mine = asked = new AbortController();
-  $("why-title").textContent = `Why candidate ${place + 1}`;
+  const first = query.item || query.blobs.length === 1 ? "" : ", by the first of the pictures";
+  $("why-title").textContent = `Why candidate ${place + 1}${first}`;
   $("why-image").removeAttribute("src");
   tell("why-error", "");
   $("why").showModal();

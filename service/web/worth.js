@@ -2,7 +2,7 @@
 
 import { $ } from "./dom.js";
 
-const oneIn = (share) => `1 in ${Math.round(1 / share).toLocaleString()}`;
+export const oneIn = (share) => (share > 0.1 ? `${Math.round(100 * share)} in 100` : `1 in ${Math.round(1 / share).toLocaleString()}`);
 
 // never 0 or 100 %: no score is certain
 export const percent = (share) => (share > 0.99 ? "over 99 %" : share < 0.01 ? "under 1 %" : `${Math.round(100 * share)} %`);

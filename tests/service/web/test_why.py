@@ -48,6 +48,14 @@ def test_a_candidate_is_explained(explaining: Served, page: Page, picture: Calla
     assert page.inner_text("#why-title") == "Why candidate 5"
 
 
+def test_of_several_pictures_the_first_is_explained_and_told(
+    explaining: Served, page: Page, picture: Callable[..., bytes]
+) -> None:
+    search(page, explaining.address, picture(3), picture(4))
+    open_why(page, 0)
+    assert page.inner_text("#why-title") == "Why candidate 1, by the first of the pictures"
+
+
 def test_axe_finds_nothing_in_an_explanation(
     explaining: Served, page: Page, picture: Callable[..., bytes], axe: str
 ) -> None:

@@ -51,6 +51,12 @@ def test_each_candidate_has_a_probability_and_the_page_says_what_it_means(
     assert page.inner_text("#compare-score") == "score 1.000, probability 92 %"
 
 
+def test_a_share_of_most_pairs_is_told_as_such(page: Page, worthy: str) -> None:
+    page.goto(worthy)
+    told = page.evaluate("async () => (await import('/web/worth.js')).oneIn(0.75)")
+    assert told == "75 in 100"
+
+
 def test_a_least_probability_is_asked_for_and_told_where_nobody_reaches_it(
     page: Page, worthy: str, picture: Callable[..., bytes]
 ) -> None:
