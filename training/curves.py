@@ -22,6 +22,7 @@ def draw_curves(runs: Mapping[str, History], out: Path) -> None:
     """
     import matplotlib as mpl
     from matplotlib.figure import Figure
+    from matplotlib.ticker import MaxNLocator
 
     found = {name for history in runs.values() for record in history for name in record} - {"epoch"}
     names = [*(name for name in FIRST if name in found), *sorted(found - set(FIRST))]
@@ -32,14 +33,16 @@ def draw_curves(runs: Mapping[str, History], out: Path) -> None:
         figure = Figure(figsize=(4 * columns, 3 * -(-len(names) // columns)), layout="constrained")
         for place, name in enumerate(names, 1):
             axes = figure.add_subplot(-(-len(names) // columns), columns, place)
-            for run, history in runs.items():
+            for number, (run, history) in enumerate(runs.items()):
                 points = [(record["epoch"], record[name]) for record in history if name in record]
-                if points:
-                    axes.plot(*zip(*points, strict=True), label=run, marker="." if len(points) < 30 else None)
+                if points:  # a run keeps its colour where others have no such value
+                    marker = "." if len(points) < 30 else None
+                    axes.plot(*zip(*points, strict=True), label=run, color=f"C{number}", marker=marker)
             axes.set_title(name)
             axes.set_xlabel("epoch")
+            axes.xaxis.set_major_locator(MaxNLocator(integer=True))
             if place == 1 and len(runs) > 1:
-                axes.legend()
+                figure.legend(*axes.get_legend_handles_labels(), loc="outside upper center", ncols=min(4, len(runs)))
         figure.savefig(out, dpi=120)
 
 

@@ -37,7 +37,7 @@ def build_optimiser(
     for key, parameter in model.named_parameters():
         if parameter.requires_grad:
             decayed = decay_all or (parameter.ndim > 1 and not key.endswith(FREE_OF_DECAY))
-            factor = (bias_lr if key.endswith("bias") else 1.0) * (backbone_lr if key.startswith("backbone.") else 1.0)
+            factor = (bias_lr if key.endswith(".bias") else 1.0) * (backbone_lr if key.startswith("backbone.") else 1.0)
             groups.setdefault((decayed, factor), []).append(parameter)
     parts = [
         {

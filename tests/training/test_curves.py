@@ -19,6 +19,17 @@ def test_a_panel_for_each_value(tmp_path: Path) -> None:
         assert len(drawn.convert("RGB").getcolors(2**20) or ()) > 50
 
 
+def test_a_run_has_one_colour_in_all_panels(tmp_path: Path) -> None:
+    draw_curves({"one": [{"epoch": 1, "loss": 2.5}], "other": HISTORY}, tmp_path / "curves.png")
+    with Image.open(tmp_path / "curves.png") as drawn:
+        panels = [drawn.convert("RGB").crop((left, 60, left + 440, 360)) for left in (0, 480)]  # below the legend
+    colours = [{colour for _, colour in panel.getcolors(2**20) or ()} for panel in panels]
+    first, second = (31, 119, 180), (255, 127, 14)
+    assert {first, second} <= colours[0]
+    assert second in colours[1]
+    assert first not in colours[1]  # only the other run has an mAP
+
+
 def test_nothing_to_draw(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="no epoch has ended"):
         draw_curves({"one": []}, tmp_path / "curves.png")

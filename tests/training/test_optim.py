@@ -11,6 +11,7 @@ class Model(nn.Module):
     def __init__(self) -> None:
         super().__init__()
         self.pos_embed = nn.Parameter(torch.zeros(1, 3, 4))
+        self.relative_bias = nn.Parameter(torch.zeros(5, 2))
         self.layer = nn.Linear(4, 4)
         self.norm = nn.LayerNorm(4)
         self.norm.bias.requires_grad_(False)
@@ -24,6 +25,7 @@ def test_what_is_decayed(name: str) -> None:
     assert decay == {
         id(model.layer.weight): 0.5,
         id(model.pos_embed): 0,
+        id(model.relative_bias): 0,
         id(model.layer.bias): 0,
         id(model.norm.weight): 0,
     }
@@ -36,3 +38,4 @@ def test_biases_have_their_own_rate() -> None:
     rates = {id(p): (group["lr"], group["weight_decay"]) for group in optimiser.param_groups for p in group["params"]}
     assert rates[id(model.layer.bias)] == (0.6, 0.5)
     assert rates[id(model.layer.weight)] == (0.3, 0.5)
+    assert rates[id(model.relative_bias)] == (0.3, 0.5)  # a table, not a layer's bias
