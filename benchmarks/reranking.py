@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import resource
 import statistics
 import subprocess
 import sys
@@ -22,6 +21,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from benchmarks.made_embeddings import PICTURES, Made, People
+from benchmarks.memory import peak_mib
 from scoring import Labelled, score_retrieval
 from scoring.reranking import K1, K2, ORIGINAL_SHARE, reranked_distances
 
@@ -69,12 +69,12 @@ def measure(form: str, queries: int, size: int) -> dict[str, float | int | str]:
     """Seconds, peak MiB and mAP of one form, in this process."""
     people = People(-(-size // PICTURES))
     query, gallery = _labelled(people.queries(queries)), _labelled(people.gallery(size))
-    before = _peak_mib()
+    before = peak_mib()
     start = time.perf_counter()
     distances = FORMS[form](query.embeddings, gallery.embeddings)
     reranked = score_retrieval(query, gallery, scores=(-block for block in distances)).mAP
     seconds = time.perf_counter() - start
-    peak = _peak_mib()
+    peak = peak_mib()
     return {
         "form": form,
         "query": queries,
@@ -113,10 +113,6 @@ def measured(form: str, queries: int, size: int) -> dict[str, float]:
 
 def _labelled(made: Made) -> Labelled:
     return Labelled(made.embeddings, made.persons, made.cameras)
-
-
-def _peak_mib() -> float:
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 
 def main() -> None:

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import resource
 import subprocess
 import sys
 import time
@@ -22,6 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.made_embeddings import People
+from benchmarks.memory import peak_mib
 from scoring import Labelled, score_camera_pairs, score_intervals, score_open_set, score_retrieval
 
 PERSONS = 3060
@@ -75,8 +75,8 @@ def run(name: str, size: Size) -> dict[str, float]:
     start, cpu_start = time.perf_counter(), time.process_time()
     found = way(query, gallery)
     wall, cpu = time.perf_counter() - start, time.process_time() - cpu_start
+    peak = peak_mib()
     all_of_some = size.queries / size.sorted_queries if some else 1
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (2**20 if sys.platform == "darwin" else 2**10)
     score = float(np.nanmean(found[: size.sorted_queries]))
     return {"wall_s": wall * all_of_some, "cpu_s": cpu * all_of_some, "peak_mib": peak, "mAP": score}
 

@@ -1,0 +1,28 @@
+"""A process's peak of memory is its own, whatever the one that started it has held."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import numpy as np
+
+from benchmarks.memory import peak_mib
+
+MIB = 2**20
+
+
+def test_a_peak_stays() -> None:
+    before = peak_mib()
+    np.ones(64 * MIB, dtype=np.uint8)
+    assert peak_mib() >= before
+    assert peak_mib() > 64
+
+
+def test_a_started_process_has_a_peak_of_its_own() -> None:
+    held = np.ones(512 * MIB, dtype=np.uint8)
+    assert peak_mib() > 512
+    code = "from benchmarks.memory import peak_mib; print(peak_mib())"
+    told = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stdout
+    assert 0 < float(told) < 256
+    assert held.all()
