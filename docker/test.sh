@@ -141,8 +141,8 @@ wait_ready
 wait_healthy
 say "healthy; the service says:"
 compose logs --no-color reid >"$work/service.log"
-grep 'reid:' "$work/service.log" || fail "the service did not say what it serves"
-[ -n "${BUNDLE:-}" ] || grep -q 'reid: .*starter bundle' "$work/service.log" || fail "the starter is used unsaid"
+grep '"message": "serving ' "$work/service.log" || fail "the service did not say what it serves"
+[ -n "${BUNDLE:-}" ] || grep -q '"message": ".*starter bundle' "$work/service.log" || fail "the starter is used unsaid"
 check_container
 
 say "drawing twelve people, and indexing them while the service runs"
