@@ -39,6 +39,7 @@ GRIDS = {
     "transreid-ssl-small-ics": (16, 8),
     "cuhk03-small": (8, 4),
     "cuhk03-small-stride": (10, 5),
+    "cuhk03-fine": (16, 8),
 }
 
 
