@@ -58,7 +58,7 @@ class Readiness:
             for name, gallery in self._galleries.opened().items():
                 try:
                     gallery.search(embeddings, 1)
-                except Exception:
+                except Exception:  # one that was deleted meanwhile may fail in any way
                     if name in self._galleries.opened():
                         raise
         except NotReady:

@@ -42,7 +42,7 @@ def test_the_id_follows_the_content_and_nothing_else(bundle: Path, tmp_path: Pat
             "output": original.output,
             "cameras": original.cameras,
         }
-        return Bundle.save(tmp_path / "other", bundle / "model.onnx", **(values | changes)).manifest.bundle_id  # type: ignore[arg-type]  # keyword values of several types
+        return Bundle.save(tmp_path / "other", bundle / "model.onnx", **(values | changes)).manifest.bundle_id
 
     assert saved() == original.bundle_id
     assert saved(source={"note": "another"}) == original.bundle_id

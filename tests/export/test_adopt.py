@@ -26,7 +26,7 @@ NO_PIXELS = {"mean": (0.0, 0.0, 0.0), "std": (1.0, 1.0, 1.0), "scale": 1.0}
 
 
 def adopted(path: Path, out: Path, **stated: object) -> Bundle:
-    original = Original.open(path, Stated(**stated))  # type: ignore[arg-type]  # each test names fields of it
+    original = Original.open(path, Stated(**stated))
     pictures = np.resize(PICTURES, (len(PICTURES), original.image.height, original.image.width, 3))
     return adopt(original, out, pictures, images_from="noise")
 

@@ -45,8 +45,8 @@ def checkpoint(folder: Path, text: str, **learned: list[str]) -> Checkpoint:
     model = build_model(config, persons=3, **{name: len(labels) for name, labels in learned.items()})
     for module in model.modules():
         if isinstance(module, torch.nn.BatchNorm1d | torch.nn.BatchNorm2d):
-            torch.nn.init.normal_(module.running_mean, std=0.1)  # type: ignore[arg-type]  # tracked, so not None
-            torch.nn.init.uniform_(module.running_var, 0.5, 2)  # type: ignore[arg-type]  # likewise
+            torch.nn.init.normal_(module.running_mean, std=0.1)
+            torch.nn.init.uniform_(module.running_var, 0.5, 2)
     save_checkpoint(
         folder, model, config, {"persons": ["a", "b", "c"], "cameras": [], "scores": {"mAP": 0.5}, **learned}
     )
@@ -69,7 +69,7 @@ def test_the_bundle_is_the_trained_model(tmp_path: Path, pictures: np.ndarray, s
             expected = model.embed(torch.from_numpy(pictures[:size])).numpy()
         np.testing.assert_allclose(found, expected, atol=1e-5)
     manifest = bundle.manifest
-    assert (manifest.name, manifest.image, manifest.output) == ("small", SPEC, OutputSpec(dimension=24, bnneck=bnneck))  # type: ignore[arg-type]  # one of its two values
+    assert (manifest.name, manifest.image, manifest.output) == ("small", SPEC, OutputSpec(dimension=24, bnneck=bnneck))
     assert manifest.parity[0].images == 24
     assert manifest.parity[0].max_abs_difference <= 1e-5
     assert manifest.parity[0].min_cosine >= 0.99999
@@ -111,7 +111,7 @@ def test_a_graph_of_other_weights_is_refused(tmp_path: Path, pictures: np.ndarra
     bundle = export_onnx(trained, tmp_path / "bundle", pictures, images_from="drawn")
     other = trained.load_model()
     with torch.no_grad():
-        other.backbone.norm.weight.mul_(torch.rand(24))  # type: ignore[union-attr]  # a LayerNorm
+        other.backbone.norm.weight.mul_(torch.rand(24))
     with pytest.raises(ParityError, match="too far from torch on 24 pictures: by "):
         TOLERANCES["fp32"].check(measure_parity(bundle, EmbeddingGraph(other), pictures))
 
@@ -154,7 +154,7 @@ def test_insane_bundles(
     tiny_bundle: Path, pictures: np.ndarray, monkeypatch: pytest.MonkeyPatch, transform: object, fault: str
 ) -> None:
     run = BundleRunner.run
-    monkeypatch.setattr(BundleRunner, "run", lambda self, images: transform(run(self, images)))  # type: ignore[operator]  # a function of the table above
+    monkeypatch.setattr(BundleRunner, "run", lambda self, images: transform(run(self, images)))
     with pytest.raises(ParityError, match=fault):
         check_sanity(Bundle.open(tiny_bundle), pictures)
 

@@ -36,7 +36,7 @@ class Changed:
 
 
 def way(change: Change, computed: str | None = None) -> Way:
-    return Way(lambda: "made-up 1.0", lambda bundle: Changed(bundle, change), computed)  # type: ignore[arg-type]  # like a runner
+    return Way(lambda: "made-up 1.0", lambda bundle: Changed(bundle, change), computed)
 
 
 def absent(bundle: Bundle) -> BundleRunner:
@@ -77,7 +77,7 @@ def people(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_every_runtime_here_is_measured(bundle: Bundle, model: Callable, pictures: np.ndarray) -> None:
     remarks: list[str] = []
-    parity = Trial(ways=WAYS, remark=remarks.append).parity(bundle, model, pictures, None)  # type: ignore[arg-type]  # it is called like one
+    parity = Trial(ways=WAYS, remark=remarks.append).parity(bundle, model, pictures, None)
     computed = ["fp32", *precisions()]
     assert [each.precision for each in parity] == computed
     assert all(re.fullmatch(r"(onnxruntime|openvino) \d[\d.]* CPU", each.runtime) for each in parity)
@@ -94,7 +94,7 @@ def test_bf16_is_for_fp32_bundles(bundle: Bundle) -> None:
 def test_others_than_the_reference_are_only_told_of(bundle: Bundle, model: Callable, pictures: np.ndarray) -> None:
     remarks: list[str] = []
     ways = (REFERENCE, Way(lambda: "", absent), Way(lambda: "", damaged), way(noise(0.1)), way(noise(1e-3), "bf16"))
-    parity = Trial(ways=ways, remark=remarks.append).parity(bundle, model, pictures, None)  # type: ignore[arg-type]  # it is called like one
+    parity = Trial(ways=ways, remark=remarks.append).parity(bundle, model, pictures, None)
     assert [(each.runtime, each.precision) for each in parity][1:] == [("made-up 1.0", "bf16")]
     assert remarks[0] == "model.onnx does not load in made-up"
     assert remarks[1].startswith("made-up 1.0 in fp32 is too far from torch on 12 pictures: by ")
@@ -113,7 +113,7 @@ def test_a_reference_that_is_another_model(
     bundle: Bundle, model: Callable, pictures: np.ndarray, change: Change, told: str
 ) -> None:
     with pytest.raises(ParityError, match=told):
-        Trial(ways=(way(change),)).parity(bundle, model, pictures, None)  # type: ignore[arg-type]  # it is called like one
+        Trial(ways=(way(change),)).parity(bundle, model, pictures, None)
 
 
 def test_searches(bundle: Bundle, model: Callable, pictures: np.ndarray, people: Path) -> None:
@@ -122,17 +122,17 @@ def test_searches(bundle: Bundle, model: Callable, pictures: np.ndarray, people:
     runner = BundleRunner(bundle, threads=1)
     searches = trial.searches(Embedder(runner.run, bundle.manifest.image, bundle.manifest.cameras))
     assert searches is not None
-    scores = trial.parity(bundle, model, pictures, searches)[0].scores  # type: ignore[arg-type]  # it is called like one
+    scores = trial.parity(bundle, model, pictures, searches)[0].scores
     assert scores is not None
     assert (scores.data, scores.queries, scores.loss) == ("people", 20, 0)
     assert (scores.mAP, scores.rank1) == (searches.scores.mAP, searches.scores.rank(1))
     better = replace(searches, scores=replace(searches.scores, mAP=1.0))
     with pytest.raises(ParityError, match=r"mAP on people \d+\.\d\d instead of 100\.00 \(at most 0\.05 less allowed\)"):
-        trial.parity(bundle, model, pictures, better)  # type: ignore[arg-type]  # it is called like one
+        trial.parity(bundle, model, pictures, better)
 
 
 def test_without_data_nothing_is_searched() -> None:
-    assert Trial().searches(Embedder(lambda *_: np.empty(0), None)) is None  # type: ignore[arg-type]  # never looked at
+    assert Trial().searches(Embedder(lambda *_: np.empty(0), None)) is None
 
 
 def found(**changes: object) -> Parity:

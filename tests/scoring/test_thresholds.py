@@ -31,10 +31,13 @@ def test_thresholds_against_a_loop(monkeypatch: pytest.MonkeyPatch, at_once: int
         assert (each.pairs.persons, each.pairs.same, each.pairs.different) == (6, len(same), len(different))
         assert ([at.false_match_rate for at in each.at], each.too_few_for) == ([0.2, 0.05], (0.001,))
         for at in each.at:
-            share = lambda scores, least: sum(score >= least for score in scores) / len(scores)  # noqa: E731
             assert at.false_matches.value == pytest.approx(share(different, at.score))
             assert at.true_matches.value == pytest.approx(share(same, at.score))
             assert at.false_matches.value <= at.false_match_rate < share(different, at.score - 0.0001)
+
+
+def share(scores: list[float], least: float) -> float:
+    return sum(score >= least for score in scores) / len(scores)
 
 
 def test_intervals_against_a_loop_over_resamples() -> None:

@@ -68,9 +68,7 @@ def make(model: Held) -> Iterator[Callable[..., MicroBatcher]]:
     made: list[MicroBatcher] = []
 
     def batcher(max_batch: int = 4, max_waiting: int = 100, **options: object) -> MicroBatcher:
-        made.append(
-            MicroBatcher(model, picture(GREY), max_batch=max_batch, max_waiting=max_waiting, **options)  # type: ignore[arg-type]  # passed on as they came
-        )
+        made.append(MicroBatcher(model, picture(GREY), max_batch=max_batch, max_waiting=max_waiting, **options))
         return made[-1]
 
     yield batcher
@@ -183,7 +181,7 @@ def test_a_poisoned_picture_fails_alone(make: Callable[..., MicroBatcher], model
     assert_rows(running, 1)
     assert_rows(good, 3)
     first, second = mixed.result(WAIT_S).rows
-    np.testing.assert_allclose(first, expected(2), atol=1e-6)  # type: ignore[arg-type]  # a row, or the test fails
+    np.testing.assert_allclose(first, expected(2), atol=1e-6)
     assert isinstance(second, EmbeddingFailed)
     with pytest.raises(EmbeddingFailed):
         mixed.result().embeddings  # noqa: B018  # asking is the test

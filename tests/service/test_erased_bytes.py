@@ -18,8 +18,8 @@ from service.gallery import Gallery
 from service.gallery.looking import PatchUpkeep
 from service.gallery.snapshot import generations
 from service.http.app import create_app
-from service.state import Service
 from service.upkeep import Upkeep
+from tests.service.application import service_of
 
 LABELS = {
     "camera_id": "camera above the side door",
@@ -36,10 +36,6 @@ def client(tmp_path: Path, explained_bundle: Path) -> Iterator[TestClient]:
     with TestClient(create_app(config)) as started:
         service_of(started).upkeep.stop()  # the test itself looks after the galleries, when it is their time
         yield started
-
-
-def service_of(client: TestClient) -> Service:
-    return client.app.state.service  # type: ignore[attr-defined, no-any-return]  # to the client it is any ASGI app
 
 
 def noise(seed: int) -> bytes:

@@ -20,7 +20,7 @@ def content(folder: Path) -> dict[str, bytes]:
 
 def draw(out: Path, **changes: object) -> DatasetSummary:
     numbers = {"identities": 5, "cameras": 3, "images": 2, "seed": 7, "train_identities": 2, "size": SMALL}
-    return draw_dataset(out, **{**numbers, **changes})  # type: ignore[arg-type]  # a table of keyword arguments
+    return draw_dataset(out, **{**numbers, **changes})
 
 
 def test_layout_counts_and_names(tmp_path: Path) -> None:

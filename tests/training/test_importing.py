@@ -81,7 +81,7 @@ def test_backbones_alone(backbone: torch.nn.Module, tmp_path: Path, prefix: str,
     images = torch.randn(2, 3, 224, 224)
     with torch.inference_mode():
         found = imported.checkpoint.load_model()(images).branches[0].features
-        expected = backbone.eval().forward_head(backbone.forward_features(images), pre_logits=True)  # type: ignore[operator]  # timm's
+        expected = backbone.eval().forward_head(backbone.forward_features(images), pre_logits=True)
     torch.testing.assert_close(found, expected, atol=1e-5, rtol=1e-5)
     assert {name.removeprefix(prefix) for name in imported.dropped} == {"head.weight", "head.bias"}
 
@@ -90,7 +90,7 @@ def test_positions_are_resized(backbone: torch.nn.Module, tmp_path: Path) -> Non
     save_file(backbone.state_dict(), tmp_path / "weights.safetensors")
     imported = import_weights(tmp_path / "weights.safetensors", tmp_path / "out", size=(256, 128))
     places = imported.checkpoint.load_model().backbone.positions()
-    old = backbone.pos_embed[:, 1:].detach().reshape(1, 14, 14, 64).permute(0, 3, 1, 2)  # type: ignore[index, operator]  # timm's
+    old = backbone.pos_embed[:, 1:].detach().reshape(1, 14, 14, 64).permute(0, 3, 1, 2)
     expected = torch.nn.functional.interpolate(old, (16, 8), mode="bilinear").permute(0, 2, 3, 1).reshape(128, 64)
     torch.testing.assert_close(places, expected)
 

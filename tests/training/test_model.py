@@ -31,8 +31,8 @@ def test_the_neck_has_no_bias_that_learns() -> None:
 
 @pytest.mark.parametrize("bnneck", ["before", "after"])
 def test_embeddings_are_the_normalised_features(model: ReIDModel, bnneck: str) -> None:
-    model.bnneck = bnneck  # type: ignore[assignment]  # one of its two values
-    model.necks[0].norm.running_mean.normal_()  # type: ignore[union-attr]  # tracked, so not None
+    model.bnneck = bnneck
+    model.necks[0].norm.running_mean.normal_()
     images = torch.randint(0, 256, (2, 64, 32, 3), dtype=torch.uint8)
     pixels = torch.empty(2, 3, 64, 32)
     for channel, (mean, std) in enumerate(zip((0.4, 0.5, 0.6), (0.1, 0.2, 0.3), strict=True)):

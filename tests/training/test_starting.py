@@ -185,7 +185,7 @@ def test_positions_of_another_grid(
     assert f"positions resized from {grids} patches" in told
     rows, columns = trained[0] // 16, trained[1] // 16
     old = source.pos_embed[:, 1:].detach().reshape(1, rows, columns, 64).permute(0, 3, 1, 2)
-    moved = torch.nn.functional.interpolate(old, model.backbone.grid, mode="bilinear")  # type: ignore[arg-type]  # a ViT's
+    moved = torch.nn.functional.interpolate(old, model.backbone.grid, mode="bilinear")
     torch.testing.assert_close(model.backbone.positions(), moved[0].flatten(1).T)
 
 

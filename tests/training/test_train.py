@@ -376,7 +376,7 @@ def test_the_moving_average_is_what_is_kept(config: TrainConfig, people: Path, t
         seen.append(lr)
 
     seen: list[float] = []
-    run._step = watched  # type: ignore[method-assign]
+    run._step = watched
     best = run.run(tmp_path / "run", Silent())
     kept = best.load_model().state_dict()
     for name in ("backbone.cls_token", "necks.0.classifier.weight", "necks.0.norm.running_mean"):

@@ -23,6 +23,7 @@ from service.config import ServiceConfig
 from service.http.app import create_app
 from service.http.problems import MEDIA_TYPE
 from service.routes import ROUTERS
+from tests.service.application import application_of
 
 OPEN = {"/", "/docs", "/web/{name}", "/openapi.json", "/healthz", "/readyz"}
 """What needs no key: files of the package, and what orchestrators ask."""
@@ -63,9 +64,9 @@ def bearer(text: str) -> dict[str, str]:
 def test_every_route_has_a_guard_or_is_open_on_purpose(client: TestClient) -> None:
     assert unguarded(route for router in ROUTERS for route in router.routes) == []
     # Nothing is added to the application beside the routers.
-    others: list[Any] = [route for route in client.app.routes if hasattr(route, "path")]  # type: ignore[attr-defined]
+    others: list[Any] = [route for route in application_of(client).routes if hasattr(route, "path")]
     assert unguarded(others) == []
-    assert len(client.app.routes) == len(others) + len(ROUTERS)  # type: ignore[attr-defined]
+    assert len(application_of(client).routes) == len(others) + len(ROUTERS)
 
 
 def test_a_route_without_a_guard_is_found() -> None:
@@ -103,7 +104,7 @@ def client(tmp_path_factory: pytest.TempPathFactory, tiny_bundle: Path) -> Itera
 @pytest.fixture(scope="module")
 def access(client: TestClient) -> Access:
     """Its keys, of which there is one from here on; as many attempts may fail as the tests like."""
-    state: Any = client.app.state  # type: ignore[attr-defined]  # to the client it is any ASGI app
+    state: Any = application_of(client).state
     patient: Access = replace(state.service.access, failures=Buckets(1e6, 10**6))
     state.service = replace(state.service, access=patient)
     return patient

@@ -15,6 +15,7 @@ from fastapi.testclient import TestClient
 from service.access.rates import Buckets
 from service.config import ServiceConfig
 from service.http.app import create_app
+from tests.service.application import application_of
 
 Make = Callable[..., bytes]
 REPOSITORY = Path(__file__).resolve().parents[3]
@@ -30,7 +31,7 @@ class Seconds:
 
 
 def set_access(client: TestClient, **changes: Any) -> Any:
-    state: Any = client.app.state  # type: ignore[attr-defined]  # to the client it is any ASGI app
+    state: Any = application_of(client).state
     state.service = replace(state.service, access=replace(state.service.access, **changes))
     return state.service.access
 

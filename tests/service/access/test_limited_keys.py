@@ -9,13 +9,15 @@ from typing import Any
 import pytest
 from fastapi.testclient import TestClient
 
+from tests.service.application import service_of
+
 Make = Callable[..., bytes]
 JPEG = {"content-type": "image/jpeg"}
 CAMERAS = ["c1", "c2", "c1", None, "c2"]
 
 
 def as_key(client: TestClient, scope: str = "admin", **limits: list[str]) -> dict[str, str]:
-    service: Any = client.app.state.service  # type: ignore[attr-defined]  # to the client it is any ASGI app
+    service: Any = service_of(client)
     return {"authorization": f"Bearer {service.access.keys.create('limited', [scope], **limits)[1]}"}
 
 

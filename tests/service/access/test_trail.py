@@ -19,6 +19,7 @@ from service.access.trail import AuditTrail
 from service.config import ServiceConfig
 from service.gallery import Gallery
 from service.http.app import create_app
+from tests.service.application import application_of, service_of
 
 Make = Callable[..., bytes]
 JPEG = {"content-type": "image/jpeg"}
@@ -29,10 +30,6 @@ def log(client: TestClient, config: ServiceConfig) -> Iterator[Callable[[], list
     """Reads the rows as another process does: what it sees is committed."""
     with open_records(config.data, audit_days=365) as (_, audit):
         yield lambda: list(audit.every(Asked()))
-
-
-def service_of(client: TestClient) -> Any:
-    return client.app.state.service  # type: ignore[attr-defined]  # to the client it is any ASGI app
 
 
 def key_of(client: TestClient, *scopes: Any) -> dict[str, str]:
@@ -142,7 +139,7 @@ def test_the_row_is_committed_before_the_answer_begins(client: TestClient, log: 
         "path": "/v1/items", "raw_path": b"/v1/items", "query_string": b"", "headers": [], "root_path": "",
         "client": ("127.0.0.1", 1), "server": ("127.0.0.1", 2),
     }  # fmt: skip
-    asyncio.run(client.app(scope, receive, send))  # type: ignore[arg-type]
+    asyncio.run(application_of(client)(scope, receive, send))
     assert seen == [("http.response.start", 1), ("http.response.body", 1)]
 
 
@@ -172,7 +169,7 @@ def test_who_asks_too_often_gets_a_row_a_second(client: TestClient, log: Callabl
     now = 0.0
     service = service_of(client)
     gate = key_of(client, "read")
-    client.app.state.service = replace(  # type: ignore[attr-defined]
+    application_of(client).state.service = replace(
         service,
         access=replace(
             service.access,

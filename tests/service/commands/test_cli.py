@@ -47,7 +47,7 @@ def reid(*arguments: object) -> Result:
 def error_of(result: Result, kind: type[Exception]) -> str:
     """The message of a typed error; `reid` prints it as one line and exits with 2."""
     assert isinstance(result.exception, kind), result.output
-    assert result.exception.exit_code == 2  # type: ignore[attr-defined]  # each root of the error trees has it
+    assert result.exception.exit_code == 2
     message = str(result.exception)
     assert "\n" not in message
     return message

@@ -41,7 +41,7 @@ def watch(hear: Hear, *, every_statement: bool = False) -> None:
         connection.set_trace_callback(trace)
         return connection
 
-    sqlite3.connect = watched  # type: ignore[assignment]
+    sqlite3.connect = watched
 
 
 def end_at(number: int) -> Hear:

@@ -156,7 +156,7 @@ def test_answers_along_links_are_as_described(api: Api) -> None:
     )
     seen: Counter[tuple[str, int]] = Counter()
 
-    class Machine(description.as_state_machine()):  # type: ignore[misc]  # made at run time
+    class Machine(description.as_state_machine()):
         def setup(self) -> None:
             self.open = api.opened()
             self.open.__enter__()

@@ -15,6 +15,7 @@ from bundle import Bundle, Calibration
 from service.config import ServiceConfig
 from service.http.app import create_app
 from tests.calibrations import PAIRS, made
+from tests.service.application import service_of
 
 Make = Callable[..., bytes]
 RATE = {"value": 0.5, "low": 0.4, "high": 0.6}
@@ -107,7 +108,7 @@ def test_items_by_the_querys_own_camera_are_left_out_with_a_least_probability(
 def test_the_higher_of_least_score_and_least_probability_counts(filled: TestClient, picture: Make) -> None:
     body = ask(filled, picture(3), min_score=0.95, min_probability=0.2)
     assert body["query"]["min_score"] == 0.95
-    filled.app.state.service.gallery().change_settings(min_score=0.97)  # type: ignore[attr-defined]
+    service_of(filled).gallery().change_settings(min_score=0.97)
     assert ask(filled, picture(3), min_probability=0.2)["query"]["min_score"] == 0.97
 
 
@@ -173,7 +174,7 @@ def test_without_a_calibration_there_is_none_and_a_least_one_is_refused(client: 
 def test_it_is_refused_before_the_model_works(
     client: TestClient, picture: Make, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(type(client.app.state.service), "embed", None)  # type: ignore[attr-defined]
+    monkeypatch.setattr(type(service_of(client)), "embed", None)
     assert ask(client, picture(1), min_probability=0.5)["type"] == "/problems/not-calibrated"
 
 

@@ -8,6 +8,8 @@ from collections.abc import Callable
 import pytest
 from fastapi.testclient import TestClient
 
+from tests.service.application import service_of
+
 Make = Callable[..., bytes]
 
 
@@ -95,7 +97,7 @@ def test_another_site_erases_nothing(filled: TestClient) -> None:
 
 def test_a_key_with_limits_erases_nothing_and_a_receipt_names_who_did(filled: TestClient) -> None:
     """What a limited key cannot see would stay, and the receipt of a person would say otherwise."""
-    access = filled.app.state.service.access
+    access = service_of(filled).access
     as_admin = {"authorization": f"Bearer {access.keys.create('admin', ['admin'])[1]}"}
     for limits in ({"cameras": {"c1"}}, {"galleries": {"default"}}):
         as_gate = {"authorization": f"Bearer {access.keys.create('gate', ['write'], **limits)[1]}"}

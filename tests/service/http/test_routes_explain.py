@@ -14,6 +14,7 @@ from PIL import Image
 
 from service.config import ServiceConfig
 from service.http.app import create_app
+from tests.service.application import service_of
 
 JPEG = {"content-type": "image/jpeg"}
 PNG = {"accept": "image/png"}
@@ -185,7 +186,7 @@ def test_keys_that_are_limited(client: TestClient, picture: Callable[..., bytes]
     seen = int(client.post("/v1/items", files={"images": ("0001_c1_1.jpg", picture(1))}).json()["results"][0]["id"])
     hidden = int(client.post("/v1/items", files={"images": ("0001_c2_1.jpg", picture(2))}).json()["results"][0]["id"])
     elsewhere = add(client, picture(3), gallery="other")
-    access = client.app.state.service.access  # type: ignore[attr-defined]  # to the client it is any ASGI app
+    access = service_of(client).access
     _, admin = access.keys.create("admin", ["admin"])
     _, text = access.keys.create("gate", ["read"], galleries=["default"], cameras=["c1"])
     key = {"authorization": f"Bearer {text}"}

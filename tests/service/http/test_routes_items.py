@@ -10,6 +10,7 @@ import pytest
 from fastapi.testclient import TestClient
 
 from bundle import read_image
+from tests.service.application import service_of
 
 Make = Callable[..., bytes]
 
@@ -263,7 +264,7 @@ def test_known_pictures_are_not_embedded_again(client: TestClient, picture: Make
 
 
 def test_many_boxes_are_embedded_few_at_a_time(client: TestClient, picture: Make) -> None:
-    service = client.app.state.service  # type: ignore[attr-defined]  # the application under test
+    service = service_of(client)
     sizes: list[int] = []
     submit = service.batcher.submit
     service.batcher.submit = lambda pixels, cameras: sizes.append(len(pixels)) or submit(pixels, cameras)

@@ -18,6 +18,7 @@ from PIL import Image
 from bundle import Bundle, BundleRunner, read_image, resize_to_spec
 from service.batching import Embedded
 from service.errors import EmbeddingFailed
+from tests.service.application import service_of
 
 Make = Callable[..., bytes]
 JPEG = {"content-type": "image/jpeg"}
@@ -26,7 +27,7 @@ JPEG = {"content-type": "image/jpeg"}
 @pytest.fixture
 def filled(client: TestClient, picture: Make) -> TestClient:
     """A gallery of eight pictures of four persons by two cameras, which the model learned."""
-    client.app.state.service.gallery().change_settings(cameras={"c1": "c1", "c2": "c2"})  # type: ignore[attr-defined]
+    service_of(client).gallery().change_settings(cameras={"c1": "c1", "c2": "c2"})
     files = [("images", (f"{1 + seed % 4:04d}_c{1 + seed // 4}s1_000001_00.jpg", picture(seed))) for seed in range(8)]
     assert client.post("/v1/items", files=files).status_code == 200
     return client
@@ -107,7 +108,7 @@ def test_why_there_is_no_match(client: TestClient, picture: Make) -> None:
 
 
 def test_the_gallerys_least_score_counts_until_another_is_asked_for(filled: TestClient, picture: Make) -> None:
-    filled.app.state.service.gallery().change_settings(min_score=0.999)  # type: ignore[attr-defined]
+    service_of(filled).gallery().change_settings(min_score=0.999)
     body = ask(filled, picture(2), camera_id="c1").json()
     assert ([match["score"] for match in body["matches"]], body["query"]["min_score"]) == ([pytest.approx(1)], 0.999)
     assert ask(filled, picture(30)).json()["no_match_reason"] == "below-min-score"
@@ -264,7 +265,7 @@ def test_a_picture_of_several_that_the_model_cannot_embed_is_named(
         row = np.eye(48, dtype=np.float32)[0]
         return Embedded([row, EmbeddingFailed("the model cannot embed this picture")][: len(pixels)], 0, 0)
 
-    monkeypatch.setattr(type(client.app.state.service), "embed", embed)  # type: ignore[attr-defined]
+    monkeypatch.setattr(type(service_of(client)), "embed", embed)
     files = [("image", ("a.jpg", picture(1))), ("image", ("b.jpg", picture(2)))]
     problem = client.post("/v1/query", files=files).json()
     assert problem["type"] == "/problems/embedding-failed"
@@ -281,7 +282,7 @@ def test_a_stored_item_asks_without_its_picture_and_without_the_model(
 ) -> None:
     uploaded = ask(filled, picture(5), k=9, camera_id="c2").json()["matches"]
     item_id = uploaded[0]["id"]
-    monkeypatch.setattr(type(filled.app.state.service), "embed", None)  # type: ignore[attr-defined]
+    monkeypatch.setattr(type(service_of(filled)), "embed", None)
     body = ask_item(filled, item_id, k=9).json()
     assert [match["id"] for match in body["matches"]] == [match["id"] for match in uploaded[1:]]
     assert [match["score"] for match in body["matches"]] == pytest.approx([m["score"] for m in uploaded[1:]], abs=1e-5)

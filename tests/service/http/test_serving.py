@@ -60,7 +60,7 @@ def test_the_process_answers_while_the_model_is_busy(
     def slow(*arguments: object) -> object:
         entered.set()
         assert release.wait(30)
-        return run(*arguments)  # type: ignore[arg-type]  # passed on as they came
+        return run(*arguments)
 
     monkeypatch.setattr(service.embedder, "run", slow)
     with ThreadPoolExecutor(1) as pool:

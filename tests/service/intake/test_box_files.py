@@ -24,7 +24,7 @@ Write = Callable[..., BoxSource]
 def write(tmp_path: Path) -> Write:
     def write_(text: str | bytes, name: str = "boxes.csv", **options: object) -> BoxSource:
         (tmp_path / name).write_bytes(text if isinstance(text, bytes) else text.encode())
-        return BoxSource(tmp_path / name, **options)  # type: ignore[arg-type]  # the tests say what they mean
+        return BoxSource(tmp_path / name, **options)
 
     return write_
 

@@ -20,7 +20,7 @@ Read = Callable[..., list[tuple[str, PersonBox]]]
 def read(tmp_path: Path) -> Read:
     def read_(text: str, paths: list[str] = PATHS, **options: object) -> list[tuple[str, PersonBox]]:
         (tmp_path / "mot.txt").write_text(text)
-        source = BoxSource(tmp_path / "mot.txt", **options)  # type: ignore[arg-type]  # the tests say what they mean
+        source = BoxSource(tmp_path / "mot.txt", **options)
         return list(read_mot(source, paths))
 
     return read_

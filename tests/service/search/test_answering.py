@@ -177,7 +177,7 @@ def test_reranking_only_changes_the_order(gallery: Gallery) -> None:
         e.match.item.id: e.match.score for e in plain.candidates
     }
     distances = [each.rerank_distance for each in found.candidates]
-    assert distances[:50] == sorted(distances[:50])  # type: ignore[type-var]  # they are numbers
+    assert distances[:50] == sorted(distances[:50])
     assert distances[50:] == [None] * (ITEMS - 50)
     assert set(ids(found)[:50]) == set(ids(plain)[:50])
     assert ids(found)[50:] == ids(plain)[50:]

@@ -18,6 +18,7 @@ from service.gallery import Gallery
 from service.gallery.looking import PatchUpkeep
 from service.http.app import create_app
 from service.state import Service
+from tests.service.application import service_of
 
 JPEG = {"content-type": "image/jpeg"}
 ITEMS = 12
@@ -43,10 +44,6 @@ def filled(client: TestClient, picture: Callable[..., bytes]) -> TestClient:
     files = [("images", (f"{seed:04d}_c{1 + seed % 2}_1.jpg", picture(seed))) for seed in range(ITEMS)]
     assert client.post("/v1/items", files=files).json()["added"] == ITEMS
     return client
-
-
-def service_of(client: TestClient) -> Service:
-    return client.app.state.service  # type: ignore[attr-defined, no-any-return]  # to the client it is any ASGI app
 
 
 def keep_patches(service: Service) -> None:

@@ -51,5 +51,5 @@ def test_any_vit_of_timm(name: str) -> None:
 def test_what_cannot_be_built(arguments: dict[str, object], message: str) -> None:
     good: dict[str, object] = {"name": "vit_tiny_patch16_224", "size": (64, 32)}
     with pytest.raises(ConfigError, match=message) as caught:
-        build_vit(**(good | arguments))  # type: ignore[arg-type]  # deliberately wrong values among them
+        build_vit(**(good | arguments))
     assert "\n" not in str(caught.value)

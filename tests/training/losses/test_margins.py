@@ -39,7 +39,7 @@ def slow(batch: LossInputs, scale: float, move: object) -> float:
     rows = []
     for i, person in enumerate(batch.persons.tolist()):
         row = [cosine(batch.branch.centred[i], each) for each in batch.branch.classes]
-        row[person] = move(row[person])  # type: ignore[operator]  # a function
+        row[person] = move(row[person])
         rows.append([scale * value for value in row])
     return cross_entropy(rows, batch.persons.tolist())
 

@@ -133,7 +133,7 @@ def test_jensen_shannon_stays_between_0_and_ln_2(
 ) -> None:
     """Also where relations are so large that a softmax over them is one pair alone."""
     with torch.no_grad():
-        model.backbone.position.embeddings[0].pos_embed.mul_(scale)  # type: ignore[union-attr, operator]  # a ViT's
+        model.backbone.position.embeddings[0].pos_embed.mul_(scale)
     whole = batches(seen(model, torch.randn(6, 3, 64, 48), dtype), PERSONS)[0]
     value = float(relation_divergence(whole, pairs=pairs).detach())
     assert -1e-6 <= value <= math.log(2) + 1e-6

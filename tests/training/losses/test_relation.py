@@ -146,7 +146,7 @@ def test_jensen_shannon_stays_below_ln_2() -> None:
 
 @pytest.mark.parametrize("loss", [relation_divergence, relation_triplet])
 def test_gradients_reach_positions_and_biases(batch: LossInputs, loss: object) -> None:
-    loss(batch, top=TOP).backward()  # type: ignore[operator]  # a loss
+    loss(batch, top=TOP).backward()
     assert batch.tokens is not None
     for each in (batch.tokens.positions, batch.tokens.biases):
         assert each is not None
@@ -255,7 +255,7 @@ def test_channel_weighted_equals_slow_loops(
 )
 def test_wrong_options(batch: LossInputs, values: dict[str, object], message: str) -> None:
     with pytest.raises(ConfigError, match=message):
-        relation_divergence(batch, **values)  # type: ignore[arg-type]  # wrong on purpose
+        relation_divergence(batch, **values)
 
 
 def test_what_the_network_does_not_have(batch: LossInputs) -> None:
