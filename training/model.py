@@ -7,7 +7,7 @@ loss works before a batch normalisation without bias, the identity loss after it
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, Self
 
 import torch
 from torch import Tensor, nn
@@ -70,7 +70,8 @@ class BNNeck(nn.Module):
 class ReIDModel(nn.Module):
     """Pictures to features and logits for the losses, or to unit embeddings for retrieval.
 
-    `parts` is how many features the backbone gives, `bnneck` the side on which embeddings are taken.
+    `parts` is how many features the backbone gives, `bnneck` the side on which embeddings are taken. The modules in
+    `frozen` stay in evaluation mode while the others train.
     """
 
     mean: Tensor
@@ -90,6 +91,7 @@ class ReIDModel(nn.Module):
         self.backbone = backbone
         self.necks = nn.ModuleList(BNNeck(backbone.num_features, persons) for _ in range(parts))
         self.bnneck = bnneck
+        self.frozen: tuple[nn.Module, ...] = ()
         self.register_buffer("mean", torch.tensor(mean).view(1, 3, 1, 1), persistent=False)
         self.register_buffer("std", torch.tensor(std).view(1, 3, 1, 1), persistent=False)
 
@@ -97,6 +99,13 @@ class ReIDModel(nn.Module):
     def dimension(self) -> int:
         """Length of an embedding: all features one after the other."""
         return self.backbone.num_features * len(self.necks)
+
+    def train(self, mode: bool = True) -> Self:
+        """Set training or evaluation mode; a frozen part's statistics do not move and nothing of it is dropped."""
+        super().train(mode)
+        for part in self.frozen:
+            part.eval()
+        return self
 
     def forward(self, images: Tensor, camera: Tensor | None = None, view: Tensor | None = None) -> ReIDOutput:
         """Features and logits of normalised (B, 3, H, W) pictures; camera and view (B,), -1 or left out = unknown."""

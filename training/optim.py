@@ -71,16 +71,23 @@ def freeze(model: ReIDModel, *, blocks: int, backbone: bool) -> None:
     Raises ConfigError where a backbone has no such blocks.
     """
     if backbone:
-        model.backbone.requires_grad_(False)
+        frozen, learning = list[nn.Module]([model.backbone]), list[nn.Module]()
+    elif blocks:
+        frozen, learning = _split_at(model.backbone, blocks)
+    else:
         return
-    if not blocks:
-        return
-    if not isinstance(model.backbone, ViT) or blocks > len(model.backbone.blocks):
-        found = len(model.backbone.blocks) if isinstance(model.backbone, ViT) else 0
+    model.backbone.requires_grad_(False)
+    for part in learning:
+        part.requires_grad_(True)
+    model.frozen = tuple(frozen)
+
+
+def _split_at(backbone: nn.Module, blocks: int) -> tuple[list[nn.Module], list[nn.Module]]:
+    """The parts of a transformer up to a number of blocks, and those after them."""
+    found = len(backbone.blocks) if isinstance(backbone, ViT) else 0
+    if not isinstance(backbone, ViT) or blocks > found:
         raise ConfigError(f"optim.frozen_blocks = {blocks}, but the backbone has {found} blocks; freeze fewer")
-    kept = {id(parameter) for block in list(model.backbone.blocks)[blocks:] for parameter in block.parameters()}
-    kept |= {id(parameter) for parameter in model.backbone.norm.parameters()}
-    if model.backbone.jigsaw is not None:
-        kept |= {id(parameter) for parameter in model.backbone.jigsaw.parameters()}
-    for parameter in model.backbone.parameters():
-        parameter.requires_grad_(id(parameter) in kept)
+    after = {"norm", "jigsaw"}
+    children = {name: child for name, child in backbone.named_children() if name != "blocks"}
+    frozen = [*(child for name, child in children.items() if name not in after), *backbone.blocks[:blocks]]
+    return frozen, [*backbone.blocks[blocks:], *(children[name] for name in after & children.keys())]

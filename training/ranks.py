@@ -12,6 +12,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 import torch.distributed as dist
 from torch import Tensor
@@ -38,6 +39,10 @@ class Ranks:
         """This process's slice of a batch of `size`."""
         each = size // self.count
         return slice(self.rank * each, (self.rank + 1) * each)
+
+    def seed(self, *shared: int) -> int:
+        """A seed of this process's own, made of numbers that all of them share."""
+        return int(np.random.SeedSequence([*shared, self.rank]).generate_state(1, np.uint64)[0])
 
     def gathered(self, features: Features, *, tokens: bool = True) -> Features:
         """The features of the whole batch, in its order; gradients find their way back.

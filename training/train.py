@@ -116,14 +116,12 @@ class Trainer:
         self.scaler.load_state_dict(state["scaler"])
         if self.average is not None:
             self.average.load_state_dict(state["average"])
-        torch.set_rng_state(state["random"])
-        if self.device.type == "cuda":
-            torch.cuda.set_rng_state(state["cuda_random"], self.device)
         self.history = list(checkpoint.metrics["history"])
 
     def _train_epoch(self, epoch: int, observer: Observer) -> dict[str, float]:
         """Take an epoch's steps; returns the mean of each loss and the last rate."""
         self.model.train()
+        torch.manual_seed(self.ranks.seed(self.config.seed, epoch))  # of dropout; the weights are drawn alike by all
         steps, started, sums = len(self.loader), time.perf_counter(), dict[str, float]()
         every = self.config.optim.accumulate
         for step, batch in enumerate(self.loader.epoch(epoch), 1):
@@ -260,11 +258,8 @@ class Trainer:
         state = {
             "optimiser": self.optimiser.state_dict(),
             "scaler": self.scaler.state_dict(),
-            "random": torch.get_rng_state(),
             "variances": self.variances,
         }
-        if self.device.type == "cuda":
-            state["cuda_random"] = torch.cuda.get_rng_state(self.device)
         if self.average is not None:
             state["average"] = self.average.state_dict()
         if record is best_of(self.history):

@@ -67,6 +67,64 @@ def test_two_processes_give_the_losses_and_weights_of_one(people: Path, tmp_path
         torch.testing.assert_close(values, weights[1][name], atol=1e-5, rtol=1e-4, msg=name)
 
 
+MASKS = """
+import sys
+from pathlib import Path
+import torch
+from timm.layers import DropPath
+from training.config import load_recipe
+from training.datasets import read_dataset
+from training.ranks import joined
+from training.screen import RunScreen
+from training.train import Trainer
+
+recipe, people, out = sys.argv[1:]
+drawn = []
+
+def watch(layer, given, found):
+    if layer.training:
+        drawn[-1].append((found == 0).flatten(1).all(1).tolist())
+
+def trainer(epochs, ranks):
+    config = load_recipe(recipe, [f"epochs={epochs}"])
+    made = Trainer(config, read_dataset("market1501", Path(people)), "people", torch.device("cpu"), ranks)
+    for layer in made.model.modules():
+        if isinstance(layer, DropPath):
+            layer.register_forward_hook(watch)
+    return made
+
+with joined(torch.device("cpu")) as ranks, RunScreen(quiet=True) as screen:
+    for again in (False, True):
+        drawn.append([])
+        run = trainer(2, ranks)
+        if again:
+            run.resume(Path(out))
+        else:
+            keep = run._conclude
+            run._conclude = lambda record, *rest: keep(record, *rest) if record["epoch"] == 1 else None
+        run.run(Path(out), screen)
+    torch.save(drawn, f"{out}-{ranks.rank}.pt")
+"""
+
+
+def test_processes_drop_paths_of_their_own(people: Path, tmp_path: Path) -> None:
+    """Also after a resume, which draws what the run would have drawn."""
+    (tmp_path / "masks.py").write_text(MASKS)
+    recipe = tmp_path / "recipe.toml"
+    recipe.write_text(RECIPE.replace("num_heads = 2", "num_heads = 2, drop_path_rate = 0.5"))
+    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"]
+    command += [str(tmp_path / "masks.py"), str(recipe), str(people), str(tmp_path / "run")]
+    environment = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(REPOSITORY)}
+    done = subprocess.run(command, cwd=REPOSITORY, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr[-2000:]
+    (first, resumed), (other, other_resumed) = (torch.load(tmp_path / f"run-{rank}.pt") for rank in range(2))
+    assert len(first) == 2 * len(resumed) > 0
+    assert first != other
+    assert resumed != other_resumed
+    half = len(resumed)
+    assert (resumed, other_resumed) == (first[half:], other[half:])
+
+
 @pytest.mark.parametrize(
     ("losses", "jigsaw", "shared"),
     [

@@ -1,0 +1,86 @@
+"""What is frozen stays as it is: weights, batch statistics, and what it gives in training mode."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from training.config import parse_config
+from training.datasets import read_dataset
+from training.progress import Progress
+from training.train import Trainer
+
+VIT = """
+backbone = "vit_tiny_patch16_224"
+options = { embed_dim = 24, depth = 3, num_heads = 2, drop_path_rate = 0.5, proj_drop_rate = 0.5, pos_drop_rate = 0.5 }
+stem = "conv"
+"""
+RESNET = 'backbone = "resnet18"\noptions = { layers = [1, 1, 1, 1], drop_path_rate = 0.5 }'
+
+
+class Silent:
+    def step(self, progress: Progress) -> None: ...
+    def epoch(self, record: dict[str, object]) -> None: ...
+
+
+def trainer(people: Path, model: str, optim: str) -> Trainer:
+    text = f"""
+epochs = 2
+[model]
+{model}
+height = 64
+width = 32
+[data]
+persons = 4
+images_per_person = 2
+workers = 0
+[optim]
+name = "adamw"
+lr = 1e-2
+weight_decay = 0.5
+decay_all = true
+warmup_epochs = 0
+ema = 0.5
+{optim}
+"""
+    return Trainer(parse_config(text, (), "test"), read_dataset("market1501", people), "people", torch.device("cpu"))
+
+
+def frozen(run: Trainer) -> dict[str, torch.Tensor]:
+    """All values of the backbone that should not move: with frozen blocks, those up to the first two."""
+    learning = ("blocks.2.", "norm.", "jigsaw.") if run.config.optim.frozen_blocks else ()
+    values = run.model.backbone.state_dict()
+    return {name: value.clone() for name, value in values.items() if not name.startswith(learning or ("-",))}
+
+
+@pytest.mark.parametrize(
+    ("model", "optim"),
+    [(RESNET, "backbone_lr = 0"), (VIT, "backbone_lr = 0"), (VIT, "frozen_blocks = 2")],
+    ids=["resnet", "vit", "blocks"],
+)
+def test_training_does_not_move_what_is_frozen(people: Path, tmp_path: Path, model: str, optim: str) -> None:
+    run = trainer(people, model, optim)
+    before, necks = frozen(run), {name: value.clone() for name, value in run.model.necks.state_dict().items()}
+    run.run(tmp_path / "run", Silent())
+    for shown in (run.model, run.shown):
+        after = shown.backbone.state_dict()
+        for name, value in before.items():
+            torch.testing.assert_close(after[name], value, rtol=0, atol=0, msg=name)
+    learned = run.model.necks.state_dict()
+    assert not torch.equal(learned["0.norm.running_mean"], necks["0.norm.running_mean"])
+    assert not torch.equal(learned["0.classifier.weight"], necks["0.classifier.weight"])
+    assert not learned["0.norm.bias"].any()  # which stays 0 although all is decayed
+
+
+def test_frozen_parts_give_the_same_twice_in_training_mode(people: Path) -> None:
+    run = trainer(people, VIT, "frozen_blocks = 2")
+    run.model.train()
+    run.model.backbone.blocks[2].eval()  # the part that learns, with masks of its own
+    images = torch.randn(4, 3, 64, 32)
+    first, second = (run.model.backbone(images).parts[0] for _ in range(2))
+    torch.testing.assert_close(first, second, rtol=0, atol=0)
+    run.model.train()
+    assert run.model.backbone.blocks[2].training
+    assert not torch.equal(run.model.backbone(images).parts[0], first)
