@@ -67,11 +67,13 @@ def run(arguments: Sequence[str]) -> int:
         return _fail("interrupted", 130)
     except ModuleNotFoundError as error:
         if error.name in (COMMANDS[name][0], COMMANDS[name][0].partition(".")[0]):
-            return _fail(f"this installation is for serving only and has no `reid {name}`; install vitreid[train]")
+            return _fail(f"this installation is for serving only and has no `reid {name}`; run it from a checkout")
         if (error.name or "").partition(".")[0] in ("bundle", "scoring", "synthetic", "training", "export", "service"):
             raise  # a fault of ours, not a missing package
         extra = RUNTIME_EXTRAS.get(error.name or "", COMMANDS[name][1])
-        return _fail(f"`reid {name}` needs {error.name}; install it with pip install 'vitreid[{extra}]'")
+        from bundle.extras import install_command
+
+        return _fail(f"`reid {name}` needs {error.name}; {install_command(extra)}")
     except Exception as error:  # the packages' trees share no base class: the leaves import nothing of ours
         exit_code = getattr(error, "exit_code", None)  # the root of every package's error tree has one
         if exit_code is None:

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from bundle.cores import cores
 from bundle.errors import BundleDamaged, RuntimeMissing
+from bundle.extras import install_command
 from bundle.manifest import Bundle
 from bundle.run import check_graph, feed_of
 
@@ -154,7 +155,7 @@ def open_core() -> Core:
     try:
         from openvino import Core
     except ModuleNotFoundError as error:
-        raise RuntimeMissing("openvino is not installed: pip install 'vitreid[openvino]'") from error
+        raise RuntimeMissing(f"openvino is not installed; {install_command('openvino')}") from error
     with _STARTING:
         return _started(Core)
 

@@ -21,6 +21,7 @@ from rich.table import Table
 from rich.text import Text
 
 from bundle import Bundle, parse_market_name
+from bundle.extras import install_command
 from service.commands.progress import image_progress
 from service.config import ServiceConfig
 from service.errors import ServiceError
@@ -157,7 +158,7 @@ def _wait_for_stop() -> None:
 
 def _check_training_installed() -> None:
     if importlib.util.find_spec("torch") is None:
-        raise DemoError("--train needs the training packages: pip install 'vitreid[cpu,train]', or leave --train out")
+        raise DemoError(f"--train needs the training packages; {install_command('train')}, or leave --train out")
 
 
 def _trained_bundle(folder: Path) -> Path:

@@ -177,7 +177,7 @@ def erase(
     with open_as_it_is(gallery) as opened:
         ids = commands.ids_to_erase(opened, item or [], person)
         question = f"Erase {len(ids):,} of the {len(opened):,} items in {gallery} for good?"
-        if not yes and not typer.confirm(question, err=True):
+        if not yes and not _confirmed(question):
             print("reid: nothing was erased", file=sys.stderr)
             raise typer.Exit(1)
         receipt = commands.erase_items(opened, ids, reason)
@@ -204,6 +204,15 @@ def export_gallery(
     reports.print_line(
         {"out": str(out), "items": exported.items}, f"wrote {exported.items:,} items to {out}", as_json=as_json
     )
+
+
+def _confirmed(question: str) -> bool:
+    try:
+        return typer.confirm(question, err=True)
+    except typer.Abort:
+        if sys.stdin.isatty():
+            raise
+        raise BadParameter("nobody can confirm without a terminal; give --yes (nothing was erased)") from None
 
 
 def _interrupted(what: str) -> NoReturn:

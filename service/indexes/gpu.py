@@ -8,6 +8,7 @@ from typing import Any, ClassVar, Self
 
 import numpy as np
 
+from bundle.extras import gpu_command
 from service.errors import ServiceError
 from service.indexes.columns import Positions, allows
 from service.indexes.faiss_calls import load_faiss
@@ -32,7 +33,7 @@ def gpu_problem() -> str | None:
     """Why no GPU can be used, or None where one can."""
     faiss = load_faiss()
     if not hasattr(faiss, "StandardGpuResources"):
-        return "the installed faiss has no GPU support: install vitreid[gpu] instead of vitreid[cpu]"
+        return f"the installed faiss has no GPU support; {gpu_command()}"
     if not faiss.get_num_gpus():
         return "faiss sees no GPU: check the driver with nvidia-smi, and that the container was given one"
     return None

@@ -8,6 +8,7 @@ from contextlib import redirect_stdout
 from typing import TYPE_CHECKING, Any
 
 from bundle import Bundle, RuntimeMissing
+from bundle.extras import gpu_command
 from bundle.gpu import Gpu, first_gpu
 from bundle.run import load_onnxruntime, open_session
 from service.runtimes.buckets import BucketedRuntime
@@ -33,10 +34,7 @@ def find_gpu(provider: str) -> Gpu:
     """The GPU that one of onnxruntime's providers will compute on. Raises RuntimeMissing."""
     onnxruntime = load_onnxruntime()
     if provider not in onnxruntime.get_available_providers():
-        raise RuntimeMissing(
-            f"the installed onnxruntime {onnxruntime.__version__} has no {provider}: "
-            "install vitreid[gpu] instead of vitreid[cpu]"
-        )
+        raise RuntimeMissing(f"the installed onnxruntime {onnxruntime.__version__} has no {provider}; {gpu_command()}")
     return first_gpu()
 
 

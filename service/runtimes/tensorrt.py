@@ -39,7 +39,7 @@ def import_tensorrt() -> str:
         version: str = importlib.import_module("tensorrt").__version__
     except ImportError as error:
         raise RuntimeMissing(
-            f"TensorRT cannot be imported ({error}): install 'tensorrt-cu13>=10.14,<11' beside vitreid[gpu]"
+            f"TensorRT cannot be imported ({error}); pip install 'tensorrt-cu13>=10.14,<11'"
         ) from error
     return version
 

@@ -112,7 +112,7 @@ print(sum(map(any, taken)))
 
 def test_without_openvino_the_extra_is_named(monkeypatch: pytest.MonkeyPatch, tiny_bundle: Path) -> None:
     monkeypatch.setitem(sys.modules, "openvino", None)
-    with pytest.raises(RuntimeMissing, match=r"pip install 'vitreid\[openvino\]'"):
+    with pytest.raises(RuntimeMissing, match="pip install openvino"):
         OpenVinoRunner(Bundle.open(tiny_bundle))
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import io
 import json
 import signal
 import subprocess
@@ -165,6 +166,15 @@ def test_erasing_asks_first(
     assert "erased 1 items with 1 pictures" in out
     assert "purged from all files" in out
     assert answer("info", folder)["info"]["items"] == 11
+
+
+def test_erasing_without_a_terminal_needs_yes(run: Run, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "stdin", io.StringIO(""))
+    code, _, err = run("erase", folder, "--item", 3)
+    assert code == 2
+    assert err.splitlines()[-1].endswith("nobody can confirm without a terminal; give --yes (nothing was erased)")
+    with open_as_it_is(folder) as gallery:
+        assert len(gallery) == 12
 
 
 def test_what_cannot_be_erased_is_told(run: Run, folder: Path) -> None:
