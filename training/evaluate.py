@@ -15,6 +15,7 @@ from bundle import Bundle, BundleRunner, ImageSpec, read_image, resize_to_spec
 from scoring import Labelled, RetrievalScores, score_retrieval
 from training.checkpoint import Checkpoint
 from training.datasets import Sample, Split
+from training.datasets.remarks import check_files
 from training.errors import DataError
 from training.model import ReIDModel
 
@@ -50,12 +51,13 @@ def embed_split(
 
     Pictures of unknown cameras count as taken by different ones. `progress` gets pictures done and in all.
 
-    Raises DataError where query or gallery is empty.
+    Raises DataError where query or gallery is empty or a file is missing.
     """
     for name, samples in (("query", split.query), ("gallery", split.gallery)):
         if not samples:
             raise DataError(f"the data set has no {name} pictures, so nothing can be scored; add some or train only")
     samples = (*split.query, *split.gallery)
+    check_files(samples)
     embeddings = embed_samples(samples, embedder, progress)
     persons = np.array([sample.person for sample in samples])
     seen_by = np.array([sample.camera or f"unknown {i}" for i, sample in enumerate(samples)])

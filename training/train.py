@@ -86,9 +86,11 @@ class Trainer:
         """Train up to the recipe's last epoch, saving `last/` after each and `best/` where the scores are the best.
 
         Raises Diverged where loss or weights are no longer finite, DataError for a picture that cannot be read, and
-        WorkerDied; `last/` then holds the epoch before.
+        WorkerDied; `last/` then holds the newest epoch that ended, which is scored when the run goes on.
         """
         with self.loader.working():
+            if self.ranks.first and self.history and self._unscored(self.history[-1]):
+                self._score(out)
             for epoch in range(len(self.history) + 1, self.config.epochs + 1):
                 record = {"epoch": epoch, **self._train_epoch(epoch, observer)}
                 if self.ranks.first:
@@ -231,23 +233,31 @@ class Trainer:
         )
 
     def _scores(self) -> dict[str, float]:
-        if not (self.split.query and self.split.gallery):
-            return {}
         run = model_run(self.shown, self.device)
         scores = evaluate(self.split, Embedder(run, self.spec, self.cameras, self.views))
         return {name: value for name, value in scores.summary().items() if name in ("mAP", "rank1", "mINP")}
 
     def _conclude(self, record: dict[str, Any], out: Path, observer: Observer) -> None:
-        """Score an epoch where it is time for that, and save it."""
-        if record["epoch"] % self.config.evaluate_every == 0 or record["epoch"] == self.config.epochs:
-            record |= self._scores()
+        """Save an epoch, and then score it where it is time for that: a score that fails costs no epoch."""
         if told := collapse_told(self.variances, self.history, record):
             logger.warning(told)
         self.history.append(record)
-        self._save(out)
+        unscored = self._unscored(record)
+        self._save(out, final=not unscored)
+        if unscored:
+            self._score(out)
         observer.epoch(record)
 
-    def _save(self, out: Path) -> None:
+    def _unscored(self, record: dict[str, Any]) -> bool:
+        due = record["epoch"] % self.config.evaluate_every == 0 or record["epoch"] == self.config.epochs
+        return due and "mAP" not in record and bool(self.split.query and self.split.gallery)
+
+    def _score(self, out: Path) -> None:
+        self.history[-1] |= self._scores()
+        self._save(out)
+
+    def _save(self, out: Path, *, final: bool = True) -> None:
+        """Write `last/`, and `best/` where the epoch is the best; one that is not `final` is still to be scored."""
         record = self.history[-1]
         metrics = {
             **self.about,
@@ -262,7 +272,7 @@ class Trainer:
         }
         if self.average is not None:
             state["average"] = self.average.state_dict()
-        if record is best_of(self.history):
+        if final and record is best_of(self.history):
             save_checkpoint(out / "best", self.shown, self.config, metrics)
         # last/ comes after best/: a run that dies in between repeats the epoch and writes the same best/ again.
         save_checkpoint(out / "last", self.model, self.config, metrics, state)

@@ -229,6 +229,36 @@ def test_a_picture_that_breaks_stops_the_run_in_one_line(
     assert Checkpoint.open(tmp_path / "run" / "last").metrics["epoch"] == 1
 
 
+@pytest.mark.parametrize("part", ["bounding_box_train", "query", "bounding_box_test"])
+def test_a_missing_picture_is_found_before_the_first_step(
+    config: TrainConfig, people: Path, tmp_path: Path, part: str
+) -> None:
+    shutil.copytree(people, tmp_path / "data")
+    split = read_dataset("market1501", tmp_path / "data")
+    gone = sorted((tmp_path / "data" / part).iterdir())[0]
+    gone.unlink()
+    with pytest.raises(DataError, match=f"{gone.name} is missing, and 1 of 32 pictures.*`reid data check`"):
+        Trainer(config, split, "people", CPU)
+
+
+def test_an_epoch_is_kept_whose_scoring_fails(config: TrainConfig, people: Path, tmp_path: Path) -> None:
+    whole = trainer(config, people)
+    whole.run(tmp_path / "whole", Silent())
+    shutil.copytree(people, tmp_path / "data")
+    run = trainer(config, tmp_path / "data")
+    gone = tmp_path / "data" / "query" / "0010_c1s1_000001_00.jpg"
+    with pytest.raises(DataError, match=gone.name):
+        run.run(tmp_path / "run", Saboteur((2, 2), gone.unlink))
+    last = Checkpoint.open(tmp_path / "run" / "last")
+    assert last.metrics["epoch"] == 2
+    assert "mAP" not in last.metrics["history"][-1]
+    shutil.copy(people / "query" / gone.name, gone)
+    resumed = trainer(config, tmp_path / "data")
+    resumed.resume(tmp_path / "run")
+    resumed.run(tmp_path / "run", Silent())
+    assert resumed.history == whole.history  # the second epoch is scored, too
+
+
 def test_a_disk_that_fills_keeps_the_last_checkpoint(config: TrainConfig, people: Path, tmp_path: Path) -> None:
     run = trainer(config, people)
     limits = resource.getrlimit(resource.RLIMIT_FSIZE)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from training.datasets.split import Sample, Split
 from training.errors import DataError
@@ -40,10 +40,21 @@ def without_match(split: Split) -> list[Sample]:
     ]
 
 
+def check_files(samples: Iterable[Sample]) -> None:
+    """Find missing files before anything is computed from the others. Raises DataError."""
+    paths = dict.fromkeys(sample.path for sample in samples)
+    if missing := [path for path in paths if not path.is_file()]:
+        raise DataError(
+            f"{missing[0]} is missing, and {len(missing):,} of {len(paths):,} pictures in all; "
+            "put them back or take their rows out, `reid data check` lists them"
+        )
+
+
 def check_trainable(split: Split, name: str) -> None:
     """Refuse before the first step what could not be trained on or scored. Raises DataError."""
     if not split.train:
         raise DataError(f"{name} has no training pictures; give a data set with a training part")
+    check_files((*split.train, *split.query, *split.gallery))
     if split.query and split.gallery and len(without_match(split)) == len(split.query):
         raise DataError(
             f"{name}: none of the {len(split.query)} queries has a picture of its person by another camera in the "
