@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import ipaddress
-import re
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from service.addresses import host_of, is_loopback, origin_of
 from service.errors import ServiceError
 from service.runtimes.protocol import RuntimeChoice
 
@@ -23,19 +22,27 @@ class ConfigError(ServiceError):
     slug = "bad-setting"
 
 
+def names_of(value: str) -> list[str]:
+    """The parts of a text that separates them by commas."""
+    return [part.strip() for part in value.split(",") if part.strip()]
+
+
 def _check_origins(value: str) -> str:
-    for origin in origins_of(value):
-        if not re.fullmatch(r"https?://[A-Za-z0-9.-]+(:\d{1,5})?|https?://\[[0-9A-Fa-f:]+\](:\d{1,5})?", origin):
+    for origin in names_of(value):
+        if origin_of(origin) is None:
             raise ValueError(f"{origin!r} is no origin like https://a.example or http://127.0.0.1:8080")
     return value
 
 
+def _check_hosts(value: str) -> str:
+    for host in names_of(value):
+        if host_of(host) is None:
+            raise ValueError(f"{host!r} is no host like reid.example or 192.168.1.20, without scheme and port")
+    return value
+
+
 Origins = Annotated[str, AfterValidator(_check_origins)]
-
-
-def origins_of(value: str) -> list[str]:
-    """The origins of a text that separates them by commas."""
-    return [origin.strip() for origin in value.split(",") if origin.strip()]
+Hosts = Annotated[str, AfterValidator(_check_hosts)]
 
 
 class ServiceConfig(BaseSettings):
@@ -56,6 +63,9 @@ class ServiceConfig(BaseSettings):
     )
     rate_burst: int = Field(
         100, ge=1, description="requests that one of them may have saved up, where they are limited"
+    )
+    allowed_hosts: Hosts = Field(
+        "", description="names by which the service is reached, as reid.example,reid; others are answered with 421"
     )
     cors_origins: Origins = Field(
         "", description="other sites whose pages may ask, as https://a.example,https://b.example"
@@ -110,12 +120,12 @@ class ServiceConfig(BaseSettings):
     @property
     def loopback(self) -> bool:
         """Whether only programs of this machine can reach the service."""
-        if self.host == "localhost":
-            return True
-        try:
-            return ipaddress.ip_address(self.host.strip("[]")).is_loopback
-        except ValueError:
-            return False
+        return is_loopback(self.host)
+
+    @property
+    def hosts(self) -> frozenset[str]:
+        """The hosts that are answered for besides the addresses of this machine: the named ones and the bound one."""
+        return frozenset(filter(None, map(host_of, [*names_of(self.allowed_hosts), self.host])))
 
 
 def gallery_folder(data: Path, name: str = DEFAULT_GALLERY) -> Path:

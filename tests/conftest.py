@@ -16,6 +16,7 @@ from bundle.evidence import EXPLAIN
 from service.http.logs import FORMATS
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+os.environ["REID_ALLOWED_HOSTS"] = "testserver"  # what a TestClient calls the service
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 SHARED = REPOSITORY.parent / "shared"

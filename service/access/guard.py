@@ -12,7 +12,7 @@ from fastapi.security import APIKeyHeader, HTTPAuthorizationCredentials, HTTPBea
 from service.access.audit import OTHER, Entry
 from service.access.errors import RateLimited, Unauthorized
 from service.access.principal import Principal, Scope
-from service.config import DEFAULT_GALLERY, origins_of
+from service.config import DEFAULT_GALLERY, names_of
 from service.http.limits import refuse_cross_site
 from service.schemas.common import MAX_ID
 from service.state import service_of
@@ -47,7 +47,7 @@ class Guard:
         galleries = _galleries_of(request) or ([DEFAULT_GALLERY] if self.reach in ABOUT_A_GALLERY else [])
         entry = _entry(request, self.action, galleries, log_address=access.log_addresses)
         request.state.audit = entry
-        refuse_cross_site(request, origins_of(service.config.cors_origins))
+        refuse_cross_site(request, names_of(service.config.cors_origins))
         principal = access.authenticate(_key_of(bearer, header), address)
         entry.by(principal)
         request.state.key_id = principal.key_id

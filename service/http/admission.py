@@ -8,7 +8,7 @@ from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from service.errors import DeadlineExceeded, NotReady, QueueFull, ServiceError
-from service.http.problems import problem_of, respond
+from service.http.problems import refuse
 
 API = "/v1/"
 
@@ -56,7 +56,7 @@ class Admission:
             return
         if len(self.under_way) >= self.max_requests:
             full = QueueFull(f"{len(self.under_way)} requests are under way, {self.max_requests} may be; try again")
-            await _refuse(full, scope, receive, send)
+            await refuse(Request(scope), full)(scope, receive, send)
             return
         attended = _Attended(self.deadline_s, receive, send)
         self.under_way.enter(attended)
@@ -65,7 +65,7 @@ class Admission:
         finally:
             self.under_way.leave(attended)
         if attended.ended_by is not None and not attended.answering:
-            await _refuse(attended.ended_by, scope, receive, send)
+            await refuse(Request(scope), attended.ended_by)(scope, receive, send)
 
     async def _attend(self, attended: _Attended, scope: Scope) -> None:
         try:
@@ -136,8 +136,3 @@ class _Attended:
     def _due(self, after_s: float | None) -> None:
         if not self.answering and not self.timer.expired():
             self.timer.reschedule(None if after_s is None else asyncio.get_running_loop().time() + after_s)
-
-
-async def _refuse(error: ServiceError, scope: Scope, receive: Receive, send: Send) -> None:
-    problem = problem_of(error.slug, error.status, str(error))
-    await respond(Request(scope), problem, error.headers)(scope, receive, send)

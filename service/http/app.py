@@ -12,10 +12,11 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
 from service.access.trail import AuditTrail
-from service.config import ServiceConfig, origins_of
+from service.config import ServiceConfig, names_of
 from service.http.admission import Admission, UnderWay
 from service.http.description import INTRODUCTION, TAGS, Described
 from service.http.heads import HeadAsGet
+from service.http.hosts import AllowedHosts
 from service.http.limits import REQUEST_ID, BodyCap, Envelope
 from service.http.observation import Observation
 from service.http.problems import add_problem_handlers
@@ -55,6 +56,7 @@ def create_app(config: ServiceConfig, service: Service | None = None, *, opens: 
         openapi_tags=TAGS,
         docs_url=None,  # the framework's own pages load their code from elsewhere; ours comes with the package
         redoc_url=None,
+        redirect_slashes=False,  # a redirect names the host of the request, and its body would be sent twice
         lifespan=lifespan,
     )
     app.state.service, app.state.metrics, app.state.doing = service, metrics, "the service is starting"
@@ -70,8 +72,9 @@ def create_app(config: ServiceConfig, service: Service | None = None, *, opens: 
         Admission, under_way=app.state.under_way, deadline_s=config.deadline_s, max_requests=config.max_requests
     )
     app.add_middleware(AuditTrail)
-    if origins := origins_of(config.cors_origins):
+    if origins := names_of(config.cors_origins):
         app.add_middleware(CORSMiddleware, allow_origins=origins, **CORS)
+    app.add_middleware(AllowedHosts, names=config.hosts)
     app.add_middleware(Observation, metrics=metrics)
     app.add_middleware(HeadAsGet)
     app.add_middleware(Envelope)

@@ -61,7 +61,8 @@ def respond(request: Request, problem: Problem, headers: Mapping[str, str] | Non
     """The answer for a problem, naming the request."""
     request.app.state.metrics.rejected(problem.slug)
     request_id = getattr(request.state, "request_id", None)
-    body = problem.model_copy(update={"instance": request.url.path, "request_id": request_id})
+    # (the path itself: an URL is made with the Host header, which may be anything)
+    body = problem.model_copy(update={"instance": request.scope["path"], "request_id": request_id})
     named = {REQUEST_ID: request_id} if request_id else {}
     return JSONResponse(
         body.model_dump(exclude_none=True),
@@ -69,6 +70,16 @@ def respond(request: Request, problem: Problem, headers: Mapping[str, str] | Non
         headers={**SECURITY_HEADERS, **named, **(headers or {})},
         media_type=MEDIA_TYPE,
     )
+
+
+def refuse(request: Request, error: ServiceError) -> JSONResponse:
+    """The answer for one of the service's own errors."""
+    detail = str(error)
+    if isinstance(error, (GalleryError, AccessError)) and error.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+        # These messages name folders of this machine: for the log, not for a client.
+        logger.error("%s", error)
+        detail = (type(error).__doc__ or "").splitlines()[0]
+    return respond(request, problem_of(error.slug, error.status, detail), error.headers)
 
 
 def add_problem_handlers(app: FastAPI) -> None:
@@ -83,12 +94,7 @@ def add_problem_handlers(app: FastAPI) -> None:
 
 async def _service_error(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, ServiceError)
-    detail = str(error)
-    if isinstance(error, (GalleryError, AccessError)) and error.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
-        # These messages name folders of this machine: for the log, not for a client.
-        logger.error("%s", error)
-        detail = (type(error).__doc__ or "").splitlines()[0]
-    return respond(request, problem_of(error.slug, error.status, detail), error.headers)
+    return refuse(request, error)
 
 
 async def _bundle_error(request: Request, error: Exception) -> JSONResponse:
@@ -115,7 +121,7 @@ async def _http_error(request: Request, error: Exception) -> JSONResponse:
     headers = {name.lower(): value for name, value in (error.headers or {}).items()}
     detail = str(error.detail)
     if status is HTTPStatus.NOT_FOUND:
-        detail = f"there is nothing at {request.url.path}; /docs lists what there is"
+        detail = f"there is nothing at {request.scope['path']}; /docs lists what there is"
     if status is HTTPStatus.METHOD_NOT_ALLOWED:
         headers["allow"] = ", ".join(sorted(_methods_of(request)))
         detail = f"{request.method} is not possible here; allowed: {headers['allow']}"

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from service.config import ConfigError, ServiceConfig, config_lines, load_config, origins_of
+from service.config import ConfigError, ServiceConfig, config_lines, load_config, names_of
 
 
 def test_variables_are_read_when_an_instance_is_made(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -46,8 +46,8 @@ def test_every_setting_is_shown_with_its_meaning() -> None:
 
 def test_other_sites_are_named_by_origin() -> None:
     config = load_config(cors_origins="https://a.example, http://127.0.0.1:8080,http://[::1]:3000")
-    assert origins_of(config.cors_origins) == ["https://a.example", "http://127.0.0.1:8080", "http://[::1]:3000"]
-    assert origins_of(load_config().cors_origins) == []
+    assert names_of(config.cors_origins) == ["https://a.example", "http://127.0.0.1:8080", "http://[::1]:3000"]
+    assert names_of(load_config().cors_origins) == []
 
 
 @pytest.mark.parametrize("value", ["*", "https://*.example", "null", "a.example", "https://a.example/", "https://a b"])
