@@ -8,7 +8,7 @@ from copy import deepcopy
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, JsonValue, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, JsonValue, PositiveInt, ValidationError
 
 from training.errors import ConfigError
 
@@ -46,7 +46,8 @@ class ModelConfig(_Part):
 
     `backbone` is the name of a ViT or ResNet of timm, and `options` go to its constructor (depth, embed_dim, ...).
     `weights` is "random", "timm" (the published ones, downloaded), a published file, or a checkpoint or run of ours;
-    a position embedding of another size is resized. `bnneck` tells on which side of the BNNeck the embedding is taken.
+    a position embedding of another size is resized, from `weights_grid` rows and columns of patches where a file has
+    an unusual size. `bnneck` tells on which side of the BNNeck the embedding is taken.
 
     For transformers: `stem` is how pixels become patches, `stride` lets them overlap; `position` is the absolute
     position embedding and `position_at` where it is added, `relative` the relative one; `side` is what the picture's
@@ -66,6 +67,7 @@ class ModelConfig(_Part):
     jigsaw: JigsawConfig | None = None
     pool: Literal["cls", "mean", "weighted"] = "cls"
     weights: str = "random"
+    weights_grid: tuple[PositiveInt, PositiveInt] | None = None
     height: int = Field(256, ge=16, le=1024)
     width: int = Field(128, ge=16, le=1024)
     mean: tuple[float, float, float] = (0.5, 0.5, 0.5)

@@ -15,7 +15,8 @@ from training.checkpoint import Checkpoint, build_model, save_checkpoint
 from training.config import TrainConfig, validated
 from training.errors import ConfigError, WeightsError
 from training.resizing import resized
-from training.weights import SIDE, Shape, other_sizes, read_weights, translate
+from training.weight_files import read_weights
+from training.weights import SIDE, Shape, check_numbers, other_sizes, translate
 
 IMAGENET = {"mean": (0.485, 0.456, 0.406), "std": (0.229, 0.224, 0.225)}
 SIDES = {(True, True): "both", (True, False): "camera", (False, True): "view", (False, False): "none"}
@@ -72,7 +73,8 @@ def import_weights(
     Raises WeightsError for a file that cannot be read, and unless `partial` for one that leaves a part of the network
     without weights or has some that fit nowhere; nothing is written then.
     """
-    weights = translate(read_weights(file), size=size, stride=stride)
+    weights = translate(read_weights(file).tensors, size=size, stride=stride)
+    check_numbers(weights.tensors, file)
     shape = weights.shape if heads is None else replace(weights.shape, heads=heads)
     seen = _side(shape, cameras, views)
     persons = shape.persons or 1

@@ -15,7 +15,8 @@ from training.checkpoint import Checkpoint
 from training.errors import ConfigError, WeightsError
 from training.model import ReIDModel
 from training.resizing import Grid, resized
-from training.weights import State, other_sizes, read_weights, translate, translate_resnet
+from training.weight_files import read_weights
+from training.weights import State, check_numbers, other_sizes, translate, translate_resnet
 
 OPTIONAL = re.compile(r"necks\.|backbone\.(side|position|jigsaw)\.|.*\.(relative_(bias|keys)|num_batches_tracked)$")
 """What a network may have and its start not, or the other way round."""
@@ -29,7 +30,8 @@ class Start:
     """Tensors under our names.
 
     `network` says of which, for people; the `grid` of its patches, the number of its attention `heads` and the `labels`
-    that it learned are there where they are known; `dropped` are the file's names that no network of ours has.
+    that it learned are there where they are known; `dropped` are the file's names that no network of ours has. `name`
+    tells which of a file's networks it is.
     """
 
     tensors: dict[str, Tensor]
@@ -38,18 +40,23 @@ class Start:
     heads: int | None = None
     labels: Labels = field(default_factory=dict)
     dropped: tuple[str, ...] = ()
+    name: str = ""
 
 
-def start_from(model: ReIDModel, source: Path, *, size: tuple[int, int], labels: Labels) -> str:
+def start_from(
+    model: ReIDModel, source: Path, *, size: tuple[int, int], labels: Labels, grid: Grid | None = None
+) -> str:
     """Load a published file, a checkpoint or the best one of a run into a network for pictures of `size`.
 
-    Positions are resized. Classifiers of other persons than those of `labels` are left out, and side information of
-    other cameras and views. Returns a line that names what was left out and what keeps its random values.
+    Positions are resized, from the `grid` of the file's patches where it is given. Classifiers of other persons than
+    those of `labels` are left out, and side information of other cameras and views. Returns a line that names what was
+    left out and what keeps its random values.
 
     Raises ConfigError where there is no such file or folder, WeightsError and CheckpointError for one that cannot be
     read or is of another architecture; the network is then as it was.
     """
-    start, ours = _read(source, size), model.state_dict()
+    start, ours = _read(source, size, grid), model.state_dict()
+    check_numbers(start.tensors, source)
     vit = model.backbone if isinstance(model.backbone, ViT) else None
     tensors, moved = start.tensors, ""
     if vit is not None and start.grid is not None:
@@ -66,12 +73,12 @@ def start_from(model: ReIDModel, source: Path, *, size: tuple[int, int], labels:
         )
     model.load_state_dict(fitting, strict=False)
     lists = {"left out": {*tensors, *start.dropped} - fitting.keys(), "at random": ours.keys() - fitting.keys()}
-    return f"the network starts from {source}{moved}" + "".join(
+    return f"the network starts from {start.name or source}{moved}" + "".join(
         f"; {what}: {', '.join(_parts(names))}" for what, names in lists.items() if names
     )
 
 
-def _read(source: Path, size: tuple[int, int]) -> Start:
+def _read(source: Path, size: tuple[int, int], grid: Grid | None) -> Start:
     if source.is_dir():
         return _of_ours(Checkpoint.open(source))
     if not source.is_file():
@@ -80,12 +87,13 @@ def _read(source: Path, size: tuple[int, int]) -> Start:
             "say --set model.weights=PATH"
         )
     read = read_weights(source)
-    if (resnet := translate_resnet(read)) is not None:
-        return Start(resnet[0], "a ResNet", dropped=resnet[1])
-    weights = translate(read, size=size)
+    name = f"{source}, {read.key!r} of it" if read.others else str(source)
+    if (resnet := translate_resnet(read.tensors)) is not None:
+        return Start(resnet[0], "a ResNet", dropped=resnet[1], name=name)
+    weights = translate(read.tensors, size=size, grid=grid)
     shape = weights.shape
     network = f"width {shape.width}, depth {shape.depth}, patches of {shape.patch} pixels, stem {shape.stem!r}"
-    return Start(weights.tensors, network, grid=shape.grid, dropped=weights.dropped)
+    return Start(weights.tensors, network, grid=shape.grid, dropped=weights.dropped, name=name)
 
 
 def _of_ours(checkpoint: Checkpoint) -> Start:

@@ -190,8 +190,8 @@ class Trainer:
         built = build_model(self.config, **sizes, pretrained=fresh)
         part = self.config.model
         if fresh and part.weights not in ("random", "timm"):
-            size = (part.height, part.width)
-            self.notes.append(start_from(built, Path(part.weights), size=size, labels=labels))
+            size, grid = (part.height, part.width), part.weights_grid
+            self.notes.append(start_from(built, Path(part.weights), size=size, labels=labels, grid=grid))
         built.to(self.device)
         built.to(memory_format=torch.channels_last)  # convolutions on a CPU are 1.6 times as fast
         if self.device.type == "cpu":

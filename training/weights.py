@@ -4,27 +4,25 @@ from __future__ import annotations
 
 import math
 import re
-from argparse import Namespace
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
 
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file
 from torch import Tensor
-from torch.serialization import safe_globals
 
 from training.errors import WeightsError
+from training.weight_files import roots_of
 
 State = Mapping[str, Tensor]
 
 SIZES = ((256, 128), (384, 128), (128, 64), (224, 224), (256, 256), (384, 384), (64, 32))
 STRIDES = (14, 12, 11, 10, 8)
 HEAD_DIM = 64  # of every published ViT that is read here
-WRAPPERS = ("teacher", "student", "state_dict", "model")
-PREFIXES = ("module.", "backbone.")
+DROPPED = ("dist_token", "mask_token", "n_averaged")
+COUNTERS = ("num_batches_tracked", "n_averaged")
+"""Whole numbers that a state dict may hold."""
+PATCHES = "backbone.patch_embed.proj.weight"
 POSITIONS = "backbone.position.embeddings.0.pos_embed"
 SIDE = "backbone.side.side_embed"
 HEADS = r"(head|fc|pre_logits|head_dist|base\.fc|base\.head|last_layer|mlp)\."
@@ -48,6 +46,8 @@ class Shape:
     parts: int
     persons: int
     """Rows of the classifier; 0 for a backbone alone."""
+    options: Mapping[str, bool | float] = field(default_factory=dict)
+    """Of timm's constructor, where they are not its defaults."""
 
     @property
     def grid(self) -> tuple[int, int]:
@@ -70,48 +70,41 @@ class Weights:
     """The file's names that have no place in a network of ours: classifiers of other tasks and blocks never used."""
 
 
-def read_weights(path: Path) -> dict[str, Tensor]:
-    """The tensors of a .pth, .pt, .bin or .safetensors file. Raises WeightsError for any other content."""
-    if not path.is_file():
-        raise WeightsError(f"there is no file {path}; name a .pth or .safetensors file")
-    try:
-        with safe_globals([Namespace]):  # the arguments of a run, which DINO and others keep beside its weights
-            found: Any = (
-                load_file(path) if path.suffix == ".safetensors" else torch.load(path, "cpu", weights_only=True)
-            )
-    except SafetensorError as error:
-        raise WeightsError(f"{path} is no safetensors file ({error}); download it again") from error
-    except Exception as error:  # a file that is no archive makes torch.load raise nearly any type
-        reason = " ".join(str(error).split())[:200]
-        raise WeightsError(f"{path} is no file of weights that can be read safely ({reason})") from error
-    for wrapper in WRAPPERS:
-        if isinstance(found, Mapping) and isinstance(found.get(wrapper), Mapping):
-            found = found[wrapper]
-    tensors = {str(key): value for key, value in found.items() if isinstance(value, Tensor)} if found else {}
-    if not tensors:
-        raise WeightsError(f"{path} holds no tensors by name; name a file with a state dict")
-    return tensors
-
-
-def translate(tensors: State, *, size: tuple[int, int] | None = None, stride: int | None = None) -> Weights:
+def translate(
+    tensors: State,
+    *,
+    size: tuple[int, int] | None = None,
+    stride: int | None = None,
+    grid: tuple[int, int] | None = None,
+) -> Weights:
     """Our names for a file's tensors, and the shape that they tell.
 
-    The number of patches does not quite tell the size of pictures and the stride: of those that fit, the usual ones
-    are taken, or `size` and `stride` where they fit. Raises WeightsError for an unknown layout.
+    The number of patches does not quite tell the `grid` (rows, columns) that they form, nor the `stride`: where they
+    are not given, those of a usual size that fit are taken, then a square's, then those of pictures of `size`. Raises
+    WeightsError for an unknown layout.
     """
-    plain = dict(_without_prefixes(tensors))
-    if "base.cls_token" in plain:
-        return _named(plain, _transreid(plain), size, stride)
-    if "cls_token" in plain:
-        return _named(plain, _backbone_name, size, stride)
-    known = ", ".join(sorted(plain)[:3])
-    raise WeightsError(f"the weights have no class token (names such as {known}); take those of a Vision Transformer")
+    [root, *_] = roots_of(tensors) or [""]
+    if f"{root}cls_token" not in tensors:
+        known = ", ".join(sorted(tensors)[:3])
+        raise WeightsError(
+            f"the weights have no class token (names such as {known}); take those of a Vision Transformer"
+        )
+    if root.endswith("base."):
+        plain = {name.removeprefix(root.removesuffix("base.")): tensor for name, tensor in tensors.items()}
+        return _named(plain, _transreid(plain), size, stride, grid)
+    inside = {name.removeprefix(root): tensor for name, tensor in tensors.items() if name.startswith(root)}
+    weights = _named(inside, _backbone_name, size, stride, grid)
+    beside = {name: tensor for name, tensor in tensors.items() if not name.startswith(root)}
+    heads = [name for name in beside if name in DROPPED or re.search(rf"(^|\.){HEADS}", name)]
+    others = {name: tensor for name, tensor in beside.items() if name not in heads}  # which fit nowhere
+    return replace(weights, tensors=weights.tensors | others, dropped=(*weights.dropped, *heads))
 
 
 def translate_resnet(tensors: State) -> tuple[dict[str, Tensor], tuple[str, ...]] | None:
     """Our names for the tensors of a ResNet in timm's or torchvision's, and the names dropped; None for other files."""
-    plain = {name.removeprefix("base."): tensor for name, tensor in _without_prefixes(tensors)}
-    if "layer1.0.conv1.weight" not in plain:
+    [root, *_] = roots_of(tensors) or [""]
+    plain = {name.removeprefix(root): tensor for name, tensor in tensors.items()}
+    if "layer1.0.conv1.weight" not in plain or "cls_token" in plain:
         return None
     kept = {name: tensor for name, tensor in plain.items() if re.match(RESNET, name)}
     return {f"backbone.resnet.{name}": tensor for name, tensor in kept.items()}, tuple(plain.keys() - kept.keys())
@@ -126,16 +119,23 @@ def other_sizes(tensors: State, ours: State) -> list[str]:
     ]
 
 
-def _without_prefixes(tensors: State) -> Iterator[tuple[str, Tensor]]:
+def check_numbers(tensors: State, source: Path) -> None:
+    """Raise WeightsError for a tensor of a network that holds something else than finite numbers of 16 bits or more."""
     for name, tensor in tensors.items():
-        for prefix in PREFIXES:
-            name = name.removeprefix(prefix)
-        yield name, tensor
+        if name.endswith(COUNTERS):
+            continue
+        if tensor.is_meta or tensor.layout is not torch.strided:
+            raise WeightsError(f"{source}: {name} holds no values as plain tensors do; save it as those")
+        if not tensor.is_floating_point() or tensor.dtype.itemsize < 2:
+            kind = str(tensor.dtype).removeprefix("torch.")
+            raise WeightsError(f"{source}: {name} is {kind}, as quantised weights are; take those before quantisation")
+        if not tensor.isfinite().all():
+            raise WeightsError(f"{source}: {name} contains NaN or Inf; take weights of an earlier epoch")
 
 
 def _backbone_name(name: str) -> str | None:
     """Our name for one of a timm-like backbone; None where we have no place for it."""
-    if re.match(HEADS, name) or name in ("dist_token", "mask_token"):
+    if re.match(HEADS, name) or name in DROPPED:
         return None
     if name == "pos_embed":
         return POSITIONS
@@ -164,26 +164,44 @@ def _transreid(plain: State) -> Callable[[str], str | None]:
 
 
 def _named(
-    plain: State, name_of: Callable[[str], str | None], size: tuple[int, int] | None, stride: int | None
+    plain: State,
+    name_of: Callable[[str], str | None],
+    size: tuple[int, int] | None,
+    stride: int | None,
+    grid: tuple[int, int] | None,
 ) -> Weights:
     names = {name: name_of(name) for name in plain}
     tensors = {ours: plain[theirs] for theirs, ours in names.items() if ours is not None}
-    places = tensors.get(POSITIONS)
+    places, patches = tensors.get(POSITIONS), tensors.get(PATCHES)
     if places is not None and "dist_token" in plain:  # a distilled model's second slot is its distillation token's
         tensors[POSITIONS] = torch.cat([places[:, :1], places[:, 2:]], dim=1)
-    return Weights(tensors, _shape(tensors, size, stride), tuple(name for name, ours in names.items() if ours is None))
+    if patches is not None and patches.ndim == 2:
+        tensors[PATCHES] = _convolution(patches)
+    return Weights(
+        tensors, _shape(tensors, size, stride, grid), tuple(name for name, ours in names.items() if ours is None)
+    )
 
 
-def _shape(tensors: State, size: tuple[int, int] | None, stride: int | None) -> Shape:
+def _convolution(linear: Tensor) -> Tensor:
+    """(D, 3 x P x P), a linear layer as in timm until 2020, as the convolution that it is: (D, 3, P, P)."""
+    side = math.isqrt(linear.shape[1] // 3)
+    if 3 * side**2 != linear.shape[1]:
+        raise WeightsError(f"{PATCHES} is {tuple(linear.shape)}, which are no square patches of three channels")
+    return linear.reshape(len(linear), 3, side, side)
+
+
+def _shape(tensors: State, size: tuple[int, int] | None, stride: int | None, grid: tuple[int, int] | None) -> Shape:
     try:
         width = tensors["backbone.cls_token"].shape[2]
         conv = "backbone.patch_embed.conv.0.weight" in tensors
-        patch = tensors["backbone.patch_embed.proj.weight"].shape[2] * (2 if conv else 1)
+        patch = tensors[PATCHES].shape[2] * (2 if conv else 1)
         patches = tensors[POSITIONS].shape[1] - 1
         hidden = tensors["backbone.blocks.0.mlp.fc1.weight"].shape[0]
     except KeyError as error:
         raise WeightsError(f"the weights have no {error.args[0]}, so they are of another architecture") from error
-    size, stride = _size(patches, patch, size, stride)
+    except (IndexError, RuntimeError) as error:
+        raise WeightsError("the weights have the names of a Vision Transformer and other dimensions") from error
+    size, stride = _size(patches, patch, size, stride, grid)
     necks = [name for name in tensors if name.endswith("classifier.weight")]
     return Shape(
         width=width,
@@ -197,7 +215,19 @@ def _shape(tensors: State, size: tuple[int, int] | None, stride: int | None) -> 
         side=len(tensors[SIDE]) if SIDE in tensors else 0,
         parts=max(0, len(necks) - 1),
         persons=len(tensors[necks[0]]) if necks else 0,
+        options=_options(tensors),
     )
+
+
+def _options(tensors: State) -> dict[str, bool | float]:
+    """What tensors that are there, or are not, tell of timm's constructor."""
+    told: dict[str, tuple[str, bool, bool | float]] = {  # by option: a tensor, whether it is there, the value then
+        "qkv_bias": ("backbone.blocks.0.attn.qkv.bias", False, False),
+        "qk_norm": ("backbone.blocks.0.attn.q_norm.weight", True, True),
+        "pre_norm": ("backbone.norm_pre.weight", True, True),
+        "init_values": ("backbone.blocks.0.ls1.gamma", True, 1e-5),
+    }
+    return {option: value for option, (name, there, value) in told.items() if (name in tensors) is there}
 
 
 def _blocks(tensors: State, prefix: str = "base.") -> Iterator[int]:
@@ -206,18 +236,23 @@ def _blocks(tensors: State, prefix: str = "base.") -> Iterator[int]:
             yield int(found[1])
 
 
-def _size(patches: int, patch: int, size: tuple[int, int] | None, stride: int | None) -> tuple[tuple[int, int], int]:
-    """The size and stride that give so many patches: those asked for, else usual ones, else a square."""
-    strides = (patch, *STRIDES) if stride is None else (stride,)
-    for each in strides:
-        for sides in (*([size] if size else []), *SIZES):
-            rows, columns = grid_of(sides, patch, each)
-            if each <= patch and rows * columns == patches:
-                return sides, each
-    side = math.isqrt(patches) * patch
-    if stride is None and (side // patch) ** 2 == patches:
-        return (side, side), patch
+def _size(
+    patches: int, patch: int, size: tuple[int, int] | None, stride: int | None, grid: tuple[int, int] | None
+) -> tuple[tuple[int, int], int]:
+    """The size and stride that the weights were trained with, of all that give so many patches."""
+    strides = [each for each in ((patch, *STRIDES) if stride is None else (stride,)) if each <= patch]
+    edge = math.isqrt(patches) * patch
+    asked = [] if size is None else [size]
+    guesses = [(each, step) for each in asked if each in SIZES for step in strides]
+    guesses += [(each, step) for step in strides for each in SIZES]
+    guesses += [(each, step) for each in ((edge, edge), *asked) for step in strides]
+    if grid is not None:
+        guesses = [(((grid[0] - 1) * step + patch, (grid[1] - 1) * step + patch), step) for step in strides]
+    for sides, step in guesses:
+        if math.prod(grid_of(sides, patch, step)) == patches:
+            return sides, step
+    told = "which no usual size of pictures gives" if grid is None else f"not {grid[0]}x{grid[1]}"
     raise WeightsError(
-        f"the weights have positions for {patches} patches of {patch} pixels, which no usual size of pictures gives; "
-        "say --height, --width and --stride to `reid import-weights`"
+        f"the weights have positions for {patches} patches of {patch} pixels, {told}; give `reid import-weights` "
+        "--grid ROWSxCOLUMNS whose product that is, and --stride where patches overlap"
     )

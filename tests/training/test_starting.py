@@ -40,7 +40,9 @@ def built(config: TrainConfig, labels: dict[str, tuple[str, ...]] = LABELS) -> R
 
 def started(source: Path, config: TrainConfig, labels: dict[str, tuple[str, ...]] = LABELS) -> tuple[ReIDModel, str]:
     model = built(config, labels)
-    return model, start_from(model, source, size=(config.model.height, config.model.width), labels=labels)
+    part = config.model
+    size = (part.height, part.width)
+    return model, start_from(model, source, size=size, labels=labels, grid=part.weights_grid)
 
 
 def saved(path: Path, config: TrainConfig, labels: dict[str, tuple[str, ...]] = LABELS) -> ReIDModel:
@@ -187,6 +189,47 @@ def test_positions_of_another_grid(
     old = source.pos_embed[:, 1:].detach().reshape(1, rows, columns, 64).permute(0, 3, 1, 2)
     moved = torch.nn.functional.interpolate(old, model.backbone.grid, mode="bilinear")
     torch.testing.assert_close(model.backbone.positions(), moved[0].flatten(1).T)
+
+
+@pytest.mark.parametrize(("grid", "old"), [((), (24, 8)), (("weights_grid=[32, 6]",), (32, 6))])
+def test_as_many_patches_in_another_grid(tmp_path: Path, grid: tuple[str, ...], old: tuple[int, int]) -> None:
+    """192 patches are 24x8 of the usual 384x128 pixels unless the recipe says otherwise, not the recipe's own 16x12."""
+    size = (old[0] * 16, old[1] * 16)
+    source = timm.create_model("vit_tiny_patch16_224", img_size=size, num_classes=0, **SMALL)
+    torch.save(source.state_dict(), tmp_path / "vit.pth")
+    model, told = started(tmp_path / "vit.pth", recipe("height=256", "width=192", *grid))
+    assert f"positions resized from {old[0]}x{old[1]} to 16x12 patches" in told
+    places = source.pos_embed[:, 1:].detach().reshape(1, *old, 64).permute(0, 3, 1, 2)
+    moved = torch.nn.functional.interpolate(places, (16, 12), mode="bilinear")
+    torch.testing.assert_close(model.backbone.positions(), moved[0].flatten(1).T)
+
+
+def test_an_unusual_size_is_the_recipes(tmp_path: Path) -> None:
+    source = timm.create_model("vit_tiny_patch16_224", img_size=(160, 48), num_classes=0, **SMALL)
+    torch.save(source.state_dict(), tmp_path / "vit.pth")
+    model, told = started(tmp_path / "vit.pth", recipe("height=160", "width=48"))
+    assert "resized" not in told
+    assert_same(model, source, (160, 48))
+
+
+def test_which_of_several_networks_is_said(vit: torch.nn.Module, tmp_path: Path) -> None:
+    state = vit.state_dict()
+    torch.save({"model": {name: value + 1 for name, value in state.items()}, "model_ema": state}, tmp_path / "two.pth")
+    model, told = started(tmp_path / "two.pth", recipe())
+    assert told.startswith(f"the network starts from {tmp_path / 'two.pth'}, 'model_ema' of it; left out")
+    assert_same(model, vit)
+
+
+def test_weights_that_are_no_numbers(vit: torch.nn.Module, tmp_path: Path) -> None:
+    source = saved(tmp_path / "ours", recipe())
+    with torch.no_grad():
+        source.backbone.cls_token.fill_(torch.nan)
+    save_checkpoint(tmp_path / "ours", source, recipe(), {name: list(known) for name, known in LABELS.items()})
+    with pytest.raises(WeightsError, match=r"ours: backbone\.cls_token contains NaN or Inf"):
+        started(tmp_path / "ours", recipe())
+    torch.save({name: value.to(torch.int8) for name, value in vit.state_dict().items()}, tmp_path / "int8.pth")
+    with pytest.raises(WeightsError, match=r"int8\.pth: backbone\.cls_token is int8"):
+        started(tmp_path / "int8.pth", recipe())
 
 
 @pytest.mark.parametrize(
