@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -13,7 +13,7 @@ from sqlalchemy import Connection, Row, func, literal, select
 
 from service.errors import BadParameter
 from service.gallery.conditions import among
-from service.gallery.errors import ErasureNotFound, ItemNotFound
+from service.gallery.errors import ErasureNotFound, ImageMismatch, ItemNotFound
 from service.gallery.rows import advance, remove
 from service.gallery.tables import UtcText, backups, deletions, erasures, gallery, items, pictures
 
@@ -56,19 +56,26 @@ def erase(
     *,
     clock: Callable[[], datetime],
     generation: int,
+    expected: Iterable[tuple[int, str]] = (),
     reason: str | None = None,
     requested_by: str | None = None,
 ) -> str:
     """Delete those of the items that are there with all that hangs on them, and keep a receipt; its id.
 
-    Embeddings of every generation, picture, labels and metadata go. Raises BadParameter without ids, ItemNotFound
-    where not one of the items is there, and BundleMismatch; nothing was done then.
+    Embeddings of every generation, picture, labels and metadata go. `expected` are pairs of an item's id and the
+    image_hash that it must have where it is there. Raises BadParameter without ids, ItemNotFound where not one of the
+    items is there, ImageMismatch, and BundleMismatch; nothing was done then.
     """
     if not ids:
         raise BadParameter("no items to erase were named; give at least one id")
-    here = list(connection.execute(select(items.c.id).where(items.c.id.in_(among(ids))).order_by(items.c.id)).scalars())
+    wanted = select(items.c.id, items.c.image_hash).where(items.c.id.in_(among(ids))).order_by(items.c.id)
+    hashes = {row.id: row.image_hash for row in connection.execute(wanted)}
+    here = list(hashes)
     if not here:
-        raise none_of(ids)
+        raise _none_of(ids)
+    for item_id, image_hash in expected:
+        if (found := hashes.get(item_id, image_hash)) != image_hash:
+            raise ImageMismatch.of(item_id, found, image_hash)
     kept = select(func.count()).select_from(pictures).where(pictures.c.item_id.in_(among(here)))
     with_picture = connection.execute(kept).scalar_one()
     moment = advance(connection, len(here), now=clock(), generation=generation)
@@ -88,7 +95,7 @@ def erase(
     return str(receipt["id"])
 
 
-def none_of(ids: Collection[int]) -> ItemNotFound:
+def _none_of(ids: Collection[int]) -> ItemNotFound:
     """The error for ids of which not one is there."""
     return ItemNotFound(f"none of the {len(ids)} items to erase is in this gallery (the first: {min(ids)})")
 

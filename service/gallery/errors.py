@@ -18,6 +18,7 @@ ServiceError
 │   ├── PicturesMissing        items have no picture that can be read, and it is needed
 │   └── EmbeddingRejected      an embedding of the wrong shape, not finite, or not of unit length
 ├── ItemNotFound               no item with this id (any more)
+├── ImageMismatch              an item has another image than the one that somebody looked at
 ├── PersonNotFound             no item has this label
 └── ErasureNotFound            no erasure with this id
 """
@@ -142,6 +143,21 @@ class ItemNotFound(ServiceError):
     def of(cls, item_id: int) -> ItemNotFound:
         """The same words for an item that is not there and for one that somebody may not know of."""
         return cls(f"no item {item_id} in this gallery; `GET /v1/items` lists those that are there")
+
+
+class ImageMismatch(ServiceError):
+    """An item has another image than the one that the caller looked at."""
+
+    slug = "image-mismatch"
+    status = 409
+
+    @classmethod
+    def of(cls, item_id: int, found: str, expected: str) -> ImageMismatch:
+        """The error for an item whose image_hash is `found` and not `expected`."""
+        return cls(
+            f"item {item_id} has the image_hash {found} and not {expected}, so it is another image; nothing was "
+            "changed; look at the item again before you repeat this"
+        )
 
 
 class PersonNotFound(ServiceError):

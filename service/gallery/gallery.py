@@ -172,13 +172,21 @@ class Gallery:
         """
         self.store.delete(item_id)
 
-    def erase(self, ids: Collection[int], *, reason: str | None = None, requested_by: str | None = None) -> Receipt:
+    def erase(
+        self,
+        ids: Collection[int],
+        *,
+        expected: Iterable[tuple[int, str]] = (),
+        reason: str | None = None,
+        requested_by: str | None = None,
+    ) -> Receipt:
         """Erase those of the items that are there, in one transaction; on return no search finds them.
 
-        The receipt says what the next purge and the dropping of backups have still to do. Raises BadParameter without
-        ids, ItemNotFound where not one is there.
+        `expected` are pairs of an id and the image_hash that the item must have where it is there. The receipt says
+        what the next purge and the dropping of backups have still to do. Raises BadParameter without ids, ItemNotFound
+        where not one is there, ImageMismatch where an item has another image; nothing was erased then.
         """
-        return self.store.erase(ids, reason=reason, requested_by=requested_by)
+        return self.store.erase(ids, expected=expected, reason=reason, requested_by=requested_by)
 
     def ids_by_hash(self, hashes: Iterable[str]) -> dict[str, int]:
         """Which of the image hashes (SHA-256, hex) items of this gallery have, with the items' ids."""

@@ -130,10 +130,17 @@ class Store:
                 raise not_found(item_id)
             remove(connection, [item_id], advance(connection, 1, now=self.clock(), generation=self.generation))
 
-    def erase(self, ids: Collection[int], *, reason: str | None = None, requested_by: str | None = None) -> Receipt:
-        """Delete those of the items that are there in one transaction and keep a receipt.
+    def erase(
+        self,
+        ids: Collection[int],
+        *,
+        expected: Iterable[tuple[int, str]] = (),
+        reason: str | None = None,
+        requested_by: str | None = None,
+    ) -> Receipt:
+        """Delete those of the items that are there in one transaction and keep a receipt; see `erasure.erase`.
 
-        Raises BadParameter without ids, ItemNotFound where not one is there.
+        Raises BadParameter without ids, ItemNotFound where not one is there, ImageMismatch.
         """
         with self.database.writing() as connection:
             erasure_id = erase(
@@ -141,6 +148,7 @@ class Store:
                 ids,
                 clock=self.clock,
                 generation=self.generation,
+                expected=expected,
                 reason=reason,
                 requested_by=requested_by,
             )

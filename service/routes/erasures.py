@@ -11,7 +11,7 @@ from service.access.guard import needs, note
 from service.access.principal import Principal
 from service.config import DEFAULT_GALLERY
 from service.gallery import Gallery
-from service.gallery.erasure import Receipt, none_of
+from service.gallery.erasure import Receipt
 from service.routes.links import links_of_receipt
 from service.routes.problem_docs import problems
 from service.schemas.common import MAX_ID
@@ -30,7 +30,9 @@ ErasureId = Annotated[
     ),
 ]
 CURL: dict[str, Any] = {
-    "x-curl": "curl -H 'Content-Type: application/json' -d '{\"item_ids\": [17, 42]}' '{origin}/v1/erasures'"
+    "x-curl": 'curl -H \'Content-Type: application/json\' -d \'{"items": [{"id": 17, "image_hash": '
+    "\"81fcd33a048ebedc8dfaf33c0ed95f2f42397c486039240dbe3a662ec97f5498\"}]}' '{origin}/v1/erasures'\n"
+    "curl -H 'Content-Type: application/json' -d '{\"item_ids\": [17, 42]}' '{origin}/v1/erasures'"
 }
 
 
@@ -65,7 +67,8 @@ async def erase_items(
 ) -> ReceiptBody:
     """One erasure of all these items: search by a picture, let a human confirm the matches, erase those.
 
-    Items that are not there any more are passed over; 404 where not one is.
+    Name a match by its `id` and `image_hash` in `items`: 409 `image-mismatch`, and nothing is erased, where one of
+    them has another image in this gallery. Items that are not there any more are passed over; 404 where not one is.
     """
     service = service_of(request)
     gallery = service.gallery(params.gallery)
@@ -110,7 +113,5 @@ async def get_erasure(
 
 
 def _erase(gallery: Gallery, body: ErasureRequest, principal: Principal) -> Receipt:
-    found = gallery.store.items_of(body.item_ids)
-    if not found:
-        raise none_of(body.item_ids)
-    return gallery.erase(list(found), reason=body.reason, requested_by=principal.name)
+    expected = [(item.id, item.image_hash) for item in body.items]
+    return gallery.erase(body.ids, expected=expected, reason=body.reason, requested_by=principal.name)

@@ -10,13 +10,14 @@ from pydantic import BaseModel, ConfigDict, Field
 from service.access.guard import needs, note
 from service.access.principal import Principal
 from service.config import DEFAULT_GALLERY
-from service.gallery.errors import ItemNotFound
+from service.gallery.errors import ImageMismatch, ItemNotFound
+from service.gallery.items import Item
 from service.http.filter_params import FilterParams
 from service.http.uploads import FORM_TYPE, read_items
 from service.intake.adding import add_uploads, parse_labels
 from service.routes.links import links_of_item
 from service.routes.problem_docs import problems
-from service.schemas.common import MAX_ID
+from service.schemas.common import MAX_ID, ImageHash
 from service.schemas.items import AddResultBody, ItemBody, ItemPage, ItemPatch
 from service.state import service_of
 
@@ -64,6 +65,22 @@ class GalleryParams(BaseModel):
     gallery: str = Field(DEFAULT_GALLERY, max_length=128, description="the gallery's name")
 
 
+class ActParams(GalleryParams):
+    """Which gallery an address is about, and which image the item must have."""
+
+    image_hash: ImageHash | None = Field(
+        None,
+        description="the item's `image_hash` as an answer showed it: 409 `image-mismatch`, and nothing is done, where "
+        "the item has another",
+    )
+
+    def check(self, item: Item) -> Item:
+        """The item itself. Raises ImageMismatch."""
+        if self.image_hash not in (None, item.image_hash):
+            raise ImageMismatch.of(item.id, item.image_hash, self.image_hash)
+        return item
+
+
 class ListParams(FilterParams):
     """Which items are listed."""
 
@@ -73,6 +90,7 @@ class ListParams(FilterParams):
 
 
 InGallery = Annotated[GalleryParams, Query()]
+ActOn = Annotated[ActParams, Query()]
 
 
 @router.post(
@@ -161,7 +179,7 @@ async def patch_item(
     request: Request,
     item_id: ItemId,
     patch: ItemPatch,
-    params: InGallery,
+    params: ActOn,
     principal: Annotated[Principal, Depends(needs("write", "patch"))],
 ) -> ItemBody:
     """Labels that are left out stay; null clears one. Searches filter and group by the new labels at once.
@@ -176,7 +194,7 @@ async def patch_item(
         principal.check_camera(changes["camera_id"])
 
     def change() -> ItemBody:
-        principal.check_item(gallery.get(item_id))
+        params.check(principal.check_item(gallery.get(item_id)))  # an item's image never changes, and no id comes back
         return ItemBody.of(gallery.patch(item_id, changes), gallery.name)
 
     return await service.work(change)
@@ -215,7 +233,7 @@ async def get_image(
 async def delete_item(
     request: Request,
     item_id: ItemId,
-    params: InGallery,
+    params: ActOn,
     principal: Annotated[Principal, Depends(needs("write", "delete"))],
 ) -> None:
     """The item is in no answer any more once this returns; what is left of it in the files goes with the next purge.
@@ -224,4 +242,4 @@ async def delete_item(
     """
     service = service_of(request)
     gallery = service.gallery(params.gallery)
-    await service.work(lambda: gallery.delete(principal.check_item(gallery.get(item_id)).id))
+    await service.work(lambda: gallery.delete(params.check(principal.check_item(gallery.get(item_id))).id))

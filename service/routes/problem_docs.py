@@ -16,7 +16,8 @@ _MEANING = {
     401: "no key was given, or none that is valid",
     403: "the key does not allow it, or a page of another site asked for a change",
     404: "no such gallery or item",
-    409: "the gallery has embeddings of another model now; or the gallery `default` was to be dropped",
+    409: "the gallery has embeddings of another model now; an item has another image than the one "
+    "given; or the gallery `default` was to be dropped",
     413: "the body is too large",
     415: "the body is of a type that is not taken",
     422: "a value is outside of what is allowed, or the picture cannot be read or embedded",

@@ -3,28 +3,71 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
 from service.gallery.erasure import Receipt
-from service.schemas.common import MAX_ID
+from service.schemas.common import MAX_ID, ImageHash
 
 MAX_ITEMS = 10_000
+IMAGE_HASH = "81fcd33a048ebedc8dfaf33c0ed95f2f42397c486039240dbe3a662ec97f5498"  # as in the examples of items
 
 ItemId = Annotated[int, Field(ge=1, le=MAX_ID)]
 Reason = Annotated[str, StringConstraints(min_length=1, max_length=200, pattern=r"^[^\x00-\x1f\x7f]+$")]
 
 
-class ErasureRequest(BaseModel):
-    """Which items are to be erased: those that a human confirmed."""
+class ConfirmedItem(BaseModel):
+    """An item, and the image that it had when a human looked at it."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    item_ids: list[ItemId] = Field(min_length=1, max_length=MAX_ITEMS, examples=[[17, 42]])
+    id: ItemId = Field(examples=[17])
+    image_hash: ImageHash = Field(
+        description="the item's `image_hash` as an answer showed it",
+        examples=[IMAGE_HASH],
+    )
+
+
+class ErasureRequest(BaseModel):
+    """Which items are to be erased, those that a human confirmed: `items`, `item_ids` or both."""
+
+    model_config = ConfigDict(
+        extra="forbid",
+        frozen=True,
+        json_schema_extra={
+            "anyOf": [{"required": ["items"]}, {"required": ["item_ids"]}],
+            "examples": [{"items": [{"id": 17, "image_hash": IMAGE_HASH}], "reason": "request of 2026-11-20"}],
+        },
+    )
+
+    items: list[ConfirmedItem] = Field(
+        default_factory=list,
+        min_length=1,
+        max_length=MAX_ITEMS,
+        description="each with its image; where one of them has another image by now nothing is erased",
+    )
+    item_ids: list[ItemId] = Field(
+        default_factory=list,
+        min_length=1,
+        max_length=MAX_ITEMS,
+        description="items whose images are not compared",
+        examples=[[17, 42]],
+    )
     reason: Reason | None = Field(
         None, description="why, for the receipt; name nobody here: it is kept", examples=["request of 2026-11-20"]
     )
+
+    @model_validator(mode="after")
+    def _names_items(self) -> Self:
+        if not 1 <= len(self.items) + len(self.item_ids) <= MAX_ITEMS:
+            raise ValueError(f"give 1 to {MAX_ITEMS} items in `items` (with image_hash) or `item_ids`")
+        return self
+
+    @property
+    def ids(self) -> list[int]:
+        """Of all items that are named."""
+        return [*self.item_ids, *(item.id for item in self.items)]
 
 
 class RemainingBody(BaseModel):

@@ -98,6 +98,7 @@ class QualityBody(BaseModel):
 class ItemBody(BaseModel):
     """One picture in a gallery."""
 
+    gallery: str = Field(description="the gallery that it is in; ids are of one gallery each", examples=["default"])
     id: int = Field(examples=[17])
     camera_id: str | None = Field(examples=["c1"])
     model_camera: str | None = Field(
@@ -162,6 +163,7 @@ def item_values(item: Item, gallery: str) -> dict[str, Any]:
     """The values of an ItemBody for an item of the gallery of this name."""
     address = f"/v1/items/{item.id}/image" + ("" if gallery == DEFAULT_GALLERY else f"?gallery={gallery}")
     return {
+        "gallery": gallery,
         "id": item.id,
         "camera_id": item.camera_id,
         "model_camera": item.model_camera,

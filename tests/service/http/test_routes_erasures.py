@@ -74,6 +74,9 @@ def test_what_is_not_there_is_told(filled: TestClient) -> None:
     [
         {},
         {"item_ids": []},
+        {"items": []},
+        {"items": [{"id": 1}]},
+        {"items": [{"id": 1, "image_hash": "A" * 64}]},
         {"item_ids": [0]},
         {"item_ids": ["x"]},
         {"item_ids": [2**63]},
@@ -107,3 +110,42 @@ def test_a_key_with_limits_erases_nothing_and_a_receipt_names_who_did(filled: Te
     assert filled.delete("/v1/persons/anna/2", headers=as_admin).status_code == 202
     [receipt] = filled.get("/v1/erasures", headers=as_admin).json()["erasures"]
     assert receipt["requested_by"] == "admin"
+
+
+def test_an_item_is_erased_only_with_the_image_that_was_looked_at(filled: TestClient) -> None:
+    items = filled.get("/v1/items").json()["items"]
+    seen = [{"id": item["id"], "image_hash": item["image_hash"]} for item in items]
+    other = seen[1] | {"image_hash": items[2]["image_hash"]}
+    refused = filled.post("/v1/erasures", json={"items": [seen[0], other], "item_ids": [5]})
+    assert (refused.status_code, refused.json()["type"]) == (409, "/problems/image-mismatch")
+    assert f"item 2 has the image_hash {items[1]['image_hash']}" in refused.json()["detail"]
+    assert len(filled.get("/v1/items").json()["items"]) == 6
+    gone = {"id": 99, "image_hash": "0" * 64}
+    receipt = filled.post("/v1/erasures", json={"items": [*seen[:2], gone], "item_ids": [5]}).json()
+    assert (receipt["gallery"], receipt["item_ids"]) == ("default", [1, 2, 5])
+
+
+def test_answers_say_which_gallery_an_item_is_in(filled: TestClient, picture: Make) -> None:
+    assert filled.put("/v1/galleries/night", json={}).status_code == 201
+    filled.post("/v1/items?gallery=night", files=[("images", ("0.jpg", picture(9)))])
+    for gallery in ("default", "night"):
+        query = filled.post(
+            f"/v1/query?gallery={gallery}", content=picture(5), headers={"content-type": "image/jpeg"}
+        ).json()
+        shown = [*query["matches"], *filled.get(f"/v1/items?gallery={gallery}").json()["items"]]
+        shown.append(filled.get(f"/v1/items/1?gallery={gallery}").json())
+        shown.append(filled.patch(f"/v1/items/1?gallery={gallery}", json={}).json())
+        shown.append(filled.post("/v1/erasures?gallery=" + gallery, json={"item_ids": [1]}).json())
+        assert {each["gallery"] for each in shown} == {gallery}
+
+
+@pytest.mark.parametrize(("method", "body"), [("PATCH", {"person_id": "x"}), ("DELETE", None)])
+def test_an_item_is_changed_only_with_the_image_that_was_looked_at(
+    filled: TestClient, method: str, body: object
+) -> None:
+    before = filled.get("/v1/items/2").json()
+    refused = filled.request(method, f"/v1/items/2?image_hash={'0' * 64}", json=body)
+    assert (refused.status_code, refused.json()["type"]) == (409, "/problems/image-mismatch")
+    assert filled.get("/v1/items/2").json() == before
+    assert filled.request(method, f"/v1/items/2?image_hash={before['image_hash']}", json=body).is_success
+    assert filled.request(method, "/v1/items/2?image_hash=x", json=body).status_code == 422
