@@ -78,14 +78,16 @@ class ModelConfig(_Part):
 class DataConfig(_Part):
     """What is read and in which portions.
 
-    A batch holds `persons` x `images_per_person` pictures. An epoch has `samples_per_epoch` pictures, or about as many
-    as the data set has. `holdout_persons` of the training persons are kept from training and choose the best epoch
-    instead of query and gallery. `cache` keeps the resized pictures in memory.
+    A batch holds `persons` x `images_per_person` pictures. An epoch has `samples_per_epoch` pictures, or those that
+    `sampler`, a name of `training.sampler.SAMPLERS`, takes: every picture, or as TransReID. `holdout_persons` of the
+    training persons are kept from training and choose the best epoch instead of query and gallery. `cache` keeps the
+    resized pictures in memory.
     """
 
     dataset: str = "market1501"
     persons: int = Field(16, ge=2)
     images_per_person: int = Field(4, ge=2)
+    sampler: Literal["all_images", "random_identity"] = "all_images"
     samples_per_epoch: int | None = Field(None, gt=0)
     holdout_persons: int = Field(0, ge=0)
     workers: int = Field(2, ge=0)

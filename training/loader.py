@@ -79,19 +79,22 @@ class TrainImages(Dataset[Batch | DataError]):
 
 
 class _Draws:
-    """The batch sampler of one epoch after another: `epoch` is set before each pass."""
+    """The batch sampler of one epoch after another: `begin` is called before each pass."""
 
     def __init__(self, sampler: PKSampler, part: Callable[[int], slice]) -> None:
-        self.epoch = 0
         self._sampler, self._part = sampler, part
+        self._epoch, self._batches = 0, list[list[int]]()
+
+    def begin(self, epoch: int) -> None:
+        self._epoch, self._batches = epoch, self._sampler.epoch(epoch)
 
     def __len__(self) -> int:
-        return len(self._sampler)
+        return len(self._batches)
 
     def __iter__(self) -> Iterator[list[Draw]]:
         position = 0
-        for batch in self._sampler.epoch(self.epoch):
-            yield [(self.epoch, position + i, index) for i, index in enumerate(batch)][self._part(len(batch))]
+        for batch in self._batches:
+            yield [(self._epoch, position + i, index) for i, index in enumerate(batch)][self._part(len(batch))]
             position += len(batch)
 
 
@@ -110,9 +113,6 @@ class EpochLoader:
             persistent_workers=workers > 0,
             generator=torch.Generator(),  # the loader must not draw from the global state, which dropout uses
         )
-
-    def __len__(self) -> int:
-        return len(self._draws)
 
     @contextmanager
     def working(self) -> Iterator[None]:
@@ -138,9 +138,12 @@ class EpochLoader:
                 workers._shutdown_workers()  # torch has no public way
         self._loader._iterator = None
 
-    def epoch(self, epoch: int) -> Iterator[Batch]:
-        """The batches of an epoch. Raises DataError where a picture cannot be read."""
-        self._draws.epoch = epoch
+    def epoch(self, epoch: int) -> tuple[int, Iterator[Batch]]:
+        """How many batches an epoch has, and these. They raise DataError where a picture cannot be read."""
+        self._draws.begin(epoch)
+        return len(self._draws), self._read()
+
+    def _read(self) -> Iterator[Batch]:
         for batch in self._loader:
             if isinstance(batch, DataError):
                 raise batch

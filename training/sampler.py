@@ -5,19 +5,20 @@ Hermans et al., "In Defense of the Triplet Loss for Person Re-Identification", 2
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 import numpy as np
+from numpy.typing import NDArray
 
 from training.errors import DataError
 
 
 class PKSampler:
-    """Draws the batches of an epoch as lists of sample indices.
+    """Draws the batches of an epoch as lists of sample indices: all pictures of all persons.
 
-    An epoch's batches depend on `seed` and `epoch` alone. A person's pictures are shuffled and dealt in hands of K;
-    a person with fewer than K pictures gets copies. All pictures of a person are dealt before any of them comes
-    again, and the number of batches is exactly `len(sampler)`.
+    An epoch's batches depend on `seed` and `epoch` alone. A person's pictures are shuffled and dealt in hands of K,
+    the last one filled with copies. All pictures of a person are dealt before any of them comes again. An epoch has as
+    few batches as show every picture, or `samples_per_epoch`.
     """
 
     def __init__(
@@ -41,33 +42,79 @@ class PKSampler:
                 f"lower it with --set data.persons={len(self._pictures)}"
             )
         self._persons, self._images, self._seed = persons, images_per_person, seed
-        self._batches = max(1, (samples_per_epoch or len(labels)) // (persons * images_per_person))
+        self._batches = (
+            None if samples_per_epoch is None else max(1, samples_per_epoch // (persons * images_per_person))
+        )
 
-    def __len__(self) -> int:
-        return self._batches
-
-    def epoch(self, epoch: int) -> Iterator[list[int]]:
+    def epoch(self, epoch: int) -> list[list[int]]:
         """The batches of an epoch, each P x K indices, the pictures of a person together."""
         random = np.random.default_rng([self._seed, epoch])
-        hands: list[list[list[int]]] = [[] for _ in self._pictures]
-        for _ in range(self._batches):
-            waiting = [person for person, dealt in enumerate(hands) if dealt]
-            hands_left = np.array([len(hands[person]) for person in waiting])
-            count = min(self._persons, len(waiting))
-            # A person comes as often as there are hands to deal, so that few are left over at the end.
-            chosen = (
-                random.choice(waiting, count, replace=False, p=hands_left / hands_left.sum()).tolist() if count else []
-            )
-            if len(chosen) < self._persons:
-                # Those still waiting go first; then everybody else is dealt anew.
-                others = random.permutation([person for person in range(len(hands)) if person not in chosen])
-                for person in others:
-                    hands[person] = self._deal(person, random)
-                chosen += others[: self._persons - len(chosen)].tolist()
-            yield [index for person in chosen for index in hands[person].pop()]
+        hands = [self._deal(person, random) for person in range(len(self._pictures))]
+        batches = self._batches or self._needed(hands)
+        unseen = np.array([len(dealt) for dealt in hands]) * (batches >= self._needed(hands))
+        return [self._batch(hands, unseen, left, random) for left in range(batches, 0, -1)]
+
+    def _needed(self, hands: list[list[list[int]]]) -> int:
+        """How many batches show all hands: no person is twice in one of them."""
+        counts = [len(dealt) for dealt in hands]
+        return max(-(-sum(counts) // self._persons), *counts)
+
+    def _batch(
+        self, hands: list[list[list[int]]], unseen: NDArray[np.int64], left: int, random: np.random.Generator
+    ) -> list[int]:
+        """The next batch of those that are `left`; `unseen` counts the hands of each person's that must be in them."""
+        waiting = [person for person, dealt in enumerate(hands) if dealt]
+        due = np.flatnonzero(unseen >= left).tolist()  # else not all of theirs are shown
+        others = [person for person in waiting if person not in due]
+        count = min(self._persons - len(due), len(others))
+        weights = np.array([len(hands[person]) for person in others])
+        # A person comes as often as there are hands to deal, so that few are left over at the end.
+        chosen = due + (
+            random.choice(others, count, replace=False, p=weights / weights.sum()).tolist() if count else []
+        )
+        if len(chosen) < self._persons:  # all who wait are in it; everybody else is dealt anew
+            others = random.permutation([person for person in range(len(hands)) if person not in chosen]).tolist()
+            for person in others:
+                hands[person] = self._deal(person, random)
+            chosen += others[: self._persons - len(chosen)]
+        unseen[chosen] -= 1
+        return [index for person in chosen for index in hands[person].pop()]
 
     def _deal(self, person: int, random: np.random.Generator) -> list[list[int]]:
         pictures = random.permutation(self._pictures[person]).tolist()
         missing = -len(pictures) % self._images
         pictures += random.choice(self._pictures[person], missing).tolist()
         return [pictures[i : i + self._images] for i in range(0, len(pictures), self._images)]
+
+
+class RandomIdentitySampler(PKSampler):
+    """Batches as TransReID draws them, and in their number, which differs a little from epoch to epoch.
+
+    What is left of a person after hands of K is not shown in the epoch, but a person with fewer than K pictures has
+    copies. Persons are drawn alike, however many pictures they have, and the epoch ends when fewer than P have a hand.
+    """
+
+    def epoch(self, epoch: int) -> list[list[int]]:
+        """The batches of an epoch, each P x K indices, the pictures of a person together."""
+        random = np.random.default_rng([self._seed, epoch])
+        batches = self._round(random)
+        while self._batches is not None and len(batches) < self._batches:
+            batches += self._round(random)
+        return batches[: self._batches]
+
+    def _round(self, random: np.random.Generator) -> list[list[int]]:
+        hands = [self._deal(person, random) for person in range(len(self._pictures))]
+        waiting, batches = list(range(len(hands))), list[list[int]]()
+        while len(waiting) >= self._persons:
+            chosen = random.choice(waiting, self._persons, replace=False).tolist()
+            batches.append([index for person in chosen for index in hands[person].pop()])
+            waiting = [person for person in waiting if hands[person]]
+        return batches
+
+    def _deal(self, person: int, random: np.random.Generator) -> list[list[int]]:
+        hands = super()._deal(person, random)
+        return hands[: max(1, len(self._pictures[person]) // self._images)]
+
+
+SAMPLERS: dict[str, type[PKSampler]] = {"all_images": PKSampler, "random_identity": RandomIdentitySampler}
+"""By name: which pictures an epoch has."""

@@ -31,7 +31,7 @@ from training.optim import build_optimiser, freeze, moving_average, set_learning
 from training.progress import Observer, Progress
 from training.ranks import ALONE, Ranks, check_shareable
 from training.records import best_of, changes, origin
-from training.sampler import PKSampler
+from training.sampler import SAMPLERS
 from training.schedules import SCHEDULES
 from training.starting import start_from
 
@@ -124,9 +124,10 @@ class Trainer:
         """Take an epoch's steps; returns the mean of each loss and the last rate."""
         self.model.train()
         torch.manual_seed(self.ranks.seed(self.config.seed, epoch))  # of dropout; the weights are drawn alike by all
-        steps, started, sums = len(self.loader), time.perf_counter(), dict[str, float]()
+        steps, batches = self.loader.epoch(epoch)
+        started, sums = time.perf_counter(), dict[str, float]()
         every = self.config.optim.accumulate
-        for step, batch in enumerate(self.loader.epoch(epoch), 1):
+        for step, batch in enumerate(batches, 1):
             lr = self._rate(epoch - 1 + (step - 1) / steps)
             together = min(every, steps - (step - 1) // every * every)  # an epoch may end with fewer batches for a step
             values = {name: value.item() for name, value in self._backward(batch, together).items()}
@@ -290,7 +291,7 @@ def _loader(config: TrainConfig, split: Split, spec: ImageSpec, ranks: Ranks) ->
         seed=config.seed,
         cache=config.data.cache,
     )
-    sampler = PKSampler(
+    sampler = SAMPLERS[config.data.sampler](
         labels[:, 0].tolist(),
         persons=config.data.persons,
         images_per_person=config.data.images_per_person,

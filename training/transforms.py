@@ -35,12 +35,14 @@ def train_transform(
     if random.random() < flip:
         image = image[:, ::-1]
     moved = random_shift(random_affine(image, random, scale, rotate), random, pad)
-    unit: Pixels = np.asarray(moved / np.float32(255), dtype=np.float32)
+    unit = np.divide(moved, 255, dtype=np.float32)
     recoloured = color_jitter(unit, random, brightness, contrast, saturation, tint)
-    pixels: Pixels = np.asarray((recoloured - np.array(mean)) / np.array(std), dtype=np.float32)
+    pixels = np.array(recoloured.transpose(2, 0, 1), order="C")
+    pixels -= np.array(mean, np.float32)[:, None, None]
+    pixels /= np.array(std, np.float32)[:, None, None]
     if random.random() < erase:
-        random_erase(pixels, random, erase_area)
-    return np.ascontiguousarray(pixels.transpose(2, 0, 1))
+        random_erase(pixels.transpose(1, 2, 0), random, erase_area)
+    return pixels
 
 
 def random_shift(image: NDArray[np.uint8], random: np.random.Generator, pad: int) -> NDArray[np.uint8]:

@@ -2,18 +2,19 @@ from __future__ import annotations
 
 from collections import Counter
 
+import numpy as np
 import pytest
 
 from training.errors import DataError
-from training.sampler import PKSampler
+from training.sampler import SAMPLERS, PKSampler, RandomIdentitySampler
 
 LABELS = [0] * 9 + [1] * 4 + [2] * 1 + [3] * 6 + [4] * 3
 
 
 def test_batches_hold_p_persons_with_k_pictures() -> None:
     sampler = PKSampler(LABELS, persons=3, images_per_person=4, samples_per_epoch=600)
-    batches = list(sampler.epoch(0))
-    assert len(batches) == len(sampler) == 50
+    batches = sampler.epoch(0)
+    assert len(batches) == 50
     for batch in batches:
         assert Counter(Counter(LABELS[i] for i in batch).values()) == {4: 3}
 
@@ -60,3 +61,61 @@ def test_a_single_person() -> None:
 def test_a_person_with_one_picture_comes_as_copies() -> None:
     batches = list(PKSampler([0, 1, 1, 1], persons=2, images_per_person=3).epoch(0))
     assert all(sorted(batch).count(0) == 3 for batch in batches)
+
+
+SETS = {
+    "few": [person for person in range(60) for _ in range(1 + person % 3)],
+    "market": [person for person in range(97) for _ in range(2 + 7 * person % 40)],
+    "one has most": [0] * 90 + [person for person in range(1, 20) for _ in range(5)],
+    "fewest persons": [0] * 11 + [1] * 2 + [2] * 3 + [3] * 4,
+}
+
+
+@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("labels", SETS.values(), ids=SETS)
+def test_an_epoch_shows_every_picture(labels: list[int], seed: int) -> None:
+    batches = PKSampler(labels, persons=4, images_per_person=4, seed=seed).epoch(seed)
+    hands = [-(-labels.count(person) // 4) for person in set(labels)]
+    assert len(batches) == max(-(-sum(hands) // 4), *hands)  # no fewer would do
+    assert {index for batch in batches for index in batch} == set(range(len(labels)))
+    for batch in batches:
+        assert Counter(Counter(labels[i] for i in batch).values()) == {4: 4}
+
+
+def published_batches(labels: list[int], persons: int, images: int, seed: int) -> int:
+    """How many batches TransReID takes, by its rule, in numbers alone."""
+    random = np.random.default_rng(seed)
+    hands = {person: max(1, count // images) for person, count in Counter(labels).items()}
+    batches = 0
+    while len(hands) >= persons:
+        batches += 1
+        for person in random.choice(list(hands), persons, replace=False):
+            hands[person] -= 1
+            if not hands[person]:
+                del hands[person]
+    return batches
+
+
+@pytest.mark.parametrize("labels", [labels for name, labels in SETS.items() if name != "few"])
+def test_random_identity_takes_as_many_batches_as_transreid(labels: list[int]) -> None:
+    sampler = RandomIdentitySampler(labels, persons=4, images_per_person=4)
+    found = [len(sampler.epoch(epoch)) for epoch in range(100)]
+    expected = [published_batches(labels, 4, 4, seed) for seed in range(100)]
+    assert np.mean(found) == pytest.approx(np.mean(expected), abs=max(0.5, 4 * np.std(expected) / 10))
+
+
+def test_random_identity_leaves_what_does_not_fill_a_hand() -> None:
+    labels = [0] * 7 + [1] * 4 + [2] * 1
+    for epoch in range(20):
+        batches = RandomIdentitySampler(labels, persons=3, images_per_person=4).epoch(epoch)
+        [drawn] = [Counter(batch) for batch in batches]
+        assert drawn[11] == 4
+        assert all(drawn[i] == 1 for i in range(7, 11))
+        assert sum(drawn[i] for i in range(7)) == 4
+        assert max(drawn[i] for i in range(7)) == 1
+
+
+@pytest.mark.parametrize("name", SAMPLERS)
+def test_an_epoch_of_a_given_size(name: str) -> None:
+    batches = SAMPLERS[name](LABELS, persons=3, images_per_person=4, samples_per_epoch=600).epoch(1)
+    assert [len(batch) for batch in batches] == [12] * 50

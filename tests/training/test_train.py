@@ -344,7 +344,7 @@ def test_gradients_of_several_batches_make_one_step(config: TrainConfig, people:
     still = config.model.model_copy(update={"options": options})
     run = trainer(config.model_copy(update={"optim": part, "data": data, "model": still}), people)
     before = run.model.backbone.cls_token.detach().clone()
-    batches = list(run.loader.epoch(1))
+    batches = list(run.loader.epoch(1)[1])
     assert len(batches) == 2
     for batch in batches:
         run._backward(batch, 2)
@@ -362,7 +362,7 @@ def test_accumulated_gradients_are_those_of_one_batch(config: TrainConfig, peopl
     still = config.model.model_copy(update={"options": options})
     run = trainer(config.model_copy(update={"model": still, "losses": {"identity": {}}}), people)
     run.model.eval()
-    batches = list(run.loader.epoch(1))
+    batches = list(run.loader.epoch(1)[1])
     for batch in batches:
         run._backward(batch, len(batches))
     apart = {name: each.grad.clone() for name, each in run.model.named_parameters() if each.grad is not None}
