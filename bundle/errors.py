@@ -7,6 +7,7 @@ BundleError            a bundle cannot be used
 ├── EvidenceMissing    it cannot tell about patches: it has no explain.onnx
 └── RuntimeMissing     a library, or the hardware, that was asked for to run it is not there
 ImageError             a picture cannot be read
+NamePatternError       a name pattern is not valid, or names do not follow it
 """
 
 from __future__ import annotations
@@ -47,3 +48,9 @@ class ImageError(Exception):
         super().__init__(f"{name}: {reason}")
         self.name = name
         self.reason = reason
+
+
+class NamePatternError(Exception):
+    """A name pattern is not valid, or names do not follow it."""
+
+    exit_code = 2

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 _PATTERN = re.compile(r"^(?P<person>-1|\d{1,32})_c(?P<camera>\d{1,9})(?:s\d+)?_")
 JUNK = "-1"
 DISTRACTOR = "0000"
+NOBODY = (JUNK, DISTRACTOR)
+"""Labels that name no person, wherever they stand."""
 
 
 @dataclass(frozen=True)
@@ -34,7 +36,7 @@ class MarketName:
     @property
     def distractor(self) -> bool:
         """A good box of nobody: a wrong answer to every query."""
-        return self.label.strip("0") == ""
+        return self.label == DISTRACTOR
 
 
 def parse_market_name(name: str) -> MarketName | None:

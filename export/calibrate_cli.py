@@ -13,6 +13,7 @@ from bundle import Bundle, Calibration
 from bundle.calibration import Estimate, PairNumbers, ReliabilityBin, Thresholds
 from export.errors import ExportError
 from export.options import Json
+from training.data_options import DATA_HELP, Dataset, Pattern, read_noted, source_of
 from training.report import table
 
 TOO_FEW = "too few pairs"
@@ -21,9 +22,11 @@ TOO_FEW = "too few pairs"
 def calibrate(
     bundle: Annotated[Path, typer.Argument(help="The bundle; its manifest is extended.")],
     data: Annotated[
-        Path, typer.Option(help="Labelled pictures by your cameras that the model was not trained on: query, gallery.")
+        str,
+        typer.Option(help=f"Labelled query and gallery by your cameras that the model was not trained on: {DATA_HELP}"),
     ],
-    dataset: Annotated[str, typer.Option(help="How the data set is laid out.")] = "market1501",
+    dataset: Dataset = None,
+    name_pattern: Pattern = None,
     method: Annotated[
         str | None, typer.Option(help="isotonic or logistic; what is better for persons not fitted on by default.")
     ] = None,
@@ -41,16 +44,15 @@ def calibrate(
     from export.calibrate import Source
     from export.calibrate import calibrate as calibrate_bundle
     from export.reliability import draw_reliability
-    from training.datasets import read_dataset
     from training.evaluate import open_embedder
     from training.screen import counted
 
     if plot is not None and (plot.suffix != ".png" or plot.is_dir() or not plot.parent.is_dir()):
         raise ExportError(f"--plot {plot} must be a file named *.png in a folder that exists")
     opened = Bundle.open(bundle)
-    name = data.resolve().name
-    source = Source(name, dataset, read_dataset(dataset, data))
-    embedder = open_embedder(bundle).at_cameras_of(None if other_cameras else name)
+    found = source_of(data, dataset, name_pattern)
+    source = Source(found.name, found.dataset, read_noted(found))
+    embedder = open_embedder(bundle).at_cameras_of(None if other_cameras else found.name)
     with counted("embedding", "pictures") as progress:
         extended = calibrate_bundle(opened, embedder, source, method=method, prior=prior, progress=progress)
     calibration = extended.manifest.calibration

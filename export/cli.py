@@ -9,8 +9,9 @@ import typer
 
 from bundle import Bundle, ImageSpec
 from export import adopt_cli, calibrate_cli, tensorrt_cli
-from export.options import Data, Dataset, Images, Json, MaxMapLoss, MinCosine, folder_of, tell, tell_evidence, trial
+from export.options import Data, Images, Json, MaxMapLoss, MinCosine, data_of, folder_of, tell, tell_evidence, trial
 from export.pictures import choose_pictures
+from training.data_options import Dataset, Pattern
 
 app = typer.Typer(no_args_is_help=True)
 export = typer.Typer(no_args_is_help=True, help="Turn a checkpoint into a bundle, and check bundles.")
@@ -35,7 +36,8 @@ def to_onnx(
     precision: Annotated[str, typer.Option(help="fp32, fp16 (for GPUs), int8 or int8-static.")] = "fp32",
     calibration: Annotated[Path | None, typer.Option(help="Folder of pictures for int8-static's ranges.")] = None,
     data: Data = None,
-    dataset: Dataset = "market1501",
+    dataset: Dataset = None,
+    name_pattern: Pattern = None,
     min_cosine: MinCosine = None,
     max_map_loss: MaxMapLoss = None,
     as_json: Json = False,
@@ -49,7 +51,8 @@ def to_onnx(
     spec = ImageSpec(height=opened.config.model.height, width=opened.config.model.width)
     calibrating = None if calibration is None else choose_pictures(calibration, spec, CALIBRATION)[0]
     check_precision(precision, 0 if calibrating is None else len(calibrating))
-    pictures, told = choose_pictures(images or folder_of(data), spec)
+    source = data_of(data, dataset, name_pattern)
+    pictures, told = choose_pictures(images or folder_of(source), spec)
     bundle = export_onnx(
         opened,
         out,
@@ -59,7 +62,7 @@ def to_onnx(
         opset=opset,
         precision=precision,
         calibration=calibrating,
-        trial=trial(precision, data, dataset, min_cosine, max_map_loss),
+        trial=trial(precision, source, min_cosine, max_map_loss),
     )
     tell(bundle, bundle.manifest.parity, as_json)
 
@@ -87,7 +90,8 @@ def verify(
     ] = None,
     images: Images = None,
     data: Data = None,
-    dataset: Dataset = "market1501",
+    dataset: Dataset = None,
+    name_pattern: Pattern = None,
     min_cosine: MinCosine = None,
     max_map_loss: MaxMapLoss = None,
     record: Annotated[
@@ -101,7 +105,8 @@ def verify(
     if checkpoint is None and (data or record or (min_cosine, max_map_loss) != (None, None)):
         raise typer.BadParameter("all but --images needs --checkpoint, with which the bundle is compared")
     opened = Bundle.open(bundle)
-    pictures, _ = choose_pictures(images or folder_of(data), opened.manifest.image)
+    source = data_of(data, dataset, name_pattern)
+    pictures, _ = choose_pictures(images or folder_of(source), opened.manifest.image)
     check_sanity(opened, pictures)
     if checkpoint is None:
         tell(opened, (), as_json)
@@ -110,7 +115,7 @@ def verify(
     from export.trial import merged
     from training.checkpoint import Checkpoint
 
-    asked = trial(opened.manifest.precision, data, dataset, min_cosine, max_map_loss)
+    asked = trial(opened.manifest.precision, source, min_cosine, max_map_loss)
     parity = verify_onnx(opened, Checkpoint.open(checkpoint), pictures, asked)
     if record:
         opened = opened.extend(parity=merged(opened.manifest.parity, parity))

@@ -11,6 +11,8 @@ import typer
 
 from bundle import Bundle, Parity
 from bundle.evidence import EXPLAIN
+from training.data_options import DATA_HELP, source_of
+from training.datasets import Source
 
 if TYPE_CHECKING:
     from export.trial import Trial
@@ -19,8 +21,7 @@ Images = Annotated[
     Path | None,
     typer.Option(help="Folder of real pictures on which both models are compared; drawn people if not given."),
 ]
-Data = Annotated[Path | None, typer.Option(help="Data set that both models are scored on, too.")]
-Dataset = Annotated[str, typer.Option(help="How the data set is laid out.")]
+Data = Annotated[str | None, typer.Option(help=f"Both models are scored on it, too: {DATA_HELP}")]
 MinCosine = Annotated[
     float | None,
     typer.Option(min=-1, max=1, help="The smallest cosine to let pass, in place of the precision's."),
@@ -31,28 +32,30 @@ MaxMapLoss = Annotated[
 Json = Annotated[bool, typer.Option("--json", help="Print JSON on stdout.")]
 
 
-def trial(
-    precision: str, data: Path | None, dataset: str, min_cosine: float | None, max_map_loss: float | None
-) -> Trial:
+def data_of(data: str | None, dataset: str | None, pattern: str | None) -> Source | None:
+    """The data set that the options name, if any. Raises NamePatternError."""
+    return None if data is None else source_of(data, dataset, pattern)
+
+
+def trial(precision: str, data: Source | None, min_cosine: float | None, max_map_loss: float | None) -> Trial:
     """What a bundle of this precision is tried by, in all runtimes of this machine."""
     if data is None and max_map_loss is not None:
         raise typer.BadParameter("--max-map-loss needs --data, which is searched")
     from export.tolerance import tolerance_of
     from export.trial import Trial
     from export.ways import WAYS
-    from training.datasets import Source
 
     return Trial(
         tolerance=tolerance_of(precision, min_cosine, max_map_loss),
-        data=None if data is None else Source(dataset, data),
+        data=data,
         ways=WAYS,
         remark=lambda text: typer.echo(f"note: {text}", err=True),
     )
 
 
-def folder_of(data: Path | None) -> Path | None:
+def folder_of(data: Source | None) -> Path | None:
     """Where a data set's pictures are; None for the CSV of a table, whose pictures may be anywhere."""
-    return None if data is None or data.is_file() else data
+    return None if data is None or data.path.is_file() else data.path
 
 
 def tell(bundle: Bundle, parity: Sequence[Parity], as_json: bool, *, model: str = "torch") -> None:

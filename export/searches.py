@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from bundle import Manifest, ParityScores
 from scoring import RetrievalScores
+from training.data_options import read_noted
 from training.datasets import Source, Split
 from training.evaluate import Embedder, Run, evaluate
 from training.screen import counted
@@ -22,7 +23,7 @@ class Searches:
     @classmethod
     def by_model(cls, model: Embedder, data: Source) -> Searches:
         """Search a data set with the model. Raises DataError where it cannot be read, or has no query or gallery."""
-        split = data.read()
+        split = read_noted(data)
         return cls(data.name, split, _evaluated(split, model, data.name, "torch"))
 
     def by_bundle(self, run: Run, manifest: Manifest, runtime: str) -> ParityScores:

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from scoring.patches import Half
-from training.datasets import Sources, Split, read_dataset
+from training.data_options import DATA_HELP, Data, Dataset, Pattern, pattern_of, read_noted, source_of
+from training.datasets import Sources, Split
 from training.errors import ConfigError
 from training.report import Evaluated, brief, report, text
 from training.screen import RunScreen, console, counted
@@ -23,7 +24,6 @@ ROWS, TOP = 10, 10  # of a picture of rank lists
 
 app = typer.Typer(no_args_is_help=True)
 
-Data = Annotated[Path, typer.Option(help="Folder of the data set.")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON on stdout.")]
 
 
@@ -60,14 +60,14 @@ def synth(
 @app.command()
 def train(
     recipe: Annotated[str, typer.Argument(help="Name of a recipe, or a .toml file.")],
-    data: Annotated[
-        list[str], typer.Option(help="FOLDER, or NAME=FOLDER by its layout; several are trained on together.")
-    ],
+    data: Annotated[list[str], typer.Option(help=f"{DATA_HELP} Several are trained on together.")],
     out: Annotated[Path, typer.Option(help="Folder of the run; best/ and last/ in it are checkpoints.")],
     change: Annotated[
         list[str] | None, typer.Option("--set", help="Change a value of the recipe: part.key=value.")
     ] = None,
     test: Annotated[str | None, typer.Option(help="Another data set to be scored on: FOLDER or NAME=FOLDER.")] = None,
+    dataset: Dataset = None,
+    name_pattern: Pattern = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on after the last saved epoch.")] = False,
     tensorboard: Annotated[Path | None, typer.Option(help="Folder in which TensorBoard finds the run.")] = None,
 ) -> None:
@@ -85,7 +85,7 @@ def train(
     check_output(out, resume=resume)
     if config.threads:
         torch.set_num_threads(config.threads)
-    sources = Sources.parse(data, test, config.data.dataset)
+    sources = Sources.parse(data, test, dataset or config.data.stated, pattern_of(name_pattern))
     config = of_dataset(config, sources.dataset)
     device, split = process_device(), sources.read()
     try:
@@ -172,7 +172,8 @@ def import_weights(
 def evaluate(
     model: Annotated[Path, typer.Argument(help="A checkpoint, a run's folder, or a bundle.")],
     data: Data,
-    dataset: Annotated[str, typer.Option(help="How the data set is laid out.")] = "market1501",
+    dataset: Dataset = None,
+    name_pattern: Pattern = None,
     intervals: Annotated[bool, typer.Option("--intervals", help="How far the scores may be chance.")] = False,
     camera_pairs: Annotated[bool, typer.Option("--camera-pairs", help="Scores of each pair of cameras.")] = False,
     open_set: Annotated[
@@ -199,7 +200,8 @@ def evaluate(
 
     if rank_lists is not None:
         _check_png("--rank-lists", rank_lists)
-    split = read_dataset(dataset, data)
+    source = source_of(data, dataset, name_pattern)
+    split = read_noted(source)
     asked = {
         "intervals": intervals,
         "camera_pairs": camera_pairs,
@@ -208,7 +210,7 @@ def evaluate(
         "rerank": rerank,
         "patches": patches,
     }
-    cameras = None if other_cameras else data.resolve().name
+    cameras = None if other_cameras else source.name
     compared = [open_embedder(path).at_cameras_of(cameras) for path in [compare] if path]  # before hours of embedding
     foregrounds = _looked_at(model, split, cameras) if patches else ((), ())
     embedder = open_embedder(model).at_cameras_of(cameras)

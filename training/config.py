@@ -93,6 +93,11 @@ class DataConfig(_Part):
     workers: int = Field(2, ge=0)
     cache: bool = False
 
+    @property
+    def stated(self) -> str | None:
+        """The layout where the recipe says it; None leaves it to what the data look like."""
+        return self.dataset if "dataset" in self.model_fields_set else None
+
 
 class AugmentConfig(_Part):
     """Random changes to training pictures.

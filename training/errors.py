@@ -3,6 +3,7 @@
 TrainingError           training or evaluation cannot go on
 ├── ConfigError         a recipe or an option is not valid
 ├── DataError           a data set lacks something
+│   └── WrongLayout     a folder is laid out as another kind of data set
 ├── CheckpointError     a checkpoint cannot be read or does not fit
 ├── WeightsError        weights from elsewhere cannot be read or do not fit
 ├── WorkerDied          a process that reads pictures has ended
@@ -24,6 +25,10 @@ class ConfigError(TrainingError):
 
 class DataError(TrainingError):
     """A data set lacks something."""
+
+
+class WrongLayout(DataError):
+    """A folder is laid out as another kind of data set."""
 
 
 class CheckpointError(TrainingError):

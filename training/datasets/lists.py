@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from training.errors import DataError
+from training.errors import DataError, WrongLayout
 
 
 def read_list(file: Path, values: int, whose: str) -> list[list[str]]:
@@ -31,4 +31,4 @@ def need_folder(folder: Path, whose: str, *names: str) -> Path:
     for name in names:
         if (folder / name).is_dir():
             return folder / name
-    raise DataError(f"{folder} has no folder {' or '.join(names)}, which {whose} comes with; unpack it again")
+    raise WrongLayout(f"{folder} has no folder {' or '.join(names)}, which {whose} comes with; unpack it again")

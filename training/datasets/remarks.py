@@ -62,6 +62,15 @@ def check_trainable(split: Split, name: str) -> None:
         )
 
 
+def left_out_notes(split: Split) -> list[str]:
+    """What was left out of a data set that its owner may have meant to be read, a line each reason."""
+    return [
+        f"left out: {len(each.paths):,} {each.reason}; the first is {each.paths[0]}"
+        for each in split.left_out
+        if each.noted
+    ]
+
+
 def remarks(split: Split, images_per_person: int, side: str) -> list[str]:
     """What whoever starts a run should know of its data, a line each; the others are values of its recipe."""
     persons, cameras = len(split.train_persons()), split.train_cameras()
@@ -76,6 +85,7 @@ def remarks(split: Split, images_per_person: int, side: str) -> list[str]:
     for kind, known in (("camera", cameras), ("view", split.train_views())):
         if side in (kind, "both") and len(known) < 2:
             told.append(f"model.side = {side!r} has no effect: the training pictures tell {len(known)} {kind}")
+    told += left_out_notes(split)
     if not (split.query and split.gallery):
         told.append("there are no queries and gallery, so no epoch is scored and best/ is the last one")
     return told

@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from training.datasets.registry import read_dataset
+from bundle.name_pattern import NamePattern
+from training.datasets.registry import DATASETS, read_dataset
 from training.datasets.split import Sample, Split
 from training.errors import DataError
 
@@ -19,11 +20,20 @@ class Source:
     dataset: str
     path: Path
 
+    pattern: NamePattern | None = None
+    """How names of files and folders are read, where the layout leaves that open."""
+
     @classmethod
-    def parse(cls, text: str, dataset: str) -> Source:
-        """Read `NAME=DIR`, or `DIR` alone for the layout `dataset`."""
+    def parse(cls, text: str, dataset: str | None = None, pattern: NamePattern | None = None) -> Source:
+        """Read `NAME=DIR`, or `DIR` alone for the layout `dataset`.
+
+        Without either a file is a table, names by a pattern are in `folders`, and the rest is `market1501`.
+        """
         name, equals, path = text.partition("=")
-        return cls(name, Path(path)) if equals and "/" not in name else cls(dataset, Path(text))
+        if equals and "/" not in name and (name in DATASETS or not Path(text).exists()):
+            return cls(name, Path(path), pattern)
+        usual = "table" if Path(text).is_file() else "folders" if pattern else "market1501"
+        return cls(dataset or usual, Path(text), pattern)
 
     @property
     def name(self) -> str:
@@ -32,7 +42,7 @@ class Source:
 
     def read(self) -> Split:
         """Its samples. Raises DataError."""
-        return read_dataset(self.dataset, self.path)
+        return read_dataset(self.dataset, self.path, self.pattern)
 
 
 @dataclass(frozen=True)
@@ -47,10 +57,12 @@ class Sources:
     test: Source | None = None
 
     @classmethod
-    def parse(cls, train: Sequence[str], test: str | None, dataset: str) -> Sources:
+    def parse(
+        cls, train: Sequence[str], test: str | None, dataset: str | None, pattern: NamePattern | None = None
+    ) -> Sources:
         """Read what the options --data and --test say; `dataset` is the layout where they name none."""
-        tested = None if test is None else Source.parse(test, dataset)
-        return cls(tuple(Source.parse(text, dataset) for text in train), tested)
+        tested = None if test is None else Source.parse(test, dataset, pattern)
+        return cls(tuple(Source.parse(text, dataset, pattern) for text in train), tested)
 
     @property
     def name(self) -> str:
@@ -80,6 +92,7 @@ class Sources:
             train=tuple(sample for part in parts for sample in part.train),
             query=tuple(sample for part in tests for sample in part.query),
             gallery=tuple(sample for part in tests for sample in part.gallery),
+            left_out=tuple(each for part in (*parts, *(tests if self.test else ())) for each in part.left_out),
         )
 
 
@@ -90,4 +103,4 @@ def _prefixed(split: Split, name: str) -> Split:
             for each in samples
         )
 
-    return Split(named(split.train), named(split.query), named(split.gallery))
+    return Split(named(split.train), named(split.query), named(split.gallery), left_out=split.left_out)

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
+from bundle.image_files import is_image_name
 from training.errors import DataError
-
-IMAGE_SUFFIXES = {".jpg", ".jpeg", ".png", ".webp"}
 
 
 @dataclass(frozen=True)
@@ -25,12 +24,28 @@ class Sample:
 
 
 @dataclass(frozen=True)
+class LeftOut:
+    """Files of a data set's folder that are in none of its parts, for one reason."""
+
+    reason: str
+    paths: tuple[Path, ...]
+    noted: bool
+    """Whether a run tells of them: images that its owner may have meant to be read."""
+
+
+@dataclass(frozen=True)
 class Split:
     """A data set's three parts; any may be empty. Persons of train and of query do not overlap in a sound data set."""
 
     train: tuple[Sample, ...]
     query: tuple[Sample, ...]
     gallery: tuple[Sample, ...]
+    left_out: tuple[LeftOut, ...] = field(default=(), kw_only=True)
+
+    @property
+    def samples(self) -> tuple[Sample, ...]:
+        """All of them: train, query, gallery."""
+        return (*self.train, *self.query, *self.gallery)
 
     def train_persons(self) -> tuple[str, ...]:
         """The training persons in the order of their class index."""
@@ -62,7 +77,7 @@ def _in_order(names: Iterable[str | None]) -> tuple[str, ...]:
 def hold_out(split: Split, persons: int, seed: int) -> Split:
     """Keep persons of the training part from training and make them the query and the gallery.
 
-    Of each held-back person and camera one picture becomes a query and the rest the gallery.
+    See `query_and_gallery` for which pictures become queries.
 
     Raises DataError where fewer than two persons would be left to train on.
     """
@@ -71,20 +86,48 @@ def hold_out(split: Split, persons: int, seed: int) -> Split:
         raise DataError(f"data.holdout_persons = {persons}, but only {len(names)} persons train; leave at least two")
     random = np.random.default_rng([seed, len(names)])
     held = set(random.choice(names, persons, replace=False).tolist())
-    query: dict[tuple[str, str | None], Sample] = {}
-    gallery = []
-    for sample in split.train:
-        if sample.person not in held:
-            continue
-        key = (sample.person, sample.camera)
-        if key in query:
-            gallery.append(sample)
-        else:
-            query[key] = sample
     train = tuple(sample for sample in split.train if sample.person not in held)
-    return Split(train, tuple(query.values()), tuple(gallery))
+    query, gallery = query_and_gallery(sample for sample in split.train if sample.person in held)
+    return replace(split, train=train, query=query, gallery=gallery)
+
+
+def query_and_gallery(samples: Iterable[Sample]) -> tuple[tuple[Sample, ...], tuple[Sample, ...]]:
+    """Make one picture of each person and camera a query and the others the gallery.
+
+    A picture stays in the gallery where it is needed there, so that every query has an answer by another camera.
+    """
+    of_person: dict[str, list[Sample]] = {}
+    for sample in samples:
+        of_person.setdefault(sample.person, []).append(sample)
+    query: list[Sample] = []
+    gallery: list[Sample] = []
+    for own in of_person.values():
+        asked: list[Sample] = []
+        for sample in {sample.camera: sample for sample in reversed(own)}.values():
+            if all(_answered(each, own, [*asked, sample]) for each in [*asked, sample]):
+                asked.append(sample)
+        query += [sample for sample in own if sample in asked]
+        gallery += [sample for sample in own if sample not in asked]
+    return tuple(query), tuple(gallery)
+
+
+def _answered(query: Sample, own: Sequence[Sample], asked: Sequence[Sample]) -> bool:
+    others = (sample for sample in own if sample not in asked)
+    return any(query.camera is None or sample.camera != query.camera for sample in others)
+
+
+def folders(folder: Path) -> list[Path]:
+    """The folders in a folder that are not hidden, sorted by name. Raises DataError."""
+    return [path for path in _entries(folder) if path.is_dir() and not path.name.startswith(".")]
 
 
 def pictures(folder: Path) -> list[Path]:
-    """The image files directly in a folder, sorted by name."""
-    return sorted(path for path in folder.iterdir() if path.suffix.lower() in IMAGE_SUFFIXES)
+    """The image files directly in a folder, sorted by name. Raises DataError."""
+    return [path for path in _entries(folder) if is_image_name(path.name) and not path.is_dir()]
+
+
+def _entries(folder: Path) -> list[Path]:
+    try:
+        return sorted(folder.iterdir())
+    except OSError as error:
+        raise DataError(f"{folder} cannot be read ({error.strerror}); check its permissions") from error

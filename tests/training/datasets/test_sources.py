@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from bundle.name_pattern import NamePattern
 from training.datasets import Source, Sources
 from training.errors import DataError
 
@@ -74,3 +75,46 @@ def test_what_the_options_say() -> None:
     assert Sources.parse(["a", "msmt17=b"], "c", "folders") == Sources(
         (Source("folders", Path("a")), Source("msmt17", Path("b"))), Source("folders", Path("c"))
     )
+
+
+def test_what_a_folder_looks_like_decides_where_nobody_says(tmp_path: Path) -> None:
+    (tmp_path / "own.csv").touch()
+    (tmp_path / "a=b").mkdir()
+    pattern = NamePattern.parse("{camera}_*")
+    assert Source.parse(str(tmp_path / "own.csv")).dataset == "table"
+    assert Source.parse(str(tmp_path)).dataset == "market1501"
+    assert Source.parse(str(tmp_path), None, pattern) == Source("folders", tmp_path, pattern)
+    assert Source.parse(f"msmt17={tmp_path}", "folders") == Source("msmt17", tmp_path)
+    assert Source.parse(str(tmp_path / "a=b"), "folders") == Source("folders", tmp_path / "a=b")
+
+
+@pytest.mark.parametrize(
+    ("files", "given", "fitting"),
+    [
+        (("anna/1.jpg", "ben/1.jpg"), "market1501", "folders"),
+        (("train/anna/1.jpg", "query/ben/1.jpg"), "market1501", "folders"),
+        (("query/0001_c1s1_1.jpg", "query/0002_c1s1_1.jpg"), "folders", "market1501"),
+        (
+            ("image_train/0001_c001_1.jpg", "image_query/0002_c001_1.jpg", "image_test/0002_c002_1.jpg"),
+            "msmt17",
+            "veri776",
+        ),
+    ],
+)
+def test_the_layout_that_fits_is_named(
+    files: tuple[str, ...], given: str, fitting: str, tmp_path: Path, touch: Callable[..., None]
+) -> None:
+    touch(*(tmp_path / file for file in files))
+    with pytest.raises(DataError, match=f"; read it as {fitting}: {fitting}={tmp_path}$"):
+        Source(given, tmp_path).read()
+
+
+def test_names_are_read_by_a_pattern(tmp_path: Path, touch: Callable[..., None]) -> None:
+    names = ("gate_2026-05-01_10-00-00_1.jpg", "hall_2026-05-01_10-00-00_1.jpg")
+    touch(*(tmp_path / "anna" / name for name in names), *(tmp_path / "ben" / "day 1" / name for name in names))
+    split = Source.parse(f"folders={tmp_path}", None, NamePattern.parse("{camera}_{time:%Y-%m-%d_%H-%M-%S}_*")).read()
+    seen = [(sample.person, sample.camera) for sample in split.train]
+    assert seen == [("anna", "gate"), ("anna", "hall"), ("ben", "gate"), ("ben", "hall")]
+    assert split.left_out == ()
+    with pytest.raises(DataError, match="a name pattern is for the data set folders, not for market1501"):
+        Source.parse(f"market1501={tmp_path}", None, NamePattern.parse("{camera}_*")).read()
