@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from bundle import Bundle, ImageSpec
+from bundle import Bundle
 from export import adopt_cli, calibrate_cli, tensorrt_cli
 from export.options import Data, Images, Json, MaxMapLoss, MinCosine, data_of, folder_of, tell, tell_evidence, trial
 from export.pictures import choose_pictures
@@ -48,7 +48,7 @@ def to_onnx(
     from training.checkpoint import Checkpoint
 
     opened = Checkpoint.open(checkpoint)
-    spec = ImageSpec(height=opened.config.model.height, width=opened.config.model.width)
+    spec = opened.config.model.image
     calibrating = None if calibration is None else choose_pictures(calibration, spec, CALIBRATION)[0]
     check_precision(precision, 0 if calibrating is None else len(calibrating))
     source = data_of(data, dataset, name_pattern)

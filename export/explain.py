@@ -27,7 +27,7 @@ from export.writing import write_onnx
 from training.backbones import ViT, fuse_attention
 from training.backbones.blocks import run_block
 from training.backbones.relative import RelativeAttention
-from training.backbones.vit import agreement, pool_cls, pool_mean, pool_weighted
+from training.backbones.vit import agreement, pool_cls, pool_cls_gem, pool_mean, pool_weighted
 from training.checkpoint import Checkpoint
 from training.model import ReIDModel
 
@@ -51,6 +51,7 @@ class Look:
 # the class token: what reaches the average of patches is what all of them look at.
 LOOKS: dict[Callable[[Tensor], Tensor], Look] = {
     pool_cls: Look("cls", lambda attention, tokens: attention[:, 0, 1:]),
+    pool_cls_gem: Look("cls", lambda attention, tokens: attention[:, 0, 1:]),
     pool_mean: Look("mean", lambda attention, tokens: attention[:, 1:, 1:].mean(1)),
     pool_weighted: Look("weighted", lambda attention, tokens: agreement(tokens)),
 }

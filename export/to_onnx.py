@@ -55,7 +55,7 @@ def export_onnx(
     graph = EmbeddingGraph(checkpoint.load_model())
     fast = fast_form(graph.model, opset)
     part = checkpoint.config.model
-    spec = ImageSpec(height=part.height, width=part.width)
+    spec = part.image
     searches = trial.searches(_embedder(checkpoint, graph, spec))
     save = partial(
         Bundle.save,

@@ -14,6 +14,7 @@ from scoring.patches import Half
 from training.data_options import DATA_HELP, Data, Dataset, Pattern, pattern_of, read_noted, source_of
 from training.datasets import Sources, Split
 from training.errors import ConfigError
+from training.import_cli import import_weights
 from training.report import Evaluated, brief, report, text
 from training.screen import RunScreen, console, counted
 
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 ROWS, TOP = 10, 10  # of a picture of rank lists
 
 app = typer.Typer(no_args_is_help=True)
+app.command("import-weights")(import_weights)
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON on stdout.")]
 
@@ -127,45 +129,6 @@ def curves(
     histories = {str(run): Checkpoint.open(run / "last" if (run / "last").is_dir() else run).metrics for run in runs}
     draw_curves({name: metrics.get("history", []) for name, metrics in histories.items()}, out)
     typer.echo(str(out))
-
-
-@app.command("import-weights")
-def import_weights(
-    file: Annotated[Path, typer.Argument(help="A .pth or .safetensors of TransReID, its SSL, DINO, DeiT or timm.")],
-    out: Annotated[Path, typer.Option(help="Folder of the checkpoint.")],
-    height: Annotated[int | None, typer.Option(help="Of the pictures; as trained when left out.")] = None,
-    width: Annotated[int | None, typer.Option(help="Of the pictures; as trained when left out.")] = None,
-    stride: Annotated[int | None, typer.Option(help="Of the patches; by their number when left out.")] = None,
-    cameras: Annotated[int | None, typer.Option(help="How many cameras its side information tells apart.")] = None,
-    views: Annotated[int | None, typer.Option(help="How many views its side information tells apart.")] = None,
-    heads: Annotated[int | None, typer.Option(help="Attention heads; width / 64 when left out.")] = None,
-    imagenet: Annotated[bool, typer.Option("--imagenet", help="Pixels by ImageNet's mean and std, not 0.5.")] = False,
-    after_bnneck: Annotated[bool, typer.Option("--after-bnneck", help="Embed after the BNNeck.")] = False,
-    partial: Annotated[bool, typer.Option("--partial", help="Take what fits; leave the rest at random.")] = False,
-    as_json: Json = False,
-) -> None:
-    """Turn published weights into a checkpoint."""
-    from training.importing import IMAGENET, import_weights
-    from training.records import check_output
-
-    if (height is None) != (width is None):
-        raise typer.BadParameter("--height and --width go together")
-    check_output(out, resume=False)
-    pixels = IMAGENET if imagenet else {}
-    imported = import_weights(
-        file,
-        out,
-        size=None if height is None or width is None else (height, width),
-        stride=stride,
-        cameras=cameras,
-        views=views,
-        heads=heads,
-        bnneck="after" if after_bnneck else "before",
-        partial=partial,
-        **pixels,
-    )
-    told = imported.told()
-    typer.echo(json.dumps(told) if as_json else f"{out}: " + ", ".join(f"{key} {value}" for key, value in told.items()))
 
 
 @app.command()

@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, JsonValue, PositiveInt, ValidationError
 
+from bundle import ImageSpec
 from training.errors import ConfigError
 
 RECIPES = Path(__file__).parent / "recipes"
@@ -65,14 +66,20 @@ class ModelConfig(_Part):
     side: Literal["none", "camera", "view", "both"] = "none"
     side_scale: float = 3.0
     jigsaw: JigsawConfig | None = None
-    pool: Literal["cls", "mean", "weighted"] = "cls"
+    pool: Literal["cls", "mean", "weighted", "cls_gem"] = "cls"
     weights: str = "random"
     weights_grid: tuple[PositiveInt, PositiveInt] | None = None
     height: int = Field(256, ge=16, le=1024)
     width: int = Field(128, ge=16, le=1024)
     mean: tuple[float, float, float] = (0.5, 0.5, 0.5)
     std: tuple[Positive, Positive, Positive] = (0.5, 0.5, 0.5)
+    resize: Literal["bicubic", "bilinear"] = "bicubic"
     bnneck: Literal["before", "after"] = "before"
+
+    @property
+    def image(self) -> ImageSpec:
+        """Pictures as the network takes them."""
+        return ImageSpec(height=self.height, width=self.width, resize=self.resize)
 
 
 class DataConfig(_Part):

@@ -114,7 +114,7 @@ def open_embedder(path: Path) -> Embedder:
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     part = checkpoint.config.model
     run = model_run(checkpoint.load_model().to(device), device)
-    return Embedder(run, ImageSpec(height=part.height, width=part.width), checkpoint.cameras, checkpoint.views)
+    return Embedder(run, part.image, checkpoint.cameras, checkpoint.views)
 
 
 def _read_ahead(samples: Sequence[Sample], spec: ImageSpec) -> Iterator[tuple[Sequence[Sample], NDArray[np.uint8]]]:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypedDict, Unpack
 
+import torch
 from torch import Tensor
 
 from bundle.files import sha256_of
@@ -14,12 +15,65 @@ from training.backbones import ViT
 from training.checkpoint import Checkpoint, build_model, save_checkpoint
 from training.config import TrainConfig, validated
 from training.errors import ConfigError, WeightsError
+from training.model import ReIDModel
 from training.resizing import resized
-from training.weight_files import read_weights
+from training.weight_files import StateDict, read_weights
 from training.weights import SIDE, Shape, check_numbers, other_sizes, translate
 
 IMAGENET = {"mean": (0.485, 0.456, 0.406), "std": (0.229, 0.224, 0.225)}
 SIDES = {(True, True): "both", (True, False): "camera", (False, True): "view", (False, False): "none"}
+
+
+class Stated(TypedDict, total=False):
+    """What a file does not tell. Where a caller does not, either, ASSUMED has it.
+
+    `size` (height, width) is that of the pictures to come, by default of those that the file was trained on, whose
+    `grid` (rows, columns) of patches start every `stride` pixels. `key` names one of several networks.
+    """
+
+    key: str
+    size: tuple[int, int]
+    grid: tuple[int, int]
+    stride: int
+    heads: int
+    qk_scale: float
+    mean: tuple[float, float, float]
+    std: tuple[float, float, float]
+    resize: str
+    bnneck: str
+    pool: str
+    cameras: int | None
+    views: int | None
+    side_scale: float
+    roll: int
+    groups: int
+
+
+@dataclass(frozen=True)
+class Assumption:
+    """A value where nobody states one, for files that have `needs`; `option` of the command states another."""
+
+    option: str
+    value: Callable[[Shape], Any]
+    needs: str = ""
+
+
+ASSUMED: dict[str, Assumption] = {
+    "grid": Assumption("--grid", lambda shape: shape.grid),
+    "stride": Assumption("--stride", lambda shape: shape.stride),
+    "heads": Assumption("--heads", lambda shape: shape.heads),
+    "qk_scale": Assumption("--qk-scale", lambda shape: round((shape.width / shape.heads) ** -0.5, 6)),
+    "mean": Assumption("--mean, --imagenet", lambda _: (0.5, 0.5, 0.5)),
+    "std": Assumption("--std, --imagenet", lambda _: (0.5, 0.5, 0.5)),
+    "resize": Assumption("--resize", lambda _: "bicubic"),
+    "bnneck": Assumption("--after-bnneck", lambda _: "before"),
+    "pool": Assumption("--pool", lambda _: "cls"),
+    "cameras": Assumption("--cameras, --views", lambda shape: shape.side, "side"),
+    "side_scale": Assumption("--side-scale", lambda _: 3.0, "side"),
+    "roll": Assumption("--roll", lambda _: 4, "parts"),
+    "groups": Assumption("--groups", lambda _: 2, "parts"),
+}
+NEEDS = {"side": "side information", "parts": "the parts of a jigsaw"}
 
 
 @dataclass(frozen=True)
@@ -32,6 +86,8 @@ class Imported:
     """Names of ours that the file does not have; they keep random values."""
     dropped: tuple[str, ...]
     """Names of the file that have no place in our network."""
+    assumed: Mapping[str, Any]
+    """What neither the file nor the caller told."""
 
     def told(self) -> dict[str, object]:
         """What was recognised, by name."""
@@ -48,60 +104,81 @@ class Imported:
             "persons": shape.persons,
             "missing": list(self.missing),
             "dropped": len(self.dropped),
+            "assumed": dict(self.assumed),
         }
 
 
-def import_weights(
-    file: Path,
-    out: Path,
-    *,
-    size: tuple[int, int] | None = None,
-    stride: int | None = None,
-    cameras: int | None = None,
-    views: int | None = None,
-    heads: int | None = None,
-    mean: tuple[float, float, float] = (0.5, 0.5, 0.5),
-    std: tuple[float, float, float] = (0.5, 0.5, 0.5),
-    bnneck: str = "before",
-    partial: bool = False,
-) -> Imported:
-    """Write a checkpoint from a published file, for pictures of `size`, by default those that it was trained on.
+def import_weights(file: Path, out: Path, *, partial: bool = False, **stated: Unpack[Stated]) -> Imported:
+    """Write a checkpoint from a published file. Its cameras are called c1, c2, ... by their rows, its views 0, 1, ...
 
-    How many of the rows of side information are `cameras` and how many `views` the file does not tell: without
-    either, all are cameras. `heads` is for networks whose heads are not 64 wide.
-
-    Raises WeightsError for a file that cannot be read, and unless `partial` for one that leaves a part of the network
-    without weights or has some that fit nowhere; nothing is written then.
+    Raises WeightsError for a file that cannot be read, for what is stated and does not fit it, and unless `partial` for
+    one that leaves a part of the network without weights or has some that fit nowhere; nothing is written then. Raises
+    ConfigError for a value that a recipe could not have.
     """
-    weights = translate(read_weights(file).tensors, size=size, stride=stride)
+    read = read_weights(file, stated.get("key"))
+    weights = translate(read.tensors, size=stated.get("size"), stride=stated.get("stride"), grid=stated.get("grid"))
     check_numbers(weights.tensors, file)
-    shape = weights.shape if heads is None else replace(weights.shape, heads=heads)
-    seen = _side(shape, cameras, views)
-    persons = shape.persons or 1
-    try:
-        config = _config(file, shape, seen, size=size or shape.size, mean=mean, std=std, bnneck=bnneck)
-        model = build_model(config, persons=persons, cameras=seen[0], views=seen[1], pretrained=False)
-    except ConfigError as error:
-        raise WeightsError(f"{file} tells of a network that cannot be built: {error}") from error
-    assert isinstance(model.backbone, ViT)
-    tensors, ours = resized(weights.tensors, shape.grid, model.backbone.grid), model.state_dict()
-    if SIDE in tensors:
-        tensors[SIDE] = tensors[SIDE].reshape(max(seen[0], 1), max(seen[1], 1), -1)
+    shape = replace(weights.shape, heads=stated.get("heads", weights.shape.heads))
+    assumed = _assumed(shape, stated, read, file)
+    known: dict[str, Any] = {**assumed, **{name: value for name, value in stated.items() if value is not None}}
+    seen = _side(shape, known.get("cameras"), known.get("views"))
+    config = _config(file, shape, seen, known)
+    model = _network(file, config, shape, seen)
+    ours, tensors = model.state_dict(), _placed(weights.tensors, shape, model, seen, stated.get("qk_scale"))
     fitting = {name: each for name, each in tensors.items() if name in ours and each.shape == ours[name].shape}
     left = model.load_state_dict(fitting, strict=False)
-    needed = [name for name in left.missing_keys if shape.persons or not name.startswith("necks.")]
-    if not partial and (told := _told(tensors, needed, ours)):
+    missing = tuple(name for name in left.missing_keys if shape.persons or not name.startswith("necks."))
+    if not partial and (told := _told(tensors, missing, ours)):
         raise WeightsError(f"{file} {told}; --partial takes the others and leaves what they lack at random values")
     dropped = (*weights.dropped, *(name for name in tensors if name not in fitting))
+    lists = {"missing": list(missing), "dropped": list(dropped), "assumed": assumed}
     metrics: dict[str, Any] = {
-        "persons": [str(i) for i in range(persons)],
-        "cameras": [str(i + 1) for i in range(seen[0])],
-        "views": [str(i + 1) for i in range(seen[1])],
+        "persons": [str(i) for i in range(shape.persons or 1)],
+        "cameras": [f"c{i + 1}" for i in range(seen[0])],  # as every reader of data sets calls them
+        "views": [str(i) for i in range(seen[1])],
         "scores": {},
-        "imported": {"file": file.name, "sha256": sha256_of(file), "missing": needed, "dropped": list(dropped)},
+        "imported": {"file": file.name, "sha256": sha256_of(file), **lists},
     }
     save_checkpoint(out, model, config, metrics)
-    return Imported(Checkpoint.open(out), shape, tuple(needed), dropped)
+    return Imported(Checkpoint.open(out), shape, missing, dropped, assumed)
+
+
+def _assumed(shape: Shape, stated: Stated, read: StateDict, file: Path) -> dict[str, Any]:
+    """What nobody told about a file, by name. Raises WeightsError where something is stated that it has no use for."""
+    values: dict[str, Any] = {"key": read.key} if read.others and "key" not in stated else {}
+    for name, assumption in ASSUMED.items():
+        needed = not assumption.needs or getattr(shape, assumption.needs) > 0
+        if name in stated and not needed and name != "cameras":  # 0 cameras may be stated of any file
+            raise WeightsError(f"{assumption.option} is for {NEEDS[assumption.needs]}, which {file} has not")
+        if needed and stated.get(name) is None:
+            values[name] = assumption.value(shape)
+    if stated.get("views") is not None:
+        values.pop("cameras", None)
+    return values
+
+
+def _network(file: Path, config: TrainConfig, shape: Shape, seen: tuple[int, int]) -> ReIDModel:
+    try:
+        return build_model(config, persons=shape.persons or 1, cameras=seen[0], views=seen[1], pretrained=False)
+    except ConfigError as error:
+        raise WeightsError(f"{file} tells of a network that cannot be built: {error}") from error
+
+
+def _placed(
+    tensors: Mapping[str, Tensor], shape: Shape, model: ReIDModel, seen: tuple[int, int], qk_scale: float | None
+) -> dict[str, Tensor]:
+    """The tensors as the network has them: its grid, its table of cameras and views, its scale of attention."""
+    assert isinstance(model.backbone, ViT)
+    placed = resized(tensors, shape.grid, model.backbone.grid)
+    if SIDE in placed:
+        placed[SIDE] = placed[SIDE].reshape(max(seen[0], 1), max(seen[1], 1), -1)
+    if qk_scale is not None:  # ours is 1 / sqrt(width of a head): the queries take the difference
+        factor = torch.ones(3, 1)
+        factor[0] = qk_scale * (shape.width / shape.heads) ** 0.5
+        for name in [name for name in placed if ".attn.qkv." in name]:
+            grouped = placed[name].float().reshape(3, -1)
+            placed[name] = (grouped * factor).reshape(placed[name].shape)
+    return placed
 
 
 def _side(shape: Shape, cameras: int | None, views: int | None) -> tuple[int, int]:
@@ -117,17 +194,9 @@ def _side(shape: Shape, cameras: int | None, views: int | None) -> tuple[int, in
     return found
 
 
-def _config(
-    file: Path,
-    shape: Shape,
-    seen: tuple[int, int],
-    *,
-    size: tuple[int, int],
-    mean: tuple[float, float, float],
-    std: tuple[float, float, float],
-    bnneck: str,
-) -> TrainConfig:
-    jigsaw = {"parts": shape.parts, "total": "code"} if shape.parts else None
+def _config(file: Path, shape: Shape, seen: tuple[int, int], known: Mapping[str, Any]) -> TrainConfig:
+    size = known.get("size", shape.size)
+    jigsaw = {"roll": known.get("roll"), "groups": known.get("groups"), "parts": shape.parts, "total": "code"}
     model = {
         "backbone": "vit_base_patch16_224",
         "options": {
@@ -136,16 +205,16 @@ def _config(
             "num_heads": shape.heads,
             "mlp_ratio": shape.mlp_ratio,
             "patch_size": shape.patch,
+            **shape.options,
         },
         "stem": shape.stem,
         "stride": None if shape.stride == shape.patch else shape.stride,
         "height": size[0],
         "width": size[1],
-        "mean": mean,
-        "std": std,
         "side": SIDES[seen[0] > 1, seen[1] > 1],
-        "jigsaw": jigsaw,
-        "bnneck": bnneck,
+        "side_scale": known.get("side_scale", 3.0),
+        "jigsaw": jigsaw if shape.parts else None,
+        **{name: known[name] for name in ("mean", "std", "resize", "bnneck", "pool")},
     }
     return validated({"model": model}, (), str(file))
 

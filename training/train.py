@@ -77,7 +77,7 @@ class Trainer:
         self.optimiser = self._optimiser()
         self.average = None if config.optim.ema is None else moving_average(self.model, config.optim.ema)
         self.scaler = torch.amp.GradScaler(device.type, enabled=config.precision == "fp16")
-        self.spec = ImageSpec(height=config.model.height, width=config.model.width)
+        self.spec = config.model.image
         self.loader = _loader(config, split, self.spec, ranks)
         self.history: list[dict[str, Any]] = []
         self.about = origin(config, split, data)

@@ -6,6 +6,7 @@ import json
 import os
 from argparse import Namespace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -14,10 +15,13 @@ import torch
 from safetensors.torch import save_file
 
 import reid
+from tests.training.transreid import as_transreid
 from training.backbones import build_vit
-from training.errors import WeightsError
+from training.checkpoint import Checkpoint, build_model
+from training.config import parse_config
+from training.errors import ConfigError, WeightsError
 from training.importing import import_weights
-from training.model import ReIDOutput
+from training.model import ReIDModel, ReIDOutput
 
 SMALL = {"embed_dim": 64, "depth": 2, "num_heads": 1}
 
@@ -84,6 +88,148 @@ def test_backbones_alone(backbone: torch.nn.Module, tmp_path: Path, prefix: str,
         expected = backbone.eval().forward_head(backbone.forward_features(images), pre_logits=True)
     torch.testing.assert_close(found, expected, atol=1e-5, rtol=1e-5)
     assert {name.removeprefix(prefix) for name in imported.dropped} == {"head.weight", "head.bias"}
+
+
+def vehicles(roll: int = 4, groups: int = 2, side_scale: float = 3.0) -> tuple[ReIDModel, dict[str, torch.Tensor]]:
+    """A model of 6 cameras, 8 views and a jigsaw, and its state as TransReID saves it: a row for each of the 48."""
+    text = f"""
+    [model]
+    options = {{ embed_dim = 64, depth = 2, num_heads = 1 }}
+    side = "both"
+    side_scale = {side_scale}
+    jigsaw = {{ roll = {roll}, groups = {groups} }}
+    """
+    torch.manual_seed(1)
+    model = build_model(parse_config(text, (), "test"), persons=3, cameras=6, views=8).eval()
+    torch.nn.init.normal_(model.backbone.side.side_embed)
+    state = as_transreid(model)
+    return model, state | {"base.sie_embed": state["base.sie_embed"].reshape(48, 1, 64)}
+
+
+def assert_same(found: ReIDModel, expected: ReIDModel) -> None:
+    images, camera, view = torch.randn(2, 3, 256, 128), torch.tensor([0, 5]), torch.tensor([7, 1])
+    with torch.inference_mode():
+        torch.testing.assert_close(
+            torch.cat(found.backbone(images, camera, view).parts, 1),
+            torch.cat(expected.backbone(images, camera, view).parts, 1),
+            atol=1e-5,
+            rtol=1e-5,
+        )
+
+
+@pytest.mark.parametrize("stated", [{"roll": 7}, {"roll": 0, "groups": 1}, {"side_scale": 1.5}])
+def test_what_a_file_cannot_tell_is_stated(tmp_path: Path, stated: dict[str, Any]) -> None:
+    """Shift 8 of the settings for vehicles, no rearrangement, another weight of side information."""
+    model, state = vehicles(**stated)
+    torch.save(state, tmp_path / "veri.pth")
+    imported = import_weights(tmp_path / "veri.pth", tmp_path / "out", cameras=6, views=8, **stated)
+    assert_same(imported.checkpoint.load_model(), model)
+    assert imported.assumed.keys().isdisjoint(stated)
+    assert imported.checkpoint.metrics["imported"]["assumed"].keys() == imported.assumed.keys()
+
+
+def test_cameras_and_views_have_the_names_of_the_readers(tmp_path: Path) -> None:
+    """Camera c3 is the third row, as its number in a file name less 1; a view is its own number in the file."""
+    torch.save(vehicles()[1], tmp_path / "veri.pth")
+    checkpoint = import_weights(tmp_path / "veri.pth", tmp_path / "out", cameras=6, views=8).checkpoint
+    assert checkpoint.cameras == ("c1", "c2", "c3", "c4", "c5", "c6")
+    assert checkpoint.views == tuple("01234567")
+
+
+def test_every_assumption_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    torch.save({"model": vehicles()[1], "model_ema": vehicles()[1]}, tmp_path / "veri.pth")
+    command = ["import-weights", str(tmp_path / "veri.pth"), "--out"]
+    assert reid.run([*command, str(tmp_path / "out"), "--json"]) == 0
+    expected = {
+        "key": "model_ema",
+        "grid": [16, 8],
+        "stride": 16,
+        "heads": 1,
+        "qk_scale": 0.125,
+        "mean": [0.5, 0.5, 0.5],
+        "std": [0.5, 0.5, 0.5],
+        "resize": "bicubic",
+        "bnneck": "before",
+        "pool": "cls",
+        "cameras": 48,
+        "side_scale": 3.0,
+        "roll": 4,
+        "groups": 2,
+    }
+    assert json.loads(capsys.readouterr().out)["assumed"] == expected
+    assert Checkpoint.open(tmp_path / "out").metrics["imported"]["assumed"] == expected
+    options = (
+        "--key model --grid 16x8 --stride 16 --heads 1 --qk-scale .125 --imagenet --resize bilinear --after-bnneck"
+    )
+    options += " --pool cls --cameras 6 --views 8 --side-scale 3 --roll 4"
+    assert reid.run([*command, str(tmp_path / "all"), *options.split()]) == 0
+    [_, line] = capsys.readouterr().out.splitlines()
+    assert line == "assumed, where the file does not say: groups 2 (--groups)"
+
+
+def test_values_that_reach_the_checkpoint(backbone: torch.nn.Module, tmp_path: Path) -> None:
+    torch.save(backbone.state_dict(), tmp_path / "vit.pth")
+    stated: dict[str, Any] = {"mean": (0.4, 0.5, 0.6), "std": (0.2, 0.3, 0.1), "resize": "bilinear", "pool": "cls_gem"}
+    part = import_weights(tmp_path / "vit.pth", tmp_path / "out", **stated).checkpoint.config.model
+    assert stated == {name: getattr(part, name) for name in stated}
+    assert part.image.resize == "bilinear"
+
+
+def test_the_scale_of_attention_of_the_first_small_vit(tmp_path: Path) -> None:
+    """TransReID's own ViT-S, after timm's of 2020: no biases of queries, and 1 / sqrt(width) for every head."""
+    options = SMALL | {"num_heads": 2, "qkv_bias": False}
+    source = timm.create_model("vit_tiny_patch16_224", img_size=(64, 32), num_classes=0, **options).eval()
+    torch.save(source.state_dict(), tmp_path / "vit.pth")
+    for block in source.blocks:
+        block.attn.scale, block.attn.fused_attn = 64**-0.5, False
+    stated: dict[str, Any] = {"heads": 2, "qk_scale": 64**-0.5}
+    model = import_weights(tmp_path / "vit.pth", tmp_path / "out", **stated).checkpoint.load_model()
+    images = torch.randn(2, 3, 64, 32)
+    with torch.inference_mode():
+        torch.testing.assert_close(model.backbone(images).parts[0], source(images), atol=1e-5, rtol=1e-5)
+
+
+def test_options_that_tensors_tell(tmp_path: Path) -> None:
+    options = SMALL | {"qkv_bias": False, "init_values": 0.1, "qk_norm": True, "pre_norm": True}
+    source = timm.create_model("vit_tiny_patch16_224", img_size=(64, 32), num_classes=0, **options).eval()
+    torch.save(source.state_dict(), tmp_path / "vit.pth")
+    model = import_weights(tmp_path / "vit.pth", tmp_path / "out").checkpoint.load_model()
+    images = torch.randn(2, 3, 64, 32)
+    with torch.inference_mode():
+        torch.testing.assert_close(model.backbone(images).parts[0], source(images), atol=1e-5, rtol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("stated", "error", "message"),
+    [
+        ({"roll": 7}, WeightsError, r"--roll is for the parts of a jigsaw, which .*vit\.pth has not"),
+        ({"side_scale": 1.0}, WeightsError, "--side-scale is for side information, which"),
+        ({"key": "teacher"}, WeightsError, "has no network 'teacher'"),
+        ({"grid": (3, 5)}, WeightsError, "196 patches of 16 pixels, not 3x5; give .* --grid ROWSxCOLUMNS"),
+        ({"pool": "gem"}, ConfigError, "model.pool = 'gem': Input should be 'cls', "),
+        ({"std": (0.0, 1.0, 1.0)}, ConfigError, "model.std.0 = 0.0: Input should be greater than 0"),
+    ],
+)
+def test_values_that_a_file_has_no_use_for(
+    backbone: torch.nn.Module, tmp_path: Path, stated: dict[str, Any], error: type[Exception], message: str
+) -> None:
+    torch.save(backbone.state_dict(), tmp_path / "vit.pth")
+    with pytest.raises(error, match=message):
+        import_weights(tmp_path / "vit.pth", tmp_path / "out", **stated)
+    assert not (tmp_path / "out").exists()
+
+
+def test_the_grid_of_the_file_is_not_that_of_the_pictures(tmp_path: Path) -> None:
+    """As many patches in another grid are another grid: 24x8 of 384x128 pixels are resized for 256x192."""
+    source = timm.create_model("vit_tiny_patch16_224", img_size=(384, 128), num_classes=0, **SMALL)
+    torch.save(source.state_dict(), tmp_path / "vit.pth")
+    places = source.pos_embed[:, 1:].detach().reshape(1, 24, 8, 64).permute(0, 3, 1, 2)
+    moved = torch.nn.functional.interpolate(places, (16, 12), mode="bilinear")[0].flatten(1).T
+    imported = import_weights(tmp_path / "vit.pth", tmp_path / "out", size=(256, 192))
+    torch.testing.assert_close(imported.checkpoint.load_model().backbone.positions(), moved)
+    assert imported.assumed["grid"] == (24, 8)
+    same = import_weights(tmp_path / "vit.pth", tmp_path / "same", size=(256, 192), grid=(16, 12))
+    torch.testing.assert_close(same.checkpoint.load_model().backbone.positions(), source.pos_embed[0, 1:])
 
 
 def test_positions_are_resized(backbone: torch.nn.Module, tmp_path: Path) -> None:
@@ -188,8 +334,10 @@ def test_the_command(backbone: torch.nn.Module, tmp_path: Path, capsys: pytest.C
     command = ["import-weights", str(tmp_path / "vit.pth"), "--out", str(tmp_path / "out"), "--json"]
     assert reid.run([*command, "--height", "256", "--width", "128", "--imagenet"]) == 0
     told = json.loads(capsys.readouterr().out)
-    assert (told["width"], told["size"], told["missing"]) == (64, "256x128", [])
+    assert (told["width"], told["size"], told["missing"], told["assumed"]["grid"]) == (64, "256x128", [], [14, 14])
     assert reid.run(command) == 2  # the folder is taken
+    for wrong in (["--imagenet", "--mean", "0", "0", "0"], ["--grid", "16"], ["--height", "256"]):
+        assert reid.run([*command[:3], str(tmp_path / "new"), *wrong]) == 2
     capsys.readouterr()
     assert reid.run([*command[:3], str(tmp_path / "new"), "--height", "10", "--width", "64"]) == 2
     assert "model.height = 10: Input should be greater than or equal to 16" in capsys.readouterr().err

@@ -11,6 +11,7 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor
 
+from tests.training.transreid import as_transreid
 from training.checkpoint import build_model, save_checkpoint
 from training.config import TrainConfig, parse_config
 from training.errors import CheckpointError, ConfigError, WeightsError
@@ -123,25 +124,6 @@ def test_a_convolution_stem_of_transreid_ssl(tmp_path: Path) -> None:
     assert_same(started(tmp_path / "ssl.pth", recipe("stem=ics"))[0], source)
     with pytest.raises(WeightsError, match=r"no backbone\.patch_embed\.proj\.weight|proj\.weight is .*stem 'ics'"):
         started(tmp_path / "ssl.pth", recipe())
-
-
-def as_transreid(model: ReIDModel) -> dict[str, Tensor]:
-    """A state under TransReID's names, with the block and norm that it never uses."""
-    found = {}
-    for name, tensor in model.state_dict().items():
-        plain = name.removeprefix("backbone.").replace("position.embeddings.0.", "").replace("side.side_", "sie_")
-        for ours, theirs in (("jigsaw.block.", "b2.0."), ("jigsaw.norm.", "b2.1."), ("blocks.1.", "b1.0.")):
-            plain = plain.replace(ours, theirs)
-        plain = plain.replace("norm.", "b1.1.", 1) if plain.startswith("norm.") else plain
-        if name.startswith("necks."):
-            number, part, rest = plain.removeprefix("necks.").split(".", 2)
-            part = {"norm": "bottleneck", "classifier": "classifier"}[part] + ("" if number == "0" else f"_{number}")
-            found[f"{part}.{rest}"] = tensor
-        else:
-            found[plain if plain.startswith("b") and plain[1].isdigit() else f"base.{plain}"] = tensor
-        if ".blocks.1." in name:
-            found[f"base.{name.removeprefix('backbone.')}"] = torch.zeros_like(tensor)
-    return found | {"base.norm.weight": torch.zeros(64), "base.norm.bias": torch.zeros(64)}
 
 
 def test_a_whole_transreid(tmp_path: Path) -> None:

@@ -39,6 +39,11 @@ def pool_weighted(tokens: Tensor) -> Tensor:
     return (agreement(tokens)[:, None] @ tokens[:, 1:])[:, 0]
 
 
+def pool_cls_gem(tokens: Tensor) -> Tensor:
+    """The class token plus the generalised mean (p = 3) of the patches, as TransReID-SSL's GEM_POOLING does."""
+    return tokens[:, 0] + tokens[:, 1:].clamp(min=1e-6).pow(3).mean(1).pow(1 / 3)
+
+
 def agreement(tokens: Tensor) -> Tensor:
     """How much each patch agrees with the class token, (B, N), rows with the sum 1: softmax(cls . patch / sqrt D)."""
     cls, patches = tokens[:, :1], tokens[:, 1:]
@@ -46,7 +51,12 @@ def agreement(tokens: Tensor) -> Tensor:
     return products.softmax(2)[:, 0]
 
 
-POOLS: dict[str, Callable[[Tensor], Tensor]] = {"cls": pool_cls, "mean": pool_mean, "weighted": pool_weighted}
+POOLS: dict[str, Callable[[Tensor], Tensor]] = {
+    "cls": pool_cls,
+    "mean": pool_mean,
+    "weighted": pool_weighted,
+    "cls_gem": pool_cls_gem,
+}
 """From normed tokens (B, 1 + N, D), the class token first, to one feature (B, D)."""
 
 
