@@ -11,15 +11,35 @@ block of queries at a time. Memory is bounded by pictures * k1 * k2, and by one 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.sparse import csr_array
 
+from scoring.labelled import ScoringError
+
 K1, K2, ORIGINAL_SHARE = 20, 6, 0.3
 SCORES_AT_ONCE = 8_000_000  # 32 MB of float32 in one block of scores
 
 Floats = NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Reranking:
+    """The numbers of a re-ranking, as `reranked_distances` takes them; the published ones by default."""
+
+    k1: int = K1
+    k2: int = K2
+    original_share: float = ORIGINAL_SHARE
+    """The paper's lambda."""
+
+    def __post_init__(self) -> None:
+        if self.k1 < 1 or self.k2 < 1 or not 0 <= self.original_share <= 1:
+            raise ScoringError(
+                f"re-ranking with k1 {self.k1}, k2 {self.k2} and lambda {self.original_share}; both k are at least 1, "
+                "and lambda is 0 to 1"
+            )
 
 
 def reranked_distances(

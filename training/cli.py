@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from scoring.patches import Half
+from scoring.reranking import Reranking
 from training.data_options import DATA_HELP, Data, Dataset, Pattern, pattern_of, read_noted, source_of
 from training.datasets import Sources, Split
 from training.errors import ConfigError
@@ -146,6 +147,9 @@ def evaluate(
         bool, typer.Option("--multi-query", help="Scores with the queries of a person by a camera pooled.")
     ] = False,
     rerank: Annotated[bool, typer.Option("--rerank", help="Scores after k-reciprocal re-ranking.")] = False,
+    rerank_k1: Annotated[int, typer.Option(help="Of --rerank: neighbours that are looked at.")] = 20,
+    rerank_k2: Annotated[int, typer.Option(help="Of --rerank: neighbours whose neighbourhoods are averaged.")] = 6,
+    rerank_lambda: Annotated[float, typer.Option(help="Of --rerank: share of the original distance.")] = 0.3,
     patches: Annotated[
         bool, typer.Option("--patches", help="Scores after re-ranking by patches; for bundles with explain.onnx.")
     ] = False,
@@ -163,6 +167,9 @@ def evaluate(
 
     if rank_lists is not None:
         _check_png("--rank-lists", rank_lists)
+    reranking = Reranking(rerank_k1, rerank_k2, rerank_lambda)
+    if reranking != Reranking() and not rerank:
+        raise typer.BadParameter("--rerank-k1, --rerank-k2 and --rerank-lambda belong to --rerank")
     source = source_of(data, dataset, name_pattern)
     split = read_noted(source)
     asked = {
@@ -178,7 +185,7 @@ def evaluate(
     foregrounds = _looked_at(model, split, cameras) if patches else ((), ())
     embedder = open_embedder(model).at_cameras_of(cameras)
     evaluated, *others = (_evaluated(each, split) for each in (embedder, *compared))
-    evaluated = replace(evaluated, foregrounds=foregrounds)
+    evaluated = replace(evaluated, foregrounds=foregrounds, reranking=reranking)
     if rank_lists is not None:
         _draw_rank_lists(evaluated, rank_lists)
     told = report(evaluated, [name for name, wanted in asked.items() if wanted], *others)

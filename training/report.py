@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import numpy as np
@@ -21,7 +21,7 @@ from scoring import (
     score_retrieval,
 )
 from scoring.patches import Half, reranked_blocks
-from scoring.reranking import reranked_distances
+from scoring.reranking import Reranking, reranked_distances
 from training.datasets import Sample, Split
 
 MEASURES = ("mAP", "rank1", "rank5", "rank10", "mINP")
@@ -37,6 +37,8 @@ class Evaluated:
     scores: RetrievalScores
     foregrounds: tuple[Sequence[Half], Sequence[Half]] = ((), ())
     """Of queries and gallery, where their patches were looked at."""
+    reranking: Reranking = field(default_factory=Reranking)
+    """By which numbers k-reciprocal re-ranking goes."""
 
 
 def report(evaluated: Evaluated, parts: Iterable[str], other: Evaluated | None = None) -> dict[str, Any]:
@@ -64,7 +66,7 @@ def text(told: dict[str, Any]) -> Iterator[str]:
 def brief(scores: dict[str, Any]) -> str:
     """Scores on one line; those that are missing are left out."""
     shown = [f"{name} {scores[name]:.4f}" for name in MEASURES if name in scores]
-    counts = [f"{scores[name]} {name}" for name in ("queries", "gallery") if name in scores]
+    counts = [f"{scores[name]} {name}" for name in ("queries", "skipped", "gallery") if name in scores]
     return "  ".join(shown + counts)
 
 
@@ -102,8 +104,13 @@ def _multi_query(evaluated: Evaluated) -> dict[str, Any]:
 
 def _rerank(evaluated: Evaluated) -> dict[str, Any]:
     query, gallery = evaluated.query, evaluated.gallery
-    distances = reranked_distances(query.embeddings, gallery.embeddings)
-    return score_retrieval(query, gallery, scores=(-block for block in distances)).summary()
+    numbers = asdict(evaluated.reranking)
+    distances = reranked_distances(query.embeddings, gallery.embeddings, **numbers)
+    return score_retrieval(query, gallery, scores=(-block for block in distances)).summary() | {
+        "k1": numbers["k1"],
+        "k2": numbers["k2"],
+        "lambda": numbers["original_share"],
+    }
 
 
 def _patches(evaluated: Evaluated) -> dict[str, Any]:
@@ -149,7 +156,8 @@ def _multi_query_text(part: dict[str, Any]) -> Iterator[str]:
 
 
 def _rerank_text(part: dict[str, Any]) -> Iterator[str]:
-    yield f"re-ranked  {brief(part)}"
+    numbers = ", ".join(f"{name} {part[name]:g}" for name in ("k1", "k2", "lambda"))
+    yield f"re-ranked ({numbers})  {brief(part)}"
 
 
 def _patches_text(part: dict[str, Any]) -> Iterator[str]:

@@ -133,6 +133,9 @@ def query(
     expand: Annotated[int, typer.Option(help="Search again with the mean of the query and so many best.")] = 0,
     rerank: Annotated[str, typer.Option(help="none, k-reciprocal or patches.")] = "none",
     rerank_top: Annotated[int | None, typer.Option(help="How many of the best are re-ranked.")] = None,
+    rerank_k1: Annotated[int | None, typer.Option(help="Of k-reciprocal: neighbours looked at, 20.")] = None,
+    rerank_k2: Annotated[int | None, typer.Option(help="Of k-reciprocal: neighbours averaged, 6.")] = None,
+    rerank_lambda: Annotated[float | None, typer.Option(help="Of k-reciprocal: original share, 0.3.")] = None,
     threads: Threads = None,
     as_json: AsJson = False,
 ) -> None:
@@ -149,6 +152,9 @@ def query(
         "expand": expand,
         "rerank": rerank,
         "rerank_top": rerank_top,
+        "rerank_k1": rerank_k1,
+        "rerank_k2": rerank_k2,
+        "rerank_lambda": rerank_lambda,
     }
     try:
         from service.commands import query_actions as query_commands

@@ -63,6 +63,18 @@ class SearchParams(FilterParams):
         description="how many of the best are re-ranked; when absent "
         f"{RERANK_TOP['k-reciprocal']}, by patches {RERANK_TOP['patches']}",
     )
+    rerank_k1: int | None = Field(
+        None, ge=1, le=MOST_RERANKED, description="of `k-reciprocal`: neighbours that are looked at, 20 when absent"
+    )
+    rerank_k2: int | None = Field(
+        None,
+        ge=1,
+        le=MOST_RERANKED,
+        description="of `k-reciprocal`: neighbours whose neighbourhoods are averaged, 6 when absent",
+    )
+    rerank_lambda: float | None = Field(
+        None, ge=0, le=1, description="of `k-reciprocal`: share of the original distance, 0.3 when absent"
+    )
     gallery: str = Field(DEFAULT_GALLERY, max_length=128, description="which gallery to search")
 
     def question(self, asked_by: Collection[str | None], *, exclude_ids: Iterable[int] = ()) -> Question:
@@ -77,6 +89,9 @@ class SearchParams(FilterParams):
             group_by=self.group_by,
             rerank=self.rerank,
             rerank_top=self.rerank_top,
+            rerank_k1=self.rerank_k1,
+            rerank_k2=self.rerank_k2,
+            rerank_lambda=self.rerank_lambda,
             expand=self.expand,
         )
 

@@ -92,7 +92,8 @@ def _format_of(file: Path) -> str:
         raise TableError(f"{file} is not text in UTF-8 ({error}); name a CSV, JSON or MOT file") from error
     if file.suffix.lower() == ".json" or first.startswith(("[", "{")):
         return "JSON"
-    return "MOT" if is_mot_line(first) else "CSV"
+    nothing = not first and file.suffix.lower() != ".csv"  # of a tracker that saw nobody
+    return "MOT" if nothing or is_mot_line(first) else "CSV"
 
 
 def _edges(cells: dict[str, str], where: str) -> Box:

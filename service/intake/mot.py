@@ -3,12 +3,16 @@
 A line is `frame,id,left,top,width,height[,confidence[,...]]`. Frames and coordinates count from 1, and the id -1
 means that there is no track. Ground truth has nine values; its seventh is a flag, and 0 says that a box is not to
 count. See https://motchallenge.net/instructions/ and Milan et al., "MOT16", arXiv:1603.00831.
+
+BoxMOT writes nine values, too, but of tracks, with spaces or commas between them: the class is the eighth, and the
+confidence the seventh before a -1 (where it may be rounded to 0), or the ninth after a class 0. An empty file is that
+of a camera that saw nobody.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import PurePosixPath
 
@@ -22,7 +26,7 @@ _NUMBER = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?|[-+]?(nan|inf)", re
 
 def is_mot_line(line: str) -> bool:
     """Whether a line consists of six numbers or more."""
-    values = [value.strip() for value in line.split(",")]
+    values = _split(line)
     return len(values) >= 6 and all(map(_NUMBER.fullmatch, values))
 
 
@@ -42,8 +46,8 @@ def read_mot(source: BoxSource, paths: Collection[str]) -> Iterator[tuple[str, P
                 continue
             where = f"{source.file}, line {number}"
             values = _values(line, where)
-            confidence = values[6] if len(values) > 6 else None
-            if confidence is not None and _left_out(confidence, source.min_confidence):
+            confidence = _confidence(values)
+            if _left_out(values, confidence, source.min_confidence, where):
                 continue
             frame = _whole(values[0], "frame", where)
             path = _frame_path(frame, frames, where)
@@ -53,23 +57,50 @@ def read_mot(source: BoxSource, paths: Collection[str]) -> Iterator[tuple[str, P
                 camera_id=source.camera_id,
                 track_id=None if track == -1 else f"{source.track_prefix}{track}",
                 captured_at=_time_of(frame, source, where),
-                metadata={} if confidence in (None, -1) or len(values) == TRUTH_VALUES else {"confidence": confidence},
+                metadata={} if confidence is None else {"confidence": confidence},
             )
             yield path, PersonBox((left, top, left + width, top + height), label, f"line {number}")
 
 
+def _split(line: str) -> list[str]:
+    return [value.strip() for value in line.split(",")] if "," in line else line.split()
+
+
 def _values(line: str, where: str) -> list[float]:
-    values = line.split(",")
+    values = _split(line)
     if len(values) < 6:
         raise TableError(f"{where}: {len(values)} values; a line has frame,id,left,top,width,height and more")
     try:
         return [float(value) for value in values]
     except ValueError as error:
-        raise TableError(f"{where}: {error}; a line has numbers with commas between them") from error
+        raise TableError(f"{where}: {error}; a line has numbers with commas or spaces between them") from error
 
 
-def _left_out(confidence: float, least: float | None) -> bool:
-    return confidence == 0 or (least is not None and not confidence >= least)
+def _is_truth(values: Sequence[float]) -> bool:
+    """Whether a line is ground truth: a flag, a class from 1 and how much of the person is visible."""
+    return len(values) == TRUTH_VALUES and values[8] != -1 and values[7] != 0
+
+
+def _confidence(values: Sequence[float]) -> float | None:
+    """A detector's confidence, where the line has one."""
+    if len(values) < 7 or _is_truth(values):
+        return None
+    if len(values) != TRUTH_VALUES:
+        return None if values[6] == -1 else values[6]
+    return (values[6] or None) if values[8] == -1 else values[8]
+
+
+def _left_out(values: Sequence[float], confidence: float | None, least: float | None, where: str) -> bool:
+    tracked = len(values) == TRUTH_VALUES and not _is_truth(values)
+    if tracked and least is not None and confidence is None:
+        raise TableError(
+            f"{where}: the confidence is rounded to 0, so none can be compared; leave --min-confidence out"
+        )
+    if not tracked and len(values) > 6 and values[6] == 0:
+        return True
+    # As MOTChallenge has it, the seventh value counts, also where it is -1 or a flag.
+    told = confidence if tracked else values[6] if len(values) > 6 else None
+    return least is not None and told is not None and not told >= least
 
 
 def _whole(value: float, name: str, where: str) -> int:

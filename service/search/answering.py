@@ -80,7 +80,7 @@ def _find(
     candidates = best_candidates(gallery, embedding, question.depth, where=where, group_by=question.group_by)
     best = candidates[0].match.score if candidates else None
     found = perf_counter()
-    compared = Compared(embedding, candidates, gallery, looking)
+    compared = Compared(embedding, candidates, gallery, looking, question.rerank_numbers)
     ordered = reranked(compared, top=question.reranked, rerank=question.rerank)
     kept = [each for each in ordered if least is None or each.match.score >= least][: question.k]
     reordered = perf_counter()

@@ -32,12 +32,20 @@ class Question:
     """How the best candidates are put into a better order."""
     rerank_top: int | None = None
     """How many of the best are looked at for that; None: as many as RERANK_TOP says."""
+    rerank_k1: int | None = None
+    """Of k-reciprocal re-ranking, as the two below; None: the published number."""
+    rerank_k2: int | None = None
+    rerank_lambda: float | None = None
     expand: int = 0
     """How many of the best items the query is averaged with before it is asked again."""
 
     def __post_init__(self) -> None:
         if self.rerank == "none" and self.rerank_top is not None:
             raise BadParameter(f"rerank_top {self.rerank_top} without rerank; give rerank=k-reciprocal or patches")
+        if self.rerank != "k-reciprocal" and self.rerank_numbers:
+            raise BadParameter(
+                "rerank_k1, rerank_k2 and rerank_lambda are of rerank=k-reciprocal; give it or leave them"
+            )
 
     @property
     def depth(self) -> int:
@@ -48,3 +56,9 @@ class Question:
     def reranked(self) -> int:
         """How many candidates are re-ranked."""
         return self.rerank_top or RERANK_TOP[self.rerank]
+
+    @property
+    def rerank_numbers(self) -> dict[str, float]:
+        """Those of k-reciprocal re-ranking that were asked for, as `reranked_distances` calls them."""
+        numbers = {"k1": self.rerank_k1, "k2": self.rerank_k2, "original_share": self.rerank_lambda}
+        return {name: value for name, value in numbers.items() if value is not None}

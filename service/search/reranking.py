@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,6 +28,8 @@ class Compared:
     gallery: Gallery
     looking: Looking | None
     """How patches are looked at; None: by nobody here."""
+    numbers: Mapping[str, Any] = field(default_factory=dict)
+    """Of k-reciprocal re-ranking, where they are not the published ones."""
 
     @property
     def ids(self) -> list[int]:
@@ -48,7 +51,7 @@ def reciprocal_distances(compared: Compared) -> Floats:
     """k-reciprocal distances (N,) of a query to its candidates, which are looked at and no others."""
     from scoring.reranking import reranked_distances  # brings scipy, a fifth of a second of every start
 
-    [block] = reranked_distances(compared.query[None], compared.embeddings)
+    [block] = reranked_distances(compared.query[None], compared.embeddings, **compared.numbers)
     return np.asarray(block[0])
 
 

@@ -11,7 +11,7 @@ import pytest
 
 import reid
 from scoring import Labelled, score_retrieval
-from scoring.reranking import reranked_distances
+from scoring.reranking import Reranking, reranked_distances
 from synthetic import draw_dataset
 from training.datasets import Sample, Split
 from training.report import PARTS, TEXTS, Evaluated, report, text
@@ -80,9 +80,19 @@ def test_reranked_scores_stand_beside_the_plain_ones() -> None:
     one = Evaluated(one.split, *sides, score_retrieval(*sides))
     told = report(one, ["rerank"])
     distances = np.concatenate(list(reranked_distances(*unit)))
-    assert told["rerank"] == score_retrieval(*sides, scores=[-distances]).summary()
+    numbers = {"k1": 20, "k2": 6, "lambda": 0.3}
+    assert told["rerank"] == score_retrieval(*sides, scores=[-distances]).summary() | numbers
     assert told["rerank"]["mAP"] != told["mAP"] == one.scores.mAP
-    assert list(text(told))[1].startswith(f"re-ranked  mAP {told['rerank']['mAP']:.4f}")
+    assert list(text(told))[1].startswith(f"re-ranked (k1 20, k2 6, lambda 0.3)  mAP {told['rerank']['mAP']:.4f}")
+    other = report(replace(one, reranking=Reranking(k1=5, k2=2, original_share=0.5)), ["rerank"])["rerank"]
+    distances = np.concatenate(list(reranked_distances(*unit, k1=5, k2=2, original_share=0.5)))
+    assert other["mAP"] == score_retrieval(*sides, scores=[-distances]).mAP
+    assert (other["k1"], other["k2"], other["lambda"]) == (5, 2, 0.5)
+
+
+def test_queries_that_are_not_scored_are_counted_in_the_text() -> None:
+    lines = list(text({"mAP": 0.5, "queries": 3, "skipped": 2, "gallery": 9}))
+    assert lines == ["mAP 0.5000  3 queries  2 skipped  9 gallery"]
 
 
 def test_parts_with_nothing_to_tell_say_so_on_one_line() -> None:

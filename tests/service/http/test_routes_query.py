@@ -120,6 +120,7 @@ def test_the_gallerys_least_score_counts_until_another_is_asked_for(filled: Test
     [
         *("k=0", "k=10001", "k=x", "min_score=2", "min_score=nan", "camera_id=", "camera_id=%00", "cam=c1", "gallery="),
         *("group_by=shoe", "rerank=yes", "rerank_top=50", "rerank=k-reciprocal&rerank_top=501", "expand=-1"),
+        *("rerank_k1=5", "rerank=patches&rerank_lambda=0.5", "rerank=k-reciprocal&rerank_lambda=2"),
         *("since=yesterday", "since=2026-05-02T00:00:00Z&until=2026-05-01T00:00:00Z", "metadata=[1]", "pool=track"),
         *("min_height=9&max_height=8", "min_beauty=3", "exclude_same_camera=true", "cameras=c1&exclude_cameras=c1"),
         "camera_id=c1&cameras=c1&exclude_same_camera=true",

@@ -157,3 +157,9 @@ def test_too_many_boxes_of_one_frame_are_refused(write: Write, monkeypatch: pyte
     rows = [f"{path},1,2,3,4\n" for path in (*PATHS, *PATHS, PATHS[0])]
     with pytest.raises(TableError, match=r"line 6: 'cam1/000001.jpg' has over 2 boxes"):
         read_boxes(write("path,left,top,right,bottom\n" + "".join(rows)), PATHS)
+
+
+def test_an_empty_file_of_a_tracker_has_no_boxes(write: Write) -> None:
+    assert read_boxes(write("", "cam1.txt"), PATHS) == {}
+    with pytest.raises(TableError, match="no column 'path'"):
+        read_boxes(write("", "boxes.csv"), PATHS)

@@ -54,6 +54,26 @@ def test_ground_truth_that_is_not_to_count_is_left_out(read: Read) -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    ("line", "confidence"),
+    [
+        ("1 7 11 21 20 70 0 0 -1", {}),  # written with whole numbers: rounded down
+        ("1 7 11 21 20 70 0.87 0 -1", {"confidence": 0.87}),
+        ("1,7,11,21,20,70,0.87,0,-1", {"confidence": 0.87}),
+        ("1,7,11,21,20,70,1,0,0.870000", {"confidence": 0.87}),
+    ],
+)
+def test_tracks_of_boxmot(line: str, confidence: dict[str, float], read: Read) -> None:
+    [(path, box)] = read(f"{line}\n")
+    assert (path, box.box) == (PATHS[0], (10, 20, 30, 90))
+    assert (box.label.track_id, box.label.metadata) == ("7", confidence)
+    if confidence:
+        assert read(f"{line}\n", min_confidence=0.9) == []
+    else:
+        with pytest.raises(TableError, match=r"line 1: the confidence is rounded to 0.*leave --min-confidence out"):
+            read(f"{line}\n", min_confidence=0.9)
+
+
 def test_frames_get_cameras_and_times(read: Read) -> None:
     start = datetime(2026, 5, 1, 14, tzinfo=timezone(timedelta(hours=2)))
     found = read("1,1,1,1,9,9\n10,1,1,1,9,9\n", camera_id="gate", fps=2.0, start=start)
@@ -115,6 +135,8 @@ def test_times_out_of_the_calendar_are_told(read: Read) -> None:
     [
         ("1,-1,10.5,2e1,30,+4,.5,-1,-1,-1", True),
         (" 1, 2, 3, 4, 5, nan ", True),
+        ("1 7 10 20 30 70 0 0 -1", True),
+        ("1\t7\t10\t20\t30\t70", True),
         ("1,2,3,4,5", False),
         ("path,left,top,right,bottom,person_id", False),
         ("1,2,3,4,5,", False),

@@ -121,6 +121,7 @@ def test_each_condition(gallery: Gallery, every: Every, name: str) -> None:
 def test_every_parameter_of_a_filter_is_tried() -> None:
     tried = {name for values, _ in CONDITIONS.values() for name in values}
     how = {"k", "min_score", "min_probability", "group_by", "expand", "rerank", "rerank_top", "gallery"}
+    how |= {"rerank_k1", "rerank_k2", "rerank_lambda"}
     assert tried | how == set(SearchParams.model_fields)
 
 
@@ -182,6 +183,16 @@ def test_reranking_only_changes_the_order(gallery: Gallery) -> None:
     assert set(ids(found)[:50]) == set(ids(plain)[:50])
     assert ids(found)[50:] == ids(plain)[50:]
     assert ids(found) != ids(plain)
+
+
+def test_the_numbers_of_reranking_can_be_said(gallery: Gallery) -> None:
+    published = find(gallery, QUERY, Question(k=ITEMS, rerank="k-reciprocal"))
+    same = Question(k=ITEMS, rerank="k-reciprocal", rerank_k1=20, rerank_k2=6, rerank_lambda=0.3)
+    assert ids(find(gallery, QUERY, same)) == ids(published)
+    plain = find(gallery, QUERY, Question(k=ITEMS, rerank="k-reciprocal", rerank_lambda=1))
+    assert ids(plain) == ids(find(gallery, QUERY, Question(k=ITEMS)))  # the original distance alone
+    other = find(gallery, QUERY, Question(k=ITEMS, rerank="k-reciprocal", rerank_k1=3, rerank_k2=1))
+    assert ids(other) != ids(published)
 
 
 def test_few_are_the_best_of_many_after_reranking(gallery: Gallery) -> None:
