@@ -81,6 +81,7 @@ class ServiceConfig(BaseSettings):
     threads: int | None = Field(None, ge=1, le=1024, description="cores one embedding run uses; all when absent")
     workers: int = Field(8, ge=1, le=256, description="requests decoded and answered at a time; others wait")
     max_body_bytes: int = Field(32 * 2**20, ge=1024, description="bytes of one request")
+    max_json_bytes: int = Field(256 * 2**10, ge=1024, description="bytes of one JSON body")
     max_images: int = Field(64, ge=1, le=1000, description="pictures of one POST /v1/items")
     max_pixels: int = Field(50_000_000, ge=64, description="pixels of one picture, read from its header")
     max_batch: int = Field(4, ge=1, le=1024, description="pictures of one run of the model; more pay on a GPU only")

@@ -24,7 +24,7 @@ ServiceError
 ├── of one package each        gallery.errors, access.errors
 └── of one module each         config.ConfigError, serving.NotLoopback, starter.StarterMissing, files.CannotWrite,
                                demo.DemoError, indexes.files.IndexDamaged (a GalleryError), indexes.gpu.GpuMissing;
-                               limits.CrossSite and hosts.Misdirected are a RequestError
+                               cross_site.CrossSite and hosts.Misdirected are a RequestError
 
 A message names the value, what is allowed and the remedy, in one line. Commands print it after `reid: ` and exit
 with `exit_code`; the API sends it as `application/problem+json` with `status` and a `type` made from `slug`.

@@ -26,6 +26,7 @@ from bundle.calibration import (
 )
 from service.access import audit
 from service.access import database as access
+from service.access.guard import guard_of
 from service.config import PREFIX, ServiceConfig
 from service.errors import ServiceError
 from service.gallery import GallerySettings, Quality, tables
@@ -34,7 +35,6 @@ from service.gallery.export import FIELDS
 from service.gallery.items import QUALITIES
 from service.gallery.snapshot import SnapshotManifest
 from service.http.app import create_app
-from service.http.description import guards_of
 from service.intake.box_files import read_boxes
 from service.intake.boxes import BoxSource
 from service.schemas.erasures import ReceiptBody
@@ -219,7 +219,7 @@ def test_qualities_and_exports() -> None:
 
 def test_actions_of_the_audit_log() -> None:
     app = create_app(ServiceConfig())
-    of_routes = {guard.action for route in app.state.api_routes for guard in guards_of(route)} - {None}
+    of_routes = {guard.action for route in app.state.api_routes if (guard := guard_of(route))} - {None}
     commands = Path(service.__path__[0]) / "commands"
     code = "".join(file.read_text() for file in commands.glob("*.py"))
     of_commands = set(re.findall(r'(?:Entry\(|record\(gallery, )"([a-z-]+)"', code))

@@ -1,4 +1,7 @@
-"""What a route asks of its caller: `principal: Annotated[Principal, Depends(needs("read", "query"))]`."""
+"""What a route asks of its caller: `principal: Annotated[Principal, Depends(needs("read", "query"))]`.
+
+service.http.gate admits the caller before the body is read; the dependency only hands on whom it admitted.
+"""
 
 from __future__ import annotations
 
@@ -7,13 +10,13 @@ from dataclasses import dataclass
 from typing import Annotated, Literal
 
 from fastapi import Request, Security
+from fastapi.routing import APIRoute
 from fastapi.security import APIKeyHeader, HTTPAuthorizationCredentials, HTTPBearer
 
 from service.access.audit import OTHER, Entry
 from service.access.errors import RateLimited, Unauthorized
 from service.access.principal import Principal, Scope
-from service.config import DEFAULT_GALLERY, names_of
-from service.http.limits import refuse_cross_site
+from service.config import DEFAULT_GALLERY
 from service.schemas.common import MAX_ID
 from service.state import service_of
 
@@ -37,27 +40,45 @@ class Guard:
     async def __call__(
         self,
         request: Request,
-        bearer: Annotated[HTTPAuthorizationCredentials | None, Security(_BEARER)],
+        bearer: Annotated[HTTPAuthorizationCredentials | None, Security(_BEARER)],  # both for the description alone
         header: Annotated[str | None, Security(_HEADER)],
     ) -> Principal:
-        """Raises CrossSite, Unauthorized, RateLimited, Forbidden."""
-        service = service_of(request)
-        access = service.access
+        """Whom the gate admitted by what this guard asks; anything else is a mistake of ours."""
+        guard, principal = request.state.admitted
+        if guard != self:
+            raise RuntimeError("the gate admitted the caller of another route")
+        admitted: Principal = principal
+        return admitted
+
+    def begin(self, request: Request) -> None:
+        """Begin the row of this request in the audit log. Raises NotReady."""
+        access = service_of(request).access
+        request.state.audit = _entry(request, self.action, self._galleries(request), log_address=access.log_addresses)
+
+    def admit(self, request: Request) -> None:
+        """Find out who asks and whether they may. Raises Unauthorized, RateLimited, Forbidden, AccessUnusable."""
+        access = service_of(request).access
         address = address_of(request)
-        galleries = _galleries_of(request) or ([DEFAULT_GALLERY] if self.reach in ABOUT_A_GALLERY else [])
-        entry = _entry(request, self.action, galleries, log_address=access.log_addresses)
-        request.state.audit = entry
-        refuse_cross_site(request, names_of(service.config.cors_origins))
-        principal = access.authenticate(_key_of(bearer, header), address)
-        entry.by(principal)
+        principal = access.authenticate(_key_of(request), address)
+        request.state.audit.by(principal)
         request.state.key_id = principal.key_id
         access.check_rate(principal, address)
         principal.check_scope(self.scope)
-        for gallery in galleries:
+        for gallery in self._galleries(request):
             principal.check_gallery(gallery)
         if self.reach in FOR_UNLIMITED:
             principal.check_unlimited()
-        return principal
+        request.state.admitted = (self, principal)
+
+    def _galleries(self, request: Request) -> list[str]:
+        return _galleries_of(request) or ([DEFAULT_GALLERY] if self.reach in ABOUT_A_GALLERY else [])
+
+
+def guard_of(route: object) -> Guard | None:
+    """The guard of a route; None where it is open to all."""
+    if not isinstance(route, APIRoute):
+        return None
+    return next((each.call for each in route.dependant.dependencies if isinstance(each.call, Guard)), None)
 
 
 def needs(scope: Scope, action: str | None = None, *, reach: Reach = "gallery") -> Guard:
@@ -75,7 +96,7 @@ def needs(scope: Scope, action: str | None = None, *, reach: Reach = "gallery") 
 async def known(request: Request) -> Principal | None:
     """Who asks a route that is open to all; None for somebody without a valid key."""
     access = service_of(request).access
-    key = _key_of(await _BEARER(request), await _HEADER(request))  # not declared: the route does not want one
+    key = _key_of(request)
     if key is None and access.keys.any():
         return None  # a probe without a key is no failed attempt
     try:
@@ -96,8 +117,10 @@ def address_of(request: Request) -> str:
     return request.client.host if request.client else "unknown"
 
 
-def _key_of(bearer: HTTPAuthorizationCredentials | None, header: str | None) -> str | None:
-    return bearer.credentials if bearer is not None else header
+def _key_of(request: Request) -> str | None:
+    scheme, _, credentials = request.headers.get("authorization", "").partition(" ")
+    bearer = credentials.strip() if scheme.lower() == "bearer" else None
+    return bearer or request.headers.get("x-api-key")
 
 
 def _entry(request: Request, action: str | None, galleries: Sequence[str], *, log_address: bool) -> Entry:

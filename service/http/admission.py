@@ -8,6 +8,7 @@ from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from service.errors import DeadlineExceeded, NotReady, QueueFull, ServiceError
+from service.http.paths import path_of
 from service.http.problems import refuse
 
 API = "/v1/"
@@ -51,7 +52,7 @@ class Admission:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handle one connection."""
-        if scope["type"] != "http" or not scope["path"].startswith(API):
+        if scope["type"] != "http" or not path_of(scope).startswith(API):
             await self.app(scope, receive, send)
             return
         if len(self.under_way) >= self.max_requests:

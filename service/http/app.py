@@ -15,6 +15,7 @@ from service.access.trail import AuditTrail
 from service.config import ServiceConfig, names_of
 from service.http.admission import Admission, UnderWay
 from service.http.description import INTRODUCTION, TAGS, Described
+from service.http.gate import Gate
 from service.http.heads import HeadAsGet
 from service.http.hosts import AllowedHosts
 from service.http.limits import REQUEST_ID, BodyCap, Envelope
@@ -67,12 +68,14 @@ def create_app(config: ServiceConfig, service: Service | None = None, *, opens: 
     add_problem_handlers(app)
     app.add_exception_handler(ClientDisconnect, _client_left)
     # The last one stands outermost: an answer passes them from here to the end.
-    app.add_middleware(BodyCap, limit=config.max_body_bytes)
+    app.add_middleware(BodyCap, limit=config.max_body_bytes, json_limit=config.max_json_bytes)
     app.add_middleware(
         Admission, under_way=app.state.under_way, deadline_s=config.deadline_s, max_requests=config.max_requests
     )
+    origins = names_of(config.cors_origins)
+    app.add_middleware(Gate, routes=app.state.api_routes, origins=origins)
     app.add_middleware(AuditTrail)
-    if origins := names_of(config.cors_origins):
+    if origins:
         app.add_middleware(CORSMiddleware, allow_origins=origins, **CORS)
     app.add_middleware(AllowedHosts, names=config.hosts)
     app.add_middleware(Observation, metrics=metrics)

@@ -5,9 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from fastapi import FastAPI
-from fastapi.routing import APIRoute
 
-from service.access.guard import FOR_UNLIMITED, Guard
+from service.access.guard import FOR_UNLIMITED, Guard, guard_of
 from service.schemas.common import NOTE
 
 INTRODUCTION = f"""Given a picture of a person, find the pictures that look like the same person in a gallery.
@@ -39,17 +38,10 @@ class Described(FastAPI):
         if self.openapi_schema is None:
             described = super().openapi()
             for route in self.state.api_routes:
-                for guard in guards_of(route):
+                if (guard := guard_of(route)) is not None:
                     for method in route.methods:
                         _require(described["paths"][route.path_format][method.lower()], guard)
         return super().openapi()
-
-
-def guards_of(route: object) -> list[Guard]:
-    """What a route asks of its caller: one guard, or none where it is open to all."""
-    if not isinstance(route, APIRoute):
-        return []
-    return [each.call for each in route.dependant.dependencies if isinstance(each.call, Guard)]
 
 
 def _require(operation: dict[str, Any], guard: Guard) -> None:

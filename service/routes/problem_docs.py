@@ -14,7 +14,7 @@ SCHEMA = {"$ref": "#/components/schemas/Problem"}
 _MEANING = {
     400: "the body cannot be read",
     401: "no key was given, or none that is valid",
-    403: "the key does not allow it, or a page of another site asked for a change",
+    403: "the key does not allow it, or a page of another site asked",
     404: "no such gallery or item",
     409: "the gallery has embeddings of another model now; an item has another image than the one "
     "given; or the gallery `default` was to be dropped",
@@ -38,7 +38,7 @@ _EXAMPLES: dict[int, tuple[type[ServiceError], str]] = {
             "the gallery was embedded again (generation 2, this process opened 1); open it again with the bundle of "
             "the new generation",
         ),
-        (TooLarge, "the body has more than the 33,554,432 bytes allowed; send fewer or smaller pictures"),
+        (TooLarge, "the body has more than the 33,554,432 bytes allowed; send less at once"),
         (UnsupportedMedia, "the body is 'text/plain'; send multipart/form-data with one or more files in `images`"),
         (BadImage, "a.jpg: is not a picture in JPEG, PNG, WEBP"),
         (RateLimited, "gate asks too often; wait 1.4 s"),

@@ -136,7 +136,8 @@ def test_the_row_is_committed_before_the_answer_begins(client: TestClient, log: 
 
     scope = {
         "type": "http", "asgi": {"version": "3.0"}, "http_version": "1.1", "method": "GET", "scheme": "http",
-        "path": "/v1/items", "raw_path": b"/v1/items", "query_string": b"", "headers": [], "root_path": "",
+        "path": "/v1/items", "raw_path": b"/v1/items", "query_string": b"", "root_path": "",
+        "headers": [(b"host", b"127.0.0.1:2")],
         "client": ("127.0.0.1", 1), "server": ("127.0.0.1", 2),
     }  # fmt: skip
     asyncio.run(application_of(client)(scope, receive, send))

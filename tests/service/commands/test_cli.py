@@ -297,7 +297,8 @@ def test_a_request_under_way_is_finished_before_the_service_stops(
         log_until(process, "serving")
         content = picture(1)
         head = (
-            f"POST /v1/query HTTP/1.1\r\nHost: x\r\nContent-Type: image/jpeg\r\nContent-Length: {len(content)}\r\n\r\n"
+            "POST /v1/query HTTP/1.1\r\nHost: localhost\r\nContent-Type: image/jpeg\r\n"
+            f"Content-Length: {len(content)}\r\n\r\n"
         )
         with socket.create_connection(("127.0.0.1", free_port), timeout=30) as connection:
             connection.sendall(head.encode() + content[:10])

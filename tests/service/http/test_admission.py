@@ -170,7 +170,8 @@ def test_a_client_that_went_away_frees_its_place(serve: Callable[..., Any], pict
         assert asking.gate.begun.acquire(timeout=WAIT_S)
         content = picture(1)
         head = (
-            f"POST /v1/query HTTP/1.1\r\nHost: x\r\nContent-Type: image/jpeg\r\nContent-Length: {len(content)}\r\n\r\n"
+            "POST /v1/query HTTP/1.1\r\nHost: localhost\r\nContent-Type: image/jpeg\r\n"
+            f"Content-Length: {len(content)}\r\n\r\n"
         )
         with socket.create_connection(("127.0.0.1", asking.port), timeout=WAIT_S) as connection:
             connection.sendall(head.encode() + content)
@@ -186,7 +187,7 @@ def test_a_client_that_goes_away_in_the_middle_of_its_body_harms_nobody(
 ) -> None:
     with serve() as asking:
         asking.gate.open.set()
-        head = "POST /v1/query HTTP/1.1\r\nHost: x\r\nContent-Type: image/jpeg\r\nContent-Length: 5000\r\n\r\n"
+        head = "POST /v1/query HTTP/1.1\r\nHost: localhost\r\nContent-Type: image/jpeg\r\nContent-Length: 5000\r\n\r\n"
         with socket.create_connection(("127.0.0.1", asking.port), timeout=WAIT_S) as connection:
             connection.sendall(head.encode() + b"some")
         assert asking.query(picture(1)).result().status_code == 200
@@ -195,7 +196,7 @@ def test_a_client_that_goes_away_in_the_middle_of_its_body_harms_nobody(
 
 def test_a_body_that_stalls_meets_the_deadline(serve: Callable[..., Any]) -> None:
     with serve(deadline_s=0.2) as asking:
-        head = "POST /v1/query HTTP/1.1\r\nHost: x\r\nContent-Type: image/jpeg\r\nContent-Length: 5000\r\n\r\n"
+        head = "POST /v1/query HTTP/1.1\r\nHost: localhost\r\nContent-Type: image/jpeg\r\nContent-Length: 5000\r\n\r\n"
         with socket.create_connection(("127.0.0.1", asking.port), timeout=WAIT_S) as connection:
             connection.sendall(head.encode() + b"some")
             answer = connection.makefile("rb")
@@ -259,7 +260,8 @@ def test_stopping_tells_those_that_still_wait(serve: Callable[..., Any], picture
     with serve(drain_s=0) as asking:
         content = picture(1)
         head = (
-            f"POST /v1/query HTTP/1.1\r\nHost: x\r\nContent-Type: image/jpeg\r\nContent-Length: {len(content)}\r\n\r\n"
+            "POST /v1/query HTTP/1.1\r\nHost: localhost\r\nContent-Type: image/jpeg\r\n"
+            f"Content-Length: {len(content)}\r\n\r\n"
         )
         connection = socket.create_connection(("127.0.0.1", asking.port), timeout=WAIT_S)
         connection.sendall(head.encode() + content)
