@@ -147,10 +147,11 @@ def test_every_stem_says_where_its_patches_lie(stem: str) -> None:
 def test_every_pooling_says_who_looks(pool: str) -> None:
     model = model_of(config_text(pool=pool))
     graph = EvidenceGraph(model)
-    assert graph.look.name == pool
+    assert graph.look.name == pool.removesuffix("_gem")  # its class token looks
     attention, tokens = torch.rand(2, 9, 9), torch.randn(2, 9, 24)
     looks = {
         "cls": attention[:, 0, 1:],
+        "cls_gem": attention[:, 0, 1:],
         "mean": attention[:, 1:, 1:].mean(1),
         "weighted": torch.stack([torch.softmax(row[1:] @ row[0] / 24**0.5, 0) for row in tokens]),
     }
