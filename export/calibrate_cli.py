@@ -46,6 +46,7 @@ def calibrate(
     from export.reliability import draw_reliability
     from training.evaluate import open_embedder
     from training.screen import counted
+    from training.side_labels import side_labels, side_warnings
 
     if plot is not None and (plot.suffix != ".png" or plot.is_dir() or not plot.parent.is_dir()):
         raise ExportError(f"--plot {plot} must be a file named *.png in a folder that exists")
@@ -53,6 +54,9 @@ def calibrate(
     found = source_of(data, dataset, name_pattern)
     source = Source(found.name, found.dataset, read_noted(found))
     embedder = open_embedder(bundle).at_cameras_of(None if other_cameras else found.name)
+    asked = (*source.split.query, *source.split.gallery)
+    for line in side_warnings(side_labels(asked, cameras=embedder.cameras, views=embedder.views)):
+        typer.echo(f"note: {line}", err=True)
     with counted("embedding", "pictures") as progress:
         extended = calibrate_bundle(opened, embedder, source, method=method, prior=prior, progress=progress)
     calibration = extended.manifest.calibration

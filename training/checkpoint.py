@@ -22,6 +22,7 @@ from training.backbones import CNN, JigsawOptions, ViT, build_cnn, build_vit
 from training.config import ModelConfig, TrainConfig, parse_config
 from training.errors import CheckpointError, ConfigError
 from training.model import ReIDModel
+from training.side_labels import told_apart
 
 FORMAT_VERSION = 1
 MODEL, CONFIG, METRICS, STATE = "model.safetensors", "config.toml", "metrics.json", "state.pt"
@@ -69,6 +70,11 @@ class Checkpoint:
     def views(self) -> tuple[str, ...]:
         """The training views by index."""
         return tuple(self.metrics.get("views", ()))
+
+    @property
+    def told_apart(self) -> tuple[tuple[str, ...], tuple[str, ...]]:
+        """The cameras and the views that its side information tells apart; none of a kind that it does not."""
+        return told_apart(self.config.model.side, self.cameras, self.views)
 
     def load_model(self) -> ReIDModel:
         """Build the network and load its weights strictly; it comes in evaluation mode.

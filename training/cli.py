@@ -216,7 +216,9 @@ def _check_png(option: str, out: Path) -> None:
 def _evaluated(embedder: Embedder, split: Split) -> Evaluated:
     from scoring import score_retrieval
     from training.evaluate import embed_split
+    from training.side_labels import side_labels
 
     with counted("embedding", "pictures") as progress:
         query, gallery = embed_split(split, embedder, progress)
-    return Evaluated(split, query, gallery, score_retrieval(query, gallery))
+    sides = side_labels((*split.query, *split.gallery), cameras=embedder.cameras, views=embedder.views)
+    return Evaluated(split, query, gallery, score_retrieval(query, gallery), sides=sides)

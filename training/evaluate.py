@@ -26,7 +26,7 @@ BATCH = 64
 
 @dataclass(frozen=True)
 class Embedder:
-    """A network or a bundle, what it takes, and the cameras and views that it knows, in the order of their indices."""
+    """A network or a bundle, what it takes, and the cameras and views that it tells apart, by their indices."""
 
     run: Run
     image: ImageSpec
@@ -114,7 +114,7 @@ def open_embedder(path: Path) -> Embedder:
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     part = checkpoint.config.model
     run = model_run(checkpoint.load_model().to(device), device)
-    return Embedder(run, part.image, checkpoint.cameras, checkpoint.views)
+    return Embedder(run, part.image, *checkpoint.told_apart)
 
 
 def _read_ahead(samples: Sequence[Sample], spec: ImageSpec) -> Iterator[tuple[Sequence[Sample], NDArray[np.uint8]]]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -23,6 +23,7 @@ from scoring import (
 from scoring.patches import Half, reranked_blocks
 from scoring.reranking import Reranking, reranked_distances
 from training.datasets import Sample, Split
+from training.side_labels import SideLabels, side_warnings
 
 MEASURES = ("mAP", "rank1", "rank5", "rank10", "mINP")
 
@@ -39,6 +40,8 @@ class Evaluated:
     """Of queries and gallery, where their patches were looked at."""
     reranking: Reranking = field(default_factory=Reranking)
     """By which numbers k-reciprocal re-ranking goes."""
+    sides: Mapping[str, SideLabels] = field(default_factory=dict)
+    """What the model makes of their cameras and views, where it tells them apart."""
 
 
 def report(evaluated: Evaluated, parts: Iterable[str], other: Evaluated | None = None) -> dict[str, Any]:
@@ -46,7 +49,7 @@ def report(evaluated: Evaluated, parts: Iterable[str], other: Evaluated | None =
 
     A part that has nothing to tell about these pictures is a string that says why.
     """
-    told: dict[str, Any] = evaluated.scores.summary()
+    told: dict[str, Any] = evaluated.scores.summary() | _sides(evaluated)
     for name in parts:
         told[name] = _told(PARTS[name], evaluated)
     if other is not None:
@@ -75,6 +78,10 @@ def _told(tell: Callable[..., Any], *evaluated: Evaluated) -> Any:
         return tell(*evaluated)
     except ScoringError as error:
         return str(error)
+
+
+def _sides(evaluated: Evaluated) -> dict[str, Any]:
+    return {"sides": {kind: asdict(each) for kind, each in evaluated.sides.items()}} if evaluated.sides else {}
 
 
 def _intervals(evaluated: Evaluated) -> dict[str, Any]:
@@ -121,11 +128,15 @@ def _patches(evaluated: Evaluated) -> dict[str, Any]:
 
 
 def _comparison(evaluated: Evaluated, other: Evaluated) -> dict[str, Any]:
-    return other.scores.summary() | {"difference": _difference(evaluated.scores, other.scores)}
+    return other.scores.summary() | _sides(other) | {"difference": _difference(evaluated.scores, other.scores)}
 
 
 def _difference(first: RetrievalScores, second: RetrievalScores) -> dict[str, Any]:
     return {name: asdict(row) for name, row in compare_scores(first.per_query, second.per_query).items()}
+
+
+def _sides_text(part: dict[str, Any]) -> Iterator[str]:
+    yield from (f"note: {line}" for line in side_warnings({kind: SideLabels(**each) for kind, each in part.items()}))
 
 
 def _intervals_text(part: dict[str, Any]) -> Iterator[str]:
@@ -167,6 +178,7 @@ def _patches_text(part: dict[str, Any]) -> Iterator[str]:
 
 def _comparison_text(part: dict[str, Any]) -> Iterator[str]:
     yield f"the other  {brief(part)}"
+    yield from _sides_text(part.get("sides", {}))
     yield from _difference_text("difference to the other", part["difference"])
 
 
@@ -196,6 +208,7 @@ PARTS: dict[str, Callable[[Evaluated], Any]] = {
     "patches": _patches,
 }
 TEXTS: dict[str, Callable[[Any], Iterator[str]]] = {
+    "sides": _sides_text,
     "intervals": _intervals_text,
     "camera_pairs": _camera_pairs_text,
     "open_set": _open_set_text,

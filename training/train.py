@@ -33,6 +33,7 @@ from training.ranks import ALONE, Ranks, check_shareable
 from training.records import best_of, changes, origin
 from training.sampler import SAMPLERS
 from training.schedules import SCHEDULES
+from training.side_labels import side_labels, side_warnings, told_apart
 from training.starting import start_from
 
 PRECISIONS = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
@@ -70,6 +71,9 @@ class Trainer:
         self.losses: Losses = total_loss(config.losses, jigsaw=jigsaw.total if jigsaw else "paper")
         self.notes: list[str] = []
         self.model = self._network(fresh)
+        cameras, views = told_apart(config.model.side, self.cameras, self.views)
+        labels = side_labels((*split.query, *split.gallery), cameras=cameras, views=views)
+        self.notes += [f"in tests {line}" for line in side_warnings(labels)]
         self.variances = self._variances()  # before training
         self.backbone: nn.Module = self.model.backbone
         if ranks.count > 1 and any(parameter.requires_grad for parameter in self.backbone.parameters()):
