@@ -60,6 +60,7 @@ def report(evaluated: Evaluated, parts: Iterable[str], other: Evaluated | None =
 def text(told: dict[str, Any]) -> Iterator[str]:
     """A report as lines, the scores first."""
     yield brief(told)
+    yield from _sides_text(told.get("sides", {}))
     for name, lines in TEXTS.items():
         if name in told:
             part = told[name]
