@@ -18,7 +18,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
 from bundle.files import recover, sha256_of, written_whole
-from training.backbones import CNN, JigsawOptions, ViT, build_cnn, build_vit
+from training.backbones import CNN, JigsawOptions, ViT, build_cnn, build_vit, check_forward
 from training.config import ModelConfig, TrainConfig, parse_config
 from training.errors import CheckpointError, ConfigError
 from training.model import ReIDModel
@@ -111,10 +111,11 @@ def build_model(
     """
     part = config.model
     download = pretrained and part.weights == "timm"
-    if part.backbone.startswith("resnet"):
-        backbone: ViT | CNN = _cnn(part, download)
+    if part.backbone.startswith(("vit_", "deit")):
+        backbone: ViT | CNN = _vit(part, download, cameras=cameras, views=views)
     else:
-        backbone = _vit(part, download, cameras=cameras, views=views)
+        backbone = _cnn(part, download)
+    check_forward(backbone, (part.height, part.width), part.backbone)
     parts = 1 if part.jigsaw is None else 1 + part.jigsaw.parts
     return ReIDModel(backbone, persons=persons, parts=parts, mean=part.mean, std=part.std, bnneck=part.bnneck)
 

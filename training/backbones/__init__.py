@@ -3,6 +3,7 @@
 from training.backbones.cnn import CNN, build_cnn
 from training.backbones.features import Features
 from training.backbones.stems import STEMS
+from training.backbones.trial import check_forward
 from training.backbones.vit import POOLS, JigsawOptions, ViT, build_vit, fuse_attention
 
 __all__ = [
@@ -14,5 +15,6 @@ __all__ = [
     "ViT",
     "build_cnn",
     "build_vit",
+    "check_forward",
     "fuse_attention",
 ]

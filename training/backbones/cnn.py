@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from timm.layers.blur_pool import BlurPool2d
 from timm.models.resnet import ResNet
 from torch import Tensor, nn
 
@@ -22,9 +23,7 @@ class CNN(nn.Module):
     def __init__(self, resnet: ResNet) -> None:
         super().__init__()
         last: Any = resnet.layer4
-        for module in last.modules():
-            if isinstance(module, nn.Conv2d) and module.stride == (2, 2):
-                module.stride = (1, 1)
+        _keep_resolution(last[0])
         self.resnet = resnet
         self.num_features: int = resnet.num_features
 
@@ -47,5 +46,20 @@ def build_cnn(name: str, *, pretrained: bool = False, options: Mapping[str, obje
     """
     resnet = timm_model(name, name, options=options, pretrained=pretrained, arguments={})
     if not isinstance(resnet, ResNet):
-        raise ConfigError(f"model.backbone = {name!r} is no ResNet of timm; see timm.list_models('resnet*')")
+        raise ConfigError(
+            f"model.backbone = {name!r} is no ResNet of timm but its {type(resnet).__name__}; take a vit_* or deit_*, "
+            "or a ResNet such as resnet50, resnet50d, resnext50_32x4d or seresnet50"
+        )
+    if not hasattr(resnet, "layer4"):
+        raise ConfigError(f"model.options.layers of {name} must be four numbers of blocks, one a stage")
     return CNN(resnet)
+
+
+def _keep_resolution(block: Any) -> None:
+    """Take the stride out of a stage's first block, whichever of its layers have it."""
+    for parent in list(block.modules()):
+        for name, layer in list(parent.named_children()):
+            if isinstance(layer, BlurPool2d) or (isinstance(layer, nn.AvgPool2d) and layer.kernel_size == layer.stride):
+                setattr(parent, name, nn.Identity())  # all that it does is to halve
+            elif isinstance(layer, nn.Conv2d | nn.AvgPool2d):
+                layer.stride = (1, 1)

@@ -164,7 +164,7 @@ def build_vit(
         raise ConfigError(f"model.backbone = {name!r} is no Vision Transformer of timm; see timm.list_models('vit_*')")
     arguments = _arguments(size, stem, stride)
     vit = timm_model(name, told, options=options, pretrained=pretrained, arguments=arguments)
-    if not isinstance(vit, VisionTransformer) or vit.num_prefix_tokens != 1 or vit.no_embed_class:
+    if not isinstance(vit, VisionTransformer) or not _has_placed_class_token(vit):
         raise ConfigError(f"model: {told} has no single class token with a place; take a plain vit_* or deit_* of timm")
     grid: tuple[int, int] = vit.patch_embed.grid_size
     if not (grid[0] and grid[1] and len(vit.blocks)):
@@ -184,6 +184,10 @@ def build_vit(
     if zero_cls:
         nn.init.zeros_(built.cls_token)
     return built
+
+
+def _has_placed_class_token(vit: VisionTransformer) -> bool:
+    return vit.cls_token is not None and vit.num_prefix_tokens == 1 and not vit.no_embed_class
 
 
 def fuse_attention(model: nn.Module, fused: bool) -> None:
