@@ -129,15 +129,16 @@ class OptimConfig(_Part):
     """The optimiser and its learning rate over time.
 
     The rate rises linearly from `warmup_start` x `lr` for `warmup_epochs`, then falls on a half cosine to `final` x
-    `lr`; `schedule` is a name of `training.schedules.SCHEDULES`. `bias_lr` multiplies the rate of biases; `decay_all`
-    also decays biases, norms and position embeddings. `backbone_lr` multiplies the backbone's rate, 0 trains the head
-    alone; the first `frozen_blocks` and all before them stay as they are.
+    `lr`; `schedule` is a name of `training.schedules.SCHEDULES`, of which `steps` goes to a tenth at each epoch of
+    `falls`. `bias_lr` multiplies the rate of biases; `decay_all` also decays biases, norms and position embeddings.
+    `backbone_lr` multiplies the backbone's rate, 0 trains the head alone; the first `frozen_blocks` and all before them
+    stay as they are.
 
     Gradients of `accumulate` batches make one step. With `ema` the weights that are scored and kept are a moving
     average, which takes 1 - `ema` of the network's at every step.
     """
 
-    name: Literal["sgd", "adamw"] = "sgd"
+    name: Literal["sgd", "adam", "adamw"] = "sgd"
     lr: float = Field(0.008, gt=0)
     momentum: float = Field(0.9, ge=0, lt=1)
     weight_decay: float = Field(1e-4, ge=0)
@@ -145,7 +146,8 @@ class OptimConfig(_Part):
     bias_lr: float = Field(1.0, gt=0)
     backbone_lr: float = Field(1.0, ge=0)
     frozen_blocks: int = Field(0, ge=0)
-    schedule: Literal["cosine", "cosine_by_epoch"] = "cosine"
+    schedule: Literal["cosine", "cosine_by_epoch", "steps"] = "cosine"
+    falls: tuple[Positive, ...] = (40, 90)
     warmup_epochs: float = Field(5, ge=0)
     warmup_start: Share = 0.01
     final: Share = 0.002

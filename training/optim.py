@@ -6,14 +6,15 @@ from collections.abc import Callable
 from functools import partial
 
 from torch import nn
-from torch.optim import SGD, AdamW, Optimizer
+from torch.optim import SGD, Adam, AdamW, Optimizer
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from training.backbones import ViT
 from training.errors import ConfigError
 from training.model import ReIDModel
 
-OPTIMISERS: dict[str, Callable[..., Optimizer]] = {"sgd": SGD, "adamw": AdamW}
+OPTIMISERS: dict[str, Callable[..., Optimizer]] = {"sgd": SGD, "adam": Adam, "adamw": AdamW}
+"""By name. The decay of `sgd` and `adam` is an L2 penalty, a part of the gradient; that of `adamw` is apart from it."""
 FREE_OF_DECAY = ("cls_token", "pos_embed", "side_embed", "relative_bias", "relative_keys")
 
 

@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 
-def cosine(epoch: float, *, lr: float, epochs: int, warmup_epochs: float, warmup_start: float, final: float) -> float:
+def cosine(
+    epoch: float, *, lr: float, epochs: int, warmup_epochs: float, warmup_start: float, final: float, **_: object
+) -> float:
     """A linear rise from `warmup_start` x lr, then half a cosine over the epochs that are left, to `final` x lr."""
     if epoch < warmup_epochs:
-        return lr * (warmup_start + (1 - warmup_start) * epoch / warmup_epochs)
+        return lr * _risen(epoch / warmup_epochs, warmup_start)
     passed = (epoch - warmup_epochs) / max(epochs - warmup_epochs, 1e-9)
     return _half_cosine(lr, final, passed)
 
 
 def cosine_by_epoch(
-    epoch: float, *, lr: float, epochs: int, warmup_epochs: float, warmup_start: float, final: float
+    epoch: float, *, lr: float, epochs: int, warmup_epochs: float, warmup_start: float, final: float, **_: object
 ) -> float:
     """TransReID's: one rate for all of an epoch, and a cosine that has begun when the warm-up ends.
 
@@ -24,13 +26,29 @@ def cosine_by_epoch(
     """
     number = math.floor(epoch) + 1
     if number < warmup_epochs:
-        return lr * (warmup_start + (1 - warmup_start) * number / warmup_epochs)
+        return lr * _risen(number / warmup_epochs, warmup_start)
     return _half_cosine(lr, final, number / epochs)
+
+
+def steps(
+    epoch: float, *, lr: float, warmup_epochs: float, warmup_start: float, falls: Sequence[float], **_: object
+) -> float:
+    """A linear rise from `warmup_start` x lr, then a fall to a tenth at each of the epochs `falls`."""
+    risen = _risen(min(1.0, epoch / warmup_epochs), warmup_start) if warmup_epochs else 1.0
+    return float(lr * risen * 0.1 ** sum(epoch >= fall for fall in falls))
+
+
+def _risen(passed: float, start: float) -> float:
+    return start + (1 - start) * passed
 
 
 def _half_cosine(lr: float, final: float, passed: float) -> float:
     return lr * (final + (1 - final) * (1 + math.cos(math.pi * min(passed, 1.0))) / 2)
 
 
-SCHEDULES: dict[str, Callable[..., float]] = {"cosine": cosine, "cosine_by_epoch": cosine_by_epoch}
-"""By name: the rate at a point in time."""
+SCHEDULES: dict[str, Callable[..., float]] = {
+    "cosine": cosine,
+    "cosine_by_epoch": cosine_by_epoch,
+    "steps": steps,
+}
+"""By name: the rate at a point in time. Each takes what it needs of the same arguments."""

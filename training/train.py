@@ -235,6 +235,7 @@ class Trainer:
             warmup_epochs=part.warmup_epochs,
             warmup_start=part.warmup_start,
             final=part.final,
+            falls=part.falls,
         )
 
     def _scores(self) -> dict[str, float]:

@@ -31,6 +31,17 @@ def test_what_is_decayed(name: str) -> None:
     }
 
 
+@pytest.mark.parametrize(("name", "moved"), [("adam", 0.1), ("adamw", 0.1 * 0.5 * 3.0), ("sgd", 0.1 * 0.5 * 3.0)])
+def test_the_kind_of_decay(name: str, moved: float) -> None:
+    """Without another gradient, adam's L2 penalty makes a step of the whole rate; adamw's shrinks the weight."""
+    model = Model()
+    with torch.no_grad():
+        model.layer.weight.fill_(3.0)
+    model.layer.weight.grad = torch.zeros_like(model.layer.weight)
+    build_optimiser(model, name=name, lr=0.1, weight_decay=0.5).step()
+    torch.testing.assert_close(model.layer.weight.detach(), torch.full((4, 4), 3.0 - moved))
+
+
 def test_biases_have_their_own_rate() -> None:
     model = Model()
     optimiser = build_optimiser(model, name="sgd", lr=0.1, weight_decay=0.5, bias_lr=2.0, decay_all=True)

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from training.schedules import cosine, cosine_by_epoch
+from training.schedules import SCHEDULES, cosine, cosine_by_epoch, steps
 
 SCHEDULE = {"lr": 1.0, "epochs": 12, "warmup_epochs": 2, "warmup_start": 0.1, "final": 0.01}
 TRANSREID = {"lr": 0.008, "epochs": 120, "warmup_epochs": 5, "warmup_start": 0.01, "final": 0.002}
@@ -25,3 +25,17 @@ def test_the_published_rates(number: int, rate: float) -> None:
     """TransReID's rate in an epoch counted from 1, the same all through it."""
     for within in (0.0, 0.5, 0.999):
         assert cosine_by_epoch(number - 1 + within, **TRANSREID) == pytest.approx(rate, rel=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("epoch", "rate"), [(0, 0.1), (5, 0.55), (10, 1), (39.9, 1), (40, 0.1), (90, 0.01), (119, 0.01)]
+)
+def test_steps_fall_to_a_tenth(epoch: float, rate: float) -> None:
+    assert steps(epoch, lr=1.0, warmup_epochs=10, warmup_start=0.1, falls=(40, 90)) == pytest.approx(rate)
+
+
+@pytest.mark.parametrize("name", SCHEDULES)
+def test_every_schedule_takes_the_same_arguments(name: str) -> None:
+    rates = [SCHEDULES[name](epoch, **TRANSREID, falls=(40,)) for epoch in (0, 4.5, 30, 119)]
+    assert all(0 < rate <= 0.008 for rate in rates)
+    assert rates[0] < rates[2] > rates[3]
