@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ipaddress
+import re
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -14,6 +16,7 @@ from service.runtimes.protocol import RuntimeChoice
 
 DEFAULT_GALLERY = "default"
 PREFIX = "REID_"
+OWN_PATHS = ("v1", "web", "docs", "openapi.json", "healthz", "readyz", "metrics")
 
 
 class ConfigError(ServiceError):
@@ -41,8 +44,27 @@ def _check_hosts(value: str) -> str:
     return value
 
 
+def _check_proxies(value: str) -> str:
+    for proxy in names_of(value):
+        try:
+            ipaddress.ip_network(proxy)
+        except ValueError as error:
+            raise ValueError(f"{proxy!r} is no address or network like 127.0.0.1 or 10.0.0.0/8") from error
+    return value
+
+
+def _check_root_path(value: str) -> str:
+    if value and not re.fullmatch(r"(/[A-Za-z0-9._~-]+)+", value):
+        raise ValueError(f"{value!r} is no path like /reid, which begins with a slash and does not end with one")
+    if value.split("/")[1:2] in ([each] for each in OWN_PATHS):
+        raise ValueError(f"{value!r} begins like a path of the service itself ({', '.join(OWN_PATHS)})")
+    return value
+
+
 Origins = Annotated[str, AfterValidator(_check_origins)]
 Hosts = Annotated[str, AfterValidator(_check_hosts)]
+Proxies = Annotated[str, AfterValidator(_check_proxies)]
+RootPath = Annotated[str, AfterValidator(_check_root_path)]
 
 
 class ServiceConfig(BaseSettings):
@@ -64,9 +86,16 @@ class ServiceConfig(BaseSettings):
     rate_burst: int = Field(
         100, ge=1, description="requests that one of them may have saved up, where they are limited"
     )
+    require_keys: bool = Field(
+        False, description="let nobody in without an API key, and do not start before one exists"
+    )
     allowed_hosts: Hosts = Field(
         "", description="names by which the service is reached, as reid.example,reid; others are answered with 421"
     )
+    trusted_proxies: Proxies = Field(
+        "", description="proxies whose X-Forwarded-For and X-Forwarded-Proto count, as 127.0.0.1,10.0.0.0/8"
+    )
+    root_path: RootPath = Field("", description="prefix under which a proxy publishes the service, as /reid")
     cors_origins: Origins = Field(
         "", description="other sites whose pages may ask, as https://a.example,https://b.example"
     )
@@ -92,6 +121,9 @@ class ServiceConfig(BaseSettings):
     max_requests: int = Field(512, ge=1, description="requests under way at a time; more are refused with 503")
     deadline_s: float = Field(
         30, gt=0, le=3600, description="seconds within which an answer begins, after the last byte of the request"
+    )
+    keep_alive_s: int = Field(
+        75, ge=1, le=3600, description="seconds that an idle connection is kept open; longer than a proxy keeps it"
     )
     drain_s: int = Field(10, ge=0, le=600, description="seconds that open requests get when the service stops")
     log_level: Literal["critical", "error", "warning", "info", "debug"] = Field(

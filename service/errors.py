@@ -22,8 +22,9 @@ ServiceError
 │   └── ModelFailed            the model embeds nothing any more
 ├── PortInUse                  another program listens there
 ├── of one package each        gallery.errors, access.errors
-└── of one module each         config.ConfigError, serving.NotLoopback, starter.StarterMissing, files.CannotWrite,
-                               demo.DemoError, indexes.files.IndexDamaged (a GalleryError), indexes.gpu.GpuMissing;
+└── of one module each         config.ConfigError, serving.NotLoopback, serving.KeyRequired,
+                               starter.StarterMissing, files.CannotWrite, demo.DemoError,
+                               indexes.files.IndexDamaged (a GalleryError), indexes.gpu.GpuMissing;
                                cross_site.CrossSite and hosts.Misdirected are a RequestError
 
 A message names the value, what is allowed and the remedy, in one line. Commands print it after `reid: ` and exit

@@ -152,6 +152,7 @@ def _access(config: ServiceConfig) -> AbstractContextManager[Access]:
         rate_burst=config.rate_burst,
         audit_days=config.audit_days,
         audit_addresses=config.audit_addresses,
+        require_keys=config.require_keys,
     )
 
 

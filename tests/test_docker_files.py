@@ -183,3 +183,19 @@ def test_scripts_can_be_run() -> None:
         assert (DOCKER / name).stat().st_mode & 0o111, name
     subprocess.run(["bash", "-n", str(DOCKER / "test.sh")], check=True)
     compile((DOCKER / "ask.py").read_text(), "ask.py", "exec")
+
+
+def test_limits_of_the_container(compose: dict[str, Any]) -> None:
+    assert {"mem_limit", "cpus", "pids_limit"} <= set(compose["services"]["reid"])
+
+
+def test_the_proxy_asks_for_keys_and_is_the_only_one_believed(compose: dict[str, Any]) -> None:
+    proxied = yaml.safe_load((DOCKER / "proxy.yml").read_text())
+    service, proxy = proxied["services"]["reid"], proxied["services"]["proxy"]
+    assert set(proxied["services"]) - set(compose["services"]) == {"proxy"}
+    settings = dict(entry.split("=", 1) for entry in service["environment"])
+    assert settings["REID_REQUIRE_KEYS"] == "1"
+    assert settings["REID_TRUSTED_PROXIES"] == proxy["networks"]["front"]["ipv4_address"]
+    assert {name.removeprefix("REID_").lower() for name in settings} <= set(ServiceConfig.model_fields)
+    assert {"mem_limit", "cpus", "pids_limit"} <= set(proxy)
+    assert all((REPOSITORY / each.split(":")[0]).exists() for each in proxy["volumes"] if each.startswith("./"))

@@ -50,8 +50,8 @@ PAGES = {page.name: page.read_text() for page in [*DOCS.glob("*.md"), DOCS.paren
 # The type stands in no answer: only commands meet these, and print their message.
 COMMANDS_ONLY = {
     "access-error", "backup-damaged", "backup-not-found", "bad-setting", "cannot-write", "demo", "folder-not-found",
-    "gallery-error", "gallery-exists", "generation-not-found", "indexing-error", "key-not-found", "no-images",
-    "not-loopback", "port-in-use", "starter-missing", "table-error", "unavailable",
+    "gallery-error", "gallery-exists", "generation-not-found", "indexing-error", "key-not-found", "key-required",
+    "no-images", "not-loopback", "port-in-use", "starter-missing", "table-error", "unavailable",
 }  # fmt: skip
 NOT_IN_THE_TREE = {
     "bundle": 503,

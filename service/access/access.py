@@ -28,14 +28,20 @@ class Access:
     failures: Buckets
     noted: Buckets
     log_addresses: bool
+    require_keys: bool
+
+    @property
+    def open_to_all(self) -> bool:
+        """Whether everybody may do everything: no key was ever made, and none is required."""
+        return not self.require_keys and not self.keys.any()
 
     def authenticate(self, key: str | None, address: str) -> Principal:
-        """Who asks: the holder of the key, or anybody while there are no keys.
+        """Who asks: the holder of the key, or anybody while there are no keys and none is required.
 
         Raises Unauthorized; RateLimited where an address has given too many keys that are wrong. A good key is never
         kept out by that: behind a proxy all clients may have one address.
         """
-        if not self.keys.any():
+        if self.open_to_all:
             return ANONYMOUS
         try:
             if key is None:
@@ -66,7 +72,7 @@ def open_records(data: Path, *, audit_days: int, create: bool = False) -> Iterat
 
 @contextmanager
 def open_access(
-    data: Path, *, rate_per_s: float | None, rate_burst: int, audit_days: int, audit_addresses: bool
+    data: Path, *, rate_per_s: float | None, rate_burst: int, audit_days: int, audit_addresses: bool, require_keys: bool
 ) -> Iterator[Access]:
     """All that decides about requests; DATA/access.db is made where it is missing. Raises AccessUnusable."""
     with open_records(data, audit_days=audit_days, create=True) as (keys, audit):
@@ -77,6 +83,7 @@ def open_access(
             failures=Buckets(FAILURES_PER_S, FAILURES_AT_ONCE),
             noted=Buckets(REFUSALS_NOTED_PER_S, 1),
             log_addresses=audit_addresses,
+            require_keys=require_keys,
         )
 
 

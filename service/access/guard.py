@@ -97,7 +97,7 @@ async def known(request: Request) -> Principal | None:
     """Who asks a route that is open to all; None for somebody without a valid key."""
     access = service_of(request).access
     key = _key_of(request)
-    if key is None and access.keys.any():
+    if key is None and not access.open_to_all:
         return None  # a probe without a key is no failed attempt
     try:
         return access.authenticate(key, address_of(request))

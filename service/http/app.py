@@ -20,6 +20,7 @@ from service.http.heads import HeadAsGet
 from service.http.hosts import AllowedHosts
 from service.http.limits import REQUEST_ID, BodyCap, Envelope
 from service.http.observation import Observation
+from service.http.paths import RootPath
 from service.http.problems import add_problem_handlers
 from service.metrics import Metrics
 from service.routes import ROUTERS
@@ -81,6 +82,8 @@ def create_app(config: ServiceConfig, service: Service | None = None, *, opens: 
     app.add_middleware(Observation, metrics=metrics)
     app.add_middleware(HeadAsGet)
     app.add_middleware(Envelope)
+    if config.root_path:
+        app.add_middleware(RootPath, prefix=config.root_path)
     return app
 
 

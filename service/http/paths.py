@@ -1,11 +1,27 @@
-"""The path of a request inside of the service, whatever prefix it is reached under."""
+"""The prefix that a proxy publishes the service under, and the path of a request inside of the service."""
 
 from __future__ import annotations
 
-from starlette.types import Scope
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+
+class RootPath:
+    """Tells the application its prefix, whether the proxy took that off the path or left it on."""
+
+    def __init__(self, app: ASGIApp, prefix: str) -> None:
+        self.app = app
+        self.prefix = prefix
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Handle one connection."""
+        if scope["type"] == "http":
+            scope["root_path"] = self.prefix
+            if not scope["path"].startswith(f"{self.prefix}/"):
+                scope["path"] = self.prefix + scope["path"]  # ASGI: the path begins with the prefix
+        await self.app(scope, receive, send)
 
 
 def path_of(scope: Scope) -> str:
-    """The path without the prefix REID_ROOT_PATH, where the proxy left that on it."""
+    """The path without the prefix."""
     path: str = scope["path"]
     return path.removeprefix(scope.get("root_path", ""))

@@ -13,7 +13,7 @@ import uvicorn
 from fastapi import FastAPI
 
 from service.access.access import keys_exist
-from service.config import ServiceConfig
+from service.config import ServiceConfig, names_of
 from service.errors import PortInUse, ServiceError
 from service.http.admission import UnderWay
 from service.http.app import create_app
@@ -30,11 +30,22 @@ class NotLoopback(ServiceError):
     slug = "not-loopback"
 
 
+class KeyRequired(ServiceError):
+    """A key is required, and there is none."""
+
+    slug = "key-required"
+
+
 def check_address(config: ServiceConfig) -> None:
     """Raise NotLoopback for an address that other machines can reach without a key, unless that was asked for.
 
-    Raises AccessUnusable where it cannot be known whether there are keys.
+    Raises KeyRequired where there is no key and one is required, AccessUnusable where that cannot be known.
     """
+    if config.require_keys and not keys_exist(config.data):
+        raise KeyRequired(
+            f"REID_REQUIRE_KEYS is set and {config.data} holds no API key; mount the disk that has them, or make one: "
+            f"reid keys create NAME --scope admin --data {config.data}"
+        )
     if not config.loopback and not config.insecure and not keys_exist(config.data):
         raise NotLoopback(
             f"host {config.host} can be reached from other machines, and anybody there could read and delete pictures; "
@@ -124,12 +135,18 @@ class _Server(uvicorn.Server):
 
 
 def _server_of(app: FastAPI, config: ServiceConfig) -> uvicorn.Server:
+    proxies = names_of(config.trusted_proxies)
     # Answers are logged by service.observation; who logs, and how, is decided by service.logs.
     settings = uvicorn.Config(
         app,
         log_config=None,
         access_log=False,
         server_header=False,
+        ws="none",
+        # Without this, uvicorn believes whoever connects from 127.0.0.1, and FORWARDED_ALLOW_IPS.
+        proxy_headers=bool(proxies),
+        forwarded_allow_ips=proxies,
+        timeout_keep_alive=config.keep_alive_s,
         timeout_graceful_shutdown=config.drain_s + TELL_S,
     )
     return _Server(settings, app.state.under_way, config.drain_s)

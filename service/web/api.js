@@ -35,7 +35,7 @@ export function sending(method, body) {
 async function send(address, options, used) {
   const headers = used === null ? options.headers : { ...options.headers, authorization: `Bearer ${used}` };
   try {
-    return await fetch(address, { ...options, headers });
+    return await fetch(address.replace(/^\//, ""), { ...options, headers }); // from this page on: a proxy may add a prefix
   } catch (error) {
     if (error.name === "AbortError") throw error;
     throw new Refused("The service does not answer. Is it still running?", 0);

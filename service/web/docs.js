@@ -1,4 +1,4 @@
-// Draws /openapi.json: every operation with its parameters, body, answers, errors, examples and a curl line.
+// Draws openapi.json: every operation with its parameters, body, answers, errors, examples and a curl line.
 
 import { $, make } from "./dom.js";
 
@@ -89,7 +89,7 @@ function answers(operation, api) {
 
 function curl(method, path, operation) {
   const given = operation["x-curl"] ?? `curl ${method === "get" ? "" : `-X ${method.toUpperCase()} `}'{origin}${path}'`;
-  return given.replace("{origin}", location.origin).replace("{name}", "default").replace(/\{[a-z_]+\}/g, "17");
+  return given.replace("{origin}", new URL(".", location.href).href.slice(0, -1)).replace("{name}", "default").replace(/\{[a-z_]+\}/g, "17");
 }
 
 function draw(method, path, operation, api) {
@@ -102,7 +102,7 @@ function draw(method, path, operation, api) {
 }
 
 async function start() {
-  const api = await (await fetch("/openapi.json")).json();
+  const api = await (await fetch("openapi.json")).json();
   $("version").textContent = `version ${api.info.version}`;
   $("about").replaceChildren(...paragraphs(api.info.description));
   const operations = Object.entries(api.paths).flatMap(([path, methods]) => Object.entries(methods).map(([method, operation]) => [method, path, operation]));

@@ -36,7 +36,7 @@ async function tryKey() {
   const given = $("key").value.trim();
   $("key").value = "";
   tell("key-error", "");
-  const { status } = await fetch("/v1/info", { headers: { authorization: `Bearer ${given}` } }).catch(() => ({ status: 0 }));
+  const { status } = await fetch("v1/info", { headers: { authorization: `Bearer ${given}` } }).catch(() => ({ status: 0 }));
   if (REFUSED[status]) {
     tell("key-error", REFUSED[status]);
     $("key").focus();

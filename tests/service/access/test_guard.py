@@ -15,6 +15,7 @@ from fastapi.testclient import TestClient
 from service.access.rates import Buckets
 from service.config import ServiceConfig
 from service.http.app import create_app
+from service.http.serving import KeyRequired, check_address
 from tests.service.application import application_of
 
 Make = Callable[..., bytes]
@@ -143,3 +144,22 @@ def test_nothing_is_allowed_with_cookies_or_to_every_site(shared: TestClient) ->
     assert answer.headers["access-control-allow-origin"] == SITE
     assert "access-control-allow-credentials" not in answer.headers
     assert "origin" in answer.headers["vary"].lower()
+
+
+def test_where_keys_are_required_nobody_is_let_in_without_one(config: ServiceConfig) -> None:
+    required = config.model_copy(update={"require_keys": True})
+    with TestClient(create_app(required)) as client:
+        for headers in ({}, bearer("reid_aaaaaaaa_" + "a" * 43)):
+            answer = client.get("/v1/items", headers=headers)
+            assert (answer.status_code, answer.json()["type"]) == (401, "/problems/unauthorized")
+        assert client.get("/readyz").json() == {"status": "ready", "checks": {}}
+
+
+def test_where_keys_are_required_an_empty_data_folder_stops_the_start(config: ServiceConfig) -> None:
+    """A disk that is not mounted: neither its keys nor its galleries are there, and nothing is made in their place."""
+    required = config.model_copy(update={"require_keys": True, "insecure": True})
+    with pytest.raises(KeyRequired, match=r"reid keys create NAME .*--data"):
+        check_address(required)
+    assert not config.data.exists()
+    keys_command("create", "a", "--scope", "read", data=config.data)
+    check_address(required)
