@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from bundle import Bundle
+from bundle.name_pattern import NamePattern
 from service.commands.progress import image_progress
 from service.config import ServiceConfig, load_config
 from service.embedder import Embedder
@@ -41,6 +42,16 @@ def open_embedder(bundle: Path | None, threads: int | None, batch_size: int = 1)
     return Embedder(Bundle.open(path), replace(choice, max_batch=max(choice.max_batch, batch_size)))
 
 
+def name_pattern(text: str | None, time_zone: str | None) -> NamePattern | None:
+    """A pattern that was given, with a note where nothing says the offset of its times. Raises NamePatternError."""
+    if text is None:
+        return None
+    pattern = NamePattern.parse(text, time_zone)
+    if pattern.assumes_utc:
+        print("reid: the times in names are taken as UTC; give --time-zone for another", file=sys.stderr)
+    return pattern
+
+
 def index_folder(
     images: Path,
     gallery: Path,
@@ -49,6 +60,8 @@ def index_folder(
     table: Path | None = None,
     boxes: BoxSource | None = None,
     camera: str | None = None,
+    pattern: NamePattern | None = None,
+    relabel: bool = False,
     dry_run: bool = False,
     batch_size: int = 32,
     threads: int | None = None,
@@ -65,6 +78,8 @@ def index_folder(
             table=table,
             boxes=boxes,
             camera_id=camera,
+            pattern=pattern,
+            relabel=relabel,
             batch_size=batch_size,
             dry_run=dry_run,
             progress=progress,

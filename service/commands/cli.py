@@ -42,19 +42,31 @@ def index(
         datetime | None, typer.Option(formats=TIMES, help="MOT: when frame 1 was taken, as 2026-05-01T09:30:00Z.")
     ] = None,
     track_prefix: Annotated[str, typer.Option(help="MOT: put before track ids, which count from 1 in each file.")] = "",
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Read everything, add nothing.")] = False,
+    name_pattern: Annotated[
+        str | None,
+        typer.Option(help="What names of files and folders say, as '{camera}_{time:%Y-%m-%d_%H-%M-%S}_*'."),
+    ] = None,
+    time_zone: Annotated[
+        str | None, typer.Option(help="Of the times in names, as Europe/Berlin or +02:00; UTC when left out.")
+    ] = None,
+    relabel: Annotated[
+        bool, typer.Option("--relabel", help="Give pictures that are there already the labels that differ.")
+    ] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Read everything, show the labels, add nothing.")] = False,
     skip_bad: SkipBad = False,
     batch_size: BatchSize = 32,
     threads: Threads = None,
     as_json: AsJson = False,
 ) -> None:
-    """Add a folder of pictures to a gallery; pictures that are there already are left alone.
+    """Add a folder of pictures to a gallery; pictures that are there already keep their labels without --relabel.
 
-    Person and camera come from --table, or from file names like 0002_c1s1_000451_03.jpg. With --boxes the pictures are
-    frames, and every box becomes an item. The gallery's settings say which quality is taken.
+    Person and camera come from --table, --name-pattern, or file names like 0002_c1s1_000451_03.jpg. With --boxes the
+    pictures are frames, and every box becomes an item. The gallery's settings say which quality is taken.
     """
     if boxes is None and (min_confidence, fps, start, track_prefix) != (None, None, None, ""):
         raise typer.BadParameter("--min-confidence, --fps, --start and --track-prefix belong to --boxes")
+    if time_zone is not None and name_pattern is None:
+        raise typer.BadParameter("--time-zone is that of the times in names; give --name-pattern")
     if boxes is not None and table is not None:
         raise typer.BadParameter("--table is for crops; persons in frames are labelled in the file of --boxes")
     try:
@@ -70,12 +82,16 @@ def index(
             table=table,
             boxes=None if boxes is None else BoxSource(boxes, camera, min_confidence, fps, start, track_prefix),
             camera=camera,
+            pattern=commands.name_pattern(name_pattern, time_zone),
+            relabel=relabel,
             dry_run=dry_run,
             batch_size=batch_size,
             threads=threads,
         )
         if report.added and not dry_run:
             record(gallery, "add")
+        if report.relabelled:
+            record(gallery, "patch", items=[each.item_id for each in report.differing])
     except KeyboardInterrupt as interrupt:
         so_far = getattr(interrupt, "report", None)
         kept = f"{so_far.added:,} added pictures are kept" if so_far else "what was added is kept"

@@ -5,11 +5,15 @@ from __future__ import annotations
 import json
 import sys
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import asdict
+from datetime import datetime
 from pathlib import Path
 
+from bundle.vocabulary import LABELS
 from service.intake.embedding import EmbeddedImages
 from service.intake.indexing import IndexReport
+from service.intake.label_summary import LabelSummary
 from service.intake.reading import Refusal
 
 
@@ -22,6 +26,9 @@ def print_index(report: IndexReport, gallery: Path, *, dry_run: bool, as_json: b
                 "dry_run": dry_run,
                 "added": report.added,
                 "duplicates": report.duplicates,
+                "relabelled": report.relabelled,
+                "differing": [asdict(each) for each in report.differing],
+                "labels": _labels_as_json(report.labels),
                 "bad": _refusals_as_json(report.bad),
                 "rejected": _refusals_as_json(report.rejected),
                 "seconds": round(report.seconds, 3),
@@ -30,8 +37,11 @@ def print_index(report: IndexReport, gallery: Path, *, dry_run: bool, as_json: b
         )
         return
     _print_bad(report.bad)
+    if dry_run and report.labels is not None:
+        print("\n".join(_labels_text(report.labels)))
     print(
-        f"{'would add' if dry_run else 'added'} {report.added:,} to {gallery}, {report.duplicates:,} there already, "
+        f"{'would add' if dry_run else 'added'} {report.added:,} to {gallery}, {report.duplicates:,} there already"
+        f"{_differing(report)}, "
         f"{sum(each.items for each in report.bad):,} unusable{_rejected(report.rejected)}; "
         f"{report.seconds:.1f} s, {report.images_per_s:,.0f} images/s"
     )
@@ -50,6 +60,39 @@ def print_embed(embedded: EmbeddedImages, out: Path, *, as_json: bool) -> None:
 
 def _refusals_as_json(refusals: Iterable[Refusal]) -> list[dict[str, str]]:
     return [{"path": each.path, "reason": each.reason} for each in refusals]
+
+
+def _differing(report: IndexReport) -> str:
+    """What became of images that are there already with other labels."""
+    if not report.differing:
+        return ""
+    if report.relabelled:
+        return f" ({report.relabelled:,} of them relabelled)"
+    names = ", ".join(sorted({name for each in report.differing for name in each.labels}))
+    return f" ({len(report.differing):,} of them with another {names}, kept; --relabel takes the new ones)"
+
+
+def _labels_text(labels: LabelSummary) -> Iterator[str]:
+    """What was read of names and files, for whoever tries a pattern or a table."""
+    times = f"{labels.first:%Y-%m-%dT%H:%M:%SZ} to {labels.last:%Y-%m-%dT%H:%M:%SZ}" if labels.first else "none"
+    yield (
+        f"read {labels.images:,} images: {labels.persons:,} persons ({labels.without_person:,} images without), "
+        f"{labels.cameras:,} cameras ({labels.without_camera:,} without), {labels.tracks:,} tracks, times {times} "
+        f"({labels.without_time:,} without)"
+    )
+    for path, label in labels.examples:
+        said = {name: getattr(label, name) for name in LABELS if getattr(label, name) is not None}
+        shown = ", ".join(
+            f"{name} {value.isoformat() if name == 'captured_at' else value}" for name, value in said.items()
+        )
+        yield f"  {path}: {shown or 'no labels'}"
+
+
+def _labels_as_json(labels: LabelSummary | None) -> dict[str, object] | None:
+    if labels is None:
+        return None
+    counts = {name: value for name, value in asdict(labels).items() if name != "examples"}
+    return {name: value.isoformat() if isinstance(value, datetime) else value for name, value in counts.items()}
 
 
 def _rejected(rejected: Sequence[Refusal]) -> str:

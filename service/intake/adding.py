@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from time import perf_counter
 
@@ -13,13 +13,14 @@ from numpy.typing import NDArray
 from pydantic import TypeAdapter, ValidationError
 
 from bundle import ImageError
+from bundle.market_names import NOBODY
 from service.errors import BadImage, BadParameter, EmbeddingFailed
 from service.gallery import Gallery
 from service.http.problems import image_problem, problem_of
 from service.http.uploads import Upload
 from service.intake.boxes import boxes_of
 from service.intake.cameras import camera_map
-from service.intake.labels import NOBODY, Label, label_of_name
+from service.intake.labels import Label, label_of_name
 from service.intake.preparing import (
     Known,
     Outcome,
@@ -31,6 +32,7 @@ from service.intake.preparing import (
     portions,
     prepare_picture,
 )
+from service.intake.relabelling import relabelled
 from service.schemas.items import AddedItem, AddResultBody, FrameLabels
 from service.state import Service
 
@@ -64,6 +66,8 @@ class _Slot:
 
     result: AddedItem
     ready: Prepared | None = None
+    label: Label = field(default_factory=Label)
+    """What was said about it."""
 
 
 def parse_labels(text: str | None, uploads: Sequence[Upload]) -> list[FrameLabels]:
@@ -91,7 +95,7 @@ def parse_labels(text: str | None, uploads: Sequence[Upload]) -> list[FrameLabel
 
 
 async def add_uploads(
-    service: Service, gallery: Gallery, uploads: Sequence[Upload], labels: Sequence[FrameLabels]
+    service: Service, gallery: Gallery, uploads: Sequence[Upload], labels: Sequence[FrameLabels], *, relabel: bool
 ) -> AddResultBody:
     """Decode, embed and store the pictures, a few at a time; the good ones are durable when this returns.
 
@@ -110,6 +114,7 @@ async def add_uploads(
         for start in range(0, len(ready), BATCH):
             await _embed_and_store(service, gallery, ready[start : start + BATCH], cameras)
         slots += new
+        await service.work(partial(_compare, gallery, new, relabel))
     results = [slot.result for slot in slots]
     for result in results:
         if result.error is not None:
@@ -153,9 +158,10 @@ def _prepare(gallery: Gallery, sent: Sequence[Sent], rules: Rules, rejected: Cal
 def _slot(outcome: Outcome, unknown: AddedItem, known: Mapping[str, int]) -> _Slot:
     match outcome:
         case Prepared():
-            return _Slot(unknown, outcome)
-        case Known(image_hash):
+            return _Slot(unknown, outcome, outcome.label)
+        case Known(image_hash, label):
             found = {"status": "duplicate", "id": known[image_hash], "duplicate": True}
+            return _Slot(unknown.model_copy(update=found), label=label)
         case Rejected(breach=breach):
             found = {"status": "rejected", "reason": breach.reason}
         case Unusable(reason):
@@ -183,12 +189,23 @@ def _store(
         slot.result = slot.result.model_copy(update={"status": status, "id": added.id, "duplicate": added.duplicate})
 
 
+def _compare(gallery: Gallery, slots: Sequence[_Slot], relabel: bool) -> None:
+    """Tell which labels of duplicates differ from the items', and with `relabel` change those."""
+    for slot in slots:
+        if slot.result.duplicate and slot.result.id is not None:
+            found = relabelled(gallery, {slot.result.id: slot.label}, relabel=relabel)
+            names = found.get(slot.result.id, ())
+            update = {"differing": list(names), "relabelled": relabel and bool(names)}
+            slot.result = slot.result.model_copy(update=update)
+
+
 def _body(results: list[AddedItem]) -> AddResultBody:
     statuses = Counter(result.status for result in results)
     return AddResultBody(
         results=results,
         added=statuses["added"],
         duplicates=statuses["duplicate"],
+        relabelled=sum(result.relabelled for result in results),
         rejected=statuses["rejected"],
         failed=statuses["error"],
     )

@@ -11,8 +11,9 @@ from pathlib import Path
 from PIL import Image
 
 from bundle import ImageError
+from bundle.market_names import NOBODY
 from service.gallery.items import Box
-from service.intake.labels import NOBODY, Label
+from service.intake.labels import Label
 from service.schemas.items import FrameLabels
 
 

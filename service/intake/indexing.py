@@ -5,19 +5,22 @@ from __future__ import annotations
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Generator, Iterable, Mapping
+from collections.abc import Callable, Collection, Generator, Iterable, Mapping
 from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from bundle.name_pattern import NamePattern
 from service.ahead import ahead
 from service.embedder import Embedder
 from service.gallery import Gallery, NewItem
 from service.intake.boxes import BoxSource
 from service.intake.cameras import camera_map
 from service.intake.folders import scan_folder
+from service.intake.label_summary import LabelSummary
 from service.intake.preparing import Known, Prepared, Rules
 from service.intake.reading import Refusal, crops_of, frames_of, prepared
+from service.intake.relabelling import Differing, Duplicates
 
 Progress = Callable[[int, int], None]
 """Called with the number of items that are done and of all items."""
@@ -41,6 +44,13 @@ class IndexReport:
     ignored: int = 0
     """Files that are no images by their suffix."""
 
+    labels: LabelSummary | None = None
+    """What was read about the images."""
+    differing: list[Differing] = field(default_factory=list)
+    """Those that were there already with other labels."""
+    relabelled: int = 0
+    """How many of them have the new labels now."""
+
 
 class IndexingInterrupted(KeyboardInterrupt):
     """Ctrl-C came while indexing: what `report` counts is in the gallery, and the next run goes on from there."""
@@ -56,6 +66,8 @@ class _Tally:
 
     total: int
     ignored: int
+    labels: LabelSummary
+    known: Duplicates
     progress: Progress | None
     added: int = 0
     duplicates: int = 0
@@ -65,10 +77,12 @@ class _Tally:
     started: float = field(default_factory=time.perf_counter)
     lock: threading.Lock = field(default_factory=threading.Lock)
 
-    def count(self, *, added: int = 0, duplicates: int = 0) -> None:
+    def count(self, *, added: int = 0, duplicates: Collection[Known | Prepared] = ()) -> None:
         with self.lock:  # the thread that commits counts, too
             self.added += added
-            self.duplicates += duplicates
+            self.duplicates += len(duplicates)
+            for each in duplicates:
+                self.known.add(each.image_hash, each.name or "", each.label)
 
     @property
     def done(self) -> int:
@@ -90,7 +104,19 @@ class _Tally:
         rate = self.done / seconds if seconds else 0.0
         bad = [each for each in self.refused if each.rule is None]
         rejected = [each for each in self.refused if each.rule is not None]
-        return IndexReport(self.added, self.duplicates, bad, rejected, seconds, rate, self.ignored)
+        differing = self.known.differing
+        return IndexReport(
+            self.added,
+            self.duplicates,
+            bad,
+            rejected,
+            seconds,
+            rate,
+            self.ignored,
+            labels=self.labels,
+            differing=differing,
+            relabelled=len(differing) if self.known.relabel else 0,
+        )
 
 
 def index_images(
@@ -101,25 +127,30 @@ def index_images(
     table: Path | None = None,
     boxes: BoxSource | None = None,
     camera_id: str | None = None,
+    pattern: NamePattern | None = None,
+    relabel: bool = False,
     batch_size: int = 32,
     dry_run: bool = False,
     progress: Progress | None = None,
 ) -> IndexReport:
     """Add all crops below a folder, or the persons in its frames where `boxes` says where they are, batch by batch.
 
-    Labels of crops come from `table` (see `read_table`), `camera_id` and Market-style names; those of boxes from their
-    file. The gallery's settings say which quality is taken, whether pictures are kept, and which camera each is
-    embedded with. Items that the gallery has are not decoded, so that a second run adds nothing and an interrupted one
-    goes on. What cannot be used is reported and the rest indexed. A dry run reads and checks and adds nothing.
+    Labels of crops come from `table` (see `read_table`), `camera_id` and names, Market-style or by a `pattern`; those
+    of boxes from their file. The gallery's settings say which quality is taken, whether pictures are kept, and which
+    camera each is embedded with. Items that the gallery has are not decoded, so that a second run adds nothing and an
+    interrupted one goes on; those with other labels are reported, and get the new ones with `relabel`. What cannot be
+    used is reported and the rest indexed. A dry run reads and checks and adds nothing.
 
-    Raises FolderNotFound, NoImages, TableError, GalleryError; on Ctrl-C IndexingInterrupted, a KeyboardInterrupt
-    with the report so far.
+    Raises FolderNotFound, NoImages, TableError, NamePatternError, GalleryError; on Ctrl-C IndexingInterrupted, a
+    KeyboardInterrupt with the report so far.
     """
     found = scan_folder(folder)
-    tasks = crops_of(found, table, camera_id) if boxes is None else frames_of(found, boxes)
+    tasks = crops_of(found, table, camera_id, pattern) if boxes is None else frames_of(found, boxes, pattern)
     settings = gallery.settings()
     rules = Rules(embedder.prepare, reject=settings.reject, keep_pictures=settings.store_pictures and not dry_run)
-    tally = _Tally(sum(task.items for task in tasks), found.ignored, progress)
+    labels = LabelSummary.of(label for task in tasks for label in task.labels)
+    known = Duplicates(gallery, relabel=relabel and not dry_run)
+    tally = _Tally(sum(task.items for task in tasks), found.ignored, labels, known, progress)
     try:
         with (
             closing(prepared(tasks, rules, gallery.ids_by_hash, batch_size=batch_size)) as portions,
@@ -129,6 +160,7 @@ def index_images(
                 _pretend(batches, tally)
             else:
                 _embed_and_add(batches, gallery, embedder, camera_map(settings, embedder.manifest), tally)
+        known.flush()
     except KeyboardInterrupt as interrupt:
         raise IndexingInterrupted(tally.report()) from interrupt
     finally:
@@ -147,7 +179,7 @@ def _batches(
             if isinstance(result, Refusal):
                 tally.refused.append(result)
             elif isinstance(result, Known) or result.image_hash in batch:
-                tally.count(duplicates=1)
+                tally.count(duplicates=[result])
             else:
                 batch[result.image_hash] = result
             if len(batch) == batch_size:
@@ -163,22 +195,23 @@ def _embed_and_add(
 ) -> None:
     """Run the model on each batch, while a thread commits the one before."""
 
-    def items() -> Generator[list[NewItem], None, None]:
+    def items() -> Generator[list[tuple[Prepared, NewItem]], None, None]:
         committing: set[str] = set()
         for batch in batches:
             # A copy of an image may have been prepared before the first one was committed: it is not embedded again.
             known = committing.union(gallery.ids_by_hash(each.image_hash for each in batch))
             fresh = [each for each in batch if each.image_hash not in known]
-            tally.count(duplicates=len(batch) - len(fresh))
+            tally.count(duplicates=[each for each in batch if each.image_hash in known])
             cameras = [learned.get(each.label.camera_id or "") for each in fresh]
             embeddings = embedder.run([each.pixels for each in fresh], cameras)
-            yield [each.item(*made) for each, *made in zip(fresh, embeddings, cameras, strict=True)]
+            yield [(each, each.item(*made)) for each, *made in zip(fresh, embeddings, cameras, strict=True)]
             committing = {each.image_hash for each in fresh}
             tally.tell(gallery)
 
-    def commit(new: list[NewItem]) -> None:
-        duplicates = sum(result.duplicate for result in gallery.add(new))
-        tally.count(added=len(new) - duplicates, duplicates=duplicates)
+    def commit(new: list[tuple[Prepared, NewItem]]) -> None:
+        results = gallery.add([item for _, item in new])
+        duplicates = [each for (each, _), result in zip(new, results, strict=True) if result.duplicate]
+        tally.count(added=len(new) - len(duplicates), duplicates=duplicates)
 
     with closing(ahead(commit, items(), workers=1)) as commits:
         for _ in commits:
@@ -190,6 +223,6 @@ def _pretend(batches: Iterable[list[Prepared]], tally: _Tally) -> None:
     seen: set[str] = set()
     for batch in batches:
         new = {each.image_hash for each in batch} - seen
-        tally.count(added=len(new), duplicates=len(batch) - len(new))
+        tally.count(added=len(new), duplicates=[each for each in batch if each.image_hash in seen])
         seen |= new
         tally.show()

@@ -11,10 +11,10 @@ from pathlib import Path
 from pydantic import JsonValue
 
 from bundle import parse_market_name
+from bundle.market_names import NOBODY
+from bundle.name_pattern import NamePattern
+from bundle.vocabulary import mistake_in_columns
 from service.errors import TableError
-
-NOBODY = ("-1", "0000")
-"""A person_id that says that the picture shows nobody in particular."""
 
 COLUMNS = ("path", "person_id", "camera_id", "captured_at", "track_id")
 
@@ -38,16 +38,34 @@ def label_of_name(name: str, camera_id: str | None = None) -> Label:
     return Label(person_id=market.person_id, camera_id=camera_id or market.camera_id)
 
 
-def read_table(table: Path, paths: Collection[str], *, camera_id: str | None = None) -> dict[str, Label]:
+def labels_of_names(
+    paths: Collection[str], *, camera_id: str | None = None, pattern: NamePattern | None = None
+) -> dict[str, Label]:
+    """Labels by path from the names of files and folders: by a pattern, or Market-1501's.
+
+    A given camera counts more than a Market-style name and less than a pattern. Raises NamePatternError.
+    """
+    if pattern is None:
+        return {path: label_of_name(Path(path).name, camera_id) for path in paths}
+    return {
+        path: Label(said.person_id, said.camera_id or camera_id, said.track_id, said.captured_at)
+        for path, said in zip(paths, pattern.read_all(list(paths)), strict=True)
+    }
+
+
+def read_table(
+    table: Path, paths: Collection[str], *, camera_id: str | None = None, pattern: NamePattern | None = None
+) -> dict[str, Label]:
     """Labels by path, for all `paths` (relative to the folder of images, with slashes), from names and a CSV table.
 
-    The table needs the column `path`; `person_id`, `camera_id`, `captured_at` (RFC 3339 with its offset) and
-    `track_id` are taken where they are there, and any other column becomes metadata. An empty cell leaves what the
-    name or `camera_id` says; the persons -1 and 0000 are nobody. Paths without a row keep the labels of their names.
+    Names are read by a pattern where one is given. The table needs the column `path`; `person_id`, `camera_id`,
+    `captured_at` (RFC 3339 with its offset) and `track_id` are taken where they are there, other names of them are
+    refused, and any other column becomes metadata. An empty cell leaves what the name or `camera_id` says; the persons
+    -1 and 0000 are nobody. Paths without a row keep the labels of their names.
 
     Raises TableError with the line of the first mistake.
     """
-    labels = {path: label_of_name(Path(path).name, camera_id) for path in paths}
+    labels = labels_of_names(paths, camera_id=camera_id, pattern=pattern)
     lines: dict[str, int] = {}
     for line, cells in rows_of(table, COLUMNS, required=COLUMNS[:1]):
         where = f"{table}, line {line}"
@@ -67,7 +85,9 @@ def rows_of(table: Path, columns: Sequence[str], *, required: Sequence[str]) -> 
     try:
         with table.open(encoding="utf-8-sig", newline="") as file:
             reader = csv.DictReader(file, strict=True)
-            _check_header(table, list(reader.fieldnames or ()), columns, required)
+            reader.fieldnames = [name.strip() for name in reader.fieldnames or ()]
+            if mistake := mistake_in_columns(reader.fieldnames, required, example=",".join(columns)):
+                raise TableError(f"{table}, line 1: {mistake}")
             for row in reader:
                 # DictReader puts cells without a column under the key None, and None into columns without a cell.
                 if None in row or None in row.values():
@@ -99,21 +119,10 @@ def with_cells(label: Label, cells: Mapping[str, str], where: str, others: Colle
         label,
         person_id=None if person_id in NOBODY else person_id,
         camera_id=cells.get("camera_id", label.camera_id),
-        track_id=cells.get("track_id"),
-        captured_at=_time(cells["captured_at"], where) if "captured_at" in cells else None,
+        track_id=cells.get("track_id", label.track_id),
+        captured_at=_time(cells["captured_at"], where) if "captured_at" in cells else label.captured_at,
         metadata={name: cell for name, cell in cells.items() if name not in {*COLUMNS, *others}},
     )
-
-
-def _check_header(table: Path, found: Sequence[str], columns: Sequence[str], required: Sequence[str]) -> None:
-    if missing := [name for name in required if name not in found]:
-        raise TableError(
-            f"{table}, line 1: no column {missing[0]!r} among {', '.join(found) or 'none'}; "
-            f"the first line names the columns, as in {','.join(columns)}"
-        )
-    twice = sorted({name for name in found if found.count(name) > 1})
-    if twice:
-        raise TableError(f"{table}, line 1: the column {twice[0]!r} is there twice; rename one")
 
 
 def _time(text: str, where: str) -> datetime:

@@ -57,9 +57,11 @@ class Rules:
 
 @dataclass(frozen=True)
 class Known:
-    """An item that the gallery has already."""
+    """An item that the gallery has already, and what was said about it this time."""
 
     image_hash: str
+    label: Label = field(default_factory=Label, compare=False)
+    name: str | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True)
@@ -118,12 +120,15 @@ def prepare_picture(picture: Picture, rules: Rules, known: Collection[str] = ())
     Nothing is decoded where all of its hashes are `known`. Raises ImageError for a picture that is none.
     """
     if all(image_hash in known for image_hash in picture.hashes):
-        return [Known(image_hash) for image_hash in picture.hashes]
+        labels = [picture.label] if picture.boxes is None else [box.label for box in picture.boxes]
+        return [Known(*each, picture.name) for each in zip(picture.hashes, labels, strict=True)]
     image = read_image(picture.content, rules.limits, name=picture.name)
     if picture.boxes is None:
         return [_prepare(picture, image, picture.label, picture.hashes[0], rules)]
     return [
-        Known(image_hash) if image_hash in known else _prepare_box(picture, image, box, image_hash, rules)
+        Known(image_hash, box.label, picture.name)
+        if image_hash in known
+        else _prepare_box(picture, image, box, image_hash, rules)
         for box, image_hash in zip(picture.boxes, picture.hashes, strict=True)
     ]
 

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Generator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from bundle import ImageError
+from bundle.errors import NamePatternError
+from bundle.name_pattern import NamePattern
 from service.ahead import WORKERS, ahead
 from service.intake.box_files import read_boxes
 from service.intake.boxes import BoxSource, PersonBox
 from service.intake.folders import Found, ImageFile
-from service.intake.labels import Label, label_of_name, read_table
+from service.intake.labels import Label, labels_of_names, read_table
 from service.intake.preparing import (
     Known,
     Outcome,
@@ -39,6 +41,12 @@ class Task:
     boxes: Sequence[PersonBox] | None = None
 
     @property
+    def labels(self) -> list[tuple[str, Label]]:
+        """What is known of each of its items, with the file's name."""
+        every = [self.label] if self.boxes is None else [box.label for box in self.boxes]
+        return [(self.file.name, label) for label in every]
+
+    @property
     def items(self) -> int:
         """How many items it may become."""
         return 1 if self.boxes is None else len(self.boxes)
@@ -58,21 +66,40 @@ class Refusal:
     camera_id: str | None = None
 
 
-def crops_of(found: Found, table: Path | None = None, camera_id: str | None = None) -> list[Task]:
-    """A task for each file, labelled by a table, a given camera and the file's name, in this order of weight.
+def crops_of(
+    found: Found, table: Path | None = None, camera_id: str | None = None, pattern: NamePattern | None = None
+) -> list[Task]:
+    """A task for each file, labelled by a table, a name pattern, a given camera and the file's name, in this order.
 
-    Raises TableError.
+    Raises TableError and NamePatternError.
     """
+    names = [file.name for file in found.files]
     if table is None:
-        return [Task(file, label_of_name(file.path.name, camera_id)) for file in found.files]
-    labels = read_table(table, [file.name for file in found.files], camera_id=camera_id)
+        labels = labels_of_names(names, camera_id=camera_id, pattern=pattern)
+    else:
+        labels = read_table(table, names, camera_id=camera_id, pattern=pattern)
     return [Task(file, labels[file.name]) for file in found.files]
 
 
-def frames_of(found: Found, boxes: BoxSource) -> list[Task]:
-    """A task for each file with boxes. Raises TableError."""
+def frames_of(found: Found, boxes: BoxSource, pattern: NamePattern | None = None) -> list[Task]:
+    """A task for each file with boxes; a name pattern gives those a camera and a time that have none.
+
+    Raises TableError and NamePatternError.
+    """
     of_frame = read_boxes(boxes, {file.name for file in found.files})
-    return [Task(file, Label(), of_frame[file.name]) for file in found.files if file.name in of_frame]
+    files = [file for file in found.files if file.name in of_frame]
+    named = labels_of_names([file.name for file in files], pattern=pattern) if pattern else {}
+    if any(label.person_id or label.track_id for label in named.values()):
+        raise NamePatternError("persons and tracks of frames are those of their boxes; leave them out of the pattern")
+    return [Task(file, Label(), [_named(box, named.get(file.name)) for box in of_frame[file.name]]) for file in files]
+
+
+def _named(box: PersonBox, said: Label | None) -> PersonBox:
+    if said is None:
+        return box
+    label = box.label
+    camera_id, time = label.camera_id or said.camera_id, label.captured_at or said.captured_at
+    return replace(box, label=replace(label, camera_id=camera_id, captured_at=time))
 
 
 def prepared(

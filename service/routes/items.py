@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Depends, Path, Query, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
@@ -81,6 +81,16 @@ class ActParams(GalleryParams):
         return item
 
 
+class AddParams(GalleryParams):
+    """How pictures are added."""
+
+    on_duplicate: Literal["keep", "relabel"] = Field(
+        "keep",
+        description="an item that has the same picture keeps its labels, or takes those that were sent and differ; "
+        "nothing is cleared",
+    )
+
+
 class ListParams(FilterParams):
     """Which items are listed."""
 
@@ -90,6 +100,7 @@ class ListParams(FilterParams):
 
 
 InGallery = Annotated[GalleryParams, Query()]
+Adding = Annotated[AddParams, Query()]
 ActOn = Annotated[ActParams, Query()]
 
 
@@ -110,15 +121,16 @@ ActOn = Annotated[ActParams, Query()]
 )
 async def add_items(
     request: Request,
-    params: InGallery,
+    params: Adding,
     response: Response,
     principal: Annotated[Principal, Depends(needs("write", "add"))],
 ) -> AddResultBody:
     """Crops of one person each, or frames with `boxes`, of which every box becomes an item.
 
     Each crop and each box has its own result: added; duplicate, where the gallery has the same bytes (of a box: the
-    same frame and edges) already; rejected, where the gallery's settings do not take its quality; or an error. Without
-    `metadata`, person and camera are read from file names like `0002_c1s1_000451_03.jpg`. What was added is on disk
+    same frame and edges) already, with the names of the labels that are `differing`; rejected, where the gallery's
+    settings do not take its quality; or an error. Without `metadata`, person and camera are read from file names like
+    `0002_c1s1_000451_03.jpg`. A duplicate keeps its labels unless `on_duplicate=relabel`. What was added is on disk
     when the answer comes. 200 when everything is in the gallery, else 207.
     """
     service = service_of(request)
@@ -127,7 +139,7 @@ async def add_items(
     labels = parse_labels(text, uploads)
     for each in labels:
         principal.check_camera(each.camera_id)
-    body = await add_uploads(service, gallery, uploads, labels)
+    body = await add_uploads(service, gallery, uploads, labels, relabel=params.on_duplicate == "relabel")
     note(request, items=[result.id for result in body.results if result.id is not None])
     response.status_code = 207 if body.failed or body.rejected else 200
     return body

@@ -7,10 +7,10 @@ from typing import Any, Literal, Self, cast
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, model_validator
 
+from bundle.market_names import NOBODY
 from service.config import DEFAULT_GALLERY
 from service.gallery.items import QUALITIES, Box, Item, ItemChanges, Quality
 from service.http.problems import Problem
-from service.intake.labels import NOBODY
 from service.schemas.common import Label, UtcTime
 
 MAX_BOXES = 500
@@ -137,7 +137,13 @@ class AddedItem(BaseModel):
     source: str | None = Field(examples=["0002_c1s1_000451_03.jpg"])
     status: Literal["added", "duplicate", "rejected", "error"]
     id: int | None = Field(None, examples=[17])
-    duplicate: bool = Field(False, description="the same picture was in the gallery already; the item keeps its labels")
+    duplicate: bool = Field(False, description="the same picture was in the gallery already")
+    differing: list[str] = Field(
+        default_factory=list,
+        description="of a duplicate: the labels that were sent and say something else than the item's",
+        examples=[["person_id"]],
+    )
+    relabelled: bool = Field(False, description="whether the item has these labels now: `on_duplicate=relabel`")
     reason: str | None = Field(None, description="why the gallery does not take a picture of this quality")
     error: Problem | None = None
 
@@ -148,6 +154,7 @@ class AddResultBody(BaseModel):
     results: list[AddedItem]
     added: int
     duplicates: int
+    relabelled: int = Field(description="duplicates whose labels were changed")
     rejected: int
     failed: int
 

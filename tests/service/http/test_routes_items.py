@@ -405,3 +405,32 @@ def test_listing_takes_all_conditions(client: TestClient, picture: Make) -> None
     assert [item["id"] for item in first["items"]] == [ids[0], ids[2]]
     rest = client.get("/v1/items", params={"exclude_cameras": "c1", "limit": 2, "after": first["next_after"]}).json()
     assert ([item["id"] for item in rest["items"]], rest["next_after"]) == ([ids[4]], None)
+
+
+def test_other_labels_of_a_picture_that_is_there_are_told_and_taken_on_request(
+    client: TestClient, picture: Make
+) -> None:
+    send(client, ("a.jpg", picture(1)), metadata={"person_id": "0001", "camera_id": "c1"})
+    new = {"person_id": "0002", "camera_id": "c1", "captured_at": "2026-05-01T09:30:00Z", "metadata": {"site": "north"}}
+    for params in ({}, {"on_duplicate": "keep"}):
+        body = send(client, ("a.jpg", picture(1)), metadata=new, params=params).json()
+        assert (body["duplicates"], body["relabelled"]) == (1, 0)
+        assert body["results"][0]["differing"] == ["person_id", "captured_at", "metadata"]
+        assert client.get("/v1/items/1").json()["person_id"] == "0001"
+    body = send(client, ("a.jpg", picture(1)), metadata=new, params={"on_duplicate": "relabel"}).json()
+    assert (body["duplicates"], body["relabelled"], body["results"][0]["relabelled"]) == (1, 1, True)
+    item = client.get("/v1/items/1").json()
+    assert {name: item[name] for name in new} == new
+    body = send(client, ("a.jpg", picture(1)), metadata=new, params={"on_duplicate": "relabel"}).json()
+    assert (body["relabelled"], body["results"][0]["differing"]) == (0, [])
+    assert send(client, ("a.jpg", picture(1)), params={"on_duplicate": "replace"}).status_code == 422
+
+
+def test_other_labels_of_boxes_that_are_there(client: TestClient, picture: Make) -> None:
+    frame = ("frame.png", picture(1, "PNG"))
+    boxes = [{"box": [0, 0, 16, 32]}, {"box": [4, 4, 30, 60]}]
+    send(client, frame, metadata={"camera_id": "c1", "boxes": boxes})
+    boxes[1]["track_id"] = "t1"  # type: ignore[assignment]
+    body = send(client, frame, metadata={"boxes": boxes}, params={"on_duplicate": "relabel"}).json()
+    assert [result["differing"] for result in body["results"]] == [[], ["track_id"]]
+    assert [client.get(f"/v1/items/{id}").json()["track_id"] for id in (1, 2)] == [None, "t1"]

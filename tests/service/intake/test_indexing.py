@@ -6,6 +6,7 @@ import hashlib
 import os
 import shutil
 import threading
+from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
@@ -13,11 +14,14 @@ import pytest
 from PIL import Image
 
 from bundle import Bundle, read_image
+from bundle.errors import NamePatternError
+from bundle.name_pattern import NamePattern
 from service.embedder import Embedder
 from service.errors import FolderNotFound, IndexingError, NoImages, TableError
 from service.gallery import Gallery
 from service.gallery.errors import GalleryFull
 from service.intake import folders
+from service.intake.boxes import BoxSource
 from service.intake.embedding import embed_images
 from service.intake.folders import find_images
 from service.intake.indexing import IndexingInterrupted, index_images
@@ -258,3 +262,71 @@ def test_a_folder_is_embedded_in_order(folder, spoilt, embedder):
     np.testing.assert_allclose(embedded.embeddings, expected, atol=1e-6)
     assert [bad.path for bad in embedded.bad] == [bad.path for bad in spoilt]
     assert steps[-1] == (56, 56)
+
+
+def relabelling_table(folder: Path) -> Path:
+    """A table with other persons, and tracks, for two images of camera 1."""
+    table = folder.parent / "labels.csv"
+    table.write_text(
+        "path,person_id,camera_id,track_id,site\n"
+        "cam1/0001_c1s1_000000_00.jpg,anna,,t1,north\ncam1/0002_c1s1_000001_00.jpg,0002,c1,,\n"
+    )
+    return table
+
+
+def test_labels_of_images_that_are_there_are_told_and_taken_on_request(folder, gallery, embedder):
+    index_images(folder, gallery, embedder)
+    table = relabelling_table(folder)
+    before = gallery.get(1)
+    for dry_run in (False, True):
+        report = index_images(folder, gallery, embedder, table=table, relabel=dry_run, dry_run=dry_run)
+        assert (report.added, report.duplicates, report.relabelled) == (0, 50, 0)
+        [differing] = report.differing
+        assert (differing.path, differing.item_id) == ("cam1/0001_c1s1_000000_00.jpg", 1)
+        assert differing.labels == ("person_id", "track_id", "metadata")
+        assert gallery.get(1) == before
+    report = index_images(folder, gallery, embedder, table=table, relabel=True)
+    assert (report.added, report.duplicates, report.relabelled) == (0, 50, 1)
+    item = gallery.get(1)
+    assert (item.person_id, item.camera_id, item.track_id, item.metadata) == ("anna", "c1", "t1", {"site": "north"})
+    assert gallery.get(2).seq == 2  # what says the same is not written again
+    assert index_images(folder, gallery, embedder, table=table).differing == []
+
+
+def test_copies_with_other_labels_are_told(folder, gallery, embedder):
+    shutil.copy(folder / "cam1" / "0001_c1s1_000000_00.jpg", folder / "cam2" / "0009_c2s1_000000_00.jpg")
+    report = index_images(folder, gallery, embedder, batch_size=64)
+    assert (report.added, report.duplicates) == (50, 1)
+    assert [(each.path, each.labels) for each in report.differing] == [
+        ("cam2/0009_c2s1_000000_00.jpg", ("person_id", "camera_id"))
+    ]
+
+
+def test_names_are_read_by_a_pattern(folder, gallery, embedder):
+    for place, path in enumerate(sorted((folder / "cam1").iterdir())):
+        path.rename(folder / "cam1" / f"gate_2026-05-01_09-30-{place:02d}_{path.name}")
+    shutil.rmtree(folder / "cam2")
+    pattern = NamePattern.parse("{camera}_{time:%Y-%m-%d_%H-%M-%S}_{person}_*", "+02:00")
+    report = index_images(folder, gallery, embedder, pattern=pattern, dry_run=True)
+    assert report.labels is not None
+    assert (report.labels.images, report.labels.persons, report.labels.cameras) == (25, 5, 1)
+    assert report.labels.last == datetime(2026, 5, 1, 7, 30, 24, tzinfo=UTC)
+    index_images(folder, gallery, embedder, pattern=pattern, table=None)
+    item = gallery.get(1)
+    assert (item.person_id, item.camera_id) == ("0001", "gate")
+    assert item.captured_at == datetime(2026, 5, 1, 7, 30, tzinfo=UTC)
+    Image.new("RGB", (32, 64)).save(folder / "holiday.png")
+    with pytest.raises(NamePatternError, match="1 of 26 names do not follow"):
+        index_images(folder, gallery, embedder, pattern=pattern)
+
+
+def test_frames_get_camera_and_time_from_a_pattern(folder, gallery, embedder, tmp_path):
+    boxes = tmp_path / "boxes.csv"
+    boxes.write_text("path,left,top,right,bottom,camera_id\na/07.png,0,0,30,60,\na/07.png,1,0,30,60,hall\n")
+    (folder / "a").mkdir()
+    Image.new("RGB", (32, 64), "red").save(folder / "a" / "07.png")
+    pattern = NamePattern.parse("{camera}/*")
+    index_images(folder, gallery, embedder, boxes=BoxSource(boxes), pattern=pattern)
+    assert [item.camera_id for item in gallery.items()] == ["a", "hall"]
+    with pytest.raises(NamePatternError, match="persons and tracks of frames are those of their boxes"):
+        index_images(folder, gallery, embedder, boxes=BoxSource(boxes), pattern=NamePattern.parse("{person}/*"))

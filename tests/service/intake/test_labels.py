@@ -58,7 +58,8 @@ def test_a_table_can_say_nobody(nobody, write):
     ("text", "line", "reason"),
     [
         ("", 1, "no column 'path' among none"),
-        ("file,person_id\nc.jpg,1\n", 1, "no column 'path' among file, person_id"),
+        ("file,person_id\nc.jpg,1\n", 1, "the column 'file' is called path here"),
+        ("door,person_id\nc.jpg,1\n", 1, "no column 'path' among door, person_id"),
         ("path,door,door\nc.jpg,1,2\n", 1, "'door' is there twice"),
         ("path\nc.jpg\nd.jpg\n", 3, "no image 'd.jpg'"),
         ("path\n../c.jpg\n", 2, "no image '../c.jpg'"),
@@ -88,3 +89,20 @@ def test_what_is_no_table_is_told(content, write):
 def test_a_missing_table_is_told(tmp_path):
     with pytest.raises(TableError, match="cannot be read"):
         read_table(tmp_path / "none.csv", PATHS)
+
+
+@pytest.mark.parametrize(
+    ("header", "right"),
+    [("camera", "camera_id"), ("timestamp", "captured_at"), ("person", "person_id"), ("id", "person_id or track_id"),
+     ("Camera_ID", "camera_id"), ("track", "track_id"), ("date", "captured_at")],
+)  # fmt: skip
+def test_labels_by_other_names_are_refused_by_the_right_one(header, right, write):
+    with pytest.raises(TableError, match=f"line 1: the column '{header}' is called {right} here"):
+        read_table(write(f"path,{header}\nc.jpg,1\n"), PATHS)
+
+
+def test_the_table_of_a_data_set_says_the_same_here(write):
+    labels = read_table(write(" path ,person_id,camera_id,view,split\nc.jpg, anna ,c1,front,train\n"), PATHS)
+    assert (labels["c.jpg"].person_id, labels["c.jpg"].camera_id) == ("anna", "c1")
+    with pytest.raises(TableError, match="values are separated by ';'; save the table with commas"):
+        read_table(write("path;person_id\nc.jpg;anna\n"), PATHS)
