@@ -209,7 +209,6 @@ PARTS: dict[str, Callable[[Evaluated], Any]] = {
     "patches": _patches,
 }
 TEXTS: dict[str, Callable[[Any], Iterator[str]]] = {
-    "sides": _sides_text,
     "intervals": _intervals_text,
     "camera_pairs": _camera_pairs_text,
     "open_set": _open_set_text,

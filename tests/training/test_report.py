@@ -145,11 +145,13 @@ def test_the_command(explained_bundle: Path, tmp_path: Path, capsys: pytest.Capt
     draw_dataset(people, identities=16, cameras=3, images=2, seed=5, workers=1, size=(64, 32))
     command = ["evaluate", str(explained_bundle), "--data", str(people)]
     assert reid.run(command) == 0
-    assert capsys.readouterr().out.count("\n") == 1
+    scores, note = capsys.readouterr().out.splitlines()
+    assert scores.startswith("mAP ")
+    assert "the model knows 2 of the cameras of these images (unknown: c3; it learned c1, c2)" in note
     assert reid.run([*command, "--json"]) == 0
     assert set(json.loads(capsys.readouterr().out)) == {
         *("mAP", "rank1", "rank5", "rank10", "mINP"),
-        *("queries", "skipped", "gallery"),
+        *("queries", "skipped", "gallery", "sides"),
     }
     assert reid.run([*command, *EVERY, "--compare", str(explained_bundle), "--json"]) == 0
     told = json.loads(capsys.readouterr().out)
