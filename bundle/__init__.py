@@ -1,11 +1,13 @@
 """The contract between export and service: a model, its input and output, and how pictures reach it."""
 
+from bundle.budget import PixelBudget
 from bundle.calibration import Calibration
 from bundle.errors import (
     BundleDamaged,
     BundleError,
     BundleMissing,
     BundleTooNew,
+    DecodingBusy,
     EvidenceMissing,
     ImageError,
     RuntimeMissing,
@@ -14,7 +16,7 @@ from bundle.evidence import Evidence
 from bundle.manifest import Bundle, FileRecord, ImageSpec, Manifest, OutputSpec
 from bundle.market_names import MarketName, parse_market_name
 from bundle.parity import Parity, ParityScores
-from bundle.preprocess import ImageLimits, read_image, resize_to_spec
+from bundle.preprocess import ImageLimits, decoded, read_image, resize_to_spec
 from bundle.run import BundleRunner
 from bundle.run_evidence import EvidenceRunner
 from bundle.run_openvino import OpenVinoRunner
@@ -27,6 +29,7 @@ __all__ = [
     "BundleRunner",
     "BundleTooNew",
     "Calibration",
+    "DecodingBusy",
     "Evidence",
     "EvidenceMissing",
     "EvidenceRunner",
@@ -40,7 +43,9 @@ __all__ = [
     "OutputSpec",
     "Parity",
     "ParityScores",
+    "PixelBudget",
     "RuntimeMissing",
+    "decoded",
     "parse_market_name",
     "read_image",
     "resize_to_spec",

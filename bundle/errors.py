@@ -8,6 +8,7 @@ BundleError            a bundle cannot be used
 └── RuntimeMissing     a library, or the hardware, that was asked for to run it is not there
 ImageError             a picture cannot be read
 NamePatternError       a name pattern is not valid, or names do not follow it
+DecodingBusy           a picture found no room among those that are being decoded
 """
 
 from __future__ import annotations
@@ -52,5 +53,11 @@ class ImageError(Exception):
 
 class NamePatternError(Exception):
     """A name pattern is not valid, or names do not follow it."""
+
+    exit_code = 2
+
+
+class DecodingBusy(Exception):
+    """A picture found no room among those that are being decoded."""
 
     exit_code = 2

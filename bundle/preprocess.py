@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import io
 import re
-from dataclasses import dataclass
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image, ImageChops, ImageOps, UnidentifiedImageError
 
+from bundle.budget import PixelBudget
 from bundle.errors import ImageError
+from bundle.jpeg import ended, scans
 
 if TYPE_CHECKING:
     from bundle.manifest import ImageSpec
@@ -21,14 +25,28 @@ FORMATS = ("JPEG", "PNG", "WEBP")
 FILTERS = {"bicubic": Image.Resampling.BICUBIC, "bilinear": Image.Resampling.BILINEAR}
 MAX_SCANS = 64
 """Of a progressive JPEG, which needs about ten: each costs a pass over all pixels and may have less than 50 bytes."""
+BACKGROUND = (128, 128, 128)
+"""What is seen through transparent pixels."""
+STRIP = 64
+"""Rows that are converted at a time: the whole picture at once would need its memory twice."""
+MAX_PIXELS = 25_000_000
+MAX_DECODING_PIXELS = 40_000_000
+"""By default, at a time in one process. A pixel costs up to 20 bytes: see docs/operations.md."""
+
+# Pillow's blocks of 16 MiB go to the allocator's pools of each thread, which keep them; larger ones are given back.
+Image.core.set_block_size(64 * 2**20)  # type: ignore[attr-defined]  # documented, yet not exported
 
 
 @dataclass(frozen=True)
 class ImageLimits:
-    """Sizes in pixels that a picture may have; both are read from its header, before anything is decoded."""
+    """Sizes in pixels that a picture may have, both read from its header before anything is decoded.
+
+    `budget` limits how many pixels are decoded at a time; by default it is shared by the whole process.
+    """
 
     min_side: int = 8
-    max_pixels: int = 50_000_000
+    max_pixels: int = MAX_PIXELS
+    budget: PixelBudget = field(default=PixelBudget(MAX_DECODING_PIXELS), compare=False, repr=False)
 
 
 DEFAULT_LIMITS = ImageLimits()
@@ -37,31 +55,30 @@ DEFAULT_LIMITS = ImageLimits()
 def read_image(source: Path | bytes, limits: ImageLimits = DEFAULT_LIMITS, *, name: str | None = None) -> Image.Image:
     """Decode a JPEG, PNG or WebP picture to RGB, turned upright by its EXIF orientation.
 
-    CMYK, grey, palette and 16-bit pictures are converted, transparency is dropped, and an animation gives its first
-    frame. `name` is what an error calls the picture; by default its path, or "picture" for bytes.
+    CMYK, grey, palette and 16-bit pictures are converted, what is transparent shows a grey background, and an animation
+    gives its first frame. `name` is what an error calls the picture; by default its path, or "picture" for bytes.
 
-    Raises ImageError for anything that is not a whole picture within the limits.
+    Raises ImageError for anything that is not a whole picture within the limits, and DecodingBusy.
+    """
+    with decoded(source, limits, name=name) as image:
+        return image
+
+
+@contextmanager
+def decoded(
+    source: Path | bytes, limits: ImageLimits = DEFAULT_LIMITS, *, name: str | None = None
+) -> Iterator[Image.Image]:
+    """Decode a picture as `read_image` does; it counts towards the budget for as long as the block lasts.
+
+    For pictures of any size in several threads: let go of the picture when the block ends.
     """
     label = name or (str(source) if isinstance(source, Path) else "picture")
-    try:
-        content = source.read_bytes() if isinstance(source, Path) else source
-    except OSError as error:
-        raise ImageError(label, f"cannot be read ({error.strerror})") from error
-    if not content:
-        raise ImageError(label, "is empty (0 bytes)")
-    try:
-        with Image.open(io.BytesIO(content), formats=FORMATS) as image:
-            _check_size(label, image.size, limits)
-            _check_scans(label, content)
-            return _to_rgb(ImageOps.exif_transpose(image))
-    except ImageError:
-        raise
-    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
-        raise ImageError(label, _too_many(re.search(r"\d+", str(error)), limits)) from error
-    except UnidentifiedImageError as error:
-        raise ImageError(label, f"is not a picture in {', '.join(FORMATS)}") from error
-    except Exception as error:  # hostile bytes make Pillow's parsers raise nearly any type
-        raise ImageError(label, f"is damaged ({_one_line(error)})") from error
+    content = _content(source, label)
+    opened = _opened(content, label, limits)
+    with limits.budget.held(opened.width * opened.height):
+        image = _decoded(opened, content, label)
+        del opened  # a WebP picture of Pillow's keeps its decoder, and with it 12 bytes a pixel
+        yield image
 
 
 def resize_to_spec(image: Image.Image, spec: ImageSpec) -> NDArray[np.uint8]:
@@ -69,6 +86,59 @@ def resize_to_spec(image: Image.Image, spec: ImageSpec) -> NDArray[np.uint8]:
     size = (spec.width, spec.height)
     resized = image if image.size == size else image.resize(size, FILTERS[spec.resize])
     return np.asarray(resized, dtype=np.uint8)
+
+
+def _content(source: Path | bytes, label: str) -> bytes:
+    try:
+        content = source.read_bytes() if isinstance(source, Path) else source
+    except OSError as error:
+        raise ImageError(label, f"cannot be read ({error.strerror})") from error
+    if not content:
+        raise ImageError(label, "is empty (0 bytes)")
+    return content
+
+
+def _opened(content: bytes, label: str, limits: ImageLimits) -> Image.Image:
+    """A picture of which the header was read, and is within the limits."""
+    try:
+        image = _open(content)
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
+        raise ImageError(label, _too_many(re.search(r"\d+", str(error)), limits)) from error
+    except UnidentifiedImageError as error:
+        raise ImageError(label, f"is not a picture in {', '.join(FORMATS)}") from error
+    except Exception as error:  # hostile bytes make Pillow's parsers raise nearly any type
+        raise _damaged(label, error) from error
+    _check_size(label, image.size, limits)
+    _check_scans(label, content)
+    return image
+
+
+def _open(content: bytes) -> Image.Image:
+    return Image.open(io.BytesIO(content), formats=FORMATS)
+
+
+def _decoded(opened: Image.Image, content: bytes, label: str) -> Image.Image:
+    try:
+        return _upright(opened)
+    except Exception as error:  # as above
+        if (image := _without_end(content)) is not None:
+            return image
+        raise _damaged(label, error) from error
+
+
+def _without_end(content: bytes) -> Image.Image | None:
+    """A JPEG picture of which nothing is missing but its end marker."""
+    try:
+        images = [_upright(_open(each)) for each in ended(content)]
+    except Exception:  # as above
+        return None
+    if not images or any(ImageChops.difference(images[0], each).getbbox() for each in images[1:]):
+        return None
+    return images[0]
+
+
+def _damaged(label: str, error: Exception) -> ImageError:
+    return ImageError(label, f"is damaged ({' '.join(str(error).split()) or type(error).__name__})")
 
 
 def _too_many(pixels: re.Match[str] | None, limits: ImageLimits) -> str:
@@ -90,17 +160,26 @@ def _check_size(label: str, size: tuple[int, int], limits: ImageLimits) -> None:
 
 
 def _check_scans(label: str, content: bytes) -> None:
-    scans = content.count(b"\xff\xda") if content.startswith(b"\xff\xd8") else 0
-    if scans > MAX_SCANS:
-        raise ImageError(label, f"has {scans:,} progressive scans, at most {MAX_SCANS} are allowed; save it again")
+    if (found := scans(content)) > MAX_SCANS:
+        raise ImageError(label, f"has {found:,} progressive scans, at most {MAX_SCANS} are allowed; save it again")
+
+
+def _upright(opened: Image.Image) -> Image.Image:
+    with opened as image:
+        ImageOps.exif_transpose(image, in_place=True)
+        plain = image.mode == "RGB" and not image.has_transparency_data and image.format != "WEBP"
+        return image if plain else _to_rgb(image)
 
 
 def _to_rgb(image: Image.Image) -> Image.Image:
-    if image.mode.startswith("I"):  # 16-bit grey: Pillow's own conversion clips at 255 instead of scaling
-        grey = np.asarray(image).astype(np.int64) >> 8
-        return Image.fromarray(np.clip(grey, 0, 255).astype(np.uint8)).convert("RGB")
-    return image.convert("RGB")
-
-
-def _one_line(error: Exception) -> str:
-    return " ".join(str(error).split()) or type(error).__name__
+    flat = Image.new("RGB", image.size, BACKGROUND)
+    for top in range(0, image.height, STRIP):
+        strip = image.crop((0, top, image.width, min(top + STRIP, image.height)))
+        if strip.mode.startswith("I"):  # 16-bit grey: Pillow's own conversion clips at 255 instead of scaling
+            strip = Image.fromarray((np.asarray(strip) >> 8).clip(0, 255).astype(np.uint8))
+        if strip.has_transparency_data:
+            strip = strip.convert("RGBA")
+            flat.paste(strip, (0, top), strip)
+        else:
+            flat.paste(strip.convert("RGB"), (0, top))
+    return flat

@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, Field, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from bundle.preprocess import MAX_DECODING_PIXELS, MAX_PIXELS
 from service.addresses import host_of, is_loopback, origin_of
 from service.errors import ServiceError
 from service.runtimes.protocol import RuntimeChoice
@@ -112,7 +113,10 @@ class ServiceConfig(BaseSettings):
     max_body_bytes: int = Field(32 * 2**20, ge=1024, description="bytes of one request")
     max_json_bytes: int = Field(256 * 2**10, ge=1024, description="bytes of one JSON body")
     max_images: int = Field(64, ge=1, le=1000, description="pictures of one POST /v1/items")
-    max_pixels: int = Field(50_000_000, ge=64, description="pixels of one picture, read from its header")
+    max_pixels: int = Field(MAX_PIXELS, ge=64, description="pixels of one picture, read from its header")
+    max_decoding_pixels: int = Field(
+        MAX_DECODING_PIXELS, ge=64, description="pixels of all pictures that are decoded at a time; others wait"
+    )
     max_batch: int = Field(4, ge=1, le=1024, description="pictures of one run of the model; more pay on a GPU only")
     max_queue: int = Field(256, ge=1, description="pictures that may wait for the model; more are refused with 503")
     purge_after_s: float = Field(

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from starlette.requests import Request
 
-from bundle import Bundle, ImageLimits
+from bundle import Bundle, ImageLimits, PixelBudget
 from service.access.access import Access, open_access
 from service.batching import Embedded, MicroBatcher
 from service.config import DEFAULT_GALLERY, ServiceConfig
@@ -42,6 +42,8 @@ class Service:
     """The open parts, and how requests reach them."""
 
     config: ServiceConfig
+    limits: ImageLimits
+    """What a picture may measure, and all that are decoded at a time."""
     bundle: Bundle
     embedder: Embedder
     explainer: Explainer
@@ -54,11 +56,6 @@ class Service:
     starter: bool
     workers: ThreadPoolExecutor
     started_s: float = field(default_factory=time.monotonic)
-
-    @property
-    def limits(self) -> ImageLimits:
-        """What a picture may measure."""
-        return ImageLimits(max_pixels=self.config.max_pixels)
 
     @property
     def uptime_s(self) -> float:
@@ -131,6 +128,7 @@ def open_service(
         stack.enter_context(upkeep)
         yield Service(
             config=config,
+            limits=_limits(config),
             bundle=bundle,
             embedder=embedder,
             explainer=explainer,
@@ -143,6 +141,11 @@ def open_service(
             starter=starter,
             workers=workers,
         )
+
+
+def _limits(config: ServiceConfig) -> ImageLimits:
+    budget = PixelBudget(config.max_decoding_pixels, config.deadline_s)
+    return ImageLimits(max_pixels=config.max_pixels, budget=budget)
 
 
 def _access(config: ServiceConfig) -> AbstractContextManager[Access]:

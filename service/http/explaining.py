@@ -9,7 +9,7 @@ from itertools import zip_longest
 
 from PIL import Image
 
-from bundle import read_image
+from bundle import decoded
 from scoring.patches import Foreground, matched_patches
 from service.access.principal import Principal
 from service.drawing import draw_pairs, fitted
@@ -76,11 +76,13 @@ def explain(service: Service, uploads: Sequence[Upload], params: ExplainParams, 
 
 
 def _sent(service: Service, gallery: Gallery, upload: Upload, camera_id: str | None) -> Seen:
-    image = read_image(upload.content, service.limits, name=upload.name)
     learned = gallery.learned_camera(camera_id)
-    [foreground] = service.explainer.look([service.embedder.prepare(image)], [learned])
+    with decoded(upload.content, service.limits, name=upload.name) as image:
+        shown, pixels, (width, height) = fitted(image), service.embedder.prepare(image), image.size
+    del image
+    [foreground] = service.explainer.look([pixels], [learned])
     known = service.bundle.manifest.camera_index(learned) >= 0
-    return Seen(fitted(image), image.height, image.width, foreground, None, known)
+    return Seen(shown, height, width, foreground, None, known)
 
 
 def _stored(service: Service, gallery: Gallery, item_id: int, principal: Principal) -> Seen:

@@ -14,9 +14,9 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.routing import Match
 
-from bundle import BundleError, ImageError
+from bundle import BundleError, DecodingBusy, ImageError
 from service.access.errors import AccessError
-from service.errors import BadImage, GalleryError, ServiceError
+from service.errors import BadImage, GalleryError, QueueFull, ServiceError
 from service.http.limits import REQUEST_ID, SECURITY_HEADERS
 
 MEDIA_TYPE = "application/problem+json"
@@ -87,6 +87,7 @@ def add_problem_handlers(app: FastAPI) -> None:
     app.add_exception_handler(ServiceError, _service_error)
     app.add_exception_handler(BundleError, _bundle_error)
     app.add_exception_handler(ImageError, _image_error)
+    app.add_exception_handler(DecodingBusy, _busy)
     app.add_exception_handler(RequestValidationError, _invalid_request)
     app.add_exception_handler(HTTPException, _http_error)
     app.add_exception_handler(Exception, _unexpected)
@@ -105,6 +106,10 @@ async def _bundle_error(request: Request, error: Exception) -> JSONResponse:
 async def _image_error(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, ImageError)
     return respond(request, image_problem(error))
+
+
+async def _busy(request: Request, error: Exception) -> JSONResponse:
+    return await _service_error(request, QueueFull(str(error)))
 
 
 async def _invalid_request(request: Request, error: Exception) -> JSONResponse:

@@ -9,7 +9,7 @@ from time import perf_counter
 import numpy as np
 from numpy.typing import NDArray
 
-from bundle import read_image
+from bundle import decoded
 from scoring.patches import Foreground
 from service.access.principal import Principal
 from service.batching import Embedded
@@ -86,15 +86,16 @@ async def embed_uploads(service: Service, gallery: Gallery, uploads: Sequence[Up
     def decode() -> tuple[list[NDArray[np.uint8]], list[Size], str | None]:
         pixels, sizes = [], []
         for at, upload in enumerate(uploads):  # one after the other: a picture may be large
-            image = read_image(upload.content, service.limits, name=_name(uploads, at))
-            pixels.append(service.embedder.prepare(image))
-            sizes.append((image.height, image.width))
+            with decoded(upload.content, service.limits, name=_name(uploads, at)) as image:
+                pixels.append(service.embedder.prepare(image))
+                sizes.append((image.height, image.width))
+            del image
         return pixels, sizes, gallery.learned_camera(camera_id)
 
     begin = perf_counter()
     pixels, sizes, learned = await service.work(decode)
-    decoded = perf_counter()
-    service.metrics.stage("decode", _ms(begin, decoded))
+    ready = perf_counter()
+    service.metrics.stage("decode", _ms(begin, ready))
     cameras = [learned] * len(pixels)
     embedded = await service.embed(pixels, cameras)
     return Asked(
@@ -104,10 +105,10 @@ async def embed_uploads(service: Service, gallery: Gallery, uploads: Sequence[Up
         camera_id=camera_id,
         camera_known=service.bundle.manifest.camera_index(learned) >= 0,
         foregrounds=lambda: service.explainer.look(pixels, cameras),
-        decode_ms=_ms(begin, decoded),
+        decode_ms=_ms(begin, ready),
         wait_ms=embedded.wait_ms,
         run_ms=embedded.run_ms,
-        embed_ms=_ms(decoded, perf_counter()),
+        embed_ms=_ms(ready, perf_counter()),
     )
 
 

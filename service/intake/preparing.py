@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from bundle import ImageError, ImageLimits, read_image
+from bundle import ImageError, ImageLimits, decoded
 from bundle.preprocess import DEFAULT_LIMITS
 from service.gallery.items import Box, NewItem, Quality, Range
 from service.intake.boxes import PersonBox, box_hash, cut
@@ -122,15 +122,15 @@ def prepare_picture(picture: Picture, rules: Rules, known: Collection[str] = ())
     if all(image_hash in known for image_hash in picture.hashes):
         labels = [picture.label] if picture.boxes is None else [box.label for box in picture.boxes]
         return [Known(*each, picture.name) for each in zip(picture.hashes, labels, strict=True)]
-    image = read_image(picture.content, rules.limits, name=picture.name)
-    if picture.boxes is None:
-        return [_prepare(picture, image, picture.label, picture.hashes[0], rules)]
-    return [
-        Known(image_hash, box.label, picture.name)
-        if image_hash in known
-        else _prepare_box(picture, image, box, image_hash, rules)
-        for box, image_hash in zip(picture.boxes, picture.hashes, strict=True)
-    ]
+    with decoded(picture.content, rules.limits, name=picture.name) as image:
+        if picture.boxes is None:
+            return [_prepare(picture, image, picture.label, picture.hashes[0], rules)]
+        return [
+            Known(image_hash, box.label, picture.name)
+            if image_hash in known
+            else _prepare_box(picture, image, box, image_hash, rules)
+            for box, image_hash in zip(picture.boxes, picture.hashes, strict=True)
+        ]
 
 
 def portions(tasks: Iterable[T], size: Callable[[T], tuple[int, int]], *, most: int) -> Iterator[list[T]]:

@@ -68,7 +68,7 @@ class LimitsInfo(BaseModel):
 
     body_bytes: int = Field(description="of one request", examples=[33554432])
     images: int = Field(description="pictures of one POST /v1/items", examples=[64])
-    pixels: int = Field(description="of one picture", examples=[50000000])
+    pixels: int = Field(description="of one picture", examples=[25000000])
     requests: int = Field(description="under way at a time", examples=[512])
     deadline_s: float = Field(description="within which an answer begins", examples=[30.0])
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from bundle import ImageError, read_image
+from bundle import ImageError, decoded
 from training.checks.near_duplicates import Hashes, difference_hash
 from training.datasets import Sample
 
@@ -52,9 +52,10 @@ def scan(samples: Sequence[Sample], progress: Callable[[int, int], None] | None 
 def _look(path: Path) -> tuple[bytes, int, tuple[int, int], str]:
     try:
         content = path.read_bytes()
-        image = read_image(content, name=str(path))
+        with decoded(content, name=str(path)) as image:
+            hashed, size = difference_hash(image), (image.height, image.width)
     except OSError as error:
         return b"", 0, (0, 0), f"{path}: cannot be read ({error.strerror})"
     except ImageError as error:
         return b"", 0, (0, 0), str(error)
-    return hashlib.sha256(content).digest()[:16], difference_hash(image), (image.height, image.width), ""
+    return hashlib.sha256(content).digest()[:16], hashed, size, ""

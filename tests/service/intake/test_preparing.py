@@ -9,13 +9,14 @@ import warnings
 import zlib
 from collections import Counter
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
-from bundle import ImageError, ImageLimits, ImageSpec, read_image, resize_to_spec
+from bundle import ImageError, ImageLimits, ImageSpec, decoded, read_image, resize_to_spec
 from service.intake import preparing as intake
 from service.intake.boxes import PersonBox, box_hash
 from service.intake.labels import Label
@@ -122,21 +123,21 @@ def test_pictures_can_be_left_out() -> None:
 
 
 def test_a_frame_is_decoded_once_and_not_at_all_where_all_is_known(monkeypatch: pytest.MonkeyPatch) -> None:
-    decoded: list[str | None] = []
+    names: list[str | None] = []
 
-    def counting(content: bytes, limits: ImageLimits, *, name: str | None) -> Image.Image:
-        decoded.append(name)
-        return read_image(content, limits, name=name)
+    def counting(content: bytes, limits: ImageLimits, *, name: str | None) -> AbstractContextManager[Image.Image]:
+        names.append(name)
+        return decoded(content, limits, name=name)
 
-    monkeypatch.setattr(intake, "read_image", counting)
+    monkeypatch.setattr(intake, "decoded", counting)
     picture = Picture("f.png", encoded(noise(50, 50)), boxes=[PersonBox((x, 0, x + 20, 40)) for x in range(20)])
     assert len(prepare_picture(picture, RULES)) == 20
-    assert decoded == ["f.png"]
+    assert names == ["f.png"]
     assert [type(each) for each in prepare_picture(picture, RULES, picture.hashes[1:])] == [Prepared] + [Known] * 19
-    assert decoded == ["f.png"] * 2
+    assert names == ["f.png"] * 2
     assert prepare_picture(picture, RULES, picture.hashes) == [Known(each) for each in picture.hashes]
     assert prepare_picture(Picture("none.png", b"no picture", boxes=[]), RULES) == []
-    assert decoded == ["f.png"] * 2
+    assert names == ["f.png"] * 2
 
 
 def test_an_item_keeps_all_that_is_known() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Iterator
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 import numpy as np
@@ -101,19 +102,19 @@ def test_a_second_run_decodes_nothing_and_goes_on(
     some = [row(frame, box) for frame in (1, 2) for box in BOXES]
     index_images(frames, gallery, embedder, boxes=table_of(frames, some))
     more = table_of(frames, [*some, row(2, (0, 0, 50, 50)), row(3, BOXES[0]), row(3, BOXES[0])])
-    decoded: list[str | None] = []
-    read_image = intake.read_image
+    names: list[str | None] = []
+    decode = intake.decoded
 
-    def counting(content: bytes, limits: object, *, name: str | None) -> Image.Image:
-        decoded.append(name)
-        return read_image(content, name=name)
+    def counting(content: bytes, limits: object, *, name: str | None) -> AbstractContextManager[Image.Image]:
+        names.append(name)
+        return decode(content, name=name)
 
-    monkeypatch.setattr(intake, "read_image", counting)
+    monkeypatch.setattr(intake, "decoded", counting)
     report = index_images(frames, gallery, embedder, boxes=more)
     assert (report.added, report.duplicates, len(gallery)) == (2, 9, 10)
-    assert decoded == ["img1/000002.png", "img1/000003.png"]
+    assert names == ["img1/000002.png", "img1/000003.png"]
     assert index_images(frames, gallery, embedder, boxes=more).duplicates == 11
-    assert len(decoded) == 2
+    assert len(names) == 2
 
 
 def test_each_refusal_is_told_with_its_line(frames: Path, gallery: Gallery, embedder: Embedder) -> None:
