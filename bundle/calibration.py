@@ -13,7 +13,7 @@ from bisect import bisect_left
 from datetime import datetime
 from itertools import pairwise
 from operator import itemgetter
-from typing import Annotated, Self
+from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
@@ -23,6 +23,7 @@ Share = Annotated[float, Field(ge=0, le=1)]
 Count = Annotated[int, Field(ge=0)]
 Finite = Annotated[float, Field(allow_inf_nan=False)]
 Within = Annotated[float, Field(gt=0, lt=1)]
+Domain = Literal["drawn"]
 
 
 class PairNumbers(Part):
@@ -97,6 +98,7 @@ class CalibrationData(Part):
     pictures: Count = Field(examples=[900])
     cameras: tuple[str, ...] = Field(examples=[["c1", "c2"]])
     cameras_learned: bool = Field(description="whether they were embedded as cameras that the model learned")
+    domain: Domain | None = Field(None, description="what the images are; null: photographs")
     pairs: PairNumbers
 
 

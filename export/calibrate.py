@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 
 from bundle import Bundle, Calibration
-from bundle.calibration import CalibrationData
+from bundle.calibration import CalibrationData, Domain
 from scoring.calibration import check_options, fit_calibration
 from scoring.pairs import Pictures
 from scoring.thresholds import find_thresholds
@@ -24,6 +24,7 @@ class Source:
     name: str
     dataset: str
     split: Split
+    domain: Domain | None = None
 
 
 def calibrate(
@@ -58,6 +59,7 @@ def calibrate(
         pictures=len(samples),
         cameras=tuple(cameras),
         cameras_learned=not set(embedder.cameras).isdisjoint(cameras),
+        domain=source.domain,
         pairs=asdict(pictures.numbers(counts)),
     )
     measured = asdict(fit) | {"data": data, "thresholds": [asdict(each) for each in thresholds]}

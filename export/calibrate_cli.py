@@ -44,6 +44,7 @@ def calibrate(
     from export.calibrate import Source
     from export.calibrate import calibrate as calibrate_bundle
     from export.reliability import draw_reliability
+    from synthetic import is_drawn
     from training.evaluate import open_embedder
     from training.screen import counted
     from training.side_labels import side_labels, side_warnings
@@ -52,7 +53,7 @@ def calibrate(
         raise ExportError(f"--plot {plot} must be a file named *.png in a folder that exists")
     opened = Bundle.open(bundle)
     found = source_of(data, dataset, name_pattern)
-    source = Source(found.name, found.dataset, read_noted(found))
+    source = Source(found.name, found.dataset, read_noted(found), "drawn" if is_drawn(found.path) else None)
     embedder = open_embedder(bundle).at_cameras_of(None if other_cameras else found.name)
     asked = (*source.split.query, *source.split.gallery)
     for line in side_warnings(side_labels(asked, cameras=embedder.cameras, views=embedder.views)):

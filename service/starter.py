@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from bundle import Bundle, BundleError
 from service.errors import ServiceError
 
 STARTER = Path(__file__).parent / "starter"
-NOTICE = "no bundle given: using the starter bundle, trained on drawn people only; give --bundle for a model of yours"
+NOTICE = "using the starter bundle, trained on drawn people only: it does not work on photographs; give --bundle BUNDLE"
 
 
 class StarterMissing(ServiceError):
@@ -25,6 +26,14 @@ def starter_path() -> Path:
     return STARTER
 
 
-def bundle_path(given: Path | None) -> tuple[Path, bool]:
-    """The bundle to use, and whether it is the starter because none was given."""
-    return (given, False) if given is not None else (starter_path(), True)
+def bundle_path(given: Path | None) -> Path:
+    """The bundle to use: the given one, or the starter."""
+    return given if given is not None else starter_path()
+
+
+def is_starter(bundle: Bundle) -> bool:
+    """Whether a bundle is the starter, wherever it lies."""
+    try:
+        return bundle.manifest.bundle_id == Bundle.open(starter_path()).manifest.bundle_id
+    except (StarterMissing, BundleError):
+        return False

@@ -31,7 +31,7 @@ from service.gallery.gallery import Gallery
 from service.gallery.looking import PatchUpkeep
 from service.http.readiness import Readiness
 from service.metrics import Metrics
-from service.starter import bundle_path
+from service.starter import bundle_path, is_starter
 from service.upkeep import Upkeep
 
 T = TypeVar("T")
@@ -102,8 +102,7 @@ def open_service(
     Raises the typed errors of the bundle and of the default gallery, and NotReady where the model embeds nothing.
     """
     doing("the model")
-    path, starter = bundle_path(config.bundle)
-    bundle = Bundle.open(path)
+    bundle = Bundle.open(bundle_path(config.bundle))
     embedder = Embedder(bundle, config.choice)
     explainer = Explainer(bundle, threads=config.threads)
     metrics = metrics or Metrics()
@@ -138,7 +137,7 @@ def open_service(
             metrics=metrics,
             readiness=readiness,
             upkeep=upkeep,
-            starter=starter,
+            starter=is_starter(bundle),
             workers=workers,
         )
 

@@ -2,7 +2,7 @@
 
 from synthetic.cameras import Camera
 from synthetic.canvas import Canvas
-from synthetic.dataset import DatasetSummary, draw_dataset
+from synthetic.dataset import DatasetSummary, draw_dataset, is_drawn
 from synthetic.errors import DrawingStopped, FolderRefused, InvalidRequest, SyntheticError
 from synthetic.figure import draw_person
 from synthetic.people import Person
@@ -26,5 +26,6 @@ __all__ = [
     "draw_dataset",
     "draw_person",
     "draw_picture",
+    "is_drawn",
     "picture",
 ]

@@ -27,6 +27,11 @@ PARAMETERS_FILE = "synthetic.json"
 JPEG_QUALITY = 90
 
 
+def is_drawn(folder: Path) -> bool:
+    """Whether a data set's images were drawn here."""
+    return (folder / PARAMETERS_FILE).is_file()
+
+
 @dataclass(frozen=True)
 class Drawing:
     """All that decides the pictures of a data set; `images` counts those of one identity by one camera."""

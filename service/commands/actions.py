@@ -27,19 +27,19 @@ from service.intake.boxes import BoxSource
 from service.intake.embedding import EmbeddedImages, embed_images
 from service.intake.folders import find_images
 from service.intake.indexing import IndexReport, index_images
-from service.starter import NOTICE, bundle_path
+from service.starter import NOTICE, bundle_path, is_starter
 from service.state import Service
 
 logger = logging.getLogger("vitreid")
 
 
 def open_embedder(bundle: Path | None, threads: int | None, batch_size: int = 1) -> Embedder:
-    """The model of a bundle, run as the REID_* variables say; of the starter, said in one line, where none is given."""
-    path, starter = bundle_path(bundle)
-    if starter:
+    """The model of a bundle, run as the REID_* variables say; that it is the starter is said in one line."""
+    opened = Bundle.open(bundle_path(bundle))
+    if is_starter(opened):
         print(f"reid: {NOTICE}", file=sys.stderr)
     choice = load_config(threads=threads).choice
-    return Embedder(Bundle.open(path), replace(choice, max_batch=max(choice.max_batch, batch_size)))
+    return Embedder(opened, replace(choice, max_batch=max(choice.max_batch, batch_size)))
 
 
 def name_pattern(text: str | None, time_zone: str | None) -> NamePattern | None:

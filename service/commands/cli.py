@@ -230,7 +230,9 @@ def demo(
     train: Annotated[bool, typer.Option("--train", help="Make the model first (minutes).")] = False,
     no_serve: Annotated[bool, typer.Option("--no-serve", help="End after the first query.")] = False,
     data: Annotated[Path, typer.Option(help="Where drawn people, model and gallery are kept.")] = Path("demo"),
-    port: Annotated[int, typer.Option(min=0, max=65535, help="Port to serve on, 0 takes a free one.")] = 8000,
+    port: Annotated[
+        int | None, typer.Option(min=0, max=65535, help="Port to serve on; 8000 when left out, 0 = any.")
+    ] = None,
 ) -> None:
     """Draw people seen by six cameras, index them, serve them and answer a first query."""
     try:

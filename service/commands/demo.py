@@ -23,7 +23,7 @@ from rich.text import Text
 from bundle import Bundle, parse_market_name
 from bundle.extras import install_command
 from service.commands.progress import image_progress
-from service.config import ServiceConfig
+from service.config import ServiceConfig, load_config
 from service.errors import ServiceError
 from service.http.serving import STOP_SIGNALS, address_of, bound_socket, make_server, running
 from service.intake.indexing import index_images
@@ -47,26 +47,27 @@ class DemoError(ServiceError):
     slug = "demo"
 
 
-def run_demo(data: Path, *, port: int, train: bool, serve: bool) -> None:
+def run_demo(data: Path, *, port: int | None, train: bool, serve: bool) -> None:
     """Draw, index, serve and query; then serve until SIGINT or SIGTERM unless `serve` is false.
 
-    Each step is skipped where its result is there already. Raises PortInUse before any work, DemoError, and the
-    typed errors of the other packages.
+    `port` is that of the settings (REID_PORT) when it is None. Each step is skipped where its result is there already.
+    Raises PortInUse before any work, DemoError, and the typed errors of the other packages.
     """
     begin = perf_counter()
     if train:
         _check_training_installed()
     else:
         bundle_path(None)  # a missing starter is told before anything is drawn
-    with bound_socket(HOST, port) as listener:
+    with bound_socket(HOST, load_config(port=port).port) as listener:
         people = _draw(data / "people")
-        bundle = _trained_bundle(data / "training") if train else bundle_path(None)[0]
+        bundle = _trained_bundle(data / "training") if train else bundle_path(None)
         # Bundles never mix in a gallery: each has a folder of its own.
         home = data / f"{'trained' if train else 'starter'}-{Bundle.open(bundle).manifest.bundle_id[:8]}"
         config = ServiceConfig(
             data=home, bundle=bundle if train else None, host=HOST, port=listener.getsockname()[1], log_level="warning"
         )
         with open_service(config) as service:
+            service.gallery().change_settings(domain="drawn")  # so that the probabilities of drawn people hold
             _index(service, people)
             with running(make_server(config, service), listener):
                 _first_query(people, listener)

@@ -144,7 +144,7 @@ def erase_items(gallery: Gallery, ids: Collection[int], reason: str | None) -> R
 
 def cameras(gallery: Path, bundle: Path | None, mapping: Sequence[str] | None) -> list[CameraReport]:
     """A gallery's cameras, after `mapping` (CAMERA=LEARNED each) has replaced the one there was, where it is given."""
-    path, _ = bundle_path(bundle)
+    path = bundle_path(bundle)
     manifest = Bundle.open(path).manifest
     with open_as_it_is(gallery) as opened:
         if mapping:

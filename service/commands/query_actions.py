@@ -18,7 +18,7 @@ from service.http.filter_params import FilterParams
 from service.http.query_params import SearchParams
 from service.intake.labels import label_of_name
 from service.search import Found, Looking, find, mean_embedding
-from service.search.probability import Meaning
+from service.search.probability import Meaning, calibration_within, with_known_cameras
 
 LISTS = frozenset({"cameras", "exclude_cameras"})
 
@@ -81,7 +81,8 @@ def query_pictures(
     with open_gallery(gallery, embedder, create=False) as opened:
         for query in queries:
             single = len(query) == 1 and not params.expand
-            meaning = Meaning(embedder.manifest.calibration, camera_id=cameras[query[0]], single=single)
+            calibration = calibration_within(embedder.manifest.calibration, opened.settings().domain)
+            meaning = Meaning(calibration, camera_id=cameras[query[0]], single=single)
             answer = Answer(query, [cameras[path] for path in query], meaning)
             try:
                 answers.append(replace(answer, found=_found(opened, embedder, explainer, answer, params)))
@@ -97,7 +98,9 @@ def _found(gallery: Gallery, embedder: Embedder, explainer: Explainer, asked: An
     settings = gallery.settings()
     question = params.question(set(asked.camera_ids))
     least = settings.min_score if question.min_score is None else question.min_score
-    question = replace(question, min_score=asked.meaning.least_score(least, params.min_probability))
+    least = asked.meaning.least_score(least, params.min_probability)
+    where = question.where if params.min_probability is None else with_known_cameras(question.where, gallery)
+    question = replace(question, where=where, min_score=least)
     learned = [settings.cameras.get(camera_id or "") for camera_id in asked.camera_ids]
     pixels = [embedder.prepare(read_image(path)) for path in asked.paths]
     embedding = mean_embedding(embedder.run(pixels, learned))

@@ -10,6 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, field_validator
 
+from bundle.calibration import Domain
+
 Box = tuple[float, float, float, float]
 Range = tuple[float | None, float | None]
 """The least and the most that are allowed; None: no limit on that side."""
@@ -128,6 +130,9 @@ class GallerySettings(BaseModel):
     """The gallery's camera -> the learned camera whose embedding it gets; one that is not named is unknown."""
     min_score: Annotated[float, Field(ge=-1, le=1)] | None = None
     """Under this score a query's answer is "no match"."""
+    domain: Domain | None = None
+    """What the images are: `drawn` people, or, where it is null, photographs. Probabilities are those of a calibration
+    that was measured on the same."""
     reject: Mapping[str, Range] = {}
     """Quality that items must have to be added: least and most of height, width, aspect, sharpness, brightness and
     outside; null: no limit on that side."""

@@ -36,7 +36,7 @@ class SearchParams(FilterParams):
         lt=1,
         allow_inf_nan=False,
         description="leave out candidates whose probability is below; for a calibrated model, and a query of one "
-        "picture without `expand`; items of the query's own camera have none and are left out",
+        "picture with its `camera_id` and without `expand`; items of that or of no camera have none and are left out",
     )
     group_by: GroupBy = Field(
         "item",

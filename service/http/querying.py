@@ -21,7 +21,7 @@ from service.http.uploads import Upload
 from service.schemas.query import EmbeddingBody, QueryEcho, QueryResult, Timings, matches_of
 from service.search import Looking, Question, find, mean_embedding
 from service.search.patches import foregrounds
-from service.search.probability import Meaning
+from service.search.probability import Meaning, calibration_within, with_known_cameras
 from service.state import Service
 
 Size = tuple[int, int]
@@ -57,7 +57,7 @@ async def answer(service: Service, uploads: Sequence[Upload], params: QueryParam
     begin = perf_counter()
     gallery = service.gallery(params.gallery)
     question = params.question({params.camera_id})  # what contradicts itself is told before the model works
-    _meaning(service, len(uploads), params.camera_id, params).least_score(None, params.min_probability)
+    _meaning(service, gallery, len(uploads), params.camera_id, params).least_score(None, params.min_probability)
     asked = await embed_uploads(service, gallery, uploads, params.camera_id)
     return await service.work(lambda: _result(service, asked, question, params, principal, begin))
 
@@ -147,9 +147,12 @@ def _result(
 ) -> QueryResult:
     gallery = service.gallery(params.gallery)
     least = gallery.settings().min_score if params.min_score is None else params.min_score
-    meaning = _meaning(service, asked.pictures, asked.camera_id, params)
+    meaning = _meaning(service, gallery, asked.pictures, asked.camera_id, params)
     least = meaning.least_score(least, params.min_probability)
-    question = replace(question, where=principal.filter(question.where), min_score=least)
+    where = principal.filter(question.where)
+    if params.min_probability is not None:
+        where = with_known_cameras(where, gallery)
+    question = replace(question, where=where, min_score=least)
     looking = Looking(service.explainer, service.embedder.prepare, asked.foregrounds)
     found = find(gallery, asked.embedding, question, visible=principal.filter(EVERYTHING), looking=looking)
     service.metrics.stage("search", found.search_ms)
@@ -176,9 +179,9 @@ def _result(
     )
 
 
-def _meaning(service: Service, pictures: int, camera_id: str | None, params: SearchParams) -> Meaning:
-    single = pictures == 1 and not params.expand
-    return Meaning(service.bundle.manifest.calibration, camera_id=camera_id, single=single)
+def _meaning(service: Service, gallery: Gallery, pictures: int, camera_id: str | None, params: SearchParams) -> Meaning:
+    calibration = calibration_within(service.bundle.manifest.calibration, gallery.settings().domain)
+    return Meaning(calibration, camera_id=camera_id, single=pictures == 1 and not params.expand)
 
 
 def _echo(asked: Asked, params: SearchParams, question: Question) -> QueryEcho:

@@ -33,8 +33,8 @@ class MatchBody(ItemBody):
         ge=0,
         le=1,
         description="how often pairs with this score showed one person in the calibration data (/v1/info), not that "
-        "this one does; null: the model is not calibrated, the query is not a single picture, or the item is by the "
-        "query's own camera",
+        "this one does; null: the model is not calibrated on images like the gallery's, the query is not a "
+        "single picture, or the two are not by two known cameras",
         examples=[0.62],
     )
     rerank_distance: float | None = Field(

@@ -3,17 +3,33 @@
 A calibration is measured on pairs of pictures by two different cameras. So there is a probability for the pair of a
 query of one picture and the item that a candidate shows, from their score: re-ranking changes the order and not the
 pair, and a group has the probability of its best item. There is none where the query is a mean of several pictures, of
-a track, or of what was found (expansion), whose scores are not those of pairs; and none for items by the query's own
-camera.
+a track, or of what was found (expansion), whose scores are not those of pairs; none where the two are by one camera, or
+may be, because the camera of either is not known; and none in a gallery of another domain than that of the calibration.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from bundle import Calibration
+from bundle.calibration import Domain
 from service.errors import BadParameter, NotCalibrated
+from service.gallery.filters import Filter
+from service.gallery.gallery import Gallery
 from service.search.candidates import Candidate
+
+
+def calibration_within(calibration: Calibration | None, domain: Domain | None) -> Calibration | None:
+    """The calibration where it was measured on images of this domain, otherwise None."""
+    return calibration if calibration is not None and calibration.data.domain == domain else None
+
+
+def with_known_cameras(where: Filter, gallery: Gallery) -> Filter:
+    """A filter that leaves out items of unknown cameras, which have no probability."""
+    if where.cameras is not None:
+        return where
+    known = {camera_id for camera_id, _ in gallery.camera_counts() if camera_id is not None}
+    return replace(where, cameras=frozenset(known - where.exclude_cameras))
 
 
 @dataclass(frozen=True)
@@ -28,8 +44,8 @@ class Meaning:
 
     def probability(self, candidate: Candidate) -> float | None:
         """That a candidate's item shows the person of the query; None: nothing was measured for such a pair."""
-        same_camera = self.camera_id is not None and candidate.match.item.camera_id == self.camera_id
-        if self.calibration is None or not self.single or same_camera:
+        cameras = {self.camera_id, candidate.match.item.camera_id}
+        if self.calibration is None or not self.single or None in cameras or len(cameras) == 1:
             return None
         return self.calibration.probability(candidate.match.score)
 
@@ -43,13 +59,18 @@ class Meaning:
             return min_score
         if self.calibration is None:
             raise NotCalibrated(
-                f"min_probability {min_probability} needs a calibrated model, and this one is not: use min_score, or "
-                "calibrate the bundle with `reid export calibrate` and restart"
+                f"min_probability {min_probability} needs a model that is calibrated for such images, and this one is "
+                "not: use min_score, or calibrate the bundle with `reid export calibrate` and restart"
             )
         if not self.single:
             raise BadParameter(
                 f"min_probability {min_probability} is for a query of one picture without expand: what was measured is "
                 "one picture against one; use min_score"
+            )
+        if self.camera_id is None:
+            raise BadParameter(
+                f"min_probability {min_probability} needs the query's camera, since probabilities are of pairs by two "
+                "cameras: give camera_id (--camera), or use min_score"
             )
         least = self.calibration.least_score(min_probability)
         if least is None:

@@ -26,7 +26,6 @@ async function start() {
   allowAtOnce(info.limits.images);
   offerWhy(info.bundle.explains);
   tellDrift(info.drift);
-  tellWorth(info.bundle.calibration);
   $("gallery").replaceChildren(...galleries.map(({ name, state }) => Object.assign(new Option(name, name), { disabled: state !== "open" })));
   $("gallery-field").hidden = galleries.length < 2;
   const named = given.get("gallery") ?? "default";
@@ -47,8 +46,10 @@ async function lookAround(given) {
   offerCameras(cameras, given);
   restore(given);
   $("facts").textContent = [count(size, "picture"), index && `index ${index}`, `model ${info.bundle.name}`].filter(Boolean).join(" · ");
+  const calibration = info.bundle.calibration?.data.domain === (settings?.domain ?? null) ? info.bundle.calibration : null;
+  tellWorth(calibration);
   const own = settings?.min_score == null ? "" : `This gallery's own least score is ${settings.min_score}.`;
-  $("least-help").textContent = [own, thresholdsOf(info.bundle.calibration)].filter(Boolean).join(" ");
+  $("least-help").textContent = [own, thresholdsOf(calibration)].filter(Boolean).join(" ");
   $("empty").hidden = size > 0;
   $("blank").hidden = size === 0 || !$("none").hidden || $("results").children.length > 0;
   $("try").hidden = size === 0;

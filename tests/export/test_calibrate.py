@@ -110,6 +110,19 @@ def test_cameras_that_the_model_did_not_learn(bundle: Path, people: Path) -> Non
     assert calibrated(bundle).data.cameras_learned is False
 
 
+def test_drawn_people_are_a_domain_of_their_own(bundle: Path, people: Path, tmp_path: Path) -> None:
+    """The starter's calibration is of it, too, so that photographs get no probability from either."""
+    call(bundle, "--data", people)
+    assert calibrated(bundle).data.domain is None
+    drawn = shutil.copytree(people, tmp_path / "drawn")
+    (drawn / "synthetic.json").write_text("{}")
+    call(bundle, "--data", drawn)
+    assert calibrated(bundle).data.domain == "drawn"
+    starter = Bundle.open(Path(__file__).parents[2] / "service" / "starter").manifest.calibration
+    assert starter is not None
+    assert starter.data.domain == "drawn"
+
+
 def test_what_is_printed(bundle: Path, people: Path) -> None:
     lines = call(bundle, "--data", people).splitlines()
     found = calibrated(bundle)

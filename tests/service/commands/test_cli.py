@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -213,6 +214,9 @@ def test_without_a_bundle_the_starter_is_used_and_named(
     monkeypatch.setattr("service.starter.STARTER", tiny_bundle)
     result = reid("index", images, "--gallery", tmp_path / "gallery")
     assert result.exit_code == 0
+    assert result.stderr.splitlines()[0] == f"reid: {NOTICE}"
+    copied = shutil.copytree(tiny_bundle, tmp_path / "copied")
+    result = reid("index", images, "--gallery", tmp_path / "gallery", "--bundle", copied)
     assert result.stderr.splitlines()[0] == f"reid: {NOTICE}"
     monkeypatch.setattr("service.starter.STARTER", tmp_path / "none")
     assert "--bundle" in error_of(reid("index", images, "--gallery", tmp_path / "gallery"), StarterMissing)

@@ -12,6 +12,7 @@ from typer.testing import CliRunner
 from service.commands import demo
 from service.commands.cli import app
 from service.errors import PortInUse
+from service.gallery.opening import open_as_it_is
 from service.http.serving import bound_socket
 
 
@@ -35,6 +36,23 @@ def test_the_first_answer_comes_and_a_second_run_reuses_everything(tmp_path: Pat
     assert "a human decides" in first.stdout
     assert second.stdout.count("there already") == 2
     assert [path.name.partition("-")[0] for path in sorted((tmp_path / "demo").iterdir())] == ["people", "starter"]
+
+
+@pytest.mark.usefixtures("small")
+def test_its_gallery_says_that_its_people_are_drawn(tmp_path: Path) -> None:
+    """Only there do the starter's probabilities hold."""
+    demo.run_demo(tmp_path, port=0, train=False, serve=False)
+    [folder] = tmp_path.glob("starter-*/galleries/default")
+    with open_as_it_is(folder) as gallery:
+        assert gallery.settings().domain == "drawn"
+
+
+@pytest.mark.usefixtures("small")
+def test_the_port_is_that_of_the_settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with bound_socket("127.0.0.1", 0) as taken:
+        monkeypatch.setenv("REID_PORT", str(taken.getsockname()[1]))
+        result = CliRunner().invoke(app, ["demo", "--data", str(tmp_path / "demo")])
+    assert isinstance(result.exception, PortInUse)
 
 
 @pytest.mark.usefixtures("small")

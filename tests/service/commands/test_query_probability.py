@@ -17,6 +17,7 @@ from service.errors import BadParameter, NotCalibrated
 from tests.calibrations import made
 
 Make = Callable[..., bytes]
+ASKED = "0001_c9s1_000000_00.jpg"
 
 
 @pytest.fixture
@@ -29,7 +30,7 @@ def folder(tmp_path: Path, picture: Make, tiny_bundle: Path) -> Path:
         file = tmp_path / "images" / f"{1 + seed % 3:04d}_c{1 + seed // 3}s1_0000{seed:02d}_00.jpg"
         file.parent.mkdir(exist_ok=True)
         file.write_bytes(picture(seed))
-    (tmp_path / "asked.jpg").write_bytes(picture(0))
+    (tmp_path / ASKED).write_bytes(picture(0))
     assert run("index", tmp_path / "images", folder=tmp_path).exit_code == 0
     return tmp_path
 
@@ -47,43 +48,43 @@ def answers(folder: Path, *arguments: object) -> list[dict[str, Any]]:
 
 
 def test_each_candidate_has_one(folder: Path) -> None:
-    [answer] = answers(folder, folder / "asked.jpg")
+    [answer] = answers(folder, folder / ASKED)
     assert len(answer["matches"]) == 6
     for match in answer["matches"]:
         assert match["probability"] == pytest.approx(made().probability(match["score"]))
-    table = run("query", folder / "asked.jpg", folder=folder).stdout
+    table = run("query", folder / ASKED, folder=folder).stdout
     assert "probability" in table
     assert "91.7%" in table
     assert "in site, where 10% of all pairs do" in " ".join(table.split())
 
 
 def test_a_least_probability(folder: Path) -> None:
-    [every] = answers(folder, folder / "asked.jpg")
-    [some] = answers(folder, folder / "asked.jpg", "--min-probability", 0.9)
+    [every] = answers(folder, folder / ASKED)
+    [some] = answers(folder, folder / ASKED, "--min-probability", 0.9)
     assert [match["id"] for match in some["matches"]] == [
         match["id"] for match in every["matches"] if match["probability"] >= 0.9
     ]
-    [none] = answers(folder, folder / "asked.jpg", "--min-probability", 0.9, "--camera", "c1")
+    [none] = answers(folder, folder / ASKED, "--min-probability", 0.9, "--camera", "c1")
     assert (none["matches"], none["no_match_reason"], none["searched"]) == ([], "below-min-score", 3)
 
 
 def test_pictures_of_one_person_together_have_none(folder: Path) -> None:
-    [answer] = answers(folder, folder / "asked.jpg", folder / "asked.jpg", "--together")
+    [answer] = answers(folder, folder / ASKED, folder / ASKED, "--together")
     assert {match["probability"] for match in answer["matches"]} == {None}
-    each = answers(folder, folder / "asked.jpg", folder / "asked.jpg")
+    each = answers(folder, folder / ASKED, folder / ASKED)
     assert None not in {match["probability"] for answer in each for match in answer["matches"]}
 
 
 def test_it_is_refused_rather_than_guessed(folder: Path) -> None:
-    asked = ["query", folder / "asked.jpg", "--min-probability", 0.5]
+    asked = ["query", folder / ASKED, "--min-probability", 0.5]
     assert isinstance(run(*asked, folder=folder, bundle="plain").exception, NotCalibrated)
-    for more in (["--expand", 2], [folder / "asked.jpg", "--together"]):
+    for more in (["--expand", 2], [folder / ASKED, "--together"]):
         assert isinstance(run(*asked, *more, folder=folder).exception, BadParameter)
-    result = run("query", folder / "asked.jpg", "--min-probability", 1, folder=folder)
+    result = run("query", folder / ASKED, "--min-probability", 1, folder=folder)
     assert isinstance(result.exception, BadParameter)
     assert str(result.exception).startswith("min_probability: ")
 
 
 def test_nothing_is_said_of_probability_without_a_calibration(folder: Path) -> None:
-    told = run("query", folder / "asked.jpg", folder=folder, bundle="plain").stdout
+    told = run("query", folder / ASKED, folder=folder, bundle="plain").stdout
     assert "robability" not in told

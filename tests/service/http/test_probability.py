@@ -56,8 +56,10 @@ def filled(calibrated: TestClient, picture: Make) -> TestClient:
     return calibrated
 
 
-def ask(client: TestClient, *pictures: bytes, **params: Any) -> Any:
+def ask(client: TestClient, *pictures: bytes, camera_id: str | None = "c9", **params: Any) -> Any:
+    """Search with images by a camera that took no item, unless another one, or none, is said."""
     files = [("image", (f"{i}.jpg", content)) for i, content in enumerate(pictures)]
+    params |= {} if camera_id is None else {"camera_id": camera_id}
     return client.post("/v1/query", files=files, params=params).json()
 
 
@@ -70,6 +72,28 @@ def test_each_match_has_the_probability_of_its_score(
         assert match["probability"] == pytest.approx(calibration.probability(match["score"]))
     assert body["matches"][0]["probability"] == pytest.approx(11 / 12)
     assert body["query"]["min_probability"] is None
+
+
+def test_a_query_without_a_camera_gets_none(filled: TestClient, picture: Make) -> None:
+    """Any of the items may be by the camera that took it."""
+    matches = ask(filled, picture(3), camera_id=None)["matches"]
+    assert [match["probability"] for match in matches] == [None] * 8
+    refused = ask(filled, picture(3), camera_id=None, min_probability=0.5)
+    assert (refused["status"], "give camera_id" in refused["detail"]) == (422, True)
+
+
+def test_items_without_a_camera_have_none(filled: TestClient, picture: Make) -> None:
+    assert filled.post("/v1/items", files=[("images", ("some.jpg", picture(50)))]).status_code == 200
+    matches = ask(filled, picture(50))["matches"]
+    assert [match["probability"] is None for match in matches] == [True] + 8 * [False]
+    assert None not in {match["camera_id"] for match in ask(filled, picture(50), min_probability=0.11)["matches"]}
+
+
+def test_none_in_a_gallery_of_another_domain(filled: TestClient, picture: Make) -> None:
+    assert filled.put("/v1/galleries/default", json={"domain": "drawn"}).status_code == 200
+    assert {match["probability"] for match in ask(filled, picture(3))["matches"]} == {None}
+    refused = ask(filled, picture(3), min_probability=0.5)
+    assert (refused["status"], refused["type"].rpartition("/")[2]) == (409, "not-calibrated")
 
 
 def test_matches_by_the_querys_own_camera_have_none(filled: TestClient, picture: Make) -> None:

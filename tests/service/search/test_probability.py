@@ -9,7 +9,7 @@ import pytest
 
 from service.errors import BadParameter, NotCalibrated
 from service.search import Candidate
-from service.search.probability import Meaning
+from service.search.probability import Meaning, calibration_within
 from tests.calibrations import made
 
 
@@ -32,10 +32,22 @@ def test_the_probability_is_that_of_the_pair_of_query_and_item() -> None:
 
 @pytest.mark.parametrize(
     ("query", "item", "told"),
-    [("c1", "c2", True), (None, "c2", True), ("c1", None, True), (None, None, True), ("c1", "c1", False)],
+    [("c1", "c2", True), (None, "c2", False), ("c1", None, False), (None, None, False), ("c1", "c1", False)],
 )
-def test_two_pictures_by_one_camera_were_not_measured(query: str | None, item: str | None, told: bool) -> None:
+def test_two_images_that_may_be_by_one_camera_were_not_measured(
+    query: str | None, item: str | None, told: bool
+) -> None:
     assert (meaning(camera_id=query).probability(candidate(0.8, item)) is not None) is told
+
+
+def test_a_calibration_holds_in_its_own_domain() -> None:
+    """What was measured on drawn people says nothing about photographs, and the other way round."""
+    photographs, drawn = made(), made(data=made().data.model_copy(update={"domain": "drawn"}))
+    assert calibration_within(photographs, None) == photographs
+    assert calibration_within(drawn, "drawn") == drawn
+    assert calibration_within(drawn, None) is None
+    assert calibration_within(photographs, "drawn") is None
+    assert calibration_within(None, None) is None
 
 
 def test_none_without_a_calibration_and_for_a_mean_of_pictures() -> None:
@@ -57,10 +69,12 @@ def test_the_higher_of_both_least_scores_counts() -> None:
 
 def test_a_least_probability_is_refused_rather_than_guessed() -> None:
     with pytest.raises(
-        NotCalibrated, match=r"min_probability 0\.5 needs a calibrated model, .* `reid export calibrate"
+        NotCalibrated, match=r"min_probability 0\.5 needs a model that is calibrated .* `reid export calibrate"
     ):
         meaning(calibration=None).least_score(None, 0.5)
     with pytest.raises(BadParameter, match="for a query of one picture without expand"):
         meaning(single=False).least_score(None, 0.5)
+    with pytest.raises(BadParameter, match=r"needs the query's camera, .*: give camera_id"):
+        meaning(camera_id=None).least_score(None, 0.5)
     with pytest.raises(BadParameter, match=r"0\.95 is more than any score has .* 0\.9167 at most, 0\.1 of all pairs"):
         meaning().least_score(None, 0.95)
