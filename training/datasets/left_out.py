@@ -12,7 +12,7 @@ from bundle.image_files import HIDDEN, OTHER_FILES, OTHER_FORMATS, SUFFIXES, ign
 from training.datasets.split import LeftOut, Sample
 
 JUNK = "junk boxes: person -1"
-NOBODY = "pictures of person 0000, who is nobody: in the gallery alone, as a wrong answer"
+NOBODY = "pictures of person 0000, who is nobody by Market-1501's names (rename a real person)"
 NO_PART = "images where the layout has none, or without a line in its lists"
 UNREADABLE = "folders that cannot be read"
 OF_OTHER_FORMATS = f"{OTHER_FORMATS} than {', '.join(SUFFIXES)}"

@@ -96,7 +96,7 @@ def test_the_command_counts_what_is_left_out(tmp_path: Path, touch: Touch, capsy
     reid.run(["data", "check", str(tmp_path)])
     told = capsys.readouterr().out
     assert "left out         2  junk boxes: person -1" in told
-    assert "left out         2  pictures of person 0000, who is nobody" in told
+    assert "left out         2  pictures of person 0000, who is nobody by Market-1501" in told
     reid.run(["data", "check", str(tmp_path), "--json"])
     left_out = json.loads(capsys.readouterr().out)["left_out"]
     assert [(each["reason"], each["count"], len(each["paths"])) for each in left_out] == [(JUNK, 2, 2), (NOBODY, 2, 2)]
