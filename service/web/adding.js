@@ -22,34 +22,41 @@ export function chooseToAdd(chosen) {
 }
 
 async function add() {
+  // what is sent, and where to, stays as it was when the button was pressed
+  const [mine, address, known] = [files, `/v1/items?gallery=${gallery()}`, labels()];
   const results = [];
-  let failure = files.length ? null : new Error("Choose pictures first.");
+  let failure = mine.length ? null : new Error("Choose pictures first.");
+  if (!gallery()) failure = new Error("The service has not answered yet. Try again in a moment.");
   $("outcomes").replaceChildren();
-  while (results.length < files.length && !failure) {
-    $("adding-summary").textContent = `${results.length} of ${count(files.length, "picture")} sent…`;
+  while (results.length < mine.length && !failure) {
+    $("adding-summary").textContent = `${results.length} of ${count(mine.length, "picture")} sent…`;
     try {
-      const few = (await send(files.slice(results.length, results.length + most))).results;
+      const few = (await send(address, mine.slice(results.length, results.length + most), known)).results;
       results.push(...few);
       $("outcomes").append(...few.map((each) => outcome(each.status, each.source, each.reason ?? each.error?.detail)));
     } catch (error) {
       failure = error;
     }
   }
-  const unsent = files.slice(results.length);
+  const unsent = mine.slice(results.length);
   $("outcomes").append(...unsent.map((file) => outcome("unsent", file.name)));
   $("adding-summary").textContent = summary(results, failure);
-  chooseToAdd(unsent);
+  if (files === mine) chooseToAdd(unsent); // others may have been chosen meanwhile
   if (results.some((result) => result.status === "added")) document.dispatchEvent(new CustomEvent("added"));
 }
 
-function send(few) {
+function labels() {
   const known = {};
   if ($("adding-camera").value.trim()) known.camera_id = $("adding-camera").value.trim();
   if ($("adding-time").value) known.captured_at = fromLocal($("adding-time").value);
+  return known;
+}
+
+function send(address, few, known) {
   const body = new FormData();
   for (const file of few) body.append("images", file, file.name);
   if (Object.keys(known).length) body.append("metadata", JSON.stringify(known));
-  return askJson(`/v1/items?gallery=${gallery()}`, { method: "POST", body });
+  return askJson(address, { method: "POST", body });
 }
 
 function outcome(status, name, why = "") {

@@ -1,6 +1,7 @@
 // Candidates: what was found, or why nothing was.
 
 import { $, count, describe, make, showError, time } from "./dom.js";
+import { keyOf } from "./items.js";
 import { markable } from "./marks.js";
 import { pictureOf } from "./pictures.js";
 import { percent, probability } from "./worth.js";
@@ -15,11 +16,14 @@ export function factsOf(item) {
   return [["camera", item.camera_id], ["person", item.person_id], ["track", item.track_id], ["time", time(item.captured_at)]];
 }
 
-// `act` holds what the buttons of a card do: compare(place), searchWith(item), openGroup(item); why(match, place) gives
+let drawn = null; // the answer that is shown
+
+// `act` holds what the buttons of a card do: compare(match), searchWith(item), openGroup(item); why(match, place) gives
 // what tells why it was found, or nothing
 export function drawAnswer(answer, act) {
   const { matches, query } = answer;
   clearAnswer();
+  drawn = answer;
   $("results").replaceChildren(...matches.map((match, place) => card(match, place, query.group_by, act)));
   const empty = answer.no_match_reason === "empty-gallery";
   $("blank").hidden = true;
@@ -31,6 +35,7 @@ export function drawAnswer(answer, act) {
 }
 
 export function clearAnswer() {
+  drawn = null;
   showError(null);
   $("results").replaceChildren();
   $("summary").textContent = "";
@@ -38,14 +43,25 @@ export function clearAnswer() {
   $("blank").hidden = !$("empty").hidden;
 }
 
-const cardOf = (id) => $("results").querySelector(`[data-item="${id}"]`)?.closest("li");
+const cardOf = (match) => $("results").querySelector(`[data-item="${keyOf(match)}"]`).closest("li");
 
-export function dropCards(ids) {
-  for (const id of ids) cardOf(id)?.remove();
+// What was erased is no candidate any more, for nobody who holds the answer.
+export function dropCards(keys) {
+  const gone = (match) => keys.includes(keyOf(match));
+  for (const match of drawn?.matches.filter(gone) ?? []) cardOf(match).remove();
+  if (drawn) drawn.matches = drawn.matches.filter((match) => !gone(match));
 }
 
-export function relabel(items) {
-  for (const item of items) if (cardOf(item.id)) describe(cardOf(item.id).querySelector("dl"), factsOf(item));
+// Candidates get the labels that their items have now.
+function relabel(items) {
+  const now = new Map(items.map((item) => [keyOf(item), item]));
+  for (const match of drawn?.matches ?? []) {
+    if (!now.has(keyOf(match))) continue;
+    Object.assign(match, now.get(keyOf(match)));
+    const card = cardOf(match);
+    describe(card.querySelector("dl"), factsOfMatch(match));
+    card.querySelector("button.pic")?.setAttribute("aria-label", nameOf(match));
+  }
 }
 
 function summary({ matches, query, searched, gallery_size, no_match, timings_ms }) {
@@ -56,12 +72,11 @@ function summary({ matches, query, searched, gallery_size, no_match, timings_ms 
 
 function card(match, place, groupBy, act) {
   const facts = make("dl");
-  const moved = match.rerank_distance === null ? [] : [["re-ranked", match.rerank_distance.toFixed(3)]];
-  describe(facts, [...factsOf(match), ...moved]);
+  describe(facts, factsOfMatch(match));
   const bar = make("i");
   bar.style.width = `${100 * Math.max(0, Math.min(1, match.score))}%`;
   return make("li", { className: "card" },
-    picture(match, place, act),
+    picture(match, act),
     make("div", { className: "line" }, make("span", { className: "rank" }, `#${place + 1}`), make("span", { className: "score" }, match.score.toFixed(3))),
     make("div", { className: "bar", ariaHidden: "true" }, bar),
     make("p", { className: "likely", hidden: match.probability === null }, probability(match) ?? ""),
@@ -73,11 +88,19 @@ function card(match, place, groupBy, act) {
     ...act.why(match, place).map((open) => button("Why", `, candidate ${place + 1}`, open)));
 }
 
-function picture(match, place, act) {
+function factsOfMatch(match) {
+  return [...factsOf(match), ["re-ranked", match.rerank_distance?.toFixed(3)]];
+}
+
+function nameOf({ rank, score, person_id }) {
+  return `Compare candidate ${rank}, score ${score.toFixed(3)}, ${person_id === null ? "no label" : `labelled ${person_id}`}`;
+}
+
+function picture(match, act) {
   if (!match.image_url) return make("div", { className: "pic" }, "picture not kept");
   const shown = make("button", { type: "button", className: "pic" }, pictureOf(match), make("span", { className: "hint" }, "Compare"));
-  shown.setAttribute("aria-label", `Compare candidate ${place + 1}, score ${match.score.toFixed(3)}, ${match.person_id === null ? "no label" : `labelled ${match.person_id}`}`);
-  shown.addEventListener("click", () => act.compare(place));
+  shown.setAttribute("aria-label", nameOf(match));
+  shown.addEventListener("click", () => act.compare(match));
   return shown;
 }
 
@@ -98,3 +121,5 @@ function button(text, rest, act) {
   node.addEventListener("click", act);
   return node;
 }
+
+document.addEventListener("labelled", ({ detail: items }) => relabel(items));

@@ -2,6 +2,7 @@
 
 import { factsOf } from "./cards.js";
 import { $, describe, make, on } from "./dom.js";
+import { keyOf } from "./items.js";
 import { markable } from "./marks.js";
 import { draw, fetchPicture } from "./pictures.js";
 import { probability } from "./worth.js";
@@ -10,10 +11,11 @@ let matches = [];
 let place = 0;
 let searchWith = null;
 
+// `first` is one of `all` candidates, `act` what searches with one
 export function openCompare(all, first, blobs, act) {
   [matches, searchWith] = [all, act];
   $("compare-query").replaceChildren(...blobs.map((blob, at) => draw(make("img", { alt: `Query picture ${at + 1}` }), blob)));
-  show(first);
+  show(all.indexOf(first));
   $("compare").showModal();
 }
 
@@ -32,7 +34,7 @@ async function show(wanted) {
     const blob = await fetchPicture(match);
     if (matches[place] === match) draw($("compare-image"), blob);
   } catch {
-    $("compare-image").classList.add("broken");
+    if (matches[place] === match) $("compare-image").classList.add("broken");
   }
 }
 
@@ -43,6 +45,7 @@ function step(by) {
 on("previous", "click", () => step(-1));
 on("next", "click", () => step(1));
 on("compare", "keydown", ({ key }) => { step({ ArrowLeft: -1, ArrowRight: 1 }[key] ?? matches.length); });
+document.addEventListener("erased", ({ detail: keys }) => { if (matches.some((match) => keys.includes(keyOf(match)))) $("compare").close(); });
 on("compare-close", "click", () => $("compare").close());
 on("compare-search", "click", () => {
   $("compare").close();

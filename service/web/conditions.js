@@ -58,7 +58,7 @@ export function clear() {
     if (field.type === "checkbox") field.checked = false;
     else field.value = "";
   }
-  keep();
+  show();
 }
 
 export function change(name, value) {

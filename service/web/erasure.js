@@ -1,19 +1,20 @@
 // Marked pictures are erased in one request; the receipt says when they were gone, and from where.
 
 import { askJson, sending } from "./api.js";
-import { gallery } from "./conditions.js";
 import { $, count, describe, make, on, time } from "./dom.js";
-import { marked, markedDialog } from "./marks.js";
+import { announce, keyOf } from "./items.js";
+import { markedDialog } from "./marks.js";
 
 const [FIRST_S, SLOWER, LONGEST_S] = [2, 1.5, 30]; // between two looks at a receipt
 
 let receipt = null; // the one that is shown
 let look = 0;
 
-async function erase() {
-  const item_ids = marked().map((item) => item.id);
-  const given = await askJson(`/v1/erasures?gallery=${gallery()}`, sending("POST", { item_ids, reason: $("reason").value.trim() }));
-  document.dispatchEvent(new CustomEvent("erased", { detail: item_ids }));
+async function erase(marked) {
+  const [{ gallery }] = marked; // of one gallery: marks go when another is chosen
+  const items = marked.map(({ id, image_hash }) => ({ id, image_hash }));
+  const given = await askJson(`/v1/erasures?gallery=${gallery}`, sending("POST", { items, reason: $("reason").value.trim() }));
+  announce("erased", marked.map(keyOf));
   show(given);
   lookAgain(FIRST_S);
   return "receipt-title";
@@ -28,6 +29,7 @@ function show(given) {
     : "They are in no answer and in no file of the gallery any more.";
   describe($("receipt-facts"), [
     ["Receipt", receipt.id],
+    ["Gallery", receipt.gallery],
     ["Reason", receipt.reason],
     ["Asked for by", receipt.requested_by],
     ["In no answer since", time(receipt.unsearchable_at)],

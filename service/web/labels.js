@@ -1,9 +1,8 @@
 // One label for all marked pictures.
 
 import { askJson, sending } from "./api.js";
-import { relabel } from "./cards.js";
-import { gallery } from "./conditions.js";
 import { $, count, on } from "./dom.js";
+import { addressOf, announce, keyOf } from "./items.js";
 import { forbid, marked, markedDialog, unmark } from "./marks.js";
 
 function prepare() {
@@ -11,14 +10,14 @@ function prepare() {
 }
 
 // One request a picture: those that were labelled are unmarked, the others stay for another try.
-async function label() {
+async function label(items) {
   const person_id = $("label-text").value.trim() || null;
   const done = [];
   try {
-    for (const item of marked()) done.push(await askJson(`/v1/items/${item.id}?gallery=${gallery()}`, sending("PATCH", { person_id })));
+    for (const item of items) done.push(await askJson(addressOf(item), sending("PATCH", { person_id })));
   } finally {
-    relabel(done);
-    unmark(done.map((item) => item.id));
+    if (done.length) announce("labelled", done);
+    unmark(done.map(keyOf));
   }
   $("summary").textContent = `${count(done.length, "picture")} ${person_id === null ? "without a label now" : `labelled ${person_id}`}`;
   return "answer-title";

@@ -1,9 +1,10 @@
 // Pictures that a human confirmed to show the same person. They stay marked from search to search.
 
 import { $, count, make, on, onSubmit, tell } from "./dom.js";
+import { keyOf } from "./items.js";
 import { pictureOf } from "./pictures.js";
 
-const items = new Map(); // id: item
+const items = new Map(); // items by their keys, all of one gallery
 let allowed = true; // whether the key may write, as far as is known
 
 export const marked = () => [...items.values()];
@@ -11,16 +12,16 @@ export const marked = () => [...items.values()];
 // binds a checkbox to an item
 export function markable(box, item) {
   box.onchange = () => {
-    if (box.checked) items.set(item.id, item);
-    else items.delete(item.id);
+    if (box.checked) items.set(keyOf(item), item);
+    else items.delete(keyOf(item));
     show();
   };
-  box.dataset.item = item.id;
-  box.checked = items.has(item.id);
+  box.dataset.item = keyOf(item);
+  box.checked = items.has(keyOf(item));
 }
 
-export function unmark(ids = [...items.keys()]) {
-  for (const id of ids) items.delete(id);
+export function unmark(keys = [...items.keys()]) {
+  for (const key of keys) items.delete(key);
   show();
 }
 
@@ -31,13 +32,15 @@ export function forbid() {
   document.body.classList.add("reads-only");
 }
 
-// A dialog about the marked pictures, opened by the button #NAME-marked. `act` does what was confirmed and tells where
-// the focus goes then; where it fails the dialog stays and says why. `denied` hides what the key may not do.
+// A dialog about the marked pictures, opened by the button #NAME-marked. `act` does what was confirmed to those
+// that the dialog shows and tells where the focus goes then; where it fails the dialog stays and says why. `denied` hides what the key may not do.
 export function markedDialog(name, verb, { prepare, act, denied }) {
   const part = (id) => $(`${name}-${id}`);
+  let shown = [];
   const draw = (problem = "") => {
-    part("go").textContent = part("title").textContent = `${verb} ${count(items.size, "picture")}`;
-    part("pictures").replaceChildren(...marked().map((item) => make("li", {}, item.image_url ? pictureOf(item, `Picture ${item.id}`) : `picture ${item.id}`)));
+    shown = marked();
+    part("go").textContent = part("title").textContent = `${verb} ${count(shown.length, "picture")}`;
+    part("pictures").replaceChildren(...shown.map((item) => make("li", {}, item.image_url ? pictureOf(item, `Picture ${item.id}`) : `picture ${item.id}`)));
     tell(`${name}-error`, problem);
   };
   on(`${name}-marked`, "click", () => {
@@ -48,7 +51,7 @@ export function markedDialog(name, verb, { prepare, act, denied }) {
   on(`${name}-close`, "click", () => $(name).close());
   onSubmit(`${name}-form`, async () => {
     try {
-      const next = await act();
+      const next = await act(shown);
       $(name).close();
       $(next).focus();
     } catch (error) {
@@ -61,7 +64,7 @@ export function markedDialog(name, verb, { prepare, act, denied }) {
 function show() {
   $("marks").hidden = items.size === 0 || !allowed;
   $("marks-count").textContent = items.size ? `${count(items.size, "picture")} marked as the same person, confirmed by you` : "";
-  for (const box of document.querySelectorAll("input.mark")) box.checked = items.has(Number(box.dataset.item));
+  for (const box of document.querySelectorAll("input.mark")) box.checked = items.has(box.dataset.item);
 }
 
 on("unmark", "click", () => {

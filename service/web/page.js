@@ -6,21 +6,24 @@ import { clearAnswer, dropCards } from "./cards.js";
 import { asked, clear, gallery, offerCameras, restore } from "./conditions.js";
 import { $, count, make, on, onDrop, showError, tell } from "./dom.js";
 import "./erasure.js";
+import { keyOf } from "./items.js";
 import "./labels.js";
 import { unmark } from "./marks.js";
 import { pictureOf } from "./pictures.js";
-import { chooseFiles, chooseItem, forgetItem, search } from "./query.js";
+import { begin, chooseFiles, chooseItem, forgetItem, leaveGallery, search } from "./query.js";
 import { tellWorth, thresholdsOf } from "./worth.js";
 import { offerWhy } from "./why.js";
 
 const SAMPLES = 12;
 const QUIET_MS = 250; // after a change of a condition
 
+const given = new URLSearchParams(location.search); // what the page was opened with, whatever the address says later
+
 let info = null;
 let galleries = [];
+let looks = 0; // at what is there to choose from; an answer to an older one is dropped
 
 async function start() {
-  const given = new URLSearchParams(location.search);
   [info, { galleries }] = [await askJson("/v1/info"), await askJson("/v1/galleries")];
   $("starter").hidden = !info.bundle.starter;
   allowAtOnce(info.limits.images);
@@ -36,15 +39,20 @@ async function start() {
   $("gallery").value = wanted.name;
   await lookAround(given);
   $("try").open = info.bundle.starter; // drawn people; pictures of others are shown to those who ask
+  begin();
 }
 
-// What can be chosen in the gallery, and how much there is.
-async function lookAround(given) {
+// What can be chosen in the gallery, and how much there is; the form gets the conditions of `wanted`, or keeps its own.
+// False where it was overtaken.
+async function lookAround(wanted = null) {
+  const mine = ++looks;
   const { cameras } = await askJson(`/v1/galleries/${gallery()}/cameras`);
+  if (mine !== looks) return false;
+  const conditions = wanted ?? asked();
   const { index, settings } = galleries.find(({ name }) => name === gallery());
   const size = cameras.reduce((sum, camera) => sum + camera.items, 0);
-  offerCameras(cameras, given);
-  restore(given);
+  offerCameras(cameras, conditions);
+  restore(conditions);
   $("facts").textContent = [count(size, "picture"), index && `index ${index}`, `model ${info.bundle.name}`].filter(Boolean).join(" · ");
   const calibration = info.bundle.calibration?.data.domain === (settings?.domain ?? null) ? info.bundle.calibration : null;
   tellWorth(calibration);
@@ -54,6 +62,7 @@ async function lookAround(given) {
   $("blank").hidden = size === 0 || !$("none").hidden || $("results").children.length > 0;
   $("try").hidden = size === 0;
   if ($("try").open) await offerSamples();
+  return true;
 }
 
 function tellDrift(alarms) {
@@ -64,14 +73,16 @@ function tellDrift(alarms) {
 // Pictures to begin with: one a person where there are labels, of one camera after the other, spread over the page.
 async function offerSamples() {
   if ($("samples").children.length || $("try").hidden) return;
-  const { items } = await askJson(`/v1/items?limit=500&gallery=${gallery()}`);
+  const name = gallery();
+  const { items } = await askJson(`/v1/items?limit=500&gallery=${name}`);
+  if (name !== gallery()) return;
   const persons = Map.groupBy(items.filter((item) => item.image_url), (item) => item.person_id ?? `no label ${item.id}`);
   const distinct = [...persons.values()].map((own, place) => own[place % own.length]);
   const step = Math.max(1, distinct.length / SAMPLES);
   const chosen = Array.from({ length: Math.min(SAMPLES, distinct.length) }, (_, place) => distinct[Math.floor(place * step)]);
   $("samples").replaceChildren(...chosen.map((item) => {
     const button = make("button", { type: "button", ariaLabel: `Search with picture ${item.id}, camera ${item.camera_id ?? "not known"}` }, pictureOf(item));
-    button.dataset.item = item.id;
+    button.dataset.item = keyOf(item);
     button.addEventListener("click", () => chooseItem(item));
     return make("li", {}, button);
   }));
@@ -79,11 +90,10 @@ async function offerSamples() {
 
 async function changeGallery() {
   unmark();
-  forgetItem();
+  leaveGallery();
   clearAnswer();
   $("samples").replaceChildren();
-  await lookAround(new URLSearchParams());
-  search();
+  if (await lookAround(new URLSearchParams())) search();
 }
 
 // an action that may fail, and be tried again
@@ -101,8 +111,10 @@ for (const [id, further] of [["file", false], ["further", true]]) {
     $(id).value = "";
   });
 }
-onDrop((area, files) => (area.id === "adding" ? chooseToAdd(files) : chooseFiles(files, { further: area.id === "more" })));
-document.addEventListener("paste", (event) => { if (event.clipboardData.files.length) chooseFiles([...event.clipboardData.files]); });
+// what is compared, labelled or erased stays as it is while its dialog is open
+const inDialog = () => document.querySelector("dialog[open]") !== null;
+onDrop((area, files) => inDialog() || (area.id === "adding" ? chooseToAdd(files) : chooseFiles(files, { further: area.id === "more" })));
+document.addEventListener("paste", (event) => { if (event.clipboardData.files.length && !inDialog()) chooseFiles([...event.clipboardData.files]); });
 
 on("form", "submit", (event) => { event.preventDefault(); search(); });
 on("form", "change", ({ target }) => {
@@ -111,12 +123,17 @@ on("form", "change", ({ target }) => {
 });
 for (const id of ["clear", "none-clear"]) on(id, "click", () => { clear(); search(); $("answer-title").focus(); });
 on("try", "toggle", () => { if ($("try").open && info) attempt(offerSamples); });
-document.addEventListener("added", () => attempt(async () => { await lookAround(asked()); search(); }));
-document.addEventListener("erased", ({ detail: ids }) => {
-  dropCards(ids);
-  unmark(ids);
-  forgetItem(ids);
-  for (const id of ids) $("samples").querySelector(`[data-item="${id}"]`)?.parentElement.remove();
-  attempt(() => lookAround(asked()));
+document.addEventListener("added", () => attempt(async () => { await lookAround(); search(); }));
+document.addEventListener("erased", ({ detail: keys }) => {
+  dropCards(keys);
+  unmark(keys);
+  forgetItem(keys);
+  for (const key of keys) $("samples").querySelector(`[data-item="${key}"]`)?.parentElement.remove();
+  attempt(() => lookAround());
+  search(QUIET_MS);
+});
+document.addEventListener("labelled", () => {
+  $("samples").replaceChildren(); // their labels are old
+  if ($("try").open) attempt(offerSamples);
 });
 attempt(start);

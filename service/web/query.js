@@ -3,8 +3,9 @@
 import { askJson } from "./api.js";
 import { clearAnswer, drawAnswer } from "./cards.js";
 import { openCompare } from "./compare.js";
-import { asked, change, keep } from "./conditions.js";
+import { asked, change, gallery, keep } from "./conditions.js";
 import { $, make, showError } from "./dom.js";
+import { keyOf } from "./items.js";
 import { markable } from "./marks.js";
 import { draw, fetchPicture } from "./pictures.js";
 import { explainable, openWhy } from "./why.js";
@@ -16,6 +17,14 @@ const PLACES = { person: "person_id", track: "track_id", camera: "cameras" }; //
 let query = null; // {blobs} or {blobs, item}; cut: more were chosen than are used
 let running = null; // AbortController of the search under way
 let due = 0;
+let begun = false; // whether the page knows its gallery and conditions: nothing is asked before
+let choice = 0; // counts what was chosen to search with; what arrives for an older choice is dropped
+
+// From now on it is known what to ask.
+export function begin() {
+  begun = true;
+  if (query) search();
+}
 
 export function chooseFiles(files, { further = false } = {}) {
   const kept = further && query && !query.item ? query.blobs : [];
@@ -24,19 +33,38 @@ export function chooseFiles(files, { further = false } = {}) {
 }
 
 export async function chooseItem(item) {
+  const mine = ++choice;
   try {
-    set({ item, blobs: item.image_url ? [await fetchPicture(item)] : [] });
+    const blobs = item.image_url ? [await fetchPicture(item)] : [];
+    if (mine === choice) set({ item, blobs });
   } catch (error) {
-    showError(error, () => chooseItem(item));
+    if (mine === choice) showError(error, () => chooseItem(item));
   }
 }
 
-// A stored item is no query any more: it is one of these, which are gone, or of another gallery.
-export function forgetItem(ids = null) {
-  if (!query?.item || (ids && !ids.includes(query.item.id))) return;
-  running?.abort();
+// A stored item is no query any more where it is one of these, which were erased.
+export function forgetItem(keys) {
+  if (query?.item && keys.includes(keyOf(query.item))) forgetQuery();
+}
+
+// Another gallery was chosen: what is under way is of the one before.
+export function leaveGallery() {
+  choice += 1;
+  stop();
+  if (query?.item) forgetQuery();
+}
+
+function forgetQuery() {
+  stop();
   query = null;
   show();
+}
+
+function stop() {
+  clearTimeout(due);
+  running?.abort();
+  running = null;
+  $("answer").classList.remove("busy");
 }
 
 // Searches once things have been quiet for `wait_ms`. Who waits is still busy with the form, and is left there.
@@ -46,27 +74,30 @@ export function search(wait_ms = 0) {
 }
 
 async function run(leads) {
+  if (!begun) $("summary").textContent = query ? "Waiting for the service…" : "";
+  if (!begun) return;
   keep();
   if (!query || !$("form").reportValidity()) return;
   running?.abort();
   const mine = running = new AbortController();
+  const used = { ...query, params: Object.fromEntries(asked()) };
   $("answer").classList.add("busy");
   $("summary").textContent = "Searching…";
   showError(null);
   try {
     const answer = await request(mine.signal);
+    if (running !== mine || answer.query.gallery !== gallery()) return;
     const focus = document.activeElement;
-    const used = query;
     drawAnswer(answer, {
       searchWith: chooseItem,
-      openGroup,
-      compare: (place) => openCompare(answer.matches, place, used.blobs, chooseItem),
+      openGroup: (match) => openGroup(match, answer.query.group_by),
+      compare: (match) => openCompare(answer.matches, match, used.blobs, chooseItem),
       why: (match, place) => (explainable(match, used) ? [() => openWhy(match, place, used)] : []),
     });
     if (!focus.isConnected || focus === document.body) $("answer-title").focus({ preventScroll: true });
     if (leads && NARROW.matches) document.querySelector(".answer-head").scrollIntoView();
   } catch (error) {
-    if (error.name === "AbortError") return;
+    if (running !== mine) return;
     clearAnswer();
     showError(error, () => search());
   } finally {
@@ -81,14 +112,14 @@ function request(signal) {
   return askJson(`/v1/query?${asked()}`, { method: "POST", body, signal });
 }
 
-function openGroup(match) {
-  const by = $("group").value;
+function openGroup(match, by) {
   change(PLACES[by], match.group.label);
   change("group_by", "");
   search();
 }
 
 function set(chosen) {
+  choice += 1;
   query = chosen.item || chosen.blobs.length ? chosen : null;
   show();
   search();
@@ -122,3 +153,8 @@ function shown(blob, place, blobs) {
   }
   return entry;
 }
+
+document.addEventListener("labelled", ({ detail: items }) => {
+  const now = items.find((item) => query?.item && keyOf(item) === keyOf(query.item));
+  if (now) Object.assign(query.item, now);
+});

@@ -1,7 +1,6 @@
 // Which parts of query and candidate the model compares: a picture that the service draws, where its model can tell.
 
 import { ask } from "./api.js";
-import { gallery } from "./conditions.js";
 import { $, on, tell } from "./dom.js";
 import { draw } from "./pictures.js";
 
@@ -13,7 +12,7 @@ export function offerWhy(explains) {
   $("by-patches").hidden = $("by-patches").disabled = !able;
 }
 
-// whether it can be told; `match` is a candidate, `query` is {blobs, item} as it is searched with
+// whether it can be told; `match` is a candidate, `query` is {blobs, item, params} as it was searched with
 export function explainable(match, { blobs }) {
   return able && match.image_url !== null && blobs.length > 0;
 }
@@ -28,16 +27,17 @@ export async function openWhy(match, place, query) {
   $("why").showModal();
   try {
     const answer = await ask(...request(match, query, mine.signal));
-    draw($("why-image"), await answer.blob());
+    const blob = await answer.blob();
+    if (asked === mine) draw($("why-image"), blob);
   } catch (error) {
-    if (error.name !== "AbortError") tell("why-error", error.message);
+    if (asked === mine && error.name !== "AbortError") tell("why-error", error.message);
   }
 }
 
-function request(match, { blobs, item }, signal) {
-  const params = new URLSearchParams({ gallery: gallery(), format: "png" });
+function request(match, { blobs, item, params: { camera_id } }, signal) {
+  const params = new URLSearchParams({ gallery: match.gallery, format: "png" });
   for (const id of item ? [item.id, match.id] : [match.id]) params.append("item_id", id);
-  if (!item && $("camera").value) params.append("camera_id", $("camera").value);
+  if (!item && camera_id) params.append("camera_id", camera_id);
   const body = new FormData();
   body.append("image", blobs[0], "query");
   return [`/v1/explain?${params}`, { method: "POST", body: item ? undefined : body, signal }];

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,7 +15,7 @@ from service.http.serving import address_of, bound_socket, make_server, running
 from service.state import Service, open_service
 
 if TYPE_CHECKING:
-    from playwright.sync_api import FilePayload, Locator, Page
+    from playwright.sync_api import FilePayload, Locator, Page, Route
 
 
 @dataclass(frozen=True)
@@ -98,6 +98,48 @@ def mark(page: Page, *places: int) -> None:
     """Confirm candidates by hand."""
     for place in places:
         page.locator(".card .mark").nth(place).check()
+
+
+class Held:
+    """Requests to addresses of a pattern, which are sent on when a test says so."""
+
+    def __init__(self, page: Page, pattern: str) -> None:
+        self._page = page
+        self.routes: list[Route] = []
+        page.route(pattern, lambda route: self.routes.append(route))
+
+    def wait(self, count: int = 1) -> None:
+        """Wait until so many are held."""
+        for _ in range(1500):
+            if len(self.routes) >= count:
+                return
+            self._page.wait_for_timeout(10)
+        raise AssertionError(f"{len(self.routes)} requests were sent and not {count}")
+
+    def release(self, place: int = 0) -> None:
+        """Send one on, and wait until it is answered, or was given up by the page."""
+        from playwright.sync_api import Error
+
+        route = self.routes.pop(place)
+        route.continue_()
+        with suppress(Error):  # the page may have given it up
+            if answer := route.request.response():
+                answer.finished()
+        settle(self._page)
+
+
+def settle(page: Page) -> None:
+    """Give the page the time to do what it should not do."""
+    page.wait_for_timeout(350)
+
+
+def erase(page: Page, reason: str = "request of 2026-11-20") -> None:
+    """Erase what is marked, up to the receipt."""
+    page.click("#erase-marked")
+    page.fill("#reason", reason)
+    page.check("#looked")
+    page.click("#erase-go")
+    page.wait_for_selector("#receipt:not([hidden])")
 
 
 def wait_until_drawn(image: Locator) -> None:

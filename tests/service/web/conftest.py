@@ -44,6 +44,15 @@ def filled(served: Served, picture: Callable[..., bytes]) -> Served:
 
 
 @pytest.fixture
+def two(filled: Served, picture: Callable[..., bytes]) -> Served:
+    """The eight pictures, and eight others with the same ids in the gallery `night`."""
+    filled.service.galleries.create("night")
+    labels = [{"person_id": f"night {seed}", "camera_id": "c2"} for seed in range(8)]
+    filled.add([picture(20 + seed) for seed in range(8)], labels, "night")
+    return filled
+
+
+@pytest.fixture
 def locked(tmp_path: Path, tiny_bundle: Path, picture: Callable[..., bytes]) -> Iterator[Served]:
     """Eight pictures behind keys."""
     with serve(tmp_path / "data", tiny_bundle, with_keys=True) as started:
@@ -79,8 +88,10 @@ def axe() -> str:
 
 
 @pytest.fixture
-def page(browser: Browser) -> Iterator[Page]:
+def page(request: pytest.FixtureRequest, browser: Browser) -> Iterator[Page]:
     """A page in Berlin. Errors, dialogs of scripts, blocked content and foreign addresses fail the test."""
+    for service in {"served", "locked"} & set(request.fixturenames):
+        request.getfixturevalue(service)  # made before the page, and there until it is closed
     context = browser.new_context(timezone_id="Europe/Berlin", locale="en-GB", viewport={"width": 1280, "height": 900})
     context.set_default_timeout(15_000)
     opened = context.new_page()

@@ -11,20 +11,12 @@ import pytest
 
 from service.gallery.purging import purge
 from service.upkeep import utc_now
-from tests.service.web.acting import Served, choose, mark, search
+from tests.service.web.acting import Served, choose, erase, mark, search
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page
 
 pytestmark = pytest.mark.browser
-
-
-def erase(page: Page, reason: str = "request of 2026-11-20") -> None:
-    page.click("#erase-marked")
-    page.fill("#reason", reason)
-    page.check("#looked")
-    page.click("#erase-go")
-    page.wait_for_selector("#receipt:not([hidden])")
 
 
 def test_marked_pictures_get_one_label(page: Page, filled: Served, picture: Callable[..., bytes]) -> None:

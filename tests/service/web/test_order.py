@@ -1,0 +1,334 @@
+"""Answers that come late or in another order, and acts on what they showed."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+from urllib.parse import parse_qs, urlsplit
+
+import pytest
+
+from service.gallery.purging import purge
+from service.upkeep import utc_now
+from tests.service.web.acting import Held, Served, choose, erase, jpeg, mark, search, settle, wait_until_drawn
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Page, Route
+
+pytestmark = pytest.mark.browser
+Make = Callable[..., bytes]
+
+
+def galleries_asked(page: Page) -> list[str]:
+    """The galleries of all queries from now on."""
+    found: list[str] = []
+
+    def note(url: str) -> None:
+        if "/v1/query" in url:
+            found.append(parse_qs(urlsplit(url).query).get("gallery", ["none named"])[0])
+
+    page.on("request", lambda request: note(request.url))
+    return found
+
+
+def persons(page: Page) -> list[str]:
+    """What the cards say about persons."""
+    return page.locator(".card dl").all_inner_texts()
+
+
+@pytest.mark.parametrize("slow", ["**/v1/info", "**/v1/galleries", "**/v1/galleries/*/cameras"])
+def test_nothing_is_asked_before_the_gallery_of_the_address_is_known(
+    page: Page, two: Served, picture: Make, slow: str
+) -> None:
+    asked = galleries_asked(page)
+    start = Held(page, slow)
+    page.goto(f"{two.address}/?gallery=night&cameras=c2&k=5")
+    start.wait()
+    choose(page, picture(3))
+    page.click("#go")
+    settle(page)
+    assert asked == []
+    assert page.url.endswith("/?gallery=night&cameras=c2&k=5")
+    start.release()
+    page.wait_for_selector(".answer:not(.busy) .card")
+    assert set(asked) == {"night"}
+    assert page.url.endswith("/?gallery=night&k=5&cameras=c2")
+    assert all("night" in text for text in persons(page))
+    shown = page.locator(".card").first.inner_text()
+    mark(page, 0)
+    erase(page)
+    assert len(two.service.gallery()) == 8
+    left = {item.person_id for item in two.service.gallery("night").items()}
+    assert [person for person in left if person and person in shown] == []
+    assert len(left) == 7
+
+
+def test_candidates_of_another_gallery_are_not_shown(page: Page, two: Served, picture: Make) -> None:
+    page.goto(two.address)
+    page.wait_for_selector("#facts:has-text('8 pictures')")
+    queries, cameras = Held(page, "**/v1/query?*"), Held(page, "**/v1/galleries/night/cameras")
+    choose(page, picture(3))
+    queries.wait()
+    page.select_option("#gallery", "night")
+    cameras.wait()
+    queries.release()
+    assert page.locator(".card").count() == 0
+    cameras.release()
+    queries.wait()
+    queries.release()
+    assert all("night" in text for text in persons(page))
+    assert page.locator(".card").count() == 8
+
+
+def test_what_is_there_to_choose_from_is_of_the_gallery_that_is_chosen(page: Page, two: Served) -> None:
+    page.goto(two.address)
+    page.wait_for_selector("#facts:has-text('8 pictures')")
+    two.service.gallery("night").delete(1)
+    samples = Held(page, "**/v1/items?*")
+    cameras = Held(page, "**/v1/galleries/*/cameras")
+    page.click("#try summary")
+    samples.wait()
+    page.select_option("#gallery", "night")
+    cameras.wait(1)
+    page.select_option("#gallery", "default")
+    cameras.wait(2)
+    page.select_option("#gallery", "night")
+    cameras.wait(3)
+    samples.release()
+    assert page.locator("#samples li").count() == 0
+    cameras.release(2)
+    cameras.release(1)
+    assert page.inner_text("#facts").startswith("7 pictures")
+    cameras.release(0)
+    assert page.inner_text("#facts").startswith("7 pictures")
+    samples.wait()
+    samples.release()
+    assert page.locator("#samples li").count() == 7
+
+
+def test_a_late_erasure_leaves_the_same_ids_of_another_gallery(page: Page, two: Served, picture: Make) -> None:
+    search(page, two.address, picture(3))
+    erasures = Held(page, "**/v1/erasures*")
+    mark(page, *range(8))
+    page.click("#erase-marked")
+    page.fill("#reason", "because")
+    page.check("#looked")
+    page.click("#erase-go")
+    erasures.wait()
+    page.keyboard.press("Escape")
+    page.select_option("#gallery", "night")
+    page.wait_for_selector(".card:has-text('night')")
+    mark(page, 0)
+    erasures.release()
+    page.wait_for_selector("#receipt:not([hidden])")
+    assert page.inner_text("#receipt-title") == "8 pictures erased"
+    assert page.locator(".card").count() == 8
+    assert page.locator(".card .mark:checked").count() == 1
+    assert (len(two.service.gallery()), len(two.service.gallery("night"))) == (0, 8)
+
+
+def test_pictures_go_to_the_gallery_that_was_chosen_when_they_were_sent(page: Page, two: Served, picture: Make) -> None:
+    page.goto(two.address)
+    page.wait_for_selector("#facts:has-text('8 pictures')")
+    sent = Held(page, "**/v1/items?*")
+    page.click("#adding summary")
+    page.set_input_files("#adding-files", [jpeg(f"{seed}.jpg", picture(40 + seed)) for seed in range(9)])
+    page.click("#add")
+    sent.wait()
+    page.select_option("#gallery", "night")
+    sent.release()
+    sent.wait()
+    sent.release()
+    page.wait_for_selector("#adding-summary:has-text('9 added')")
+    assert (len(two.service.gallery()), len(two.service.gallery("night"))) == (17, 8)
+
+
+def test_an_older_answer_never_replaces_a_newer_one(page: Page, shown: str, picture: Make) -> None:
+    page.goto(shown)
+    page.wait_for_selector("#facts:has-text('8 pictures')")
+    queries = Held(page, "**/v1/query?*")
+    choose(page, picture(3))
+    queries.wait()
+    page.fill("#k", "3")
+    page.click("#go")
+    queries.wait(2)
+    queries.release(0)
+    assert page.locator(".answer.busy").count() == 1
+    assert page.locator(".card").count() == 0
+    page.fill("#k", "2")
+    page.click("#go")
+    queries.wait(2)
+    queries.release(1)
+    assert page.locator(".card").count() == 2
+    queries.release(0)
+    assert page.locator(".card").count() == 2
+    assert page.locator(".answer.busy").count() == 0
+
+
+def test_a_late_stored_picture_does_not_replace_a_newer_choice(page: Page, shown: str, picture: Make) -> None:
+    search(page, shown, picture(3))
+    images = Held(page, "**/v1/items/*/image")
+    page.locator(".card").nth(1).get_by_text("Search with this").click()
+    images.wait()
+    choose(page, picture(3), picture(4))
+    page.wait_for_selector("#pictures img >> nth=1")
+    images.release()
+    assert page.locator("#pictures img").count() == 2
+    assert page.locator("#stored").is_hidden()
+
+
+COUNT = """() => {
+  window.drawn = [];
+  const make = URL.createObjectURL;
+  URL.createObjectURL = (blob) => { drawn.push(blob.size); return make.call(URL, blob); };
+}"""
+
+
+def test_a_late_picture_is_not_shown_beside_the_facts_of_another(page: Page, shown: str, picture: Make) -> None:
+    search(page, shown, picture(3))
+    for image in page.locator(".card img").all():
+        wait_until_drawn(image)
+    images = Held(page, "**/v1/items/*/image")
+    page.evaluate(COUNT)
+    page.locator(".card .pic").nth(0).click()
+    images.wait(1)
+    page.keyboard.press("ArrowRight")
+    images.wait(2)
+    images.release(1)
+    assert len(page.evaluate("drawn")) == 2  # the query and the second candidate
+    images.release(0)
+    assert len(page.evaluate("drawn")) == 2
+    page.unroute("**/v1/items/*/image")
+
+
+def test_pictures_that_could_not_be_had_are_asked_for_again(page: Page, shown: str, picture: Make) -> None:
+    refused: list[str] = []
+
+    def once(route: Route) -> None:
+        if route.request.url in refused:
+            route.continue_()
+        else:
+            refused.append(route.request.url)
+            route.fulfill(status=503, json={"title": "Busy", "detail": "later"}, headers={"retry-after": "1"})
+
+    page.route("**/v1/items/*/image", once)
+    search(page, shown, picture(3))
+    for image in page.locator(".card img").all():
+        wait_until_drawn(image)
+    assert len(refused) == 8
+
+
+def test_an_older_receipt_never_replaces_a_newer_one(page: Page, filled: Served, picture: Make) -> None:
+    page.clock.install()
+    search(page, filled.address, picture(3))
+    looks = Held(page, "**/v1/erasures/*")
+    mark(page, 0)
+    erase(page, "the first")
+    page.clock.fast_forward(2_000)
+    looks.wait()
+    page.wait_for_selector(".answer:not(.busy) .card")
+    mark(page, 0, 1)
+    page.click("#erase-marked")
+    page.fill("#reason", "the second")
+    page.check("#looked")
+    page.click("#erase-go")
+    page.wait_for_selector("#receipt-title:has-text('2 pictures erased')")
+    assert purge(filled.service.gallery(), utc_now)
+    page.clock.resume()
+    looks.release()
+    assert page.inner_text("#receipt-title") == "2 pictures erased"
+    assert "the second" in page.inner_text("#receipt-facts")
+
+
+def test_a_wrong_value_in_the_address_leaves_a_choice(page: Page, shown: str, picture: Make) -> None:
+    search(page, f"{shown}/?rerank=nothing&group_by=nobody", picture(3))
+    assert [page.input_value(f"#{name}") for name in ("rerank", "group")] == ["", ""]
+    assert page.locator(".card").count() == 8
+
+
+def test_what_was_erased_is_nowhere_on_the_page(page: Page, filled: Served, picture: Make) -> None:
+    search(page, filled.address, picture(3))
+    gone = page.locator(".card .from").first.inner_text()
+    queries = Held(page, "**/v1/query?*")
+    mark(page, 0)
+    erase(page)
+    page.locator(".card .pic").first.click()
+    assert page.inner_text("#compare-title") == "Candidate 1 of 7"
+    page.keyboard.press("ArrowLeft")
+    assert gone not in page.inner_text("#compare-facts")
+    page.keyboard.press("Escape")
+    queries.wait()
+    queries.release()
+    assert page.locator(".card .rank").all_inner_texts() == [f"#{place}" for place in range(1, 8)]
+    assert "7 candidates from 7 searched" in page.inner_text("#summary")
+
+
+def test_a_label_is_the_same_wherever_it_is_told(page: Page, filled: Served, picture: Make) -> None:
+    search(page, filled.address, picture(3))
+    mark(page, 0)
+    page.click("#label-marked")
+    page.fill("#label-text", "zed")
+    page.click("#label-go")
+    page.wait_for_selector("#marks", state="hidden")
+    first = page.locator(".card").first
+    assert "zed" in first.inner_text()
+    assert "labelled zed" in (first.locator(".pic").get_attribute("aria-label") or "")
+    first.locator(".pic").click()
+    assert "zed" in page.inner_text("#compare-facts")
+    page.keyboard.press("Escape")
+    mark(page, 0)
+    page.click("#label-marked")
+    assert page.input_value("#label-text") == "zed"
+    page.click("#label-close")
+    page.click("#unmark")
+    first.get_by_text("Search with this").click()
+    page.check("#mark-query")
+    page.click("#label-marked")
+    assert page.input_value("#label-text") == "zed"
+
+
+PASTE = """(content) => {
+  const clipboardData = new DataTransfer();
+  const bytes = Uint8Array.from(atob(content), (letter) => letter.charCodeAt(0));
+  clipboardData.items.add(new File([bytes], "pasted.jpg", { type: "image/jpeg" }));
+  document.dispatchEvent(new ClipboardEvent("paste", { clipboardData }));
+  document.body.dispatchEvent(new DragEvent("drop", { dataTransfer: clipboardData, bubbles: true }));
+}"""
+
+
+def test_the_query_stays_while_a_dialog_is_open(page: Page, shown: str, picture: Make) -> None:
+    search(page, shown, picture(3))
+    asked = galleries_asked(page)
+    pasted = base64.b64encode(picture(5)).decode()
+    page.locator(".card .pic").first.click()
+    page.evaluate(PASTE, pasted)
+    settle(page)
+    assert asked == []
+    page.keyboard.press("Escape")
+    page.evaluate(PASTE, pasted)
+    page.wait_for_selector(".answer:not(.busy) .card")
+    settle(page)
+    assert asked
+
+
+@pytest.mark.parametrize("act", ["label", "erase"])
+def test_an_act_is_refused_where_another_picture_was_seen(page: Page, filled: Served, picture: Make, act: str) -> None:
+    def of_another(route: Route) -> None:
+        answer = route.fetch().json()
+        for match in answer["matches"]:
+            match["image_hash"] = "0" * 64
+        route.fulfill(json=answer)
+
+    page.route("**/v1/query?*", of_another)
+    search(page, filled.address, picture(3))
+    before = filled.service.gallery().items()
+    mark(page, 0)
+    page.click(f"#{act}-marked")
+    if act == "erase":
+        page.fill("#reason", "because")
+        page.check("#looked")
+    page.click(f"#{act}-go")
+    page.wait_for_selector(f"#{act}-error:not([hidden])")
+    assert "another image" in page.inner_text(f"#{act}-error")
+    assert filled.service.gallery().items() == before
