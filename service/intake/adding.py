@@ -71,12 +71,12 @@ class _Slot:
 
 
 def parse_labels(text: str | None, uploads: Sequence[Upload]) -> list[FrameLabels]:
-    """One set of labels per picture: from the JSON list, from one object for all, or from Market-1501 file names.
+    """One set of labels per picture: from the JSON list or one object for all, and else from Market-1501 file names.
 
     Raises BadParameter.
     """
     if text is None or not text.strip():
-        return [_named(upload.name) for upload in uploads]
+        return [_labelled(FrameLabels(), upload) for upload in uploads]
     try:
         given = _LABELS.validate_json(text)
     except ValidationError as error:
@@ -88,10 +88,10 @@ def parse_labels(text: str | None, uploads: Sequence[Upload]) -> list[FrameLabel
     if isinstance(given, FrameLabels):
         if given.boxes is not None and len(uploads) > 1:
             raise BadParameter(f"metadata has boxes for one of {len(uploads)} pictures; send one object per picture")
-        return [_somebody(given)] * len(uploads)
+        return [_labelled(given, upload) for upload in uploads]
     if len(given) != len(uploads):
         raise BadParameter(f"metadata has {len(given)} entries for {len(uploads)} pictures; send one per picture")
-    return [_somebody(labels) for labels in given]
+    return [_labelled(labels, upload) for labels, upload in zip(given, uploads, strict=True)]
 
 
 async def add_uploads(
@@ -211,10 +211,9 @@ def _body(results: list[AddedItem]) -> AddResultBody:
     )
 
 
-def _named(name: str | None) -> FrameLabels:
-    label = label_of_name(name or "")
-    return FrameLabels(camera_id=label.camera_id, person_id=label.person_id)
-
-
-def _somebody(labels: FrameLabels) -> FrameLabels:
+def _labelled(given: FrameLabels, upload: Upload) -> FrameLabels:
+    """What was said about a picture; of a crop, what its file name says about what was left out. Null says: nobody."""
+    name = label_of_name("" if given.boxes is not None else upload.name or "")
+    named = {"camera_id": name.camera_id, "person_id": name.person_id}
+    labels = given.model_copy(update={key: named[key] for key in named.keys() - given.model_fields_set})
     return labels.model_copy(update={"person_id": None}) if labels.person_id in NOBODY else labels

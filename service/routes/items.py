@@ -129,9 +129,10 @@ async def add_items(
 
     Each crop and each box has its own result: added; duplicate, where the gallery has the same bytes (of a box: the
     same frame and edges) already, with the names of the labels that are `differing`; rejected, where the gallery's
-    settings do not take its quality; or an error. Without `metadata`, person and camera are read from file names like
-    `0002_c1s1_000451_03.jpg`. A duplicate keeps its labels unless `on_duplicate=relabel`. What was added is on disk
-    when the answer comes. 200 when everything is in the gallery, else 207.
+    settings do not take its quality; or an error. What `metadata` leaves out of person_id and camera_id is read from
+    file names like `0002_c1s1_000451_03.jpg`, except for frames; null keeps it unknown. A duplicate keeps its labels
+    unless `on_duplicate=relabel`. What was added is on disk when the answer comes. 200 when everything is in the
+    gallery, else 207.
     """
     service = service_of(request)
     gallery = service.gallery(params.gallery)
@@ -185,7 +186,7 @@ async def get_item(
     summary="Change an item's labels",
     response_description="the item as it is now",
     openapi_extra=PATCH_CURL,
-    responses=problems(400, 404, 409, 413, 422, 507),
+    responses=problems(400, 404, 409, 413, 415, 422, 507),
 )
 async def patch_item(
     request: Request,

@@ -87,6 +87,36 @@ def test_one_object_for_all(client: TestClient, picture: Make) -> None:
     assert {client.get(f"/v1/items/{result['id']}").json()["camera_id"] for result in results} == {"c9"}
 
 
+NAME = "0002_c1s1_000451_03.jpg"
+
+
+@pytest.mark.parametrize(
+    ("metadata", "person_id", "camera_id"),
+    [
+        (None, "0002", "c1"),
+        ({}, "0002", "c1"),
+        ({"captured_at": "2026-05-01T09:30:00Z"}, "0002", "c1"),
+        ([{"captured_at": "2026-05-01T09:30:00Z"}], "0002", "c1"),
+        ({"camera_id": "gate"}, "0002", "gate"),
+        ({"person_id": "anna"}, "anna", "c1"),
+        ({"person_id": None, "camera_id": None}, None, None),
+        ({"person_id": "-1"}, None, "c1"),
+    ],
+)
+def test_a_file_name_tells_what_metadata_leaves_out(
+    client: TestClient, picture: Make, metadata: Any, person_id: str | None, camera_id: str | None
+) -> None:
+    [added] = send(client, (NAME, picture(1)), metadata=metadata).json()["results"]
+    item = client.get(f"/v1/items/{added['id']}").json()
+    assert (item["person_id"], item["camera_id"]) == (person_id, camera_id)
+
+
+def test_the_name_of_a_frame_tells_nothing_about_the_persons_in_it(client: TestClient, picture: Make) -> None:
+    send(client, (NAME, picture(1)), metadata={"boxes": [{"box": [0, 0, 20, 60]}]})
+    [item] = client.get("/v1/items").json()["items"]
+    assert (item["person_id"], item["camera_id"]) == (None, None)
+
+
 @pytest.mark.parametrize(
     "metadata",
     [
