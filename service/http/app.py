@@ -21,6 +21,7 @@ from service.http.hosts import AllowedHosts
 from service.http.limits import REQUEST_ID, BodyCap, Envelope
 from service.http.observation import Observation
 from service.http.paths import RootPath
+from service.http.plain_bodies import PlainBodies
 from service.http.problems import add_problem_handlers
 from service.metrics import Metrics
 from service.routes import ROUTERS
@@ -69,6 +70,7 @@ def create_app(config: ServiceConfig, service: Service | None = None, *, opens: 
     add_problem_handlers(app)
     app.add_exception_handler(ClientDisconnect, _client_left)
     # The last one stands outermost: an answer passes them from here to the end.
+    app.add_middleware(PlainBodies)
     app.add_middleware(BodyCap, limit=config.max_body_bytes, json_limit=config.max_json_bytes)
     app.add_middleware(
         Admission, under_way=app.state.under_way, deadline_s=config.deadline_s, max_requests=config.max_requests

@@ -11,6 +11,8 @@ from starlette.requests import Request
 from service.errors import BadParameter, UnsupportedMedia
 
 IMAGE_TYPES = ("image/jpeg", "image/png", "image/webp")
+ALIASES = {"image/jpg": "image/jpeg", "image/pjpeg": "image/jpeg"}
+"""Names that no standard knows and many clients send."""
 FORM_TYPE = "multipart/form-data"
 MAX_NAME = 255
 MAX_QUERY_IMAGES = 8
@@ -89,7 +91,8 @@ def _file_name(given: str | None) -> str | None:
 
 
 def _media_type(request: Request) -> str:
-    return request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    return ALIASES.get(kind, kind)
 
 
 def _shown(kind: str) -> str:

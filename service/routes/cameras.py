@@ -41,7 +41,7 @@ async def list_cameras(
     summary="Map a gallery's cameras to learned ones",
     response_description="the cameras as they are mapped now",
     openapi_extra=CURL,
-    responses=problems(400, 404, 413, 422, 507),
+    responses=problems(400, 404, 413, 415, 422, 507),
     dependencies=[Depends(needs("admin", "camera-mapping", reach="everything"))],
 )
 async def put_cameras(request: Request, name: GalleryName, body: CameraMapping) -> CameraList:

@@ -56,7 +56,7 @@ class ReceiptParams(ErasureParams):
     status_code=202,
     summary="Erase items",
     response_description="they are gone from every answer; `purged_at` says when they are gone from every file",
-    responses={202: {"links": links_of_receipt("$response.body#/id")}, **problems(400, 404, 409, 413, 422, 507)},
+    responses={202: {"links": links_of_receipt("$response.body#/id")}, **problems(400, 404, 409, 413, 415, 422, 507)},
     openapi_extra=CURL,
 )
 async def erase_items(

@@ -53,7 +53,7 @@ async def list_galleries(
             "description": "Created: it is new",
             "links": links_of_gallery("$response.body#/name"),
         },
-        **problems(400, 409, 413, 422, 507),
+        **problems(400, 409, 413, 415, 422, 507),
     },
     openapi_extra=CURL,
     dependencies=[Depends(needs("admin", "gallery-settings", reach="everything"))],

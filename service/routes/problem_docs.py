@@ -19,7 +19,7 @@ _MEANING = {
     409: "the gallery has embeddings of another model now; an item has another image than the one "
     "given; or the gallery `default` was to be dropped",
     413: "the body is too large",
-    415: "the body is of a type that is not taken",
+    415: "the body is of a type that is not taken, or compressed",
     422: "a value is outside of what is allowed, or the picture cannot be read or embedded",
     429: "too many requests of one key or address",
     503: "not ready, or more waits already than may wait",
