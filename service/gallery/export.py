@@ -13,6 +13,7 @@ from typing import IO, Any, Protocol
 
 import numpy as np
 
+from bundle.cells import cell_of
 from service.errors import BadParameter
 from service.files import file_written_whole
 from service.gallery.gallery import Gallery
@@ -41,7 +42,8 @@ def _csv(file: IO[str]) -> Writer:
 
     def write(values: Mapping[str, object]) -> None:
         nested = {name: json.dumps(values[name], ensure_ascii=False) for name in ("box", "metadata") if values[name]}
-        writer.writerow({**values, "box": None, "metadata": None, **nested})
+        texts = {name: cell_of(value) for name, value in values.items() if isinstance(value, str)}
+        writer.writerow({**values, **texts, "box": None, "metadata": None, **nested})
 
     return write
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from pydantic import JsonValue
 
 from bundle import parse_market_name
+from bundle.cells import text_of
 from bundle.market_names import NOBODY
 from bundle.name_pattern import NamePattern
 from bundle.vocabulary import mistake_in_columns
@@ -95,7 +96,7 @@ def rows_of(table: Path, columns: Sequence[str], *, required: Sequence[str]) -> 
                         f"{table}, line {reader.line_num}: the row has more or fewer cells than the first line names; "
                         "quote cells with commas"
                     )
-                yield reader.line_num, {name: cell.strip() for name, cell in row.items() if cell.strip()}
+                yield reader.line_num, {name: text_of(cell.strip()) for name, cell in row.items() if cell.strip()}
     except OSError as error:
         raise TableError(f"{table} cannot be read ({error.strerror}); name a CSV file") from error
     except (UnicodeDecodeError, csv.Error) as error:

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
+from bundle.cells import cell_of
 from bundle.files import sync, written_whole
 from bundle.market_names import DISTRACTOR
 from training.datasets.named import FOLDERS
@@ -79,7 +80,7 @@ def _write_table(split: Split, out: Path) -> None:
     temporary = out.with_name(f".{out.name}.{uuid.uuid4().hex[:8]}.tmp")
     try:
         with temporary.open("w", newline="", encoding="utf-8") as file:
-            csv.writer(file).writerows([COLUMNS, *rows])
+            csv.writer(file).writerows([COLUMNS, *([cell_of(text) for text in row] for row in rows)])
         sync(temporary)
         temporary.rename(out)
     finally:
@@ -102,7 +103,7 @@ def _write_market(split: Split, out: Path) -> None:
             person, camera = persons.get(sample.person, DISTRACTOR), cameras[sample.camera or ""]
             path = f"{FOLDERS[PARTS.index(part)]}/{person}_c{camera}s1_{i:06d}_00{sample.path.suffix.lower()}"
             shutil.copyfile(sample.path, folder / path)
-            names.append((path, sample.person, sample.camera, sample.path))
+            names.append([cell_of(text) for text in (path, sample.person, sample.camera or "", str(sample.path))])
         with (folder / "names.csv").open("w", newline="", encoding="utf-8") as file:
             csv.writer(file).writerows([("path", "person_id", "camera_id", "source"), *names])
 

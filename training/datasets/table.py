@@ -9,6 +9,7 @@ import csv
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from bundle.cells import text_of
 from bundle.vocabulary import LABELS, OLDER_NAMES, mistake_in_columns
 from training.datasets.split import Sample, Split
 from training.errors import DataError
@@ -41,7 +42,7 @@ def read_table(file: Path) -> Split:
 
 
 def _text(value: str | list[str] | None) -> str:
-    return value.strip() if isinstance(value, str) else ""
+    return text_of(value.strip()) if isinstance(value, str) else ""
 
 
 def _check_columns(file: Path, columns: Sequence[str]) -> list[str]:

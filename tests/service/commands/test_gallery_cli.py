@@ -25,6 +25,7 @@ from service.gallery import Gallery, export
 from service.gallery.keeper import Keeper
 from service.gallery.opening import open_as_it_is
 from service.gallery.snapshot import generations
+from service.intake.labels import read_table
 from tests.conftest import save_tiny_model
 
 Run = Callable[..., tuple[int, str, str]]
@@ -295,6 +296,32 @@ def test_items_are_exported_as_csv(answer: Callable[..., Any], folder: Path, tmp
     assert [int(row["id"]) for row in rows] == list(range(1, 13))
     assert json.loads(rows[2]["metadata"]) == {"note": 'a "quoted", ä\nline'}
     assert rows[2]["person_id"] == ""
+
+
+FORMULAS = ['=HYPERLINK("http://evil","x")', "+1", "-2", "@a", "'=1", "''", "'tis", "5 - 3"]
+
+
+def test_no_cell_of_an_export_is_a_formula_and_all_are_read_again(
+    answer: Callable[..., Any], folder: Path, tmp_path: Path
+) -> None:
+    with open_as_it_is(folder) as gallery:
+        for item_id, text in enumerate(FORMULAS, start=1):
+            gallery.patch(item_id, {"camera_id": text, "person_id": text, "track_id": text})
+    answer("export", folder, tmp_path / "items.csv")
+    with (tmp_path / "items.csv").open(encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [cell for row in rows for cell in row.values() if cell.startswith(("=", "+", "-", "@"))] == []
+    labels = [
+        {"path": row["id"], **{name: row[name] for name in ("camera_id", "person_id", "track_id")}} for row in rows
+    ]
+    with (tmp_path / "labels.csv").open("w", encoding="utf-8", newline="") as file:
+        writer = csv.DictWriter(file, list(labels[0]))
+        writer.writeheader()
+        writer.writerows(labels)
+    table = read_table(tmp_path / "labels.csv", [row["id"] for row in rows])
+    found = [table[str(item_id)] for item_id in range(1, len(FORMULAS) + 1)]
+    assert [each.person_id for each in found] == [each.camera_id for each in found] == FORMULAS
+    assert [each.track_id for each in found] == FORMULAS
 
 
 def test_an_export_that_fails_leaves_nothing(

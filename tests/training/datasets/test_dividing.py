@@ -64,6 +64,22 @@ def test_names_of_before_are_kept(own: Path) -> None:
     assert {row["camera_id"] for row in rows} == {"gate", "hall"}
 
 
+@pytest.mark.parametrize("out", ["parts.csv", "market"])
+def test_no_cell_is_a_formula_and_all_are_read_again(tmp_path: Path, touch: Touch, out: str) -> None:
+    touch(*(tmp_path / "own" / f"=p{person}" / camera / f"{person}.jpg" for person in "123" for camera in ("-a", "@b")))
+    assert reid.run(["data", "split", str(tmp_path / "own"), "--out", str(tmp_path / out)]) == 0
+    table = tmp_path / out if out.endswith("csv") else tmp_path / out / "names.csv"
+    with table.open(newline="") as file:
+        cells = [cell for row in csv.reader(file) for cell in row]
+    assert [cell for cell in cells if cell.startswith(("=", "-", "@"))] == []
+    assert "'=p1" in cells
+    if out.endswith("csv"):
+        samples = read_dataset("table", table).samples
+        assert {(sample.person, sample.camera) for sample in samples} == {
+            (f"=p{person}", camera) for person in "123" for camera in ("-a", "@b")
+        }
+
+
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [

@@ -22,6 +22,12 @@ def test_rows_become_samples(tmp_path: Path) -> None:
     assert [sample.person for sample in split.gallery] == ["ben", ""]  # nobody: a wrong answer to every query
 
 
+def test_a_cell_that_was_guarded_from_spreadsheets_is_what_it_was(tmp_path: Path) -> None:
+    (tmp_path / "own.csv").write_text("path,person_id,camera_id\n'-1.jpg,'=anna,'tis\n")
+    [sample] = read_dataset("table", tmp_path / "own.csv").train
+    assert sample == Sample(tmp_path / "-1.jpg", "=anna", "'tis", None)
+
+
 def test_without_a_split_all_train(tmp_path: Path) -> None:
     (tmp_path / "own.csv").write_text("path,person\n1.jpg,anna\n")
     split = read_dataset("table", tmp_path / "own.csv")
