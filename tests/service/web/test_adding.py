@@ -58,7 +58,7 @@ def test_camera_and_local_time_go_along(page: Page, filled: Served, picture: Cal
     add(page, jpeg("0009_c2s1_000001_00.jpg", picture(50)))
     page.wait_for_selector("#facts:has-text('9 pictures')")
     item = filled.service.gallery().items(after=8)[0]
-    assert (item.person_id, item.camera_id) == (None, "gate")
+    assert (item.person_id, item.camera_id) == ("0009", "gate")
     assert item.captured_at == datetime(2026, 12, 1, 11, 0, 30, tzinfo=UTC)
     page.wait_for_selector("#camera option[value=gate]", state="attached")
 
