@@ -8,6 +8,7 @@ from typing import Any
 
 from fastapi import FastAPI
 from starlette.middleware.cors import CORSMiddleware
+from starlette.middleware.gzip import GZipMiddleware
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
@@ -81,6 +82,8 @@ def create_app(config: ServiceConfig, service: Service | None = None, *, opens: 
     if origins:
         app.add_middleware(CORSMiddleware, allow_origins=origins, **CORS)
     app.add_middleware(AllowedHosts, names=config.hosts)
+    # Nothing that an answer says is worth guessing by its length: no page of another site can ask with the user's key.
+    app.add_middleware(GZipMiddleware, minimum_size=1024, compresslevel=1)
     app.add_middleware(Observation, metrics=metrics)
     app.add_middleware(HeadAsGet)
     app.add_middleware(Envelope)
