@@ -100,6 +100,11 @@ def mark(page: Page, *places: int) -> None:
         page.locator(".card .mark").nth(place).check()
 
 
+def item_id(page: Page, place: int) -> int:
+    """Id of the candidate at a place."""
+    return int((page.locator(".card .mark").nth(place).get_attribute("data-item") or "").partition("/")[2])
+
+
 class Held:
     """Requests to addresses of a pattern, which are sent on when a test says so."""
 

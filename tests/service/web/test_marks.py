@@ -11,7 +11,7 @@ import pytest
 
 from service.gallery.purging import purge
 from service.upkeep import utc_now
-from tests.service.web.acting import Served, choose, erase, mark, search
+from tests.service.web.acting import Served, choose, erase, item_id, mark, search
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page
@@ -24,7 +24,7 @@ def test_marked_pictures_get_one_label(page: Page, filled: Served, picture: Call
     mark(page, 0, 2, 4)
     page.locator(".card .mark").nth(4).uncheck()
     assert page.inner_text("#marks-count") == "2 pictures marked as the same person, confirmed by you"
-    ids = [int(page.locator(".card .mark").nth(place).get_attribute("data-item") or "") for place in (0, 2)]
+    ids = [item_id(page, place) for place in (0, 2)]
     page.click("#label-marked")
     assert page.inner_text("#label-title") == "Label 2 pictures"
     assert page.locator("#label-pictures img").count() == 2
@@ -49,7 +49,7 @@ def test_marked_pictures_get_one_label(page: Page, filled: Served, picture: Call
 def test_what_was_not_labelled_stays_marked(page: Page, filled: Served, picture: Callable[..., bytes]) -> None:
     search(page, filled.address, picture(3))
     mark(page, 0, 1)
-    gone = int(page.locator(".card .mark").nth(1).get_attribute("data-item") or "")
+    gone = item_id(page, 1)
     filled.service.gallery().delete(gone)
     page.click("#label-marked")
     page.fill("#label-text", "x")
@@ -89,7 +89,7 @@ def test_an_erasure_ends_with_its_receipt(
     page.clock.install()
     search(page, filled.address, picture(3))
     mark(page, 0, 1)
-    ids = [int(page.locator(".card .mark").nth(place).get_attribute("data-item") or "") for place in (0, 1)]
+    ids = [item_id(page, place) for place in (0, 1)]
     erase(page)
     gallery = filled.service.gallery()
     assert len(gallery) == 6
