@@ -15,7 +15,7 @@ from starlette.responses import Response
 from service.access.trail import AuditTrail
 from service.config import ServiceConfig, names_of
 from service.http.admission import Admission, UnderWay
-from service.http.description import INTRODUCTION, TAGS, Described
+from service.http.description import INTRODUCTION, LICENSE, SERVERS, TAGS, Described
 from service.http.gate import Gate
 from service.http.heads import HeadAsGet
 from service.http.hosts import AllowedHosts
@@ -58,6 +58,9 @@ def create_app(config: ServiceConfig, service: Service | None = None, *, opens: 
         description=INTRODUCTION,
         version=software_version(),
         openapi_tags=TAGS,
+        servers=SERVERS,
+        license_info=LICENSE,
+        generate_unique_id_function=lambda route: route.name,
         docs_url=None,  # the framework's own pages load their code from elsewhere; ours comes with the package
         redoc_url=None,
         redirect_slashes=False,  # a redirect names the host of the request, and its body would be sent twice

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from fastapi import FastAPI
+from fastapi.routing import APIRoute
 
 from service.access.guard import FOR_UNLIMITED, Guard, guard_of
 from service.schemas.common import NOTE
@@ -26,6 +27,8 @@ TAGS = [
     {"name": "erasure", "description": "Take persons and items out for good, with a receipt."},
     {"name": "system", "description": "What is running, and whether it can answer."},
 ]
+SERVERS = [{"url": "/", "description": "the service that gave this description"}]
+LICENSE = {"name": "Apache License 2.0", "identifier": "Apache-2.0"}
 UNLIMITED = "x-unlimited-key"
 """Set where a key that is limited to galleries or cameras is refused."""
 
@@ -38,13 +41,16 @@ class Described(FastAPI):
         if self.openapi_schema is None:
             described = super().openapi()
             for route in self.state.api_routes:
-                if (guard := guard_of(route)) is not None:
+                if isinstance(route, APIRoute) and route.include_in_schema:
                     for method in route.methods:
-                        _require(described["paths"][route.path_format][method.lower()], guard)
+                        _secure(described["paths"][route.path_format][method.lower()], guard_of(route))
         return super().openapi()
 
 
-def _require(operation: dict[str, Any], guard: Guard) -> None:
+def _secure(operation: dict[str, Any], guard: Guard | None) -> None:
+    if guard is None:
+        operation["security"] = []  # said, so that no client sends a key
+        return
     operation["security"] = [{name: [guard.scope] for name in choice} for choice in operation["security"]]
     if guard.reach in FOR_UNLIMITED:
         operation[UNLIMITED] = True

@@ -162,3 +162,27 @@ def test_the_real_conditions_are_those_of_three_routes() -> None:
     assert PAGE.read_text(encoding="utf-8").count("And all [conditions](#conditions).") == 3
     names = {parameter for parameter in FilterParams.model_fields if f"| `{parameter}` |" in PAGE.read_text()}
     assert names == set(FilterParams.model_fields)
+
+
+IMAGES = "image/jpeg, image/png, image/webp"
+
+
+def test_the_description_is_enough_for_a_generated_client(config: ServiceConfig) -> None:
+    described = create_app(config, opens=False).openapi()
+    assert described["servers"][0]["url"] == "/"
+    assert described["info"]["license"]["identifier"] == "Apache-2.0"
+    operations = {
+        f"{method.upper()} {path}": operation
+        for path, methods in described["paths"].items()
+        for method, operation in methods.items()
+    }
+    names = [operation["operationId"] for operation in operations.values()]
+    assert len(set(names)) == len(names)
+    assert [name for name in names if not re.fullmatch(r"[a-z]+(_[a-z]+)*", name)] == []
+    assert {"query", "query_item", "add_items", "erase_items", "read_audit", "healthz"} <= set(names)
+    assert {name for name, each in operations.items() if each["security"] == []} == {"GET /healthz", "GET /readyz"}
+    for route, field in (("POST /v1/query", "image"), ("POST /v1/embed", "image"), ("POST /v1/items", "images")):
+        form = operations[route]["requestBody"]["content"]["multipart/form-data"]
+        assert form["schema"]["properties"][field]["type"] == "array"
+        assert form["schema"]["properties"][field]["items"] == {"type": "string", "format": "binary"}
+        assert form["encoding"][field]["contentType"] == IMAGES
