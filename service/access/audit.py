@@ -6,12 +6,14 @@ import json
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime, timedelta
+from http import HTTPStatus
 from typing import Any
 
 from sqlalchemy import Row, Select, select
 
 from service.access.database import AccessDatabase, audit
 from service.access.principal import Principal
+from service.access.views import VIEW, Views
 from service.gallery.tables import utc_text
 
 COMMAND_LINE = "command line"
@@ -75,12 +77,13 @@ def _now() -> datetime:
 
 
 class AuditLog:
-    """Rows are added and pruned when they are older than `days`; nothing changes one."""
+    """Rows are added and pruned when they are older than `days`; nothing changes one, but for `Views`."""
 
     def __init__(self, database: AccessDatabase, *, days: int, now: Callable[[], datetime] = _now) -> None:
         self._database = database
         self._kept = timedelta(days=days)
         self._now = now
+        self._views = Views(database)
         self._pruned: datetime | None = None
         self._used: dict[str, datetime] = {}  # when the use of a key was last noted; as many as there are keys
 
@@ -95,6 +98,9 @@ class AuditLog:
         if entry.action in DURABLE:
             with self._database.writing() as connection:
                 connection.exec_driver_sql(INSERT, row)
+        elif entry.action == VIEW and entry.status == HTTPStatus.OK:
+            who = (entry.key_id, entry.name, entry.address, entry.gallery)
+            self._views.record(who, entry.items, at, INSERT, row)
         else:
             self._database.write_quickly(INSERT, *row)
         if self._pruned is None or abs(at - self._pruned) >= PRUNE_EVERY:
@@ -111,6 +117,7 @@ class AuditLog:
 
     def page(self, asked: Asked, *, after: int = 0, limit: int = ROWS_AT_ONCE) -> list[Recorded]:
         """Rows with ids greater than `after`, in the order in which they were recorded, at most `limit`."""
+        self._views.close()
         with self._database.reading() as connection:
             return [_recorded(row) for row in connection.execute(_wanted(asked, after).limit(limit))]
 

@@ -121,10 +121,13 @@ class AccessDatabase:
         with _as_ours(self.path):
             return self._reader.run(statement, *parameters)
 
-    def write_quickly(self, statement: str, *parameters: object) -> None:
-        """One short change, committed on return; a power failure may take it back, the end of a process does not."""
+    def write_quickly(self, statement: str, *parameters: object) -> list[tuple[Any, ...]]:
+        """One short change, committed on return, and the rows that it returns.
+
+        A power failure may take it back, the end of a process does not.
+        """
         with _as_ours(self.path):
-            self._writer.run(statement, *parameters)
+            return self._writer.run(statement, *parameters)
 
     def close(self) -> None:
         """Close the connections."""

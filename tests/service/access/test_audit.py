@@ -129,3 +129,55 @@ def test_erasures_are_on_disk_and_queries_may_wait(
         log.record(Entry(action))
     with pytest.raises(AccessUnusable):
         log.record(Entry("query"))
+
+
+def look(log: AuditLog, item: int, key: str = "a", gallery: str = "default", status: int = 200) -> None:
+    log.record(Entry("view-image", key, key, f"r{item}", None, gallery, [item], None, status))
+
+
+def test_a_page_of_pictures_is_one_row_of_who_saw_what(log: AuditLog, clock: Any) -> None:
+    begun = clock.now
+    for item in range(1, 41):
+        look(log, item)
+        clock.move(seconds=1)
+    look(log, 41, status=404)
+    found = rows(log)
+    assert [(row.id, row.items, row.status) for row in found] == [(1, list(range(1, 41)), 200), (2, [41], 404)]
+    assert (found[0].at, found[0].request_id, found[0].key_id, found[0].gallery) == (begun, "r1", "a", "default")
+
+
+def test_a_row_of_pictures_is_of_one_key_one_gallery_and_one_minute(log: AuditLog, clock: Any) -> None:
+    for item in (1, 2):
+        look(log, item)
+        look(log, item, key="b")
+        look(log, item, gallery="night")
+    clock.move(seconds=61)
+    look(log, 3)
+    found = [(row.key_id, row.gallery, row.items) for row in rows(log)]
+    assert found == [
+        ("a", "default", [1, 2]),
+        ("b", "default", [1, 2]),
+        ("a", "night", [1, 2]),
+        ("a", "default", [3]),
+    ]
+
+
+def test_a_row_of_pictures_has_an_end(log: AuditLog) -> None:
+    for item in range(250):
+        look(log, item)
+    assert [len(row.items) for row in rows(log)] == [100, 100, 50]
+
+
+def test_a_row_that_was_read_is_not_added_to(log: AuditLog) -> None:
+    look(log, 1)
+    assert [row.items for row in rows(log)] == [[1]]
+    look(log, 2)
+    look(log, 3)
+    assert [row.items for row in log.page(Asked(), after=1)] == [[2, 3]]
+
+
+def test_what_was_seen_is_there_after_a_kill(log: AuditLog, database: AccessDatabase) -> None:
+    """Nothing waits in memory: another connection sees each item at once."""
+    for item in (1, 2, 3):
+        look(log, item)
+        assert database.look_up("SELECT items FROM audit") == [(json.dumps(list(range(1, item + 1))).replace(" ", ""),)]
