@@ -42,7 +42,7 @@ class Described(FastAPI):
             described = super().openapi()
             for route in self.state.api_routes:
                 if isinstance(route, APIRoute) and route.include_in_schema:
-                    for method in route.methods:
+                    for method in route.methods or ():
                         _secure(described["paths"][route.path_format][method.lower()], guard_of(route))
         return super().openapi()
 
