@@ -16,6 +16,7 @@ from pydantic import Field, JsonValue, ValidationError, model_validator
 from bundle.calibration import Calibration
 from bundle.errors import BundleDamaged, BundleError, BundleMissing, BundleTooNew
 from bundle.evidence import EXPLAIN, Evidence
+from bundle.external_data import has_external_data
 from bundle.files import recover, sha256_of, written_whole
 from bundle.parity import Parity
 from bundle.part import Part
@@ -23,6 +24,8 @@ from bundle.part import Part
 FORMAT_VERSION = 1
 MANIFEST = "manifest.json"
 MODEL = "model.onnx"
+WEIGHTS = frozenset({".onnx", ".data", ".bin", ".weights", ".engine"})
+"""Suffixes of files that may hold weights."""
 
 
 class ImageSpec(Part):
@@ -109,7 +112,7 @@ class Bundle:
 
     @classmethod
     def open(cls, path: Path) -> Bundle:
-        """Read a bundle and check the hash of every file that its manifest lists.
+        """Read a bundle and check the hash of every file that its manifest lists, and that these hold all weights.
 
         Raises BundleMissing, BundleDamaged or BundleTooNew.
         """
@@ -117,6 +120,7 @@ class Bundle:
         manifest = _read_manifest(path)
         for name, record in manifest.files.items():
             _check_file(path / name, record)
+        _check_weights(path, manifest)
         return cls(path, manifest)
 
     @classmethod
@@ -136,9 +140,10 @@ class Bundle:
     ) -> Bundle:
         """Write a bundle around a copy of `model`; it appears whole or not at all.
 
-        Raises BundleError where `path` holds something that is not a bundle.
+        Raises BundleError where `path` holds something that is not a bundle, and where weights are outside of `model`.
         """
         check_place(path)
+        _check_inside(model)
         record = FileRecord(bytes=model.stat().st_size, sha256=sha256_of(model))
         manifest = Manifest(
             bundle_id=_bundle_id(record.sha256, image, output, cameras, views),
@@ -239,6 +244,29 @@ def _check_file(file: Path, record: FileRecord) -> None:
     if found != record.sha256:
         raise BundleDamaged(
             f"{file} has sha256 {found[:12]}, the manifest says {record.sha256[:12]}; export the bundle again"
+        )
+
+
+def _check_weights(path: Path, manifest: Manifest) -> None:
+    """Nothing that could be weights may lie outside of what the hashes vouch for."""
+    for name in manifest.files:
+        if name.endswith(".onnx"):
+            _check_inside(path / name)
+    for file in sorted(path.rglob("*")):
+        name = file.relative_to(path).as_posix()
+        if file.suffix in WEIGHTS and name not in manifest.files:
+            raise BundleDamaged(f"{file} is not listed in {MANIFEST}, so no hash covers it; remove it")
+
+
+def _check_inside(file: Path) -> None:
+    try:
+        outside = has_external_data(file)
+    except ValueError as error:
+        raise BundleDamaged(f"{file} does not load: no ONNX model ({error}); export the bundle again") from error
+    if outside:
+        raise BundleDamaged(
+            f"{file} keeps weights in other files, which the bundle_id does not cover; "
+            "save it with its weights inside (`reid export adopt` does)"
         )
 
 

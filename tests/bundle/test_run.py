@@ -52,7 +52,7 @@ def test_a_graph_of_another_size_is_refused(tiny_bundle: Path, tmp_path: Path) -
 
 
 def test_a_file_that_is_no_graph_is_refused(tmp_path: Path) -> None:
-    (tmp_path / "model.onnx").write_bytes(b"not a graph")
+    (tmp_path / "model.onnx").write_bytes(b"\x08\x08")  # a version, and no graph
     bundle = Bundle.save(
         tmp_path / "bundle",
         tmp_path / "model.onnx",
