@@ -38,6 +38,8 @@ COMMANDS = {
 }
 
 
+MAX_MESSAGE = 600
+"""Letters of what is printed about a mistake."""
 RUNTIME_EXTRAS = {"onnxruntime": "cpu", "faiss": "cpu"}
 
 
@@ -102,6 +104,8 @@ def _hand_over(name: str, arguments: Sequence[str]) -> int:
 
 
 def _fail(message: str, exit_code: int = 2) -> int:
+    if len(message) > MAX_MESSAGE:  # it quotes something long: the mistake stands at its start, the remedy at its end
+        message = f"{message[: MAX_MESSAGE - 205]} ... {message[-200:]}"
     print(f"reid: {message}", file=sys.stderr)
     return exit_code
 

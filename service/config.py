@@ -13,6 +13,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from bundle.preprocess import MAX_DECODING_PIXELS, MAX_PIXELS
 from service.addresses import host_of, is_loopback, origin_of
 from service.errors import ServiceError
+from service.messages import shown
 from service.runtimes.protocol import RuntimeChoice
 
 DEFAULT_GALLERY = "default"
@@ -180,10 +181,9 @@ def load_config(**given: Any) -> ServiceConfig:
     except ValidationError as error:
         first = error.errors()[0]
         name = str(first["loc"][0]) if first["loc"] else "setting"
-        shown = ServiceConfig.model_fields[name].description if name in ServiceConfig.model_fields else "unknown"
-        raise ConfigError(
-            f"{PREFIX}{name.upper()} (or --{name.replace('_', '-')}) is {first['input']!r}: {first['msg']} ({shown})"
-        ) from error
+        meaning = ServiceConfig.model_fields[name].description if name in ServiceConfig.model_fields else "unknown"
+        setting = f"{PREFIX}{name.upper()} (or --{name.replace('_', '-')})"
+        raise ConfigError(f"{setting} is {shown(first['input'])}: {first['msg']} ({meaning})") from error
 
 
 def config_lines(config: ServiceConfig) -> list[str]:

@@ -17,6 +17,7 @@ from service.gallery.gallery import Gallery
 from service.http.filter_params import FilterParams
 from service.http.query_params import SearchParams
 from service.intake.labels import label_of_name
+from service.messages import first_mistake
 from service.search import Found, Looking, find, mean_embedding
 from service.search.probability import Meaning, calibration_within, with_known_cameras
 
@@ -52,8 +53,7 @@ def search_params(conditions: Sequence[str], options: Mapping[str, object]) -> S
     try:
         return SearchParams.model_validate({**values, **options})
     except ValidationError as error:
-        first = error.errors()[0]
-        raise BadParameter(f"{'.'.join(map(str, first['loc']))}: {first['msg']}") from error
+        raise BadParameter(first_mistake(error)) from error
 
 
 def query_pictures(

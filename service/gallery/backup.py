@@ -21,6 +21,7 @@ from service.gallery.disk import refused
 from service.gallery.errors import BackupDamaged, BackupNotFound
 from service.gallery.sealed import Sealed
 from service.gallery.tables import backups, gallery
+from service.messages import first_mistake
 
 MANIFEST = "manifest.json"
 FORMAT_VERSION = 1
@@ -85,9 +86,7 @@ def check_backup(folder: Path) -> BackupManifest:
     except OSError as error:
         raise BackupDamaged(f"{folder} is no backup: {MANIFEST} cannot be read ({error.strerror})") from error
     except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(map(str, first["loc"])) or "the file"
-        raise BackupDamaged(f"{folder / MANIFEST}: {where}: {first['msg']}; {remedy}") from error
+        raise BackupDamaged(f"{folder / MANIFEST}: {first_mistake(error)}; {remedy}") from error
     if manifest.format_version > FORMAT_VERSION:
         found_version = f"{folder} has format_version {manifest.format_version}"
         raise BackupDamaged(f"{found_version}, this vitreid reads up to {FORMAT_VERSION}; update vitreid")

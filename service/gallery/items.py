@@ -11,10 +11,14 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, field_validator
 
 from bundle.calibration import Domain
+from service.bounds import at_most
 
 Box = tuple[float, float, float, float]
 Range = tuple[float | None, float | None]
 """The least and the most that are allowed; None: no limit on that side."""
+
+MAX_CAMERAS = 10_000
+"""That a gallery maps to learned ones."""
 
 QUALITIES = ("height", "width", "aspect", "sharpness", "brightness", "outside")
 """What can be asked of a crop's quality, by name."""
@@ -126,7 +130,7 @@ class GallerySettings(BaseModel):
     store_pictures: bool = True
     store_patches: bool = False
     """Of each stored picture its foreground patches are kept, so that `rerank=patches` need not look at it again."""
-    cameras: dict[str, str] = {}
+    cameras: Annotated[dict[str, str], at_most(MAX_CAMERAS)] = {}
     """The gallery's camera -> the learned camera whose embedding it gets; one that is not named is unknown."""
     min_score: Annotated[float, Field(ge=-1, le=1)] | None = None
     """Under this score a query's answer is "no match"."""

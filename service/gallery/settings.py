@@ -9,6 +9,7 @@ from sqlalchemy.dialects.sqlite import insert
 from service.errors import BadParameter
 from service.gallery.items import GallerySettings
 from service.gallery.tables import Unreadable, rejections, settings
+from service.messages import first_mistake
 
 
 def read_settings(connection: Connection) -> GallerySettings:
@@ -26,9 +27,7 @@ def write_settings(connection: Connection, changes: dict[str, object]) -> Galler
     try:
         changed = GallerySettings.model_validate(now.model_dump() | changes)
     except ValidationError as error:
-        first = error.errors()[0]
-        name = ".".join(map(str, first["loc"]))
-        raise BadParameter(f"gallery setting {name}: {first['msg']}; nothing was changed") from error
+        raise BadParameter(f"gallery setting {first_mistake(error)}; nothing was changed") from error
     values = changed.model_dump(mode="json")
     writing = insert(settings)
     writing = writing.on_conflict_do_update(index_elements=[settings.c.key], set_={"value": writing.excluded.value})

@@ -26,6 +26,7 @@ from service.gallery.mirror import Mirror
 from service.gallery.sealed import Sealed
 from service.indexes.faiss_calls import load_faiss
 from service.indexes.files import IndexDamaged
+from service.messages import first_mistake
 
 logger = logging.getLogger("vitreid")
 
@@ -193,9 +194,7 @@ def check_snapshot(path: Path) -> SnapshotManifest:
     except OSError as error:
         raise SnapshotDamaged(f"{path} is not used: {error.filename} cannot be read ({error.strerror})") from error
     except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(map(str, first["loc"])) or "the file"
-        raise SnapshotDamaged(f"{path} is not used: {MANIFEST}: {where}: {first['msg']}") from error
+        raise SnapshotDamaged(f"{path} is not used: {MANIFEST}: {first_mistake(error)}") from error
     return manifest
 
 

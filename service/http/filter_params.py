@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, Json
 
+from service.bounds import at_most
 from service.errors import BadParameter
 from service.gallery.filters import Filter
 from service.gallery.items import QUALITIES, Range
+from service.gallery.metadata import MAX_KEYS
 from service.schemas.common import Label, UtcTime
 
 MAX_NAMES = 256
@@ -19,10 +22,10 @@ class FilterParams(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    cameras: list[Label] = Field(
+    cameras: Annotated[list[Label], at_most(MAX_NAMES)] = Field(
         default_factory=list, max_length=MAX_NAMES, description="only items of these cameras", examples=[["c1", "c2"]]
     )
-    exclude_cameras: list[Label] = Field(
+    exclude_cameras: Annotated[list[Label], at_most(MAX_NAMES)] = Field(
         default_factory=list,
         max_length=MAX_NAMES,
         description="no items of these cameras; items of an unknown camera stay",
@@ -32,7 +35,7 @@ class FilterParams(BaseModel):
     until: UtcTime | None = Field(None, description="captured_at before this", examples=["2026-05-02T00:00:00Z"])
     person_id: Label | None = Field(None, description="only items with this label")
     track_id: Label | None = Field(None, description="only items of this track")
-    metadata: Json[dict[str, str | bool | int | FiniteFloat | None]] | None = Field(
+    metadata: Json[Annotated[dict[str, str | bool | int | FiniteFloat | None], at_most(MAX_KEYS)]] | None = Field(
         None,
         description="JSON object: top-level keys of the metadata and the values that they have",
         examples=['{"site": "north"}'],

@@ -18,8 +18,12 @@ from bundle import BundleError, DecodingBusy, ImageError
 from service.access.errors import AccessError
 from service.errors import BadImage, GalleryError, QueueFull, ServiceError
 from service.http.limits import REQUEST_ID, SECURITY_HEADERS
+from service.messages import mistake, place_of, shortened
 
 MEDIA_TYPE = "application/problem+json"
+MAX_ERRORS = 20
+"""Of the wrong values of a request that its problem lists."""
+MAX_PATH = 200
 logger = logging.getLogger("vitreid")
 
 
@@ -27,7 +31,7 @@ class FieldError(BaseModel):
     """One thing that is wrong with a request."""
 
     where: str = Field(description="path of the value, as in `query.k`", examples=["query.k"])
-    message: str = Field(examples=["Input should be less than or equal to 10000"])
+    message: str = Field(examples=["is 20000: should be less than or equal to 10000"])
 
 
 class Problem(BaseModel):
@@ -39,7 +43,8 @@ class Problem(BaseModel):
     detail: str = Field(examples=["picture: is not a picture in JPEG, PNG, WEBP"])
     instance: str | None = Field(None, description="the path that was asked for", examples=["/v1/query"])
     request_id: str | None = Field(None, description="the same as the answer's X-Request-ID header")
-    errors: list[FieldError] | None = Field(None, description="each wrong value, where there are several")
+    errors: list[FieldError] | None = Field(None, description=f"the wrong values, at most {MAX_ERRORS} of them")
+    error_count: int | None = Field(None, description="how many wrong values there are in all", examples=[1])
 
     @property
     def slug(self) -> str:
@@ -49,7 +54,8 @@ class Problem(BaseModel):
 
 def problem_of(slug: str, status: int, detail: str) -> Problem:
     """A problem named by its slug: `body-too-large` gives the type `/problems/body-too-large`."""
-    return Problem(type=f"/problems/{slug}", title=slug.replace("-", " ").capitalize(), status=status, detail=detail)
+    title = slug.replace("-", " ").capitalize()
+    return Problem(type=f"/problems/{slug}", title=title, status=status, detail=shortened(detail))
 
 
 def image_problem(error: ImageError) -> Problem:
@@ -62,7 +68,8 @@ def respond(request: Request, problem: Problem, headers: Mapping[str, str] | Non
     request.app.state.metrics.rejected(problem.slug)
     request_id = getattr(request.state, "request_id", None)
     # (the path itself: an URL is made with the Host header, which may be anything)
-    body = problem.model_copy(update={"instance": request.scope["path"], "request_id": request_id})
+    where = shortened(request.scope["path"], MAX_PATH)
+    body = problem.model_copy(update={"instance": where, "request_id": request_id})
     named = {REQUEST_ID: request_id} if request_id else {}
     return JSONResponse(
         body.model_dump(exclude_none=True),
@@ -114,9 +121,11 @@ async def _busy(request: Request, error: Exception) -> JSONResponse:
 
 async def _invalid_request(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, RequestValidationError)
-    errors = [FieldError(where=".".join(map(str, each["loc"])), message=each["msg"]) for each in error.errors()]
-    detail = "; ".join(f"{each.where}: {each.message}" for each in errors[:3])
-    problem = problem_of("invalid-request", 422, detail).model_copy(update={"errors": errors})
+    found = error.errors()
+    errors = [FieldError(where=place_of(each["loc"]), message=mistake(each)) for each in found[:MAX_ERRORS]]
+    detail = "; ".join(f"{each.where} {each.message}" for each in errors[:3])
+    listed = {"errors": errors, "error_count": len(found)}
+    problem = problem_of("invalid-request", 422, detail).model_copy(update=listed)
     return respond(request, problem)
 
 

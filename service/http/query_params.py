@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue
 
+from service.bounds import at_most
 from service.config import DEFAULT_GALLERY
 from service.errors import BadParameter
 from service.gallery.filters import Filter
@@ -140,10 +141,10 @@ class ExplainParams(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    item_id: list[Annotated[int, Field(ge=1, le=MAX_ID)]] = Field(
+    item_id: Annotated[list[Annotated[int, Field(ge=1, le=MAX_ID)]], at_most(2)] = Field(
         default_factory=list, max_length=2, description="a stored item, or the two that are compared", examples=[[17]]
     )
-    camera_id: list[Label] = Field(
+    camera_id: Annotated[list[Label], at_most(2)] = Field(
         default_factory=list,
         max_length=2,
         description="the cameras that took the pictures that are sent, in their order",

@@ -9,6 +9,8 @@ from starlette.datastructures import FormData, UploadFile
 from starlette.requests import Request
 
 from service.errors import BadParameter, UnsupportedMedia
+from service.http.forms import read_form
+from service.messages import shown
 
 IMAGE_TYPES = ("image/jpeg", "image/png", "image/webp")
 ALIASES = {"image/jpg": "image/jpeg", "image/pjpeg": "image/jpeg"}
@@ -16,7 +18,6 @@ ALIASES = {"image/jpg": "image/jpeg", "image/pjpeg": "image/jpeg"}
 FORM_TYPE = "multipart/form-data"
 MAX_NAME = 255
 MAX_QUERY_IMAGES = 8
-MAX_FIELD_BYTES = 4 * 2**20
 
 
 @dataclass(frozen=True)
@@ -30,18 +31,15 @@ class Upload:
 async def read_query(request: Request) -> list[Upload]:
     """The pictures of one person: the raw body, or 1 to MAX_QUERY_IMAGES form fields `image`.
 
-    Raises UnsupportedMedia or BadParameter.
+    Raises UnsupportedMedia, RequestError, TooLarge or BadParameter.
     """
     kind = _media_type(request)
     if kind in IMAGE_TYPES:
         return [Upload(await request.body())]
     if kind != FORM_TYPE:
         raise UnsupportedMedia(f"{_shown(kind)}; send {', '.join(IMAGE_TYPES)}, or {FORM_TYPE} with `image`")
-    async with request.form(max_files=MAX_QUERY_IMAGES + 1, max_fields=8, max_part_size=MAX_FIELD_BYTES) as form:
-        uploads = await _files(form, "image")
-        unknown = sorted(set(form) - {"image"})
-    if unknown:
-        raise BadParameter(f"the form has a field {unknown[0]!r}; allowed is `image`, all else stands in the address")
+    async with read_form(request, "image", max_files=MAX_QUERY_IMAGES + 1) as form:
+        uploads = _files(form, "image")
     if not 1 <= len(uploads) <= MAX_QUERY_IMAGES:
         raise BadParameter(f"the form has {len(uploads)} pictures in `image`; send 1 to {MAX_QUERY_IMAGES} of a person")
     return uploads
@@ -54,33 +52,33 @@ async def read_compared(request: Request) -> list[Upload]:
     return await read_query(request)
 
 
-async def read_items(request: Request, max_images: int) -> tuple[list[Upload], str | None]:
+async def read_items(request: Request, max_images: int) -> tuple[list[Upload], bytes | None]:
     """The pictures in the form field `images`, and the text of the field `metadata`.
 
-    Raises UnsupportedMedia or BadParameter.
+    Raises UnsupportedMedia, RequestError, TooLarge or BadParameter.
     """
     kind = _media_type(request)
     if kind != FORM_TYPE:
         raise UnsupportedMedia(f"{_shown(kind)}; send {FORM_TYPE} with one or more files in `images`")
-    async with request.form(max_files=max_images + 1, max_fields=8, max_part_size=MAX_FIELD_BYTES) as form:
-        uploads = await _files(form, "images")
-        unknown = sorted(set(form) - {"images", "metadata"})
+    async with read_form(request, "images", max_files=max_images + 1) as form:
+        uploads = _files(form, "images", "metadata")
         metadata = form.getlist("metadata")
-        texts = [await part.read() if isinstance(part, UploadFile) else part.encode() for part in metadata]
-    if unknown:
-        raise BadParameter(f"the form has a field {unknown[0]!r}; allowed are `images` and `metadata`")
+        texts = [part.file.read() if isinstance(part, UploadFile) else part.encode() for part in metadata]
     if len(texts) > 1:
         raise BadParameter("the form has several fields `metadata`; send one JSON list or object")
     if not 1 <= len(uploads) <= max_images:
         raise BadParameter(f"the form has {len(uploads)} files in `images`; send 1 to {max_images}")
-    return uploads, texts[0].decode(errors="replace") if texts else None
+    return uploads, texts[0] if texts else None
 
 
-async def _files(form: FormData, field: str) -> list[Upload]:
+def _files(form: FormData, field: str, *others: str) -> list[Upload]:
+    if unknown := sorted(set(form) - {field, *others}):
+        allowed = " and ".join(f"`{name}`" for name in (field, *others))
+        raise BadParameter(f"the form has a field {shown(unknown[0])}; allowed: {allowed}; all else is in the address")
     parts = form.getlist(field)
     if any(not isinstance(part, UploadFile) for part in parts):
         raise BadParameter(f"the field `{field}` holds text; send a file (with curl: -F {field}=@picture.jpg)")
-    return [Upload(await part.read(), _file_name(part.filename)) for part in parts if isinstance(part, UploadFile)]
+    return [Upload(part.file.read(), _file_name(part.filename)) for part in parts if isinstance(part, UploadFile)]
 
 
 def _file_name(given: str | None) -> str | None:
@@ -96,4 +94,4 @@ def _media_type(request: Request) -> str:
 
 
 def _shown(kind: str) -> str:
-    return f"the body is {kind!r}" if kind else "the body has no Content-Type"
+    return f"the body is {shown(kind)}" if kind else "the body has no Content-Type"

@@ -10,7 +10,8 @@ from time import perf_counter
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import TypeAdapter, ValidationError
+from pydantic import ValidationError
+from pydantic_core import from_json
 
 from bundle import ImageError
 from bundle.market_names import NOBODY
@@ -33,11 +34,11 @@ from service.intake.preparing import (
     prepare_picture,
 )
 from service.intake.relabelling import relabelled
+from service.messages import first_mistake
 from service.schemas.items import AddedItem, AddResultBody, FrameLabels
 from service.state import Service
 
 BATCH = 16
-_LABELS = TypeAdapter(list[FrameLabels] | FrameLabels)
 
 
 @dataclass(frozen=True)
@@ -70,28 +71,26 @@ class _Slot:
     """What was said about it."""
 
 
-def parse_labels(text: str | None, uploads: Sequence[Upload]) -> list[FrameLabels]:
+def parse_labels(text: bytes | None, uploads: Sequence[Upload]) -> list[FrameLabels]:
     """One set of labels per picture: from the JSON list or one object for all, and else from Market-1501 file names.
 
-    Raises BadParameter.
+    It may be 4 MiB of JSON: call it in a thread. Raises BadParameter that names the first mistake.
     """
     if text is None or not text.strip():
         return [_labelled(FrameLabels(), upload) for upload in uploads]
     try:
-        given = _LABELS.validate_json(text)
-    except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"]) or "the text"
-        raise BadParameter(
-            f"metadata: {where}: {first['msg']}; send a JSON object, or a list with one per picture"
-        ) from error
-    if isinstance(given, FrameLabels):
-        if given.boxes is not None and len(uploads) > 1:
+        given = from_json(text)
+    except ValueError as error:
+        raise BadParameter(f"metadata is not JSON ({error}); send an object, or a list with one per picture") from error
+    if not isinstance(given, list):
+        labels = _checked(given, "metadata")
+        if labels.boxes is not None and len(uploads) > 1:
             raise BadParameter(f"metadata has boxes for one of {len(uploads)} pictures; send one object per picture")
-        return [_labelled(given, upload) for upload in uploads]
-    if len(given) != len(uploads):
-        raise BadParameter(f"metadata has {len(given)} entries for {len(uploads)} pictures; send one per picture")
-    return [_labelled(labels, upload) for labels, upload in zip(given, uploads, strict=True)]
+        return [_labelled(labels, upload) for upload in uploads]
+    if len(given) != len(uploads):  # before any entry is looked at
+        raise BadParameter(f"metadata has {len(given):,} entries for {len(uploads)} pictures; send one per picture")
+    checked = [_checked(each, f"metadata[{place}]") for place, each in enumerate(given)]
+    return [_labelled(labels, upload) for labels, upload in zip(checked, uploads, strict=True)]
 
 
 async def add_uploads(
@@ -209,6 +208,13 @@ def _body(results: list[AddedItem]) -> AddResultBody:
         rejected=statuses["rejected"],
         failed=statuses["error"],
     )
+
+
+def _checked(given: object, place: str) -> FrameLabels:
+    try:
+        return FrameLabels.model_validate(given)
+    except ValidationError as error:
+        raise BadParameter(first_mistake(error, place, FrameLabels)) from error
 
 
 def _labelled(given: FrameLabels, upload: Upload) -> FrameLabels:

@@ -14,6 +14,7 @@ from service.gallery.items import Box
 from service.intake.boxes import BoxSource, PersonBox, boxes_of
 from service.intake.labels import COLUMNS, Label, known_path, rows_of, with_cells
 from service.intake.mot import is_mot_line, read_mot
+from service.messages import first_mistake
 from service.schemas.items import MAX_BOXES, FrameLabels
 
 EDGES = ("left", "top", "right", "bottom")
@@ -62,9 +63,7 @@ def read_json(source: BoxSource, paths: Collection[str]) -> Found:
         try:
             frame = _FRAME.validate_python(_as_frame(entry))
         except ValidationError as error:
-            first = error.errors()[0]
-            place = ".".join(str(part) for part in first["loc"]) or "frame"
-            raise TableError(f"{where} ({path}): {place}: {first['msg']}") from error
+            raise TableError(f"{where} ({path}): {first_mistake(error, model=FrameLabels)}") from error
         if frame.camera_id is None:
             frame = frame.model_copy(update={"camera_id": source.camera_id})
         boxes = boxes_of(frame)

@@ -16,6 +16,7 @@ from bundle.market_names import NOBODY
 from bundle.name_pattern import NamePattern
 from bundle.vocabulary import mistake_in_columns
 from service.errors import TableError
+from service.gallery.metadata import check_metadata
 
 COLUMNS = ("path", "person_id", "camera_id", "captured_at", "track_id")
 
@@ -114,15 +115,23 @@ def known_path(cells: Mapping[str, str], where: str, known: Collection[str]) -> 
 
 
 def with_cells(label: Label, cells: Mapping[str, str], where: str, others: Collection[str] = ()) -> Label:
-    """A label with what a row says over it; columns that are neither labels nor `others` become metadata."""
+    """A label with what a row says over it; columns that are neither labels nor `others` become metadata.
+
+    Raises TableError.
+    """
     person_id = cells.get("person_id", label.person_id)
+    metadata: dict[str, JsonValue] = {name: cell for name, cell in cells.items() if name not in {*COLUMNS, *others}}
+    try:
+        check_metadata(metadata)
+    except ValueError as error:
+        raise TableError(f"{where}: what is left for metadata {error}; leave columns out") from error
     return replace(
         label,
         person_id=None if person_id in NOBODY else person_id,
         camera_id=cells.get("camera_id", label.camera_id),
         track_id=cells.get("track_id", label.track_id),
         captured_at=_time(cells["captured_at"], where) if "captured_at" in cells else label.captured_at,
-        metadata={name: cell for name, cell in cells.items() if name not in {*COLUMNS, *others}},
+        metadata=metadata,
     )
 
 

@@ -138,7 +138,7 @@ async def add_items(
     service = service_of(request)
     gallery = service.gallery(params.gallery)
     uploads, text = await read_items(request, service.config.max_images)
-    labels = parse_labels(text, uploads)
+    labels = await service.work(lambda: parse_labels(text, uploads))
     for each in labels:
         principal.check_camera(each.camera_id)
     body = await add_uploads(service, gallery, uploads, labels, relabel=params.on_duplicate == "relabel")

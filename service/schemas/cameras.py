@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 from pydantic import BaseModel, ConfigDict, Field
 
+from service.bounds import at_most
+from service.gallery.items import MAX_CAMERAS
 from service.schemas.common import Label
-
-MAX_CAMERAS = 10_000
 
 
 class CameraMapping(BaseModel):
@@ -14,7 +16,7 @@ class CameraMapping(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    mapping: dict[Label, Label] = Field(
+    mapping: Annotated[dict[Label, Label], at_most(MAX_CAMERAS)] = Field(
         max_length=MAX_CAMERAS,
         description="the gallery's camera_id: a camera that the model learned; those that are left out are unknown",
         examples=[{"gate": "c1"}],

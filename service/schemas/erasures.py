@@ -7,6 +7,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
+from service.bounds import at_most
 from service.gallery.erasure import Receipt
 from service.schemas.common import MAX_ID, ImageHash
 
@@ -41,13 +42,13 @@ class ErasureRequest(BaseModel):
         },
     )
 
-    items: list[ConfirmedItem] = Field(
+    items: Annotated[list[ConfirmedItem], at_most(MAX_ITEMS)] = Field(
         default_factory=list,
         min_length=1,
         max_length=MAX_ITEMS,
         description="each with its image; where one of them has another image by now nothing is erased",
     )
-    item_ids: list[ItemId] = Field(
+    item_ids: Annotated[list[ItemId], at_most(MAX_ITEMS)] = Field(
         default_factory=list,
         min_length=1,
         max_length=MAX_ITEMS,

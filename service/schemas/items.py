@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any, Literal, Self, cast
+from typing import Annotated, Any, Literal, Self, cast
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, model_validator
 
 from bundle.market_names import NOBODY
+from service.bounds import at_most
 from service.config import DEFAULT_GALLERY
 from service.gallery.items import QUALITIES, Box, Item, ItemChanges, Quality
+from service.gallery.metadata import Metadata, check_metadata
 from service.http.problems import Problem
 from service.schemas.common import Label, UtcTime
 
@@ -26,7 +28,7 @@ class ItemLabels(BaseModel):
     person_id: Label | None = Field(None, description="a label given by people, never by a score", examples=["0002"])
     track_id: Label | None = Field(None, description="the track it belongs to", examples=["t17"])
     captured_at: UtcTime | None = Field(None, description="RFC 3339 with an offset", examples=["2026-05-01T09:30:00Z"])
-    metadata: dict[str, JsonValue] = Field(default_factory=dict, description="anything else worth keeping")
+    metadata: Metadata = Field(default_factory=dict, description="anything else worth keeping")
 
 
 class BoxLabels(BaseModel):
@@ -41,18 +43,29 @@ class BoxLabels(BaseModel):
     person_id: Label | None = None
     track_id: Label | None = None
     captured_at: UtcTime | None = Field(None, description="that of the frame when left out")
-    metadata: dict[str, JsonValue] = Field(default_factory=dict, description="added to that of the frame")
+    metadata: Metadata = Field(default_factory=dict, description="added to that of the frame")
 
 
 class FrameLabels(ItemLabels):
     """What is known about a picture: a crop of one person or, with `boxes`, a frame with several."""
 
-    boxes: list[BoxLabels] | None = Field(None, max_length=MAX_BOXES, description="one item is made of each")
+    boxes: Annotated[list[BoxLabels] | None, at_most(MAX_BOXES)] = Field(
+        None, max_length=MAX_BOXES, description="one item is made of each"
+    )
 
     @model_validator(mode="after")
     def _persons_are_in_boxes(self) -> Self:
         if self.boxes is not None and (self.person_id or self.track_id):
             raise ValueError("a frame with boxes has no person_id or track_id of its own; give them to its boxes")
+        return self
+
+    @model_validator(mode="after")
+    def _metadata_fits_with_that_of_the_frame(self) -> Self:
+        for place, box in enumerate(self.boxes or ()):
+            try:
+                check_metadata({**self.metadata, **box.metadata})
+            except ValueError as error:
+                raise ValueError(f"metadata of box {place}, with that of its frame, {error}") from error
         return self
 
 
@@ -65,7 +78,7 @@ class ItemPatch(BaseModel):
     person_id: Label | None = Field(None, description="a label given by people, never by a score", examples=["0002"])
     track_id: Label | None = None
     captured_at: UtcTime | None = Field(None, examples=["2026-05-01T09:30:00Z"])
-    metadata: dict[str, JsonValue] | None = Field(None, description="replaces all of the metadata")
+    metadata: Metadata | None = Field(None, description="replaces all of the metadata")
 
     def changes(self) -> ItemChanges:
         """What was sent; a person that is nobody is none."""

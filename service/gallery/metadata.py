@@ -1,0 +1,25 @@
+"""The metadata of an item: a small JSON object of the caller's own, whatever door it came in by."""
+
+from __future__ import annotations
+
+import json
+from typing import Annotated
+
+from pydantic import AfterValidator, JsonValue
+
+MAX_BYTES = 16 * 1024
+"""Of one item's metadata as JSON."""
+MAX_KEYS = 64
+
+
+def check_metadata(metadata: dict[str, JsonValue]) -> dict[str, JsonValue]:
+    """The metadata itself. Raises ValueError where it is larger than an item may have."""
+    if len(metadata) > MAX_KEYS:
+        raise ValueError(f"has {len(metadata):,} keys; an item's metadata has at most {MAX_KEYS}")
+    size = len(json.dumps(metadata, ensure_ascii=False).encode(errors="replace"))
+    if size > MAX_BYTES:
+        raise ValueError(f"has {size:,} bytes as JSON; an item's metadata has at most {MAX_BYTES:,}")
+    return metadata
+
+
+Metadata = Annotated[dict[str, JsonValue], AfterValidator(check_metadata)]

@@ -1,0 +1,75 @@
+"""The text of a refusal: place, value and what is allowed, never longer than a client's own input deserves."""
+
+from __future__ import annotations
+
+import reprlib
+from collections.abc import Mapping, Sequence
+from typing import Any, get_args
+
+from pydantic import BaseModel, ValidationError
+
+MAX_MESSAGE = 600
+"""Letters of one message at every door."""
+MAX_PLACE = 120
+_TAIL = 200  # the remedy stands at the end
+_VALUE = reprlib.Repr()
+_VALUE.maxlevel, _VALUE.maxlist, _VALUE.maxdict, _VALUE.maxstring, _VALUE.maxother = 2, 4, 4, 60, 60
+
+
+def shortened(text: str, most: int = MAX_MESSAGE) -> str:
+    """A text of at most `most` letters: what is too long loses its middle."""
+    if len(text) <= most:
+        return text
+    tail = min(_TAIL, most // 3)
+    return f"{text[: most - tail - 5]} ... {text[-tail:]}"
+
+
+def shown(value: object) -> str:
+    """A value as a message quotes it, whatever its size."""
+    return _VALUE.repr(value)
+
+
+def place_of(loc: Sequence[str | int], root: str = "") -> str:
+    """The place of a value: `metadata[2].boxes[0].box`; `root` is what the whole is called."""
+    place = root
+    for part in loc:
+        place += f"[{part}]" if isinstance(part, int) else f".{part}"
+    return shortened(place.removeprefix("."), MAX_PLACE)
+
+
+def mistake(error: Mapping[str, Any], model: type[BaseModel] | None = None) -> str:
+    """What is wrong with one value, as pydantic found it: the value, and what is allowed.
+
+    For an unknown name the names are taken from `model`, in which pydantic looked.
+    """
+    if error["type"] == "missing":
+        return "is missing"
+    if error["type"] == "extra_forbidden":
+        names = [] if model is None else _names(model, error["loc"][:-1])
+        return "is not a name that is known" + (f"; allowed are {', '.join(names)}" if names else "")
+    message = str(error["msg"]).removeprefix("Value error, ").replace("Input should", "should", 1)
+    message = message.removesuffix(f" or instance of {error.get('ctx', {}).get('class_name', '')}")
+    return shortened(f"is {shown(error.get('input'))}: {message}")
+
+
+def first_mistake(error: ValidationError, root: str = "", model: type[BaseModel] | None = None) -> str:
+    """The first thing that pydantic found, with its place: `metadata[2].camera_id is 3: should be a valid string`."""
+    first = error.errors(include_url=False)[0]
+    return f"{place_of(first['loc'], root) or 'the value'} {mistake(first, model)}"
+
+
+def _names(model: type[BaseModel], loc: Sequence[str | int]) -> list[str]:
+    for part in loc:
+        if isinstance(part, str) and part in model.model_fields:
+            inner = _model_in(model.model_fields[part].annotation)
+            if inner is None:
+                return []
+            model = inner
+    return list(model.model_fields)
+
+
+def _model_in(annotation: object) -> type[BaseModel] | None:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return annotation
+    found = (_model_in(each) for each in get_args(annotation))
+    return next((each for each in found if each is not None), None)
