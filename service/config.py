@@ -124,6 +124,18 @@ class ServiceConfig(BaseSettings):
         60, ge=0, le=86_400, description="seconds from a deletion until its traces in the files are purged"
     )
     max_requests: int = Field(512, ge=1, description="requests under way at a time; more are refused with 503")
+    max_connections: int = Field(
+        1000, ge=1, description="connections at a time, and no more than half of the open files that the system allows"
+    )
+    max_body_memory: int = Field(
+        256 * 2**20, ge=1024, description="bytes of all bodies that are held at a time; more are refused with 503"
+    )
+    receive_s: float = Field(
+        60, gt=0, le=3600, description="seconds within which a request arrives, from its first byte to its last"
+    )
+    send_s: float = Field(
+        30, gt=0, le=3600, description="seconds that a client may take longer than at 16 KiB/s to read an answer"
+    )
     deadline_s: float = Field(
         30, gt=0, le=3600, description="seconds within which an answer begins, after the last byte of the request"
     )

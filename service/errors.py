@@ -6,7 +6,8 @@ ServiceError
 │   ├── BadParameter           a parameter outside of what is allowed
 │   ├── BadImage               bytes that are not a usable picture
 │   ├── UnsupportedMedia       a body of a type that is not taken
-│   └── TooLarge               a body over the limit
+│   ├── TooLarge               a body over the limit
+│   └── RequestTimeout         a body that came too slowly
 ├── IndexingError
 │   ├── FolderNotFound         the folder of images does not exist
 │   ├── NoImages               the folder holds no images
@@ -87,6 +88,13 @@ class TooLarge(RequestError):
 
     slug = "too-large"
     status = 413
+
+
+class RequestTimeout(RequestError):
+    """The body of the request came too slowly."""
+
+    slug = "request-timeout"
+    status = 408
 
 
 class IndexingError(ServiceError):

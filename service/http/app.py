@@ -14,7 +14,7 @@ from starlette.responses import Response
 
 from service.access.trail import AuditTrail
 from service.config import ServiceConfig, names_of
-from service.http.admission import Admission, UnderWay
+from service.http.admission import Admission, AdmissionLimits, UnderWay
 from service.http.description import INTRODUCTION, LICENSE, SERVERS, TAGS, Described
 from service.http.gate import Gate
 from service.http.heads import HeadAsGet
@@ -76,9 +76,8 @@ def create_app(config: ServiceConfig, service: Service | None = None, *, opens: 
     # The last one stands outermost: an answer passes them from here to the end.
     app.add_middleware(PlainBodies)
     app.add_middleware(BodyCap, limit=config.max_body_bytes, json_limit=config.max_json_bytes)
-    app.add_middleware(
-        Admission, under_way=app.state.under_way, deadline_s=config.deadline_s, max_requests=config.max_requests
-    )
+    limits = AdmissionLimits(config.max_requests, config.max_body_memory, config.receive_s, config.deadline_s)
+    app.add_middleware(Admission, under_way=app.state.under_way, limits=limits)
     origins = names_of(config.cors_origins)
     app.add_middleware(Gate, routes=app.state.api_routes, origins=origins)
     app.add_middleware(AuditTrail)

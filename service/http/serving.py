@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
+import asyncio
 import signal
 import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import cast
 
 import uvicorn
 from fastapi import FastAPI
 
+from service import descriptors
 from service.access.access import keys_exist
 from service.config import ServiceConfig, names_of
 from service.errors import PortInUse, ServiceError
+from service.http.accepting import Acceptor
 from service.http.admission import UnderWay
 from service.http.app import create_app
+from service.http.connections import Connection, ConnectionLimits
 from service.http.opening import Opening
 from service.state import Service
 
@@ -100,6 +105,7 @@ def serve_until_stopped(
     `opened` hears when all is ready. False where a part was still being loaded when it had to end. Raises what opening
     the parts raises (service.state.open_service).
     """
+    descriptors.raise_limit()
     app = create_app(config, opens=False)
     server = _server_of(app, config)
 
@@ -121,15 +127,30 @@ def serve_until_stopped(
 
 
 class _Server(uvicorn.Server):
-    """Lets open requests finish; those that do not within `drain_s` are told, and not cut off."""
+    """Takes connections within limits, and lets open requests finish; those that do not within `drain_s` are told."""
 
-    def __init__(self, config: uvicorn.Config, under_way: UnderWay, drain_s: float) -> None:
-        super().__init__(config)
+    def __init__(self, settings: uvicorn.Config, under_way: UnderWay, config: ServiceConfig) -> None:
+        super().__init__(settings)
         self._under_way = under_way
-        self._drain_s = drain_s
+        self._drain_s = config.drain_s
+        self._limits = ConnectionLimits(receive_s=config.receive_s, send_s=config.send_s)
+        self._most = min(config.max_connections, max(1, descriptors.limit() // 2))  # the rest is for files
+        self._accepting: list[asyncio.Task[None]] = []
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Begin to take connections."""
+        await super().startup(sockets=[])  # by no acceptor of uvicorn's, which has no limits
+        connections = cast(set[Connection], self.server_state.connections)
+        acceptor = Acceptor(connections, self._connection, most=self._most)
+        self._accepting = [asyncio.create_task(acceptor.run(each)) for each in sockets or ()]
+
+    def _connection(self) -> Connection:
+        return Connection(self.config, self.server_state, self.lifespan.state, self._limits)
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Take no more connections, and end when the open ones have."""
+        for task in self._accepting:
+            task.cancel()
         self._under_way.drain(self._drain_s)
         await super().shutdown(sockets)
 
@@ -149,7 +170,7 @@ def _server_of(app: FastAPI, config: ServiceConfig) -> uvicorn.Server:
         timeout_keep_alive=config.keep_alive_s,
         timeout_graceful_shutdown=config.drain_s + TELL_S,
     )
-    return _Server(settings, app.state.under_way, config.drain_s)
+    return _Server(settings, app.state.under_way, config)
 
 
 @contextmanager

@@ -6,7 +6,16 @@ from http import HTTPStatus
 from typing import Any
 
 from service.access.errors import Forbidden, RateLimited, Unauthorized
-from service.errors import BadImage, DeadlineExceeded, NotReady, RequestError, ServiceError, TooLarge, UnsupportedMedia
+from service.errors import (
+    BadImage,
+    DeadlineExceeded,
+    NotReady,
+    RequestError,
+    RequestTimeout,
+    ServiceError,
+    TooLarge,
+    UnsupportedMedia,
+)
 from service.gallery.errors import BundleMismatch, GalleryFull, ItemNotFound
 from service.http.problems import MEDIA_TYPE, problem_of
 
@@ -15,6 +24,7 @@ _MEANING = {
     400: "the body cannot be read",
     401: "no key was given, or none that is valid",
     403: "the key does not allow it, or a page of another site asked",
+    408: "the body came too slowly",
     404: "no such gallery or item",
     409: "the gallery has embeddings of another model now; an item has another image than the one "
     "given; or the gallery `default` was to be dropped",
@@ -39,6 +49,7 @@ _EXAMPLES: dict[int, tuple[type[ServiceError], str]] = {
             "the new generation",
         ),
         (TooLarge, "the body has more than the 33,554,432 bytes allowed; send less at once"),
+        (RequestTimeout, "the body was not here 60 s after the request began; send less, or faster"),
         (UnsupportedMedia, "the body is 'text/plain'; send multipart/form-data with one or more files in `images`"),
         (BadImage, "a.jpg: is not a picture in JPEG, PNG, WEBP"),
         (RateLimited, "gate asks too often; wait 1.4 s"),
@@ -59,7 +70,8 @@ EVERYWHERE = (401, 403, 429, 503, 504)
 
 def problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
     """The `responses` of a route under /v1 that answers these statuses, and those of EVERYWHERE, with a problem."""
-    return {status: problem(status) for status in sorted({*statuses, *EVERYWHERE})}
+    slow = {408} if 413 in statuses else set()  # where a body is read
+    return {status: problem(status) for status in sorted({*statuses, *EVERYWHERE, *slow})}
 
 
 def problem(status: int) -> dict[str, Any]:

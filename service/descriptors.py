@@ -1,0 +1,22 @@
+"""File descriptors: one for each connection and for each open file of a gallery."""
+
+from __future__ import annotations
+
+import resource
+
+MOST = 65_536
+
+
+def raise_limit() -> int:
+    """Raise this process's limit on open files to what the system allows it, and return the limit."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = MOST if hard == resource.RLIM_INFINITY else min(hard, MOST)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+    return limit()
+
+
+def limit() -> int:
+    """How many files and connections this process may have open."""
+    soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    return MOST if soft == resource.RLIM_INFINITY else soft
