@@ -124,13 +124,13 @@ def test_why_nothing_was_found_is_printed(folder: Path) -> None:
         (["--where", "cameras"], "NAME=VALUE"),
         (["--where", "shoe=42"], "NAME one of cameras, "),
         (["--where", "track_id=a", "--where", "track_id=b"], "given twice"),
-        (["--where", "since=yesterday"], "since: "),
-        (["--where", "metadata=[]"], "metadata: "),
+        (["--where", "since=yesterday"], "since is 'yesterday': "),
+        (["--where", "metadata=[]"], "metadata is "),
         (["--where", "cameras=c1", "--where", "exclude_cameras=c1"], "excluded"),
-        (["--group-by", "shoe"], "group_by: "),
-        (["--rerank", "often"], "rerank: "),
+        (["--group-by", "shoe"], "group_by is "),
+        (["--rerank", "often"], "rerank is "),
         (["--rerank-top", "10"], "without rerank"),
-        (["--expand", "1000"], "expand: "),
+        (["--expand", "1000"], "expand is "),
     ],
 )
 def test_what_cannot_be_asked_is_one_line(folder: Path, arguments: list[str], message: str) -> None:

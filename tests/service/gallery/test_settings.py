@@ -28,10 +28,10 @@ def test_settings_are_kept_and_seen_by_others(open_gallery):
 @pytest.mark.parametrize(
     ("changes", "reason"),
     [
-        ({"retention_days": 0}, "retention_days: Input should be greater than 0"),
+        ({"retention_days": 0}, "retention_days is 0: should be greater than 0"),
         ({"min_score": 2}, "min_score"),
         ({"cameras": {"door": 1}}, "cameras.door"),
-        ({"reject": {"beauty": (0, 1)}}, "reject: .*unknown quality 'beauty'"),
+        ({"reject": {"beauty": (0, 1)}}, "reject is .*unknown quality 'beauty'"),
         ({"colour": "red"}, "colour"),
     ],
 )

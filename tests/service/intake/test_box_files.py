@@ -104,8 +104,8 @@ def test_the_content_says_which_format_it_is(write: Write) -> None:
         ("path,left,top,right,bottom\ncam1/000001.jpg,1,2,3\n", "line 2", "more or fewer cells"),
         ("path,left,top,right,bottom,captured_at\ncam1/000001.jpg,1,2,3,4,noon\n", "line 2", "'noon'"),
         ('[{"path": "cam1/000001.jpg",\n "box": [1,2,3,4]},\n', "line 3", "is not JSON"),
-        ('[{"path": "cam1/000001.jpg", "box": [1,2,3]}]', "entry 1", "boxes.0.box"),
-        ('[{"path": "cam1/000001.jpg", "boxes": [{"box": [1,2,3,4], "age": 3}]}]', "entry 1", "boxes.0.age"),
+        ('[{"path": "cam1/000001.jpg", "box": [1,2,3]}]', "entry 1", "boxes[0].box"),
+        ('[{"path": "cam1/000001.jpg", "boxes": [{"box": [1,2,3,4], "age": 3}]}]', "entry 1", "boxes[0].age"),
         ('[{"path": "cam1/000001.jpg", "boxes": 3}]', "entry 1", "boxes"),
         ('[{"path": "cam1/000001.jpg", "person_id": "anna", "boxes": []}]', "entry 1", "to its boxes"),
         (
