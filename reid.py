@@ -13,7 +13,7 @@ from importlib.metadata import version
 from typing import Any
 
 TRAINING, EXPORT, SERVICE = "training.cli", "export.cli", "service.commands.cli"
-DATA = "training.data_cli"
+DATA, RECIPES = "training.data_cli", "training.recipes_cli"
 BENCH = "service.commands.bench_cli"
 KEYS, AUDIT, GALLERY = "service.commands.keys_cli", "service.commands.audit_cli", "service.commands.gallery_cli"
 
@@ -22,6 +22,7 @@ COMMANDS = {
     "demo": (SERVICE, "cpu", "Draw people, index them, serve, and answer a first query."),
     "synth": (TRAINING, "cpu", "Draw a data set of made-up people."),
     "data": (DATA, "cpu", "Check a data set before hours are spent on it."),
+    "recipes": (RECIPES, "cpu", "List what there is to train, with where to start."),
     "train": (TRAINING, "train", "Train a model."),
     "evaluate": (TRAINING, "train", "Score a checkpoint or a bundle by the Market-1501 protocol."),
     "curves": (TRAINING, "train", "Draw the losses and scores of training runs."),

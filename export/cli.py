@@ -72,6 +72,7 @@ def explain(
     bundle: Annotated[Path, typer.Argument(help="The bundle.")],
     checkpoint: Annotated[Path, typer.Option(help="Checkpoint or run that it was exported from.")],
     images: Images = None,
+    as_json: Json = False,
 ) -> None:
     """Let a bundle tell which patches of two pictures it compares: add explain.onnx."""
     from export.explain import add_evidence
@@ -79,7 +80,7 @@ def explain(
 
     opened = Bundle.open(bundle)
     pictures, _ = choose_pictures(images, opened.manifest.image)
-    tell_evidence(add_evidence(opened, Checkpoint.open(checkpoint), pictures))
+    tell_evidence(add_evidence(opened, Checkpoint.open(checkpoint), pictures), as_json=as_json)
 
 
 @export.command()

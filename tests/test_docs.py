@@ -119,6 +119,17 @@ def subcommands() -> Iterator[str]:
         yield from (f"{name} {each}" for each in found) if found else [name]
 
 
+def test_every_command_that_reports_takes_json() -> None:
+    """All but those that run until they are ended; the audit log is JSON already."""
+    without = {"demo", "serve", "audit"}
+    for line in subcommands():
+        name, *sub = line.split()
+        command = command_of(name)
+        command = command.commands[sub[0]] if sub else command
+        options = {option for parameter in command.params for option in parameter.opts}
+        assert ("--json" in options) is (line not in without), line
+
+
 @pytest.mark.parametrize("line", shown_commands())
 def test_shown_commands_can_be_given_like_that(line: str) -> None:
     """Parsed as they would be when run: names, options, values and what is required."""

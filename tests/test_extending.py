@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import re
+import shutil
+import subprocess
 import sys
 from pathlib import Path
 from types import ModuleType
@@ -40,6 +43,61 @@ def module(heading: str, monkeypatch: pytest.MonkeyPatch) -> Any:
     monkeypatch.setitem(sys.modules, made.__name__, made)
     exec(compile(example(heading, "python"), heading, "exec"), made.__dict__)
     return made
+
+
+REPOSITORY = Path(__file__).resolve().parent.parent
+TREE = ["bundle", "scoring", "synthetic", "training", "export", "service", "benchmarks", "tests", "docs", "docker"]
+FILES = ["reid.py", "pyproject.toml", "README.md", "CHANGELOG.md", "docker-compose.yml", "Makefile"]
+# What a page's reader does with an example: the section, its file, and the lines that go before others in a third one.
+DONE = (
+    (
+        "A loss",
+        "training/losses/compact.py",
+        {
+            "training/losses/__init__.py": (
+                ("from training.losses.identity", "from training.losses.compact import compact"),
+                ('    "identity": identity,', '    "compact": compact,'),
+            ),
+            "docs/formats.md": (("| `triplet` | ", "| `compact` | `margin` 0 |"),),
+        },
+    ),
+    (
+        "An index",
+        "service/indexes/sorted.py",
+        {
+            "service/indexes/__init__.py": (
+                ("from service.indexes.protocol", "from service.indexes.sorted import SortedIndex"),
+                ('    "exact": ExactIndex,', '    "sorted": SortedIndex,'),
+            )
+        },
+    ),
+)
+CHECKS = ("training/losses/test_registry.py", "service/indexes/test_indexes.py", "test_docs_tables.py::test_losses")
+
+
+def test_the_examples_pass_the_tests_of_their_registries(tmp_path: Path) -> None:
+    for name in TREE:
+        shutil.copytree(REPOSITORY / name, tmp_path / name, ignore=shutil.ignore_patterns("__pycache__"))
+    for name in FILES:
+        shutil.copy(REPOSITORY / name, tmp_path / name)
+    for heading, file, insertions in DONE:
+        (tmp_path / file).write_text(example(heading, "python"))
+        for changed, lines in insertions.items():
+            text = (tmp_path / changed).read_text()
+            for before, line in lines:
+                assert f"\n{before}" in text, before
+                text = text.replace(f"\n{before}", f"\n{line}\n{before}", 1)
+            (tmp_path / changed).write_text(text)
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-k", "compact or sorted or test_losses"]
+    environment = os.environ | {"PYTHONPATH": str(tmp_path)}
+    checks = [f"tests/{name}" for name in CHECKS]
+    done = subprocess.run(
+        [*command, *checks], cwd=tmp_path, env=environment, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-1000:]
+    found = re.search(r"^(\d+) passed", done.stdout, re.MULTILINE)
+    assert found
+    assert int(found[1]) > 20  # of both registries
 
 
 def unit_rows(count: int, seed: int, dimension: int = 8) -> np.ndarray:

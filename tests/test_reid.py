@@ -36,7 +36,10 @@ def test_every_command_is_there(name: str, capsys: pytest.CaptureFixture[str]) -
     [
         (["trian"], "did you mean train?"),
         (["x"], "see reid --help"),
-        (["train", "imaginary", "--data", ".", "--out", "nowhere"], "there is no recipe imaginary; take one of"),
+        (
+            ["train", "imaginary", "--data", ".", "--out", "nowhere"],
+            "there is no recipe imaginary; take one of `reid recipes`",
+        ),
         (["train", "starter", "--data", "nowhere", "--out", "nowhere"], "nowhere is not a folder"),
         (["train", "starter", "--data", ".", "--out", "n", "--set", "optim.lrr=1"], "optim.lrr"),
         (["evaluate", "nowhere", "--data", "."], "none of the folders"),

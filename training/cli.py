@@ -6,7 +6,7 @@ import json
 import os
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -16,7 +16,8 @@ from training.data_options import DATA_HELP, Data, Dataset, Pattern, pattern_of,
 from training.datasets import Sources, Split
 from training.errors import ConfigError
 from training.import_cli import import_weights
-from training.report import Evaluated, brief, report, text
+from training.report import Evaluated, brief, report
+from training.score_table import TABLES, as_lines, as_values
 from training.screen import RunScreen, console, counted
 
 if TYPE_CHECKING:
@@ -73,6 +74,7 @@ def train(
     name_pattern: Pattern = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on after the last saved epoch.")] = False,
     tensorboard: Annotated[Path | None, typer.Option(help="Folder in which TensorBoard finds the run.")] = None,
+    as_json: Json = False,
 ) -> None:
     """Train a model."""
     import torch
@@ -114,13 +116,16 @@ def train(
         console.print(f"reid: interrupted in epoch {done + 1}; {kept}", soft_wrap=True)
         raise typer.Exit(130) from None
     if ranks.first:
-        typer.echo(f"{out}: best epoch {best.metrics['epoch']} {brief(best.metrics['scores'])}".rstrip())
+        found = {"out": str(out), "best_epoch": best.metrics["epoch"], "scores": best.metrics["scores"]}
+        line = f"{out}: best epoch {best.metrics['epoch']} {brief(best.metrics['scores'])}".rstrip()
+        typer.echo(json.dumps(found) if as_json else line)
 
 
 @app.command()
 def curves(
     runs: Annotated[list[Path], typer.Argument(help="Folders of runs, or checkpoints.")],
     out: Annotated[Path, typer.Option(help="The PNG to write.")],
+    as_json: Json = False,
 ) -> None:
     """Draw what runs did over their epochs: losses, rate and scores."""
     from training.checkpoint import Checkpoint
@@ -129,12 +134,15 @@ def curves(
     _check_png("--out", out)
     histories = {str(run): Checkpoint.open(run / "last" if (run / "last").is_dir() else run).metrics for run in runs}
     draw_curves({name: metrics.get("history", []) for name, metrics in histories.items()}, out)
-    typer.echo(str(out))
+    told = {"out": str(out), "epochs": {name: len(metrics.get("history", [])) for name, metrics in histories.items()}}
+    typer.echo(json.dumps(told) if as_json else str(out))
 
 
 @app.command()
 def evaluate(
-    model: Annotated[Path, typer.Argument(help="A checkpoint, a run's folder, or a bundle.")],
+    models: Annotated[
+        list[Path], typer.Argument(help="Checkpoints, folders of runs, or bundles; several make one table.")
+    ],
     data: Data,
     dataset: Dataset = None,
     name_pattern: Pattern = None,
@@ -160,11 +168,18 @@ def evaluate(
     rank_lists: Annotated[
         Path | None, typer.Option(help="PNG to draw some queries and their best answers into.")
     ] = None,
+    table: Annotated[
+        str | None, typer.Option(help="Print a table of the scores for a paper or a spreadsheet: md, latex or csv.")
+    ] = None,
     as_json: Json = False,
 ) -> None:
-    """Score a checkpoint or a bundle by the Market-1501 protocol."""
+    """Score checkpoints or bundles by the Market-1501 protocol."""
     from training.evaluate import open_embedder
 
+    if table is not None and (table not in TABLES or as_json):
+        raise typer.BadParameter(f"--table is one of {', '.join(TABLES)}, and does not go with --json")
+    if len(models) > 1 and (compare is not None or rank_lists is not None):
+        raise typer.BadParameter("--compare and --rank-lists take one model")
     if rank_lists is not None:
         _check_png("--rank-lists", rank_lists)
     reranking = Reranking(rerank_k1, rerank_k2, rerank_lambda)
@@ -182,14 +197,16 @@ def evaluate(
     }
     cameras = None if other_cameras else source.name
     compared = [open_embedder(path).at_cameras_of(cameras) for path in [compare] if path]  # before hours of embedding
-    foregrounds = _looked_at(model, split, cameras) if patches else ((), ())
-    embedder = open_embedder(model).at_cameras_of(cameras)
-    evaluated, *others = (_evaluated(each, split) for each in (embedder, *compared))
-    evaluated = replace(evaluated, foregrounds=foregrounds, reranking=reranking)
-    if rank_lists is not None:
-        _draw_rank_lists(evaluated, rank_lists)
-    told = report(evaluated, [name for name, wanted in asked.items() if wanted], *others)
-    typer.echo(json.dumps(told) if as_json else "\n".join(text(told)))
+    embedders = [open_embedder(model).at_cameras_of(cameras) for model in models]
+    told = list[tuple[str, dict[str, Any]]]()
+    for model, embedder in zip(models, embedders, strict=True):
+        foregrounds = _looked_at(model, split, cameras) if patches else ((), ())
+        evaluated, *others = (_evaluated(each, split) for each in (embedder, *compared))
+        evaluated = replace(evaluated, foregrounds=foregrounds, reranking=reranking)
+        if rank_lists is not None:
+            _draw_rank_lists(evaluated, rank_lists)
+        told.append((str(model), report(evaluated, [name for name, wanted in asked.items() if wanted], *others)))
+    typer.echo(json.dumps(as_values(told)) if as_json else TABLES[table](told) if table else "\n".join(as_lines(told)))
 
 
 def _looked_at(model: Path, split: Split, cameras: str | None) -> tuple[list[Half], list[Half]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import tomllib
 from collections.abc import Sequence
 from copy import deepcopy
@@ -185,6 +186,12 @@ def load_recipe(recipe: str, changes: Sequence[str] = ()) -> TrainConfig:
     return validated(_recipe_values(path, ()), changes, str(path))
 
 
+def base_of(recipe: str) -> str | None:
+    """The recipe that one of the project's recipes changes."""
+    base = _toml((RECIPES / f"{recipe}.toml").read_text(), recipe).get("base")
+    return None if base is None else str(base)
+
+
 def parse_config(text: str, changes: Sequence[str], name: str) -> TrainConfig:
     """Build a config from TOML; `name` is what an error calls it."""
     return validated(_toml(text, name), changes, name)
@@ -198,8 +205,11 @@ def of_dataset(config: TrainConfig, dataset: str) -> TrainConfig:
 def _recipe_path(recipe: str, beside: Path) -> Path:
     path = beside / recipe if recipe.endswith(".toml") else RECIPES / f"{recipe}.toml"
     if not path.is_file():
-        known = ", ".join(sorted(file.stem for file in RECIPES.glob("*.toml")))
-        raise ConfigError(f"there is no recipe {recipe}; take one of {known}, or the path of a .toml file")
+        near = difflib.get_close_matches(recipe, [file.stem for file in RECIPES.glob("*.toml")], 1)
+        meant = f"did you mean {near[0]}? " if near else ""
+        raise ConfigError(
+            f"there is no recipe {recipe}; {meant}take one of `reid recipes`, or the path of a .toml file"
+        )
     return path
 
 

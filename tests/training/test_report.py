@@ -16,7 +16,7 @@ from synthetic import draw_dataset
 from training.datasets import Sample, Split
 from training.report import PARTS, TEXTS, Evaluated, report, text
 
-EVERY = ["--intervals", "--camera-pairs", "--open-set", "--multi-query", "--rerank", "--patches"]
+EVERY = [f"--{name.replace('_', '-')}" for name in PARTS]
 
 
 def evaluated(cameras: list[str | None], *, copies: int = 1, seed: int = 0) -> Evaluated:

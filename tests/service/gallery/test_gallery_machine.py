@@ -27,10 +27,11 @@ from service.gallery.purging import purge, unpurged
 from service.gallery.reembedding import reembed
 from service.gallery.restoring import restore
 from service.gallery.snapshot import generations
+from service.indexes import AUTO, INDEXES
 
 DIMENSION = 4
 POOL = 60
-INDEXES = st.sampled_from(["exact", "flat", "hnsw", "ivf", "auto"])
+KINDS = st.sampled_from([*sorted(INDEXES.keys() - {"gpu"}), AUTO])
 NUMBERS = st.lists(st.integers(0, POOL - 1), min_size=1, max_size=8)
 CAMERAS = st.sampled_from([None, "c1", "c2"])
 PERSONS = st.sampled_from([None, "7", "8"])
@@ -99,7 +100,7 @@ class Model:
 class GalleryMachine(RuleBasedStateMachine):
     """The gallery beside its model."""
 
-    @initialize(index=INDEXES)
+    @initialize(index=KINDS)
     def begin(self, index: str) -> None:
         self.temporary = tempfile.TemporaryDirectory()
         self.folder = Path(self.temporary.name) / "gallery"
@@ -268,7 +269,7 @@ class GalleryMachine(RuleBasedStateMachine):
         self.gallery.close()
         self.open(self.index)
 
-    @rule(index=INDEXES)
+    @rule(index=KINDS)
     def reopen(self, index: str) -> None:
         self.gallery.close()
         self.open(index)

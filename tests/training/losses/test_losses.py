@@ -54,6 +54,8 @@ def slow_triplet(b: LossInputs, margin: float | None, squared: bool) -> float:
         ([0, 0, 1, 1, 2, 2], None),
         ([0, 0, 0, 1, 2, 2, 2, 2], None),  # unequal counts, one person alone
         ([0, 0, 0, 1, 1, 1], [7, 7, 8, 9, 9, 9]),  # copies of one picture
+        ([0, 0, 0, 0], None),  # one person
+        ([0, 1, 2], None),  # one picture a person
     ],
 )
 def test_triplet_equals_slow_loops(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any, ClassVar
 
 import pytest
 import torch
@@ -11,7 +12,7 @@ from training.checkpoint import build_model
 from training.config import parse_config
 from training.losses import EACH_BRANCH, LOSSES, OF_TOKENS, ON_RELATIONS, LossInputs, total_loss
 from training.losses.relation import PAIRS, relation_divergence
-from training.model import ReIDModel, ReIDOutput
+from training.model import Branch, ReIDModel, ReIDOutput
 
 RECIPE = """
 [model]
@@ -24,8 +25,6 @@ relative = "bias"
 parts = 2
 """
 PERSONS = torch.tensor([0, 0, 1, 1, 2, 2])
-IDENTITY = {"identity", "arcface", "cosface", "am_softmax"}
-MARGINS = {"triplet", "circle", "weighted_triplet", "channel_weighted"}
 FULL, MIXED = torch.float32, torch.bfloat16
 
 
@@ -56,18 +55,47 @@ def gradients(model: ReIDModel) -> dict[str, torch.Tensor]:
     return {name: each.grad for name, each in model.named_parameters() if each.grad is not None}
 
 
-def trained_by(name: str) -> set[str]:
+class Watched(Branch):
+    """A branch that knows whether somebody asked for the classifier or its logits."""
+
+    asked: ClassVar[set[str]] = set()
+
+    def __getattribute__(self, name: str) -> Any:
+        Watched.asked.add(name)
+        return super().__getattribute__(name)
+
+
+def looks_at_classes(name: str, model: ReIDModel) -> bool:
+    """Whether a loss is one of persons as classes, by what it asks for."""
+    output = seen(model, torch.randn(6, 3, 64, 48))
+    branch = output.branches[0]
+    batch = LossInputs(Watched(*vars(branch).values()), PERSONS, torch.arange(6), output.tokens)
+    Watched.asked.clear()
+    LOSSES[name](batch)
+    return not Watched.asked.isdisjoint({"classes", "logits"})
+
+
+def trained_by(name: str, model: ReIDModel) -> set[str]:
     """The parameters that a loss is there for."""
     if name in ON_RELATIONS:
         return {"backbone.position.embeddings.0.pos_embed", "backbone.blocks.1.attn.relative_bias"}
-    if name in IDENTITY:
+    if looks_at_classes(name, model):
         return {"backbone.blocks.1.mlp.fc2.weight", "necks.0.classifier.weight", "necks.2.classifier.weight"}
     local = {"backbone.jigsaw.block.mlp.fc2.weight"} if name in EACH_BRANCH else set()
     return {"backbone.blocks.1.mlp.fc2.weight", "backbone.patch_embed.proj.weight"} | local
 
 
 def test_every_loss_is_of_one_kind() -> None:
-    assert LOSSES.keys() == IDENTITY | MARGINS | ON_RELATIONS == EACH_BRANCH.keys() | OF_TOKENS.keys()
+    assert LOSSES.keys() == EACH_BRANCH.keys() | OF_TOKENS.keys()
+    assert not EACH_BRANCH.keys() & OF_TOKENS.keys()
+    assert OF_TOKENS.keys() >= ON_RELATIONS
+
+
+def test_who_looks_at_classes(model: ReIDModel) -> None:
+    assert looks_at_classes("identity", model)
+    assert looks_at_classes("arcface", model)
+    assert not looks_at_classes("triplet", model)
+    assert not looks_at_classes("relation_triplet", model)
 
 
 @pytest.mark.parametrize("dtype", [FULL, MIXED], ids=["fp32", "bf16"])
@@ -81,7 +109,7 @@ def test_a_loss_trains_what_it_is_for(model: ReIDModel, name: str, dtype: torch.
     values["total"].backward()
     found = gradients(model)
     assert all(gradient.isfinite().all() for gradient in found.values())
-    for parameter in trained_by(name):
+    for parameter in trained_by(name, model):
         assert found[parameter].abs().sum() > 0, parameter
 
 
@@ -121,8 +149,14 @@ def test_the_smallest_batches(
     assert torch.isfinite(values["total"])
     values["total"].backward()
     assert all(gradient.isfinite().all() for gradient in gradients(model).values())
-    alone = name == "relation_divergence" and persons == [0, 0, 0, 0]  # which knows no negatives
-    assert bool(values["total"] > 0) is (name in IDENTITY or triplets or alone)
+    learns = bool(values["total"] > 0)
+    if looks_at_classes(name, model) or triplets:
+        assert learns
+    elif len(set(sources)) == len(set(persons)):
+        assert not learns  # nobody has a second picture
+    else:
+        moved = any(bool(gradient.any()) for gradient in gradients(model).values())
+        assert learns == moved  # what needs no negatives pulls a person's pictures together; the others do nothing
 
 
 @pytest.mark.parametrize("scale", [0.01, 1.0, 100.0])
