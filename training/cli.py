@@ -197,10 +197,10 @@ def evaluate(
     }
     cameras = None if other_cameras else source.name
     compared = [open_embedder(path).at_cameras_of(cameras) for path in [compare] if path]  # before hours of embedding
+    looked = [_looked_at(model, split, cameras) if patches else ((), ()) for model in models]
     embedders = [open_embedder(model).at_cameras_of(cameras) for model in models]
     told = list[tuple[str, dict[str, Any]]]()
-    for model, embedder in zip(models, embedders, strict=True):
-        foregrounds = _looked_at(model, split, cameras) if patches else ((), ())
+    for model, embedder, foregrounds in zip(models, embedders, looked, strict=True):
         evaluated, *others = (_evaluated(each, split) for each in (embedder, *compared))
         evaluated = replace(evaluated, foregrounds=foregrounds, reranking=reranking)
         if rank_lists is not None:
