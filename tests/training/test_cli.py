@@ -144,7 +144,10 @@ def test_training_on_two_data_sets_and_scoring_on_a_third(
     for name, *options in (("one",), ("three",), ("one", "--other-cameras"), ("two",)):
         assert reid.run(["evaluate", str(tmp_path / "run"), "--data", str(tmp_path / name), *options, "--json"]) == 0
         scores.append(json.loads(capsys.readouterr().out))
+    sides = [told.pop("sides", None) for told in scores]
     assert scores[1] == scores[2]  # the same pictures, by cameras that were not learned
+    assert sides[1]["cameras"]["known"] == []  # a warning where it was not said
+    assert sides[2] is None
 
 
 def test_what_is_odd_about_the_data_is_told_before_the_first_step(

@@ -40,9 +40,11 @@ def test_mistakes_are_named(text: str, changes: tuple[str, ...], message: str) -
     assert "\n" not in str(caught.value)
 
 
-def test_unknown_recipes_tell_the_known_ones() -> None:
-    with pytest.raises(ConfigError, match="starter"):
+def test_unknown_recipes_tell_where_the_known_ones_are() -> None:
+    with pytest.raises(ConfigError, match="there is no recipe nothing; take one of `reid recipes`"):
         load_recipe("nothing")
+    with pytest.raises(ConfigError, match=r"there is no recipe startr; did you mean starter\?"):
+        load_recipe("startr")
 
 
 def test_a_recipe_holds_what_differs_from_its_base(tmp_path: Path) -> None:
