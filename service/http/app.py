@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import ExitStack, asynccontextmanager
+from pathlib import Path
 from typing import Any
 
 from fastapi import FastAPI
@@ -12,6 +13,7 @@ from starlette.middleware.gzip import GZipMiddleware
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
+import service as service_package
 from service.access.trail import AuditTrail
 from service.config import ServiceConfig, names_of
 from service.http.admission import Admission, AdmissionLimits, UnderWay
@@ -68,6 +70,7 @@ def create_app(config: ServiceConfig, service: Service | None = None, *, opens: 
     )
     app.state.service, app.state.metrics, app.state.doing = service, metrics, "the service is starting"
     app.state.under_way = UnderWay()
+    app.state.folders = _folders(config)
     for router in ROUTERS:
         app.include_router(router)
     app.state.api_routes = [route for router in ROUTERS for route in router.routes]
@@ -92,6 +95,13 @@ def create_app(config: ServiceConfig, service: Service | None = None, *, opens: 
     if config.root_path:
         app.add_middleware(RootPath, prefix=config.root_path)
     return app
+
+
+def _folders(config: ServiceConfig) -> list[str]:
+    """The folders that no answer names, those inside of others first."""
+    given = [config.data, *([config.bundle] if config.bundle else []), Path(service_package.__path__[0])]
+    every = {str(form) for path in given for form in (path, path.absolute(), path.resolve())} - {".", "/"}
+    return sorted(every, key=len, reverse=True)
 
 
 async def _client_left(request: Request, error: Exception) -> Response:

@@ -16,7 +16,7 @@ from starlette.routing import Match
 
 from bundle import BundleError, DecodingBusy, ImageError
 from service.access.errors import AccessError
-from service.errors import BadImage, GalleryError, QueueFull, ServiceError
+from service.errors import BadImage, GalleryError, QueueFull, RequestError, ServiceError
 from service.http.limits import REQUEST_ID, SECURITY_HEADERS
 from service.messages import mistake, place_of, shortened
 
@@ -86,7 +86,19 @@ def refuse(request: Request, error: ServiceError) -> JSONResponse:
         # These messages name folders of this machine: for the log, not for a client.
         logger.error("%s", error)
         detail = (type(error).__doc__ or "").splitlines()[0]
+    elif not isinstance(error, RequestError):  # which is about what the client sent
+        detail = _without_folders(request, detail)
     return respond(request, problem_of(error.slug, error.status, detail), error.headers)
+
+
+def _without_folders(request: Request, detail: str) -> str:
+    """The message with paths from the service's own folders on, and not from the root of the machine."""
+    told = detail
+    for folder in request.app.state.folders:
+        told = told.replace(f"{folder}/", "").replace(folder, "the folder")
+    if told != detail:
+        logger.warning("%s", detail)
+    return told
 
 
 def add_problem_handlers(app: FastAPI) -> None:
