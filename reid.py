@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import difflib
 import importlib
+import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from importlib.metadata import version
 from typing import Any
 
@@ -38,6 +40,8 @@ COMMANDS = {
     "audit": (AUDIT, "cpu", "Print the audit log of a service as JSON lines."),
 }
 
+# What these make holds pictures, embeddings and keys of people; the others' data sets and models are passed on.
+PRIVATE = frozenset({SERVICE, KEYS, AUDIT, GALLERY})
 
 MAX_MESSAGE = 600
 """Letters of what is printed about a mistake."""
@@ -65,7 +69,9 @@ def run(arguments: Sequence[str]) -> int:
         near = difflib.get_close_matches(name, COMMANDS, 1)
         return _fail(f"there is no command {name!r}" + (f"; did you mean {near[0]}?" if near else "; see reid --help"))
     try:
-        return _hand_over(name, rest)
+        _report_unknown_variables(name)
+        with _private_files(name):
+            return _hand_over(name, rest)
     except KeyboardInterrupt:
         return _fail("interrupted", 130)
     except ModuleNotFoundError as error:
@@ -102,6 +108,26 @@ def _hand_over(name: str, arguments: Sequence[str]) -> int:
     except typer.Abort:
         return _fail("interrupted", 130)
     return 0
+
+
+def _report_unknown_variables(name: str) -> None:
+    # `serve` says it in its log, and what is not there needs no import.
+    if name != "serve" and any(each.upper().startswith("REID_") for each in os.environ):
+        from service.config import unknown_variables
+
+        for line in unknown_variables(os.environ):
+            print(f"reid: {line}", file=sys.stderr)
+
+
+@contextmanager
+def _private_files(name: str) -> Iterator[None]:
+    before = os.umask(0o077)
+    if COMMANDS[name][0] not in PRIVATE:
+        os.umask(before)
+    try:
+        yield
+    finally:
+        os.umask(before)
 
 
 def _fail(message: str, exit_code: int = 2) -> int:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import difflib
 import ipaddress
 import re
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -196,6 +198,18 @@ def load_config(**given: Any) -> ServiceConfig:
         meaning = ServiceConfig.model_fields[name].description if name in ServiceConfig.model_fields else "unknown"
         setting = f"{PREFIX}{name.upper()} (or --{name.replace('_', '-')})"
         raise ConfigError(f"{setting} is {shown(first['input'])}: {first['msg']} ({meaning})") from error
+
+
+def unknown_variables(names: Iterable[str]) -> list[str]:
+    """A line for each variable that begins as settings do and is none, with the setting that it is nearest to."""
+    settings = [PREFIX + name.upper() for name in ServiceConfig.model_fields]
+    given = [name for name in sorted(names) if name.upper().startswith(PREFIX) and name.upper() not in settings]
+    return [f"{name} is no setting and has no effect; {_nearest(name.upper(), settings)}" for name in given]
+
+
+def _nearest(name: str, settings: Sequence[str]) -> str:
+    near = difflib.get_close_matches(name, settings, 1)
+    return f"did you mean {near[0]}?" if near else "`reid serve --show-config` lists the settings"
 
 
 def config_lines(config: ServiceConfig) -> list[str]:

@@ -147,35 +147,28 @@ def test_lists_of_packages_hold_the_extras_that_were_asked_for(
 
 
 @pytest.mark.parametrize(
-    ("arguments", "bundle", "expected"),
-    [
-        ("serve --port 0", None, "-m reid serve --port 0"),
-        ("serve --port 0", "full", "-m reid serve --bundle {bundle} --port 0"),
-        ("index /pictures --bundle other", "full", "-m reid index --bundle {bundle} /pictures --bundle other"),
-        ("demo", "full", "-m reid demo"),
-        ("keys create gate --scope read", "full", "-m reid keys create gate --scope read"),
-        ("--help", "full", "-m reid --help"),
-        ("", None, "-m reid"),
-    ],
+    ("given", "mounted", "expected"),
+    [(None, False, ""), (None, True, "{mounted}"), ("/other", True, "/other"), ("", True, "{mounted}")],
 )
+@pytest.mark.parametrize("arguments", ["serve --port 0", "gallery cameras /data/galleries/default", "--help", ""])
 def test_command_of_the_image_takes_the_mounted_bundle(
-    tmp_path: Path, arguments: str, bundle: str | None, expected: str
+    tmp_path: Path, arguments: str, given: str | None, mounted: bool, expected: str
 ) -> None:
-    mounted = tmp_path / "bundle"
-    mounted.mkdir()
-    if bundle:
-        (mounted / "manifest.json").touch()
-    script = (DOCKER / "reid").read_text().replace("/bundle", str(mounted))
-    (tmp_path / "python").write_text('#!/bin/sh\necho "$@"\n')
+    bundle = tmp_path / "bundle"
+    bundle.mkdir()
+    if mounted:
+        (bundle / "manifest.json").touch()
+    script = (DOCKER / "reid").read_text().replace("/bundle", str(bundle))
+    (tmp_path / "python").write_text('#!/bin/sh\necho "${REID_BUNDLE:-} $@"\n')
     (tmp_path / "python").chmod(0o755)
     done = subprocess.run(
         ["sh", "-c", script, "reid", *arguments.split()],
-        env={"PATH": f"{tmp_path}:/usr/bin:/bin"},
+        env={"PATH": f"{tmp_path}:/usr/bin:/bin", **({} if given is None else {"REID_BUNDLE": given})},
         capture_output=True,
         text=True,
         check=True,
     )
-    assert done.stdout.strip() == expected.format(bundle=mounted)
+    assert done.stdout.strip("\n") == f"{expected.format(mounted=bundle)} -m reid {arguments}".rstrip()
 
 
 def test_scripts_can_be_run() -> None:

@@ -16,12 +16,12 @@ import numpy as np
 from bundle import Bundle
 from bundle.name_pattern import NamePattern
 from service.commands.progress import image_progress
-from service.config import ServiceConfig, load_config
+from service.config import ServiceConfig, load_config, unknown_variables
 from service.embedder import Embedder
 from service.files import CannotWrite, file_written_whole
 from service.gallery.errors import GalleryNotFound
 from service.gallery.gallery import Gallery
-from service.http.logs import configure_logging
+from service.http.logs import configure_logging, log_what_is_not_caught
 from service.http.serving import address_of, bound_socket, check_address, serve_until_stopped
 from service.intake.boxes import BoxSource
 from service.intake.embedding import EmbeddedImages, embed_images
@@ -35,10 +35,11 @@ logger = logging.getLogger("vitreid")
 
 def open_embedder(bundle: Path | None, threads: int | None, batch_size: int = 1) -> Embedder:
     """The model of a bundle, run as the REID_* variables say; that it is the starter is said in one line."""
-    opened = Bundle.open(bundle_path(bundle))
+    config = load_config(bundle=bundle, threads=threads)
+    opened = Bundle.open(bundle_path(config.bundle))
     if is_starter(opened):
         print(f"reid: {NOTICE}", file=sys.stderr)
-    choice = load_config(threads=threads).choice
+    choice = config.choice
     return Embedder(opened, replace(choice, max_batch=max(choice.max_batch, batch_size)))
 
 
@@ -106,6 +107,9 @@ def serve(config: ServiceConfig) -> None:
     """Serve until SIGINT or SIGTERM. The port is taken first, so that a taken one is told at once."""
     check_address(config)
     configure_logging(config.log_level, config.log_format)
+    log_what_is_not_caught()
+    for line in unknown_variables(os.environ):
+        logger.warning("%s", line)
     with bound_socket(config.host, config.port) as listener:
         address = address_of(listener)
 

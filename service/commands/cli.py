@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from datetime import datetime
 from pathlib import Path
@@ -19,7 +20,9 @@ GalleryDir = Annotated[
     Path,
     typer.Option("--gallery", help="The gallery's folder; `reid serve --data DATA` has it in DATA/galleries/default."),
 ]
-BundleDir = Annotated[Path | None, typer.Option("--bundle", help="The model; the starter bundle when left out.")]
+BundleDir = Annotated[
+    Path | None, typer.Option("--bundle", help="The model; REID_BUNDLE, or the starter bundle, when left out.")
+]
 BatchSize = Annotated[int, typer.Option(min=1, max=1024, help="Pictures embedded at a time.")]
 Threads = Annotated[int | None, typer.Option(min=1, max=1024, help="Cores to use; all when left out.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object instead of text.")]
@@ -211,10 +214,12 @@ def serve(
 
     Every setting can also come from a REID_* variable; see --show-config.
     """
-    from service.config import config_lines, load_config
+    from service.config import config_lines, load_config, unknown_variables
 
     config = load_config(data=data, bundle=bundle, host=host, port=port, threads=threads, insecure=insecure or None)
     if show_config:
+        for line in unknown_variables(os.environ):
+            typer.echo(f"reid: {line}", err=True)
         typer.echo("\n".join(config_lines(config)))
         return
     try:

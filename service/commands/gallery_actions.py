@@ -11,7 +11,7 @@ from typing import Any
 from sqlalchemy import select
 
 from bundle import Bundle
-from service.config import gallery_folder
+from service.config import gallery_folder, load_config
 from service.embedder import Embedder
 from service.errors import BadParameter, FolderNotFound, GalleryError
 from service.gallery import Filter, Gallery, GalleryInfo, GallerySettings
@@ -144,7 +144,7 @@ def erase_items(gallery: Gallery, ids: Collection[int], reason: str | None) -> R
 
 def cameras(gallery: Path, bundle: Path | None, mapping: Sequence[str] | None) -> list[CameraReport]:
     """A gallery's cameras, after `mapping` (CAMERA=LEARNED each) has replaced the one there was, where it is given."""
-    path = bundle_path(bundle)
+    path = bundle_path(load_config(bundle=bundle).bundle)
     manifest = Bundle.open(path).manifest
     with open_as_it_is(gallery) as opened:
         if mapping:

@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 import logging
 import sys
+import threading
 from contextvars import ContextVar
 from datetime import UTC, datetime
+from types import TracebackType
 from typing import Literal, TextIO
 
 LogFormat = Literal["json", "text"]
@@ -29,6 +31,25 @@ def configure_logging(level: str, log_format: LogFormat | None = None, stream: T
     # faiss tells which builds of itself it tries.
     for name in ("uvicorn", "faiss"):
         logging.getLogger(name).setLevel(logging.DEBUG if level == "debug" else logging.WARNING)
+
+
+def log_what_is_not_caught() -> None:
+    """Send warnings of Python and exceptions that nobody caught, in threads and finalizers too, into the log."""
+    logging.captureWarnings(True)
+    logger = logging.getLogger("vitreid")
+
+    def in_main(kind: type[BaseException], error: BaseException, traceback: TracebackType | None) -> None:
+        logger.critical("an error that nobody caught", exc_info=(kind, error, traceback))
+
+    def in_thread(given: threading.ExceptHookArgs) -> None:
+        name = given.thread.name if given.thread else "unknown"
+        error = given.exc_value or given.exc_type()
+        logger.error("an error that nobody caught in thread %s", name, exc_info=error)
+
+    def in_finalizer(given: sys.UnraisableHookArgs) -> None:
+        logger.error("%s %r", given.err_msg or "ignored in", given.object, exc_info=given.exc_value)
+
+    sys.excepthook, threading.excepthook, sys.unraisablehook = in_main, in_thread, in_finalizer
 
 
 class JsonFormatter(logging.Formatter):

@@ -5,6 +5,8 @@ from __future__ import annotations
 import io
 import json
 import logging
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta
 from typing import Any
@@ -128,3 +130,31 @@ def test_the_work_of_a_request_is_logged_with_its_id(
     assert thread["request_id"] == "mine"
     [access] = [line for line in lines(stream) if line["logger"] == "vitreid.access"]
     assert (access["status"], access["request_id"]) == (500, "mine")
+
+
+def test_in_json_nothing_that_python_says_is_no_json() -> None:
+    """Warnings and errors that nobody caught, in the main thread, in others and in finalizers."""
+    code = """
+import threading, warnings
+from service.http.logs import configure_logging, log_what_is_not_caught
+configure_logging("info", "json")
+log_what_is_not_caught()
+warnings.warn("old\\nthing")
+thread = threading.Thread(target=lambda: 1 / 0)
+thread.start()
+thread.join()
+class Broken:
+    def __del__(self):
+        raise OSError("in a finalizer")
+Broken()
+raise ValueError("the end")
+"""
+    done = subprocess.run([sys.executable, "-W", "default", "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    found = [json.loads(line) for line in done.stderr.splitlines()]
+    assert [(line["level"], line["logger"]) for line in found] == [
+        ("warning", "py.warnings"), ("error", "vitreid"), ("error", "vitreid"), ("critical", "vitreid"),
+    ]  # fmt: skip
+    assert "old" in found[0]["message"]
+    for line, expected in zip(found[1:], ("ZeroDivisionError", "in a finalizer", "the end"), strict=True):
+        assert expected in line["traceback"]
