@@ -160,7 +160,7 @@ def _check_version(database: Database) -> None:
             f"{database.path} has format_version {found}, this vitreid reads up to {FORMAT_VERSION}; update vitreid"
         )
     if found < FORMAT_VERSION:
-        with database.writing() as connection:
+        with database.restructuring() as connection:
             # Read again: another process may have migrated in between.
             migrate(connection, connection.execute(select(gallery.c.format_version)).scalar_one())
 

@@ -68,6 +68,18 @@ class Database:
         with self._writing, translated(self.path), self._writer.begin() as connection:
             yield connection
 
+    @contextmanager
+    def restructuring(self) -> Iterator[Connection]:
+        """As `writing`, without foreign keys, so that a table can be dropped and made anew. Raises GalleryError."""
+        with self._writing, translated(self.path), self._writer.connect() as connection:
+            sqlite: sqlite3.Connection = connection.connection.driver_connection  # type: ignore[assignment]  # Any | None
+            sqlite.execute("PRAGMA foreign_keys = OFF")  # of no effect inside of a transaction
+            try:
+                with connection.begin():
+                    yield connection
+            finally:
+                sqlite.execute("PRAGMA foreign_keys = ON")
+
     def check(self) -> None:
         """Read every page and index. Raises GalleryDamaged for the first thing that cannot be right."""
         with translated(self.path, opening=True), self._engine.begin() as connection:

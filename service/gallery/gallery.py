@@ -104,12 +104,13 @@ class Gallery:
         """Whether a search can begin at once."""
         return self._searcher.mirror is not None
 
-    def add(self, items: Sequence[NewItem]) -> list[AddResult]:
+    def add(self, items: Sequence[NewItem], *, cameras: Collection[str] | None = None) -> list[AddResult]:
         """Add items in one transaction, durable on return; the same image_hash is the same item.
 
+        With `cameras` only among the items of these: an image that others hold unseen becomes an item of its own.
         Raises EmbeddingRejected, and then nothing was added.
         """
-        return self.store.add(items)
+        return self.store.add(items, cameras=cameras)
 
     def search(
         self, embeddings: NDArray[np.float32], k: int, *, where: Filter = EVERYTHING, min_score: float | None = None
@@ -188,9 +189,12 @@ class Gallery:
         """
         return self.store.erase(ids, expected=expected, reason=reason, requested_by=requested_by)
 
-    def ids_by_hash(self, hashes: Iterable[str]) -> dict[str, int]:
-        """Which of the image hashes (SHA-256, hex) items of this gallery have, with the items' ids."""
-        return self.store.ids_by_hash(hashes)
+    def ids_by_hash(self, hashes: Iterable[str], cameras: Collection[str] | None = None) -> dict[str, int]:
+        """Which of the image hashes (SHA-256, hex) items of this gallery have, with the first such item's id.
+
+        With `cameras` only items of these are looked at.
+        """
+        return self.store.ids_by_hash(hashes, cameras)
 
     def settings(self) -> GallerySettings:
         """What the operator decided about this gallery."""

@@ -48,7 +48,7 @@ class NewItem:
     embedding: NDArray[np.float32]
     """(D,), unit length."""
     image_hash: str
-    """SHA-256 of the source file's bytes, hex; the same hash is the same item."""
+    """SHA-256 of the source file's bytes, hex; the same hash is the same item, to whoever sees that item."""
     picture: bytes | None = None
     """The picture re-encoded as JPEG, or None where pictures are not kept."""
     camera_id: str | None = None

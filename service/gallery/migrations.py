@@ -133,7 +133,50 @@ M003_PATCHES = (
     )""",
 )
 
-MIGRATIONS: tuple[Sequence[str], ...] = (M001_FIRST_TABLES, M002_FILTERS_AND_GENERATIONS, M003_PATCHES)
+_ITEMS = (
+    "id, seq, image_hash, camera_id, person_id, track_id, captured_at, box, source, metadata, created_at, "
+    "model_camera, height, width, sharpness, brightness, outside"
+)
+
+# One image may be several items: who sees only some cameras must not learn from a refusal what the others hold. SQLite
+# cannot drop UNIQUE, so the table is made anew; the next id stays what it was.
+M004_HASH_NOT_UNIQUE = (
+    """CREATE TABLE items_anew (
+        id INTEGER PRIMARY KEY AUTOINCREMENT,
+        seq INTEGER NOT NULL UNIQUE,
+        image_hash TEXT NOT NULL,
+        camera_id TEXT,
+        person_id TEXT,
+        track_id TEXT,
+        captured_at TEXT,
+        box TEXT,
+        source TEXT,
+        metadata TEXT NOT NULL,
+        created_at TEXT NOT NULL,
+        model_camera TEXT,
+        height INTEGER,
+        width INTEGER,
+        sharpness REAL,
+        brightness REAL,
+        outside REAL
+    )""",
+    f"INSERT INTO items_anew ({_ITEMS}) SELECT {_ITEMS} FROM items",
+    "DELETE FROM sqlite_sequence WHERE name = 'items_anew'",
+    "INSERT INTO sqlite_sequence (name, seq) SELECT 'items_anew', seq FROM sqlite_sequence WHERE name = 'items'",
+    "DROP TABLE items",
+    "ALTER TABLE items_anew RENAME TO items",
+    "CREATE INDEX items_by_camera ON items (camera_id)",
+    "CREATE INDEX items_by_person ON items (person_id)",
+    "CREATE INDEX items_by_track ON items (track_id)",
+    "CREATE INDEX items_by_hash ON items (image_hash)",
+)
+
+MIGRATIONS: tuple[Sequence[str], ...] = (
+    M001_FIRST_TABLES,
+    M002_FILTERS_AND_GENERATIONS,
+    M003_PATCHES,
+    M004_HASH_NOT_UNIQUE,
+)
 """The step at position n leads from format_version n to n + 1; its SQL may call FUNCTIONS."""
 
 FORMAT_VERSION = len(MIGRATIONS)
@@ -145,7 +188,10 @@ FUNCTIONS: dict[str, tuple[int, Callable[..., str | int]]] = {
 
 
 def migrate(connection: Connection, found: int) -> None:
-    """Take a database from format_version `found` (0: empty) to FORMAT_VERSION, inside the caller's transaction."""
+    """Take a database from format_version `found` (0: empty) to FORMAT_VERSION, inside the caller's transaction.
+
+    Foreign keys must be off where there are items: a table that is made anew would take what hangs on it along.
+    """
     sqlite: sqlite3.Connection = connection.connection.driver_connection  # type: ignore[assignment]  # typed Any | None
     for name, (arguments, function) in FUNCTIONS.items():
         sqlite.create_function(name, arguments, function, deterministic=True)

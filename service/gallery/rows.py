@@ -59,11 +59,13 @@ def select_items() -> Select[Any]:
 ITEMS_BY_ID = compiled(select_items().where(items.c.id.in_(among([]))))
 """Takes a JSON list of ids."""
 
-_ADVANCE = (
-    "UPDATE gallery SET last_seq = last_seq + ?, last_at = max(last_at, ?) RETURNING last_seq, last_at, generation"
-)
+_LAST_AT = "SELECT last_at FROM gallery"
+_ADVANCE = "UPDATE gallery SET last_seq = last_seq + ?, last_at = ? RETURNING last_seq, generation"
 _LAST_ID = "SELECT coalesce(max(seq), 0) FROM sqlite_sequence WHERE name = 'items'"
-_IDS_BY_HASH = "SELECT image_hash, id FROM items WHERE image_hash IN (SELECT value FROM json_each(?))"
+_IDS_BY_HASH = (
+    "SELECT image_hash, min(id) FROM items WHERE image_hash IN (SELECT value FROM json_each(?)) "
+    "AND (? IS NULL OR camera_id IN (SELECT value FROM json_each(?))) GROUP BY image_hash"
+)
 
 
 def advance(connection: Connection, count: int, *, now: datetime, generation: int) -> Moment:
@@ -124,9 +126,13 @@ def remove(connection: Connection, ids: Sequence[int], moment: Moment) -> None:
     _insert(connection, deletions, [(seq, item_id, at) for seq, item_id in zip(moment.seqs, ids, strict=True)])
 
 
-def ids_by_hash(connection: Connection, hashes: Collection[str]) -> dict[str, int]:
-    """Ids of the items with these image hashes."""
-    return {row[0]: row[1] for row in connection.exec_driver_sql(_IDS_BY_HASH, (json.dumps(list(hashes)),))}
+def ids_by_hash(
+    connection: Connection, hashes: Collection[str], cameras: Collection[str] | None = None
+) -> dict[str, int]:
+    """Ids of the first items with these image hashes, among those of `cameras` where they are given."""
+    among_cameras = None if cameras is None else json.dumps(sorted(cameras))
+    rows = connection.exec_driver_sql(_IDS_BY_HASH, (json.dumps(list(hashes)), among_cameras, among_cameras))
+    return {row[0]: row[1] for row in rows}
 
 
 def item_of(row: Sequence[Any]) -> Item:

@@ -93,16 +93,17 @@ class Store:
         self._reader.close()
         self.database.close()
 
-    def add(self, new: Sequence[NewItem]) -> list[AddResult]:
+    def add(self, new: Sequence[NewItem], *, cameras: Collection[str] | None = None) -> list[AddResult]:
         """Add items in one transaction, durable on return; an item whose image_hash is known adds nothing.
 
-        Raises EmbeddingRejected and adds nothing where one embedding is not (dimension,), finite and of unit length.
+        With `cameras` only items of these count as known: who sees no others must not learn of them. Raises
+        EmbeddingRejected and adds nothing where one embedding is not (dimension,), finite and of unit length.
         """
         check_embeddings([item.embedding for item in new], self.dimension)
         if not new:
             return []
         with self.database.writing() as connection:
-            ids = ids_by_hash(connection, {item.image_hash for item in new})
+            ids = ids_by_hash(connection, {item.image_hash for item in new}, cameras)
             # Of several with one hash the first counts.
             first = {item.image_hash: item for item in reversed(new) if item.image_hash not in ids}
             fresh = [item for item in new if first.get(item.image_hash) is item]
@@ -228,10 +229,10 @@ class Store:
             raise not_found(item_id)
         return row.picture  # type: ignore[no-any-return]  # a bytes column, untyped in Core
 
-    def ids_by_hash(self, hashes: Iterable[str]) -> dict[str, int]:
-        """The ids of the items that have one of the image hashes."""
+    def ids_by_hash(self, hashes: Iterable[str], cameras: Collection[str] | None = None) -> dict[str, int]:
+        """The ids of the first items that have one of the image hashes, of these cameras where they are given."""
         with self.database.reading() as connection:
-            return ids_by_hash(connection, set(hashes))
+            return ids_by_hash(connection, set(hashes), cameras)
 
     def last_seq(self) -> int:
         """Number of the newest addition, change or deletion; 0 in a new gallery. Raises BundleMismatch."""

@@ -84,7 +84,7 @@ items = Table(
     metadata,
     Column("id", Integer, primary_key=True),  # AUTOINCREMENT: never used again
     Column("seq", Integer, nullable=False, unique=True),
-    Column("image_hash", String, nullable=False, unique=True),
+    Column("image_hash", String, nullable=False),
     Column("camera_id", String),
     Column("person_id", String),
     Column("track_id", String),

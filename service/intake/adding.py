@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from time import perf_counter
@@ -94,24 +94,37 @@ def parse_labels(text: bytes | None, uploads: Sequence[Upload]) -> list[FrameLab
 
 
 async def add_uploads(
-    service: Service, gallery: Gallery, uploads: Sequence[Upload], labels: Sequence[FrameLabels], *, relabel: bool
+    service: Service,
+    gallery: Gallery,
+    uploads: Sequence[Upload],
+    labels: Sequence[FrameLabels],
+    visible: Collection[str] | None,
+    *,
+    relabel: bool,
 ) -> AddResultBody:
     """Decode, embed and store the pictures, a few at a time; the good ones are durable when this returns.
 
-    Should it end early, what was stored by then stays, and sending the pictures again adds only the others.
+    A picture is a duplicate only of items of the `visible` cameras (None: of all). Should it end early, what was stored
+    by then stays, and sending the pictures again adds only the others.
     """
     settings = await service.work(gallery.settings)
-    rules = Rules(service.embedder.prepare, service.limits, settings.reject, settings.store_pictures)
+    rules = Rules(
+        service.embedder.prepare,
+        service.limits,
+        settings.reject,
+        settings.store_pictures,
+        settings.retention_days,
+    )
     cameras = camera_map(settings, service.bundle.manifest)
     sent = [Sent(index, *each) for index, each in enumerate(zip(uploads, labels, strict=True))]
     slots: list[_Slot] = []
     for few in portions(sent, lambda each: each.size, most=BATCH):
         begin = perf_counter()
-        new = await service.work(partial(_prepare, gallery, few, rules, service.metrics.rejected))
+        new = await service.work(partial(_prepare, gallery, few, rules, visible, service.metrics.rejected))
         service.metrics.stage("decode", (perf_counter() - begin) * 1000)
         ready = [slot for slot in new if slot.ready is not None]
         for start in range(0, len(ready), BATCH):
-            await _embed_and_store(service, gallery, ready[start : start + BATCH], cameras)
+            await _embed_and_store(service, gallery, ready[start : start + BATCH], cameras, visible)
         slots += new
         await service.work(partial(_compare, gallery, new, relabel))
     results = [slot.result for slot in slots]
@@ -122,17 +135,27 @@ async def add_uploads(
 
 
 async def _embed_and_store(
-    service: Service, gallery: Gallery, slots: Sequence[_Slot], cameras: Mapping[str, str]
+    service: Service,
+    gallery: Gallery,
+    slots: Sequence[_Slot],
+    cameras: Mapping[str, str],
+    visible: Collection[str] | None,
 ) -> None:
     items = [slot.ready for slot in slots if slot.ready is not None]
     learned = [cameras.get(item.label.camera_id or "") for item in items]
     embedded = await service.embed([item.pixels for item in items], learned)
-    await service.work(lambda: _store(gallery, slots, embedded.rows, learned))
+    await service.work(lambda: _store(gallery, slots, embedded.rows, learned, visible))
 
 
-def _prepare(gallery: Gallery, sent: Sequence[Sent], rules: Rules, rejected: Callable[[str], None]) -> list[_Slot]:
+def _prepare(
+    gallery: Gallery,
+    sent: Sequence[Sent],
+    rules: Rules,
+    visible: Collection[str] | None,
+    rejected: Callable[[str], None],
+) -> list[_Slot]:
     pictures = [each.picture() for each in sent]
-    known = gallery.ids_by_hash(image_hash for picture in pictures for image_hash in picture.hashes)
+    known = gallery.ids_by_hash((each for picture in pictures for each in picture.hashes), visible)
     slots: list[_Slot] = []
     rejections: Counter[tuple[str | None, str]] = Counter()
     for each, picture in zip(sent, pictures, strict=True):
@@ -173,6 +196,7 @@ def _store(
     slots: Sequence[_Slot],
     rows: Sequence[NDArray[np.float32] | EmbeddingFailed],
     learned: Sequence[str | None],
+    visible: Collection[str] | None,
 ) -> None:
     made: list[_Slot] = []
     items = []
@@ -183,9 +207,11 @@ def _store(
             made.append(slot)
             items.append(slot.ready.item(row, camera))
         slot.ready = None  # its pixels are not needed any more
-    for slot, added in zip(made, gallery.add(items), strict=True):
-        status = "duplicate" if added.duplicate else "added"
-        slot.result = slot.result.model_copy(update={"status": status, "id": added.id, "duplicate": added.duplicate})
+    for slot, added in zip(made, gallery.add(items, cameras=visible), strict=True):
+        found = {"status": "added", "id": added.id}
+        if added.duplicate:
+            found = {"status": "duplicate", "id": added.id, "duplicate": True, "warning": None}
+        slot.result = slot.result.model_copy(update=found)
 
 
 def _compare(gallery: Gallery, slots: Sequence[_Slot], relabel: bool) -> None:

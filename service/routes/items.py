@@ -129,11 +129,11 @@ async def add_items(
     """Crops of one person each, or frames with `boxes`, of which every box becomes an item.
 
     Each crop and each box has its own result: added; duplicate, where the gallery has the same bytes (of a box: the
-    same frame and edges) already, with the names of the labels that are `differing`; rejected, where the gallery's
-    settings do not take its quality; or an error. What `metadata` leaves out of person_id and camera_id is read from
-    file names like `0002_c1s1_000451_03.jpg`, except for frames; null keeps it unknown. A duplicate keeps its labels
-    unless `on_duplicate=relabel`. What was added is on disk when the answer comes. 200 when everything is in the
-    gallery, else 207.
+    same frame and edges) already in an item that the key sees, with the names of the labels that are `differing`;
+    rejected, where the gallery's settings do not take its quality; or an error. What `metadata` leaves out of person_id
+    and camera_id is read from file names like `0002_c1s1_000451_03.jpg`, except for frames; null keeps it unknown. A
+    duplicate keeps its labels unless `on_duplicate=relabel`. What was added is on disk when the answer comes. 200 when
+    everything is in the gallery, else 207.
     """
     service = service_of(request)
     gallery = service.gallery(params.gallery)
@@ -141,7 +141,9 @@ async def add_items(
     labels = await service.work(lambda: parse_labels(text, uploads))
     for each in labels:
         principal.check_camera(each.camera_id)
-    body = await add_uploads(service, gallery, uploads, labels, relabel=params.on_duplicate == "relabel")
+    body = await add_uploads(
+        service, gallery, uploads, labels, principal.cameras, relabel=params.on_duplicate == "relabel"
+    )
     note(request, items=[result.id for result in body.results if result.id is not None])
     response.status_code = 207 if body.failed or body.rejected else 200
     return body

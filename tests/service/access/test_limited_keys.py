@@ -143,3 +143,37 @@ def test_a_gallery_key_lists_its_gallery_only(filled: TestClient) -> None:
     assert filled.get("/v1/items?gallery=night", headers=night).status_code == 200
     assert filled.get("/v1/items?gallery=later", headers=night).status_code == 404  # its own: it may know
     assert filled.get("/v1/items?gallery=day", headers=night).status_code == 403
+
+
+def added(client: TestClient, content: bytes, key: dict[str, str], **labels: object) -> dict[str, Any]:
+    data = {"metadata": json.dumps(labels)}
+    answer = client.post("/v1/items", files=[("images", ("a.jpg", content))], data=data, headers=key)
+    assert answer.status_code == 200, answer.text
+    [result] = answer.json()["results"]
+    return dict(result)
+
+
+def test_an_image_that_a_hidden_item_has_is_added_as_any_other(filled: TestClient, picture: Make) -> None:
+    gate = as_key(filled, "write", cameras=["c1"])
+    for hidden in (1, 3):  # of c2, and of an unknown camera
+        first = added(filled, picture(hidden), gate, camera_id="c1")
+        assert (first["status"], first["duplicate"]) == ("added", False)
+        assert filled.get(f"/v1/items/{first['id']}/image", headers=gate).status_code == 200
+        again = added(filled, picture(hidden), gate, camera_id="c1")
+        assert (again["status"], again["id"]) == ("duplicate", first["id"])
+
+
+def test_a_box_that_a_hidden_item_has_is_added_as_any_other(filled: TestClient, picture: Make) -> None:
+    everything, gate = as_key(filled), as_key(filled, "write", cameras=["c1"])
+    boxes = [{"box": [0, 0, 32, 64]}]
+    hidden = added(filled, picture(9), everything, camera_id="c2", boxes=boxes)
+    own = added(filled, picture(9), gate, camera_id="c1", boxes=boxes)
+    assert own["status"] == "added"
+    assert own["id"] != hidden["id"]
+
+
+def test_to_a_key_without_limits_one_image_is_one_item(filled: TestClient, picture: Make) -> None:
+    everything, gate = as_key(filled), as_key(filled, "write", cameras=["c1"])
+    added(filled, picture(1), gate, camera_id="c1")
+    again = added(filled, picture(1), everything, camera_id="c3")
+    assert (again["status"], again["id"]) == ("duplicate", 2)  # the first of the two that it sees

@@ -90,6 +90,35 @@ def test_a_gallery_of_format_1_is_migrated(tmp_path, open_gallery, make_items):
         assert gallery.info().lineage == info.lineage
 
 
+def test_a_migration_loses_nothing_that_hangs_on_items(tmp_path, open_gallery, make_items):
+    folder = tmp_path / "gallery"
+    folder.mkdir()
+    with closing(sqlite3.connect(folder / FILE)) as connection, connection:
+        for statement in (*M001_FIRST_TABLES, *FORMAT_1_ROWS):
+            connection.execute(statement)
+        rows = [(item_id, item.embedding.tobytes()) for item_id, item in zip((1, 3), make_items(2), strict=True)]
+        connection.executemany("INSERT INTO embeddings VALUES (?, ?)", rows)
+    with open_gallery() as gallery:
+        assert gallery.picture(1) == b"\xff\xd8"
+        for item_id in (1, 3):
+            gallery.delete(item_id)
+    with closing(sqlite3.connect(folder / FILE)) as connection:
+        for table in ("embeddings_1", "pictures", "item_metadata"):
+            assert connection.execute(f"SELECT count(*) FROM {table}").fetchone() == (0,), table
+        assert connection.execute("PRAGMA foreign_key_check").fetchall() == []
+
+
+def test_an_empty_gallery_keeps_its_next_id_through_a_migration(tmp_path, open_gallery, make_items):
+    folder = tmp_path / "gallery"
+    folder.mkdir()
+    with closing(sqlite3.connect(folder / FILE)) as connection, connection:
+        for statement in (*M001_FIRST_TABLES, FORMAT_1_ROWS[0]):
+            connection.execute(statement)
+        connection.execute("INSERT INTO sqlite_sequence VALUES ('items', 40)")
+    with open_gallery() as gallery:
+        assert gallery.add(make_items(1))[0].id == 41
+
+
 def test_settings_keep_acknowledged_rows_and_erase_deleted_ones(filled):
     with closing(database._connect(filled)) as connection:
         values = {
