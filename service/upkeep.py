@@ -13,7 +13,7 @@ from typing import Self
 from service.errors import ServiceError
 from service.gallery.gallery import Gallery
 from service.gallery.purging import purge, unpurged
-from service.gallery.retention import expire
+from service.gallery.retention import clock_warning, expire
 
 logger = logging.getLogger("vitreid")
 
@@ -61,6 +61,7 @@ class Upkeep:
         self._not_before: dict[tuple[str, str], float] = {}
         self._failures: dict[tuple[str, str], int] = {}
         self._deleted_since: dict[str, float] = {}
+        self._warnings: dict[str, str] = {}
         self._wake = threading.Event()
         self._stopping = threading.Event()
         self._thread: threading.Thread | None = None
@@ -100,6 +101,10 @@ class Upkeep:
                 if self._monotonic() >= self._not_before.get((gallery.name, name), 0.0):
                     self._attempt(gallery, name, job)
 
+    def warnings(self) -> list[str]:
+        """What operators should know, a sentence each."""
+        return [text for _, text in sorted(self._warnings.items())]
+
     def _run(self) -> None:
         while not self._stopping.is_set():
             self.look()
@@ -122,9 +127,17 @@ class Upkeep:
             self._failures.pop(key, None)
 
     def _expire(self, gallery: Gallery) -> None:
+        self._warn(gallery.name, clock_warning(gallery, self._now()))
         if erased := expire(gallery, self._now()):
             logger.info("gallery %s: erased %d items that were older than it keeps", gallery.name, erased)
         self._not_before[gallery.name, "retention"] = self._monotonic() + EXPIRE_EVERY_S
+
+    def _warn(self, name: str, warning: str | None) -> None:
+        if warning is None:
+            self._warnings.pop(name, None)
+        elif self._warnings.get(name) != warning:
+            self._warnings[name] = warning
+            logger.warning("%s", warning)
 
     def _purge(self, gallery: Gallery) -> None:
         if unpurged(gallery) is None:

@@ -14,13 +14,16 @@ from sqlalchemy import Row, Select, select
 from service.access.database import AccessDatabase, audit
 from service.access.principal import Principal
 from service.access.views import VIEW, Views
-from service.gallery.tables import utc_text
+from service.clock import HORIZON, believable
+from service.gallery.tables import stored_time, utc_text
 
 COMMAND_LINE = "command line"
 OTHER = "other"  # the action of what is recorded only where it was refused
 DURABLE = frozenset({"erase", "erase-person", "key-create", "key-revoke", "gallery-drop"})
 COLUMNS = tuple(column.name for column in audit.columns if column is not audit.c.id)
 INSERT = f"INSERT INTO audit ({', '.join(COLUMNS)}) VALUES ({', '.join('?' * len(COLUMNS))})"
+# Rows of an impossible time go with the rows that were recorded after them.
+PRUNE = "DELETE FROM audit WHERE at < ? OR (at >= ? AND id < (SELECT max(id) FROM audit WHERE at < ?))"
 PRUNE_EVERY = timedelta(hours=1)
 USE_NOTED_EVERY = timedelta(hours=1)
 ROWS_AT_ONCE = 1000
@@ -85,6 +88,7 @@ class AuditLog:
         self._now = now
         self._views = Views(database)
         self._pruned: datetime | None = None
+        self._last: datetime | None = None
         self._used: dict[str, datetime] = {}  # when the use of a key was last noted; as many as there are keys
 
     def record(self, entry: Entry) -> None:
@@ -92,7 +96,7 @@ class AuditLog:
 
         What takes something away (DURABLE) is on disk then; of the rest a power failure may take the last rows.
         """
-        at = self._now()
+        at = self._at()
         values = {**vars(entry), "items": json.dumps(entry.items), "at": utc_text(at)}
         row = tuple(values[name] for name in COLUMNS)
         if entry.action in DURABLE:
@@ -104,8 +108,16 @@ class AuditLog:
         else:
             self._database.write_quickly(INSERT, *row)
         if self._pruned is None or abs(at - self._pruned) >= PRUNE_EVERY:
-            self._database.write_quickly("DELETE FROM audit WHERE at < ?", utc_text(at - self._kept))
+            self._database.write_quickly(PRUNE, utc_text(at - self._kept), utc_text(HORIZON), utc_text(at - self._kept))
             self._pruned = at
+
+    def _at(self) -> datetime:
+        """The time of the next row; a clock that cannot be right neither dates rows nor lets them expire."""
+        if self._last is None:
+            newest = self._database.look_up("SELECT at FROM audit ORDER BY id DESC LIMIT 1")
+            self._last = stored_time(newest[0][0]) if newest else self._now()
+        self._last = believable(self._now(), self._last)
+        return self._last
 
     def note_use(self, key_id: str) -> None:
         """Keep when a key was last used, to the hour: a row changed at every request would cost more than it tells."""

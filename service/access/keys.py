@@ -18,6 +18,7 @@ from sqlalchemy import Row, select
 from service.access.database import AccessDatabase, keys
 from service.access.errors import KeyNotFound, Unauthorized
 from service.access.principal import Principal, Scope, held
+from service.clock import HORIZON, STEP
 from service.errors import BadParameter
 from service.gallery.tables import utc_text
 
@@ -25,9 +26,11 @@ ID_LENGTH = 8
 LONGEST_NAME = 64
 _ID_LETTERS = string.ascii_lowercase + string.digits
 _KEY = re.compile(rf"reid_([a-z0-9]{{{ID_LENGTH}}})_([A-Za-z0-9_-]{{43}})")
-LOOK_UP = "SELECT secret_hash, name, scopes, galleries, cameras, expires_at, revoked_at FROM keys WHERE id = ?"
+LOOK_UP = (
+    "SELECT secret_hash, name, scopes, galleries, cameras, created_at, expires_at, revoked_at FROM keys WHERE id = ?"
+)
 # Compared with where no key has the id, so that both take the same time.
-NOBODY = (hashlib.sha256(b"").hexdigest(), "", "[]", None, None, None, None)
+NOBODY = (hashlib.sha256(b"").hexdigest(), "", "[]", None, None, "", None, None)
 _INVALID = "the API key is not valid; `reid keys list` shows the keys there are"
 
 
@@ -77,6 +80,8 @@ class KeyStore:
         if not name.isprintable() or not 0 < len(name) <= LONGEST_NAME:
             raise BadParameter(f"key name {name!r} must be 1 to {LONGEST_NAME} printable characters")
         created = self._now()
+        if expires_in is not None and created >= HORIZON:
+            raise BadParameter(f"the clock says {created:%Y-%m-%d}, so the key would hardly expire; set it right first")
         secret = secrets.token_urlsafe(32)
         key = Key(
             id="".join(secrets.choice(_ID_LETTERS) for _ in range(ID_LENGTH)),
@@ -117,14 +122,24 @@ class KeyStore:
             raise Unauthorized(_INVALID)
         key_id, secret = parts.groups()
         rows = self._database.look_up(LOOK_UP, key_id)
-        secret_hash, name, scopes, galleries, cameras, expires_at, revoked_at = rows[0] if rows else NOBODY
+        secret_hash, name, scopes, galleries, cameras, created_at, expires_at, revoked_at = rows[0] if rows else NOBODY
         if not hmac.compare_digest(_hash(secret), secret_hash) or not rows:
             raise Unauthorized(_INVALID)
         if revoked_at is not None:
             raise Unauthorized(f"key {name!r} was revoked; ask for a new one")
-        if expires_at is not None and expires_at <= utc_text(self._now()):
-            raise Unauthorized(f"key {name!r} expired at {expires_at[:19]}Z; ask for a new one")
+        if expires_at is not None:
+            self._check_period(name, created_at, expires_at)
         return Principal(key_id, name, held(json.loads(scopes)), _limit(galleries), _limit(cameras))
+
+    def _check_period(self, name: str, created_at: str, expires_at: str) -> None:
+        now = self._now()
+        if expires_at <= utc_text(now):
+            raise Unauthorized(f"key {name!r} expired at {expires_at[:19]}Z; ask for a new one")
+        if created_at > utc_text(now + STEP):  # or an old key would be good again wherever the clock is set back
+            raise Unauthorized(
+                f"key {name!r} was made at {created_at[:19]}Z, after the clock's {utc_text(now)[:19]}Z; "
+                "set the clock right or make a new key"
+            )
 
 
 def _hash(secret: str) -> str:

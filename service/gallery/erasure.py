@@ -11,6 +11,7 @@ from typing import Any, Literal
 
 from sqlalchemy import Connection, Row, func, literal, select
 
+from service.clock import believable
 from service.errors import BadParameter
 from service.gallery.conditions import among
 from service.gallery.errors import ErasureNotFound, ImageMismatch, ItemNotFound
@@ -83,7 +84,7 @@ def erase(
     receipt = {
         "id": str(uuid.uuid4()),
         "requested_at": moment.at,
-        "unsearchable_at": max(moment.at, clock()),  # the commit follows at once
+        "unsearchable_at": believable(clock(), moment.at),  # the commit follows at once
         "items": len(here),
         "pictures": with_picture,
         "item_ids": here,
@@ -126,6 +127,7 @@ def unpurged_seq(connection: Connection) -> int | None:
 def mark_purged(connection: Connection, seq: int, now: datetime) -> None:
     """Write down that nothing deleted up to `seq` is left in the gallery's files."""
     connection.execute(gallery.update().values(purged_seq=func.max(gallery.c.purged_seq, seq)))
+    now = believable(now, connection.execute(select(gallery.c.last_at)).scalar_one())
     done = erasures.update().where(erasures.c.last_seq <= seq, erasures.c.purged_at.is_(None))
     # A clock that jumped back must not make a receipt that was purged before it was requested.
     connection.execute(done.values(purged_at=func.max(erasures.c.unsearchable_at, literal(now, UtcText()))))

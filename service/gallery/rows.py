@@ -17,6 +17,7 @@ import numpy as np
 from sqlalchemy import ClauseElement, Connection, Select, String, Table, exists, select, type_coerce
 from sqlalchemy.dialects import sqlite
 
+from service.clock import believable
 from service.gallery.conditions import among, metadata_rows
 from service.gallery.errors import BundleMismatch
 from service.gallery.items import Item, ItemChanges, NewItem, Quality
@@ -42,7 +43,7 @@ class Moment(NamedTuple):
 
     seqs: range
     at: datetime
-    """Never before an earlier moment, whatever the clock says."""
+    """Seldom before an earlier moment, and never by a clock that cannot be right: see `believable`."""
 
 
 def compiled(statement: ClauseElement) -> str:
@@ -70,9 +71,10 @@ _IDS_BY_HASH = (
 
 def advance(connection: Connection, count: int, *, now: datetime, generation: int) -> Moment:
     """Take the next `count` seqs. Raises BundleMismatch where the embeddings of another generation are live now."""
-    last_seq, last_at, found = connection.exec_driver_sql(_ADVANCE, (count, utc_text(now))).one()
+    at = believable(now, stored_time(connection.exec_driver_sql(_LAST_AT).scalar_one()))
+    last_seq, found = connection.exec_driver_sql(_ADVANCE, (count, utc_text(at))).one()
     check_generation(found, generation)
-    return Moment(range(last_seq - count + 1, last_seq + 1), stored_time(last_at))
+    return Moment(range(last_seq - count + 1, last_seq + 1), at)
 
 
 def check_generation(found: int, opened: int) -> None:

@@ -28,6 +28,7 @@ def about(service: Service, *, galleries: bool) -> Info:
             deadline_s=config.deadline_s,
         ),
         drift=[DriftInfo(**asdict(drift)) for drift in service.metrics.drift.alarms()] if galleries else [],
+        warnings=service.upkeep.warnings() if galleries else [],
         uptime_s=round(service.uptime_s, 3),
     )
 

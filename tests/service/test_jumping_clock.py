@@ -13,6 +13,7 @@ import pytest
 from fastapi.testclient import TestClient
 
 from service.config import ServiceConfig
+from service.errors import BadParameter
 from service.http.app import create_app
 from service.state import Service, open_service
 from service.upkeep import EXPIRE_EVERY_S, Upkeep
@@ -118,6 +119,124 @@ def test_retention_loses_nothing_early_and_keeps_nothing_late(
     assert old not in items(client)
     page = client.get("/v1/erasures").json()["erasures"]
     assert {receipt["reason"] for receipt in page} == {"retention"}
+
+
+FAR = datetime(2099, 1, 1, tzinfo=UTC)
+
+
+def test_one_start_in_2099_does_not_stop_retention(
+    client: TestClient, clocks: Clocks, look: Callable[[], None], picture: Any
+) -> None:
+    assert client.put("/v1/galleries/default", json={"retention_days": 30}).status_code == 200
+    right = clocks.now
+    before = add(client, picture(1))
+    clocks.now = FAR
+    ahead = add(client, picture(2))
+    look()
+    assert set(items(client)) == {before, ahead}  # nothing expires by a clock that cannot be right
+    clocks.now = right + timedelta(days=1)
+    later = add(client, picture(3))
+    look()
+    assert {made["created_at"][:4] for made in items(client).values()} == {str(right.year), str(clocks.now.year)}
+    clocks.now += timedelta(days=31)
+    look()
+    assert not items(client).keys() & {before, ahead, later}
+
+
+def test_items_of_a_clock_that_was_ahead_are_dated_anew(
+    service: Service, client: TestClient, clocks: Clocks, look: Callable[[], None], picture: Any
+) -> None:
+    assert client.put("/v1/galleries/default", json={"retention_days": 30}).status_code == 200
+    old = add(client, picture(1))
+    with service.gallery().store.database.writing() as connection:  # as a version before wrote it
+        connection.exec_driver_sql("UPDATE items SET created_at = '2099-01-01T00:00:00.000000Z'")
+        connection.exec_driver_sql("UPDATE gallery SET last_at = '2099-01-01T00:00:00.000000Z'")
+    look()
+    assert items(client)[old]["created_at"] < (clocks.now + timedelta(minutes=1)).isoformat()
+    later = add(client, picture(2))
+    assert items(client)[later]["created_at"] < (clocks.now + timedelta(minutes=1)).isoformat()
+    clocks.now += timedelta(days=31)
+    look()
+    assert items(client) == {}
+
+
+def test_a_clock_that_was_ahead_by_years_does_not_date_what_comes_after_it(
+    client: TestClient, clocks: Clocks, picture: Any
+) -> None:
+    right = clocks.now
+    clocks.now += timedelta(days=800)
+    add(client, picture(1))
+    clocks.now = right + timedelta(hours=1)
+    later = add(client, picture(2))
+    assert items(client)[later]["created_at"][:10] == f"{clocks.now:%Y-%m-%d}"
+
+
+@pytest.mark.parametrize("year", [1970, 2099])
+def test_a_wrong_clock_is_reported(
+    service: Service, client: TestClient, clocks: Clocks, caplog: pytest.LogCaptureFixture, year: int
+) -> None:
+    assert client.put("/v1/galleries/default", json={"retention_days": 30}).status_code == 200
+    clocks.now = datetime(year, 1, 1, tzinfo=UTC)
+    service.upkeep._now = clocks.time
+    service.upkeep._stopping.clear()
+    service.upkeep.look()
+    said = f"gallery default: retention waits: the clock says {year}-01-01, which cannot be; set it right"
+    assert client.get("/v1/info").json()["warnings"] == [said]
+    assert said in caplog.messages
+    clocks.now = datetime.now(UTC)
+    service.upkeep._not_before.clear()
+    service.upkeep.look()
+    assert client.get("/v1/info").json()["warnings"] == []
+
+
+def test_receipts_of_an_impossible_clock_have_the_last_believable_times(
+    client: TestClient, clocks: Clocks, look: Callable[[], None], picture: Any
+) -> None:
+    right, first = clocks.now, add(client, picture(1))
+    clocks.now = FAR
+    receipt = client.post("/v1/erasures", json={"item_ids": [first]}).json()["id"]
+    look()
+    told = client.get(f"/v1/erasures/{receipt}").json()
+    for name in ("requested_at", "unsearchable_at", "purged_at"):
+        assert told[name][:10] == f"{right:%Y-%m-%d}"
+
+
+def test_the_audit_log_is_not_emptied_by_a_clock_in_2099(client: TestClient, clocks: Clocks) -> None:
+    right = clocks.now
+    assert client.get("/v1/items").status_code == 200
+    clocks.now = FAR
+    assert client.get("/v1/items").status_code == 200
+    clocks.now = right + timedelta(hours=2)
+    rows = client.get("/v1/audit").json()["rows"]
+    assert [row["id"] for row in rows] == [1, 2]
+    assert {row["at"][:4] for row in rows} == {str(right.year)}
+
+
+def test_rows_of_2099_go_with_those_after_them(client: TestClient, clocks: Clocks, service: Service) -> None:
+    for _ in range(2):
+        assert client.get("/v1/items").status_code == 200
+    with service.access.audit._database.writing() as connection:
+        connection.exec_driver_sql("UPDATE audit SET at = '2099-01-01T00:00:00.000000Z' WHERE id = 1")
+    clocks.now += timedelta(days=31)
+    assert client.get("/v1/items").status_code == 200
+    assert [row["id"] for row in client.get("/v1/audit").json()["rows"]] == [3]
+
+
+def test_a_clock_that_is_set_back_revives_no_key(client: TestClient, clocks: Clocks, service: Service) -> None:
+    _, text = service.access.keys.create("guest", ["read"], expires_in=timedelta(days=1))
+    headers = {"Authorization": f"Bearer {text}"}
+    clocks.now += timedelta(days=2)
+    assert client.get("/v1/items", headers=headers).status_code == 401
+    clocks.now -= YEARS
+    answer = client.get("/v1/items", headers=headers)
+    assert answer.status_code == 401
+    assert "set the clock right" in answer.json()["detail"]
+
+
+def test_no_key_that_expires_is_made_in_2099(clocks: Clocks, service: Service) -> None:
+    clocks.now = FAR
+    with pytest.raises(BadParameter, match="the clock says 2099-01-01"):
+        service.access.keys.create("guest", ["read"], expires_in=timedelta(days=1))
 
 
 def test_receipts_tell_times_in_order(
