@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from service.commands.cli import INTERRUPTED, AsJson
+from service.commands.options import finite_option
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
 
@@ -16,7 +17,9 @@ app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_
 @app.command()
 def bench(
     bundle: Annotated[Path, typer.Argument(help="The model.")],
-    seconds: Annotated[float, typer.Option(min=0, help="How long to measure, at most; loading comes on top.")] = 60,
+    seconds: Annotated[
+        float, typer.Option(min=0, callback=finite_option, help="How long to measure, at most; loading comes on top.")
+    ] = 60,
     as_json: AsJson = False,
 ) -> None:
     """Measure a bundle on this machine in every way that works here, and say which settings to take.

@@ -10,10 +10,11 @@ from typing import Annotated, NoReturn
 
 import typer
 
+from service.commands.options import finite_option, time_option
+
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
 
 INTERRUPTED = 130
-TIMES = ["%Y-%m-%dT%H:%M:%S%z", "%Y-%m-%dT%H:%M:%S.%f%z"]
 
 Images = Annotated[Path, typer.Argument(help="A folder of pictures, searched with its subfolders.")]
 GalleryDir = Annotated[
@@ -39,10 +40,16 @@ def index(
         Path | None, typer.Option(help="The pictures are frames: persons' boxes in them, as CSV, JSON or MOT.")
     ] = None,
     camera: Annotated[str | None, typer.Option(help="The camera of pictures where no file says another.")] = None,
-    min_confidence: Annotated[float | None, typer.Option(help="MOT: leave out detections below.")] = None,
-    fps: Annotated[float | None, typer.Option(help="MOT: frames per second; with --start, frames get times.")] = None,
+    min_confidence: Annotated[
+        float | None, typer.Option(callback=finite_option, help="MOT: leave out detections below.")
+    ] = None,
+    fps: Annotated[
+        float | None,
+        typer.Option(callback=finite_option, help="MOT: frames per second; with --start, frames get times."),
+    ] = None,
     start: Annotated[
-        datetime | None, typer.Option(formats=TIMES, help="MOT: when frame 1 was taken, as 2026-05-01T09:30:00Z.")
+        datetime | None,
+        typer.Option(parser=time_option, metavar="TIME", help="MOT: when frame 1 was taken, as 2026-05-01T09:30:00Z."),
     ] = None,
     track_prefix: Annotated[str, typer.Option(help="MOT: put before track ids, which count from 1 in each file.")] = "",
     name_pattern: Annotated[

@@ -16,6 +16,8 @@ from service.intake.indexing import IndexReport
 from service.intake.label_summary import LabelSummary
 from service.intake.reading import Refusal
 
+SHOWN = 10  # warnings of one run
+
 
 def print_index(report: IndexReport, gallery: Path, *, dry_run: bool, as_json: bool) -> None:
     """What became of a folder that was indexed."""
@@ -31,12 +33,14 @@ def print_index(report: IndexReport, gallery: Path, *, dry_run: bool, as_json: b
                 "labels": _labels_as_json(report.labels),
                 "bad": _refusals_as_json(report.bad),
                 "rejected": _refusals_as_json(report.rejected),
+                "warnings": _refusals_as_json(report.warnings),
                 "seconds": round(report.seconds, 3),
                 "images_per_s": round(report.images_per_s, 1),
             }
         )
         return
     _print_bad(report.bad)
+    _print_warnings(report.warnings)
     if dry_run and report.labels is not None:
         print("\n".join(_labels_text(report.labels)))
     print(
@@ -107,6 +111,13 @@ def _print_bad(bad: Sequence[Refusal]) -> None:
         print(f"{sum(each.items for each in bad):,} unusable:", file=sys.stderr)
     for each in bad:
         print(f"  {each.path}: {each.reason}", file=sys.stderr)
+
+
+def _print_warnings(warnings: Sequence[Refusal]) -> None:
+    for each in warnings[:SHOWN]:
+        print(f"warning: {each.path}: {each.reason}", file=sys.stderr)
+    if len(warnings) > SHOWN:
+        print(f"warning: and {len(warnings) - SHOWN:,} more; --json lists all", file=sys.stderr)
 
 
 def _print_json(content: object) -> None:

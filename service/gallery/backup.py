@@ -10,7 +10,7 @@ from contextlib import closing, contextmanager
 from datetime import datetime
 from pathlib import Path
 
-from pydantic import AwareDatetime, ValidationError
+from pydantic import ValidationError
 from sqlalchemy import select
 
 from bundle.files import sha256_of, sync, written_whole
@@ -22,6 +22,7 @@ from service.gallery.errors import BackupDamaged, BackupNotFound
 from service.gallery.sealed import Sealed
 from service.gallery.tables import backups, gallery
 from service.messages import first_mistake
+from service.times import UtcTime
 
 MANIFEST = "manifest.json"
 FORMAT_VERSION = 1
@@ -32,7 +33,7 @@ class BackupManifest(Sealed):
 
     format_version: int
     id: str
-    created_at: AwareDatetime
+    created_at: UtcTime
     gallery: str
     """Name of the gallery that it was made from."""
     lineage: str

@@ -8,7 +8,7 @@ from typing import Annotated, TypedDict
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field, JsonValue, field_validator
+from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, JsonValue, Strict, field_validator
 
 from bundle.calibration import Domain
 from service.bounds import at_most
@@ -22,6 +22,10 @@ MAX_CAMERAS = 10_000
 
 QUALITIES = ("height", "width", "aspect", "sharpness", "brightness", "outside")
 """What can be asked of a crop's quality, by name."""
+
+
+FiniteRange = Annotated[tuple[FiniteFloat | None, FiniteFloat | None], Strict(False)]
+"""The same in a body: JSON has lists only; their numbers stay strict."""
 
 
 @dataclass(frozen=True)
@@ -121,6 +125,7 @@ class GallerySettings(BaseModel):
     model_config = ConfigDict(
         frozen=True,
         extra="forbid",
+        strict=True,
         use_attribute_docstrings=True,
         json_schema_extra={"examples": [{"retention_days": 30, "min_score": 0.5, "reject": {"height": [64, None]}}]},
     )
@@ -137,7 +142,7 @@ class GallerySettings(BaseModel):
     domain: Domain | None = None
     """What the images are: `drawn` people, or, where it is null, photographs. Probabilities are those of a calibration
     that was measured on the same."""
-    reject: Mapping[str, Range] = {}
+    reject: Mapping[str, FiniteRange] = {}
     """Quality that items must have to be added: least and most of height, width, aspect, sharpness, brightness and
     outside; null: no limit on that side."""
 
@@ -146,6 +151,11 @@ class GallerySettings(BaseModel):
     def _known_qualities(cls, reject: Mapping[str, Range]) -> Mapping[str, Range]:
         if unknown := sorted(set(reject) - set(QUALITIES)):
             raise ValueError(f"unknown quality {unknown[0]!r}: choose of {', '.join(QUALITIES)}")
+        for name, (least, most) in reject.items():
+            if least is not None and most is not None and least > most:
+                raise ValueError(
+                    f"the least {name} {least:g} is greater than the most {most:g}: nothing would be taken"
+                )
         return reject
 
 

@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, model_validator
 class Sealed(BaseModel):
     """A description that is written with a hash of all that it says."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
     seal: str = ""
     """SHA-256 of the other fields as JSON; empty before it is sealed."""

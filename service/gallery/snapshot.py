@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, ValidationError
 
 from bundle.files import sha256_of, sync
 from service.errors import GalleryError, UnknownName
@@ -27,6 +27,7 @@ from service.gallery.sealed import Sealed
 from service.indexes.faiss_calls import load_faiss
 from service.indexes.files import IndexDamaged
 from service.messages import first_mistake
+from service.times import UtcTime
 
 logger = logging.getLogger("vitreid")
 
@@ -59,7 +60,7 @@ class Source:
 class FileFacts(BaseModel):
     """What a file must be before anything reads it."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
     bytes: int
     sha256: str
@@ -69,7 +70,7 @@ class SnapshotManifest(Sealed):
     """What a snapshot holds."""
 
     format_version: int
-    created_at: AwareDatetime
+    created_at: UtcTime
     lineage: str
     bundle_id: str
     dimension: int

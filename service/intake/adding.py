@@ -180,7 +180,7 @@ def _prepare(
 def _slot(outcome: Outcome, unknown: AddedItem, known: Mapping[str, int]) -> _Slot:
     match outcome:
         case Prepared():
-            return _Slot(unknown, outcome, outcome.label)
+            return _Slot(unknown.model_copy(update={"warning": outcome.warning}), outcome, outcome.label)
         case Known(image_hash, label):
             found = {"status": "duplicate", "id": known[image_hash], "duplicate": True}
             return _Slot(unknown.model_copy(update=found), label=label)

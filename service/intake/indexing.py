@@ -43,6 +43,8 @@ class IndexReport:
     """Items dealt with per second, of whatever outcome."""
     ignored: int = 0
     """Files that are no images by their suffix."""
+    warnings: list[Refusal] = field(default_factory=list)
+    """What is doubtful about items that were added all the same."""
 
     labels: LabelSummary | None = None
     """What was read about the images."""
@@ -72,6 +74,7 @@ class _Tally:
     added: int = 0
     duplicates: int = 0
     refused: list[Refusal] = field(default_factory=list)
+    warnings: list[Refusal] = field(default_factory=list)
     told: int = 0
     """Those of `refused` that the gallery has counted."""
     started: float = field(default_factory=time.perf_counter)
@@ -113,6 +116,7 @@ class _Tally:
             seconds,
             rate,
             self.ignored,
+            warnings=self.warnings,
             labels=self.labels,
             differing=differing,
             relabelled=len(differing) if self.known.relabel else 0,
@@ -147,7 +151,12 @@ def index_images(
     found = scan_folder(folder)
     tasks = crops_of(found, table, camera_id, pattern) if boxes is None else frames_of(found, boxes, pattern)
     settings = gallery.settings()
-    rules = Rules(embedder.prepare, reject=settings.reject, keep_pictures=settings.store_pictures and not dry_run)
+    rules = Rules(
+        embedder.prepare,
+        reject=settings.reject,
+        keep_pictures=settings.store_pictures and not dry_run,
+        retention_days=settings.retention_days,
+    )
     labels = LabelSummary.of(label for task in tasks for label in task.labels)
     known = Duplicates(gallery, relabel=relabel and not dry_run)
     tally = _Tally(sum(task.items for task in tasks), found.ignored, labels, known, progress)
@@ -182,6 +191,8 @@ def _batches(
                 tally.count(duplicates=[result])
             else:
                 batch[result.image_hash] = result
+                if result.warning is not None:
+                    tally.warnings.append(Refusal(result.name or "", result.warning))
             if len(batch) == batch_size:
                 yield list(batch.values())
                 batch = {}

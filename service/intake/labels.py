@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 
 from pydantic import JsonValue
@@ -17,6 +17,7 @@ from bundle.name_pattern import NamePattern
 from bundle.vocabulary import mistake_in_columns
 from service.errors import TableError
 from service.gallery.metadata import check_metadata
+from service.times import parse_time
 
 COLUMNS = ("path", "person_id", "camera_id", "captured_at", "track_id")
 
@@ -137,11 +138,6 @@ def with_cells(label: Label, cells: Mapping[str, str], where: str, others: Colle
 
 def _time(text: str, where: str) -> datetime:
     try:
-        time = datetime.fromisoformat(text)
-        if time.tzinfo is None:
-            raise ValueError("no offset")
-        return time.astimezone(UTC)
-    except (ValueError, OverflowError) as error:
-        raise TableError(
-            f"{where}: captured_at is {text!r}; allowed are times with their offset, as in 2026-11-20T08:15:00Z"
-        ) from error
+        return parse_time(text)
+    except ValueError as error:
+        raise TableError(f"{where}: captured_at: {error}") from error

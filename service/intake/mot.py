@@ -11,6 +11,7 @@ of a camera that saw nobody.
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Collection, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
@@ -47,6 +48,8 @@ def read_mot(source: BoxSource, paths: Collection[str]) -> Iterator[tuple[str, P
             where = f"{source.file}, line {number}"
             values = _values(line, where)
             confidence = _confidence(values)
+            if confidence is not None and not math.isfinite(confidence):
+                raise TableError(f"{where}: confidence is {confidence}; expected a finite number")
             if _left_out(values, confidence, source.min_confidence, where):
                 continue
             frame = _whole(values[0], "frame", where)

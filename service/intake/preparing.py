@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import TypeVar
 
 import numpy as np
@@ -18,6 +19,7 @@ from service.intake.boxes import PersonBox, box_hash, cut
 from service.intake.labels import Label
 from service.intake.pictures import encode_picture
 from service.intake.quality import Breach, breach_of, measure
+from service.intake.time_warning import time_warning
 
 T = TypeVar("T")
 
@@ -53,6 +55,8 @@ class Rules:
     reject: Mapping[str, Range] = field(default_factory=dict)
     """Ranges of quality, by name."""
     keep_pictures: bool = True
+    retention_days: float | None = None
+    """How long items are kept; an older one is added with a warning."""
 
 
 @dataclass(frozen=True)
@@ -92,6 +96,8 @@ class Prepared:
     """(height, width, 3), as the model takes them."""
     picture: bytes | None
     """What the gallery keeps."""
+    warning: str | None = None
+    """What is doubtful about it; it is taken all the same."""
 
     def item(self, embedding: NDArray[np.float32], learned_camera: str | None) -> NewItem:
         """The item, once it is embedded with a learned camera (None: unknown)."""
@@ -179,4 +185,5 @@ def _prepare(
         quality=quality,
         pixels=rules.prepare(image),
         picture=encode_picture(image) if rules.keep_pictures else None,
+        warning=time_warning(label.captured_at, now=datetime.now(UTC), retention_days=rules.retention_days),
     )

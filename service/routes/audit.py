@@ -6,14 +6,15 @@ from typing import Annotated, Literal
 
 from fastapi import APIRouter, Depends, Query, Request
 from fastapi.responses import StreamingResponse
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, Field
 
 from service.access.audit import Asked, json_lines
 from service.access.guard import needs
 from service.routes.problem_docs import problems
 from service.schemas.audit import AuditPage, AuditRow
-from service.schemas.common import MAX_ID, Label, UtcTime
+from service.schemas.common import MAX_ID, PARAMS, Label, Whole
 from service.state import service_of
+from service.times import UtcTime
 
 router = APIRouter(tags=["system"])
 
@@ -23,14 +24,14 @@ JSON_LINES = "application/jsonl"
 class AuditParams(BaseModel):
     """What may stand in the address."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = PARAMS
 
     since: UtcTime | None = Field(None, description="only from then on", examples=["2026-05-01T00:00:00Z"])
     until: UtcTime | None = Field(None, description="only before then")
     key: Label | None = Field(None, description="only by the key with this id", examples=["k3v9x0qa"])
     action: Label | None = Field(None, description="only this action", examples=["erase"])
-    after: int = Field(0, ge=0, le=MAX_ID, description="only rows with a greater id")
-    limit: int = Field(100, ge=1, le=1000, description="how many rows at most; of no effect on jsonl")
+    after: Whole = Field(0, ge=0, le=MAX_ID, description="only rows with a greater id")
+    limit: Whole = Field(100, ge=1, le=1000, description="how many rows at most; of no effect on jsonl")
     format: Literal["json", "jsonl"] = Field(
         "json", description="`json`: one page; `jsonl`: every row after `after`, one JSON object a line"
     )

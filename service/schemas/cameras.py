@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, Field
 
 from service.bounds import at_most
 from service.gallery.items import MAX_CAMERAS
-from service.schemas.common import Label
+from service.schemas.common import BODY, Label
 
 
 class CameraMapping(BaseModel):
     """Which learned camera each of a gallery's cameras is."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = BODY
 
     mapping: Annotated[dict[Label, Label], at_most(MAX_CAMERAS)] = Field(
         max_length=MAX_CAMERAS,

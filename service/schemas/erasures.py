@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_vali
 
 from service.bounds import at_most
 from service.gallery.erasure import Receipt
-from service.schemas.common import MAX_ID, ImageHash
+from service.schemas.common import BODY, MAX_ID, ImageHash
 
 MAX_ITEMS = 10_000
 IMAGE_HASH = "81fcd33a048ebedc8dfaf33c0ed95f2f42397c486039240dbe3a662ec97f5498"  # as in the examples of items
@@ -21,7 +21,7 @@ Reason = Annotated[str, StringConstraints(min_length=1, max_length=200, pattern=
 class ConfirmedItem(BaseModel):
     """An item, and the image that it had when a human looked at it."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = BODY
 
     id: ItemId = Field(examples=[17])
     image_hash: ImageHash = Field(
@@ -33,9 +33,7 @@ class ConfirmedItem(BaseModel):
 class ErasureRequest(BaseModel):
     """Which items are to be erased, those that a human confirmed: `items`, `item_ids` or both."""
 
-    model_config = ConfigDict(
-        extra="forbid",
-        frozen=True,
+    model_config = BODY | ConfigDict(
         json_schema_extra={
             "anyOf": [{"required": ["items"]}, {"required": ["item_ids"]}],
             "examples": [{"items": [{"id": 17, "image_hash": IMAGE_HASH}], "reason": "request of 2026-11-20"}],

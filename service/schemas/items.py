@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Annotated, Any, Literal, Self, cast
 
-from pydantic import BaseModel, ConfigDict, Field, JsonValue, model_validator
+from pydantic import BaseModel, Field, JsonValue, Strict, model_validator
 
 from bundle.market_names import NOBODY
 from service.bounds import at_most
@@ -13,7 +13,8 @@ from service.config import DEFAULT_GALLERY
 from service.gallery.items import QUALITIES, Box, Item, ItemChanges, Quality
 from service.gallery.metadata import Metadata, check_metadata
 from service.http.problems import Problem
-from service.schemas.common import Label, UtcTime
+from service.schemas.common import BODY, Label
+from service.times import UtcTime
 
 MAX_BOXES = 500
 """Of one frame: all of its crops are in memory at once."""
@@ -22,7 +23,7 @@ MAX_BOXES = 500
 class ItemLabels(BaseModel):
     """What is known about a picture that is added; every part may be left out."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = BODY
 
     camera_id: Label | None = Field(None, description="the camera that took it", examples=["c1"])
     person_id: Label | None = Field(None, description="a label given by people, never by a score", examples=["0002"])
@@ -34,9 +35,9 @@ class ItemLabels(BaseModel):
 class BoxLabels(BaseModel):
     """One person in a frame."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = BODY
 
-    box: Box = Field(
+    box: Annotated[Box, Strict(False)] = Field(  # JSON has lists only; their numbers stay strict
         description="left, top, right, bottom in pixels of the upright frame, from 0",
         examples=[[12.0, 8.0, 76.0, 200.0]],
     )
@@ -72,7 +73,7 @@ class FrameLabels(ItemLabels):
 class ItemPatch(BaseModel):
     """New labels of an item: what is left out stays, and null clears."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = BODY
 
     camera_id: Label | None = Field(None, description="the embedding stays as it was made", examples=["c2"])
     person_id: Label | None = Field(None, description="a label given by people, never by a score", examples=["0002"])
@@ -157,6 +158,7 @@ class AddedItem(BaseModel):
         examples=[["person_id"]],
     )
     relabelled: bool = Field(False, description="whether the item has these labels now: `on_duplicate=relabel`")
+    warning: str | None = Field(None, description="what is doubtful about what was added, as a time in the future")
     reason: str | None = Field(None, description="why the gallery does not take a picture of this quality")
     error: Problem | None = None
 

@@ -111,7 +111,7 @@ def test_the_content_says_which_format_it_is(write: Write) -> None:
         (
             '[{"path": "cam1/000001.jpg", "box": [1,2,3,4], "captured_at": "2026-05-01T12:00:00"}]',
             "entry 1",
-            "timezone",
+            "expected RFC 3339",
         ),
         ('[{"path": "none.jpg", "box": [1,2,3,4]}]', "entry 1", "no image 'none.jpg'"),
         ('[{"box": [1,2,3,4]}]', "entry 1", "no image ''"),

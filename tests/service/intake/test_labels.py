@@ -67,8 +67,8 @@ def test_a_table_can_say_nobody(nobody, write):
         ("path,person_id\nc.jpg,1,2\n", 2, "more or fewer cells"),
         ("path\nc.jpg\nc.jpg\n", 3, "row already in line 2"),
         ("path,captured_at\nc.jpg,yesterday\n", 2, "'yesterday'"),
-        ("path,captured_at\nc.jpg,2026-11-20T08:00:00\n", 2, "with their offset"),
-        ("path,captured_at\nc.jpg,0001-01-01T00:00:00+09:00\n", 2, "with their offset"),
+        ("path,captured_at\nc.jpg,2026-11-20T08:00:00\n", 2, "with its offset"),
+        ("path,captured_at\nc.jpg,0001-01-01T00:00:00+09:00\n", 2, "with its offset"),
     ],
 )
 def test_mistakes_are_told_with_their_line(text, line, reason, write):

@@ -1,0 +1,43 @@
+"""Times as people and programs give them: one reading for the API, commands, tables and files of boxes."""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime
+from typing import Annotated
+
+from pydantic import AwareDatetime, BeforeValidator
+from pydantic_core import PydanticCustomError
+
+EXAMPLE = "2026-11-20T08:15:00Z"
+_RFC3339 = re.compile(r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d(:\d\d(\.\d+)?)?(Z|[+-]\d\d:\d\d)", re.ASCII)
+
+
+def parse_time(given: object) -> datetime:
+    """The time in UTC that an RFC 3339 text stands for; its seconds may be left out, its offset may not.
+
+    Digits alone would be read as a date by people and as seconds since 1970 by libraries, so they are refused. Raises
+    ValueError.
+    """
+    try:
+        if isinstance(given, datetime):
+            if given.tzinfo is None:
+                raise ValueError("no offset")
+            return given.astimezone(UTC)
+        text = given.upper() if isinstance(given, str) else ""
+        if not _RFC3339.fullmatch(text):
+            raise ValueError("another form")
+        return datetime.fromisoformat(text).astimezone(UTC)
+    except (ValueError, OverflowError) as error:
+        raise ValueError(f"{given!r:.60} is not a time; expected RFC 3339 with its offset, as in {EXAMPLE}") from error
+
+
+def _as_field(given: object) -> datetime:
+    try:
+        return parse_time(given)
+    except ValueError as error:
+        raise PydanticCustomError("time", "{reason}", {"reason": str(error)}) from error
+
+
+UtcTime = Annotated[AwareDatetime, BeforeValidator(_as_field)]
+"""A field of a model with a time, in UTC."""
