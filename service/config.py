@@ -19,6 +19,7 @@ from service.messages import shown
 from service.runtimes.protocol import RuntimeChoice
 
 DEFAULT_GALLERY = "default"
+GALLERIES = "galleries"  # in a data folder, the one of all galleries
 PREFIX = "REID_"
 OWN_PATHS = ("v1", "web", "docs", "openapi.json", "healthz", "readyz", "metrics")
 
@@ -182,7 +183,7 @@ class ServiceConfig(BaseSettings):
 
 def gallery_folder(data: Path, name: str = DEFAULT_GALLERY) -> Path:
     """Where a data folder keeps the gallery of that name."""
-    return data / "galleries" / name
+    return data / GALLERIES / name
 
 
 def load_config(**given: Any) -> ServiceConfig:

@@ -16,11 +16,20 @@ from bundle.files import sync
 from service.config import DEFAULT_GALLERY
 from service.errors import BadParameter, GalleryError
 from service.gallery import Gallery, GalleryInfo
+from service.gallery.creation import FILE
 from service.gallery.errors import GalleryNeeded, GalleryNotFound, GalleryReadOnly
 
 NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}")
 logger = logging.getLogger("vitreid")
 _DROPPED = ".dropped."  # start of the names of folders that are still being removed
+
+
+def check_name(name: str) -> None:
+    """Raise BadParameter for a name that no gallery of a service can have."""
+    if not NAME.fullmatch(name):
+        raise BadParameter(
+            f"a gallery cannot be called {name!r}; take 1 to 63 of a-z, 0-9, _ and -, the first a letter or digit"
+        )
 
 
 class Galleries:
@@ -47,6 +56,9 @@ class Galleries:
         for left in self.folder.glob(f"{_DROPPED}*"):
             shutil.rmtree(left, ignore_errors=True)
         found = {path.name for path in self.folder.glob("*") if NAME.fullmatch(path.name)}
+        for path in self.folder.glob(f"*/{FILE}"):
+            if path.parent.name not in found and not path.parent.name.startswith("."):
+                logger.warning("%s is not served: no gallery can have this name; rename the folder", path.parent)
         for name in sorted(found | {DEFAULT_GALLERY}, key=lambda name: (name != DEFAULT_GALLERY, name)):
             opening(name)
             try:
@@ -103,10 +115,7 @@ class Galleries:
 
         Raises BadParameter for a name that a gallery cannot have, and the GalleryErrors of opening one.
         """
-        if not NAME.fullmatch(name):
-            raise BadParameter(
-                f"a gallery cannot be called {name!r}; take 1 to 63 of a-z, 0-9, _ and -, the first a letter or digit"
-            )
+        check_name(name)
         with self._changing:
             if name in self._open or name in self._failures:
                 return self.get(name), False

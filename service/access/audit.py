@@ -22,8 +22,9 @@ OTHER = "other"  # the action of what is recorded only where it was refused
 DURABLE = frozenset({"erase", "erase-person", "key-create", "key-revoke", "gallery-drop"})
 COLUMNS = tuple(column.name for column in audit.columns if column is not audit.c.id)
 INSERT = f"INSERT INTO audit ({', '.join(COLUMNS)}) VALUES ({', '.join('?' * len(COLUMNS))})"
+PRUNE = "DELETE FROM audit WHERE at < ?"
 # Rows of an impossible time go with the rows that were recorded after them.
-PRUNE = "DELETE FROM audit WHERE at < ? OR (at >= ? AND id < (SELECT max(id) FROM audit WHERE at < ?))"
+PRUNE_IMPOSSIBLE = "DELETE FROM audit WHERE at >= ? AND id < (SELECT max(id) FROM audit WHERE at < ?)"
 PRUNE_EVERY = timedelta(hours=1)
 USE_NOTED_EVERY = timedelta(hours=1)
 ROWS_AT_ONCE = 1000
@@ -108,7 +109,9 @@ class AuditLog:
         else:
             self._database.write_quickly(INSERT, *row)
         if self._pruned is None or abs(at - self._pruned) >= PRUNE_EVERY:
-            self._database.write_quickly(PRUNE, utc_text(at - self._kept), utc_text(HORIZON), utc_text(at - self._kept))
+            end = utc_text(at - self._kept)
+            self._database.write_quickly(PRUNE_IMPOSSIBLE, utc_text(HORIZON), end)
+            self._database.write_quickly(PRUNE, end)
             self._pruned = at
 
     def _at(self) -> datetime:

@@ -77,8 +77,10 @@ class KeyStore:
         expires_in: timedelta | None = None,
     ) -> tuple[Key, str]:
         """Make a key; its text is returned here and kept nowhere. Raises BadParameter for a name not fit to show."""
-        if not name.isprintable() or not 0 < len(name) <= LONGEST_NAME:
-            raise BadParameter(f"key name {name!r} must be 1 to {LONGEST_NAME} printable characters")
+        if not name.isprintable() or name != name.strip() or not 0 < len(name) <= LONGEST_NAME:
+            raise BadParameter(
+                f"key name {name!r} must be 1 to {LONGEST_NAME} printable characters, no space at its ends"
+            )
         created = self._now()
         if expires_in is not None and created >= HORIZON:
             raise BadParameter(f"the clock says {created:%Y-%m-%d}, so the key would hardly expire; set it right first")

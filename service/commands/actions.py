@@ -16,9 +16,10 @@ import numpy as np
 from bundle import Bundle
 from bundle.name_pattern import NamePattern
 from service.commands.progress import image_progress
-from service.config import ServiceConfig, load_config, unknown_variables
+from service.config import GALLERIES, ServiceConfig, load_config, unknown_variables
 from service.embedder import Embedder
 from service.files import CannotWrite, file_written_whole
+from service.galleries import check_name
 from service.gallery.errors import GalleryNotFound
 from service.gallery.gallery import Gallery
 from service.http.logs import configure_logging, log_what_is_not_caught
@@ -137,6 +138,8 @@ def open_gallery(folder: Path, embedder: Embedder, *, create: bool, load: bool =
 
 @contextmanager
 def _gallery_to_fill(folder: Path, embedder: Embedder, *, dry_run: bool) -> Iterator[Gallery]:
+    if folder.absolute().parent.name == GALLERIES and not folder.exists():
+        check_name(folder.name)  # a service of this data folder could not name it
     with ExitStack() as stack:
         try:
             opened = open_gallery(folder, embedder, create=not dry_run, load=False)

@@ -83,8 +83,12 @@ def index(
         from service.commands import actions as commands
         from service.commands import reports
         from service.commands.recording import record
+        from service.gallery.texts import check_label
         from service.intake.boxes import BoxSource
 
+        if camera is not None:
+            check_label("--camera", camera)
+        check_label("--track-prefix", f"{track_prefix}1")
         report = commands.index_folder(
             images,
             gallery,

@@ -12,6 +12,7 @@ from service.commands import gallery_actions as commands
 from service.commands import gallery_reports as reports
 from service.commands.recording import record
 from service.errors import BadParameter
+from service.gallery.erasure import check_reason
 from service.gallery.opening import open_as_it_is
 from service.indexes import AUTO
 
@@ -174,6 +175,8 @@ def erase(
     """Take items out for good and print a receipt, also while a service runs."""
     if not item and person is None:
         raise BadParameter("nothing to erase was named; give --item ID or --person LABEL")
+    if reason is not None:
+        check_reason(reason)
     with open_as_it_is(gallery) as opened:
         ids = commands.ids_to_erase(opened, item or [], person)
         question = f"Erase {len(ids):,} of the {len(opened):,} items in {gallery} for good?"

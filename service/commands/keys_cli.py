@@ -18,6 +18,8 @@ from service.access.audit import Entry
 from service.access.keys import Key
 from service.access.principal import scope_of
 from service.config import load_config
+from service.galleries import check_name
+from service.gallery.texts import check_label
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
 
@@ -41,6 +43,10 @@ def create(
     From the first key on, every request to the service needs one.
     """
     scopes = [scope_of(each) for each in scope]
+    for each in camera or []:
+        check_label("--camera", each)
+    for each in gallery or []:
+        check_name(each)
     config = load_config(data=data)
     with open_records(config.data, audit_days=config.audit_days, create=True) as (keys, audit):
         key, text = keys.create(

@@ -18,6 +18,8 @@ from service.gallery.errors import ErasureNotFound, ImageMismatch, ItemNotFound
 from service.gallery.rows import advance, remove
 from service.gallery.tables import UtcText, backups, deletions, erasures, gallery, items, pictures
 
+LONGEST_REASON = 200
+
 
 @dataclass(frozen=True)
 class Remaining:
@@ -94,6 +96,12 @@ def erase(
     }
     connection.execute(erasures.insert().values(**receipt))
     return str(receipt["id"])
+
+
+def check_reason(reason: str) -> None:
+    """Raise BadParameter for a reason that cannot stand in a receipt."""
+    if not reason.isprintable() or not 0 < len(reason) <= LONGEST_REASON:
+        raise BadParameter(f"reason {reason!r:.60} must be 1 to {LONGEST_REASON} printable characters")
 
 
 def _none_of(ids: Collection[int]) -> ItemNotFound:

@@ -8,7 +8,7 @@ from typing import Annotated, TypedDict
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, JsonValue, Strict, field_validator
+from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, JsonValue, Strict, StringConstraints, field_validator
 
 from bundle.calibration import Domain
 from service.bounds import at_most
@@ -24,6 +24,7 @@ QUALITIES = ("height", "width", "aspect", "sharpness", "brightness", "outside")
 """What can be asked of a crop's quality, by name."""
 
 
+CameraName = Annotated[str, StringConstraints(min_length=1, max_length=1024, pattern=r"^[^\x00]+$")]
 FiniteRange = Annotated[tuple[FiniteFloat | None, FiniteFloat | None], Strict(False)]
 """The same in a body: JSON has lists only; their numbers stay strict."""
 
@@ -135,7 +136,7 @@ class GallerySettings(BaseModel):
     store_pictures: bool = True
     store_patches: bool = False
     """Of each stored picture its foreground patches are kept, so that `rerank=patches` need not look at it again."""
-    cameras: Annotated[dict[str, str], at_most(MAX_CAMERAS)] = {}
+    cameras: Annotated[dict[CameraName, CameraName], at_most(MAX_CAMERAS)] = {}
     """The gallery's camera -> the learned camera whose embedding it gets; one that is not named is unknown."""
     min_score: Annotated[float, Field(ge=-1, le=1)] | None = None
     """Under this score a query's answer is "no match"."""

@@ -7,15 +7,19 @@ from typing import Annotated
 
 from pydantic import AfterValidator, JsonValue
 
+from service.gallery.texts import metadata_fault
+
 MAX_BYTES = 16 * 1024
 """Of one item's metadata as JSON."""
 MAX_KEYS = 64
 
 
 def check_metadata(metadata: dict[str, JsonValue]) -> dict[str, JsonValue]:
-    """The metadata itself. Raises ValueError where it is larger than an item may have."""
+    """The metadata itself. Raises ValueError where it is larger than an item may have, or no JSON."""
     if len(metadata) > MAX_KEYS:
         raise ValueError(f"has {len(metadata):,} keys; an item's metadata has at most {MAX_KEYS}")
+    if (fault := metadata_fault(metadata)) is not None:
+        raise ValueError(fault)
     size = len(json.dumps(metadata, ensure_ascii=False).encode(errors="replace"))
     if size > MAX_BYTES:
         raise ValueError(f"has {size:,} bytes as JSON; an item's metadata has at most {MAX_BYTES:,}")

@@ -21,6 +21,10 @@ from sqlalchemy import (
     TypeDecorator,
 )
 
+from service.gallery.texts import readable
+
+_UNSENDABLE = ("NaN", "Infinity", "\\ud")
+
 
 def utc_text(time: datetime) -> str:
     """RFC 3339 text of one width in UTC."""
@@ -34,7 +38,9 @@ class Unreadable(ValueError):
 def stored_json(text: str) -> Any:
     """The value of a JSON column. Raises Unreadable."""
     try:
-        return json.loads(text)
+        value = json.loads(text)
+        # An older version took what no JSON of others can hold; the rest need not be looked through.
+        return readable(value) if any(mark in text for mark in _UNSENDABLE) else value
     except (ValueError, TypeError) as error:
         raise Unreadable(f"a text that is no JSON: {error}") from error
 

@@ -28,6 +28,7 @@ from service.gallery.tables import Unreadable, deletions, embeddings_of, gallery
 
 ROWS_AT_ONCE = 2048
 _METADATA = "SELECT key, value, item_id FROM item_metadata WHERE item_id = ?"
+_NO_NUMBER = dict.fromkeys(("NaN", "Infinity", "-Infinity"), "null")
 MOST_FINDINGS = 100  # of one check: a damaged disk would fill the screen
 
 Progress = Callable[[str, int, int], None]
@@ -132,7 +133,9 @@ def _labels(reading: _Reading) -> Iterator[Finding]:
             continue
         # Once per item: without the cost of building a statement.
         found = reading.connection.exec_driver_sql(_METADATA, (item.id,)).all()
-        if set(map(tuple, found)) != set(metadata_rows(item.id, item.metadata)):
+        # An item of an older version may have a number that is none; it is read as null.
+        rows = {(key, _NO_NUMBER.get(value, value), item_id) for key, value, item_id in found}
+        if rows != set(metadata_rows(item.id, item.metadata)):
             yield Finding(f"item {item.id}", "is found by other metadata than it has")
 
 

@@ -12,7 +12,7 @@ from service.errors import BadParameter
 from service.gallery.filters import Filter
 from service.gallery.items import QUALITIES, Range
 from service.gallery.metadata import MAX_KEYS
-from service.schemas.common import PARAMS, Label, Number
+from service.schemas.common import PARAMS, Named, Number
 from service.times import UtcTime
 
 MAX_NAMES = 256
@@ -23,10 +23,10 @@ class FilterParams(BaseModel):
 
     model_config = PARAMS
 
-    cameras: Annotated[list[Label], at_most(MAX_NAMES)] = Field(
+    cameras: Annotated[list[Named], at_most(MAX_NAMES)] = Field(
         default_factory=list, max_length=MAX_NAMES, description="only items of these cameras", examples=[["c1", "c2"]]
     )
-    exclude_cameras: Annotated[list[Label], at_most(MAX_NAMES)] = Field(
+    exclude_cameras: Annotated[list[Named], at_most(MAX_NAMES)] = Field(
         default_factory=list,
         max_length=MAX_NAMES,
         description="no items of these cameras; items of an unknown camera stay",
@@ -34,8 +34,8 @@ class FilterParams(BaseModel):
     )
     since: UtcTime | None = Field(None, description="captured_at from here on", examples=["2026-05-01T00:00:00Z"])
     until: UtcTime | None = Field(None, description="captured_at before this", examples=["2026-05-02T00:00:00Z"])
-    person_id: Label | None = Field(None, description="only items with this label")
-    track_id: Label | None = Field(None, description="only items of this track")
+    person_id: Named | None = Field(None, description="only items with this label")
+    track_id: Named | None = Field(None, description="only items of this track")
     metadata: Json[Annotated[dict[str, str | bool | int | FiniteFloat | None], at_most(MAX_KEYS)]] | None = Field(
         None,
         description="JSON object: top-level keys of the metadata and the values that they have",

@@ -13,7 +13,7 @@ from service.config import DEFAULT_GALLERY
 from service.errors import BadParameter
 from service.gallery.filters import Filter
 from service.http.filter_params import FilterParams
-from service.schemas.common import MAX_ID, PARAMS, Label, Number, Whole
+from service.schemas.common import MAX_ID, PARAMS, Named, Number, Whole
 from service.search.question import MOST_EXPANDED, MOST_RERANKED, RERANK_TOP, GroupBy, Question, Rerank
 
 Pool = Literal["item", "track"]
@@ -116,7 +116,7 @@ class SearchParams(FilterParams):
 class QueryParams(SearchParams):
     """The parameters of a query by pictures."""
 
-    camera_id: Label | None = Field(None, description="the camera that took the query pictures", examples=["c2"])
+    camera_id: Named | None = Field(None, description="the camera that took the query pictures", examples=["c2"])
 
 
 class ItemQueryParams(SearchParams):
@@ -130,7 +130,7 @@ class EmbedParams(BaseModel):
 
     model_config = PARAMS
 
-    camera_id: Label | None = Field(None, description="the camera that took the pictures", examples=["c2"])
+    camera_id: Named | None = Field(None, description="the camera that took the pictures", examples=["c2"])
     gallery: str = Field(DEFAULT_GALLERY, max_length=128, description="whose cameras are meant")
 
 
@@ -142,7 +142,7 @@ class ExplainParams(BaseModel):
     item_id: Annotated[list[Annotated[Whole, Field(ge=1, le=MAX_ID)]], at_most(2)] = Field(
         default_factory=list, max_length=2, description="a stored item, or the two that are compared", examples=[[17]]
     )
-    camera_id: Annotated[list[Label], at_most(2)] = Field(
+    camera_id: Annotated[list[Named], at_most(2)] = Field(
         default_factory=list,
         max_length=2,
         description="the cameras that took the pictures that are sent, in their order",

@@ -17,9 +17,13 @@ from bundle.name_pattern import NamePattern
 from bundle.vocabulary import mistake_in_columns
 from service.errors import TableError
 from service.gallery.metadata import check_metadata
+from service.gallery.texts import label_fault
 from service.times import parse_time
 
 COLUMNS = ("path", "person_id", "camera_id", "captured_at", "track_id")
+
+
+LABELS = ("person_id", "camera_id", "track_id")
 
 
 @dataclass(frozen=True)
@@ -120,6 +124,9 @@ def with_cells(label: Label, cells: Mapping[str, str], where: str, others: Colle
 
     Raises TableError.
     """
+    for name in LABELS:
+        if (fault := label_fault(cells.get(name, "-"))) is not None:
+            raise TableError(f"{where}: {name} {fault}")
     person_id = cells.get("person_id", label.person_id)
     metadata: dict[str, JsonValue] = {name: cell for name, cell in cells.items() if name not in {*COLUMNS, *others}}
     try:

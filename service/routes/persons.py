@@ -14,13 +14,13 @@ from service.gallery.errors import PersonNotFound
 from service.routes.erasures import ErasureParams
 from service.routes.links import links_of_receipt
 from service.routes.problem_docs import problems
-from service.schemas.common import Label
+from service.schemas.common import Named
 from service.schemas.erasures import ReceiptBody
 from service.state import service_of
 
 router = APIRouter(prefix="/v1/persons", tags=["erasure"])
 
-PersonId = Annotated[Label, Path(description="the label", examples=["0002"])]
+PersonId = Annotated[Named, Path(description="the label", examples=["0002"])]
 
 
 @router.delete(

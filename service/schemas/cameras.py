@@ -8,7 +8,7 @@ from pydantic import BaseModel, Field
 
 from service.bounds import at_most
 from service.gallery.items import MAX_CAMERAS
-from service.schemas.common import BODY, Label
+from service.schemas.common import BODY, Named
 
 
 class CameraMapping(BaseModel):
@@ -16,7 +16,7 @@ class CameraMapping(BaseModel):
 
     model_config = BODY
 
-    mapping: Annotated[dict[Label, Label], at_most(MAX_CAMERAS)] = Field(
+    mapping: Annotated[dict[Named, Named], at_most(MAX_CAMERAS)] = Field(
         max_length=MAX_CAMERAS,
         description="the gallery's camera_id: a camera that the model learned; those that are left out are unknown",
         examples=[{"gate": "c1"}],

@@ -5,8 +5,10 @@ from __future__ import annotations
 import re
 from typing import Annotated
 
-from pydantic import BeforeValidator, ConfigDict, Field, StringConstraints
+from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, StringConstraints, WithJsonSchema
 from pydantic_core import PydanticCustomError
+
+from service.gallery.texts import LABEL_PATTERN, LONGEST_LABEL, label_fault
 
 NOTE = "Scores are cosine likenesses between pictures, not identities: a human decides who is shown."
 MAX_ID = 2**63 - 1
@@ -34,10 +36,23 @@ def _number(given: object) -> object:
     raise PydanticCustomError("number", "Input should be a number in digits")
 
 
+def _label(given: str) -> str:
+    if (fault := label_fault(given)) is not None:
+        raise PydanticCustomError("label", "A label {fault}", {"fault": fault})
+    return given
+
+
 Whole = Annotated[int, BeforeValidator(_whole)]
 """A whole number in an address: digits and nothing else, where Python would read `1_0` and `10.0` too."""
 Number = Annotated[float, BeforeValidator(_number), Field(allow_inf_nan=False)]
 """A finite number in an address."""
-Label = Annotated[str, StringConstraints(min_length=1, max_length=128, pattern=r"^[^\x00-\x1f\x7f]+$")]
 ImageHash = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
+Label = Annotated[
+    str,
+    AfterValidator(_label),
+    WithJsonSchema({"type": "string", "minLength": 1, "maxLength": LONGEST_LABEL, "pattern": LABEL_PATTERN}),
+]
+"""A label that is stored."""
+Named = Annotated[str, StringConstraints(min_length=1, max_length=1024, pattern=r"^[^\x00]+$")]
+"""A label that is asked for: also one that an older version took."""
 Score = Annotated[float, Field(ge=-1.0001, le=1.0001, description="cosine likeness, -1..1, higher is more alike")]

@@ -8,14 +8,14 @@ from typing import Annotated, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
 from service.bounds import at_most
-from service.gallery.erasure import Receipt
+from service.gallery.erasure import LONGEST_REASON, Receipt
 from service.schemas.common import BODY, MAX_ID, ImageHash
 
 MAX_ITEMS = 10_000
 IMAGE_HASH = "81fcd33a048ebedc8dfaf33c0ed95f2f42397c486039240dbe3a662ec97f5498"  # as in the examples of items
 
 ItemId = Annotated[int, Field(ge=1, le=MAX_ID)]
-Reason = Annotated[str, StringConstraints(min_length=1, max_length=200, pattern=r"^[^\x00-\x1f\x7f]+$")]
+Reason = Annotated[str, StringConstraints(min_length=1, max_length=LONGEST_REASON, pattern=r"^[^\x00-\x1f\x7f]+$")]
 
 
 class ConfirmedItem(BaseModel):

@@ -179,6 +179,7 @@ def test_a_wrong_clock_is_reported(
     clocks.now = datetime(year, 1, 1, tzinfo=UTC)
     service.upkeep._now = clocks.time
     service.upkeep._stopping.clear()
+    service.upkeep._not_before.clear()
     service.upkeep.look()
     said = f"gallery default: retention waits: the clock says {year}-01-01, which cannot be; set it right"
     assert client.get("/v1/info").json()["warnings"] == [said]
