@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import logging
 import re
-import shutil
 import threading
 import uuid
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -15,9 +15,10 @@ from typing import Self
 from bundle.files import sync
 from service.config import DEFAULT_GALLERY
 from service.errors import BadParameter, GalleryError
-from service.gallery import Gallery, GalleryInfo
+from service.gallery import Gallery
 from service.gallery.creation import FILE
 from service.gallery.errors import GalleryNeeded, GalleryNotFound, GalleryReadOnly
+from service.gallery.removal import remove_gallery
 
 NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}")
 logger = logging.getLogger("vitreid")
@@ -30,6 +31,18 @@ def check_name(name: str) -> None:
         raise BadParameter(
             f"a gallery cannot be called {name!r}; take 1 to 63 of a-z, 0-9, _ and -, the first a letter or digit"
         )
+
+
+@dataclass(frozen=True)
+class Dropped:
+    """What a gallery was that was dropped."""
+
+    items: int
+    pictures: int
+    bytes: int
+    """Of its database."""
+    remaining: list[str]
+    """Files that could not be removed, by their place in its folder."""
 
 
 class Galleries:
@@ -54,7 +67,7 @@ class Galleries:
         Raises the GalleryError of `default`.
         """
         for left in self.folder.glob(f"{_DROPPED}*"):
-            shutil.rmtree(left, ignore_errors=True)
+            self._remove(left, left.name)
         found = {path.name for path in self.folder.glob("*") if NAME.fullmatch(path.name)}
         for path in self.folder.glob(f"*/{FILE}"):
             if path.parent.name not in found and not path.parent.name.startswith("."):
@@ -122,7 +135,7 @@ class Galleries:
             self._enter(name)
             return self._open[name], True
 
-    def drop(self, name: str) -> GalleryInfo:
+    def drop(self, name: str) -> Dropped:
         """Close a gallery and remove its files; what it was. From the first moment on no search finds it.
 
         Raises GalleryNotFound, GalleryNeeded for `default`, and why it could not be opened: such files are not ours.
@@ -141,9 +154,15 @@ class Galleries:
                 self._open[name] = gallery
                 raise GalleryReadOnly(f"{gallery.folder} cannot be removed ({error.strerror})") from error
             gallery.close()
-        shutil.rmtree(left, ignore_errors=True)
+        remaining = self._remove(left, name)
         sync(self.folder)  # who was told that it went must not meet it again
-        return info
+        return Dropped(info.items, info.pictures, info.bytes, remaining)
+
+    def _remove(self, left: Path, name: str) -> list[str]:
+        remaining = remove_gallery(left)
+        if remaining:
+            logger.error("gallery %s was dropped, but of its files %d are left in %s", name, len(remaining), left)
+        return remaining
 
     def _enter(self, name: str) -> None:
         gallery = self._opener(self.folder / name)

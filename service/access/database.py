@@ -6,6 +6,7 @@ import os
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from sqlalchemy import JSON, Column, Connection, Integer, MetaData, String, Tabl
 from service.access.errors import AccessUnusable
 from service.errors import GalleryError
 from service.gallery.database import Database, translated
+from service.gallery.schema import Schema, schema_after, schema_faults
 from service.gallery.tables import UtcText
 
 FILE = "access.db"
@@ -161,6 +163,8 @@ def _touch(path: Path) -> None:
 def _migrate(database: Database) -> None:
     with database.reading() as connection:
         if _version(connection) == len(MIGRATIONS):
+            if (fault := next(schema_faults(connection, _schema()), None)) is not None:
+                raise AccessUnusable(f"{database.path} is damaged or not ours: {fault}; restore it from a backup")
             return
     with database.writing() as connection:
         found = _version(connection)  # read again: another process may have been here in between
@@ -172,6 +176,11 @@ def _migrate(database: Database) -> None:
             for statement in step:
                 connection.exec_driver_sql(statement)
         connection.exec_driver_sql(f"PRAGMA user_version = {len(MIGRATIONS)}")
+
+
+@cache
+def _schema() -> Schema:
+    return schema_after(MIGRATIONS)
 
 
 def _version(connection: Connection) -> int:

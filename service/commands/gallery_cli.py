@@ -106,7 +106,9 @@ def drop_backup(
 ) -> None:
     """Remove a backup, so that receipts of erasures do not name it any more."""
     place = commands.forget_backup(gallery, backup_id, gone=gone)
-    reports.print_line({"backup": backup_id, "place": str(place)}, f"backup {backup_id} is gone", as_json=as_json)
+    left = sorted(path.name for path in place.iterdir()) if place.is_dir() and not gone else []
+    line = f"backup {backup_id} is gone" + (f"; {place} stays, it holds {left[0]!r} too" if left else "")
+    reports.print_line({"backup": backup_id, "place": str(place), "remaining": left}, line, as_json=as_json)
 
 
 @app.command()

@@ -22,9 +22,10 @@ ATTEMPTS = 3
 def check_index(folder: Path) -> tuple[float | None, list[str]]:
     """The share of the true K nearest that searches find, and what is wrong with their answers.
 
-    Asked are embeddings of items spread over the gallery. None where others wrote during every attempt.
+    For a database whose pages were checked. Asked are embeddings of items spread over the gallery. None where others
+    wrote during every attempt.
     """
-    with open_as_it_is(folder) as gallery:
+    with open_as_it_is(folder, read_through=False) as gallery:
         for _ in range(ATTEMPTS):
             seq = gallery.store.last_seq()
             ids = gallery.ids()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import sqlite3
 import uuid
@@ -25,6 +26,8 @@ from service.messages import first_mistake
 from service.times import UtcTime
 
 MANIFEST = "manifest.json"
+NAMES = (FILE, f"{FILE}-journal", f"{FILE}-wal", f"{FILE}-shm", MANIFEST)
+"""What a backup, also one that is being made, may hold."""
 FORMAT_VERSION = 1
 
 
@@ -107,14 +110,15 @@ def check_backup(folder: Path) -> BackupManifest:
 def drop_backup(database: Database, backup_id: str, now: datetime, *, gone: bool = False) -> Path:
     """Remove a backup and write down that it holds nothing any more; the place where it was.
 
-    With `gone` it was removed by other means, wherever it had been moved to. Raises BackupNotFound.
+    The folder stays where it holds something else. With `gone` it was removed by other means, wherever it had been
+    moved to. Raises BackupNotFound.
     """
     with database.reading() as connection:
         row = connection.execute(backups.select().where(backups.c.id == backup_id)).first()
     if row is None or row.purged_at is not None:
         raise BackupNotFound(f"no backup {backup_id!r} of this gallery; `reid gallery info` lists those that are kept")
     place = Path(row.place)
-    for left in place.parent.glob(f".{place.name}.*.tmp"):  # of a backup that was killed
+    for left in _unfinished(place):
         shutil.rmtree(left, ignore_errors=True)
     if not gone:
         _remove(place, backup_id)
@@ -133,9 +137,23 @@ def _remove(place: Path, backup_id: str) -> None:
     if found != backup_id:
         raise BackupNotFound(f"{place} holds backup {found} and not {backup_id}; nothing was removed")
     with _told(place):
-        (place / FILE).unlink(missing_ok=True)  # the manifest last: a removal that is cut short can be repeated
-        shutil.rmtree(place)
+        real = place.resolve()
+        for name in NAMES:  # the manifest last: a removal that is cut short can be repeated
+            (real / name).unlink(missing_ok=True)
+        if not any(real.iterdir()):  # what somebody put beside the backup stays
+            real.rmdir()
+            if place.is_symlink():
+                place.unlink()
         sync(place.parent)
+
+
+def _unfinished(place: Path) -> list[Path]:
+    """What a backup to this place that was killed left, and nothing else that is called alike."""
+    if not place.parent.is_dir():
+        return []
+    name = re.compile(rf"\.{re.escape(place.name)}\.[0-9a-f]{{8}}\.tmp")
+    alike = [path for path in place.parent.iterdir() if name.fullmatch(path.name) and not path.is_symlink()]
+    return [path for path in alike if path.is_dir() and {each.name for each in path.iterdir()} <= set(NAMES)]
 
 
 def _copy(database: Database, path: Path, progress: Callable[[int, int], None]) -> None:
@@ -151,6 +169,7 @@ def _copy(database: Database, path: Path, progress: Callable[[int, int], None]) 
 def _describe(path: Path, backup_id: str, now: datetime, *, gallery_name: str) -> BackupManifest:
     # Not a Database: that would turn the file to WAL mode, and a backup is one file.
     with translated(path), closing(sqlite3.connect(path)) as connection:
+        connection.execute("PRAGMA trusted_schema = OFF")
         header = connection.execute("SELECT lineage, bundle_id, dimension, last_seq FROM gallery").fetchone()
         (size,) = connection.execute("SELECT count(*) FROM items").fetchone()
     lineage, bundle_id, dimension, seq = header

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import zipfile
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -111,11 +112,16 @@ class Columns:
             np.savez(file, allow_pickle=False, **arrays)
 
     @classmethod
-    def load(cls, path: Path) -> Columns:
-        """What `save` wrote. The caller has checked the file's hash."""
+    def load(cls, path: Path, last_id: int) -> Columns:
+        """What `save` wrote, of items up to `last_id`. Raises ValueError. The caller has checked the file's hash."""
+        with zipfile.ZipFile(path) as packed:
+            if any(each.compress_type != zipfile.ZIP_STORED for each in packed.infolist()):
+                raise ValueError("it is compressed")  # a small file could fill the memory
         with np.load(path, allow_pickle=False) as arrays:
-            columns = cls(int(arrays["base"]))
-            ids = arrays["ids"]
+            columns, ids = cls(int(arrays["base"])), arrays["ids"]
+            inside = not len(ids) or columns.base <= ids.min() <= ids.max() <= last_id
+            if ids.dtype != np.int64 or not inside or not 0 <= columns.base <= last_id + 1:
+                raise ValueError("an id is out of range")
             columns._grow(int(ids.max(initial=columns.base - 1)) + 1 - columns.base)
             for name in _FILL:
                 columns[name][ids - columns.base] = arrays[name]

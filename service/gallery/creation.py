@@ -25,6 +25,7 @@ from service.gallery.errors import (
     NotAGallery,
 )
 from service.gallery.migrations import FORMAT_VERSION, migrate
+from service.gallery.schema import gallery_schema_faults
 from service.gallery.tables import embeddings_of, gallery, generations, metadata
 
 FILE = "gallery.db"
@@ -32,7 +33,7 @@ CHECKED_BYTES = 256 << 20  # read in about half a second
 UNFINISHED = ".gallery.db."  # start of the names of databases that are still being made
 
 
-def open_database(folder: Path, *, bundle_id: str, dimension: int, create: bool) -> Database:
+def open_database(folder: Path, *, bundle_id: str, dimension: int, create: bool, read_through: bool = True) -> Database:
     """Open the database in `folder`, of this bundle and checked as a whole; make it first where it is missing.
 
     A large one is not read through: embeddings have checksums, SQLite tells a damaged page when it gets there, and
@@ -44,7 +45,7 @@ def open_database(folder: Path, *, bundle_id: str, dimension: int, create: bool)
     if create and not path.is_file():
         check_empty(folder)
         _create(path, bundle_id=bundle_id, dimension=dimension)
-    database = open_existing(folder)
+    database = open_existing(folder, read_through=read_through)
     try:
         _check_bundle(database, folder, bundle_id=bundle_id, dimension=dimension)
     except BaseException:
@@ -53,8 +54,10 @@ def open_database(folder: Path, *, bundle_id: str, dimension: int, create: bool)
     return database
 
 
-def open_existing(folder: Path) -> Database:
+def open_existing(folder: Path, *, read_through: bool = True) -> Database:
     """Open the database in `folder`, checked as a whole, whatever bundle it is of.
+
+    Without `read_through` its pages are not: where that was just done, or is done next.
 
     Raises GalleryNotFound, NotAGallery, GalleryDamaged, GalleryTooNew.
     """
@@ -64,7 +67,7 @@ def open_existing(folder: Path) -> Database:
         raise GalleryNotFound(f"{folder} holds no gallery; make one with `reid index IMAGES --gallery {folder}`")
     database = Database(path)
     try:
-        if path.stat().st_size <= CHECKED_BYTES:
+        if read_through and path.stat().st_size <= CHECKED_BYTES:
             database.check()
         _check_version(database)
         _check_tables(database)
@@ -166,12 +169,15 @@ def _check_version(database: Database) -> None:
 
 
 def _check_tables(database: Database) -> None:
-    """Raise GalleryDamaged where a table or a column is missing."""
+    """Raise GalleryDamaged where a table or a column is missing, or there is what is not ours."""
     with translated(database.path, opening=True), database.reading() as connection:
         (generation,) = connection.execute(select(gallery.c.generation)).one()
         for table in (*metadata.tables.values(), embeddings_of(generation)):
             connection.execute(select(table).limit(0))
         connection.exec_driver_sql("SELECT name, seq FROM sqlite_sequence LIMIT 0")  # SQLite's own: the greatest ids
+        fault = next(gallery_schema_faults(connection), None)
+    if fault is not None:
+        raise GalleryDamaged(f"{database.path} is damaged or not ours: {fault}; {REMEDY_DAMAGED}")
 
 
 def _check_bundle(database: Database, folder: Path, *, bundle_id: str, dimension: int) -> None:

@@ -25,6 +25,7 @@ SETTINGS = (
     "PRAGMA synchronous = FULL",  # NORMAL may lose acknowledged rows when the power fails
     "PRAGMA foreign_keys = ON",
     "PRAGMA secure_delete = ON",  # FAST would leave deleted vectors and pictures in the file
+    "PRAGMA trusted_schema = OFF",  # a file from elsewhere calls no function of this program
 )
 
 _READ_ONLY = (GalleryReadOnly, "check that this user may write the folder and its files")

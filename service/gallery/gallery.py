@@ -56,17 +56,19 @@ class Gallery:
         index: str = AUTO,
         create: bool = True,
         load: bool = True,
+        read_through: bool = True,
     ) -> Self:
         """Open the gallery in `folder`, or make an empty one where there is none and `create` is true.
 
         With `load` it is ready to search on return; otherwise the first search or `refresh` loads what searches need:
         a service opens without, calls `refresh` in a thread, and is ready once `loaded`. Adding and reading need
-        nothing loaded. Raises GalleryNotFound, NotAGallery, GalleryDamaged, GalleryTooNew, BundleMismatch, UnknownName
+        nothing loaded. Without `read_through` the pages of the database are not checked: somebody just did. Raises
+        GalleryNotFound, NotAGallery, GalleryDamaged, GalleryTooNew, BundleMismatch, UnknownName
         (of an index).
         """
         if index != AUTO:
             index_kind(index)  # a wrong name is told before a folder is made
-        store = Store.open(folder, bundle_id=bundle_id, dimension=dimension, create=create)
+        store = Store.open(folder, bundle_id=bundle_id, dimension=dimension, create=create, read_through=read_through)
         gallery = cls(folder, store, index=index)
         try:
             if load:

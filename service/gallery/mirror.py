@@ -92,7 +92,7 @@ class Mirror:
         self.columns.save(folder / COLUMNS_FILE)
 
     @classmethod
-    def load(cls, folder: Path, kind: str, dimension: int, seq: int) -> Self:
-        """What `save` wrote. Raises IndexDamaged. The caller has checked the files' hashes."""
-        columns = Columns.load(folder / COLUMNS_FILE)
-        return cls(index_kind(kind).load(folder / INDEX_FILE, dimension), columns, seq)
+    def load(cls, folder: Path, kind: str, dimension: int, seq: int, last_id: int) -> Self:
+        """What `save` wrote, of items up to `last_id`; the files' hashes were checked before. Raises IndexDamaged."""
+        columns = Columns.load(folder / COLUMNS_FILE, last_id)
+        return cls(index_kind(kind).load(folder / INDEX_FILE, dimension, last_id - columns.base + 1), columns, seq)

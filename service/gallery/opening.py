@@ -13,11 +13,14 @@ from service.gallery.tables import gallery
 from service.indexes import AUTO
 
 
-def open_as_it_is(folder: Path, *, index: str = AUTO) -> Gallery:
+def open_as_it_is(folder: Path, *, index: str = AUTO, read_through: bool = True) -> Gallery:
     """Open the gallery in `folder` with the embeddings that answer now; nothing is loaded for searching yet.
 
-    Raises GalleryNotFound, NotAGallery, GalleryDamaged, GalleryTooNew.
+    Without `read_through` the pages of the database are not checked: somebody just did. Raises GalleryNotFound,
+    NotAGallery, GalleryDamaged, GalleryTooNew.
     """
-    with closing(open_existing(folder)) as database, database.reading() as connection:
+    with closing(open_existing(folder, read_through=read_through)) as database, database.reading() as connection:
         bundle_id, dimension = connection.execute(select(gallery.c.bundle_id, gallery.c.dimension)).one()
-    return Gallery.open(folder, bundle_id=bundle_id, dimension=dimension, index=index, create=False, load=False)
+    return Gallery.open(
+        folder, bundle_id=bundle_id, dimension=dimension, index=index, create=False, load=False, read_through=False
+    )

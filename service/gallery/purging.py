@@ -10,7 +10,7 @@ from pathlib import Path
 
 from service.gallery.creation import UNFINISHED
 from service.gallery.erasure import mark_purged, unpurged_seq
-from service.gallery.errors import GalleryBusy, GalleryDamaged
+from service.gallery.errors import GalleryBusy, GalleryDamaged, GalleryReadOnly
 from service.gallery.gallery import Gallery
 from service.gallery.snapshot import generations
 
@@ -47,6 +47,8 @@ def purge(gallery: Gallery, clock: Callable[[], datetime], cancelled: Callable[[
 
 
 def remove_leftovers(folder: Path) -> None:
-    """Remove what a killed process left half made in a gallery's folder."""
+    """Remove what a killed process left half made in a gallery's folder. Raises GalleryReadOnly."""
     for left in folder.glob(f"{UNFINISHED}*"):
         shutil.rmtree(left, ignore_errors=True)
+        if left.exists():  # or a receipt would say that nothing is left
+            raise GalleryReadOnly(f"{left} cannot be removed; check its permissions")

@@ -15,13 +15,13 @@ from typing import Any
 from sqlalchemy import Connection, Table, func, select
 from sqlalchemy.dialects.sqlite import insert
 
-from bundle.files import make_folder, sync
-from service.gallery.backup import BackupManifest, check_backup
+from bundle.files import make_folder, sha256_of, sync
+from service.gallery.backup import MANIFEST, BackupManifest, check_backup
 from service.gallery.conditions import among
 from service.gallery.creation import FILE, check_empty, open_existing
 from service.gallery.database import BUSY_TIMEOUT_S, Database, translated
 from service.gallery.disk import refused
-from service.gallery.errors import GalleryBusy, GalleryDamaged, GalleryExists, GalleryReadOnly
+from service.gallery.errors import BackupDamaged, GalleryBusy, GalleryDamaged, GalleryExists, GalleryReadOnly
 from service.gallery.keeper import WORKSHOP, Keeper
 from service.gallery.snapshot import remove_but
 from service.gallery.tables import backups, deletions, erasures, gallery, items
@@ -61,12 +61,27 @@ def restore(backup: Path, folder: Path, *, replace: bool = False) -> Restored:
     with _kept(folder), _workshop(folder) as workshop:
         copy = workshop / FILE
         shutil.copyfile(backup / FILE, copy)
+        size = _check_copy(workshop, backup, manifest)
         if not exists:
-            with closing(open_existing(workshop)) as prepared, prepared.reading() as connection:
-                size = connection.execute(select(func.count()).select_from(items)).scalar_one()
             _put_in_place(copy, folder / FILE)
             return Restored(manifest, size, 0)
         return _replace(folder, workshop, manifest)
+
+
+def _check_copy(workshop: Path, backup: Path, manifest: BackupManifest) -> int:
+    """How many items the copy has. Raises BackupDamaged where it is not what the manifest says, whoever wrote that."""
+    if sha256_of(workshop / FILE) != manifest.sha256:
+        raise BackupDamaged(f"{backup / FILE} changed while it was copied; restore again")
+    try:
+        with closing(open_existing(workshop)) as prepared, prepared.reading() as connection:
+            header = connection.execute(gallery.select()).one()
+            size = connection.execute(select(func.count()).select_from(items)).scalar_one()
+    except GalleryDamaged as error:
+        raise BackupDamaged(str(error).replace(str(workshop), str(backup))) from error
+    found = (header.lineage, header.bundle_id, header.dimension, header.last_seq, size)
+    if found != (manifest.lineage, manifest.bundle_id, manifest.dimension, manifest.seq, manifest.items):
+        raise BackupDamaged(f"{backup / FILE} is not what {MANIFEST} says of it; take another backup")
+    return int(size)
 
 
 def _replace(folder: Path, workshop: Path, manifest: BackupManifest) -> Restored:
@@ -77,7 +92,7 @@ def _replace(folder: Path, workshop: Path, manifest: BackupManifest) -> Restored
             f"{folder} is too damaged to tell what was erased from it since the backup; move it away, restore without "
             "--replace and erase those items again"
         ) from error
-    with closing(live), closing(open_existing(workshop)) as prepared:
+    with closing(live), closing(open_existing(workshop, read_through=False)) as prepared:
         erased_again = 0
         for _ in range(ATTEMPTS):
             try:
@@ -144,6 +159,8 @@ def _install(prepared: Database, live: Database, seq: int) -> None:
         closing(sqlite3.connect(prepared.path)) as source,
         closing(sqlite3.connect(live.path, timeout=BUSY_TIMEOUT_S)) as target,
     ):
+        for connection in (source, target):
+            connection.execute("PRAGMA trusted_schema = OFF")
         target.execute("PRAGMA synchronous = FULL")
         source.backup(target, pages=PAGES_AT_ONCE, progress=look)
 

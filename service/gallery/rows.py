@@ -62,7 +62,7 @@ ITEMS_BY_ID = compiled(select_items().where(items.c.id.in_(among([]))))
 
 _LAST_AT = "SELECT last_at FROM gallery"
 _ADVANCE = "UPDATE gallery SET last_seq = last_seq + ?, last_at = ? RETURNING last_seq, generation"
-_LAST_ID = "SELECT coalesce(max(seq), 0) FROM sqlite_sequence WHERE name = 'items'"
+LAST_ID = "SELECT coalesce(max(seq), 0) FROM sqlite_sequence WHERE name = 'items'"
 _IDS_BY_HASH = (
     "SELECT image_hash, min(id) FROM items WHERE image_hash IN (SELECT value FROM json_each(?)) "
     "AND (? IS NULL OR camera_id IN (SELECT value FROM json_each(?))) GROUP BY image_hash"
@@ -88,7 +88,7 @@ def check_generation(found: int, opened: int) -> None:
 
 def insert(connection: Connection, fresh: Sequence[NewItem], moment: Moment, *, generation: int) -> list[int]:
     """Insert items whose hashes are new; their ids."""
-    last_id: int = connection.exec_driver_sql(_LAST_ID).scalar_one()
+    last_id: int = connection.exec_driver_sql(LAST_ID).scalar_one()
     ids = list(range(last_id + 1, last_id + 1 + len(fresh)))  # nobody else writes meanwhile
     numbered = list(zip(ids, fresh, strict=True))
     created_at = utc_text(moment.at)

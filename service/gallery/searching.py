@@ -216,7 +216,7 @@ class Searcher:
         return self._mirror
 
     def _opened(self) -> Mirror:
-        found = snapshot.open_newest(self._folder, self._source(), self._store.last_seq())
+        found = snapshot.open_newest(self._folder, self._source(), self._store.last_seq(), self._store.last_id())
         if found is not None and self._wanted in (AUTO, found.index.kind):
             return found
         return Mirror.build(self._store, FIRST_KIND if self._wanted == AUTO else self._wanted)

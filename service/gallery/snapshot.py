@@ -24,6 +24,7 @@ from service.gallery.disk import refused
 from service.gallery.errors import GalleryFull
 from service.gallery.mirror import Mirror
 from service.gallery.sealed import Sealed
+from service.gallery.trial import trial_fault
 from service.indexes.faiss_calls import load_faiss
 from service.indexes.files import IndexDamaged
 from service.messages import first_mistake
@@ -37,6 +38,8 @@ FORMAT_VERSION = 1
 KEPT = 2
 _NAME = re.compile(r"generation-(\d{6,})")
 _ASIDE = ".generation-aside"
+NOT_OURS = (ValueError, LookupError, TypeError, ArithmeticError, MemoryError)
+"""What numpy and json raise for what we did not write."""
 
 
 class SnapshotDamaged(GalleryError):
@@ -156,18 +159,21 @@ def newest_manifest(folder: Path) -> SnapshotManifest | None:
     return None
 
 
-def open_newest(folder: Path, source: Source, last_seq: int) -> Mirror | None:
+def open_newest(folder: Path, source: Source, last_seq: int, last_id: int) -> Mirror | None:
     """What the newest good snapshot holds; None where there is none, and the log says what is wrong with each."""
     for path in generations(folder):
         try:
-            return open_snapshot(path, source, last_seq)
+            return open_snapshot(path, source, last_seq, last_id)
         except SnapshotDamaged as error:
             logger.warning("%s", error)
     return None
 
 
-def open_snapshot(path: Path, source: Source, last_seq: int) -> Mirror:
-    """What a snapshot holds, every byte of it checked before it is used. Raises SnapshotDamaged."""
+def open_snapshot(path: Path, source: Source, last_seq: int, last_id: int) -> Mirror:
+    """What a snapshot holds, every byte of it checked and some searches tried before it is used.
+
+    Raises SnapshotDamaged.
+    """
     manifest = check_snapshot(path)
     found = Source(manifest.lineage, manifest.bundle_id, manifest.dimension, manifest.generation)
     if found != source or manifest.seq > last_seq:
@@ -175,11 +181,13 @@ def open_snapshot(path: Path, source: Source, last_seq: int) -> Mirror:
     if manifest.faiss != _faiss_version():
         raise SnapshotDamaged(f"{path} is not used: faiss {manifest.faiss} wrote it, this is {_faiss_version()}")
     try:
-        mirror = Mirror.load(path, manifest.index, manifest.dimension, manifest.seq)
-    except (IndexDamaged, UnknownName, OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
+        mirror = Mirror.load(path, manifest.index, manifest.dimension, manifest.seq, last_id)
+    except (IndexDamaged, UnknownName, OSError, zipfile.BadZipFile, *NOT_OURS) as error:
         raise SnapshotDamaged(f"{path} is not used: it cannot be read ({error})") from error
     if {len(mirror.columns), len(mirror.index)} != {manifest.count}:
         raise SnapshotDamaged(f"{path} is not used: it holds {len(mirror.index)} items instead of {manifest.count}")
+    if (fault := trial_fault(mirror, manifest.dimension)) is not None:
+        raise SnapshotDamaged(f"{path} is not used: {fault}")
     return mirror
 
 

@@ -26,6 +26,7 @@ from service.gallery.reader import Reader
 from service.gallery.replay import Changes, changes_after, decoded, extent
 from service.gallery.rows import (
     ITEMS_BY_ID,
+    LAST_ID,
     advance,
     change,
     check_generation,
@@ -78,10 +79,13 @@ class Store:
         bundle_id: str,
         dimension: int,
         create: bool = True,
+        read_through: bool = True,
         clock: Callable[[], datetime] = utc_now,
     ) -> Self:
         """Open or make the database in `folder`. Raises GalleryError."""
-        database = open_database(folder, bundle_id=bundle_id, dimension=dimension, create=create)
+        database = open_database(
+            folder, bundle_id=bundle_id, dimension=dimension, create=create, read_through=read_through
+        )
         with database.reading() as connection:
             lineage, generation = connection.execute(select(gallery.c.lineage, gallery.c.generation)).one()
         return cls(
@@ -239,6 +243,11 @@ class Store:
         [(last_seq, generation)] = self._reader.rows(_LAST_SEQ)
         check_generation(generation, self.generation)
         return int(last_seq)
+
+    def last_id(self) -> int:
+        """The greatest id that an item ever had; 0 in a new gallery."""
+        [(last_id,)] = self._reader.rows(LAST_ID)
+        return int(last_id)
 
     def version(self) -> int:
         """A number that is another one after every commit, by whomever."""

@@ -85,7 +85,7 @@ def verify(
     findings: list[Finding] = []
     counts: Counter[str] = Counter()
     try:
-        with closing(open_existing(folder)) as database, database.reading() as connection:
+        with closing(open_existing(folder, read_through=False)) as database, database.reading() as connection:
             reading = _Reading(connection, progress, counts)
             for check in checks:
                 findings += islice(check(reading), MOST_FINDINGS)

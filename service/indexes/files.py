@@ -6,7 +6,8 @@ Nothing here is durable or checked for flipped bits: the gallery's snapshots fsy
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
@@ -64,19 +65,24 @@ def write(path: Path, contents: Contents) -> None:
 
 def read(path: Path, kind: str, dimension: int) -> Contents:
     """Read a file of this kind and dimension. Raises IndexDamaged."""
-    try:
-        with path.open("rb") as file:
-            contents = _read(file)
-    # What json, numpy and faiss raise for bytes that are not theirs, and what reading itself raises.
-    except (ValueError, KeyError, TypeError, EOFError, OSError, RuntimeError, MemoryError) as error:
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise IndexDamaged(f"{path} is no usable index file ({reason}): rebuild the index") from error
+    with damaged(path), path.open("rb") as file:
+        contents = _read(file)
     if (contents.kind, contents.dimension) != (kind, dimension):
         raise IndexDamaged(
             f"{path} holds an index of kind {contents.kind} and dimension {contents.dimension}, "
             f"not {kind} and {dimension}: rebuild the index"
         )
     return contents
+
+
+@contextmanager
+def damaged(path: Path) -> Iterator[None]:
+    """Raise IndexDamaged for what json, numpy, faiss and our own checks raise for bytes that are not ours."""
+    try:
+        yield
+    except (ValueError, LookupError, TypeError, ArithmeticError, EOFError, OSError, RuntimeError, MemoryError) as error:
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise IndexDamaged(f"{path} is no usable index file ({reason}): rebuild the index") from error
 
 
 def _read(file: IO[bytes]) -> Contents:

@@ -71,9 +71,9 @@ class GpuIndex:
         return cls(FlatIndex.build(dimension, ids, embeddings))
 
     @classmethod
-    def load(cls, path: Path, dimension: int) -> Self:
+    def load(cls, path: Path, dimension: int, slots: int | None = None) -> Self:
         """The index that `save`, or a flat index, wrote. Raises IndexDamaged, GpuMissing."""
-        return cls(FlatIndex.load(path, dimension))
+        return cls(FlatIndex.load(path, dimension, slots))
 
     def save(self, path: Path) -> None:
         """Write the twin."""

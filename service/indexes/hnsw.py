@@ -12,6 +12,7 @@ from service.indexes import files
 from service.indexes.columns import Column, Positions, allows
 from service.indexes.faiss_calls import as_answer, load_faiss, selector, set_threads
 from service.indexes.protocol import Allowed, Floats, Ids, Parameters, nothing
+from service.indexes.trust import MOST_EF, check, check_graph, check_ids, check_parameters
 from service.indexes.tuning import AIM, BEST, MOMENT, questions
 
 LINKS = 32  # of an embedding to its neighbours, twice as many in the lowest layer
@@ -50,11 +51,18 @@ class HnswIndex:
         return index
 
     @classmethod
-    def load(cls, path: Path, dimension: int) -> Self:
-        """The index that `save` wrote. Raises IndexDamaged."""
+    def load(cls, path: Path, dimension: int, slots: int | None = None) -> Self:
+        """The index that `save` wrote, of ids below `slots` where that is given. Raises IndexDamaged."""
         contents = files.read(path, cls.kind, dimension)
-        index = cls(contents.native, contents.parameters)
-        index._take(contents.arrays["ids"], contents.arrays["alive"])
+        with files.damaged(path):
+            ids, alive = contents.arrays["ids"], contents.arrays["alive"]
+            check((alive.shape == ids.shape and alive.dtype == np.bool_, "it does not say which rows are alive"))
+            check_ids(ids[alive], slots)
+            check_ids(np.unique(ids), slots)  # a removed row may have the id of a newer one
+            check_graph(contents.native, len(ids), dimension)
+            check_parameters(contents.parameters, {"ef": (1, MOST_EF), "built_with": (0, 2**62)})
+            index = cls(contents.native, contents.parameters)
+            index._take(ids, alive)
         return index
 
     def save(self, path: Path) -> None:

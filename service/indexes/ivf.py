@@ -11,6 +11,7 @@ from service.indexes import files
 from service.indexes.columns import Column
 from service.indexes.faiss_calls import as_answer, load_faiss, selector, set_threads
 from service.indexes.protocol import Allowed, Floats, Ids, Parameters, nothing
+from service.indexes.trust import check, check_ivf, check_parameters
 from service.indexes.tuning import AIM, BEST, FAR, MOMENT, questions
 
 LISTS_PER_ROOT = 4  # lists for each unit of the square root of the number of embeddings
@@ -19,6 +20,7 @@ LIST_SHIFT = 32  # the upper half of a place in faiss's table is the list
 SPARE = 16  # of the k that are asked for, what callers ask for to be on the safe side
 FILTER_POWER = 1.4  # one camera of six is as far as the best 12 times as many of all
 BLOCK = 65_536  # embeddings assigned at once
+MOST_GROWTH = 100.0
 HASH_BYTES = 48  # of an entry in the table from id to place
 
 
@@ -60,10 +62,16 @@ class IvfIndex:
         return index
 
     @classmethod
-    def load(cls, path: Path, dimension: int) -> Self:
-        """The index that `save` wrote. Raises IndexDamaged."""
+    def load(cls, path: Path, dimension: int, slots: int | None = None) -> Self:
+        """The index that `save` wrote, of ids below `slots` where that is given. Raises IndexDamaged."""
         contents = files.read(path, cls.kind, dimension)
-        return cls(contents.native, contents.arrays["present"], contents.parameters)
+        with files.damaged(path):
+            native, present = contents.native, contents.arrays["present"]
+            check((slots is None or len(present) <= slots, "an id is out of range"))
+            check_ivf(native, present, dimension)
+            limits = {"nprobe": (1, native.nlist), "growth": (-MOST_GROWTH, MOST_GROWTH), "built_with": (0, 2**62)}
+            check_parameters(contents.parameters, limits)
+            return cls(native, present, contents.parameters)
 
     def save(self, path: Path) -> None:
         """Write centroids and lists."""

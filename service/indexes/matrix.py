@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from service.indexes import files
 from service.indexes.columns import Column, Positions, allows
 from service.indexes.protocol import Allowed, Floats, Ids, Parameters
+from service.indexes.trust import check_ids, check_rows
 
 
 class MatrixIndex(ABC):
@@ -33,10 +34,14 @@ class MatrixIndex(ABC):
         return index
 
     @classmethod
-    def load(cls, path: Path, dimension: int) -> Self:
-        """The index that `save` wrote. Raises IndexDamaged."""
+    def load(cls, path: Path, dimension: int, slots: int | None = None) -> Self:
+        """The index that `save` wrote, of ids below `slots` where that is given. Raises IndexDamaged."""
         arrays = files.read(path, cls.kind, dimension).arrays
-        return cls.build(dimension, arrays["ids"], arrays["embeddings"])
+        with files.damaged(path):
+            ids, embeddings = arrays["ids"], arrays["embeddings"]
+            check_ids(ids, slots)
+            check_rows(embeddings, len(ids), dimension)
+            return cls.build(dimension, ids, embeddings)
 
     def save(self, path: Path) -> None:
         """Write ids and embeddings."""

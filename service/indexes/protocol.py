@@ -32,8 +32,11 @@ class Index(Protocol):
         ...
 
     @classmethod
-    def load(cls, path: Path, dimension: int) -> Self:
-        """The index that `save` wrote. Raises IndexDamaged. Flipped bits may load: check the file's hash before."""
+    def load(cls, path: Path, dimension: int, slots: int | None = None) -> Self:
+        """The index that `save` wrote, of ids below `slots` where that is given. Raises IndexDamaged.
+
+        Flipped bits may load: check the file's hash before.
+        """
         ...
 
     @property

@@ -79,7 +79,9 @@ async def put_gallery(
     dependencies=[Depends(needs("admin", "gallery-drop", reach="everything"))],
 )
 async def drop_gallery(request: Request, name: GalleryName) -> GalleryDropped:
-    """No search finds its items any more, and its files are removed. `default` cannot be dropped.
+    """No search finds its items any more, and its files are removed but those that `remaining` names.
+
+    `default` cannot be dropped.
 
     Its backups are not touched: remove them where they lie.
     """
@@ -114,8 +116,6 @@ def _put(service: Service, name: str, settings: GallerySettings) -> tuple[Galler
 
 
 def _drop(service: Service, name: str) -> GalleryDropped:
-    info = service.galleries.drop(name)
+    dropped = service.galleries.drop(name)
     service.metrics.forget(name)
-    return GalleryDropped(
-        name=name, items=info.items, pictures=info.pictures, bytes=info.bytes, dropped_at=datetime.now(UTC)
-    )
+    return GalleryDropped(name=name, dropped_at=datetime.now(UTC), **vars(dropped))

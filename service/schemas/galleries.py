@@ -34,4 +34,9 @@ class GalleryDropped(BaseModel):
     items: int = Field(examples=[360])
     pictures: int = Field(examples=[360])
     bytes: int = Field(description="of its database", examples=[3269192])
-    dropped_at: datetime = Field(description="by then no search found it and its files were removed")
+    remaining: list[str] = Field(
+        description="files that could not be removed, by their place in its folder, whose place the log tells; an "
+        "operator removes them, or the next start does",
+        examples=[[]],
+    )
+    dropped_at: datetime = Field(description="by then no search found it, and its files but those were removed")

@@ -65,6 +65,37 @@ def test_a_dropped_gallery_is_gone_with_its_files(opened: Callable[[], Galleries
         assert len(galleries.create("night")[0]) == 0
 
 
+def test_a_gallery_behind_links_is_gone_with_what_they_lead_to(
+    opened: Callable[[], Galleries], tmp_path: Path, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    disk = tmp_path_factory.mktemp("disk")
+    (disk / "photos").mkdir()
+    (disk / "photos" / "mine.jpg").write_text("mine")
+    with opened() as galleries:
+        galleries.create("night")[0].add([NewItem(embedding=UNIT, image_hash="1" * 64)])
+        galleries.get("night").write_snapshot()
+    (tmp_path / "night" / "snapshots").rename(disk / "snapshots")
+    (tmp_path / "night" / "snapshots").symlink_to(disk / "snapshots")
+    (tmp_path / "night" / "album").symlink_to(disk / "photos")
+    (tmp_path / "night").rename(disk / "night")
+    (tmp_path / "night").symlink_to(disk / "night")
+    with opened() as galleries:
+        assert galleries.drop("night").remaining == []
+    assert [path.name for path in tmp_path.iterdir()] == ["default"]
+    assert [path.name for path in disk.iterdir()] == ["photos"]  # it was never the gallery's
+    assert (disk / "photos" / "mine.jpg").exists()
+
+
+def test_files_that_cannot_be_removed_are_named(
+    opened: Callable[[], Galleries], caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with opened() as galleries:
+        galleries.create("night")
+        monkeypatch.setattr("service.gallery.removal.shutil.rmtree", lambda *_, **__: None)
+        assert "gallery.db" in galleries.drop("night").remaining
+    assert "gallery night was dropped, but of its files" in caplog.text
+
+
 def test_default_stays(opened: Callable[[], Galleries]) -> None:
     with opened() as galleries:
         with pytest.raises(GalleryNeeded):
@@ -77,7 +108,7 @@ def test_what_an_interrupted_drop_left_goes_at_the_next_start(
 ) -> None:
     with opened() as galleries, monkeypatch.context() as patched:
         galleries.create("night")
-        patched.setattr("service.galleries.shutil.rmtree", lambda *_, **__: None)
+        patched.setattr("service.gallery.removal.shutil.rmtree", lambda *_, **__: None)
         galleries.drop("night")
     assert len(list(tmp_path.iterdir())) == 2
     with opened() as galleries:
