@@ -16,7 +16,7 @@ from service.embedder import Embedder
 from service.errors import BadParameter, FolderNotFound, GalleryError
 from service.gallery import Filter, Gallery, GalleryInfo, GallerySettings
 from service.gallery.backup import BackupManifest, back_up, drop_backup
-from service.gallery.creation import FILE, open_existing
+from service.gallery.creation import holds_gallery, open_existing
 from service.gallery.erasure import Receipt
 from service.gallery.errors import GalleryBusy, PersonNotFound
 from service.gallery.opening import open_as_it_is
@@ -62,7 +62,7 @@ def list_galleries(data: Path) -> list[Listed]:
     folder = gallery_folder(data).parent
     if not folder.is_dir():
         raise FolderNotFound(f"{folder} does not exist; name the data folder of a service, which has galleries in it")
-    return [_listed(path) for path in sorted(folder.iterdir()) if (path / FILE).is_file()]
+    return [_listed(path) for path in sorted(folder.iterdir()) if path.is_dir() and holds_gallery(path)]
 
 
 def describe(folder: Path) -> Details:

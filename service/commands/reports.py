@@ -12,11 +12,12 @@ from pathlib import Path
 
 from bundle.vocabulary import LABELS
 from service.intake.embedding import EmbeddedImages
+from service.intake.folders import Passed, counted
 from service.intake.indexing import IndexReport
 from service.intake.label_summary import LabelSummary
 from service.intake.reading import Refusal
 
-SHOWN = 10  # warnings of one run
+SHOWN = 10  # warnings of one run, and ignored files
 
 
 def print_index(report: IndexReport, gallery: Path, *, dry_run: bool, as_json: bool) -> None:
@@ -34,6 +35,7 @@ def print_index(report: IndexReport, gallery: Path, *, dry_run: bool, as_json: b
                 "bad": _refusals_as_json(report.bad),
                 "rejected": _refusals_as_json(report.rejected),
                 "warnings": _refusals_as_json(report.warnings),
+                "ignored": _refusals_as_json(report.ignored),
                 "seconds": round(report.seconds, 3),
                 "images_per_s": round(report.images_per_s, 1),
             }
@@ -41,6 +43,7 @@ def print_index(report: IndexReport, gallery: Path, *, dry_run: bool, as_json: b
         return
     _print_bad(report.bad)
     _print_warnings(report.warnings)
+    _print_ignored(report.ignored)
     if dry_run and report.labels is not None:
         print("\n".join(_labels_text(report.labels)))
     print(
@@ -56,13 +59,15 @@ def print_embed(embedded: EmbeddedImages, out: Path, *, as_json: bool) -> None:
     images, dimension = embedded.embeddings.shape
     if as_json:
         bad = _refusals_as_json(embedded.bad)
-        _print_json({"out": str(out), "images": images, "dimension": dimension, "bad": bad})
+        ignored = _refusals_as_json(embedded.ignored)
+        _print_json({"out": str(out), "images": images, "dimension": dimension, "bad": bad, "ignored": ignored})
         return
     _print_bad(embedded.bad)
+    _print_ignored(embedded.ignored)
     print(f"wrote {images:,} embeddings of {dimension} numbers to {out}, {len(embedded.bad):,} unusable")
 
 
-def _refusals_as_json(refusals: Iterable[Refusal]) -> list[dict[str, str]]:
+def _refusals_as_json(refusals: Iterable[Refusal | Passed]) -> list[dict[str, str]]:
     return [{"path": each.path, "reason": each.reason} for each in refusals]
 
 
@@ -118,6 +123,16 @@ def _print_warnings(warnings: Sequence[Refusal]) -> None:
         print(f"warning: {each.path}: {each.reason}", file=sys.stderr)
     if len(warnings) > SHOWN:
         print(f"warning: and {len(warnings) - SHOWN:,} more; --json lists all", file=sys.stderr)
+
+
+def _print_ignored(ignored: Sequence[Passed]) -> None:
+    if not ignored:
+        return
+    print(f"{len(ignored):,} ignored ({counted(ignored)}):", file=sys.stderr)
+    for each in ignored[:SHOWN]:
+        print(f"  {each.path}: {each.reason}", file=sys.stderr)
+    if len(ignored) > SHOWN:
+        print(f"  and {len(ignored) - SHOWN:,} more; --json lists all", file=sys.stderr)
 
 
 def _print_json(content: object) -> None:

@@ -118,8 +118,9 @@ def drop_backup(database: Database, backup_id: str, now: datetime, *, gone: bool
     if row is None or row.purged_at is not None:
         raise BackupNotFound(f"no backup {backup_id!r} of this gallery; `reid gallery info` lists those that are kept")
     place = Path(row.place)
-    for left in _unfinished(place):
-        shutil.rmtree(left, ignore_errors=True)
+    with _told(place):
+        for left in _unfinished(place):
+            shutil.rmtree(left, ignore_errors=True)
     if not gone:
         _remove(place, backup_id)
     with database.writing() as connection:

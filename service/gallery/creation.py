@@ -42,7 +42,7 @@ def open_database(folder: Path, *, bundle_id: str, dimension: int, create: bool,
     Raises GalleryNotFound (missing, and not `create`), NotAGallery, GalleryDamaged, GalleryTooNew, BundleMismatch.
     """
     path = folder / FILE
-    if create and not path.is_file():
+    if create and not _is_file(path):
         check_empty(folder)
         _create(path, bundle_id=bundle_id, dimension=dimension)
     database = open_existing(folder, read_through=read_through)
@@ -62,7 +62,7 @@ def open_existing(folder: Path, *, read_through: bool = True) -> Database:
     Raises GalleryNotFound, NotAGallery, GalleryDamaged, GalleryTooNew.
     """
     path = folder / FILE
-    if not path.is_file():
+    if not _is_file(path):
         check_empty(folder)
         raise GalleryNotFound(f"{folder} holds no gallery; make one with `reid index IMAGES --gallery {folder}`")
     database = Database(path)
@@ -84,6 +84,21 @@ def _header(database: Database, *columns: Column[Any]) -> tuple[Any, ...]:
     if row is None:
         raise GalleryDamaged(f"{database.path} is damaged (no row in table gallery); {REMEDY_DAMAGED}")
     return tuple(row)
+
+
+def holds_gallery(folder: Path) -> bool:
+    """Whether a folder holds a gallery, or cannot be looked into and may."""
+    try:
+        return _is_file(folder / FILE)
+    except GalleryReadOnly:
+        return True
+
+
+def _is_file(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except OSError as error:
+        raise GalleryReadOnly(f"{path.parent} cannot be read ({error.strerror}); check its permissions") from error
 
 
 def check_empty(folder: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -32,5 +33,14 @@ def summary(connection: Connection, path: Path) -> dict[str, Any]:
         "patches": connection.execute(select(func.count()).select_from(patches)).scalar_one(),
         "persons": connection.execute(select(func.count(items.c.person_id.distinct()))).scalar_one(),
         "cameras": {camera: count for camera, count in sorted(cameras.items(), key=str) if camera is not None},
-        "bytes": sum(file.stat().st_size for file in path.parent.glob(f"{path.name}*")),
+        "bytes": _size(path),
     }
+
+
+def _size(path: Path) -> int:
+    """Bytes of a database with its log, which whoever closes it last removes."""
+    total = 0
+    for file in path.parent.glob(f"{path.name}*"):
+        with suppress(FileNotFoundError):
+            total += file.stat().st_size
+    return total

@@ -10,10 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from service.embedder import Embedder
-from service.intake.folders import scan_folder
+from service.intake.folders import Passed, scan_folder
 from service.intake.indexing import Progress
 from service.intake.preparing import Prepared, Rules
-from service.intake.reading import Refusal, crops_of, prepared
+from service.intake.reading import Refusal, crops_of, prepared, unreadable_of
 
 
 @dataclass(frozen=True, eq=False)
@@ -25,6 +25,8 @@ class EmbeddedImages:
     embeddings: NDArray[np.float32]
     """(N, D), unit length."""
     bad: list[Refusal]
+    ignored: list[Passed]
+    """What is no image by its suffix, and what else was passed over."""
 
 
 def embed_images(
@@ -34,17 +36,18 @@ def embed_images(
 
     Raises FolderNotFound, NoImages.
     """
-    tasks = crops_of(scan_folder(folder))
+    found = scan_folder(folder)
+    tasks = crops_of(found)
     rules = Rules(embedder.prepare, keep_pictures=False)
     names: list[str] = []
-    bad: list[Refusal] = []
+    bad = unreadable_of(found)
     embeddings = [np.empty((0, embedder.dimension), dtype=np.float32)]
 
     def finish(batch: list[Prepared]) -> None:
         embeddings.append(embedder.run([each.pixels for each in batch], [each.label.camera_id for each in batch]))
         names.extend(each.name or "" for each in batch)
         if progress is not None:
-            progress(len(names) + len(bad), len(tasks))
+            progress(len(names) + len(bad), len(tasks) + len(found.unreadable))
 
     batch: list[Prepared] = []
     with closing(prepared(tasks, rules, lambda hashes: set(), batch_size=batch_size)) as portions:
@@ -57,4 +60,4 @@ def embed_images(
                 finish(batch)
                 batch = []
     finish(batch)
-    return EmbeddedImages(names, np.concatenate(embeddings), bad)
+    return EmbeddedImages(names, np.concatenate(embeddings), bad, found.ignored)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,6 +12,10 @@ from bundle import ImageError
 from service.errors import FolderNotFound, IndexingError, NoImages
 
 SUFFIXES = (".jpg", ".jpeg", ".png", ".webp")
+OTHER_IMAGES = (".avif", ".bmp", ".gif", ".heic", ".heif", ".jp2", ".tif", ".tiff")
+CONVERT = "; convert it to JPEG, PNG or WebP"
+HIDDEN = "is hidden"
+LINK = "is a link to a folder, which is not followed"
 MAX_BYTES = 256 * 2**20
 
 
@@ -31,10 +37,18 @@ class ImageFile:
             self.name.encode()
             return self.path.read_bytes()
         except UnicodeEncodeError as error:
-            shown = os.fsencode(self.name).decode(errors="replace")
-            raise ImageError(shown, "has a name that is not UTF-8; rename it") from error
+            raise ImageError(_shown(self.name), "has a name that is not UTF-8; rename it") from error
         except OSError as error:
             raise ImageError(self.name, f"cannot be read ({error.strerror})") from error
+
+
+@dataclass(frozen=True)
+class Passed:
+    """Something in a folder that becomes no item, and why."""
+
+    path: str
+    """Relative to the folder, with slashes."""
+    reason: str
 
 
 @dataclass(frozen=True)
@@ -43,40 +57,96 @@ class Found:
 
     files: list[ImageFile]
     """In order of their names."""
-    ignored: int
-    """Files without an image's suffix, hidden ones, and what is no file."""
+    ignored: list[Passed]
+    """Files without an image's suffix, hidden ones, links to folders, and what is no file."""
+    unreadable: list[Passed]
+    """Folders and files that cannot be looked into."""
 
 
 def scan_folder(folder: Path) -> Found:
-    """All images below a folder; links to folders are not followed. Raises FolderNotFound, NoImages."""
+    """All images below a folder; links to folders are not followed, and what cannot be read is listed.
+
+    Raises FolderNotFound, NoImages, and IndexingError where the folder itself cannot be read.
+    """
     if not folder.is_dir():
-        found = "is a file" if folder.exists() else "does not exist"
-        raise FolderNotFound(f"{folder} {found}; name a folder of images ({', '.join(SUFFIXES)})")
-    every = [Path(root, name) for root, _, names in os.walk(folder, onerror=_refuse) for name in names]
-    files = [_image_file(path, folder) for path in every if _is_image(path)]
-    if not files:
+        there = "is a file" if folder.exists() else "does not exist"
+        raise FolderNotFound(f"{folder} {there}; name a folder of images ({', '.join(SUFFIXES)})")
+    found = Found([], [], [])
+    folders = [folder]
+    while folders:
+        here = folders.pop()
+        try:
+            with os.scandir(here) as listed:
+                entries = sorted(listed, key=lambda entry: entry.name)
+        except OSError as error:
+            if here == folder:
+                raise IndexingError(f"{folder} cannot be read ({error.strerror}); check its permissions") from error
+            found.unreadable.append(Passed(_shown(_name(here, folder)), f"cannot be read ({error.strerror})"))
+            continue
+        folders += [Path(entry.path) for entry in entries if _sort(entry, folder, found)]
+    if not found.files:
         raise NoImages(
-            f"{folder} holds no images, only {len(every):,} other files; allowed are {', '.join(SUFFIXES)} "
-            "in any folder below it"
+            f"{folder} holds no images ({counted(found.ignored + found.unreadable) or 'nothing at all'}); allowed are "
+            f"{', '.join(SUFFIXES)} in any folder below it"
         )
-    return Found(sorted(files, key=lambda file: file.name), ignored=len(every) - len(files))
+    found.files.sort(key=lambda file: file.name)
+    for passed in (found.ignored, found.unreadable):
+        passed.sort(key=lambda each: each.path)
+    return found
 
 
 def find_images(folder: Path) -> list[Path]:
-    """The paths of all images below a folder, in order. Raises FolderNotFound, NoImages."""
+    """The paths of all images below a folder, in order. Raises FolderNotFound, NoImages, IndexingError."""
     return [file.path for file in scan_folder(folder).files]
 
 
-def _is_image(path: Path) -> bool:
+def counted(passed: Sequence[Passed]) -> str:
+    """How many were passed over, by suffix or reason, as in "7 .txt, 2 .heic, 1 hidden"; empty where none was."""
+    kinds = Counter(_kind(each) for each in passed)
+    return ", ".join(f"{count:,} {kind}" for kind, count in sorted(kinds.items(), key=lambda kind: (-kind[1], kind[0])))
+
+
+def _sort(entry: os.DirEntry[str], folder: Path, found: Found) -> bool:
+    """Put an entry where it belongs; true for a folder that is to be looked into."""
+    path = Path(entry.path)
+    name = _name(path, folder)
+    try:
+        if entry.is_dir(follow_symlinks=False):
+            return True
+        if (reason := _ignored(entry)) is not None:
+            found.ignored.append(Passed(_shown(name), reason))
+        else:
+            found.files.append(ImageFile(path, name, entry.stat().st_size if path.exists() else 0))
+    except FileNotFoundError:
+        found.unreadable.append(Passed(_shown(name), "vanished while the folder was read"))
+    except OSError as error:
+        found.unreadable.append(Passed(_shown(name), f"cannot be read ({error.strerror})"))
+    return False
+
+
+def _ignored(entry: os.DirEntry[str]) -> str | None:
+    suffix = Path(entry.name).suffix.lower()
+    if entry.name.startswith("."):
+        return HIDDEN
+    if entry.is_dir():
+        return LINK
+    if suffix not in SUFFIXES:
+        return f"is a {suffix} file{CONVERT if suffix in OTHER_IMAGES else ''}" if suffix else "has no suffix"
     # A broken link is kept, so that it is reported; a pipe or device of that name would block whoever reads it.
-    named = path.suffix.lower() in SUFFIXES and not path.name.startswith(".")
-    return named and (path.is_file() or (path.is_symlink() and not path.exists()))
+    return None if entry.is_file() or entry.is_symlink() else "is no file"
 
 
-def _image_file(path: Path, folder: Path) -> ImageFile:
-    size = path.stat().st_size if path.exists() else 0
-    return ImageFile(path, path.relative_to(folder).as_posix(), size)
+def _kind(passed: Passed) -> str:
+    suffix = Path(passed.path).suffix.lower()
+    kinds = {HIDDEN: "hidden", LINK: "links to folders"}
+    if passed.reason.startswith("is a .") and suffix:
+        return suffix
+    return kinds.get(passed.reason, passed.reason)
 
 
-def _refuse(error: OSError) -> None:
-    raise IndexingError(f"{error.filename} cannot be read ({error.strerror}); check its permissions") from error
+def _shown(name: str) -> str:
+    return os.fsencode(name).decode(errors="replace")
+
+
+def _name(path: Path, folder: Path) -> str:
+    return path.relative_to(folder).as_posix()

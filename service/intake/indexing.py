@@ -16,10 +16,10 @@ from service.embedder import Embedder
 from service.gallery import Gallery, NewItem
 from service.intake.boxes import BoxSource
 from service.intake.cameras import camera_map
-from service.intake.folders import scan_folder
+from service.intake.folders import Passed, scan_folder
 from service.intake.label_summary import LabelSummary
 from service.intake.preparing import Known, Prepared, Rules
-from service.intake.reading import Refusal, crops_of, frames_of, prepared
+from service.intake.reading import Refusal, crops_of, frames_of, prepared, unreadable_of
 from service.intake.relabelling import Differing, Duplicates
 
 Progress = Callable[[int, int], None]
@@ -41,8 +41,8 @@ class IndexReport:
     seconds: float
     images_per_s: float
     """Items dealt with per second, of whatever outcome."""
-    ignored: int = 0
-    """Files that are no images by their suffix."""
+    ignored: list[Passed] = field(default_factory=list)
+    """Files that are no images by their suffix, and what else was passed over."""
     warnings: list[Refusal] = field(default_factory=list)
     """What is doubtful about items that were added all the same."""
 
@@ -67,7 +67,7 @@ class _Tally:
     """Counts of one run, as far as it has come."""
 
     total: int
-    ignored: int
+    ignored: list[Passed]
     labels: LabelSummary
     known: Duplicates
     progress: Progress | None
@@ -159,7 +159,9 @@ def index_images(
     )
     labels = LabelSummary.of(label for task in tasks for label in task.labels)
     known = Duplicates(gallery, relabel=relabel and not dry_run)
-    tally = _Tally(sum(task.items for task in tasks), found.ignored, labels, known, progress)
+    unreadable = unreadable_of(found)
+    total = sum(task.items for task in tasks) + len(unreadable)
+    tally = _Tally(total, found.ignored, labels, known, progress, refused=unreadable)
     try:
         with (
             closing(prepared(tasks, rules, gallery.ids_by_hash, batch_size=batch_size)) as portions,

@@ -66,6 +66,11 @@ class Refusal:
     camera_id: str | None = None
 
 
+def unreadable_of(found: Found) -> list[Refusal]:
+    """What of a folder cannot be looked into, as files that did not become items."""
+    return [Refusal(each.path, each.reason) for each in found.unreadable]
+
+
 def crops_of(
     found: Found, table: Path | None = None, camera_id: str | None = None, pattern: NamePattern | None = None
 ) -> list[Task]:

@@ -329,3 +329,15 @@ def test_the_service_starts_without_torch(tmp_path: Path, tiny_bundle: Path) -> 
     )
     done = subprocess.run([sys.executable, "-c", code], cwd=REPOSITORY, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
+
+
+def test_index_and_embed_list_what_they_ignored(tiny_bundle: Path, images: Path, tmp_path: Path) -> None:
+    for number in range(12):
+        (images / f"{number:02}.heic").write_bytes(b"")
+    options = ["--bundle", str(tiny_bundle)]
+    done = reid("index", images, "--gallery", tmp_path / "gallery", *options)
+    assert "12 ignored (12 .heic):" in done.stderr
+    assert "00.heic: is a .heic file; convert it to JPEG, PNG or WebP" in done.stderr
+    assert "and 2 more; --json lists all" in done.stderr
+    told = json.loads(reid("embed", images, "--out", tmp_path / "e.npz", *options, "--json").stdout)
+    assert [each["path"] for each in told["ignored"]] == [f"{number:02}.heic" for number in range(12)]

@@ -20,7 +20,7 @@ from service.embedder import Embedder
 from service.errors import FolderNotFound, IndexingError, NoImages, TableError
 from service.gallery import Gallery
 from service.gallery.errors import GalleryFull
-from service.intake import folders
+from service.intake import folders, indexing
 from service.intake.boxes import BoxSource
 from service.intake.embedding import embed_images
 from service.intake.folders import find_images
@@ -84,7 +84,7 @@ def test_every_image_becomes_an_item_in_order_of_the_names(folder, gallery, embe
     (folder / ".hidden.jpg").write_bytes(b"")
     steps: list[tuple[int, int]] = []
     report = index_images(folder, gallery, embedder, batch_size=16, progress=lambda *step: steps.append(step))
-    assert (report.added, report.duplicates, report.bad, report.ignored) == (50, 0, [], 2)
+    assert (report.added, report.duplicates, report.bad, len(report.ignored)) == (50, 0, [], 2)
     assert report.seconds > 0
     assert report.images_per_s > 0
     assert steps == sorted(steps)
@@ -226,17 +226,70 @@ def test_folders_without_images_are_told(tmp_path, gallery, embedder):
         find_images(tmp_path / "file.jpg")
     (tmp_path / "empty").mkdir()
     (tmp_path / "empty" / "notes.txt").write_text("")
-    with pytest.raises(NoImages, match="only 1 other files"):
+    with pytest.raises(NoImages, match=r"holds no images \(1 \.txt\)"):
         index_images(tmp_path / "empty", gallery, embedder)
 
 
-def test_a_folder_that_cannot_be_listed_is_told(folder, monkeypatch):
-    def walk(top, onerror):
-        onerror(PermissionError(13, "Permission denied", str(folder / "cam1")))
+def unlisted(monkeypatch: pytest.MonkeyPatch, *names: str) -> None:
+    """Let folders of these names be unreadable, also to an administrator."""
+    scandir = os.scandir
 
-    monkeypatch.setattr(folders.os, "walk", walk)
-    with pytest.raises(IndexingError, match=r"cam1 cannot be read \(Permission denied\)"):
+    def refuse(path: Path) -> object:
+        if Path(path).name in names:
+            raise PermissionError(13, "Permission denied", str(path))
+        return scandir(path)
+
+    monkeypatch.setattr(folders.os, "scandir", refuse)
+
+
+def test_a_folder_that_cannot_be_listed_ends_nothing(folder, gallery, embedder, monkeypatch):
+    unlisted(monkeypatch, "cam1")
+    there = sum(not path.relative_to(folder).as_posix().startswith("cam1/") for path in folder.rglob("0*.jpg"))
+    report = index_images(folder, gallery, embedder)
+    assert report.bad == [Refusal("cam1", "cannot be read (Permission denied)")]
+    assert report.added == there > 0
+    embedded = embed_images(folder, embedder)
+    assert embedded.bad == report.bad
+    assert len(embedded.paths) == there
+
+
+def test_the_folder_itself_must_be_listed(folder, monkeypatch):
+    unlisted(monkeypatch, folder.name)
+    with pytest.raises(IndexingError, match=r"cannot be read \(Permission denied\); check its permissions"):
         find_images(folder)
+
+
+def test_files_that_vanish_are_listed(folder, gallery, embedder, monkeypatch):
+    scan = indexing.scan_folder
+
+    def late(path: Path) -> object:
+        found = scan(path)
+        found.files[0].path.unlink()
+        return found
+
+    monkeypatch.setattr(indexing, "scan_folder", late)
+    report = index_images(folder, gallery, embedder)
+    assert (report.added, [bad.reason for bad in report.bad]) == (49, ["cannot be read (No such file or directory)"])
+
+
+def test_what_is_ignored_is_listed_with_its_reason(folder, gallery, embedder):
+    for name in ("a.heic", "b.BMP", "notes.txt", "README", ".hidden.jpg", os.fsdecode(b"\xff.txt")):
+        (folder / name).write_bytes(b"")
+    (folder / "linked").symlink_to(folder / "cam1", target_is_directory=True)
+    os.mkfifo(folder / "pipe.jpg")
+    report = index_images(folder, gallery, embedder)
+    assert {each.path: each.reason for each in report.ignored} == {
+        "a.heic": "is a .heic file; convert it to JPEG, PNG or WebP",
+        "b.BMP": "is a .bmp file; convert it to JPEG, PNG or WebP",
+        "notes.txt": "is a .txt file",
+        "\ufffd.txt": "is a .txt file",
+        "README": "has no suffix",
+        ".hidden.jpg": "is hidden",
+        "linked": "is a link to a folder, which is not followed",
+        "pipe.jpg": "is no file",
+    }
+    assert folders.counted(report.ignored).startswith("2 .txt, 1 .bmp, 1 .heic, 1 has no suffix, 1 hidden")
+    assert report.bad == []
 
 
 def test_odd_files_do_no_harm(folder, gallery, embedder, monkeypatch):
