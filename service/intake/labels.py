@@ -12,6 +12,7 @@ from pydantic import JsonValue
 
 from bundle import parse_market_name
 from bundle.cells import text_of
+from bundle.errors import NamePatternError
 from bundle.market_names import NOBODY
 from bundle.name_pattern import NamePattern
 from bundle.vocabulary import mistake_in_columns
@@ -21,8 +22,6 @@ from service.gallery.texts import label_fault
 from service.times import parse_time
 
 COLUMNS = ("path", "person_id", "camera_id", "captured_at", "track_id")
-
-
 LABELS = ("person_id", "camera_id", "track_id")
 
 
@@ -54,10 +53,15 @@ def labels_of_names(
     """
     if pattern is None:
         return {path: label_of_name(Path(path).name, camera_id) for path in paths}
-    return {
+    labels = {
         path: Label(said.person_id, said.camera_id or camera_id, said.track_id, said.captured_at)
         for path, said in zip(paths, pattern.read_all(list(paths)), strict=True)
     }
+    for path, label in labels.items():
+        for name in LABELS:
+            if (fault := label_fault(getattr(label, name) or "-")) is not None:
+                raise NamePatternError(f"{path}: {name} {fault}; rename it, or give labels in a table")
+    return labels
 
 
 def read_table(

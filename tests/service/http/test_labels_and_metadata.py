@@ -11,12 +11,14 @@ import pytest
 from fastapi.testclient import TestClient
 from typer.testing import CliRunner
 
+from bundle.errors import NamePatternError
+from bundle.name_pattern import NamePattern
 from service.commands.cli import app
 from service.commands.keys_cli import app as keys
 from service.errors import TableError
 from service.intake.box_files import read_boxes
 from service.intake.boxes import BoxSource
-from service.intake.labels import read_table
+from service.intake.labels import labels_of_names, read_table
 from tests.service.application import service_of
 
 Make = Callable[..., bytes]
@@ -155,3 +157,9 @@ def test_settings_name_cameras_that_can_be_written(client: TestClient) -> None:
     headers = {"content-type": "application/json"}
     answer = client.put("/v1/galleries/night", content='{"cameras": {"\\ud800": "c1"}}', headers=headers)
     assert answer.status_code == 422
+
+
+@pytest.mark.parametrize("path", [f"{'x' * 129}/a.jpg", "a\x85b/a.jpg"])
+def test_a_name_pattern_takes_no_bad_label(path: str) -> None:
+    with pytest.raises(NamePatternError, match="camera_id"):
+        labels_of_names([path], pattern=NamePattern.parse("{camera}/*.jpg"))
