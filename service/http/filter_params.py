@@ -5,23 +5,21 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Annotated
 
-from pydantic import BaseModel, Field, FiniteFloat, Json
+from pydantic import Field, FiniteFloat, Json
 
 from service.bounds import at_most
 from service.errors import BadParameter
 from service.gallery.filters import Filter
 from service.gallery.items import QUALITIES, Range
 from service.gallery.metadata import MAX_KEYS
-from service.schemas.common import PARAMS, Named, Number
+from service.schemas.common import Named, Params
 from service.times import UtcTime
 
 MAX_NAMES = 256
 
 
-class FilterParams(BaseModel):
+class FilterParams(Params):
     """Which items a request is about: all conditions must hold, and items of which nothing is known match none."""
-
-    model_config = PARAMS
 
     cameras: Annotated[list[Named], at_most(MAX_NAMES)] = Field(
         default_factory=list, max_length=MAX_NAMES, description="only items of these cameras", examples=[["c1", "c2"]]
@@ -41,18 +39,18 @@ class FilterParams(BaseModel):
         description="JSON object: top-level keys of the metadata and the values that they have",
         examples=['{"site": "north"}'],
     )
-    min_height: Number | None = Field(None, description="pixels of the crop")
-    max_height: Number | None = Field(None, description="pixels of the crop")
-    min_width: Number | None = Field(None, description="pixels of the crop")
-    max_width: Number | None = Field(None, description="pixels of the crop")
-    min_aspect: Number | None = Field(None, description="height by width")
-    max_aspect: Number | None = Field(None, description="height by width")
-    min_sharpness: Number | None = Field(None, description="variance of the Laplacian, grey levels squared")
-    max_sharpness: Number | None = Field(None, description="variance of the Laplacian, grey levels squared")
-    min_brightness: Number | None = Field(None, description="mean luma, 0..1")
-    max_brightness: Number | None = Field(None, description="mean luma, 0..1")
-    min_outside: Number | None = Field(None, description="share of the box outside of the frame, 0..1")
-    max_outside: Number | None = Field(None, description="share of the box outside of the frame, 0..1")
+    min_height: FiniteFloat | None = Field(None, description="pixels of the crop")
+    max_height: FiniteFloat | None = Field(None, description="pixels of the crop")
+    min_width: FiniteFloat | None = Field(None, description="pixels of the crop")
+    max_width: FiniteFloat | None = Field(None, description="pixels of the crop")
+    min_aspect: FiniteFloat | None = Field(None, description="height by width")
+    max_aspect: FiniteFloat | None = Field(None, description="height by width")
+    min_sharpness: FiniteFloat | None = Field(None, description="variance of the Laplacian, grey levels squared")
+    max_sharpness: FiniteFloat | None = Field(None, description="variance of the Laplacian, grey levels squared")
+    min_brightness: FiniteFloat | None = Field(None, description="mean luma, 0..1")
+    max_brightness: FiniteFloat | None = Field(None, description="mean luma, 0..1")
+    min_outside: FiniteFloat | None = Field(None, description="share of the box outside of the frame, 0..1")
+    max_outside: FiniteFloat | None = Field(None, description="share of the box outside of the frame, 0..1")
 
     def where(self, *, exclude_ids: Iterable[int] = ()) -> Filter:
         """The filter. Raises BadParameter for conditions that nothing can fulfil."""

@@ -6,14 +6,14 @@ from collections.abc import Collection, Iterable
 from dataclasses import replace
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, Field, JsonValue
+from pydantic import Field, FiniteFloat, JsonValue
 
 from service.bounds import at_most
 from service.config import DEFAULT_GALLERY
 from service.errors import BadParameter
 from service.gallery.filters import Filter
 from service.http.filter_params import FilterParams
-from service.schemas.common import MAX_ID, PARAMS, Named, Number, Whole
+from service.schemas.common import MAX_ID, Named, Params
 from service.search.question import MOST_EXPANDED, MOST_RERANKED, RERANK_TOP, GroupBy, Question, Rerank
 
 Pool = Literal["item", "track"]
@@ -22,15 +22,15 @@ Pool = Literal["item", "track"]
 class SearchParams(FilterParams):
     """How a gallery is searched, whatever the query is made of."""
 
-    k: Whole = Field(10, ge=1, le=10_000, description="how many candidates at most: items, or groups")
-    min_score: Number | None = Field(
+    k: int = Field(10, ge=1, le=10_000, description="how many candidates at most: items, or groups")
+    min_score: FiniteFloat | None = Field(
         None,
         ge=-1,
         le=1,
         description="leave out candidates below this cosine likeness; the gallery's own least score when absent, "
         "-1 for none",
     )
-    min_probability: Number | None = Field(
+    min_probability: FiniteFloat | None = Field(
         None,
         gt=0,
         lt=1,
@@ -43,7 +43,7 @@ class SearchParams(FilterParams):
         "items without that label are groups of their own",
     )
     exclude_same_camera: bool = Field(False, description="no items of the camera that took the query picture")
-    expand: Whole = Field(
+    expand: int = Field(
         0,
         ge=0,
         le=MOST_EXPANDED,
@@ -55,7 +55,7 @@ class SearchParams(FilterParams):
         "(`k-reciprocal`), or by their foreground patches matched with the query's (`patches`, where the model can "
         "tell them); scores stay cosines",
     )
-    rerank_top: Whole | None = Field(
+    rerank_top: int | None = Field(
         None,
         ge=2,
         le=MOST_RERANKED,
@@ -125,21 +125,17 @@ class ItemQueryParams(SearchParams):
     pool: Pool = Field("item", description="`track`: query with the mean of all items of the item's track")
 
 
-class EmbedParams(BaseModel):
+class EmbedParams(Params):
     """The parameters of embedding pictures without a search."""
-
-    model_config = PARAMS
 
     camera_id: Named | None = Field(None, description="the camera that took the pictures", examples=["c2"])
     gallery: str = Field(DEFAULT_GALLERY, max_length=128, description="whose cameras are meant")
 
 
-class ExplainParams(BaseModel):
+class ExplainParams(Params):
     """The parameters of an explanation."""
 
-    model_config = PARAMS
-
-    item_id: Annotated[list[Annotated[Whole, Field(ge=1, le=MAX_ID)]], at_most(2)] = Field(
+    item_id: Annotated[list[Annotated[int, Field(ge=1, le=MAX_ID)]], at_most(2)] = Field(
         default_factory=list, max_length=2, description="a stored item, or the two that are compared", examples=[[17]]
     )
     camera_id: Annotated[list[Named], at_most(2)] = Field(

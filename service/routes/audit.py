@@ -6,13 +6,13 @@ from typing import Annotated, Literal
 
 from fastapi import APIRouter, Depends, Query, Request
 from fastapi.responses import StreamingResponse
-from pydantic import BaseModel, Field
+from pydantic import Field
 
 from service.access.audit import Asked, json_lines
 from service.access.guard import needs
 from service.routes.problem_docs import problems
 from service.schemas.audit import AuditPage, AuditRow
-from service.schemas.common import MAX_ID, PARAMS, Named, Whole
+from service.schemas.common import MAX_ID, Named, Params
 from service.state import service_of
 from service.times import UtcTime
 
@@ -21,17 +21,15 @@ router = APIRouter(tags=["system"])
 JSON_LINES = "application/jsonl"
 
 
-class AuditParams(BaseModel):
+class AuditParams(Params):
     """What may stand in the address."""
-
-    model_config = PARAMS
 
     since: UtcTime | None = Field(None, description="only from then on", examples=["2026-05-01T00:00:00Z"])
     until: UtcTime | None = Field(None, description="only before then")
     key: Named | None = Field(None, description="only by the key with this id", examples=["k3v9x0qa"])
     action: Named | None = Field(None, description="only this action", examples=["erase"])
-    after: Whole = Field(0, ge=0, le=MAX_ID, description="only rows with a greater id")
-    limit: Whole = Field(100, ge=1, le=1000, description="how many rows at most; of no effect on jsonl")
+    after: int = Field(0, ge=0, le=MAX_ID, description="only rows with a greater id")
+    limit: int = Field(100, ge=1, le=1000, description="how many rows at most; of no effect on jsonl")
     format: Literal["json", "jsonl"] = Field(
         "json", description="`json`: one page; `jsonl`: every row after `after`, one JSON object a line"
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Path, Query, Request
-from pydantic import BaseModel, Field
+from pydantic import Field
 
 from service.access.guard import needs, note
 from service.access.principal import Principal
@@ -14,7 +14,7 @@ from service.gallery import Gallery
 from service.gallery.erasure import Receipt
 from service.routes.links import links_of_receipt
 from service.routes.problem_docs import problems
-from service.schemas.common import MAX_ID, PARAMS, Whole
+from service.schemas.common import MAX_ID, Params
 from service.schemas.erasures import ErasureRequest, ReceiptBody, ReceiptPage
 from service.state import service_of
 
@@ -36,10 +36,8 @@ CURL: dict[str, Any] = {
 }
 
 
-class ErasureParams(BaseModel):
+class ErasureParams(Params):
     """What may stand in the address of an erasure."""
-
-    model_config = PARAMS
 
     gallery: str = Field(DEFAULT_GALLERY, max_length=128, description="the gallery's name")
 
@@ -47,8 +45,8 @@ class ErasureParams(BaseModel):
 class ReceiptParams(ErasureParams):
     """What may stand in the address of a list of receipts."""
 
-    before: Whole | None = Field(None, ge=1, le=MAX_ID, description="only receipts with a lesser seq")
-    limit: Whole = Field(100, ge=1, le=1000, description="how many receipts at most")
+    before: int | None = Field(None, ge=1, le=MAX_ID, description="only receipts with a lesser seq")
+    limit: int = Field(100, ge=1, le=1000, description="how many receipts at most")
 
 
 @router.post(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Depends, Path, Query, Request, Response
-from pydantic import BaseModel, Field
+from pydantic import BeforeValidator, Field
 
 from service.access.guard import needs, note
 from service.access.principal import Principal
@@ -17,13 +17,13 @@ from service.http.uploads import FORM_TYPE, IMAGE_TYPES, read_items
 from service.intake.adding import add_uploads, parse_labels
 from service.routes.links import links_of_item
 from service.routes.problem_docs import problems
-from service.schemas.common import MAX_ID, PARAMS, ImageHash, Whole
+from service.schemas.common import MAX_ID, ImageHash, Params, whole
 from service.schemas.items import AddResultBody, ItemBody, ItemPage, ItemPatch
 from service.state import service_of
 
 router = APIRouter(prefix="/v1/items", tags=["items"])
 
-ItemId = Annotated[Whole, Path(ge=1, le=MAX_ID, description="the item's id", examples=[17])]
+ItemId = Annotated[int, Path(ge=1, le=MAX_ID, description="the item's id", examples=[17]), BeforeValidator(whole)]
 BODY: dict[str, Any] = {
     "requestBody": {
         "required": True,
@@ -58,10 +58,8 @@ PATCH_CURL: dict[str, Any] = {
 }
 
 
-class GalleryParams(BaseModel):
+class GalleryParams(Params):
     """Which gallery an address is about."""
-
-    model_config = PARAMS
 
     gallery: str = Field(DEFAULT_GALLERY, max_length=128, description="the gallery's name")
 
@@ -96,8 +94,8 @@ class ListParams(FilterParams):
     """Which items are listed."""
 
     gallery: str = Field(DEFAULT_GALLERY, max_length=128, description="the gallery's name")
-    after: Whole = Field(0, ge=0, le=MAX_ID, description="only items with a greater id")
-    limit: Whole = Field(100, ge=1, le=1000, description="how many items at most")
+    after: int = Field(0, ge=0, le=MAX_ID, description="only items with a greater id")
+    limit: int = Field(100, ge=1, le=1000, description="how many items at most")
 
 
 InGallery = Annotated[GalleryParams, Query()]

@@ -3,9 +3,19 @@
 from __future__ import annotations
 
 import re
-from typing import Annotated
+from functools import cache
+from typing import Annotated, Any, Literal, get_args, get_origin
 
-from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, StringConstraints, WithJsonSchema
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    ValidationInfo,
+    WithJsonSchema,
+    field_validator,
+)
 from pydantic_core import PydanticCustomError
 
 from service.gallery.texts import LABEL_PATTERN, LONGEST_LABEL, label_fault
@@ -16,24 +26,51 @@ MAX_ID = 2**63 - 1
 
 # What is nearly of a field's type is a mistake and no shorthand: `true` is not the item 1, nor "30" a number of days.
 BODY = ConfigDict(extra="forbid", frozen=True, strict=True)
-PARAMS = ConfigDict(extra="forbid", frozen=True)
 _WHOLE = re.compile(r"-?\d{1,20}", re.ASCII)
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", re.ASCII)
 
 
-def _whole(given: object) -> object:
-    if (isinstance(given, str) and _WHOLE.fullmatch(given)) or (isinstance(given, int) and not isinstance(given, bool)):
+class Params(BaseModel):
+    """What may stand in an address. A number is digits and nothing else: Python would read `1_0` and ` 10` too."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _in_digits(cls, given: object, info: ValidationInfo) -> object:
+        annotation: Any = cls.model_fields[info.field_name or ""].annotation
+        kinds = _kinds(annotation)
+        for each in given if isinstance(given, list) else [given]:
+            if int in kinds and not kinds & {str, bool, float}:
+                whole(each)
+            elif float in kinds and not kinds & {str, bool}:
+                _number(each)
+        return given
+
+
+def whole(given: object) -> object:
+    """What is given, where it is a whole number or digits alone. Raises ValueError."""
+    if given is None or (isinstance(given, str) and _WHOLE.fullmatch(given)):
+        return given
+    if isinstance(given, int) and not isinstance(given, bool):
         return given
     raise PydanticCustomError("whole_number", "Input should be a whole number in digits")
 
 
-def _number(given: object) -> object:
-    if isinstance(given, str):
-        if _NUMBER.fullmatch(given):
-            return given
-    elif isinstance(given, int | float) and not isinstance(given, bool):
-        return given
-    raise PydanticCustomError("number", "Input should be a number in digits")
+def _number(given: object) -> None:
+    if given is None or (isinstance(given, str) and _NUMBER.fullmatch(given)):
+        return
+    if not isinstance(given, int | float) or isinstance(given, bool):
+        raise PydanticCustomError("number", "Input should be a number in digits")
+
+
+@cache
+def _kinds(annotation: object) -> frozenset[object]:
+    """The types that an annotation is made of."""
+    if get_origin(annotation) is Literal:
+        return frozenset()
+    parts = get_args(annotation)
+    return frozenset().union(*map(_kinds, parts)) if parts else frozenset({annotation})
 
 
 def _label(given: str) -> str:
@@ -42,10 +79,6 @@ def _label(given: str) -> str:
     return given
 
 
-Whole = Annotated[int, BeforeValidator(_whole)]
-"""A whole number in an address: digits and nothing else, where Python would read `1_0` and `10.0` too."""
-Number = Annotated[float, BeforeValidator(_number), Field(allow_inf_nan=False)]
-"""A finite number in an address."""
 ImageHash = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
 Label = Annotated[
     str,
