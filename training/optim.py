@@ -32,13 +32,15 @@ def build_optimiser(
     """Build an optimiser over the trainable parameters.
 
     Unless `decay_all`, vectors (biases, norms) and token and position embeddings are not decayed. Biases learn at
-    `bias_lr` x `lr`, the backbone at `backbone_lr` x `lr`. Each group keeps its own factor of the rate as "lr_factor".
+    `bias_lr` x `lr`, the backbone at `backbone_lr` x `lr`; what `freeze` leaves of one at 0 x `lr` learns at `lr`. Each
+    group keeps its own factor of the rate as "lr_factor".
     """
     groups: dict[tuple[bool, float], list[nn.Parameter]] = {}
+    of_backbone = backbone_lr or 1.0
     for key, parameter in model.named_parameters():
         if parameter.requires_grad:
             decayed = decay_all or (parameter.ndim > 1 and not key.endswith(FREE_OF_DECAY))
-            factor = (bias_lr if key.endswith(".bias") else 1.0) * (backbone_lr if key.startswith("backbone.") else 1.0)
+            factor = (bias_lr if key.endswith(".bias") else 1.0) * (of_backbone if key.startswith("backbone.") else 1.0)
             groups.setdefault((decayed, factor), []).append(parameter)
     parts = [
         {
@@ -69,6 +71,8 @@ def moving_average(model: ReIDModel, keep: float) -> AveragedModel:
 def freeze(model: ReIDModel, *, blocks: int, backbone: bool) -> None:
     """Keep a part of the network as it is: all of the backbone, or its first `blocks` and everything before them.
 
+    Side information still learns: it belongs to the cameras of the training images, which no start elsewhere has seen.
+
     Raises ConfigError where a backbone has no such blocks.
     """
     if backbone:
@@ -78,7 +82,8 @@ def freeze(model: ReIDModel, *, blocks: int, backbone: bool) -> None:
     else:
         return
     model.backbone.requires_grad_(False)
-    for part in learning:
+    side = [model.backbone.side] if isinstance(model.backbone, ViT) and model.backbone.side is not None else []
+    for part in [*learning, *side]:
         part.requires_grad_(True)
     model.frozen = tuple(frozen)
 

@@ -60,6 +60,13 @@ def side_warnings(labels: Mapping[str, SideLabels]) -> Iterator[str]:
         )
 
 
+def side_notes(side: str, samples: Sequence[Sample], *, cameras: tuple[str, ...], views: tuple[str, ...]) -> list[str]:
+    """What a network in training with such `side` information will not know of the samples that it is scored on."""
+    seen_by, seen_from = told_apart(side, cameras, views)
+    labels = side_labels(samples, cameras=seen_by, views=seen_from)
+    return [f"in tests {line}" for line in side_warnings(labels)]
+
+
 def _sorted(names: Iterator[str | None]) -> tuple[str, ...]:
     return tuple(sorted({name for name in names if name is not None}, key=lambda name: (len(name), name)))
 

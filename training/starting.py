@@ -21,6 +21,8 @@ from training.weights import State, check_numbers, other_sizes, translate, trans
 OPTIONAL = re.compile(r"necks\.|backbone\.(side|position|jigsaw)\.|.*\.(relative_(bias|keys)|num_batches_tracked)$")
 """What a network may have and its start not, or the other way round."""
 
+OF_TIMM = re.compile(r"\.position\.embeddings\.0\.pos_embed$|\.jigsaw\.|num_batches_tracked$")
+
 Labels = Mapping[str, tuple[str, ...]]
 """The `persons`, `cameras` and `views` that a network learns, by index."""
 
@@ -43,14 +45,33 @@ class Start:
     name: str = ""
 
 
+@dataclass(frozen=True)
+class Started:
+    """A `note` for whoever starts a run, and the names of the network's values that are `at_random` beside others."""
+
+    note: str = ""
+    at_random: frozenset[str] = frozenset()
+
+
+def begin(
+    model: ReIDModel, weights: str, *, size: tuple[int, int], labels: Labels, grid: Grid | None = None
+) -> Started:
+    """Load what a recipe's `model.weights` says into a built network; arguments, errors as `start_from`."""
+    if weights == "timm":  # whose weights it was built with
+        return Started(at_random=random_beside_timm(model))
+    if weights == "random":
+        return Started()
+    return start_from(model, Path(weights), size=size, labels=labels, grid=grid)
+
+
 def start_from(
     model: ReIDModel, source: Path, *, size: tuple[int, int], labels: Labels, grid: Grid | None = None
-) -> str:
+) -> Started:
     """Load a published file, a checkpoint or the best one of a run into a network for pictures of `size`.
 
     Positions are resized, from the `grid` of the file's patches where it is given. Classifiers of other persons than
-    those of `labels` are left out, and side information of other cameras and views. Returns a line that names what was
-    left out and what keeps its random values.
+    those of `labels` are left out, and side information of other cameras and views; the note names what was left out
+    and what keeps its random values.
 
     Raises ConfigError where there is no such file or folder, WeightsError and CheckpointError for one that cannot be
     read or is of another architecture; the network is then as it was.
@@ -73,9 +94,25 @@ def start_from(
         )
     model.load_state_dict(fitting, strict=False)
     lists = {"left out": {*tensors, *start.dropped} - fitting.keys(), "at random": ours.keys() - fitting.keys()}
-    return f"the network starts from {start.name or source}{moved}" + "".join(
+    note = f"the network starts from {start.name or source}{moved}" + "".join(
         f"; {what}: {', '.join(_parts(names))}" for what, names in lists.items() if names
     )
+    return Started(note, frozenset(lists["at random"]))
+
+
+def random_beside_timm(model: ReIDModel) -> frozenset[str]:
+    """The names of what timm's weights do not have: side information, relative positions, and others than its own."""
+    return frozenset(name for name in model.state_dict() if OPTIONAL.match(name) and not OF_TIMM.search(name))
+
+
+def check_frozen(model: ReIDModel, at_random: frozenset[str], source: str) -> None:
+    """Raise ConfigError where a part of the backbone is frozen that `source` had no values for."""
+    frozen = {name for name, each in model.backbone.named_parameters(prefix="backbone") if not each.requires_grad}
+    if kept := sorted(frozen & at_random):
+        raise ConfigError(
+            f"{', '.join(_parts(kept))} would stay at random values, since {source} has none and "
+            "optim.backbone_lr = 0 or optim.frozen_blocks freezes them; leave those out of the recipe or let them learn"
+        )
 
 
 def _read(source: Path, size: tuple[int, int], grid: Grid | None) -> Start:

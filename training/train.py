@@ -29,12 +29,13 @@ from training.losses import OF_TOKENS, ON_RELATIONS, LossInputs, total_loss
 from training.model import ReIDModel
 from training.optim import build_optimiser, freeze, moving_average, set_learning_rate
 from training.progress import Observer, Progress
+from training.published import with_published_pixels
 from training.ranks import ALONE, Ranks, check_shareable
 from training.records import best_of, changes, origin
 from training.sampler import SAMPLERS
 from training.schedules import SCHEDULES
-from training.side_labels import side_labels, side_warnings, told_apart
-from training.starting import start_from
+from training.side_labels import side_notes
+from training.starting import Started, begin, check_frozen
 
 PRECISIONS = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 logger = logging.getLogger(__name__)
@@ -59,6 +60,7 @@ class Trainer:
 
         Raises ConfigError or DataError where recipe and data do not fit.
         """
+        config, self.notes = with_published_pixels(config)
         jigsaw = config.model.jigsaw
         if ranks.count > 1:
             check_shareable(ranks.count, persons=config.data.persons, losses=config.losses, jigsaw=jigsaw is not None)
@@ -69,11 +71,9 @@ class Trainer:
         self.config, self.split, self.device, self.ranks = config, split, device, ranks
         self.persons, self.cameras, self.views = split.train_persons(), split.train_cameras(), split.train_views()
         self.losses: Losses = total_loss(config.losses, jigsaw=jigsaw.total if jigsaw else "paper")
-        self.notes: list[str] = []
         self.model = self._network(fresh)
-        cameras, views = told_apart(config.model.side, self.cameras, self.views)
-        labels = side_labels((*split.query, *split.gallery), cameras=cameras, views=views)
-        self.notes += [f"in tests {line}" for line in side_warnings(labels)]
+        tested = (*split.query, *split.gallery)
+        self.notes += side_notes(config.model.side, tested, cameras=self.cameras, views=self.views)
         self.variances = self._variances()  # before training
         self.backbone: nn.Module = self.model.backbone
         if ranks.count > 1 and any(parameter.requires_grad for parameter in self.backbone.parameters()):
@@ -194,9 +194,9 @@ class Trainer:
         sizes = {name: len(learned) for name, learned in labels.items()}
         built = build_model(self.config, **sizes, pretrained=fresh)
         part = self.config.model
-        if fresh and part.weights not in ("random", "timm"):
-            size, grid = (part.height, part.width), part.weights_grid
-            self.notes.append(start_from(built, Path(part.weights), size=size, labels=labels, grid=grid))
+        size, grid = (part.height, part.width), part.weights_grid
+        started = begin(built, part.weights, size=size, labels=labels, grid=grid) if fresh else Started()
+        self.notes += [started.note] if started.note else []
         built.to(self.device)
         built.to(memory_format=torch.channels_last)  # convolutions on a CPU are 1.6 times as fast
         if self.device.type == "cpu":
@@ -205,6 +205,7 @@ class Trainer:
             built.backbone = nn.SyncBatchNorm.convert_sync_batchnorm(built.backbone)  # type: ignore[no-untyped-call]  # torch has no types there
         optim = self.config.optim
         freeze(built, blocks=optim.frozen_blocks, backbone=optim.backbone_lr == 0)
+        check_frozen(built, started.at_random, part.weights)
         return built
 
     def _variances(self) -> dict[str, float]:

@@ -7,9 +7,12 @@ from pathlib import Path
 import pytest
 import torch
 
+from training.checkpoint import build_model
 from training.config import parse_config
 from training.datasets import read_dataset
+from training.errors import ConfigError
 from training.progress import Progress
+from training.starting import random_beside_timm
 from training.train import Trainer
 
 VIT = """
@@ -84,3 +87,55 @@ def test_frozen_parts_give_the_same_twice_in_training_mode(people: Path) -> None
     run.model.train()
     assert run.model.backbone.blocks[2].training
     assert not torch.equal(run.model.backbone(images).parts[0], first)
+
+
+SIDE = VIT + 'side = "camera"'
+
+
+@pytest.mark.parametrize("optim", ["backbone_lr = 0", "frozen_blocks = 2"])
+def test_side_information_learns_beside_what_is_frozen(people: Path, tmp_path: Path, optim: str) -> None:
+    """It is made anew for the training cameras, so nothing else would ever give it a value."""
+    run = trainer(people, SIDE, optim)
+    side = run.model.backbone.side
+    before, rest = side.side_embed.detach().clone(), {n: v for n, v in frozen(run).items() if not n.startswith("side.")}
+    run.run(tmp_path / "run", Silent())
+    assert (side.side_embed - before).abs().min() > 0
+    assert all(torch.equal(run.model.backbone.state_dict()[name], value) for name, value in rest.items())
+
+
+@pytest.mark.parametrize(
+    ("model", "optim", "told"),
+    [
+        ('relative = "bias"', "backbone_lr = 0", "relative_bias would stay at random values, since {} has none"),
+        ('position = "2d"', "frozen_blocks = 1", "backbone.position would stay at random values"),
+    ],
+)
+def test_nothing_new_is_frozen_at_random_values(
+    people: Path, tmp_path: Path, model: str, optim: str, told: str
+) -> None:
+    trainer(people, VIT, "").run(tmp_path / "start", Silent())
+    start = f'weights = "{tmp_path / "start"}"\n'
+    with pytest.raises(ConfigError, match=told.format(tmp_path / "start") + ".*leave those out"):
+        trainer(people, VIT + start + model, optim)
+    run = trainer(people, VIT + start + model, "")
+    run.run(tmp_path / "run", Silent())
+    resumed = trainer(people, VIT + start + model, "")
+    resumed.resume(tmp_path / "run")
+
+
+def test_what_timm_has_no_values_for() -> None:
+    text = """
+    [model]
+    relative = "bias"
+    side = "camera"
+    position_at = "every"
+    options = { depth = 2, embed_dim = 24, num_heads = 2 }
+    """
+    model = build_model(parse_config(text, (), "test"), persons=2, cameras=2)
+    found = {name for name in random_beside_timm(model) if not name.startswith("necks.")}
+    assert found == {
+        "backbone.side.side_embed",
+        "backbone.position.embeddings.1.pos_embed",
+        "backbone.blocks.0.attn.relative_bias",
+        "backbone.blocks.1.attn.relative_bias",
+    }

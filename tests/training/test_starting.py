@@ -43,7 +43,7 @@ def started(source: Path, config: TrainConfig, labels: dict[str, tuple[str, ...]
     model = built(config, labels)
     part = config.model
     size = (part.height, part.width)
-    return model, start_from(model, source, size=size, labels=labels, grid=part.weights_grid)
+    return model, start_from(model, source, size=size, labels=labels, grid=part.weights_grid).note
 
 
 def saved(path: Path, config: TrainConfig, labels: dict[str, tuple[str, ...]] = LABELS) -> ReIDModel:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import timm
+from timm.models import get_pretrained_cfg
 from torch import nn
 
 from training.errors import ConfigError
@@ -22,6 +23,21 @@ OURS = {
 }
 """Options of timm whose place is taken, and by what."""
 
+KNOWN = frozenset(
+    {
+        *("patch_size", "embed_dim", "depth", "num_heads", "mlp_ratio", "qkv_bias", "qk_norm", "proj_bias"),
+        *("scale_attn_norm", "scale_mlp_norm", "init_values", "pre_norm", "final_norm", "fc_norm", "no_embed_class"),
+        *("class_token", "reg_tokens", "pos_drop_rate", "proj_drop_rate", "attn_drop_rate", "drop_path_rate"),
+        *("weight_init", "fix_init", "norm_layer", "act_layer", "attn_layer", "layers", "channels", "cardinality"),
+        *("base_width", "stem_width", "stem_type", "replace_stem_pool", "block_reduce_first", "down_kernel_size"),
+        *("avg_down", "output_stride", "drop_block_rate", "zero_init_last", "block_args"),
+    }
+)
+"""Options that describe a network. timm takes others that read files and addresses: a recipe, or the config.toml of
+somebody else's checkpoint, must not reach those."""
+
+RESIZES = ("bicubic", "bilinear")
+
 UNSUITABLE = (TypeError, ValueError, RuntimeError, AssertionError, AttributeError, LookupError, ArithmeticError)
 """What timm's constructors raise for options that they cannot use; they check few of them."""
 
@@ -31,10 +47,13 @@ def timm_model(
 ) -> nn.Module:
     """Build a network without a classifier; `told` is what an error calls it, `arguments` win over `options`.
 
-    Raises ConfigError where timm does not know it so, or cannot download its `pretrained` weights.
+    Raises ConfigError for an option that is not KNOWN, where timm does not know the network so, and where its
+    `pretrained` weights cannot be downloaded.
     """
     if taken := sorted(options.keys() & OURS.keys()):
         raise ConfigError(f"model.options.{taken[0]} is not for timm here; {OURS[taken[0]]}")
+    if unknown := sorted(options.keys() - KNOWN):
+        raise ConfigError(f"model.options.{unknown[0]} describes no network; allowed: {', '.join(sorted(KNOWN))}")
     for option, rate in options.items():  # timm finds out at the first step, if at all
         if option.endswith("_rate") and not (isinstance(rate, int | float) and 0 <= rate < 1):
             raise ConfigError(f"model.options.{option} = {rate!r} is no share; give a number from 0 to below 1")
@@ -49,3 +68,12 @@ def timm_model(
             "download a file of them elsewhere and say --set model.weights=FILE"
         ) from error
     return built
+
+
+def published_pixels(name: str) -> dict[str, Any]:
+    """The `mean`, `std` and `resize` that timm's weights of a network were trained with, where recipes have them."""
+    published = get_pretrained_cfg(name)
+    if published is None:
+        return {}
+    found = {"mean": tuple(published.mean), "std": tuple(published.std)}
+    return found | ({"resize": published.interpolation} if published.interpolation in RESIZES else {})
