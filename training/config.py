@@ -132,8 +132,8 @@ class OptimConfig(_Part):
     The rate rises linearly from `warmup_start` x `lr` for `warmup_epochs`, then falls on a half cosine to `final` x
     `lr`; `schedule` is a name of `training.schedules.SCHEDULES`, of which `steps` goes to a tenth at each epoch of
     `falls`. `bias_lr` multiplies the rate of biases; `decay_all` also decays biases, norms and position embeddings.
-    `backbone_lr` multiplies the backbone's rate, 0 trains head and side information; the first `frozen_blocks` and all before them
-    stay as they are.
+    `backbone_lr` multiplies the backbone's rate, 0 trains head and side information; the first
+    `frozen_blocks` and all before them stay as they are.
 
     Gradients of `accumulate` batches make one step. With `ema` the weights that are scored and kept are a moving
     average, which takes 1 - `ema` of the network's at every step.

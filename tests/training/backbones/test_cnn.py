@@ -29,7 +29,7 @@ def test_small_blocks_too() -> None:
     [
         ("resnext_imaginary", {}, "cannot build"),
         ("vit_tiny_patch16_224", {}, "no ResNet"),
-        ("resnet18", {"options": {"dept": 3}}, "cannot build"),
+        ("resnet18", {"options": {"dept": 3}}, "options.dept describes no network"),
         ("resnet18", {"options": {"num_classes": 3}}, "num_classes is not for timm here; the training data tell"),
     ],
 )
