@@ -23,7 +23,7 @@ KEYS, AUDIT, GALLERY = "service.commands.keys_cli", "service.commands.audit_cli"
 COMMANDS = {
     "demo": (SERVICE, "cpu", "Draw people, index them, serve, and answer a first query."),
     "synth": (TRAINING, "cpu", "Draw a data set of made-up people."),
-    "data": (DATA, "cpu", "Check a data set before hours are spent on it."),
+    "data": (DATA, "cpu", "Check data sets, and divide them into train, query and gallery."),
     "recipes": (RECIPES, "cpu", "List what there is to train, with where to start."),
     "train": (TRAINING, "train", "Train a model."),
     "evaluate": (TRAINING, "train", "Score a checkpoint or a bundle by the Market-1501 protocol."),

@@ -27,7 +27,7 @@ from service.http.serving import address_of, bound_socket, check_address, serve_
 from service.intake.boxes import BoxSource
 from service.intake.embedding import EmbeddedImages, embed_images
 from service.intake.folders import find_images
-from service.intake.indexing import IndexReport, index_images
+from service.intake.indexing import IndexReport, check_readable, index_images
 from service.starter import NOTICE, bundle_path, is_starter
 from service.state import Service
 
@@ -69,7 +69,7 @@ def index_folder(
     threads: int | None = None,
 ) -> IndexReport:
     """Add a folder of crops or frames to a gallery, which is made when missing; a dry run makes and adds nothing."""
-    find_images(images)  # a wrong folder is told before a model is loaded or a gallery made
+    check_readable(images, table=table, boxes=boxes, pattern=pattern)  # before a model is loaded or a gallery made
     embedder = open_embedder(bundle, threads, batch_size)
     title = "reading" if dry_run else "indexing"
     with _gallery_to_fill(gallery, embedder, dry_run=dry_run) as opened, image_progress(title) as progress:

@@ -180,6 +180,20 @@ def index_images(
     return tally.report()
 
 
+def check_readable(
+    folder: Path, *, table: Path | None = None, boxes: BoxSource | None = None, pattern: NamePattern | None = None
+) -> None:
+    """Find mistakes in a folder's names, table or boxes before anything is made of them.
+
+    Raises FolderNotFound, NoImages, TableError, NamePatternError.
+    """
+    found = scan_folder(folder)
+    if boxes is not None:
+        frames_of(found, boxes, pattern)
+    elif table is not None or pattern is not None:
+        crops_of(found, table, None, pattern)
+
+
 def _batches(
     portions: Iterable[list[Prepared | Known | Refusal]], batch_size: int, tally: _Tally
 ) -> Generator[list[Prepared], None, None]:

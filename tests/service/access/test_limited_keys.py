@@ -177,3 +177,17 @@ def test_to_a_key_without_limits_one_image_is_one_item(filled: TestClient, pictu
     added(filled, picture(1), gate, camera_id="c1")
     again = added(filled, picture(1), everything, camera_id="c3")
     assert (again["status"], again["id"]) == ("duplicate", 2)  # the first of the two that it sees
+
+
+def test_a_key_relabels_no_item_that_it_does_not_see(filled: TestClient, picture: Make) -> None:
+    everything, gate = as_key(filled), as_key(filled, "write", cameras=["c1"])
+    before = filled.get("/v1/items/2", headers=everything).json()
+    metadata = json.dumps({"camera_id": "c1", "person_id": "somebody"})
+    body = filled.post(
+        "/v1/items?on_duplicate=relabel",
+        files=[("images", ("a.jpg", picture(1)))],
+        data={"metadata": metadata},
+        headers=gate,
+    ).json()
+    assert (body["added"], body["relabelled"], body["results"][0]["differing"]) == (1, 0, [])
+    assert filled.get("/v1/items/2", headers=everything).json() == before

@@ -20,9 +20,10 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from bundle import Bundle, BundleError, BundleRunner, ImageError, ImageSpec, OutputSpec, read_image, resize_to_spec
+from bundle.errors import NamePatternError
 from service.commands import actions as commands
 from service.commands.cli import app
-from service.errors import FolderNotFound, NoImages, ServiceError, UnknownName
+from service.errors import FolderNotFound, NoImages, ServiceError, TableError, UnknownName
 from service.gallery.errors import BundleMismatch, GalleryNotFound
 from service.http.serving import NotLoopback, bound_socket
 from service.starter import NOTICE, StarterMissing
@@ -106,6 +107,53 @@ def test_index_refuses_with_a_typed_error(images: Path, tmp_path: Path, tiny_bun
     error_of(reid("index", tmp_path / "none", *options), NoImages)
     assert not (tmp_path / "gallery").exists()
     error_of(reid("index", images, "--gallery", tmp_path / "gallery", "--bundle", tmp_path / "no-bundle"), BundleError)
+
+
+def test_wrong_labels_are_refused_before_a_gallery_is_made(images: Path, tmp_path: Path, tiny_bundle: Path) -> None:
+    options = [images, "--gallery", tmp_path / "gallery", "--bundle", tiny_bundle]
+    (tmp_path / "labels.csv").write_text("path,camera\npart0/0001_c1s1_000001_00.jpg,gate\n")
+    told = error_of(reid("index", *options, "--table", tmp_path / "labels.csv"), TableError)
+    assert "the column 'camera' is called camera_id here" in told
+    told = error_of(reid("index", *options, "--name-pattern", "{camera}-*"), NamePatternError)
+    assert told.startswith("6 of 6 names do not follow the name pattern")
+    (tmp_path / "boxes.csv").write_text("path,left,top,right,bottom,timestamp\na.jpg,0,0,9,9,1\n")
+    told = error_of(reid("index", *options, "--boxes", tmp_path / "boxes.csv"), TableError)
+    assert "'timestamp' is called captured_at here" in told
+    assert reid("index", *options, "--time-zone", "UTC").exit_code == 2
+    assert not (tmp_path / "gallery").exists()
+
+
+def test_index_shows_what_names_say_and_takes_labels_that_come_later(
+    images: Path, tmp_path: Path, tiny_bundle: Path
+) -> None:
+    options = [images, "--gallery", tmp_path / "gallery", "--bundle", tiny_bundle]
+    pattern = ["--name-pattern", "{track}/{person}_{camera}s1_*"]
+    dry = reid("index", *options, *pattern, "--dry-run")
+    assert "read 6 images: 3 persons (0 images without), 2 cameras (0 without), 2 tracks, times none" in dry.stdout
+    assert "part0/0001_c1s1_000001_00.jpg: person_id 0001, camera_id c1, track_id part0" in dry.stdout
+    assert reid("index", *options).exit_code == 0
+    again = reid("index", *options, *pattern)
+    assert "added 0 to" in again.stdout
+    assert "6 there already (6 of them with another track_id, kept; --relabel takes the new ones)" in again.stdout
+    taken = reid("index", *options, *pattern, "--relabel")
+    assert "6 there already (6 of them relabelled)" in taken.stdout
+    told = json.loads(reid("index", *options, *pattern, "--json").stdout)
+    assert (told["differing"], told["relabelled"], told["labels"]["tracks"]) == ([], 0, 2)
+    dated = reid("index", *options, "--name-pattern", "*/{time:%Y}*", "--dry-run")
+    assert "without a day" in str(dated.exception)
+
+
+def test_times_in_names_without_an_offset_are_said_to_be_utc(tmp_path: Path, picture: Make, tiny_bundle: Path) -> None:
+    (tmp_path / "images").mkdir()
+    (tmp_path / "images" / "gate_20260501_093000.jpg").write_bytes(picture(1))
+    options = [tmp_path / "images", "--gallery", tmp_path / "gallery", "--bundle", tiny_bundle, "--dry-run"]
+    pattern = ["--name-pattern", "{camera}_{time:%Y%m%d_%H%M%S}"]
+    found = reid("index", *options, *pattern)
+    assert "taken as UTC; give --time-zone" in found.stderr
+    assert "captured_at 2026-05-01T09:30:00+00:00" in found.stdout
+    found = reid("index", *options, *pattern, "--time-zone", "Europe/Berlin")
+    assert "UTC" not in found.stderr
+    assert "captured_at 2026-05-01T07:30:00+00:00" in found.stdout
 
 
 def test_a_bundle_of_another_model_is_refused(images: Path, tmp_path: Path, tiny_bundle: Path) -> None:

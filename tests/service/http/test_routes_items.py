@@ -288,7 +288,7 @@ def test_the_same_box_of_the_same_frame_is_the_same_item(client: TestClient, pic
 def test_known_pictures_are_not_embedded_again(client: TestClient, picture: Make, monkeypatch: Any) -> None:
     files = [(f"{seed}.jpg", picture(seed)) for seed in range(3)]
     ids = [each["id"] for each in send(client, *files).json()["results"]]
-    monkeypatch.setattr("service.intake.preparing.read_image", None)
+    monkeypatch.setattr("service.intake.preparing.decoded", None)
     again = send(client, *files).json()
     assert (again["duplicates"], [each["id"] for each in again["results"]]) == (3, ids)
 
