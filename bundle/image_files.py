@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-import mimetypes
-
 SUFFIXES = (".jpg", ".jpeg", ".png", ".webp")
 """Of the formats that are read."""
+OTHER_SUFFIXES = (
+    ".arw", ".avif", ".bmp", ".cr2", ".dng", ".gif", ".heic", ".heif", ".jfif", ".jp2", ".jxl", ".nef", ".ppm", ".svg",
+    ".tif", ".tiff",
+)  # fmt: skip
+"""Of images that are not: whoever has them may think that they are."""
 
 HIDDEN = "hidden files"
 OTHER_FORMATS = "images of other formats"
 OTHER_FILES = "files that are no images"
-_UNKNOWN_TO_MIMETYPES = (".heic", ".heif", ".avif", ".jxl", ".jp2", ".dng", ".cr2", ".nef", ".arw")
 
 
 def is_image_name(name: str) -> bool:
@@ -24,6 +26,4 @@ def ignored_kind(name: str) -> str | None:
         return HIDDEN
     if is_image_name(name):
         return None
-    kind, _ = mimetypes.guess_type(name)
-    is_image = (kind or "").startswith("image/") or name.lower().endswith(_UNKNOWN_TO_MIMETYPES)
-    return OTHER_FORMATS if is_image else OTHER_FILES
+    return OTHER_FORMATS if name.lower().endswith(OTHER_SUFFIXES) else OTHER_FILES

@@ -8,6 +8,8 @@ from typing import Any, get_args
 
 from pydantic import BaseModel, ValidationError
 
+from bundle.vocabulary import right_name
+
 MAX_MESSAGE = 600
 """Letters of one message at every door."""
 MAX_PLACE = 120
@@ -45,6 +47,8 @@ def mistake(error: Mapping[str, Any], model: type[BaseModel] | None = None) -> s
     if error["type"] == "missing":
         return "is missing"
     if error["type"] == "extra_forbidden":
+        if right := right_name(str(error["loc"][-1])):
+            return f"is called {right} here; rename it"
         names = [] if model is None else _names(model, error["loc"][:-1])
         return "is not a name that is known" + (f"; allowed are {', '.join(names)}" if names else "")
     message = str(error["msg"]).removeprefix("Value error, ").replace("Input should", "should", 1)

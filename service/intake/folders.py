@@ -9,10 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bundle import ImageError
+from bundle.image_files import OTHER_SUFFIXES, SUFFIXES
 from service.errors import FolderNotFound, IndexingError, NoImages
 
-SUFFIXES = (".jpg", ".jpeg", ".png", ".webp")
-OTHER_IMAGES = (".avif", ".bmp", ".gif", ".heic", ".heif", ".jp2", ".tif", ".tiff")
 CONVERT = "; convert it to JPEG, PNG or WebP"
 HIDDEN = "is hidden"
 LINK = "is a link to a folder, which is not followed"
@@ -131,7 +130,7 @@ def _ignored(entry: os.DirEntry[str]) -> str | None:
     if entry.is_dir():
         return LINK
     if suffix not in SUFFIXES:
-        return f"is a {suffix} file{CONVERT if suffix in OTHER_IMAGES else ''}" if suffix else "has no suffix"
+        return f"is a {suffix} file{CONVERT if suffix in OTHER_SUFFIXES else ''}" if suffix else "has no suffix"
     # A broken link is kept, so that it is reported; a pipe or device of that name would block whoever reads it.
     return None if entry.is_file() or entry.is_symlink() else "is no file"
 

@@ -464,3 +464,9 @@ def test_other_labels_of_boxes_that_are_there(client: TestClient, picture: Make)
     body = send(client, frame, metadata={"boxes": boxes}, params={"on_duplicate": "relabel"}).json()
     assert [result["differing"] for result in body["results"]] == [[], ["track_id"]]
     assert [client.get(f"/v1/items/{id}").json()["track_id"] for id in (1, 2)] == [None, "t1"]
+
+
+def test_labels_by_other_names_are_refused_by_the_right_one(client: TestClient, picture: Make) -> None:
+    answer = send(client, ("a.jpg", picture(1)), metadata={"camera": "c1"})
+    assert answer.status_code == 422
+    assert "metadata.camera is called camera_id here" in answer.json()["detail"]

@@ -163,3 +163,12 @@ def test_an_empty_file_of_a_tracker_has_no_boxes(write: Write) -> None:
     assert read_boxes(write("", "cam1.txt"), PATHS) == {}
     with pytest.raises(TableError, match="no column 'path'"):
         read_boxes(write("", "boxes.csv"), PATHS)
+
+
+@pytest.mark.parametrize(("name", "right"), [("camera", "camera_id"), ("timestamp", "captured_at")])
+def test_labels_by_other_names_are_refused_by_the_right_one(name: str, right: str, write: Write) -> None:
+    frame = {"path": PATHS[0], name: "1", "boxes": [[0, 0, 9, 9]]}
+    with pytest.raises(TableError, match=f"{name} is called {right} here; rename it"):
+        read_boxes(write(json.dumps([frame]), "boxes.json"), PATHS)
+    with pytest.raises(TableError, match=f"line 1: the column '{name}' is called {right} here"):
+        read_boxes(write(f"path,left,top,right,bottom,{name}\n{PATHS[0]},0,0,9,9,1\n"), PATHS)
