@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from datetime import UTC, datetime
 
@@ -20,7 +20,8 @@ from service.gallery.purging import unpurged
 SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
 SCORES = tuple(place / 20 for place in range(-4, 20))
 SIZES = (1, 2, 4, 8, 16, 32, 64, 128, 256)
-CAMERAS = 100  # by name in labels and in /v1/info's alarms; the client of a query can name any
+CAMERAS = 100  # of one gallery, by name in labels
+METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 OTHER = "other"
 UNKNOWN = "unknown"
 logger = logging.getLogger("vitreid")
@@ -31,8 +32,8 @@ class Metrics:
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
-        self.drift = DriftWatch(cameras=CAMERAS)
-        self._cameras: set[str] = set()
+        self.drift = DriftWatch()
+        self._cameras: dict[str, set[str]] = {}  # those with a label, by gallery
         self._requests = Counter(
             "reid_requests", "Requests answered", ["route", "method", "status"], registry=self.registry
         )
@@ -74,7 +75,7 @@ class Metrics:
 
     def request(self, route: str, method: str, status: int, seconds: float) -> None:
         """Count one answer."""
-        self._requests.labels(route, method, status).inc()
+        self._requests.labels(route, method if method in METHODS else OTHER, status).inc()
         self._request.labels(route).observe(seconds)
 
     def stage(self, name: str, milliseconds: float) -> None:
@@ -89,9 +90,14 @@ class Metrics:
         """Count a request, or a picture of one, that was refused."""
         self._rejections.labels(reason).inc()
 
-    def best_match(self, gallery: str, camera_id: str | None, score: float) -> None:
-        """Take the best score of a query; warn where the camera's scores have drifted."""
-        camera = self._label_of(camera_id)
+    def best_match(
+        self, gallery: str, camera_id: str | None, score: float, exists: Callable[[str], bool] = lambda camera: True
+    ) -> None:
+        """Take the best score of a query; warn where the camera's scores have drifted.
+
+        Only a camera that `exists` in the gallery gets a label: the client can name any.
+        """
+        camera = self._label_of(gallery, camera_id, exists)
         self._score.labels(gallery, camera).observe(score)
         drift = self.drift.add(gallery, camera, score)
         if drift is None:
@@ -107,18 +113,19 @@ class Metrics:
     def forget(self, gallery: str) -> None:
         """Stop showing a gallery that was dropped."""
         self.drift.forget(gallery)
-        for camera in (*self._cameras, OTHER, UNKNOWN):
+        for camera in (*self._cameras.pop(gallery, ()), OTHER, UNKNOWN):
             for labelled in (self._score, self._drift):
                 with suppress(KeyError):
                     labelled.remove(gallery, camera)
 
-    def _label_of(self, camera_id: str | None) -> str:
+    def _label_of(self, gallery: str, camera_id: str | None, exists: Callable[[str], bool]) -> str:
         if camera_id is None:
             return UNKNOWN
-        if camera_id not in self._cameras:
-            if len(self._cameras) >= CAMERAS:
+        shown = self._cameras.setdefault(gallery, set())
+        if camera_id not in shown:
+            if len(shown) >= CAMERAS or not exists(camera_id):
                 return OTHER
-            self._cameras.add(camera_id)
+            shown.add(camera_id)
         return camera_id
 
 

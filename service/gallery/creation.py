@@ -16,6 +16,7 @@ from sqlalchemy import Column, select
 from bundle.files import make_folder, sync
 from service.gallery import keeper
 from service.gallery.database import REMEDY_DAMAGED, Database, translated
+from service.gallery.disk import refused
 from service.gallery.errors import (
     BundleMismatch,
     GalleryDamaged,
@@ -98,7 +99,7 @@ def _is_file(path: Path) -> bool:
     try:
         return path.is_file()
     except OSError as error:
-        raise GalleryReadOnly(f"{path.parent} cannot be read ({error.strerror}); check its permissions") from error
+        raise refused(error)(f"{path.parent} cannot be read ({error.strerror}); check its permissions") from error
 
 
 def check_empty(folder: Path) -> None:
@@ -111,7 +112,7 @@ def check_empty(folder: Path) -> None:
         names = (entry.name for entry in folder.iterdir())
         others = sorted(name for name in names if not name.startswith(UNFINISHED) and name != keeper.FILE)
     except OSError as error:
-        raise GalleryReadOnly(f"{folder} cannot be read ({error.strerror}); check its permissions") from error
+        raise refused(error)(f"{folder} cannot be read ({error.strerror}); check its permissions") from error
     if others:
         raise NotAGallery(
             f"{folder} is not a gallery: it holds {others[0]!r} and no {FILE}; choose an empty or a new folder"
@@ -125,7 +126,7 @@ def _create(path: Path, *, bundle_id: str, dimension: int) -> None:
         workshop = path.with_name(f"{UNFINISHED}{uuid.uuid4().hex[:8]}")
         workshop.mkdir()
     except OSError as error:
-        raise GalleryReadOnly(f"{path.parent} cannot be made ({error.strerror}); check its permissions") from error
+        raise refused(error)(f"{path.parent} cannot be made ({error.strerror}); check its permissions") from error
     try:
         made = workshop / FILE
         with translated(made), closing(sqlite3.connect(made)) as connection:

@@ -12,8 +12,10 @@ from urllib.parse import quote
 from sqlalchemy import Connection, Engine, QueuePool, create_engine, event
 from sqlalchemy.exc import DBAPIError
 
+from service import descriptors
 from service.errors import GalleryError
-from service.gallery.errors import GalleryBusy, GalleryDamaged, GalleryFull, GalleryReadOnly
+from service.gallery.errors import GalleryBusy, GalleryDamaged, GalleryFull, GalleryOutOfFiles, GalleryReadOnly
+from service.gallery.resting import AWAKE
 from service.gallery.tables import Unreadable, stored_json
 
 BUSY_TIMEOUT_S = 10.0
@@ -28,6 +30,7 @@ SETTINGS = (
     "PRAGMA trusted_schema = OFF",  # a file from elsewhere calls no function of this program
 )
 
+OUT_OF_FILES = (GalleryOutOfFiles, "raise the limit on open files (ulimit -n; LimitNOFILE= in a systemd unit)")
 _READ_ONLY = (GalleryReadOnly, "check that this user may write the folder and its files")
 _DAMAGED = (GalleryDamaged, REMEDY_DAMAGED)
 _FULL = (GalleryFull, "free some disk space and repeat the command; what was acknowledged is kept")
@@ -56,16 +59,19 @@ class Database:
         self._writer = self._engine.execution_options(immediate=True)
         # SQLite lets a second writer of the same process poll; a lock wakes it at once.
         self._writing = threading.Lock()
+        self._resting: list[Callable[[], None]] = []
 
     @contextmanager
     def reading(self) -> Iterator[Connection]:
         """A transaction that sees one state of the database throughout. Raises GalleryError."""
+        self.wake()
         with translated(self.path), self._engine.begin() as connection:
             yield connection
 
     @contextmanager
     def writing(self) -> Iterator[Connection]:
         """The only writing transaction; durable once the block ends, undone if it raises. Raises GalleryError."""
+        self.wake()
         with self._writing, translated(self.path), self._writer.begin() as connection:
             yield connection
 
@@ -137,8 +143,23 @@ class Database:
         with translated(self.path):
             return _connect(self.path)
 
+    def wake(self) -> None:
+        """Note that the database is asked: those that are not may rest."""
+        AWAKE.use(self)
+
+    def when_resting(self, close: Callable[[], None]) -> None:
+        """Call `close`, which closes a kept connection, whenever the database rests."""
+        self._resting.append(close)
+
+    def rest(self) -> None:
+        """Close every connection that is not in use; the next use opens one again."""
+        for close in self._resting:
+            close()
+        self._engine.dispose()
+
     def close(self) -> None:
         """Close every connection that is not in use."""
+        AWAKE.forget(self)
         self._engine.dispose()
 
 
@@ -162,7 +183,7 @@ def translated(path: Path, *, opening: bool = False) -> Iterator[None]:
         known = None if misuse else _ERRORS.get(code) or _ERRORS.get(code & 0xFF, _DAMAGED if opening else None)
         if known is None:
             raise
-        kind, remedy = known
+        kind, remedy = OUT_OF_FILES if known is _READ_ONLY and descriptors.exhausted() else known
         said = " ".join(str(original).split())  # it may quote a definition of several lines
         raise kind(f"{path} cannot be used ({said}); {remedy}") from error
 

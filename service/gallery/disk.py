@@ -4,11 +4,17 @@ from __future__ import annotations
 
 import errno
 
-from service.gallery.errors import GalleryFull, GalleryReadOnly
+from service.gallery.errors import GalleryFull, GalleryOutOfFiles, GalleryReadOnly
 
 _NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+_NO_FILES = {errno.EMFILE, errno.ENFILE}
 
 
-def refused(error: OSError) -> type[GalleryFull] | type[GalleryReadOnly]:
+Refusal = type[GalleryFull] | type[GalleryOutOfFiles] | type[GalleryReadOnly]
+
+
+def refused(error: OSError) -> Refusal:
     """The error of ours for one that a file or folder gave: no room, a quota and a limit are the same to a user."""
-    return GalleryFull if error.errno in _NO_ROOM else GalleryReadOnly
+    if error.errno in _NO_ROOM:
+        return GalleryFull
+    return GalleryOutOfFiles if error.errno in _NO_FILES else GalleryReadOnly

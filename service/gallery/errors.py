@@ -8,6 +8,7 @@ ServiceError
 │   ├── GalleryTooNew          written by a later version of this program
 │   ├── GalleryBusy            another process holds the write lock for too long
 │   ├── GalleryReadOnly        the folder or file cannot be written (or opened)
+│   ├── GalleryOutOfFiles      this process may open no more files
 │   ├── GalleryFull            the disk is full
 │   ├── BundleMismatch         the gallery's embeddings come from another model
 │   ├── GalleryNeeded          the gallery that always exists was to be dropped
@@ -67,6 +68,13 @@ class GalleryReadOnly(GalleryError):
     """The gallery's files cannot be opened or written by this user."""
 
     slug = "gallery-read-only"
+    status = 503
+
+
+class GalleryOutOfFiles(GalleryError):
+    """The process may open no more files, so the gallery's cannot be opened."""
+
+    slug = "gallery-out-of-files"
     status = 503
 
 

@@ -215,6 +215,10 @@ class Gallery:
         """The learned camera that a camera of this gallery is mapped to; None: unknown."""
         return None if camera_id is None else self.settings().cameras.get(camera_id)
 
+    def knows_camera(self, camera_id: str) -> bool:
+        """Whether the gallery has items of this camera, or maps it to a learned one."""
+        return camera_id in self.settings().cameras or self.count(Filter(cameras=frozenset({camera_id}))) > 0
+
     def count_rejection(self, camera_id: str | None, reason: str, n: int = 1) -> None:
         """Count pictures of a camera that were not taken for a reason."""
         with self.store.database.writing() as connection:

@@ -9,7 +9,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Self
 
-from service.gallery.errors import GalleryBusy, GalleryReadOnly
+from service.gallery.disk import refused
+from service.gallery.errors import GalleryBusy
 
 FILE = "keeper.lock"
 WORKSHOP = ".gallery.db.keeper."  # start of the names of folders that only a keeper makes, for a while
@@ -30,7 +31,7 @@ class Keeper:
         try:
             descriptor = os.open(folder / FILE, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
         except OSError as error:
-            raise GalleryReadOnly(f"{folder / FILE} cannot be written ({error.strerror}); check its rights") from error
+            raise refused(error)(f"{folder / FILE} cannot be written ({error.strerror}); check its rights") from error
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:

@@ -21,7 +21,7 @@ from service.gallery.conditions import among
 from service.gallery.creation import FILE, check_empty, open_existing
 from service.gallery.database import BUSY_TIMEOUT_S, Database, translated
 from service.gallery.disk import refused
-from service.gallery.errors import BackupDamaged, GalleryBusy, GalleryDamaged, GalleryExists, GalleryReadOnly
+from service.gallery.errors import BackupDamaged, GalleryBusy, GalleryDamaged, GalleryExists
 from service.gallery.keeper import WORKSHOP, Keeper
 from service.gallery.snapshot import remove_but
 from service.gallery.tables import backups, deletions, erasures, gallery, items
@@ -181,7 +181,7 @@ def _kept(folder: Path) -> Iterator[None]:
     try:
         make_folder(folder)
     except OSError as error:
-        raise GalleryReadOnly(f"{folder} cannot be made ({error.strerror}); check its permissions") from error
+        raise refused(error)(f"{folder} cannot be made ({error.strerror}); check its permissions") from error
     keeper = Keeper.take(folder, "reid gallery restore")
     try:
         yield

@@ -157,7 +157,7 @@ def _result(
     found = find(gallery, asked.embedding, question, visible=principal.filter(EVERYTHING), looking=looking)
     service.metrics.stage("search", found.search_ms)
     if asked.item_id is None and found.best_score is not None:
-        service.metrics.best_match(params.gallery, asked.camera_id, found.best_score)
+        service.metrics.best_match(params.gallery, asked.camera_id, found.best_score, gallery.knows_camera)
     return QueryResult(
         query=_echo(asked, params, question),
         matches=matches_of(found, meaning, params.group_by, params.gallery),

@@ -36,7 +36,8 @@ def value(found: Samples, name: str, **labels: str) -> float | None:
 
 
 def test_what_was_done_is_counted(client: TestClient, picture: Make) -> None:
-    client.post("/v1/items", files=[("images", (f"{seed}.jpg", picture(seed))) for seed in range(3)])
+    files = [("images", (f"{seed}.jpg", picture(seed))) for seed in range(3)]
+    client.post("/v1/items", files=files, data={"metadata": '{"camera_id": "gate"}'})
     for _ in range(2):
         assert client.post("/v1/query?camera_id=gate", content=picture(1), headers=JPEG).status_code == 200
     client.post("/v1/query", content=b"no picture", headers=JPEG)
@@ -110,6 +111,30 @@ def test_clients_cannot_make_up_labels_without_end(monkeypatch: pytest.MonkeyPat
         dict(labels)["camera"]: count for (name, labels), count in found.items() if name == "reid_best_score_count"
     }
     assert counts == {"c0": 1, "c1": 1, "c2": 1, "other": 7, "unknown": 1}
+
+
+def test_made_up_cameras_do_not_push_out_real_ones(client: TestClient, picture: Make) -> None:
+    labels = {"metadata": '{"camera_id": "gate"}'}
+    client.post("/v1/items", files=[("images", ("a.jpg", picture(1)))], data=labels)
+    mapping = client.put("/v1/galleries/default/cameras", json={"mapping": {"hall": "c1"}})
+    for number in range(module.CAMERAS + 1):
+        client.post(f"/v1/query?camera_id=made-up-{number}", content=picture(1), headers=JPEG)
+    client.post("/v1/query?camera_id=gate", content=picture(1), headers=JPEG)
+    client.post("/v1/query?camera_id=hall", content=picture(1), headers=JPEG)
+    found = samples(client.get("/metrics").text)
+    assert value(found, "reid_best_score_count", gallery="default", camera="gate") == 1
+    mapped = mapping.status_code == 200
+    assert value(found, "reid_best_score_count", gallery="default", camera="hall") == (1 if mapped else None)
+    others = module.CAMERAS + 1 if mapped else module.CAMERAS + 2
+    assert value(found, "reid_best_score_count", gallery="default", camera="other") == others
+
+
+def test_methods_that_a_client_makes_up_are_one(client: TestClient) -> None:
+    for number in range(50):
+        client.request(f"MADE{number}", "/v1/info")
+        client.request(f"MADE{number}", f"/nothing/{number}")
+    methods = {dict(labels).get("method") for name, labels in samples(client.get("/metrics").text)}
+    assert methods <= {None, "other", "GET"}
 
 
 def test_drifted_scores_are_shown_and_warned_about(caplog: pytest.LogCaptureFixture) -> None:
