@@ -82,7 +82,7 @@ def test_it_is_refused_rather_than_guessed(folder: Path) -> None:
         assert isinstance(run(*asked, *more, folder=folder).exception, BadParameter)
     result = run("query", folder / ASKED, "--min-probability", 1, folder=folder)
     assert isinstance(result.exception, BadParameter)
-    assert str(result.exception).startswith("min_probability: ")
+    assert str(result.exception).startswith("min_probability is 1.0")
 
 
 def test_nothing_is_said_of_probability_without_a_calibration(folder: Path) -> None:
