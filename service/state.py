@@ -29,6 +29,7 @@ from service.explainer import Explainer
 from service.galleries import Galleries
 from service.gallery.gallery import Gallery
 from service.gallery.looking import PatchUpkeep
+from service.gallery.reserve import Reserve
 from service.http.readiness import Readiness
 from service.metrics import Metrics
 from service.starter import bundle_path, is_starter
@@ -108,7 +109,9 @@ def open_service(
     metrics = metrics or Metrics()
     with ExitStack() as stack:
         access = stack.enter_context(_access(config))
-        opener = partial(_open_gallery, bundle=bundle, index=config.index)
+        reserve = Reserve(config.data)
+        reserve.fill()
+        opener = partial(_open_gallery, bundle=bundle, index=config.index, reserve=reserve)
         galleries = stack.enter_context(Galleries(config.galleries_folder, opener, keep="reid serve"))
         galleries.open_all(lambda name: doing(f"the gallery {name}"))
         batcher = MicroBatcher(
@@ -117,7 +120,8 @@ def open_service(
         stack.callback(batcher.close, config.drain_s)
         workers = ThreadPoolExecutor(config.workers, thread_name_prefix="worker")
         stack.callback(workers.shutdown, cancel_futures=True)
-        readiness = Readiness(batcher, galleries)
+        checks = {"audit_log": access.audit.check, "room": reserve.state}
+        readiness = Readiness(batcher, galleries, checks=checks)
         stack.callback(readiness.close)
         doing("a first test query")
         readiness.attempt()
@@ -158,9 +162,11 @@ def _access(config: ServiceConfig) -> AbstractContextManager[Access]:
     )
 
 
-def _open_gallery(folder: Path, *, bundle: Bundle, index: str) -> Gallery:
+def _open_gallery(folder: Path, *, bundle: Bundle, index: str, reserve: Reserve) -> Gallery:
     manifest = bundle.manifest
-    return Gallery.open(folder, bundle_id=manifest.bundle_id, dimension=manifest.dimension, index=index, load=False)
+    gallery = Gallery.open(folder, bundle_id=manifest.bundle_id, dimension=manifest.dimension, index=index, load=False)
+    gallery.reserve = reserve
+    return gallery
 
 
 def service_of(request: Request) -> Service:

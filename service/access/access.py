@@ -13,6 +13,7 @@ from service.access.errors import RateLimited, Unauthorized
 from service.access.keys import KeyStore
 from service.access.principal import ANONYMOUS, Principal
 from service.access.rates import Buckets
+from service.gallery.reserve import Reserve
 
 FAILURES_PER_S, FAILURES_AT_ONCE = 1.0, 30
 REFUSALS_NOTED_PER_S = 1.0
@@ -65,7 +66,7 @@ def open_records(data: Path, *, audit_days: int, create: bool = False) -> Iterat
     """The keys and the log in DATA/access.db. Raises AccessUnusable, also where it is missing and not to be made."""
     database = AccessDatabase(data, create=create)
     try:
-        yield KeyStore(database), AuditLog(database, days=audit_days)
+        yield KeyStore(database), AuditLog(database, days=audit_days, reserve=Reserve(data))
     finally:
         database.close()
 

@@ -15,6 +15,7 @@ from service.access.database import AccessDatabase, audit
 from service.access.principal import Principal
 from service.access.views import VIEW, Views
 from service.clock import HORIZON, believable
+from service.gallery.reserve import Reserve
 from service.gallery.tables import stored_time, utc_text
 
 COMMAND_LINE = "command line"
@@ -83,8 +84,16 @@ def _now() -> datetime:
 class AuditLog:
     """Rows are added and pruned when they are older than `days`; nothing changes one, but for `Views`."""
 
-    def __init__(self, database: AccessDatabase, *, days: int, now: Callable[[], datetime] = _now) -> None:
+    def __init__(
+        self,
+        database: AccessDatabase,
+        *,
+        days: int,
+        now: Callable[[], datetime] = _now,
+        reserve: Reserve | None = None,
+    ) -> None:
         self._database = database
+        self._reserve = reserve
         self._kept = timedelta(days=days)
         self._now = now
         self._views = Views(database)
@@ -95,8 +104,17 @@ class AuditLog:
     def record(self, entry: Entry) -> None:
         """Add a row, committed on return. Raises AccessUnusable.
 
-        What takes something away (DURABLE) is on disk then; of the rest a power failure may take the last rows.
+        What takes something away (DURABLE) is on disk then; of the rest a power failure may take the last rows. On a
+        full disk it goes where room was kept.
         """
+        self._spend(lambda: self._record(entry))
+
+    def check(self) -> str:
+        """Write what changes nothing, as a row would be written; "ok". Raises AccessUnusable."""
+        self._spend(self._database.touch)
+        return "ok"
+
+    def _record(self, entry: Entry) -> None:
         at = self._at()
         values = {**vars(entry), "items": json.dumps(entry.items), "at": utc_text(at)}
         row = tuple(values[name] for name in COLUMNS)
@@ -127,8 +145,15 @@ class AuditLog:
         at = self._now()
         noted = self._used.get(key_id)
         if noted is None or abs(at - noted) >= USE_NOTED_EVERY:
-            self._database.write_quickly("UPDATE keys SET last_used_at = ? WHERE id = ?", utc_text(at), key_id)
+            noting = ("UPDATE keys SET last_used_at = ? WHERE id = ?", utc_text(at), key_id)
+            self._spend(lambda: self._database.write_quickly(*noting))
             self._used[key_id] = at
+
+    def _spend(self, task: Callable[[], object]) -> None:
+        if self._reserve is None:
+            task()
+        else:
+            self._reserve.spend(task)
 
     def page(self, asked: Asked, *, after: int = 0, limit: int = ROWS_AT_ONCE) -> list[Recorded]:
         """Rows with ids greater than `after`, in the order in which they were recorded, at most `limit`."""

@@ -22,6 +22,7 @@ from service.gallery.errors import GalleryBusy, PersonNotFound
 from service.gallery.opening import open_as_it_is
 from service.gallery.purging import purge, unpurged
 from service.gallery.reembedding import Reembedded, drop_generation, reembed
+from service.gallery.reserve import Reserve
 from service.gallery.snapshot import remove_but
 from service.gallery.store import utc_now
 from service.gallery.summary import summary
@@ -133,6 +134,7 @@ def ids_to_erase(gallery: Gallery, item_ids: Collection[int], person_id: str | N
 
 def erase_items(gallery: Gallery, ids: Collection[int], reason: str | None) -> Receipt:
     """Erase, and purge at once unless somebody else keeps the gallery, who will do it soon, or writes to it."""
+    gallery.reserve = Reserve(gallery.folder.absolute().parent.parent)  # of the service, where one has this folder
     receipt = gallery.erase(ids, reason=reason, requested_by="reid gallery erase")
     try:
         gallery.keep("reid gallery erase")

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Self, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,12 +19,15 @@ from service.gallery.errors import EmbeddingRejected
 from service.gallery.filters import EVERYTHING, Filter
 from service.gallery.items import AddResult, GalleryInfo, GallerySettings, Item, ItemChanges, Match, NewItem
 from service.gallery.keeper import Keeper
+from service.gallery.reserve import Reserve
 from service.gallery.searching import Searcher
 from service.gallery.settings import count_rejection, read_rejections, read_settings, write_settings
 from service.gallery.snapshot import newest_manifest
 from service.gallery.store import Store
 from service.gallery.summary import camera_counts, summary
 from service.indexes import AUTO, index_kind
+
+T = TypeVar("T")
 
 ATTEMPTS = 3
 
@@ -43,6 +46,8 @@ class Gallery:
         self.dimension = store.dimension
         self.store = store
         self._searcher = Searcher(folder, store, index=index)
+        self.reserve: Reserve | None = None
+        """Room for erasing on a full disk."""
         self._keeper: Keeper | None = None
         self._settings: tuple[int, GallerySettings] | None = None  # with the version of the database that they are of
 
@@ -110,8 +115,10 @@ class Gallery:
         """Add items in one transaction, durable on return; the same image_hash is the same item.
 
         With `cameras` only among the items of these: an image that others hold unseen becomes an item of its own.
-        Raises EmbeddingRejected, and then nothing was added.
+        Raises EmbeddingRejected or GalleryFull, and then nothing was added.
         """
+        if self.reserve is not None:
+            self.reserve.check_room()
         return self.store.add(items, cameras=cameras)
 
     def search(
@@ -173,7 +180,7 @@ class Gallery:
 
         Its bytes leave the files when the gallery is purged next.
         """
-        self.store.delete(item_id)
+        self._spend(lambda: self.store.delete(item_id))
 
     def erase(
         self,
@@ -189,7 +196,11 @@ class Gallery:
         what the next purge and the dropping of backups have still to do. Raises BadParameter without ids, ItemNotFound
         where not one is there, ImageMismatch where an item has another image; nothing was erased then.
         """
-        return self.store.erase(ids, expected=expected, reason=reason, requested_by=requested_by)
+        pairs = list(expected)
+        return self._spend(lambda: self.store.erase(ids, expected=pairs, reason=reason, requested_by=requested_by))
+
+    def _spend(self, task: Callable[[], T]) -> T:
+        return task() if self.reserve is None else self.reserve.spend(task)
 
     def ids_by_hash(self, hashes: Iterable[str], cameras: Collection[str] | None = None) -> dict[str, int]:
         """Which of the image hashes (SHA-256, hex) items of this gallery have, with the first such item's id.

@@ -6,9 +6,10 @@ import asyncio
 import logging
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 
+from service.access.errors import AccessUnusable
 from service.batching import MicroBatcher
 from service.errors import NotReady
 from service.galleries import Galleries
@@ -30,12 +31,14 @@ class Readiness:
         batcher: MicroBatcher,
         galleries: Galleries,
         *,
+        checks: Mapping[str, Callable[[], str]] = {},
         try_s: float = TRY_S,
         again_s: float = AGAIN_S,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._batcher = batcher
         self._galleries = galleries
+        self._checks = checks
         self._try_s = try_s
         self._again_s = again_s
         self._clock = clock
@@ -61,14 +64,18 @@ class Readiness:
                 except Exception:  # one that was deleted meanwhile may fail in any way
                     if name in self._galleries.opened():
                         raise
+            checked = {name: check() for name, check in self._checks.items()}
         except NotReady:
             raise
+        except AccessUnusable as error:
+            logger.error("%s", error)
+            raise NotReady("the audit log cannot be written, so nothing is answered; the log says why") from error
         except TimeoutError as error:
             raise self._late() from error
         except Exception as error:  # whatever breaks, the answer is "not ready" and not "internal error"
             logger.exception("the readiness check failed")
             raise NotReady(f"a test query failed ({type(error).__name__}); the log says why") from error
-        return {"embedding": "ok", "search": "ok"}
+        return {"embedding": "ok", "search": "ok", **checked}
 
     def close(self) -> None:
         """Try no more."""

@@ -109,5 +109,5 @@ class Health(BaseModel):
     checks: dict[str, str] = Field(
         default_factory=dict,
         description="of /readyz, to those with a key",
-        examples=[{"embedding": "ok", "search": "ok"}],
+        examples=[{"embedding": "ok", "search": "ok", "audit_log": "ok", "room": "ok"}],
     )
