@@ -13,7 +13,7 @@ from service.config import DEFAULT_GALLERY
 from service.gallery.errors import ImageMismatch, ItemNotFound
 from service.gallery.items import Item
 from service.http.filter_params import FilterParams
-from service.http.uploads import FORM_TYPE, IMAGE_TYPES, read_items
+from service.http.uploads import FORM_TYPE, read_items
 from service.intake.adding import add_uploads, parse_labels
 from service.routes.links import links_of_item
 from service.routes.problem_docs import problems
@@ -29,7 +29,6 @@ BODY: dict[str, Any] = {
         "required": True,
         "content": {
             FORM_TYPE: {
-                "encoding": {"images": {"contentType": ", ".join(IMAGE_TYPES)}},
                 "schema": {
                     "type": "object",
                     "required": ["images"],

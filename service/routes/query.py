@@ -27,7 +27,7 @@ BODY: dict[str, Any] = {
     "description": "One picture of a person as the body itself, or several of one person as form fields `image`.",
     "content": {
         **{kind: {"schema": BINARY} for kind in IMAGE_TYPES},
-        FORM_TYPE: {"schema": FORM, "encoding": {"image": {"contentType": ", ".join(IMAGE_TYPES)}}},
+        FORM_TYPE: {"schema": FORM},
     },
 }
 SEND = "curl --data-binary @picture.jpg -H 'Content-Type: image/jpeg'"
