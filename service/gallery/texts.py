@@ -10,11 +10,11 @@ from pydantic import JsonValue
 from service.errors import BadParameter
 
 LONGEST_LABEL = 128
-LABEL_PATTERN = r"^(?!\s)(?!.*\s$)(?!(.*/)?\.{0,2}(/|$))[^\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]+$"
+LABEL_PATTERN = r"^(?!\s)(?!.*\s$)(?!(.*/)?\.{1,2}(/|$))[^\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]+$"
 """The rule of `label_fault` as a regular expression, for the API's description."""
 
 _NO_TEXT = {"Cc", "Cs", "Zl", "Zp"}  # control characters, halves of characters, ends of lines and paragraphs
-_DOTS = {"", ".", ".."}
+_DOTS = {".", ".."}
 _LARGEST = 2**63
 
 
@@ -30,7 +30,7 @@ def label_fault(text: str) -> str | None:
     if text != text.strip():
         return f"is {text!r}; expected no space at its ends"
     if _DOTS.intersection(text.split("/")):
-        return f"is {text!r}; expected something other than dots before and after each slash"
+        return f"is {text!r}; expected no . or .. between slashes"
     return None
 
 

@@ -100,7 +100,7 @@ def test_the_log_names_what_commands_did(tmp_path: Path, capsys: pytest.CaptureF
         ("key-create", key_id, []), ("key-revoke", key_id, []), ("erase", None, [1]),
     ]  # fmt: skip
     assert {line["name"] for line in lines} == {"command line"}
-    run("audit", "--action", "erase", "--since", "2000-01-01", data=tmp_path)
+    run("audit", "--action", "erase", "--since", "2000-01-01T00:00:00Z", data=tmp_path)
     assert json.loads(capsys.readouterr().out)["id"] == 3
     with open_records(tmp_path, audit_days=365) as (_, log):
         assert [row.action for row in log.every(Asked())][3:] == ["audit", "audit"]

@@ -31,7 +31,7 @@ from service.access.rates import Buckets
 from service.config import ServiceConfig
 from service.http.app import create_app
 from service.http.filter_params import FilterParams
-from service.schemas.common import Label
+from service.schemas.common import Named
 from service.state import open_service
 
 UNHURRIED = settings(
@@ -69,7 +69,7 @@ uploads = [b"", b"no picture", *(picture("JPEG", seed) for seed in range(6))]
 schemathesis.openapi.format("binary", st.sampled_from([Binary(data=content) for content in uploads]))
 
 
-SEVERAL = {name for name, field in FilterParams.model_fields.items() if field.annotation == list[Label]}
+SEVERAL = {name for name, field in FilterParams.model_fields.items() if field.annotation == list[Named]}
 """Parameters that may stand several times in an address."""
 
 

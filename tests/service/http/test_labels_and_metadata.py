@@ -35,12 +35,24 @@ BAD_LABELS = [
     ".",
     "..",
     "a/../b",
+    "x" * 129,
+]
+GOOD_LABELS = [
+    "anna",
     "a//b",
     "/a",
     "a/",
-    "x" * 129,
+    "http://a",
+    "north gate",
+    "a/b",
+    "北門",
+    "a.b",
+    "...",
+    "x" * 128,
+    "-",
+    "50%",
+    "a?b#c",
 ]
-GOOD_LABELS = ["anna", "north gate", "a/b", "北門", "a.b", "...", "x" * 128, "-", "50%", "a?b#c"]
 BAD_METADATA = [
     '{"a": NaN}',
     '{"a": [Infinity]}',
