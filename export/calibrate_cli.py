@@ -55,13 +55,13 @@ def calibrate(
     found = source_of(data, dataset, name_pattern)
     source = Source(found.name, found.dataset, read_noted(found), "drawn" if is_drawn(found.path) else None)
     embedder = open_embedder(bundle).at_cameras_of(None if other_cameras else found.name)
-    asked = (*source.split.query, *source.split.gallery)
-    for line in side_warnings(side_labels(asked, cameras=embedder.cameras, views=embedder.views)):
-        typer.echo(f"note: {line}", err=True)
     with counted("embedding", "pictures") as progress:
         extended = calibrate_bundle(opened, embedder, source, method=method, prior=prior, progress=progress)
     calibration = extended.manifest.calibration
     assert calibration is not None  # it was added just now
+    asked = (*source.split.query, *source.split.gallery)
+    for line in side_warnings(side_labels(asked, cameras=embedder.cameras, views=embedder.views)):
+        typer.echo(f"note: {line}", err=True)
     if plot is not None:
         draw_reliability(calibration, plot)
     told = {"bundle": str(bundle), "calibration": calibration.model_dump(mode="json")}
