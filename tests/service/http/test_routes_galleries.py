@@ -18,6 +18,7 @@ DEFAULTS: dict[str, object] = {
     "store_patches": False,
     "cameras": {},
     "min_score": None,
+    "domain": None,
     "reject": {},
 }
 
