@@ -53,7 +53,7 @@ LABEL org.opencontainers.image.title="vitreid" org.opencontainers.image.licenses
 RUN python -m compileall -q -x '/(test|tests|lib2to3|site-packages|dist-packages)/' \
         "$(python -c 'import sysconfig; print(sysconfig.get_path("stdlib"))')" || true
 RUN useradd --uid 10001 --user-group --no-create-home --home-dir /tmp --shell /usr/sbin/nologin reid \
-    && mkdir /bundle /data && chown reid:reid /data
+    && mkdir /bundle /backups /data && chown reid:reid /backups /data
 # PYTHONSAFEPATH: a mounted working folder that has a bundle/ or service/ of its own must not be imported.
 # SQLITE_TMPDIR: purging writes a copy of the database for a moment, which is too large for /tmp.
 ENV PATH=/app/bin:/opt/vitreid/bin:$PATH \

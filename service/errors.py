@@ -24,7 +24,8 @@ ServiceError
 ├── PortInUse                  another program listens there
 ├── of one package each        gallery.errors, access.errors
 └── of one module each         config.ConfigError, serving.NotLoopback, serving.KeyRequired,
-                               starter.StarterMissing, files.CannotWrite, demo.DemoError,
+                               starter.StarterMissing, starter.BundleNeeded, files.CannotWrite,
+                               demo.DemoError,
                                indexes.files.IndexDamaged (a GalleryError), indexes.gpu.GpuMissing;
                                cross_site.CrossSite and hosts.Misdirected are a RequestError
 

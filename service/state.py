@@ -22,7 +22,7 @@ from starlette.requests import Request
 from bundle import Bundle, ImageLimits, PixelBudget
 from service.access.access import Access, open_access
 from service.batching import Embedded, MicroBatcher
-from service.config import DEFAULT_GALLERY, ServiceConfig
+from service.config import DEFAULT_GALLERY, ServiceConfig, gallery_folder
 from service.embedder import Embedder
 from service.errors import NotReady
 from service.explainer import Explainer
@@ -32,7 +32,7 @@ from service.gallery.looking import PatchUpkeep
 from service.gallery.reserve import Reserve
 from service.http.readiness import Readiness
 from service.metrics import Metrics
-from service.starter import bundle_path, is_starter
+from service.starter import find_bundle, is_starter
 from service.upkeep import Upkeep
 
 T = TypeVar("T")
@@ -103,7 +103,7 @@ def open_service(
     Raises the typed errors of the bundle and of the default gallery, and NotReady where the model embeds nothing.
     """
     doing("the model")
-    bundle = Bundle.open(bundle_path(config.bundle))
+    bundle = find_bundle(config.bundle, gallery_folder(config.data))
     embedder = Embedder(bundle, config.choice)
     explainer = Explainer(bundle, threads=config.threads)
     metrics = metrics or Metrics()

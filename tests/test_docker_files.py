@@ -117,11 +117,19 @@ def test_service_has_no_rights_it_does_not_need(compose: dict[str, Any]) -> None
 def test_galleries_are_in_a_named_volume(compose: dict[str, Any]) -> None:
     targets = dict(reversed(volume.split(":")[:2]) for volume in compose["services"]["reid"]["volumes"][:1])
     assert targets == {"/data": "data"}
-    assert {"data", "no-bundle"} == set(compose["volumes"])
+    assert {"backups", "data", "no-bundle"} == set(compose["volumes"])
 
 
 def test_bundle_is_mounted_read_only_where_one_is_named(compose: dict[str, Any]) -> None:
     assert "${BUNDLE:-no-bundle}:/bundle:ro" in compose["services"]["reid"]["volumes"]
+
+
+def test_backups_lie_apart_from_what_they_back_up(compose: Any, instructions: list[tuple[str, str]]) -> None:
+    """A volume of its own, or a folder of the machine, that the container's user may write."""
+    assert "${BACKUPS:-backups}:/backups" in compose["services"]["reid"]["volumes"]
+    made = [rest for rest in of(instructions, "RUN") if re.search(r"mkdir [^&]*/backups", rest)]
+    assert len(made) == 1
+    assert re.search(r"chown reid:reid [^&]*/backups", made[0])
 
 
 def test_gpu_file_adds_to_a_service_that_exists(compose: dict[str, Any], instructions: list[tuple[str, str]]) -> None:

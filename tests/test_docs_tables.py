@@ -49,9 +49,9 @@ OPERATIONS, FORMATS, EXTENDING = ((DOCS / f"{name}.md").read_text() for name in 
 PAGES = {page.name: page.read_text() for page in [*DOCS.glob("*.md"), DOCS.parent / "README.md"]}
 # The type stands in no answer: only commands meet these, and print their message.
 COMMANDS_ONLY = {
-    "access-error", "backup-damaged", "backup-not-found", "bad-setting", "cannot-write", "demo", "folder-not-found",
-    "gallery-error", "gallery-exists", "generation-not-found", "indexing-error", "key-not-found", "key-required",
-    "no-images", "not-loopback", "port-in-use", "starter-missing", "table-error", "unavailable",
+    "access-error", "backup-damaged", "backup-not-found", "bad-setting", "bundle-needed", "cannot-write", "demo",
+    "folder-not-found", "gallery-error", "gallery-exists", "generation-not-found", "indexing-error", "key-not-found",
+    "key-required", "no-images", "not-loopback", "port-in-use", "starter-missing", "table-error", "unavailable",
 }  # fmt: skip
 NOT_IN_THE_TREE = {
     "bundle": 503,

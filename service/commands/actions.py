@@ -13,7 +13,6 @@ from pathlib import Path
 
 import numpy as np
 
-from bundle import Bundle
 from bundle.name_pattern import NamePattern
 from service.commands.progress import image_progress
 from service.config import GALLERIES, ServiceConfig, load_config, unknown_variables
@@ -28,16 +27,18 @@ from service.intake.boxes import BoxSource
 from service.intake.embedding import EmbeddedImages, embed_images
 from service.intake.folders import find_images
 from service.intake.indexing import IndexReport, check_readable, index_images
-from service.starter import NOTICE, bundle_path, is_starter
+from service.starter import NOTICE, find_bundle, is_starter
 from service.state import Service
 
 logger = logging.getLogger("vitreid")
 
 
-def open_embedder(bundle: Path | None, threads: int | None, batch_size: int = 1) -> Embedder:
-    """The model of a bundle, run as the REID_* variables say; that it is the starter is said in one line."""
+def open_embedder(
+    bundle: Path | None, threads: int | None, batch_size: int = 1, *, gallery: Path | None = None
+) -> Embedder:
+    """The model for a gallery, run as the REID_* variables say; that it is the starter is said in one line."""
     config = load_config(bundle=bundle, threads=threads)
-    opened = Bundle.open(bundle_path(config.bundle))
+    opened = find_bundle(config.bundle, gallery)
     if is_starter(opened):
         print(f"reid: {NOTICE}", file=sys.stderr)
     choice = config.choice
@@ -70,7 +71,7 @@ def index_folder(
 ) -> IndexReport:
     """Add a folder of crops or frames to a gallery, which is made when missing; a dry run makes and adds nothing."""
     check_readable(images, table=table, boxes=boxes, pattern=pattern)  # before a model is loaded or a gallery made
-    embedder = open_embedder(bundle, threads, batch_size)
+    embedder = open_embedder(bundle, threads, batch_size, gallery=gallery)
     title = "reading" if dry_run else "indexing"
     with _gallery_to_fill(gallery, embedder, dry_run=dry_run) as opened, image_progress(title) as progress:
         return index_images(

@@ -27,7 +27,7 @@ from service.config import ServiceConfig, load_config
 from service.errors import ServiceError
 from service.http.serving import STOP_SIGNALS, address_of, bound_socket, make_server, running
 from service.intake.indexing import index_images
-from service.starter import bundle_path
+from service.starter import starter_path
 from service.state import Service, open_service
 from synthetic import DatasetSummary, draw_dataset
 
@@ -57,10 +57,10 @@ def run_demo(data: Path, *, port: int | None, train: bool, serve: bool) -> None:
     if train:
         _check_training_installed()
     else:
-        bundle_path(None)  # a missing starter is told before anything is drawn
+        starter_path()  # a missing starter is told before anything is drawn
     with bound_socket(HOST, load_config(port=port).port) as listener:
         people = _draw(data / "people")
-        bundle = _trained_bundle(data / "training") if train else bundle_path(None)
+        bundle = _trained_bundle(data / "training") if train else starter_path()
         # Bundles never mix in a gallery: each has a folder of its own.
         home = data / f"{'trained' if train else 'starter'}-{Bundle.open(bundle).manifest.bundle_id[:8]}"
         config = ServiceConfig(

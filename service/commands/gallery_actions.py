@@ -10,7 +10,6 @@ from typing import Any
 
 from sqlalchemy import select
 
-from bundle import Bundle
 from service.config import gallery_folder, load_config
 from service.embedder import Embedder
 from service.errors import BadParameter, FolderNotFound, GalleryError
@@ -28,7 +27,7 @@ from service.gallery.store import utc_now
 from service.gallery.summary import summary
 from service.gallery.tables import backups, generations
 from service.intake.cameras import CameraReport, map_cameras, report_cameras
-from service.starter import bundle_path
+from service.starter import find_bundle
 
 Progress = Callable[[int, int], None]
 
@@ -146,8 +145,7 @@ def erase_items(gallery: Gallery, ids: Collection[int], reason: str | None) -> R
 
 def cameras(gallery: Path, bundle: Path | None, mapping: Sequence[str] | None) -> list[CameraReport]:
     """A gallery's cameras, after `mapping` (CAMERA=LEARNED each) has replaced the one there was, where it is given."""
-    path = bundle_path(load_config(bundle=bundle).bundle)
-    manifest = Bundle.open(path).manifest
+    manifest = find_bundle(load_config(bundle=bundle).bundle, gallery).manifest
     with open_as_it_is(gallery) as opened:
         if mapping:
             map_cameras(opened, manifest, dict(_pair(each) for each in mapping))

@@ -74,7 +74,7 @@ def query_pictures(
     cameras = {path: camera or label_of_name(path.name).camera_id for path in pictures}
     for query in queries:
         params.question({cameras[path] for path in query})  # told before a model is loaded
-    embedder = open_embedder(bundle, threads)
+    embedder = open_embedder(bundle, threads, gallery=gallery)
     explainer = Explainer(embedder.bundle, threads=threads)
     answers: list[Answer] = []
     failures: list[ImageError] = []

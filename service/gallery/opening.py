@@ -7,10 +7,24 @@ from pathlib import Path
 
 from sqlalchemy import select
 
-from service.gallery.creation import open_existing
+from service.errors import GalleryError
+from service.gallery.creation import FILE, open_existing
+from service.gallery.database import Database
 from service.gallery.gallery import Gallery
 from service.gallery.tables import gallery
 from service.indexes import AUTO
+
+
+def bundle_of(folder: Path) -> str | None:
+    """The id of the bundle that a gallery was made with; None where there is no gallery, or it cannot be read."""
+    if not (folder / FILE).is_file():
+        return None
+    try:
+        with closing(Database(folder / FILE)) as database, database.reading() as connection:
+            found: str | None = connection.execute(select(gallery.c.bundle_id)).scalar()
+    except GalleryError:
+        return None
+    return found
 
 
 def open_as_it_is(folder: Path, *, index: str = AUTO, read_through: bool = True) -> Gallery:

@@ -26,7 +26,7 @@ from service.commands.cli import app
 from service.errors import FolderNotFound, NoImages, ServiceError, TableError, UnknownName
 from service.gallery.errors import BundleMismatch, GalleryNotFound
 from service.http.serving import NotLoopback, bound_socket
-from service.starter import NOTICE, StarterMissing
+from service.starter import NOTICE, BundleNeeded, StarterMissing
 
 Make = Callable[..., bytes]
 REPOSITORY = Path(__file__).resolve().parents[3]
@@ -267,7 +267,8 @@ def test_without_a_bundle_the_starter_is_used_and_named(
     result = reid("index", images, "--gallery", tmp_path / "gallery", "--bundle", copied)
     assert result.stderr.splitlines()[0] == f"reid: {NOTICE}"
     monkeypatch.setattr("service.starter.STARTER", tmp_path / "none")
-    assert "--bundle" in error_of(reid("index", images, "--gallery", tmp_path / "gallery"), StarterMissing)
+    assert "--bundle" in error_of(reid("index", images, "--gallery", tmp_path / "another"), StarterMissing)
+    assert "--bundle" in error_of(reid("index", images, "--gallery", tmp_path / "gallery"), BundleNeeded)
 
 
 def test_show_config_prints_every_setting(monkeypatch: pytest.MonkeyPatch) -> None:
