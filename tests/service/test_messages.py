@@ -25,10 +25,11 @@ from service.schemas.items import FrameLabels
             "allowed are box, person_id, track_id, captured_at, metadata",
         ),
         (
-            {"camera": "c1"},
-            "metadata[2].camera is not a name that is known; "
+            {"colour": "red"},
+            "metadata[2].colour is not a name that is known; "
             "allowed are camera_id, person_id, track_id, captured_at, metadata, boxes",
         ),
+        ({"camera": "c1"}, "metadata[2].camera is called camera_id here; rename it"),
         (3, "metadata[2] is 3: should be a valid dictionary"),
     ],
 )
