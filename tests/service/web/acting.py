@@ -55,9 +55,9 @@ class Served:
 
 
 @contextmanager
-def serve(data: Path, bundle: Path, *, with_keys: bool = False) -> Iterator[Served]:
-    """A service with an empty gallery, whose files are purged when a test does it."""
-    config = ServiceConfig(data=data, bundle=bundle, runtime="fake", log_level="error", purge_after_s=86_400)
+def serve(data: Path, bundle: Path, *, with_keys: bool = False, purge_after_s: float = 86_400) -> Iterator[Served]:
+    """A service with an empty gallery, whose files are purged when a test does it, unless it asks for sooner."""
+    config = ServiceConfig(data=data, bundle=bundle, runtime="fake", log_level="error", purge_after_s=purge_after_s)
     with (
         bound_socket("127.0.0.1", 0) as listener,
         open_service(config) as service,
