@@ -24,7 +24,11 @@ class ParityScores(Part):
 
 
 class Parity(Part):
-    """Embeddings of a runtime compared with the model's, picture by picture, and by `scores` where data were given."""
+    """Embeddings of a runtime compared with the model's, picture by picture, and by `scores` where data were given.
+
+    `spread` is how far embeddings of different pictures are from their mean, the corrected cosines are by it; manifests
+    of earlier versions have none of the three.
+    """
 
     runtime: str
     precision: str
@@ -32,4 +36,7 @@ class Parity(Part):
     max_abs_difference: float = Field(ge=0)
     min_cosine: float = Field(le=1.0 + 1e-6)
     mean_cosine: float | None = Field(None, le=1.0 + 1e-6)
+    spread: float | None = Field(None, ge=0)
+    min_corrected_cosine: float | None = Field(None, le=1.0 + 1e-6)
+    mean_corrected_cosine: float | None = Field(None, le=1.0 + 1e-6)
     scores: ParityScores | None = None

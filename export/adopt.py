@@ -17,15 +17,16 @@ from pydantic import JsonValue
 from bundle import Bundle, BundleError, OutputSpec, Parity
 from bundle.files import sha256_of
 from bundle.run import open_session
+from export.closeness import BATCHES, batches, compare
 from export.errors import AdoptionError
 from export.original import Original, run_graph
 from export.tolerance import TOLERANCES
-from export.verify import BATCHES, batches, compare
 from export.wrapping import FORMS, wrap
 
 FEWEST = sum(BATCHES[:3])
 """Pictures that make one, a few and many in a batch."""
-LARGEST_DIFFERENCE = TOLERANCES["fp32"].max_abs_difference
+SAME = TOLERANCES["fp32"]
+"""What a graph may differ by from itself, whatever it is written in."""
 INT8_OPERATORS = {"QuantizeLinear", "DynamicQuantizeLinear", "ConvInteger", "MatMulInteger", "QLinearConv"}
 PRECISIONS = {TensorProto.FLOAT: "fp32", TensorProto.FLOAT16: "fp16", TensorProto.BFLOAT16: "bf16"}
 
@@ -64,9 +65,9 @@ def adopt(
             except (RuntimeError, BundleError) as error:
                 faults.append(str(error))
                 continue
-            if parity.max_abs_difference <= LARGEST_DIFFERENCE:
+            if not (changes := SAME.faults(parity)):
                 return save(out, parity=(parity,), source=_source(original, form) | {"parity_images": images_from})
-            faults.append(f"in a batch embeddings change by {parity.max_abs_difference:.1e}")
+            faults.append(f"in a batch embeddings change: {', '.join(changes)}")
             if form == "dynamic" and precision != "int8":  # which may scale by the whole batch
                 break  # it was exported in training mode
     raise AdoptionError(_refusal(original, faults[0]))

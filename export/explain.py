@@ -20,9 +20,10 @@ from torch.nn.functional import normalize
 from bundle import Bundle, BundleRunner, Evidence, EvidenceRunner
 from bundle.evidence import EXPLAIN
 from bundle.run import expected_inputs, feed_of
+from export.closeness import batches, compare
 from export.errors import ExportError, ParityError
 from export.to_onnx import OPSET
-from export.verify import MAX_ABS_DIFFERENCE, batches, check_origin, sides_of
+from export.verify import MAX_ABS_DIFFERENCE, check_origin, sides_of
 from export.writing import write_onnx
 from training.backbones import ViT, fuse_attention
 from training.backbones.blocks import run_block
@@ -32,7 +33,7 @@ from training.checkpoint import Checkpoint
 from training.model import ReIDModel
 
 SAME_MODEL = 0.98
-"""Mean cosine of a bundle's embeddings and its checkpoint's: int8 keeps more, another model far less."""
+"""Mean corrected cosine of a bundle's embeddings and its checkpoint's: int8 keeps more, another model far less."""
 
 
 @dataclass(frozen=True)
@@ -132,11 +133,11 @@ def _check_same_model(bundle: Bundle, model: ReIDModel, images: NDArray[np.uint8
     with torch.inference_mode():
         expected = model.embed(torch.from_numpy(images)).numpy()
     found = BundleRunner(bundle).run(images)
-    cosine = float((found * expected).sum(1).mean())
-    if not cosine >= SAME_MODEL:
+    cosine = compare(found, expected, bundle.manifest.precision).mean_corrected_cosine or 0.0
+    if cosine < SAME_MODEL:
         raise ParityError(
-            f"{bundle.path} is not of this checkpoint: their embeddings have a mean cosine of {cosine:.3f} (at least "
-            f"{SAME_MODEL} needed); give the checkpoint that it was exported from"
+            f"{bundle.path} is not of this checkpoint: their embeddings have a mean corrected cosine of {cosine:.3f} "
+            f"(at least {SAME_MODEL} needed); give the checkpoint that it was exported from"
         )
 
 

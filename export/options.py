@@ -24,7 +24,7 @@ Images = Annotated[
 Data = Annotated[str | None, typer.Option(help=f"Both models are scored on it, too: {DATA_HELP}")]
 MinCosine = Annotated[
     float | None,
-    typer.Option(min=-1, max=1, help="The smallest cosine to let pass, in place of the precision's."),
+    typer.Option(min=-1, max=1, help="The smallest corrected cosine to let pass, in place of the precision's."),
 ]
 MaxMapLoss = Annotated[
     float | None, typer.Option(min=0, max=1, help="The largest loss of mAP on --data to let pass, 0..1.")
@@ -75,10 +75,11 @@ def tell(bundle: Bundle, parity: Sequence[Parity], as_json: bool, *, model: str 
 
 
 def _told(parity: Parity, model: str) -> str:
-    mean = "" if parity.mean_cosine is None else f", {parity.mean_cosine:.7f} in the mean"
+    cosine, mean = parity.min_corrected_cosine, parity.mean_corrected_cosine
+    corrected = "" if cosine is None else f", corrected {cosine:.7f}, {mean:.7f} in the mean"
     text = (
         f"{parity.runtime} in {parity.precision} against {model} on {parity.images} pictures: largest difference "
-        f"{parity.max_abs_difference:.1e}, smallest cosine {parity.min_cosine:.7f}{mean}"
+        f"{parity.max_abs_difference:.1e}, smallest cosine {parity.min_cosine:.7f}{corrected}"
     )
     if (scores := parity.scores) is None:
         return text

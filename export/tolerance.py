@@ -11,7 +11,7 @@ from export.errors import ParityError
 
 @dataclass(frozen=True)
 class Tolerance:
-    """The smallest cosine, the largest loss of mAP (0..1) and the largest difference of a component to let pass."""
+    """What to let pass: the smallest corrected cosine, the largest loss of mAP (0..1) and difference of a component."""
 
     min_cosine: float
     max_loss: float
@@ -32,14 +32,18 @@ class Tolerance:
         found = []
         if parity.max_abs_difference > self.max_abs_difference:
             found.append(f"by {parity.max_abs_difference:.2e} (at most {self.max_abs_difference:.0e} allowed)")
-        if parity.min_cosine < self.min_cosine:
-            found.append(f"cosine {parity.min_cosine:.7f} (at least {self.min_cosine} needed)")
+        if (cosine := parity.min_corrected_cosine) is None or cosine < self.min_cosine:
+            found.append(f"corrected cosine {_digits(cosine)} (at least {self.min_cosine} needed)")
         if (scores := parity.scores) and scores.loss > self.max_loss:
             found.append(
                 f"mAP on {scores.data} {100 * scores.mAP:.2f} instead of {100 * scores.model_mAP:.2f} (at most "
                 f"{100 * self.max_loss:.2f} less allowed)"
             )
         return found
+
+
+def _digits(cosine: float | None) -> str:
+    return "unknown" if cosine is None else f"{cosine:.7f}"
 
 
 TOLERANCES = {

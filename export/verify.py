@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import itertools
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
 from bundle import Bundle, BundleRunner, EvidenceRunner, Manifest, Parity
+from bundle.closeness import MIN_SPREAD, corrected_cosines, spread_of
+from export.closeness import batches, compare
 from export.errors import ParityError
 from export.graph import EmbeddingGraph, inputs_of
 from export.tolerance import TOLERANCES
@@ -18,7 +19,6 @@ from training.checkpoint import Checkpoint
 from training.model import ReIDModel
 
 MAX_ABS_DIFFERENCE = TOLERANCES["fp32"].max_abs_difference
-BATCHES = (1, 2, 7, 32)  # a graph whose batch axis is not really dynamic fails on the second of them
 
 
 def measure_parity(bundle: Bundle, graph: EmbeddingGraph, images: NDArray[np.uint8], way: Way = REFERENCE) -> Parity:
@@ -72,16 +72,6 @@ def sides_of(manifest: Manifest, count: int) -> tuple[NDArray[np.int64], NDArray
     return numbers % cameras - 1, numbers // cameras % views - 1
 
 
-def batches(count: int) -> Iterator[slice]:
-    """Rows to embed at once: all sizes in turn."""
-    begin = 0
-    for size in itertools.cycle(BATCHES):
-        if begin >= count:
-            return
-        yield slice(begin, begin + size)
-        begin += size
-
-
 def check_sanity(bundle: Bundle, images: NDArray[np.uint8]) -> None:
     """Embed pictures (N, H, W, 3) and check what any embedding must satisfy.
 
@@ -96,36 +86,10 @@ def check_sanity(bundle: Bundle, images: NDArray[np.uint8]) -> None:
     faults = {
         "are not finite": not np.isfinite(together).all(),
         "are not of unit length": np.abs(np.linalg.norm(together, axis=1) - 1).max() > 1e-4,
-        "change with the pictures beside them": _cosines(together, alone).min() < near,
-        "are the same for all pictures": len(images) > 1 and together.std(0).max() < 1e-6,
+        "change with the pictures beside them": len(images) > 1 and corrected_cosines(together, alone).min() < near,
+        "are the same for all pictures": len(images) > 1 and spread_of(alone) <= MIN_SPREAD,
     }
     if bundle.manifest.explain is not None:
         faults["come with patches that are not finite"] = not np.isfinite(EvidenceRunner(bundle).run(images)[0]).all()
     if found := [fault for fault, present in faults.items() if present]:
         raise ParityError(f"{bundle.path}: embeddings {' and '.join(found)}; export the bundle again")
-
-
-def compare(
-    found: NDArray[np.float32], expected: NDArray[np.float32], precision: str, *, runtime: str | None = None
-) -> Parity:
-    """The largest difference of a component, and the cosines, of rows (N, D); by default of the reference's rows."""
-    # A NaN would make every comparison false, and so pass as small.
-    difference = float(np.abs(found - expected).max()) if np.isfinite(found).all() else float("inf")
-    cosines = _cosines(found, expected)
-    return Parity(
-        runtime=runtime or REFERENCE.name(),
-        precision=precision,
-        images=len(found),
-        max_abs_difference=difference,
-        min_cosine=float(cosines.min()),
-        mean_cosine=float(cosines.mean()),
-    )
-
-
-def _cosines(found: NDArray[np.float32], expected: NDArray[np.float32]) -> NDArray[np.float64]:
-    """The cosine of each row (N, D) with its like; 0 for zeros, -1 for what is not finite."""
-    one, other = found.astype(np.float64), expected.astype(np.float64)
-    lengths = np.linalg.norm(one, axis=1) * np.linalg.norm(other, axis=1)
-    with np.errstate(invalid="ignore"):  # infinities
-        cosines: NDArray[np.float64] = np.nan_to_num((one * other).sum(1) / lengths.clip(1e-12), nan=-1.0)
-    return cosines

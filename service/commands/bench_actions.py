@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bundle import Bundle, BundleError
+from bundle.closeness import corrected_cosines
 from bundle.cores import cores
 from service.embedder import Embedder
 from service.runtimes import Runtime, RuntimeChoice, load_runtime
@@ -39,7 +40,7 @@ class Measured:
     batch: int
     run_ms: NDArray[np.float64]
     least_cosine: float
-    """Of its embeddings to the reference's, over a few made-up pictures."""
+    """Corrected for the spread, of its embeddings to the reference's, over a few made-up pictures."""
 
     @property
     def images_per_s(self) -> float:
@@ -155,6 +156,6 @@ def time_runs(runtime: Runtime, pictures: NDArray[np.uint8], seconds: float) -> 
 
 
 def least_cosine(runtime: Runtime, pictures: NDArray[np.uint8], expected: NDArray[np.float32]) -> float:
-    """The least cosine of a runtime's embeddings (N, D) of the first N pictures to the expected ones; -1 for a NaN."""
+    """The least corrected cosine of a runtime's embeddings of N pictures to the expected ones (N, D); -1 for a NaN."""
     found = runtime.run(pictures[: len(expected)], unknown(len(expected)))
-    return float(np.nan_to_num(np.sum(found * expected, axis=1), nan=-1.0).min())
+    return max(-1.0, float(corrected_cosines(found, expected).min()))

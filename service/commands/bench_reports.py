@@ -9,7 +9,7 @@ from bundle.cores import cores
 from service.commands.bench_actions import Bench, Measured, name_of
 
 NEAR_COSINE = 0.999
-"""Least cosine of a way that is recommended: of anything less, the scores are no longer those of the model."""
+"""Least corrected cosine of a way that is recommended: with less, scores are no longer those of the model."""
 NO_FASTER = 1.03
 """What is less than this faster is not, on a machine that does other things as well."""
 
@@ -32,7 +32,7 @@ def as_text(found: Bench) -> Iterator[str]:
     manifest = found.bundle.manifest
     yield (
         f"{manifest.name}, {manifest.image.height}x{manifest.image.width}, exported in {manifest.precision}, "
-        f"on {cores()} cores; cosine: the least to the reference\n"
+        f"on {cores()} cores; cosine: the least to the reference, by the spread of embeddings\n"
     )
     yield HEAD
     yield from map(_row, found.measured)

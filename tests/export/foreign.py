@@ -36,6 +36,7 @@ def save_foreign(
         "token": np.full((1, 1, 4), 0.5, kind),
         "tokens": np.array([batch if isinstance(batch, int) else -1, 4, 32]),
     }
+    values |= {"little": np.full(1, 1e-4, kind), "less": np.full(1, 5e-7, kind), "one": np.ones(1, kind)}
     values |= {"sequence": np.array([32, 4]), "picture": np.array([1, 4])}
     nodes = []
     taken = "images"
@@ -102,6 +103,14 @@ TAILS: dict[str, list[onnx.NodeProto]] = {
         *_rows("rows"),
         helper.make_node("ReduceMax", ["rows"], ["largest"], axes=[0], keepdims=1),
         helper.make_node("Add", ["rows", "largest"], ["out"]),
+    ],
+    "alike, of the batch": [
+        *_rows("rows"),
+        helper.make_node("ReduceMax", ["rows"], ["largest"], axes=[0], keepdims=1),
+        helper.make_node("Mul", ["rows", "little"], ["own"]),
+        helper.make_node("Mul", ["largest", "less"], ["company"]),
+        helper.make_node("Add", ["own", "company"], ["both"]),
+        helper.make_node("Add", ["both", "one"], ["out"]),
     ],
     "no batch": [*_rows("rows"), helper.make_node("ReduceSum", ["rows"], ["out"], keepdims=0)],
 }

@@ -11,13 +11,14 @@ import torch
 from PIL import Image
 
 from bundle import Bundle, BundleRunner, ImageSpec, OutputSpec
+from export.closeness import compare
 from export.errors import ParityError
 from export.graph import EmbeddingGraph
 from export.pictures import drawn_pictures, read_pictures
 from export.to_onnx import export_onnx, verify_onnx, write_graph
 from export.tolerance import TOLERANCES, Tolerance
 from export.trial import Trial
-from export.verify import check_sanity, compare, measure_parity
+from export.verify import check_sanity, measure_parity
 from training.checkpoint import Checkpoint, build_model, save_checkpoint
 from training.config import parse_config
 
@@ -72,7 +73,7 @@ def test_the_bundle_is_the_trained_model(tmp_path: Path, pictures: np.ndarray, s
     assert (manifest.name, manifest.image, manifest.output) == ("small", SPEC, OutputSpec(dimension=24, bnneck=bnneck))
     assert manifest.parity[0].images == 24
     assert manifest.parity[0].max_abs_difference <= 1e-5
-    assert manifest.parity[0].min_cosine >= 0.99999
+    assert manifest.parity[0].min_corrected_cosine >= 0.99999
     assert manifest.source["scores"] == {"mAP": 0.5}
 
 
@@ -119,7 +120,7 @@ def test_a_graph_of_other_weights_is_refused(tmp_path: Path, pictures: np.ndarra
 def test_a_failing_export_writes_nothing(tmp_path: Path, pictures: np.ndarray) -> None:
     trained = checkpoint(tmp_path / "trained", recipe())
     trial = Trial(tolerance=Tolerance(min_cosine=1.1, max_loss=1))
-    with pytest.raises(ParityError, match=r"cosine 1.0000000 \(at least 1.1 needed\)"):
+    with pytest.raises(ParityError, match=r"corrected cosine 1.0000000 \(at least 1.1 needed\)"):
         export_onnx(trained, tmp_path / "bundle", pictures, images_from="drawn", trial=trial)
     assert not (tmp_path / "bundle").exists()
 
@@ -132,9 +133,22 @@ def test_the_difference_is_measured() -> None:
     assert parity.max_abs_difference == pytest.approx(0.6)
     assert parity.min_cosine == pytest.approx(0.8)
     assert parity.mean_cosine == pytest.approx(2.8 / 3)
+    assert parity.spread == pytest.approx((2 / 3) ** 0.5)
+    assert parity.min_corrected_cosine == pytest.approx(1 - 0.2 / (2 / 3))
+    assert parity.mean_corrected_cosine == pytest.approx(1 - 0.2 / 3 / (2 / 3))
     broken = compare(np.full((3, 3), np.nan, np.float32), expected, "fp32")
     assert broken.max_abs_difference == np.inf
-    assert broken.min_cosine == -1
+    assert (broken.min_cosine, broken.min_corrected_cosine) == (-1, pytest.approx(-2))
+    empty = compare(np.zeros((3, 3), np.float32), expected, "fp32")
+    assert (empty.min_cosine, empty.min_corrected_cosine) == (0, pytest.approx(-0.5))
+
+
+@pytest.mark.parametrize("count", [1, 3])
+@pytest.mark.parametrize("value", [0.0, 0.5, np.nan])
+def test_the_same_embedding_for_all_pictures_shows_nothing(count: int, value: float) -> None:
+    rows = np.full((count, 4), value, np.float32)
+    with pytest.raises(ParityError, match=rf"of {count} pictures do not differ, .*; give a folder of different"):
+        compare(rows, rows, "int8")
 
 
 def test_sanity_of_a_sound_bundle(tiny_bundle: Path, pictures: np.ndarray) -> None:

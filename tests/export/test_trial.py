@@ -104,9 +104,12 @@ def test_others_than_the_reference_are_only_told_of(bundle: Bundle, model: Calla
 @pytest.mark.parametrize(
     ("change", "told"),
     [
-        (noise(0.1), r"by \d\.\d\de-01 \(at most 1e-05 allowed\), cosine 0\.\d{7} \(at least 0.99999 needed\); take"),
+        (
+            noise(0.1),
+            r"by \d\.\d\de-01 \(at most 1e-05 allowed\), corrected cosine 0\.\d{7} \(at least 0.99999 need",
+        ),
         (lambda rows: rows * np.nan, "pictures: it gives values that are not finite; take another precision"),
-        (lambda rows: rows * 0, r"cosine 0\.0000000 \(at least"),
+        (lambda rows: rows * 0, r"corrected cosine -0\.\d{7} \(at least"),
     ],
 )
 def test_a_reference_that_is_another_model(
@@ -137,6 +140,7 @@ def test_without_data_nothing_is_searched() -> None:
 
 def found(**changes: object) -> Parity:
     values = {"runtime": "r", "precision": "int8", "images": 3, "max_abs_difference": 0.0, "min_cosine": 1.0}
+    values |= {"min_corrected_cosine": changes.get("min_cosine", 1.0)}
     return Parity.model_validate(values | changes)
 
 
@@ -147,7 +151,7 @@ def test_tolerance() -> None:
     worse = scores.model_copy(update={"mAP": 0.398})
     assert tolerance.faults(found(min_cosine=0.89, max_abs_difference=0.2, scores=worse)) == [
         "by 2.00e-01 (at most 1e-01 allowed)",
-        "cosine 0.8900000 (at least 0.9 needed)",
+        "corrected cosine 0.8900000 (at least 0.9 needed)",
         "mAP on d 39.80 instead of 40.40 (at most 0.50 less allowed)",
     ]
     better = scores.model_copy(update={"mAP": 0.5})
