@@ -6,14 +6,13 @@ import resource
 import sys
 from pathlib import Path
 
-STATUS = Path("/proc/self/status")
 
-
-def peak_mib() -> float:
-    """The most that this process has held at a time, MiB.
+def peak_mib(pid: int | None = None) -> float:
+    """The most that a process, this one by default, has held at a time, MiB.
 
     Linux's VmHWM where it is there: ru_maxrss begins with what the process that started this one held.
     """
-    if STATUS.is_file():
-        return next(int(line.split()[1]) for line in STATUS.read_text().splitlines() if line.startswith("VmHWM")) / 1024
+    status = Path(f"/proc/{pid or 'self'}/status")
+    if status.is_file():
+        return next(int(line.split()[1]) for line in status.read_text().splitlines() if line.startswith("VmHWM")) / 1024
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (2**20 if sys.platform == "darwin" else 2**10)

@@ -29,6 +29,7 @@ from benchmarks import (
     demo,
     gallery,
     graphs,
+    hostile,
     indexing,
     patches,
     reranking,
@@ -228,6 +229,12 @@ def soak_section(asked: Asked) -> Iterator[str]:
     yield from soak.lines(soak.measure(starter_path(), minutes=asked.soak_minutes, clients=8))
 
 
+def hostile_section(asked: Asked) -> Iterator[str]:
+    """What attacks cost the service."""
+    yield "A new service with default settings each time; clients on the same machine, for five seconds each.\n"
+    yield from hostile.lines(hostile.measure(starter_path(), hostile.ATTACKS, seconds=5))
+
+
 def demo_section(asked: Asked) -> Iterator[str]:
     """Time to the demo's first answer."""
     times, trained = demo.measure(), demo.measure(train=True)
@@ -259,6 +266,7 @@ SECTIONS: dict[str, tuple[str, Callable[[Asked], Iterator[str]]]] = {
     "serving": ("Serving against the bare runtime (ViT-S 256x128, random weights)", serving_section),
     "cold-start": ("Cold start (ViT-S 256x128, random weights)", cold_start_section),
     "soak": ("Minutes of mixed load (starter bundle)", soak_section),
+    "hostile": ("Attacks (starter bundle, default settings)", hostile_section),
     "gallery": ("A gallery of 100,000 items", gallery_section),
     "million": ("A gallery of a million items", million_section),
     "scale": ("Indexes by size", scale_section),

@@ -1,0 +1,230 @@
+"""What a hostile client of the service does: each attack is a function of a target that lasts some seconds.
+
+For one's own service on one's own machine: an attack refuses a target that is not a loopback address.
+"""
+
+from __future__ import annotations
+
+import http.client
+import io
+import ipaddress
+import itertools
+import json
+import socket
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass
+
+from PIL import Image
+
+MIB = 2**20
+GIVE_UP_S = 60
+FORM = "multipart/form-data; boundary=limit"
+
+
+@dataclass(frozen=True)
+class Target:
+    """The service under attack, for how long, and the key of the attacker."""
+
+    host: str
+    port: int
+    seconds: float
+    key: str | None = None
+
+    def __post_init__(self) -> None:
+        if not ipaddress.ip_address(self.host).is_loopback:
+            raise ValueError(f"{self.host} is not this machine; attack your own service on 127.0.0.1")
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """What says who asks."""
+        return {} if self.key is None else {"X-API-Key": self.key}
+
+    def head(self, method: str, path: str, **headers: object) -> bytes:
+        """The first lines of a request, without the empty one that ends them."""
+        lines = {"Host": f"{self.host}:{self.port}", **self.headers}
+        lines |= {name.replace("_", "-"): str(value) for name, value in headers.items()}
+        return "".join(
+            [f"{method} {path} HTTP/1.1\r\n", *(f"{name}: {value}\r\n" for name, value in lines.items())]
+        ).encode()
+
+    def send(self, method: str, path: str, body: bytes = b"", kind: str = "application/json") -> None:
+        """One request, whatever becomes of it."""
+        connection = http.client.HTTPConnection(self.host, self.port, timeout=GIVE_UP_S)
+        with suppress(OSError, http.client.HTTPException):
+            connection.request(method, path, body, {"Content-Type": kind, **self.headers})
+            connection.getresponse().read()
+        connection.close()
+
+    def rounds(self) -> Iterator[int]:
+        """Numbers until the time is over."""
+        until = time.monotonic() + self.seconds
+        return itertools.takewhile(lambda _: time.monotonic() < until, itertools.count())
+
+    def together(self, clients: int, act: Callable[[int], None]) -> None:
+        """Let several clients act again and again."""
+
+        def again(client: int) -> None:
+            for _ in self.rounds():
+                act(client)
+
+        with ThreadPoolExecutor(clients) as pool:
+            list(pool.map(again, range(clients)))
+
+    @contextmanager
+    def crowd(self, size: int, first: bytes) -> Iterator[list[socket.socket]]:
+        """Connections that have each sent the same bytes."""
+        with ExitStack() as stack:
+            found = []
+            for _ in range(size):
+                with suppress(OSError):
+                    connection = stack.enter_context(socket.create_connection((self.host, self.port), timeout=5))
+                    found.append(connection)
+                    connection.sendall(first)
+            yield found
+
+
+def half_headers(target: Target) -> None:
+    """1,200 connections that send a header every half second and never all of them."""
+    _drip(target, target.head("GET", "/v1/info"), b"X-More: x\r\n", 1200)
+
+
+def half_bodies(target: Target) -> None:
+    """600 uploads of which a byte comes now and then."""
+    head = target.head("POST", "/v1/query", Content_Type="image/jpeg", Content_Length=30 * MIB)
+    _drip(target, head + b"\r\n", b"x", 600)
+
+
+def large_half_bodies(target: Target) -> None:
+    """300 uploads that stop after 4 MiB of 30."""
+    head = target.head("POST", "/v1/query", Content_Type="image/jpeg", Content_Length=30 * MIB)
+    _drip(target, head + b"\r\n" + b"x" * (4 * MIB), b"x", 300)
+
+
+def endless_headers(target: Target) -> None:
+    """Eight clients that send headers without end."""
+
+    def act(client: int) -> None:
+        with suppress(OSError), socket.create_connection((target.host, target.port), timeout=5) as connection:
+            connection.sendall(target.head("GET", "/healthz"))
+            for _ in target.rounds():
+                connection.sendall(b"X-More: " + b"x" * 60_000 + b"\r\n")
+
+    target.together(8, act)
+
+
+def unread_answers(target: Target) -> None:
+    """200 connections that each ask a hundred times for a list, and read nothing."""
+    ask = target.head("GET", "/v1/items?limit=1000") + b"\r\n"
+    with target.crowd(200, ask * 100):
+        for _ in target.rounds():
+            time.sleep(0.1)
+
+
+def large_json(target: Target) -> None:
+    """Four clients, each of which sends 32 MiB of JSON again and again."""
+    body = b'{"item_ids": [' + b"1," * (16 * MIB - 20) + b"1]}"
+    target.together(4, lambda _: target.send("POST", "/v1/erasures", body))
+
+
+def wrong_values(target: Target) -> None:
+    """Four clients that send as many wrong values as a body holds."""
+    bodies = [json.dumps({"item_ids": ["x"] * count}).encode() for count in (10_000, 40_000)]
+    target.together(4, lambda client: target.send("POST", "/v1/erasures", bodies[client % 2]))
+
+
+def metadata_file(target: Target) -> None:
+    """Four clients that send 27 MiB of metadata as a file."""
+    text = b"[" + b'{"metadata": {"a": 1}},' * (27 * MIB // 23) + b"{}]"
+    body = form(("images", b"x"), ("metadata", text))
+    target.together(4, lambda _: target.send("POST", "/v1/items", body, FORM))
+
+
+def metadata_of_boxes(target: Target) -> None:
+    """Four clients that send 500 boxes and 16 KiB of metadata for each of them."""
+    frame = {"metadata": {"note": "x" * 15_000}, "boxes": [{"box": [n, 0, n + 40, 80]} for n in range(500)]}
+    files = [("images", image("JPEG", 600, 100)), ("metadata", json.dumps(frame).encode())]
+    target.together(4, lambda _: target.send("POST", "/v1/items", form(*files), FORM))
+
+
+def near_boundaries(target: Target) -> None:
+    """Four clients that send 30 MiB of what nearly ends a part."""
+    body = form(("image", b"\r\n--limi" * (30 * MIB // 8)))
+    target.together(4, lambda _: target.send("POST", "/v1/query", body, FORM))
+
+
+def large_uploads(target: Target) -> None:
+    """Sixteen clients that send 31 MiB which are no image."""
+    body = form(("images", b"x" * (31 * MIB)))
+    target.together(16, lambda _: target.send("POST", "/v1/items", body, FORM))
+
+
+def webp_bombs(target: Target) -> None:
+    """Sixteen clients that send a WebP of some bytes and 25 million pixels."""
+    body = image("WEBP", 5000, 5000)
+    target.together(16, lambda _: target.send("POST", "/v1/query", body, "image/webp"))
+
+
+def png_bombs(target: Target) -> None:
+    """Sixteen clients that send a transparent PNG of 25 million pixels."""
+    body = image("PNG", 5000, 5000, "RGBA")
+    target.together(16, lambda _: target.send("POST", "/v1/query", body, "image/png"))
+
+
+def made_up_labels(target: Target) -> None:
+    """Eight clients that make up methods, paths and cameras."""
+    names = itertools.count()
+    body = image("JPEG", 32, 64)
+
+    def act(client: int) -> None:
+        name = next(names)
+        target.send(f"M{name}" if client % 2 else "REPORT", f"/v1/{name}")
+        target.send("POST", f"/v1/query?camera_id=camera-{name}", body, "image/jpeg")
+
+    target.together(8, act)
+
+
+ATTACKS: dict[str, Callable[[Target], None]] = {
+    "half-sent headers": half_headers,
+    "endless headers": endless_headers,
+    "half-sent bodies": half_bodies,
+    "large half-sent bodies": large_half_bodies,
+    "unread answers": unread_answers,
+    "32 MiB of JSON": large_json,
+    "wrong values": wrong_values,
+    "27 MiB of metadata": metadata_file,
+    "metadata of 500 boxes": metadata_of_boxes,
+    "near boundaries": near_boundaries,
+    "31 MiB uploads": large_uploads,
+    "WebP bombs": webp_bombs,
+    "PNG bombs": png_bombs,
+    "made-up labels": made_up_labels,
+}
+
+
+def form(*parts: tuple[str, bytes]) -> bytes:
+    """A form of files."""
+    out = io.BytesIO()
+    for name, content in parts:
+        out.write(f'--limit\r\nContent-Disposition: form-data; name="{name}"; filename="a"\r\n\r\n'.encode())
+        out.write(content + b"\r\n")
+    out.write(b"--limit--\r\n")
+    return out.getvalue()
+
+
+def image(kind: str, width: int, height: int, mode: str = "RGB") -> bytes:
+    """A file of one colour."""
+    out = io.BytesIO()
+    Image.new(mode, (width, height)).save(out, kind, **({"lossless": True} if kind == "WEBP" else {}))
+    return out.getvalue()
+
+
+def _drip(target: Target, first: bytes, more: bytes, clients: int) -> None:
+    with target.crowd(clients, first) as connections:
+        for _ in target.rounds():
+            for connection in connections:
+                with suppress(OSError):
+                    connection.send(more, socket.MSG_DONTWAIT)
+            time.sleep(0.5)
