@@ -77,7 +77,7 @@ class Connection(HttpToolsProtocol):
         super().on_message_begin()
         self._header_bytes = 0
         self.scope["state"][BEGAN] = self.waiting_since or self.loop.time()
-        if not self.transport.get_write_buffer_size():
+        if not self.buffered():
             self._patience_s = self.limits.send_s
 
     def on_header(self, name: bytes, value: bytes) -> None:
@@ -99,7 +99,7 @@ class Connection(HttpToolsProtocol):
         """Wait for the rest of the answer to be read, and for the next request."""
         super().on_response_complete()
         self.waiting_since = self.loop.time()
-        if self._unread is None and self.transport.get_write_buffer_size():
+        if self._unread is None and self.buffered():
             self._wait_for_reader()
 
     def pause_writing(self) -> None:
@@ -108,7 +108,7 @@ class Connection(HttpToolsProtocol):
         self._paused_at = self.loop.time()
         self._wait_for_reader()
         paused = [each for each in self.connections if isinstance(each, Connection) and each.flow.write_paused]
-        if sum(each.transport.get_write_buffer_size() for each in paused) > MAX_UNREAD_BYTES:
+        if sum(each.buffered() for each in paused) > MAX_UNREAD_BYTES:
             min(paused, key=lambda each: each._paused_at).drop()
 
     def resume_writing(self) -> None:
@@ -117,6 +117,13 @@ class Connection(HttpToolsProtocol):
         if self._unread is not None:
             self._patience_s = max(0.0, min(self.limits.send_s, self._unread.when() - self.loop.time()))
         self._read()
+
+    def buffered(self) -> int:
+        """Bytes of answers that its client has still to read."""
+        try:
+            return int(self.transport.get_write_buffer_size())
+        except RuntimeError:  # uvloop's word for a connection that is gone
+            return 0
 
     def drop(self) -> None:
         """End the connection at once, whatever is still to be sent."""
@@ -154,7 +161,7 @@ class Connection(HttpToolsProtocol):
 
     def _wait_for_reader(self) -> None:
         self._read()
-        rate_s = self.transport.get_write_buffer_size() / MIN_BYTES_PER_S
+        rate_s = self.buffered() / MIN_BYTES_PER_S
         self._unread = self.loop.call_later(self._patience_s + rate_s, self._drop_unread)
 
     def _read(self) -> None:
@@ -164,5 +171,5 @@ class Connection(HttpToolsProtocol):
 
     def _drop_unread(self) -> None:
         self._unread = None
-        if self.transport.get_write_buffer_size():
+        if self.buffered():
             self.drop()

@@ -223,6 +223,27 @@ def test_unread_answers_are_bounded_together(serve: Callable[..., Any], monkeypa
             read_all(first)
 
 
+def test_clients_that_leave_before_their_answer_are_no_errors(
+    serve: Callable[..., Any], caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    entered, release = threading.Event(), threading.Event()
+
+    def held(*_: object, **__: object) -> None:
+        entered.set()
+        assert release.wait(WAIT_S)
+
+    monkeypatch.setattr("service.metrics.Metrics.text", lambda self: held() or b"")
+    with serve() as attack:
+        leaving = attack.connect(HEALTH.replace(b"/healthz", b"/metrics") * 3)
+        assert entered.wait(WAIT_S)
+        leaving.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
+        leaving.close()
+        attack.healthy()
+        release.set()
+        attack.healthy()
+    assert not [record for record in caplog.records if record.levelno >= logging.ERROR]
+
+
 @pytest.mark.usefixtures("long_answer")
 def test_who_reads_gets_all_of_a_long_answer(serve: Callable[..., Any]) -> None:
     with serve(send_s=0.3) as attack:
