@@ -6,9 +6,11 @@ import asyncio
 import logging
 import socket
 from collections.abc import Callable
+from contextlib import suppress
 
 from service.http.connections import Connection
 
+AT_ONCE = 64
 RETRY_S = 0.1
 TOLD_EVERY_S = 30.0
 NO_ROOM = b"HTTP/1.1 503 Service Unavailable\r\ncontent-length: 0\r\nretry-after: 1\r\nconnection: close\r\n\r\n"
@@ -26,6 +28,8 @@ class Acceptor:
         self._connections = connections
         self._make = make
         self._most = most
+        self._at_once = max(1, min(AT_ONCE, most // 8))
+        self._connecting = 0
         self._told_s = -TOLD_EVERY_S
 
     async def run(self, listener: socket.socket) -> None:
@@ -40,21 +44,33 @@ class Acceptor:
                 await asyncio.sleep(RETRY_S)
 
     async def _take(self, listener: socket.socket) -> None:
-        loop = asyncio.get_running_loop()
-        client, _ = await loop.sock_accept(listener)
+        """All that wait, some at a time: a busy loop comes back here seldom."""
+        clients = [(await asyncio.get_running_loop().sock_accept(listener))[0]]
+        try:
+            with suppress(BlockingIOError):
+                while len(clients) < self._at_once:
+                    clients.append(listener.accept()[0])
+        finally:
+            await asyncio.gather(*(self._connect(each) for each in clients))
+
+    async def _connect(self, client: socket.socket) -> None:
         if not self._make_room(self._most):
-            with client:
+            with client, suppress(OSError):
+                client.setblocking(False)
                 client.send(NO_ROOM)
             return
+        self._connecting += 1
         try:
-            await loop.connect_accepted_socket(self._make, client)
-        except BaseException:
+            client.setblocking(False)
+            await asyncio.get_running_loop().connect_accepted_socket(self._make, client)
+        except OSError:  # it is gone already
             client.close()
-            raise
+        finally:
+            self._connecting -= 1
 
     def _make_room(self, most: int) -> bool:
         """Whether there are fewer connections than `most` now."""
-        if len(self._connections) < most:
+        if len(self._connections) + self._connecting < most:
             return True
         waiting = [each for each in self._connections if each.waiting_since is not None]
         if waiting:
