@@ -12,6 +12,8 @@ from service.gallery.erasure import LONGEST_REASON, Receipt
 from service.schemas.common import BODY, MAX_ID, ImageHash
 
 MAX_ITEMS = 10_000
+MAX_CONFIRMED = 2_000
+"""Of items with their image hashes; as many as one JSON body has room for."""
 IMAGE_HASH = "81fcd33a048ebedc8dfaf33c0ed95f2f42397c486039240dbe3a662ec97f5498"  # as in the examples of items
 
 ItemId = Annotated[int, Field(ge=1, le=MAX_ID)]
@@ -40,10 +42,10 @@ class ErasureRequest(BaseModel):
         },
     )
 
-    items: Annotated[list[ConfirmedItem], at_most(MAX_ITEMS)] = Field(
+    items: Annotated[list[ConfirmedItem], at_most(MAX_CONFIRMED)] = Field(
         default_factory=list,
         min_length=1,
-        max_length=MAX_ITEMS,
+        max_length=MAX_CONFIRMED,
         description="each with its image; where one of them has another image by now nothing is erased",
     )
     item_ids: Annotated[list[ItemId], at_most(MAX_ITEMS)] = Field(

@@ -16,7 +16,10 @@ from fastapi.testclient import TestClient
 from PIL import Image
 
 from service.config import ServiceConfig
+from service.gallery.erasure import LONGEST_REASON
 from service.intake import adding
+from service.schemas.common import MAX_ID
+from service.schemas.erasures import MAX_CONFIRMED, MAX_ITEMS
 
 Make = Callable[..., bytes]
 
@@ -127,17 +130,30 @@ def test_a_problem_lists_few_errors_and_counts_all(client: TestClient) -> None:
     ("method", "path", "body"),
     [
         ("POST", "/v1/erasures", {"item_ids": ["x"] * 10_001}),
+        ("POST", "/v1/erasures", {"items": ["x"] * 2_001}),
         ("PUT", "/v1/galleries/default/cameras", {"mapping": {f"c{n}": 3 for n in range(10_001)}}),
         ("PUT", "/v1/galleries/default", {"cameras": {f"c{n}": 3 for n in range(10_001)}}),
         ("GET", "/v1/items?" + "&".join(["cameras="] * 257), None),
         ("POST", "/v1/query/1?" + "&".join(["exclude_cameras="] * 257), None),
-        ("POST", "/v1/explain?" + "&".join(["item_id=x"] * 3), None),
+        ("POST", "/v1/explain?" + "&".join(["item_id=1"] * 3), None),
     ],
 )
 def test_every_list_is_refused_by_its_length_first(client: TestClient, method: str, path: str, body: Any) -> None:
     problem = client.request(method, path, json=body).json()
     assert problem["error_count"] == 1, problem["detail"]
     assert "entries, at most" in problem["detail"]
+
+
+@pytest.mark.parametrize(
+    "named",
+    [
+        {"items": [{"id": MAX_ID, "image_hash": "f" * 64}] * MAX_CONFIRMED},
+        {"item_ids": [MAX_ID] * MAX_ITEMS},
+    ],
+)
+def test_the_longest_erasure_fits_into_a_body(client: TestClient, named: dict[str, Any]) -> None:
+    answer = client.post("/v1/erasures", json=named | {"reason": "x" * LONGEST_REASON})
+    assert (answer.status_code, answer.json()["type"]) == (404, "/problems/item-not-found")
 
 
 @pytest.mark.parametrize(
