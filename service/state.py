@@ -56,6 +56,7 @@ class Service:
     upkeep: Upkeep
     starter: bool
     workers: ThreadPoolExecutor
+    writer: ThreadPoolExecutor
     started_s: float = field(default_factory=time.monotonic)
 
     @property
@@ -92,6 +93,10 @@ class Service:
         """
         return await asyncio.wrap_future(self.workers.submit(copy_context().run, task))
 
+    async def write(self, task: Callable[[], T]) -> T:
+        """Run the making of a long answer, one at a time: several would keep the event loop from Python's lock."""
+        return await asyncio.wrap_future(self.writer.submit(copy_context().run, task))
+
 
 @contextmanager
 def open_service(
@@ -120,6 +125,8 @@ def open_service(
         stack.callback(batcher.close, config.drain_s)
         workers = ThreadPoolExecutor(config.workers, thread_name_prefix="worker")
         stack.callback(workers.shutdown, cancel_futures=True)
+        writer = ThreadPoolExecutor(1, thread_name_prefix="writer")
+        stack.callback(writer.shutdown, cancel_futures=True)
         checks = {"audit_log": access.audit.check, "room": reserve.state}
         readiness = Readiness(batcher, galleries, checks=checks)
         stack.callback(readiness.close)
@@ -143,6 +150,7 @@ def open_service(
             upkeep=upkeep,
             starter=is_starter(bundle),
             workers=workers,
+            writer=writer,
         )
 
 

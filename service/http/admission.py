@@ -15,6 +15,8 @@ from service.http.paths import path_of
 from service.http.problems import refuse
 
 API = "/v1/"
+STARTS = 8
+"""Requests that begin in one turn of the event loop: what precedes their work is not nothing."""
 ADMIN_PLACES = 8
 """For holders of a key with the scope `admin`, whatever the others ask for."""
 
@@ -74,12 +76,15 @@ class Admission:
         self.app = app
         self.under_way = under_way
         self.limits = limits
+        self._starting = asyncio.Semaphore(STARTS)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handle one connection."""
         if scope["type"] != "http" or not path_of(scope).startswith(API):
             await self.app(scope, receive, send)
             return
+        async with self._starting:
+            await asyncio.sleep(0)  # a turn of the event loop: others, and what is not of the API, come in between
         attended = _Attended(self, scope, receive, send)
         try:
             attended.check_room(1)

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from fastapi import APIRouter, Depends, Query, Request
+from fastapi import APIRouter, Depends, Query, Request, Response
 from fastapi.responses import StreamingResponse
 from pydantic import Field
 
 from service.access.audit import Asked, json_lines
 from service.access.guard import needs
+from service.http.answers import json_answer
 from service.routes.problem_docs import problems
 from service.schemas.audit import AuditPage, AuditRow
 from service.schemas.common import MAX_ID, Named, Params
@@ -44,7 +45,7 @@ class AuditParams(Params):
     dependencies=[Depends(needs("admin", "audit", reach="service"))],
     openapi_extra={"x-curl": "curl -H 'Authorization: Bearer reid_...' '{origin}/v1/audit?format=jsonl'"},
 )
-async def read_audit(request: Request, params: Annotated[AuditParams, Query()]) -> AuditPage | StreamingResponse:
+async def read_audit(request: Request, params: Annotated[AuditParams, Query()]) -> Response:
     """Who asked, added and erased what, and who was refused; ids and times, never pictures.
 
     Reading it is recorded too. Rows are kept for REID_AUDIT_DAYS days.
@@ -57,9 +58,13 @@ async def read_audit(request: Request, params: Annotated[AuditParams, Query()]) 
         return StreamingResponse(
             json_lines(log.every(asked, after=params.after)), media_type=JSON_LINES, headers=headers
         )
-    rows = await service.work(lambda: log.page(asked, after=params.after, limit=params.limit + 1))
-    page = rows[: params.limit]
-    return AuditPage(
-        rows=[AuditRow.model_validate(row) for row in page],
-        next_after=page[-1].id if len(rows) > params.limit else None,
-    )
+
+    def page() -> AuditPage:
+        found = log.page(asked, after=params.after, limit=params.limit + 1)
+        rows = found[: params.limit]
+        return AuditPage(
+            rows=[AuditRow.model_validate(row) for row in rows],
+            next_after=rows[-1].id if len(found) > params.limit else None,
+        )
+
+    return await json_answer(service, page)

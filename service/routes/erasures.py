@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, Path, Query, Request
+from fastapi import APIRouter, Depends, Path, Query, Request, Response
 from pydantic import Field
 
 from service.access.guard import needs, note
@@ -12,6 +12,7 @@ from service.access.principal import Principal
 from service.config import DEFAULT_GALLERY
 from service.gallery import Gallery
 from service.gallery.erasure import Receipt
+from service.http.answers import json_answer
 from service.routes.links import links_of_receipt
 from service.routes.problem_docs import problems
 from service.schemas.common import MAX_ID, Params
@@ -53,6 +54,7 @@ class ReceiptParams(ErasureParams):
     "",
     status_code=202,
     summary="Erase items",
+    response_model=ReceiptBody,
     response_description="they are gone from every answer; `purged_at` says when they are gone from every file",
     responses={202: {"links": links_of_receipt("$response.body#/id")}, **problems(400, 404, 409, 413, 415, 422, 507)},
     openapi_extra=CURL,
@@ -62,7 +64,7 @@ async def erase_items(
     params: Annotated[ErasureParams, Query()],
     body: ErasureRequest,
     principal: Annotated[Principal, Depends(needs("write", "erase", reach="everything"))],
-) -> ReceiptBody:
+) -> Response:
     """One erasure of all these items: search by a picture, let a human confirm the matches, erase those.
 
     Name a match by its `id` and `image_hash` in `items`: 409 `image-mismatch`, and nothing is erased, where one of
@@ -72,12 +74,13 @@ async def erase_items(
     gallery = service.gallery(params.gallery)
     receipt = await service.work(lambda: _erase(gallery, body, principal))
     note(request, items=receipt.item_ids)
-    return ReceiptBody.of(receipt, gallery.name)
+    return await json_answer(service, lambda: ReceiptBody.of(receipt, gallery.name), 202)
 
 
 @router.get(
     "",
     summary="List erasures",
+    response_model=ReceiptPage,
     response_description="newest first",
     responses={200: {"links": links_of_receipt("$response.body#/erasures/0/id")}, **problems(404, 422)},
 )
@@ -85,29 +88,39 @@ async def list_erasures(
     request: Request,
     params: Annotated[ReceiptParams, Query()],
     _: Annotated[Principal, Depends(needs("admin", "erasures", reach="everything"))],
-) -> ReceiptPage:
+) -> Response:
     """The receipts of a gallery, as they are now. Give `next_before` of one page as `before` of the next."""
     service = service_of(request)
     gallery = service.gallery(params.gallery)
-    receipts = await service.work(lambda: gallery.store.receipts(before=params.before, limit=params.limit + 1))
-    page = receipts[: params.limit]
-    return ReceiptPage(
-        erasures=[ReceiptBody.of(receipt, gallery.name) for receipt in page],
-        next_before=page[-1].seq if len(receipts) > len(page) else None,
-    )
+
+    def page() -> ReceiptPage:
+        found = gallery.store.receipts(before=params.before, limit=params.limit + 1)
+        receipts = found[: params.limit]
+        return ReceiptPage(
+            erasures=[ReceiptBody.of(receipt, gallery.name) for receipt in receipts],
+            next_before=receipts[-1].seq if len(found) > len(receipts) else None,
+        )
+
+    return await json_answer(service, page)
 
 
-@router.get("/{erasure_id}", summary="One erasure", response_description="the receipt", responses=problems(404, 422))
+@router.get(
+    "/{erasure_id}",
+    summary="One erasure",
+    response_model=ReceiptBody,
+    response_description="the receipt",
+    responses=problems(404, 422),
+)
 async def get_erasure(
     request: Request,
     erasure_id: ErasureId,
     params: Annotated[ErasureParams, Query()],
     _: Annotated[Principal, Depends(needs("write", "erasures", reach="everything"))],
-) -> ReceiptBody:
+) -> Response:
     """The receipt as it is now: `purged_at` is set once no file of the gallery holds anything of the items."""
     service = service_of(request)
     gallery = service.gallery(params.gallery)
-    return ReceiptBody.of(await service.work(lambda: gallery.store.receipt(erasure_id)), gallery.name)
+    return await json_answer(service, lambda: ReceiptBody.of(gallery.store.receipt(erasure_id), gallery.name))
 
 
 def _erase(gallery: Gallery, body: ErasureRequest, principal: Principal) -> Receipt:

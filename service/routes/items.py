@@ -12,6 +12,7 @@ from service.access.principal import Principal
 from service.config import DEFAULT_GALLERY
 from service.gallery.errors import ImageMismatch, ItemNotFound
 from service.gallery.items import Item
+from service.http.answers import json_answer
 from service.http.filter_params import FilterParams
 from service.http.uploads import FORM_TYPE, read_items
 from service.intake.adding import add_uploads, parse_labels
@@ -149,6 +150,7 @@ async def add_items(
 @router.get(
     "",
     summary="List items",
+    response_model=ItemPage,
     response_description="one page",
     responses={200: {"links": links_of_item("$response.body#/items/0/id")}, **problems(404, 422)},
 )
@@ -156,16 +158,21 @@ async def list_items(
     request: Request,
     params: Annotated[ListParams, Query()],
     principal: Annotated[Principal, Depends(needs("read", "list"))],
-) -> ItemPage:
+) -> Response:
     """Items by id. Give `next_after` of one page as `after` of the next."""
     service = service_of(request)
     gallery = service.gallery(params.gallery)
     where = principal.filter(params.where())
-    found = await service.work(lambda: gallery.items(params.after, params.limit + 1, where=where))
-    page = found[: params.limit]
-    return ItemPage(
-        items=[ItemBody.of(item, gallery.name) for item in page], next_after=page[-1].id if found[len(page) :] else None
-    )
+
+    def page() -> ItemPage:
+        found = gallery.items(params.after, params.limit + 1, where=where)
+        items = found[: params.limit]
+        return ItemPage(
+            items=[ItemBody.of(item, gallery.name) for item in items],
+            next_after=items[-1].id if found[len(items) :] else None,
+        )
+
+    return await json_answer(service, page)
 
 
 @router.get("/{item_id}", summary="One item", response_description="the item", responses=problems(404, 422))

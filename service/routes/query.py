@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, Query, Request
+from fastapi import APIRouter, Depends, Query, Request, Response
 
 from service.access.guard import needs, note
 from service.access.principal import Principal
+from service.http.answers import json_answer
 from service.http.query_params import EmbedParams, ItemQueryParams, QueryParams
 from service.http.querying import answer, answer_item, embedding_body
 from service.http.uploads import FORM_TYPE, IMAGE_TYPES, MAX_QUERY_IMAGES, read_query
@@ -36,6 +37,7 @@ SEND = "curl --data-binary @picture.jpg -H 'Content-Type: image/jpeg'"
 @router.post(
     "/query",
     summary="Find candidates that look like the person in one or several pictures",
+    response_model=QueryResult,
     response_description="candidates, most alike first, or why there are none",
     openapi_extra={"requestBody": BODY, "x-curl": f"{SEND} '{{origin}}/v1/query?k=5&camera_id=c1'"},
     responses={
@@ -47,7 +49,7 @@ async def query(
     request: Request,
     params: Annotated[QueryParams, Query()],
     principal: Annotated[Principal, Depends(needs("read", "query"))],
-) -> QueryResult:
+) -> Response:
     """Candidates come most alike first, each with its cosine likeness as `score`.
 
     A score says how alike two pictures are to the model; it never says who somebody is. A human decides.
@@ -57,12 +59,13 @@ async def query(
     service = service_of(request)
     result = await answer(service, await read_query(request), params, principal)
     note(request, items=[match.id for match in result.matches])
-    return result
+    return await json_answer(service, lambda: result)
 
 
 @router.post(
     "/query/{item_id}",
     summary="Find candidates that look like a stored item",
+    response_model=QueryResult,
     response_description="candidates, most alike first, or why there are none",
     openapi_extra={"x-curl": "curl -X POST '{origin}/v1/query/17?group_by=track&exclude_same_camera=true'"},
     responses={200: {"links": links_of_item("$response.body#/matches/0/id")}, **problems(404, 409, 422)},
@@ -72,14 +75,15 @@ async def query_item(
     item_id: ItemId,
     params: Annotated[ItemQueryParams, Query()],
     principal: Annotated[Principal, Depends(needs("read", "query-item"))],
-) -> QueryResult:
+) -> Response:
     """As a query with the item's picture, by its stored embedding: no model runs.
 
     The item is not among the candidates; with `pool=track`, no item of its track is.
     """
-    result = await answer_item(service_of(request), item_id, params, principal)
+    service = service_of(request)
+    result = await answer_item(service, item_id, params, principal)
     note(request, items=[match.id for match in result.matches])
-    return result
+    return await json_answer(service, lambda: result)
 
 
 @router.post(

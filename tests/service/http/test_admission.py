@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import socket
 import threading
@@ -16,8 +17,10 @@ import httpx2
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from starlette.types import Message, Receive, Scope, Send
 
 from service.config import ServiceConfig
+from service.http.admission import STARTS, Admission, AdmissionLimits, UnderWay
 from service.http.serving import address_of, bound_socket, make_server, running
 from service.state import Service, open_service
 
@@ -270,3 +273,26 @@ def test_stopping_tells_those_that_still_wait(serve: Callable[..., Any], picture
         assert answer.readline().split()[1] == b"503"
         body = answer.read().rpartition(b"\r\n\r\n")[2]
         assert json.loads(body)["type"] == "/problems/not-ready"
+
+
+def test_others_come_in_between_requests_that_begin_at_once() -> None:
+    begun: list[str] = []
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        begun.append(scope["path"])
+        await send({"type": "http.response.start", "status": 204, "headers": []})
+        await send({"type": "http.response.body", "body": b""})
+
+    async def nothing(message: object = None) -> Message:
+        return {"type": "http.request", "body": b"", "more_body": False}
+
+    async def ask() -> None:
+        limits = AdmissionLimits(max_requests=64, max_body_memory=1000, receive_s=30, deadline_s=30)
+        admission = Admission(app, under_way=UnderWay(), limits=limits)
+        paths = ["/v1/info"] * (3 * STARTS) + ["/healthz"]
+        scopes: list[Scope] = [{"type": "http", "path": path, "headers": [], "state": {}} for path in paths]
+        await asyncio.gather(*(admission(scope, nothing, nothing) for scope in scopes))  # type: ignore[arg-type]
+
+    asyncio.run(ask())
+    assert len(begun) == 3 * STARTS + 1
+    assert begun.index("/healthz") <= STARTS

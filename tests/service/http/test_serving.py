@@ -9,6 +9,7 @@ from pathlib import Path
 
 import httpx2
 import pytest
+from pydantic import BaseModel
 
 from service.config import ServiceConfig
 from service.errors import PortInUse
@@ -83,3 +84,30 @@ def test_addresses_as_a_browser_takes_them(host: str, shown: str) -> None:
 def test_an_address_of_another_machine_is_named() -> None:
     with pytest.raises(PortInUse, match=r"192\.0\.2\.1"), bound_socket("192.0.2.1", 0):
         pass
+
+
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [
+        ("GET", "/v1/items"),
+        ("POST", "/v1/query"),
+        ("POST", "/v1/query/1"),
+        ("GET", "/v1/erasures"),
+        ("GET", "/v1/audit"),
+    ],
+)
+def test_long_answers_are_written_beside_the_event_loop(
+    client: httpx2.Client, picture: Make, monkeypatch: pytest.MonkeyPatch, method: str, path: str
+) -> None:
+    client.post("/v1/items", files=[("images", (f"{seed}.jpg", picture(seed))) for seed in range(3)])
+    threads: list[str] = []
+    dump = BaseModel.model_dump_json
+
+    def noted(self: BaseModel) -> str:
+        threads.append(threading.current_thread().name)
+        return dump(self)
+
+    monkeypatch.setattr(BaseModel, "model_dump_json", noted)
+    answer = client.request(method, path, content=picture(1) if path == "/v1/query" else None, headers=JPEG)
+    assert (answer.status_code, answer.headers["content-type"]) == (200, "application/json")
+    assert [name.startswith("writer") for name in threads] == [True]
