@@ -33,7 +33,7 @@ async function add() {
     try {
       const few = (await send(address, mine.slice(results.length, results.length + most), known)).results;
       results.push(...few);
-      $("outcomes").append(...few.map((each) => outcome(each.status, each.source, each.reason ?? each.error?.detail)));
+      $("outcomes").append(...few.map((each) => outcome(each.status, each.source, remark(each))));
     } catch (error) {
       failure = error;
     }
@@ -57,6 +57,11 @@ function send(address, few, known) {
   for (const file of few) body.append("images", file, file.name);
   if (Object.keys(known).length) body.append("metadata", JSON.stringify(known));
   return askJson(address, { method: "POST", body });
+}
+
+function remark(result) {
+  if (result.differing.length) return `its ${result.differing.join(", ")} of before were kept`;
+  return result.reason ?? result.error?.detail ?? result.warning ?? "";
 }
 
 function outcome(status, name, why = "") {

@@ -63,6 +63,20 @@ def test_camera_and_local_time_go_along(page: Page, filled: Served, picture: Cal
     page.wait_for_selector("#camera option[value=gate]", state="attached")
 
 
+def test_labels_that_were_not_taken_and_doubtful_ones_are_told(
+    page: Page, filled: Served, picture: Callable[..., bytes]
+) -> None:
+    page.goto(filled.address)
+    page.wait_for_selector("#facts:has-text('8 pictures')")
+    page.click("#adding summary")
+    page.fill("#adding-camera", "gate")
+    page.fill("#adding-time", "2096-12-01T12:00")
+    told = add(page, jpeg("again.jpg", picture(3)), jpeg("new.jpg", picture(50)))
+    assert told[0] == "there already again.jpg: its camera_id, captured_at of before were kept"
+    assert told[1].startswith("added new.jpg: ")
+    assert "2096" in told[1]
+
+
 def test_many_pictures_go_in_several_requests(page: Page, served: Served, picture: Callable[..., bytes]) -> None:
     page.goto(served.address)
     page.wait_for_selector("#empty:not([hidden])")
