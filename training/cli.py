@@ -82,6 +82,7 @@ def train(
     from training.config import load_recipe, of_dataset
     from training.curves import Board
     from training.datasets.remarks import remarks
+    from training.precision import precision_notes
     from training.ranks import joined, process_device
     from training.records import check_output
     from training.train import Trainer
@@ -101,9 +102,10 @@ def train(
             screen.epochs = len(trainer.history)
             notes = remarks(trainer.split, config.data.images_per_person, config.model.side)
             notes += [] if resume else trainer.notes
+            notes += precision_notes(trainer.precision, device)
             screen.begin(
                 f"training {config.model.backbone} on {device}: {len(trainer.persons)} persons, "
-                f"{len(trainer.split.train)} pictures, {config.epochs} epochs, {config.precision}",
+                f"{len(trainer.split.train)} pictures, {config.epochs} epochs, {trainer.precision}",
                 *(f"note: {line}" for line in notes),
             )
             watched = Board(screen, tensorboard) if tensorboard and ranks.first else screen

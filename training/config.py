@@ -160,13 +160,14 @@ class OptimConfig(_Part):
 class TrainConfig(_Part):
     """A whole recipe.
 
-    `losses` maps a name of `LOSSES` to its weight and options. `precision` is that of the forward pass.
+    `losses` maps a name of `LOSSES` to its weight and options. `precision` is that of the forward pass, `auto` one by
+    the device.
     """
 
     seed: int = Field(0, ge=0, lt=2**63)
     epochs: int = Field(120, ge=1)
     evaluate_every: int = Field(10, ge=1)
-    precision: Literal["fp32", "bf16", "fp16"] = "fp32"
+    precision: Literal["fp32", "bf16", "fp16", "auto"] = "fp32"
     threads: int | None = Field(None, ge=1)
     model: ModelConfig = ModelConfig()
     data: DataConfig = DataConfig()

@@ -17,10 +17,10 @@ from torch.utils.data import DataLoader, Dataset, default_collate
 from torch.utils.data.dataloader import _MultiProcessingDataLoaderIter
 
 from bundle import ImageError, ImageSpec, read_image, resize_to_spec
-from training.config import AugmentConfig
-from training.datasets import Sample
+from training.config import AugmentConfig, TrainConfig
+from training.datasets import Sample, Split
 from training.errors import DataError, WorkerDied
-from training.sampler import PKSampler
+from training.sampler import SAMPLERS, PKSampler
 from training.transforms import train_transform
 
 Draw = tuple[int, int, int]  # epoch, position in the epoch, sample
@@ -180,3 +180,26 @@ def _collated(drawn: list[Batch | DataError]) -> Batch | DataError:
         drawn
     )
     return batch
+
+
+def epoch_loader(config: TrainConfig, split: Split, part: Callable[[int], slice] = slice) -> EpochLoader:
+    """The loader of a recipe's training pictures; of each batch the `part` that its size tells."""
+    labels = split.train_labels()
+    images = TrainImages(
+        split.train,
+        labels,
+        config.model.image,
+        mean=config.model.mean,
+        std=config.model.std,
+        augment=config.augment,
+        seed=config.seed,
+        cache=config.data.cache,
+    )
+    sampler = SAMPLERS[config.data.sampler](
+        labels[:, 0].tolist(),
+        persons=config.data.persons,
+        images_per_person=config.data.images_per_person,
+        samples_per_epoch=config.data.samples_per_epoch,
+        seed=config.seed,
+    )
+    return EpochLoader(images, sampler, workers=config.data.workers, part=part)

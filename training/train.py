@@ -14,7 +14,6 @@ from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 from torch.optim import Optimizer
 
-from bundle import ImageSpec
 from bundle.files import recover
 from training.backbones import fuse_attention
 from training.checkpoint import Checkpoint, build_model, save_checkpoint
@@ -24,20 +23,19 @@ from training.datasets import Split, hold_out
 from training.datasets.remarks import check_trainable
 from training.errors import CheckpointError, ConfigError, Diverged
 from training.evaluate import Embedder, evaluate, model_run
-from training.loader import Batch, EpochLoader, TrainImages
+from training.loader import Batch, epoch_loader
 from training.losses import OF_TOKENS, ON_RELATIONS, LossInputs, total_loss
 from training.model import ReIDModel
 from training.optim import build_optimiser, freeze, moving_average, set_learning_rate
+from training.precision import PRECISIONS, chosen
 from training.progress import Observer, Progress
 from training.published import with_published_pixels
 from training.ranks import ALONE, Ranks, check_shareable
 from training.records import best_of, changes, origin
-from training.sampler import SAMPLERS
 from training.schedules import SCHEDULES
 from training.side_labels import side_notes
 from training.starting import Started, begin, check_frozen
 
-PRECISIONS = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 logger = logging.getLogger(__name__)
 FREE = ("threads", "data.workers", "data.cache")  # what may differ when a run goes on, say on another machine
 Losses = Callable[[Sequence[LossInputs]], dict[str, Tensor]]
@@ -80,9 +78,8 @@ class Trainer:
             self.backbone = DistributedDataParallel(self.backbone)
         self.optimiser = self._optimiser()
         self.average = None if config.optim.ema is None else moving_average(self.model, config.optim.ema)
-        self.scaler = torch.amp.GradScaler(device.type, enabled=config.precision == "fp16")
-        self.spec = config.model.image
-        self.loader = _loader(config, split, self.spec, ranks)
+        self._compute_in(chosen(config.precision, device))
+        self.loader = epoch_loader(config, split, ranks.part)
         self.history: list[dict[str, Any]] = []
         self.about = origin(config, split, data)
 
@@ -109,7 +106,8 @@ class Trainer:
         """
         recover(out / "last")
         checkpoint = Checkpoint.open(out / "last")
-        changed = [key for key in changes(checkpoint.config.model_dump(), self.config.model_dump()) if key not in FREE]
+        free = (*FREE, "precision") if self.config.precision == "auto" else FREE
+        changed = [key for key in changes(checkpoint.config.model_dump(), self.config.model_dump()) if key not in free]
         if changed or checkpoint.metrics["data"] != self.about["data"]:
             what = ", ".join(changed) or "the data set"
             raise CheckpointError(
@@ -119,6 +117,8 @@ class Trainer:
         state = checkpoint.load_state()
         self.variances = state.get("variances", self.variances)  # of before training; older runs did not keep them
         self.optimiser.load_state_dict(state["optimiser"])
+        # `auto` stays what it was at the start, also on another device, which the scaler's state belongs to.
+        self._compute_in(checkpoint.metrics.get("precision", checkpoint.config.precision))
         self.scaler.load_state_dict(state["scaler"])
         if self.average is not None:
             self.average.load_state_dict(state["average"])
@@ -153,7 +153,7 @@ class Trainer:
         """The losses of a batch, one of those that make a step `together`, to whose gradients it adds its own."""
         batch = Batch(*(part.to(self.device, non_blocking=True) for part in batch))
         images = batch.images.contiguous(memory_format=torch.channels_last)
-        dtype = PRECISIONS[self.config.precision]
+        dtype = PRECISIONS[self.precision]
         with torch.autocast(self.device.type, dtype, enabled=dtype is not torch.float32):
             seen = self.backbone(images, batch.cameras, batch.views)
             tokens = not OF_TOKENS.keys().isdisjoint(self.config.losses)
@@ -208,6 +208,10 @@ class Trainer:
         check_frozen(built, started.at_random, part.weights)
         return built
 
+    def _compute_in(self, precision: str) -> None:
+        self.precision = precision
+        self.scaler = torch.amp.GradScaler(self.device.type, enabled=precision == "fp16")
+
     def _variances(self) -> dict[str, float]:
         """Of places, where a loss on relations needs them to differ."""
         if not ON_RELATIONS & self.config.losses.keys():
@@ -241,7 +245,7 @@ class Trainer:
 
     def _scores(self) -> dict[str, float]:
         run = model_run(self.shown, self.device)
-        scores = evaluate(self.split, Embedder(run, self.spec, self.cameras, self.views))
+        scores = evaluate(self.split, Embedder(run, self.config.model.image, self.cameras, self.views))
         return {name: value for name, value in scores.summary().items() if name in ("mAP", "rank1", "mINP")}
 
     def _conclude(self, record: dict[str, Any], out: Path, observer: Observer) -> None:
@@ -268,6 +272,8 @@ class Trainer:
         record = self.history[-1]
         metrics = {
             **self.about,
+            "precision": self.precision,
+            "device": self.device.type,
             "epoch": record["epoch"],
             "scores": {name: record[name] for name in ("mAP", "rank1", "mINP") if name in record},
             "history": self.history,
@@ -283,25 +289,3 @@ class Trainer:
             save_checkpoint(out / "best", self.shown, self.config, metrics)
         # last/ comes after best/: a run that dies in between repeats the epoch and writes the same best/ again.
         save_checkpoint(out / "last", self.model, self.config, metrics, state)
-
-
-def _loader(config: TrainConfig, split: Split, spec: ImageSpec, ranks: Ranks) -> EpochLoader:
-    labels = split.train_labels()
-    images = TrainImages(
-        split.train,
-        labels,
-        spec,
-        mean=config.model.mean,
-        std=config.model.std,
-        augment=config.augment,
-        seed=config.seed,
-        cache=config.data.cache,
-    )
-    sampler = SAMPLERS[config.data.sampler](
-        labels[:, 0].tolist(),
-        persons=config.data.persons,
-        images_per_person=config.data.images_per_person,
-        samples_per_epoch=config.data.samples_per_epoch,
-        seed=config.seed,
-    )
-    return EpochLoader(images, sampler, workers=config.data.workers, part=ranks.part)

@@ -159,6 +159,11 @@ def test_what_is_odd_about_the_data_is_told_before_the_first_step(
     for path in (tmp_path / "data" / "bounding_box_train").glob("*_c2*"):
         path.unlink()
     options = ["--data", str(tmp_path / "data"), "--out", str(tmp_path / "run"), "--set", "epochs=1"]
-    assert reid.run(["train", str(tmp_path / "recipe.toml"), *options, "--set", "model.side=camera"]) == 0
+    assert (
+        reid.run(
+            ["train", str(tmp_path / "recipe.toml"), *options, "--set", "model.side=camera", "--set", "precision=fp16"]
+        )
+        == 0
+    )
     notes = [line for line in capsys.readouterr().err.splitlines() if line.startswith("note: ")]
-    assert [line.split()[1] for line in notes] == ["8", "all", "model.side", "there"]
+    assert [line.split()[1] for line in notes] == ["8", "all", "model.side", "there", "fp16"]

@@ -138,6 +138,30 @@ margin = 0.3
     assert Checkpoint.open(tmp_path / "run").load_model().bnneck == "after"
 
 
+@pytest.mark.parametrize(("precision", "computed"), [("auto", "fp32"), ("fp16", "fp16"), ("fp32", "fp32")])
+def test_a_run_says_what_it_computed_in(
+    config: TrainConfig, people: Path, tmp_path: Path, precision: str, computed: str
+) -> None:
+    run = trainer(config.model_copy(update={"precision": precision, "epochs": 1}), people)
+    run.run(tmp_path / "run", Silent())
+    last = Checkpoint.open(tmp_path / "run" / "last")
+    assert last.config.precision == precision
+    assert (last.metrics["precision"], last.metrics["device"]) == (computed, "cpu")
+
+
+def test_auto_stays_what_it_was_when_a_run_goes_on(config: TrainConfig, people: Path, tmp_path: Path) -> None:
+    """As when a run of a GPU, or of a recipe that once said fp16, goes on with `auto` on a CPU."""
+    half, auto = (config.model_copy(update={"precision": precision}) for precision in ("fp16", "auto"))
+    with pytest.raises(KeyboardInterrupt):
+        trainer(half, people).run(tmp_path / "run", Silent((2, 1)))
+    run = trainer(auto, people)
+    assert (run.precision, run.scaler.is_enabled()) == ("fp32", False)
+    run.resume(tmp_path / "run")
+    assert (run.precision, run.scaler.is_enabled()) == ("fp16", True)
+    run.run(tmp_path / "run", Silent())
+    assert Checkpoint.open(tmp_path / "run" / "last").metrics["precision"] == "fp16"
+
+
 def test_a_loss_that_is_no_number_stops_the_run(config: TrainConfig, people: Path, tmp_path: Path) -> None:
     run = trainer(config, people)
     with pytest.raises(KeyboardInterrupt):
