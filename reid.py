@@ -45,7 +45,8 @@ PRIVATE = frozenset({SERVICE, KEYS, AUDIT, GALLERY})
 
 MAX_MESSAGE = 600
 """Letters of what is printed about a mistake."""
-RUNTIME_EXTRAS = {"onnxruntime": "cpu", "faiss": "cpu"}
+PACKAGE_EXTRAS = {"onnxruntime": "cpu", "faiss": "cpu", "onnx": "adopt", "onnx_ir": "adopt", "matplotlib": "plot"}
+"""The extras of packages that commands need for something; of others, the command's own has them."""
 
 
 def main() -> None:
@@ -79,7 +80,7 @@ def run(arguments: Sequence[str]) -> int:
             return _fail(f"this installation is for serving only and has no `reid {name}`; run it from a checkout")
         if (error.name or "").partition(".")[0] in ("bundle", "scoring", "synthetic", "training", "export", "service"):
             raise  # a fault of ours, not a missing package
-        extra = RUNTIME_EXTRAS.get(error.name or "", COMMANDS[name][1])
+        extra = PACKAGE_EXTRAS.get((error.name or "").partition(".")[0], COMMANDS[name][1])
         from bundle.extras import install_command
 
         return _fail(f"`reid {name}` needs {error.name}; {install_command(extra)}")

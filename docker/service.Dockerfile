@@ -1,4 +1,5 @@
-# The service in an image: bundle, scoring, synthetic, service and the `reid` command. No training, no torch, no compiler.
+# The service and the `reid` command in an image. No torch, so no training, but all that works on bundles: evaluate,
+# export adopt and export calibrate. No compiler.
 #
 #   docker build -f docker/service.Dockerfile --target cpu -t vitreid:cpu .
 #   docker build -f docker/service.Dockerfile --target gpu -t vitreid:gpu .
@@ -17,7 +18,7 @@ RUN python -c "import os, tomllib; \
 project = tomllib.load(open('pyproject.toml', 'rb'))['project']; \
 base, optional = project['dependencies'], project['optional-dependencies']; \
 asked = [extra for extra in os.environ['EXTRAS'].split(',') if extra]; \
-[open(f'{target}.txt', 'w').write('\n'.join(sum((optional[each] for each in [*asked, target]), base)) + '\n') \
+[open(f'{target}.txt', 'w').write('\n'.join(sum((optional[each] for each in [*asked, 'adopt', target]), base)) + '\n') \
 for target in ('cpu', 'gpu')]"
 
 # ---- pip works here and stays here
@@ -41,6 +42,8 @@ COPY pyproject.toml LICENSE reid.py ./
 COPY bundle bundle
 COPY scoring scoring
 COPY synthetic synthetic
+COPY training training
+COPY export export
 COPY service service
 RUN /tools/venv/bin/pip install --quiet --no-deps --no-build-isolation --target /app . && rm -r /app/bin
 COPY docker/reid /app/bin/reid

@@ -101,12 +101,12 @@ check_container() {
     in_service python -c "
 import sys
 from importlib.util import find_spec
-found = [name for name in ('torch', 'onnx', 'training', 'export', 'setuptools') if find_spec(name)]
+found = [name for name in ('torch', 'timm', 'torchvision', 'matplotlib', 'setuptools') if find_spec(name)]
 sys.exit(f'the image has {found}' if found else 0)" || fail "the image has what it must not have"
     in_service python -c "
 import sys
 from pathlib import Path
-import service.commands.cli, synthetic, scoring, faiss, onnxruntime
+import service.commands.cli, training.evaluate, export.adopt, faiss, onnxruntime
 bare = [str(f) for p in ('/app', '/opt/vitreid') for f in Path(p).rglob('*.py')
         if not any((f.parent / '__pycache__').glob(f.stem + '.cpython-*.pyc'))]
 sys.exit(f'not compiled: {bare[:5]}' if bare else 0)" || fail "the image has sources that are compiled at every start"

@@ -101,7 +101,7 @@ def verify(
     as_json: Json = False,
 ) -> None:
     """Check a bundle: its files, its graph, its embeddings, and with --checkpoint that it is the trained model."""
-    from export.verify import check_sanity
+    from export.sanity import check_sanity
 
     if checkpoint is None and (data or record or (min_cosine, max_map_loss) != (None, None)):
         raise typer.BadParameter("all but --images needs --checkpoint, with which the bundle is compared")

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import numpy as np
 from numpy.typing import NDArray
 
-from bundle import Parity
+from bundle import Manifest, Parity
 from bundle.closeness import MIN_SPREAD, corrected_cosines, cosines, spread_of
 from export.errors import ParityError
 from export.ways import REFERENCE
@@ -24,6 +24,13 @@ def batches(count: int) -> Iterator[slice]:
             return
         yield slice(begin, begin + size)
         begin += size
+
+
+def sides_of(manifest: Manifest, count: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Cameras and views (count,) that go through all known ones, -1 and one index too many."""
+    numbers = np.arange(count)
+    cameras, views = len(manifest.cameras) + 2, len(manifest.views) + 2
+    return numbers % cameras - 1, numbers // cameras % views - 1
 
 
 def compare(

@@ -20,10 +20,10 @@ from torch.nn.functional import normalize
 from bundle import Bundle, BundleRunner, Evidence, EvidenceRunner
 from bundle.evidence import EXPLAIN
 from bundle.run import expected_inputs, feed_of
-from export.closeness import batches, compare
+from export.closeness import batches, compare, sides_of
 from export.errors import ExportError, ParityError
 from export.to_onnx import OPSET
-from export.verify import MAX_ABS_DIFFERENCE, check_origin, sides_of
+from export.verify import MAX_ABS_DIFFERENCE, check_origin
 from export.writing import write_onnx
 from training.backbones import ViT, fuse_attention
 from training.backbones.blocks import run_block

@@ -14,14 +14,14 @@ from pydantic import JsonValue
 from bundle import Bundle, ImageSpec, OutputSpec, Parity
 from bundle.manifest import check_place
 from bundle.run import expected_inputs, feed_of
-from export.closeness import batches
+from export.closeness import batches, sides_of
 from export.fast import FastTransformer, fast_form
 from export.graph import EmbeddingGraph
 from export.int8 import Feeds
 from export.precision import convert
 from export.tolerance import TOLERANCES
 from export.trial import Trial
-from export.verify import check_origin, measure_parity, sides_of
+from export.verify import check_origin, measure_parity
 from export.writing import write_onnx
 from training.checkpoint import Checkpoint
 from training.evaluate import Embedder, model_run

@@ -18,10 +18,9 @@ from bundle import Bundle, BundleRunner
 from bundle.gpu import first_gpu
 from bundle.run import expected_inputs
 from bundle.run_engine import EngineRunner, engine_name, load_tensorrt
-from export.closeness import batches, compare
+from export.closeness import batches, compare, sides_of
 from export.errors import EngineError, ParityError
 from export.tolerance import TOLERANCES
-from export.verify import sides_of
 
 
 @dataclass(frozen=True)

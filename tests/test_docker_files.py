@@ -25,6 +25,8 @@ FROM_HERE = {
     "bundle",
     "scoring",
     "synthetic",
+    "training",
+    "export",
     "service",
     "docker/reid",
 }
@@ -47,7 +49,7 @@ def of(instructions: list[tuple[str, str]], name: str) -> list[str]:
     return [rest for instruction, rest in instructions if instruction == name]
 
 
-def test_image_takes_only_leaves_and_service(instructions: list[tuple[str, str]]) -> None:
+def test_image_takes_only_packages_and_the_command(instructions: list[tuple[str, str]]) -> None:
     copied = {word for rest in of(instructions, "COPY") if "--from" not in rest for word in rest.split()[:-1]}
     assert copied == FROM_HERE
     assert not of(instructions, "ADD")
@@ -150,7 +152,11 @@ def test_lists_of_packages_hold_the_extras_that_were_asked_for(
     subprocess.run(["sh", "-c", command], cwd=tmp_path, env={"EXTRAS": extras}, check=True)
     project = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())["project"]
     for target in ("cpu", "gpu"):
-        needed = {*project["dependencies"], *project["optional-dependencies"][target]} | more
+        needed = {
+            *project["dependencies"],
+            *project["optional-dependencies"][target],
+            *project["optional-dependencies"]["adopt"],
+        } | more
         assert set((tmp_path / f"{target}.txt").read_text().splitlines()) == needed
 
 

@@ -6,18 +6,21 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from bundle import Bundle, BundleRunner, ImageSpec, read_image, resize_to_spec
 from scoring import Labelled, RetrievalScores, score_retrieval
-from training.checkpoint import Checkpoint
 from training.datasets import Sample, Split
 from training.datasets.remarks import check_files
 from training.errors import DataError
-from training.model import ReIDModel
+
+if TYPE_CHECKING:
+    import torch
+
+    from training.model import ReIDModel
 
 Run = Callable[[NDArray[np.uint8], NDArray[np.int64], NDArray[np.int64]], NDArray[np.float32]]
 """From uint8 (B, H, W, 3), camera and view indices (B,) to unit embeddings (B, D)."""
@@ -92,6 +95,7 @@ def batches(
 
 def model_run(model: ReIDModel, device: torch.device) -> Run:
     """Embed with a network on a device; it keeps the mode, training or evaluation, that it was in."""
+    import torch
 
     def run(images: NDArray[np.uint8], cameras: NDArray[np.int64], views: NDArray[np.int64]) -> NDArray[np.float32]:
         training = model.training
@@ -110,6 +114,10 @@ def open_embedder(path: Path) -> Embedder:
     if (path / "manifest.json").is_file():
         bundle = Bundle.open(path)
         return Embedder(BundleRunner(bundle).run, bundle.manifest.image, bundle.manifest.cameras, bundle.manifest.views)
+    import torch  # for checkpoints alone: bundles are scored where it is not installed
+
+    from training.checkpoint import Checkpoint
+
     checkpoint = Checkpoint.open(path)
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     part = checkpoint.config.model

@@ -26,8 +26,8 @@ from export.explain import (
     write_evidence,
 )
 from export.pictures import drawn_pictures
+from export.sanity import check_sanity
 from export.to_onnx import export_onnx, verify_onnx
-from export.verify import check_sanity
 from training.backbones import POOLS, STEMS
 from training.backbones.relative import RELATIVE
 from training.backbones.vit import ViT

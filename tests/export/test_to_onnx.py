@@ -15,10 +15,11 @@ from export.closeness import compare
 from export.errors import ParityError
 from export.graph import EmbeddingGraph
 from export.pictures import drawn_pictures, read_pictures
+from export.sanity import check_sanity
 from export.to_onnx import export_onnx, verify_onnx, write_graph
 from export.tolerance import TOLERANCES, Tolerance
 from export.trial import Trial
-from export.verify import check_sanity, measure_parity
+from export.verify import measure_parity
 from training.checkpoint import Checkpoint, build_model, save_checkpoint
 from training.config import parse_config
 
