@@ -8,6 +8,7 @@ from __future__ import annotations
 import difflib
 import importlib
 import os
+import signal
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -50,8 +51,14 @@ PACKAGE_EXTRAS = {"onnxruntime": "cpu", "faiss": "cpu", "onnx": "adopt", "onnx_i
 
 
 def main() -> None:
-    """Run the command line and exit: 0, 2 after a mistake of the caller's, 130 after Ctrl-C."""
-    sys.exit(run(sys.argv[1:]))
+    """Run the command line and exit: 0, 2 after a mistake of the caller's, 130 after Ctrl-C, 141 where nobody reads."""
+    try:
+        exit_code = run(sys.argv[1:])
+        sys.stdout.flush()
+    except BrokenPipeError:  # whoever read the output is gone, as `head` is
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        exit_code = 128 + signal.SIGPIPE
+    sys.exit(exit_code)
 
 
 def run(arguments: Sequence[str]) -> int:

@@ -9,11 +9,12 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, Field, ValidationError
+from pydantic import AfterValidator, Field, ValidationError, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from bundle.preprocess import MAX_DECODING_PIXELS, MAX_PIXELS
 from service.addresses import host_of, is_loopback, origin_of
+from service.digits import in_digits
 from service.errors import ServiceError
 from service.messages import shown
 from service.runtimes.protocol import RuntimeChoice
@@ -78,7 +79,9 @@ class ServiceConfig(BaseSettings):
     The environment is read when an instance is made, never at import.
     """
 
-    model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True, extra="forbid", env_ignore_empty=True)
+    model_config = SettingsConfigDict(
+        env_prefix=PREFIX, frozen=True, extra="forbid", env_ignore_empty=True, allow_inf_nan=False
+    )
 
     data: Path = Field(Path("reid-data"), description="folder of the galleries, DATA/galleries/NAME")
     bundle: Path | None = Field(None, description="the model; the starter bundle when absent")
@@ -152,6 +155,11 @@ class ServiceConfig(BaseSettings):
     log_format: Literal["json", "text"] | None = Field(
         None, description="how it is logged; text on a terminal and json elsewhere when absent"
     )
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _in_digits(cls, given: object, info: ValidationInfo) -> object:
+        return in_digits(given, cls.model_fields[info.field_name or ""].annotation)
 
     @property
     def choice(self) -> RuntimeChoice:

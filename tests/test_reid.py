@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from importlib.metadata import version
@@ -109,3 +110,15 @@ def test_help_imports_nothing_heavy() -> None:
         "import sys, reid; reid.run(['--help']); sys.exit(any(m in sys.modules for m in ('torch', 'numpy', 'typer')))"
     )
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, check=False).returncode == 0
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["keys", "create", "--help"], ["recipes", "--json"]])
+def test_whoever_stops_reading_gets_no_traceback(arguments: list[str]) -> None:
+    reading, writing = os.pipe()
+    os.close(reading)
+    done = subprocess.run(
+        [sys.executable, "-c", "import reid; reid.main()", *arguments],
+        stdout=writing, stderr=subprocess.PIPE, text=True, check=False,
+    )  # fmt: skip
+    os.close(writing)
+    assert (done.returncode in (1, 141), done.stderr) == (True, "")  # 1 where Rich printed

@@ -10,6 +10,7 @@ from pydantic import BeforeValidator, Field
 from service.access.guard import needs, note
 from service.access.principal import Principal
 from service.config import DEFAULT_GALLERY
+from service.digits import whole
 from service.gallery.errors import ImageMismatch, ItemNotFound
 from service.gallery.items import Item
 from service.http.answers import json_answer
@@ -18,7 +19,7 @@ from service.http.uploads import FORM_TYPE, read_items
 from service.intake.adding import add_uploads, parse_labels
 from service.routes.links import links_of_item
 from service.routes.problem_docs import problems
-from service.schemas.common import MAX_ID, ImageHash, Params, whole
+from service.schemas.common import MAX_ID, ImageHash, Params
 from service.schemas.items import AddResultBody, ItemBody, ItemPage, ItemPatch
 from service.state import service_of
 

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import re
-from functools import cache
-from typing import Annotated, Any, Literal, get_args, get_origin
+from typing import Annotated
 
 from pydantic import (
     AfterValidator,
@@ -18,6 +16,7 @@ from pydantic import (
 )
 from pydantic_core import PydanticCustomError
 
+from service.digits import in_digits
 from service.gallery.texts import LABEL_PATTERN, LONGEST_LABEL, label_fault
 
 NOTE = "Scores are cosine likenesses between pictures, not identities: a human decides who is shown."
@@ -26,8 +25,6 @@ MAX_ID = 2**63 - 1
 
 # What is nearly of a field's type is a mistake and no shorthand: `true` is not the item 1, nor "30" a number of days.
 BODY = ConfigDict(extra="forbid", frozen=True, strict=True)
-_WHOLE = re.compile(r"-?\d{1,20}", re.ASCII)
-_NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", re.ASCII)
 
 
 class Params(BaseModel):
@@ -38,39 +35,7 @@ class Params(BaseModel):
     @field_validator("*", mode="before")
     @classmethod
     def _in_digits(cls, given: object, info: ValidationInfo) -> object:
-        annotation: Any = cls.model_fields[info.field_name or ""].annotation
-        kinds = _kinds(annotation)
-        for each in given if isinstance(given, list) else [given]:
-            if int in kinds and not kinds & {str, bool, float}:
-                whole(each)
-            elif float in kinds and not kinds & {str, bool}:
-                _number(each)
-        return given
-
-
-def whole(given: object) -> object:
-    """What is given, where it is a whole number or digits alone. Raises ValueError."""
-    if given is None or (isinstance(given, str) and _WHOLE.fullmatch(given)):
-        return given
-    if isinstance(given, int) and not isinstance(given, bool):
-        return given
-    raise PydanticCustomError("whole_number", "Input should be a whole number in digits")
-
-
-def _number(given: object) -> None:
-    if given is None or (isinstance(given, str) and _NUMBER.fullmatch(given)):
-        return
-    if not isinstance(given, int | float) or isinstance(given, bool):
-        raise PydanticCustomError("number", "Input should be a number in digits")
-
-
-@cache
-def _kinds(annotation: object) -> frozenset[object]:
-    """The types that an annotation is made of."""
-    if get_origin(annotation) is Literal:
-        return frozenset()
-    parts = get_args(annotation)
-    return frozenset().union(*map(_kinds, parts)) if parts else frozenset({annotation})
+        return in_digits(given, cls.model_fields[info.field_name or ""].annotation)
 
 
 def _label(given: str) -> str:

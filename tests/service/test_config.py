@@ -26,7 +26,10 @@ def test_loopback(host: str, loopback: bool) -> None:
     assert load_config(host=host).loopback is loopback
 
 
-@pytest.mark.parametrize(("name", "value"), [("port", "70000"), ("threads", "0"), ("log_level", "loud")])
+@pytest.mark.parametrize(("name", "value"), [
+    ("port", "70000"), ("threads", "0"), ("log_level", "loud"), ("port", "80_00"), ("workers", " 4"),
+    ("workers", "4.0"), ("threads", "٤"), ("deadline_s", "1_0"), ("deadline_s", "inf"), ("deadline_s", "nan"),
+])  # fmt: skip
 def test_a_wrong_setting_is_named_in_one_line(monkeypatch: pytest.MonkeyPatch, name: str, value: str) -> None:
     monkeypatch.setenv(f"REID_{name.upper()}", value)
     with pytest.raises(ConfigError) as caught:
