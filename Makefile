@@ -24,8 +24,8 @@ demo: $(VENV)/service ## draw people, index them, serve on 127.0.0.1:8000 and an
 serve: $(VENV)/service ## serve the galleries in DATA (default ./data) with BUNDLE (default: the starter)
 	@$(BIN)/reid serve --data $(DATA) $(if $(BUNDLE),--bundle $(BUNDLE))
 
-test: $(VENV)/dev ## run all tests
-	@$(BIN)/python -m pytest
+test: $(VENV)/dev ## run all tests, in as many processes as there are cores
+	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --dist worksteal
 
 crash: $(VENV)/dev ## kill the process of a gallery at random in ROUNDS (default 500) rounds from SEED on, and compare
 	@CRASH_ROUNDS=$(ROUNDS) CRASH_SEED=$(SEED) $(BIN)/python -m pytest tests/service/crash/test_kill.py

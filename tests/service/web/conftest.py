@@ -60,7 +60,7 @@ def locked(tmp_path: Path, tiny_bundle: Path, picture: Callable[..., bytes]) -> 
         yield started
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="module")
 def shown(tmp_path_factory: pytest.TempPathFactory, tiny_bundle: Path, picture: Callable[..., bytes]) -> Iterator[str]:
     """The address of eight pictures that all tests share and none changes."""
     with serve(tmp_path_factory.mktemp("shown"), tiny_bundle) as started:
@@ -68,8 +68,9 @@ def shown(tmp_path_factory: pytest.TempPathFactory, tiny_bundle: Path, picture: 
         yield started.address
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
+    """Chromium. While it runs, an event loop runs in this thread, so that it is ended with the module's last test."""
     api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
     executable = shutil.which("chromium") or "/usr/bin/chromium"
     if not os.path.exists(executable):
