@@ -20,15 +20,15 @@ logger = logging.getLogger("vitreid")
 
 
 class Reserve:
-    """A file of `size` bytes in the data folder, given up where the disk is full and made again when it is not.
+    """A file of `size` bytes in a data folder, given up where the disk is full and made again when it is not.
 
     While there is none, and no room for one, nothing is added: what it gave up is not for additions. Where a file of
     this size cannot be made although there is room, as under a quota, additions go on without.
     """
 
-    def __init__(self, folder: Path, size: int = RESERVE_BYTES) -> None:
+    def __init__(self, folder: Path, size: int | None = None) -> None:
         self.path = folder / FILE
-        self.size = size
+        self.size = RESERVE_BYTES if size is None else size
         self._lock = threading.Lock()
 
     def fill(self) -> bool:

@@ -51,6 +51,14 @@ def client(config: ServiceConfig) -> Iterator[TestClient]:
         yield started
 
 
+@pytest.fixture(scope="session", autouse=True)
+def small_reserve() -> Iterator[None]:
+    """What a service keeps for a full disk is small, for thousands of services are started here."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("service.gallery.reserve.RESERVE_BYTES", 2**14)
+        yield
+
+
 @pytest.fixture(autouse=True)
 def gpu_stand_in(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """Indexes of kind gpu keep their copy on the CPU, but in tests that are marked `gpu`."""
