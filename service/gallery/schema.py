@@ -16,7 +16,12 @@ from service.gallery.tables import embeddings_of, generations
 Schema = dict[tuple[str, str], str]
 """By type and name ("table", "items"): the definition in one form."""
 
-_ALL = "SELECT type, name, coalesce(sql, '') FROM sqlite_schema WHERE name NOT LIKE 'sqlite~_%' ESCAPE '~'"
+# A file can have triggers and views that are called sqlite_...: only its own tables and indexes are SQLite's.
+_ALL = (
+    "SELECT type, name, coalesce(sql, '') FROM sqlite_schema WHERE NOT (type = 'table' AND name IN "
+    "('sqlite_sequence', 'sqlite_stat1', 'sqlite_stat4') OR type = 'index' AND name LIKE 'sqlite~_autoindex~_%' "
+    "ESCAPE '~' AND sql IS NULL)"
+)
 _FIRST_EMBEDDINGS = embeddings_of(1).name
 _CASCADE = ("items", "item_id", "id", "CASCADE")
 

@@ -31,7 +31,13 @@ from service.indexes.exact import ExactIndex
 
 NOW = datetime(2026, 11, 20, 12, tzinfo=UTC)
 KEEPS = "CREATE TRIGGER keeps AFTER DELETE ON items BEGIN INSERT INTO stolen VALUES (old.person_id); END"
+HIDES = "CREATE TRIGGER sqlite_a AFTER DELETE ON items BEGIN INSERT INTO rejections VALUES (old.person_id, 1, 1); END"
 FOREIGN = {
+    "hidden trigger": [  # by a name that SQLite gives to nobody who asks
+        "PRAGMA writable_schema = ON",
+        f"INSERT INTO sqlite_schema VALUES ('trigger', 'sqlite_a', 'items', 0, '{HIDES}')",
+        "PRAGMA schema_version = 1000",
+    ],
     "trigger": ["CREATE TABLE stolen (person TEXT)", KEEPS],
     "view": ["CREATE VIEW everybody AS SELECT person_id FROM items"],
     "index": ["CREATE INDEX mine ON items (person_id, source)"],
