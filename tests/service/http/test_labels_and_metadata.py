@@ -61,6 +61,8 @@ BAD_METADATA = [
     '{"\\udfff": 1}',
     '{"a": {"b": "\\udc00x"}}',
     '{"a": 99999999999999999999}',
+    f'{{"a": {"[" * 32}{"]" * 32}}}',
+    f'{{"a": {"[" * 180}{"]" * 180}}}',
 ]
 
 
@@ -132,6 +134,16 @@ def test_metadata_is_json(client: TestClient, picture: Make, metadata: str) -> N
     answer = client.patch("/v1/items/1", content=f'{{"metadata": {metadata}}}', headers=headers)
     assert answer.status_code == 422
     assert client.get("/v1/items/1").json()["metadata"] == {}
+
+
+@pytest.mark.parametrize("depth", [31, 32, 240, 250, 251, 252, 253, 254, 255, 256])
+def test_no_metadata_is_too_deep_to_be_listed(client: TestClient, picture: Make, depth: int) -> None:
+    add(client, picture(1), "{}")
+    deep = "[" * depth + "]" * depth
+    headers = {"content-type": "application/json"}
+    answer = client.patch("/v1/items/1", content=f'{{"metadata": {{"a": {deep}}}}}', headers=headers)
+    assert answer.status_code == (200 if depth == 31 else 422)
+    assert client.get("/v1/items").json()["items"][0]["id"] == 1
 
 
 @pytest.mark.parametrize("metadata", BAD_METADATA)
