@@ -66,6 +66,11 @@ class NamePattern:
             raise NamePatternError(
                 f"name pattern {text!r} has times without a day; name %Y, %m and %d, as in {EXAMPLE}"
             )
+        parts = re.findall("%(.)", told)
+        if twice := next((part for part in parts if parts.count(part) > 1), None):
+            raise NamePatternError(
+                f"name pattern {text!r} has %{twice} twice; name it once, and * where it is repeated"
+            )
         zone = _zone(time_zone)
         assumes = bool(formats) and time_zone is None and "%z" not in told
         return cls(text, tuple(fields), assumes, re.compile(expression), " ".join(formats), zone)

@@ -57,6 +57,7 @@ def test_names_that_do_not_follow_are_counted() -> None:
         ("{camera}_{camera}", None, "twice"),
         ("{camera}{person}", None, "two fields without text between"),
         ("{time}", None, "a time without a format"),
+        ("{time:%Y-%m-%d}/{camera}_{time:%Y-%m-%d_%H}", None, r"has %Y twice; name it once, and \*"),
         ("{time:%Q}", None, "%Q in a time; a format has %Y"),
         ("{time:%H-%M}", None, "without a day"),
         ("{camera}", "UTC", "has no {time:FORMAT}, so a time zone"),
