@@ -9,6 +9,7 @@ from typing import Any, Literal, get_args, get_origin
 from pydantic_core import PydanticCustomError
 
 _WHOLE = re.compile(r"-?\d{1,20}", re.ASCII)
+_NO_DIGITS = re.compile(r"[+-]?(nan|inf)", re.IGNORECASE)
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", re.ASCII)
 
 
@@ -24,6 +25,13 @@ def in_digits(given: Any, annotation: object) -> Any:
         elif float in kinds and not kinds & {str, bool}:
             _number(each)
     return given
+
+
+def number_of(text: str) -> float:
+    """The number that a cell of a file has in digits, or nan or an infinity. Raises ValueError."""
+    if not (_NUMBER.fullmatch(text) or _NO_DIGITS.fullmatch(text)):
+        raise ValueError(f"{text!r:.40} is not a number in digits")
+    return float(text)
 
 
 def whole(given: object) -> object:

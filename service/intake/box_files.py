@@ -9,6 +9,7 @@ from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
+from service.digits import number_of
 from service.errors import TableError
 from service.gallery.items import Box
 from service.intake.boxes import BoxSource, PersonBox, boxes_of
@@ -97,7 +98,7 @@ def _format_of(file: Path) -> str:
 
 def _edges(cells: dict[str, str], where: str) -> Box:
     try:
-        left, top, right, bottom = (float(cells[name]) for name in EDGES)
+        left, top, right, bottom = (number_of(cells[name]) for name in EDGES)
     except KeyError as error:
         raise TableError(f"{where}: no value for {error.args[0]!r}; each box has {', '.join(EDGES)}") from error
     except ValueError as error:
@@ -110,7 +111,10 @@ def _entries(file: Path) -> Iterator[dict[str, Any]]:
     content = _load_json(file)
     if isinstance(content, dict):
         for path, value in content.items():
-            yield {"path": path, **(value if isinstance(value, dict) else {"boxes": value})}
+            entry = value if isinstance(value, dict) else {"boxes": value}
+            if entry.get("path", path) != path:
+                raise TableError(f"{file}: {path!r} has the path {entry['path']!r:.60}; leave one of the two out")
+            yield {**entry, "path": path}
         return
     for number, entry in enumerate(content if isinstance(content, list) else [content], start=1):
         if not isinstance(entry, dict):
@@ -123,8 +127,8 @@ def _load_json(file: Path) -> Any:
         return json.loads(file.read_bytes())
     except json.JSONDecodeError as error:
         raise TableError(f"{file}, line {error.lineno}: is not JSON ({error.msg})") from error
-    except (UnicodeDecodeError, RecursionError) as error:
-        raise TableError(f"{file} is not JSON ({error})") from error
+    except (ValueError, RecursionError) as error:  # other bytes than UTF-8, a number of thousands of digits
+        raise TableError(f"{file} is not JSON that can be read ({error})") from error
 
 
 def _as_frame(entry: dict[str, Any]) -> dict[str, Any]:

@@ -15,20 +15,26 @@ import math
 import re
 from collections.abc import Collection, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
 
+from service.digits import number_of
 from service.errors import TableError
+from service.gallery.texts import label_fault
 from service.intake.boxes import BoxSource, PersonBox
 from service.intake.labels import Label
 
 TRUTH_VALUES = 9
-_NUMBER = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?|[-+]?(nan|inf)", re.IGNORECASE)
+LARGEST = 2**53
+"""Of whole numbers: beyond it two ids may be read as one."""
 
 
 def is_mot_line(line: str) -> bool:
     """Whether a line consists of six numbers or more."""
     values = _split(line)
-    return len(values) >= 6 and all(map(_NUMBER.fullmatch, values))
+    try:
+        return len(values) >= 6 and all(number_of(value) is not None for value in values)
+    except ValueError:
+        return False
 
 
 def read_mot(source: BoxSource, paths: Collection[str]) -> Iterator[tuple[str, PersonBox]]:
@@ -41,28 +47,34 @@ def read_mot(source: BoxSource, paths: Collection[str]) -> Iterator[tuple[str, P
     if source.fps is not None and not 0 < source.fps < float("inf"):
         raise TableError(f"fps is {source.fps}; allowed are numbers over 0, as in 25")
     frames = _by_number(paths)
-    with source.file.open(encoding="utf-8-sig") as lines:
-        for number, line in enumerate(lines, start=1):
-            if not line.strip():
-                continue
-            where = f"{source.file}, line {number}"
-            values = _values(line, where)
-            confidence = _confidence(values)
-            if confidence is not None and not math.isfinite(confidence):
-                raise TableError(f"{where}: confidence is {confidence}; expected a finite number")
-            if _left_out(values, confidence, source.min_confidence, where):
-                continue
-            frame = _whole(values[0], "frame", where)
-            path = _frame_path(frame, frames, where)
-            left, top, width, height = values[2] - 1, values[3] - 1, values[4], values[5]
-            track = _whole(values[1], "id", where)
-            label = Label(
-                camera_id=source.camera_id,
-                track_id=None if track == -1 else f"{source.track_prefix}{track}",
-                captured_at=_time_of(frame, source, where),
-                metadata={} if confidence is None else {"confidence": confidence},
-            )
-            yield path, PersonBox((left, top, left + width, top + height), label, f"line {number}")
+    for number, line in _lines(source.file):
+        if not line.strip():
+            continue
+        where = f"{source.file}, line {number}"
+        values = _values(line, where)
+        confidence = _confidence(values)
+        if confidence is not None and not math.isfinite(confidence):
+            raise TableError(f"{where}: confidence is {confidence}; expected a finite number")
+        if _left_out(values, confidence, source.min_confidence, where):
+            continue
+        frame = _whole(values[0], "frame", where)
+        path = _frame_path(frame, frames, where)
+        left, top, width, height = values[2] - 1, values[3] - 1, values[4], values[5]
+        label = Label(
+            camera_id=source.camera_id,
+            track_id=_track_of(values[1], source, where),
+            captured_at=_time_of(frame, source, where),
+            metadata={} if confidence is None else {"confidence": confidence},
+        )
+        yield path, PersonBox((left, top, left + width, top + height), label, f"line {number}")
+
+
+def _lines(file: Path) -> Iterator[tuple[int, str]]:
+    try:
+        with file.open(encoding="utf-8-sig") as lines:
+            yield from enumerate(lines, start=1)
+    except UnicodeDecodeError as error:
+        raise TableError(f"{file} is not text in UTF-8 ({error}); save it as one") from error
 
 
 def _split(line: str) -> list[str]:
@@ -74,7 +86,7 @@ def _values(line: str, where: str) -> list[float]:
     if len(values) < 6:
         raise TableError(f"{where}: {len(values)} values; a line has frame,id,left,top,width,height and more")
     try:
-        return [float(value) for value in values]
+        return [number_of(value) for value in values]
     except ValueError as error:
         raise TableError(f"{where}: {error}; a line has numbers with commas or spaces between them") from error
 
@@ -107,9 +119,17 @@ def _left_out(values: Sequence[float], confidence: float | None, least: float | 
 
 
 def _whole(value: float, name: str, where: str) -> int:
-    if not value.is_integer():
-        raise TableError(f"{where}: {name} is {value:g}; allowed are whole numbers")
+    if not value.is_integer() or abs(value) > LARGEST:
+        raise TableError(f"{where}: {name} is {value:g}; allowed are whole numbers up to {LARGEST}")
     return int(value)
+
+
+def _track_of(value: float, source: BoxSource, where: str) -> str | None:
+    number = _whole(value, "id", where)
+    track = f"{source.track_prefix}{number}"
+    if (fault := label_fault(track)) is not None:
+        raise TableError(f"{where}: track_id {fault}; give another --track-prefix")
+    return None if number == -1 else track
 
 
 def _by_number(paths: Collection[str]) -> dict[int, list[str]]:

@@ -172,3 +172,20 @@ def test_labels_by_other_names_are_refused_by_the_right_one(name: str, right: st
         read_boxes(write(json.dumps([frame]), "boxes.json"), PATHS)
     with pytest.raises(TableError, match=f"line 1: the column '{name}' is called {right} here"):
         read_boxes(write(f"path,left,top,right,bottom,{name}\n{PATHS[0]},0,0,9,9,1\n"), PATHS)
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "reason"),
+    [
+        (
+            "a.json",
+            f'[{{"path": "a", "box": [0, 0, 1, 1], "metadata": {{"n": {"1" * 5000}}}}}]',
+            "is not JSON that can",
+        ),
+        ("a.json", f'{{"{PATHS[0]}": {{"path": "{PATHS[1]}", "boxes": []}}}}', "has the path 'cam1/000002.jpg'; leave"),
+        ("a.csv", f"path,left,top,right,bottom\n{PATHS[0]},0,0,1_0,20\n", "'1_0' is not a number in digits"),
+    ],
+)
+def test_what_two_readers_could_read_otherwise_is_refused(write: Write, name: str, text: str, reason: str) -> None:
+    with pytest.raises(TableError, match=reason):
+        read_boxes(write(text, name), PATHS)

@@ -145,3 +145,25 @@ def test_times_out_of_the_calendar_are_told(read: Read) -> None:
 )
 def test_a_line_of_six_numbers_is_mot(line: str, mot: bool) -> None:
     assert is_mot_line(line) is mot
+
+
+@pytest.mark.parametrize(
+    ("line", "reason"),
+    [
+        (b"1,\xff,11,21,20,70", "is not text in UTF-8"),
+        (b"1,1e300,11,21,20,70", "id is 1e\\+300; allowed are whole numbers up to 9007199254740992"),
+        (b"1,1_0,11,21,20,70", "'1_0' is not a number in digits"),
+        ("1,٣,11,21,20,70".encode(), "is not a number in digits"),
+    ],
+)  # fmt: skip
+def test_a_bad_line_far_below_is_told(line: bytes, reason: str, tmp_path: Path) -> None:
+    file = tmp_path / "mot.txt"
+    file.write_bytes(b"1,7,11,21,20,70\n" * 1000 + line + b"\n")
+    with pytest.raises(TableError, match=reason):
+        list(read_mot(BoxSource(file), PATHS))
+
+
+def test_a_track_is_a_label_that_the_api_takes(read: Read) -> None:
+    assert len(read("1,7,11,21,20,70\n", track_prefix="x" * 127)) == 1
+    with pytest.raises(TableError, match="line 1: track_id has 129 characters; expected 1 to 128"):
+        read("1,17,11,21,20,70\n", track_prefix="x" * 127)
