@@ -17,8 +17,9 @@ from service.access.access import open_records
 from service.access.audit import Entry
 from service.access.keys import Key
 from service.access.principal import scope_of
-from service.config import load_config
+from service.config import ServiceConfig, load_config
 from service.galleries import check_name
+from service.gallery.reserve import Reserve
 from service.gallery.texts import check_label
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
@@ -80,12 +81,17 @@ def list_keys(data: Data = None, as_json: AsJson = False) -> None:
 
 @app.command()
 def revoke(key_id: KeyId, data: Data = None, as_json: AsJson = False) -> None:
-    """Refuse a key from now on; a running service does so at once."""
+    """Refuse a key from now on; a running service does so at once, also while the disk is full."""
     config = load_config(data=data)
+    key = Reserve(config.data).spend(lambda: _revoke(config, key_id))
+    print(json.dumps(_as_json(key)) if as_json else f"key {key.id} ({key.name}) is revoked")
+
+
+def _revoke(config: ServiceConfig, key_id: str) -> Key:
     with open_records(config.data, audit_days=config.audit_days) as (keys, audit):
         key = keys.revoke(key_id)
         audit.record(Entry("key-revoke", key_id=key.id))
-    print(json.dumps(_as_json(key)) if as_json else f"key {key.id} ({key.name}) is revoked")
+    return key
 
 
 def _as_json(key: Key) -> dict[str, object]:

@@ -9,7 +9,9 @@ from pathlib import Path
 import pytest
 from fastapi.testclient import TestClient
 
-from service.access.errors import AccessUnusable
+import reid
+from service.access.access import open_records
+from service.access.errors import AccessUnusable, Unauthorized
 from service.config import ServiceConfig
 from service.errors import BadParameter
 from service.gallery import reserve as module
@@ -146,3 +148,13 @@ def test_a_service_on_a_full_disk(
         assert client.get("/readyz").json()["checks"]["room"] == "ok"
         assert client.post("/v1/items", files=[("images", ("new.jpg", picture(99)))]).json()["added"] == 1
         assert service_of(client).gallery().reserve.path.exists()  # type: ignore[union-attr]  # the service set it
+
+
+def test_a_key_is_revoked_on_a_full_disk(small_disk: Path) -> None:
+    with open_records(small_disk, audit_days=1, create=True) as (keys, _):
+        key, text = keys.create("lost", ["read"])
+        assert Reserve(small_disk, 2 * MIB).fill()
+        fill_up(small_disk)
+        assert reid.run(["keys", "revoke", key.id, "--data", str(small_disk)]) == 0
+        with pytest.raises(Unauthorized, match="was revoked"):
+            keys.authenticate(text)
