@@ -58,3 +58,10 @@ def origin_of(text: str) -> Origin | None:
         return None
     scheme, (host, port) = found[1].lower(), netloc
     return scheme, host, _PORTS[scheme] if port is None else port
+
+
+def origin_text(origin: Origin) -> str:
+    """The origin as browsers write it (RFC 6454, 6.2)."""
+    scheme, host, port = origin
+    shown = f"[{host}]" if ":" in host else host
+    return f"{scheme}://{shown}" + ("" if port == _PORTS[scheme] else f":{port}")

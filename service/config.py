@@ -13,7 +13,7 @@ from pydantic import AfterValidator, Field, ValidationError, ValidationInfo, fie
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from bundle.preprocess import MAX_DECODING_PIXELS, MAX_PIXELS
-from service.addresses import host_of, is_loopback, origin_of
+from service.addresses import host_of, is_loopback, origin_of, origin_text
 from service.digits import in_digits
 from service.errors import ServiceError
 from service.messages import shown
@@ -22,6 +22,8 @@ from service.runtimes.protocol import RuntimeChoice
 DEFAULT_GALLERY = "default"
 GALLERIES = "galleries"  # in a data folder, the one of all galleries
 PREFIX = "REID_"
+OPTIONS = ("data", "bundle", "host", "port", "insecure", "threads")
+"""Settings that commands have an option for, too."""
 OWN_PATHS = ("v1", "web", "docs", "openapi.json", "healthz", "readyz", "metrics")
 
 
@@ -188,6 +190,11 @@ class ServiceConfig(BaseSettings):
         """The hosts that are answered for besides the addresses of this machine: the named ones and the bound one."""
         return frozenset(filter(None, map(host_of, [*names_of(self.allowed_hosts), self.host])))
 
+    @property
+    def origins(self) -> list[str]:
+        """The other sites, each as browsers write it: in lower case, and without the port that its scheme has."""
+        return [origin_text(origin) for origin in map(origin_of, names_of(self.cors_origins)) if origin is not None]
+
 
 def gallery_folder(data: Path, name: str = DEFAULT_GALLERY) -> Path:
     """Where a data folder keeps the gallery of that name."""
@@ -205,8 +212,9 @@ def load_config(**given: Any) -> ServiceConfig:
         first = error.errors()[0]
         name = str(first["loc"][0]) if first["loc"] else "setting"
         meaning = ServiceConfig.model_fields[name].description if name in ServiceConfig.model_fields else "unknown"
-        setting = f"{PREFIX}{name.upper()} (or --{name.replace('_', '-')})"
-        raise ConfigError(f"{setting} is {shown(first['input'])}: {first['msg']} ({meaning})") from error
+        setting = f"{PREFIX}{name.upper()}" + (f" (or --{name})" if name in OPTIONS else "")
+        reason = str(first["msg"]).removeprefix("Value error, ")
+        raise ConfigError(f"{setting} is {shown(first['input'])}: {reason} ({meaning})") from error
 
 
 def unknown_variables(names: Iterable[str]) -> list[str]:

@@ -15,7 +15,7 @@ from starlette.responses import Response
 
 import service as service_package
 from service.access.trail import AuditTrail
-from service.config import ServiceConfig, names_of
+from service.config import ServiceConfig
 from service.http.admission import Admission, AdmissionLimits, UnderWay
 from service.http.description import INTRODUCTION, LICENSE, SERVERS, TAGS, Described
 from service.http.gate import Gate
@@ -81,7 +81,7 @@ def create_app(config: ServiceConfig, service: Service | None = None, *, opens: 
     app.add_middleware(BodyCap, limit=config.max_body_bytes, json_limit=config.max_json_bytes)
     limits = AdmissionLimits(config.max_requests, config.max_body_memory, config.receive_s, config.deadline_s)
     app.add_middleware(Admission, under_way=app.state.under_way, limits=limits)
-    origins = names_of(config.cors_origins)
+    origins = config.origins
     app.add_middleware(Gate, routes=app.state.api_routes, origins=origins)
     app.add_middleware(AuditTrail)
     if origins:

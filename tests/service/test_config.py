@@ -5,8 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from typer.main import get_command
 
-from service.config import ConfigError, ServiceConfig, config_lines, load_config, names_of
+from service.commands.cli import app
+from service.config import OPTIONS, ConfigError, ServiceConfig, config_lines, load_config, names_of
 
 
 def test_variables_are_read_when_an_instance_is_made(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -45,6 +47,25 @@ def test_every_setting_is_shown_with_its_meaning() -> None:
     assert len(lines) == len(ServiceConfig.model_fields)
     assert any(line.startswith("REID_PORT=8123 ") for line in lines)
     assert all(len(line.split("  # ")[1]) > 5 for line in lines)
+
+
+def test_an_error_names_only_options_that_there_are() -> None:
+    serve = next(each for each in get_command(app).commands.values() if each.name == "serve")  # type: ignore[attr-defined]
+    options = {parameter.name for parameter in serve.params}
+    for name, field in ServiceConfig.model_fields.items():
+        if field.annotation in (str, Path) or name in ("bundle", "precision"):
+            continue  # takes nearly any text
+        with pytest.raises(ConfigError) as caught:
+            load_config(**{name: "?"})
+        assert f"REID_{name.upper()}" in str(caught.value)
+        assert ("(or --" in str(caught.value)) is (name in options)
+        assert "Value error" not in str(caught.value)
+    assert set(OPTIONS) <= options
+
+
+@pytest.mark.parametrize("value", ["HTTPS://A.Example:443", "https://a.example.", "https://a.example"])
+def test_an_origin_is_compared_as_browsers_write_it(value: str) -> None:
+    assert load_config(cors_origins=f"{value}, http://[::1]:3000").origins == ["https://a.example", "http://[::1]:3000"]
 
 
 def test_other_sites_are_named_by_origin() -> None:
