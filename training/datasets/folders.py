@@ -58,6 +58,8 @@ def _by_pattern(folder: Path, pattern: NamePattern) -> Iterator[Sample]:
     paths = list(_below(folder))
     read = pattern.read_all([path.relative_to(folder).as_posix() for path in paths])
     for path, label in zip(paths, read, strict=True):
+        if label.person_id is None and "person" in pattern.fields:
+            continue  # nobody, who is not called after the folder; counted as left out
         place = path.relative_to(folder).parts
         person = label.person_id or (place[0].strip() if len(place) > 1 else None)
         if person is None:

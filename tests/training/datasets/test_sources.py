@@ -118,3 +118,14 @@ def test_names_are_read_by_a_pattern(tmp_path: Path, touch: Callable[..., None])
     assert split.left_out == ()
     with pytest.raises(DataError, match="a name pattern is for the data set folders, not for market1501"):
         Source.parse(f"market1501={tmp_path}", None, NamePattern.parse("{camera}_*")).read()
+
+
+def test_names_of_nobody_are_left_out_and_not_called_after_their_folder(
+    tmp_path: Path, touch: Callable[..., None]
+) -> None:
+    touch(*(tmp_path / "day 1" / name for name in ("0000_c1_a.jpg", "-1_c1_a.jpg", "0001_c1_a.jpg", "0001_c2_a.jpg")))
+    split = Source.parse(f"folders={tmp_path}", None, NamePattern.parse("{person}_{camera}_*")).read()
+    assert [(sample.person, sample.camera) for sample in split.train] == [("0001", "c1"), ("0001", "c2")]
+    assert sorted(path.name for each in split.left_out for path in each.paths) == ["-1_c1_a.jpg", "0000_c1_a.jpg"]
+    split = Source.parse(f"folders={tmp_path / 'day 1'}", None, NamePattern.parse("{person}_{camera}_*")).read()
+    assert {sample.person for sample in split.train} == {"0001"}
