@@ -58,4 +58,6 @@ def _look(path: Path) -> tuple[bytes, int, tuple[int, int], str]:
         return b"", 0, (0, 0), f"{path}: cannot be read ({error.strerror})"
     except ImageError as error:
         return b"", 0, (0, 0), str(error)
+    except ValueError as error:  # of a path with a null character
+        return b"", 0, (0, 0), f"{str(path)!r}: cannot be read ({error})"
     return hashlib.sha256(content).digest()[:16], hashed, size, ""

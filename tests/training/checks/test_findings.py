@@ -135,6 +135,13 @@ def test_a_made_fault_is_found(kind: str, sound: Path) -> None:
     assert re.search(case, found[kind].cases[0])
 
 
+def test_a_path_that_no_file_can_have(sound: Path) -> None:
+    table = sound / "table.csv"
+    table.write_bytes(b"path,person_id\nquery/a\0.jpg,1\n")
+    [found] = [each for each in findings(table, "table") if each.level == "error"]
+    assert (found.kind, len(found.cases)) == ("unreadable", 1)
+
+
 def test_cameras_missing_from_names(tmp_path: Path) -> None:
     for person in ("anna", "ben"):
         for i in (1, 2):
