@@ -19,6 +19,7 @@ LOSSES: dict[str, dict[str, JsonValue]] = {"identity": {}, "triplet": {}}  # whe
 WHOLE = ("options",)  # of a part, which fit one backbone: an heir's replace its base's
 Share = Annotated[float, Field(ge=0, le=1)]
 Positive = Annotated[float, Field(gt=0)]
+Deviation = Annotated[float, Field(gt=0, le=1)]
 
 
 def _rising(range_: tuple[float, float]) -> tuple[float, float]:
@@ -72,8 +73,8 @@ class ModelConfig(_Part):
     weights_grid: tuple[PositiveInt, PositiveInt] | None = None
     height: int = Field(256, ge=16, le=1024)
     width: int = Field(128, ge=16, le=1024)
-    mean: tuple[float, float, float] = (0.5, 0.5, 0.5)
-    std: tuple[Positive, Positive, Positive] = (0.5, 0.5, 0.5)
+    mean: tuple[Share, Share, Share] = (0.5, 0.5, 0.5)
+    std: tuple[Deviation, Deviation, Deviation] = (0.5, 0.5, 0.5)
     resize: Literal["bicubic", "bilinear"] = "bicubic"
     bnneck: Literal["before", "after"] = "before"
 

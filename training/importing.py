@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -167,12 +168,18 @@ def _network(file: Path, config: TrainConfig, shape: Shape, seen: tuple[int, int
 def _placed(
     tensors: Mapping[str, Tensor], shape: Shape, model: ReIDModel, seen: tuple[int, int], qk_scale: float | None
 ) -> dict[str, Tensor]:
-    """The tensors as the network has them: its grid, its table of cameras and views, its scale of attention."""
+    """The tensors as the network has them: its grid, its table of cameras and views, its scale of attention.
+
+    Raises ConfigError for a scale that is no number above 0.
+    """
     assert isinstance(model.backbone, ViT)
     placed = resized(tensors, shape.grid, model.backbone.grid)
     if SIDE in placed:
         placed[SIDE] = placed[SIDE].reshape(max(seen[0], 1), max(seen[1], 1), -1)
-    if qk_scale is not None:  # ours is 1 / sqrt(width of a head): the queries take the difference
+    if qk_scale is not None:
+        if not 0 < qk_scale < math.inf:
+            raise ConfigError(f"--qk-scale {qk_scale} must be a finite number above 0, such as 0.125")
+        # Ours is 1 / sqrt(width of a head): the queries take the difference.
         factor = torch.ones(3, 1)
         factor[0] = qk_scale * (shape.width / shape.heads) ** 0.5
         for name in [name for name in placed if ".attn.qkv." in name]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import warnings
 import zipfile
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -133,7 +134,8 @@ def _content(path: Path) -> Any:
     try:
         if head[8:9] == b"{":  # after its length, the header of safetensors
             return load_file(path)
-        with safe_globals([(_Inert, name) for name in BESIDE_WEIGHTS]):
+        with warnings.catch_warnings(), safe_globals([(_Inert, name) for name in BESIDE_WEIGHTS]):
+            warnings.simplefilter("ignore")  # about kinds of files and tensors that are refused in one line
             return torch.load(path, "cpu", weights_only=True)
     except SafetensorError as error:
         reason = " ".join(str(error).split())

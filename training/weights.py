@@ -197,6 +197,8 @@ def _shape(tensors: State, size: tuple[int, int] | None, stride: int | None, gri
         patch = tensors[PATCHES].shape[2] * (2 if conv else 1)
         patches = tensors[POSITIONS].shape[1] - 1
         hidden = tensors["backbone.blocks.0.mlp.fc1.weight"].shape[0]
+        if 0 in (width, patch):
+            raise IndexError
     except KeyError as error:
         raise WeightsError(f"the weights have no {error.args[0]}, so they are of another architecture") from error
     except (IndexError, RuntimeError) as error:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 from argparse import Namespace
 from pathlib import Path
@@ -208,6 +209,11 @@ def test_options_that_tensors_tell(tmp_path: Path) -> None:
         ({"grid": (3, 5)}, WeightsError, "196 patches of 16 pixels, not 3x5; give .* --grid ROWSxCOLUMNS"),
         ({"pool": "gem"}, ConfigError, "model.pool = 'gem': Input should be 'cls', "),
         ({"std": (0.0, 1.0, 1.0)}, ConfigError, "model.std.0 = 0.0: Input should be greater than 0"),
+        ({"std": (58.4, 57.1, 57.4)}, ConfigError, "model.std.0 = 58.4: Input should be less than or equal to 1"),
+        ({"mean": (124.0, 116.0, 103.0)}, ConfigError, "model.mean.0 = 124.0: Input should be less than or equal to 1"),
+        ({"qk_scale": math.nan}, ConfigError, "--qk-scale nan must be a finite number above 0"),
+        ({"qk_scale": 0.0}, ConfigError, "--qk-scale 0.0 must be"),
+        ({"qk_scale": -0.125}, ConfigError, "--qk-scale -0.125 must be"),
     ],
 )
 def test_values_that_a_file_has_no_use_for(
@@ -298,6 +304,9 @@ def test_what_fits_nowhere_is_listed_and_refused(backbone: torch.nn.Module, tmp_
         ({"sie_embed": torch.zeros(6, 1, 64)}, "5 cameras and 0 views need 5 rows"),
         ({"norm.weight": torch.zeros(3)}, r"backbone\.norm\.weight is \(3,\) in the file and \(64,\)"),
         ({"pos_embed": torch.zeros(1, 100, 64)}, "positions for 99 patches"),
+        ({"cls_token": torch.zeros(1, 1, 0)}, "names of a Vision Transformer and other dimensions"),
+        ({"patch_embed.proj.weight": torch.zeros(64, 0)}, "names of a Vision Transformer and other dimensions"),
+        ({"patch_embed.proj.weight": torch.zeros(64, 3, 0, 0)}, "names of a Vision Transformer and other dimensions"),
     ],
 )
 def test_what_does_not_fit(
