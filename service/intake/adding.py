@@ -39,6 +39,8 @@ from service.schemas.items import AddedItem, AddResultBody, FrameLabels
 from service.state import Service
 
 BATCH = 16
+MAX_VALUES = 200_000
+"""Of the metadata of a request: nothing else is done while its values are made, and there may be a million in 4 MiB."""
 
 
 @dataclass(frozen=True)
@@ -78,6 +80,8 @@ def parse_labels(text: bytes | None, uploads: Sequence[Upload]) -> list[FrameLab
     """
     if text is None or not text.strip():
         return [_labelled(FrameLabels(), upload) for upload in uploads]
+    if (values := text.count(b",")) > MAX_VALUES:
+        raise BadParameter(f"metadata has {values:,} commas, at most {MAX_VALUES:,} are allowed; send less at once")
     try:
         given = from_json(text)
     except ValueError as error:

@@ -174,3 +174,15 @@ def test_a_field_that_is_not_known_is_named_shortly(client: TestClient, picture:
         answer = client.post(route, files={"x" * 3000: picture(1)})
         assert answer.status_code == 422
         assert len(answer.json()["detail"]) < 250
+
+
+@pytest.mark.parametrize(
+    "metadata", ["[" + "[]," * 1_000_000 + "[]]", json.dumps(dict.fromkeys(map(str, range(201_000)), 1))]
+)
+def test_metadata_of_too_many_values_is_refused_unread(
+    client: TestClient, picture: Make, monkeypatch: pytest.MonkeyPatch, metadata: str
+) -> None:
+    monkeypatch.setattr(adding, "from_json", lambda text: pytest.fail("was parsed"))
+    answer = client.post("/v1/items", files={"images": ("a.jpg", picture(1))}, data={"metadata": metadata})
+    assert answer.status_code == 422
+    assert "commas, at most 200,000 are allowed" in answer.json()["detail"]
