@@ -10,6 +10,7 @@ import typer
 
 from service.commands import gallery_actions as commands
 from service.commands import gallery_reports as reports
+from service.commands.options import id_option
 from service.commands.recording import record
 from service.errors import BadParameter
 from service.gallery.erasure import check_reason
@@ -168,7 +169,9 @@ def drop_generation(
 @app.command()
 def erase(
     gallery: Folder,
-    item: Annotated[list[int] | None, typer.Option(min=1, help="An item's id; may be repeated.")] = None,
+    item: Annotated[
+        list[int] | None, typer.Option(parser=id_option, metavar="ID", help="An item's id; may be repeated.")
+    ] = None,
     person: Annotated[str | None, typer.Option(help="All items with this person_id.")] = None,
     reason: Annotated[str | None, typer.Option(help="For the receipt, which is kept: name nobody.")] = None,
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask first.")] = False,

@@ -7,6 +7,7 @@ from datetime import datetime
 
 import typer
 
+from service.schemas.common import MAX_ID
 from service.times import parse_time
 
 
@@ -16,6 +17,13 @@ def time_option(text: str) -> datetime:
         return parse_time(text)
     except ValueError as error:
         raise typer.BadParameter(str(error)) from error
+
+
+def id_option(text: str) -> int:
+    """An item's id in digits and nothing else: Python would read `1_0` and `1.0` too. Raises BadParameter."""
+    if not (text.isascii() and text.isdecimal() and len(text) < 20 and 1 <= int(text) <= MAX_ID):
+        raise typer.BadParameter(f"{text!r:.40} is no item's id; give whole numbers from 1 in digits")
+    return int(text)
 
 
 def finite_option(value: float | None) -> float | None:

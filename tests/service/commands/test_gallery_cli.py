@@ -183,6 +183,7 @@ def test_what_cannot_be_erased_is_told(run: Run, folder: Path) -> None:
         ((), "--item ID or --person LABEL"),
         (("--person", "nobody"), "'nobody'"),
         (("--item", 99), "none of the 1 items"),
+        *((("--item", given), "no item's id") for given in ("1_0", "1.0", " 1", "+1", "٣", "0", "9" * 19)),
     ):
         code, _, err = run("erase", folder, *arguments, "--yes")
         assert (code, words in err, err.count("\n")) == (2, True, 1)

@@ -182,7 +182,7 @@ def test_a_field_that_is_not_known_is_named_shortly(client: TestClient, picture:
 def test_metadata_of_too_many_values_is_refused_unread(
     client: TestClient, picture: Make, monkeypatch: pytest.MonkeyPatch, metadata: str
 ) -> None:
-    monkeypatch.setattr(adding, "from_json", lambda text: pytest.fail("was parsed"))
+    monkeypatch.setattr("service.intake.adding.from_json", lambda text: pytest.fail("was parsed"))
     answer = client.post("/v1/items", files={"images": ("a.jpg", picture(1))}, data={"metadata": metadata})
     assert answer.status_code == 422
     assert "commas, at most 200,000 are allowed" in answer.json()["detail"]
