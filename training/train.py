@@ -38,6 +38,10 @@ from training.starting import Started, begin, check_frozen
 
 logger = logging.getLogger(__name__)
 FREE = ("threads", "data.workers", "data.cache")  # what may differ when a run goes on, say on another machine
+AT_RANDOM = (
+    "what is frozen of the backbone stays at random values, since model.weights is 'random'; "
+    "start from a file with --set model.weights=FILE"
+)
 Losses = Callable[[Sequence[LossInputs]], dict[str, Tensor]]
 
 
@@ -206,6 +210,8 @@ class Trainer:
         optim = self.config.optim
         freeze(built, blocks=optim.frozen_blocks, backbone=optim.backbone_lr == 0)
         check_frozen(built, started.at_random, part.weights)
+        if fresh and part.weights == "random" and (optim.frozen_blocks or optim.backbone_lr == 0):
+            self.notes.append(AT_RANDOM)
         return built
 
     def _compute_in(self, precision: str) -> None:

@@ -123,6 +123,13 @@ def test_nothing_new_is_frozen_at_random_values(
     resumed.resume(tmp_path / "run")
 
 
+@pytest.mark.parametrize("optim", ["backbone_lr = 0", "frozen_blocks = 2"])
+def test_a_backbone_that_is_frozen_at_random_values_is_noted(people: Path, optim: str) -> None:
+    [note] = trainer(people, VIT, optim).notes
+    assert note.startswith("what is frozen of the backbone stays at random values, since model.weights is 'random'; ")
+    assert trainer(people, VIT, "").notes == []
+
+
 def test_what_timm_has_no_values_for() -> None:
     text = """
     [model]
