@@ -88,6 +88,7 @@ def train(
     from training.train import Trainer
 
     config = load_recipe(recipe, change or ())
+    _check_test(test, config.data.holdout_persons)
     check_output(out, resume=resume)
     if config.threads:
         torch.set_num_threads(config.threads)
@@ -121,6 +122,15 @@ def train(
         found = {"out": str(out), "best_epoch": best.metrics["epoch"], "scores": best.metrics["scores"]}
         line = f"{out}: best epoch {best.metrics['epoch']} {brief(best.metrics['scores'])}".rstrip()
         typer.echo(json.dumps(found) if as_json else line)
+
+
+def _check_test(test: str | None, holdout_persons: int) -> None:
+    """A recipe that holds persons back is scored on those."""
+    if test is not None and holdout_persons:
+        raise ConfigError(
+            f"--test {test} would not be used: epochs are scored on {holdout_persons} persons that the recipe keeps "
+            "back from training; leave --test out, or give --set data.holdout_persons=0"
+        )
 
 
 @app.command()

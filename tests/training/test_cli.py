@@ -167,3 +167,17 @@ def test_what_is_odd_about_the_data_is_told_before_the_first_step(
     )
     notes = [line for line in capsys.readouterr().err.splitlines() if line.startswith("note: ")]
     assert [line.split()[1] for line in notes] == ["8", "all", "model.side", "there", "fp16"]
+
+
+def test_a_test_that_held_back_persons_would_replace_is_refused(
+    people: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "recipe.toml").write_text(RECIPE.replace("[data]", "[data]\nholdout_persons = 2"))
+    command = ["train", str(tmp_path / "recipe.toml"), "--data", str(people), "--out", str(tmp_path / "run")]
+    command += ["--set", "epochs=1", "--set", "evaluate_every=1"]
+    assert reid.run([*command, "--test", str(people)]) == 2
+    told = capsys.readouterr().err
+    assert "--test " in told
+    assert told.endswith("leave --test out, or give --set data.holdout_persons=0\n")
+    assert not (tmp_path / "run").exists()
+    assert reid.run([*command, "--test", str(people), "--set", "data.holdout_persons=0"]) == 0

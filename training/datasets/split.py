@@ -83,7 +83,10 @@ def hold_out(split: Split, persons: int, seed: int) -> Split:
     """
     names = split.train_persons()
     if persons > len(names) - 2:
-        raise DataError(f"data.holdout_persons = {persons}, but only {len(names)} persons train; leave at least two")
+        raise DataError(
+            f"data.holdout_persons = {persons}, but the training part has {len(names)} persons, and two must "
+            f"train; lower it, as with --set data.holdout_persons={len(names) // 4}"
+        )
     random = np.random.default_rng([seed, len(names)])
     held = set(random.choice(names, persons, replace=False).tolist())
     train = tuple(sample for sample in split.train if sample.person not in held)

@@ -97,5 +97,5 @@ def test_holding_out_moves_whole_persons() -> None:
 
 
 def test_somebody_must_be_left_to_train_on() -> None:
-    with pytest.raises(DataError, match="leave at least two"):
+    with pytest.raises(DataError, match=r"; lower it, as with --set data\.holdout_persons=\d+$"):
         hold_out(split_of(5), 4, seed=0)
