@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
@@ -202,12 +202,15 @@ class Gallery:
     def _spend(self, task: Callable[[], T]) -> T:
         return task() if self.reserve is None else self.reserve.spend(task)
 
-    def ids_by_hash(self, hashes: Iterable[str], cameras: Collection[str] | None = None) -> dict[str, int]:
-        """Which of the image hashes (SHA-256, hex) items of this gallery have, with the first such item's id.
+    def ids_by_hash(
+        self, cameras_by_hash: Mapping[str, str | None], visible: Collection[str] | None = None
+    ) -> dict[str, int]:
+        """Which of the image hashes (SHA-256, hex) items of this gallery have, and those items' ids.
 
-        With `cameras` only items of these are looked at.
+        Of several items with one hash it is the first of the camera that the hash comes with, else the first of all.
+        With `visible` only items of these cameras are looked at.
         """
-        return self.store.ids_by_hash(hashes, cameras)
+        return self.store.ids_by_hash(cameras_by_hash, visible)
 
     def settings(self) -> GallerySettings:
         """What the operator decided about this gallery."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import zlib
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from functools import cache
 from typing import Any, NamedTuple
@@ -64,8 +64,8 @@ _LAST_AT = "SELECT last_at FROM gallery"
 _ADVANCE = "UPDATE gallery SET last_seq = last_seq + ?, last_at = ? RETURNING last_seq, generation"
 LAST_ID = "SELECT coalesce(max(seq), 0) FROM sqlite_sequence WHERE name = 'items'"
 _IDS_BY_HASH = (
-    "SELECT image_hash, min(id) FROM items WHERE image_hash IN (SELECT value FROM json_each(?)) "
-    "AND (? IS NULL OR camera_id IN (SELECT value FROM json_each(?))) GROUP BY image_hash"
+    "SELECT image_hash, id, camera_id FROM items WHERE image_hash IN (SELECT value FROM json_each(?)) "
+    "AND (? IS NULL OR camera_id IN (SELECT value FROM json_each(?))) ORDER BY id DESC"
 )
 
 
@@ -129,12 +129,18 @@ def remove(connection: Connection, ids: Sequence[int], moment: Moment) -> None:
 
 
 def ids_by_hash(
-    connection: Connection, hashes: Collection[str], cameras: Collection[str] | None = None
+    connection: Connection, cameras_by_hash: Mapping[str, str | None], visible: Collection[str] | None = None
 ) -> dict[str, int]:
-    """Ids of the first items with these image hashes, among those of `cameras` where they are given."""
-    among_cameras = None if cameras is None else json.dumps(sorted(cameras))
-    rows = connection.exec_driver_sql(_IDS_BY_HASH, (json.dumps(list(hashes)), among_cameras, among_cameras))
-    return {row[0]: row[1] for row in rows}
+    """Ids of the items with these image hashes, among those of `visible` cameras where they are given.
+
+    Of several with one hash it is the first of the camera that the hash comes with, else the first of all.
+    """
+    among_visible = None if visible is None else json.dumps(sorted(visible))
+    rows = connection.exec_driver_sql(_IDS_BY_HASH, (json.dumps(list(cameras_by_hash)), among_visible, among_visible))
+    return {
+        image_hash: item_id
+        for image_hash, item_id, camera in sorted(rows, key=lambda row: row[2] == (cameras_by_hash[row[0]] or ""))
+    }
 
 
 def item_of(row: Sequence[Any]) -> Item:

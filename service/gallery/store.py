@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Self
@@ -107,7 +107,7 @@ class Store:
         if not new:
             return []
         with self.database.writing() as connection:
-            ids = ids_by_hash(connection, {item.image_hash for item in new}, cameras)
+            ids = ids_by_hash(connection, {item.image_hash: item.camera_id for item in new}, cameras)
             # Of several with one hash the first counts.
             first = {item.image_hash: item for item in reversed(new) if item.image_hash not in ids}
             fresh = [item for item in new if first.get(item.image_hash) is item]
@@ -233,10 +233,12 @@ class Store:
             raise not_found(item_id)
         return row.picture  # type: ignore[no-any-return]  # a bytes column, untyped in Core
 
-    def ids_by_hash(self, hashes: Iterable[str], cameras: Collection[str] | None = None) -> dict[str, int]:
-        """The ids of the first items that have one of the image hashes, of these cameras where they are given."""
+    def ids_by_hash(
+        self, cameras_by_hash: Mapping[str, str | None], visible: Collection[str] | None = None
+    ) -> dict[str, int]:
+        """Which of the image hashes items have, and those items' ids; see `rows.ids_by_hash`."""
         with self.database.reading() as connection:
-            return ids_by_hash(connection, set(hashes), cameras)
+            return ids_by_hash(connection, cameras_by_hash, visible)
 
     def last_seq(self) -> int:
         """Number of the newest addition, change or deletion; 0 in a new gallery. Raises BundleMismatch."""

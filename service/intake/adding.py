@@ -159,7 +159,8 @@ def _prepare(
     rejected: Callable[[str], None],
 ) -> list[_Slot]:
     pictures = [each.picture() for each in sent]
-    known = gallery.ids_by_hash((each for picture in pictures for each in picture.hashes), visible)
+    cameras = {name: label.camera_id for picture in pictures for name, label in picture.labels()}
+    known = gallery.ids_by_hash(cameras, visible)
     slots: list[_Slot] = []
     rejections: Counter[tuple[str | None, str]] = Counter()
     for each, picture in zip(sent, pictures, strict=True):

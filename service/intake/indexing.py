@@ -164,7 +164,7 @@ def index_images(
     tally = _Tally(total, found.ignored, labels, known, progress, refused=unreadable)
     try:
         with (
-            closing(prepared(tasks, rules, gallery.ids_by_hash, batch_size=batch_size)) as portions,
+            closing(prepared(tasks, rules, _known_to(gallery), batch_size=batch_size)) as portions,
             closing(_batches(portions, batch_size, tally)) as batches,
         ):
             if dry_run:
@@ -217,6 +217,10 @@ def _batches(
         yield list(batch.values())
 
 
+def _known_to(gallery: Gallery) -> Callable[[Iterable[str]], Collection[str]]:
+    return lambda hashes: gallery.ids_by_hash(dict.fromkeys(hashes))
+
+
 def _embed_and_add(
     batches: Iterable[list[Prepared]], gallery: Gallery, embedder: Embedder, learned: Mapping[str, str], tally: _Tally
 ) -> None:
@@ -226,7 +230,7 @@ def _embed_and_add(
         committing: set[str] = set()
         for batch in batches:
             # A copy of an image may have been prepared before the first one was committed: it is not embedded again.
-            known = committing.union(gallery.ids_by_hash(each.image_hash for each in batch))
+            known = committing.union(_known_to(gallery)(each.image_hash for each in batch))
             fresh = [each for each in batch if each.image_hash not in known]
             tally.count(duplicates=[each for each in batch if each.image_hash in known])
             cameras = [learned.get(each.label.camera_id or "") for each in fresh]

@@ -44,6 +44,11 @@ class Picture:
         hashes = [whole] if self.boxes is None else [box_hash(whole, each.box) for each in self.boxes]
         object.__setattr__(self, "hashes", hashes)
 
+    def labels(self) -> Iterator[tuple[str, Label]]:
+        """Each of its items' hash and label."""
+        labels = [self.label] if self.boxes is None else [each.label for each in self.boxes]
+        return zip(self.hashes, labels, strict=True)
+
 
 @dataclass(frozen=True)
 class Rules:
@@ -126,8 +131,7 @@ def prepare_picture(picture: Picture, rules: Rules, known: Collection[str] = ())
     Nothing is decoded where all of its hashes are `known`. Raises ImageError for a picture that is none.
     """
     if all(image_hash in known for image_hash in picture.hashes):
-        labels = [picture.label] if picture.boxes is None else [box.label for box in picture.boxes]
-        return [Known(*each, picture.name) for each in zip(picture.hashes, labels, strict=True)]
+        return [Known(*each, picture.name) for each in picture.labels()]
     with decoded(picture.content, rules.limits, name=picture.name) as image:
         if picture.boxes is None:
             return [_prepare(picture, image, picture.label, picture.hashes[0], rules)]

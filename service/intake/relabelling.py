@@ -69,7 +69,7 @@ class Duplicates:
 
     def flush(self) -> None:
         """Compare what waits; an image whose item is not committed yet waits on."""
-        ids = self._gallery.ids_by_hash(self._waiting)
+        ids = self._gallery.ids_by_hash({each: label.camera_id for each, (_, label) in self._waiting.items()})
         of_item = {item_id: self._waiting.pop(image_hash) for image_hash, item_id in ids.items()}
         labels = {item_id: label for item_id, (_, label) in of_item.items()}
         found = relabelled(self._gallery, labels, relabel=self.relabel)

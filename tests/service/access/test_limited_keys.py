@@ -179,6 +179,22 @@ def test_to_a_key_without_limits_one_image_is_one_item(filled: TestClient, pictu
     assert (again["status"], again["id"]) == ("duplicate", 2)  # the first of the two that it sees
 
 
+def test_of_several_items_with_one_image_that_of_the_camera_is_relabelled(filled: TestClient, picture: Make) -> None:
+    everything, gate = as_key(filled), as_key(filled, "write", cameras=["c1"])
+    own = added(filled, picture(1), gate, camera_id="c1")["id"]
+    before = filled.get("/v1/items/2", headers=everything).json()
+    for _ in range(2):
+        body = filled.post(
+            "/v1/items?on_duplicate=relabel",
+            files=[("images", ("a.jpg", picture(1)))],
+            data={"metadata": json.dumps({"camera_id": "c1", "person_id": "somebody"})},
+            headers=everything,
+        ).json()
+        assert body["results"][0]["id"] == own
+    assert filled.get(f"/v1/items/{own}", headers=gate).json()["person_id"] == "somebody"
+    assert filled.get("/v1/items/2", headers=everything).json() == before
+
+
 def test_a_key_relabels_no_item_that_it_does_not_see(filled: TestClient, picture: Make) -> None:
     everything, gate = as_key(filled), as_key(filled, "write", cameras=["c1"])
     before = filled.get("/v1/items/2", headers=everything).json()

@@ -86,7 +86,7 @@ def test_the_same_hash_is_the_same_item(open_gallery, make_items):
         assert gallery.add([first, replace(first, person_id="other")]) == [AddResult(1, False), AddResult(1, True)]
         assert gallery.add([second, first]) == [AddResult(2, False), AddResult(1, True)]
         assert gallery.get(1).person_id is None
-        assert gallery.ids_by_hash([first.image_hash, "unknown"]) == {first.image_hash: 1}
+        assert gallery.ids_by_hash({first.image_hash: None, "unknown": "c1"}) == {first.image_hash: 1}
         gallery.delete(1)
         assert gallery.add([first]) == [AddResult(3, False)]
 
