@@ -57,13 +57,13 @@ class Found:
     files: list[ImageFile]
     """In order of their names."""
     ignored: list[Passed]
-    """Files without an image's suffix, hidden ones, links to folders, and what is no file."""
+    """Files without an image's suffix, hidden files and folders, links to folders, and what is no file."""
     unreadable: list[Passed]
     """Folders and files that cannot be looked into."""
 
 
 def scan_folder(folder: Path) -> Found:
-    """All images below a folder; links to folders are not followed, and what cannot be read is listed.
+    """All images below a folder; what is hidden or a link to a folder is not followed, what cannot be read is listed.
 
     Raises FolderNotFound, NoImages, and IndexingError where the folder itself cannot be read.
     """
@@ -110,7 +110,7 @@ def _sort(entry: os.DirEntry[str], folder: Path, found: Found) -> bool:
     path = Path(entry.path)
     name = _name(path, folder)
     try:
-        if entry.is_dir(follow_symlinks=False):
+        if entry.is_dir(follow_symlinks=False) and not entry.name.startswith("."):
             return True
         if (reason := _ignored(entry)) is not None:
             found.ignored.append(Passed(_shown(name), reason))

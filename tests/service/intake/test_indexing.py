@@ -234,8 +234,8 @@ def unlisted(monkeypatch: pytest.MonkeyPatch, *names: str) -> None:
     """Let folders of these names be unreadable, also to an administrator."""
     scandir = os.scandir
 
-    def refuse(path: Path) -> object:
-        if Path(path).name in names:
+    def refuse(path: Path | int) -> object:
+        if not isinstance(path, int) and Path(path).name in names:
             raise PermissionError(13, "Permission denied", str(path))
         return scandir(path)
 
@@ -273,6 +273,8 @@ def test_files_that_vanish_are_listed(folder, gallery, embedder, monkeypatch):
 
 
 def test_what_is_ignored_is_listed_with_its_reason(folder, gallery, embedder):
+    (folder / ".thumbnails").mkdir()
+    (folder / ".thumbnails" / "0001_c1s1_000001_00.jpg").write_bytes(b"")
     for name in ("a.heic", "b.BMP", "notes.txt", "README", ".hidden.jpg", os.fsdecode(b"\xff.txt")):
         (folder / name).write_bytes(b"")
     (folder / "linked").symlink_to(folder / "cam1", target_is_directory=True)
@@ -285,10 +287,11 @@ def test_what_is_ignored_is_listed_with_its_reason(folder, gallery, embedder):
         "\ufffd.txt": "is a .txt file",
         "README": "has no suffix",
         ".hidden.jpg": "is hidden",
+        ".thumbnails": "is hidden",
         "linked": "is a link to a folder, which is not followed",
         "pipe.jpg": "is no file",
     }
-    assert folders.counted(report.ignored).startswith("2 .txt, 1 .bmp, 1 .heic, 1 has no suffix, 1 hidden")
+    assert folders.counted(report.ignored).startswith("2 .txt, 2 hidden, 1 .bmp, 1 .heic, 1 has no suffix")
     assert report.bad == []
 
 
