@@ -17,7 +17,7 @@ from service.gallery import Filter, Gallery, GalleryInfo, GallerySettings
 from service.gallery.backup import BackupManifest, back_up, drop_backup
 from service.gallery.creation import holds_gallery, open_existing
 from service.gallery.erasure import Receipt
-from service.gallery.errors import GalleryBusy, PersonNotFound
+from service.gallery.errors import GalleryBusy, ItemNotFound, PersonNotFound
 from service.gallery.opening import open_as_it_is
 from service.gallery.purging import purge, unpurged
 from service.gallery.reembedding import Reembedded, drop_generation, reembed
@@ -124,11 +124,14 @@ def drop_embeddings(folder: Path, generation: int) -> None:
 
 
 def ids_to_erase(gallery: Gallery, item_ids: Collection[int], person_id: str | None) -> list[int]:
-    """Ids of the named items, and of all with the label. Raises PersonNotFound."""
+    """Those of the named items that are there, and all with the label. Raises ItemNotFound, PersonNotFound."""
     labelled = [] if person_id is None else gallery.ids(Filter(person_id=person_id))
     if person_id is not None and not labelled:
         raise PersonNotFound(f"no item in {gallery.folder} has the person_id {person_id!r}")
-    return sorted({*item_ids, *labelled})
+    there = gallery.store.items_of(item_ids)
+    if item_ids and not there and not labelled:
+        raise ItemNotFound(f"none of the {len(set(item_ids))} items to erase is in {gallery.folder}")
+    return sorted({*there, *labelled})
 
 
 def erase_items(gallery: Gallery, ids: Collection[int], reason: str | None) -> Receipt:

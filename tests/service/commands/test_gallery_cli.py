@@ -158,7 +158,7 @@ def test_erasing_asks_first(
 ) -> None:
     asked: list[str] = []
     monkeypatch.setattr("typer.confirm", lambda question, **_: asked.append(question) or False)
-    code, _, err = run("erase", folder, "--item", 3, "--item", 4, "--person", "0002")
+    code, _, err = run("erase", folder, "--item", 3, "--item", 4, "--item", 99, "--person", "0002")
     assert (code, err) == (1, "reid: nothing was erased\n")
     assert "Erase 6 of the 12 items" in asked[0]
     assert answer("info", folder)["info"]["items"] == 12
