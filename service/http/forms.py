@@ -34,6 +34,8 @@ async def read_form(request: Request, pictures: str, *, max_files: int) -> Async
     try:
         form = await parser.parse()
     except MultiPartException as error:
+        if error.message.startswith("Too many files"):
+            raise RequestError(f"the form has more than {max_files - 1} files; send up to so many") from error
         raise RequestError(f"the body is not a form that can be read: {error.message}") from error
     try:
         yield form

@@ -186,3 +186,12 @@ def test_metadata_of_too_many_values_is_refused_unread(
     answer = client.post("/v1/items", files={"images": ("a.jpg", picture(1))}, data={"metadata": metadata})
     assert answer.status_code == 422
     assert "commas, at most 200,000 are allowed" in answer.json()["detail"]
+
+
+@pytest.mark.parametrize(("route", "field", "most"), [("/v1/query", "image", 8), ("/v1/items", "images", 20)])
+def test_too_many_files_are_told_how_many_may_come(
+    client: TestClient, picture: Make, route: str, field: str, most: int
+) -> None:
+    answer = client.post(route, files=[(field, ("a.jpg", picture(1)))] * (most + 2))
+    assert answer.status_code in (400, 413, 422)
+    assert f"{most} files" in answer.json()["detail"]
