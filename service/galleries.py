@@ -50,11 +50,20 @@ class Galleries:
 
     `opener` opens the gallery in a folder, or makes one there, and loads nothing yet. A gallery that it cannot open is
     listed in `failures` and raises its error where it is asked for; only one that is needed, `default`, raises it at
-    once. This process is the keeper of what it opens, and others hear that it runs the command `keep`.
+    once. This process is the keeper of what it opens, and others hear that it runs the command `keep`. `check_room`
+    raises GalleryFull where the disk has no room for a new one.
     """
 
-    def __init__(self, folder: Path, opener: Callable[[Path], Gallery], *, keep: str) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        opener: Callable[[Path], Gallery],
+        *,
+        keep: str,
+        check_room: Callable[[], None] = lambda: None,
+    ) -> None:
         self.folder = folder
+        self._check_room = check_room
         self._opener = opener
         self._keep = keep
         self._changing = threading.Lock()  # one creation or drop at a time
@@ -132,6 +141,7 @@ class Galleries:
         with self._changing:
             if name in self._open or name in self._failures:
                 return self.get(name), False
+            self._check_room()
             self._enter(name)
             return self._open[name], True
 

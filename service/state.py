@@ -117,7 +117,9 @@ def open_service(
         reserve = Reserve(config.data)
         reserve.fill()
         opener = partial(_open_gallery, bundle=bundle, index=config.index, reserve=reserve)
-        galleries = stack.enter_context(Galleries(config.galleries_folder, opener, keep="reid serve"))
+        galleries = stack.enter_context(
+            Galleries(config.galleries_folder, opener, keep="reid serve", check_room=reserve.check_room)
+        )
         galleries.open_all(lambda name: doing(f"the gallery {name}"))
         batcher = MicroBatcher(
             embedder, embedder.grey, max_batch=config.max_batch, max_waiting=config.max_queue, observe=metrics.run

@@ -119,7 +119,6 @@ def test_a_service_on_a_full_disk(
     small_disk: Path, tiny_bundle: Path, picture: Make, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(module, "RESERVE_BYTES", 2 * MIB)
-    monkeypatch.setattr(Reserve.__init__, "__defaults__", (2 * MIB,))
     config = ServiceConfig(data=small_disk / "data", bundle=tiny_bundle, runtime="fake", threads=1)
     with TestClient(create_app(config), raise_server_exceptions=False, base_url="http://127.0.0.1") as client:
         files = [("images", (f"{seed}.jpg", picture(seed))) for seed in range(8)]
@@ -130,6 +129,8 @@ def test_a_service_on_a_full_disk(
             assert answer.status_code == 200, (again, answer.text)
             added = client.post("/v1/items", files=[("images", ("new.jpg", picture(100 + again)))])
             assert (added.status_code, added.json()["type"]) == (507, "/problems/gallery-full")
+        assert client.put("/v1/galleries/new", json={}).json()["type"] == "/problems/gallery-full"
+        assert client.put("/v1/galleries/default", json={}).status_code == 200
         assert client.post("/v1/erasures", json={"item_ids": [1, 2]}).status_code == 202
         assert client.delete("/v1/items/3").status_code == 204
         ready = client.get("/readyz").json()
