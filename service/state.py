@@ -57,6 +57,7 @@ class Service:
     starter: bool
     workers: ThreadPoolExecutor
     writer: ThreadPoolExecutor
+    lister: ThreadPoolExecutor
     started_s: float = field(default_factory=time.monotonic)
 
     @property
@@ -97,6 +98,10 @@ class Service:
         """Run the making of a long answer, one at a time: several would keep the event loop from Python's lock."""
         return await asyncio.wrap_future(self.writer.submit(copy_context().run, task))
 
+    async def list(self, task: Callable[[], T]) -> T:
+        """Likewise for pages of rows, read and written: a slow one holds up other pages and no query."""
+        return await asyncio.wrap_future(self.lister.submit(copy_context().run, task))
+
 
 @contextmanager
 def open_service(
@@ -129,6 +134,8 @@ def open_service(
         stack.callback(workers.shutdown, cancel_futures=True)
         writer = ThreadPoolExecutor(1, thread_name_prefix="writer")
         stack.callback(writer.shutdown, cancel_futures=True)
+        lister = ThreadPoolExecutor(1, thread_name_prefix="lister")
+        stack.callback(lister.shutdown, cancel_futures=True)
         checks = {"audit_log": access.audit.check, "room": reserve.state}
         readiness = Readiness(batcher, galleries, checks=checks)
         stack.callback(readiness.close)
@@ -153,6 +160,7 @@ def open_service(
             starter=is_starter(bundle),
             workers=workers,
             writer=writer,
+            lister=lister,
         )
 
 

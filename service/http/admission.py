@@ -15,7 +15,7 @@ from service.http.paths import path_of
 from service.http.problems import refuse
 
 API = "/v1/"
-STARTS = 8
+STARTS = 4
 """Requests that begin in one turn of the event loop: what precedes their work is not nothing."""
 ADMIN_PLACES = 8
 """For holders of a key with the scope `admin`, whatever the others ask for."""

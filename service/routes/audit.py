@@ -67,4 +67,4 @@ async def read_audit(request: Request, params: Annotated[AuditParams, Query()]) 
             next_after=rows[-1].id if len(found) > params.limit else None,
         )
 
-    return await json_answer(service, page)
+    return await json_answer(service.list, page)

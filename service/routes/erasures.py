@@ -74,7 +74,7 @@ async def erase_items(
     gallery = service.gallery(params.gallery)
     receipt = await service.work(lambda: _erase(gallery, body, principal))
     note(request, items=receipt.item_ids)
-    return await json_answer(service, lambda: ReceiptBody.of(receipt, gallery.name), 202)
+    return await json_answer(service.write, lambda: ReceiptBody.of(receipt, gallery.name), 202)
 
 
 @router.get(
@@ -101,7 +101,7 @@ async def list_erasures(
             next_before=receipts[-1].seq if len(found) > len(receipts) else None,
         )
 
-    return await json_answer(service, page)
+    return await json_answer(service.list, page)
 
 
 @router.get(
@@ -120,7 +120,7 @@ async def get_erasure(
     """The receipt as it is now: `purged_at` is set once no file of the gallery holds anything of the items."""
     service = service_of(request)
     gallery = service.gallery(params.gallery)
-    return await json_answer(service, lambda: ReceiptBody.of(gallery.store.receipt(erasure_id), gallery.name))
+    return await json_answer(service.list, lambda: ReceiptBody.of(gallery.store.receipt(erasure_id), gallery.name))
 
 
 def _erase(gallery: Gallery, body: ErasureRequest, principal: Principal) -> Receipt:

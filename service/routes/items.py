@@ -173,7 +173,7 @@ async def list_items(
             next_after=items[-1].id if found[len(items) :] else None,
         )
 
-    return await json_answer(service, page)
+    return await json_answer(service.list, page)
 
 
 @router.get("/{item_id}", summary="One item", response_description="the item", responses=problems(404, 422))

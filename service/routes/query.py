@@ -59,7 +59,7 @@ async def query(
     service = service_of(request)
     result = await answer(service, await read_query(request), params, principal)
     note(request, items=[match.id for match in result.matches])
-    return await json_answer(service, lambda: result)
+    return await json_answer(service.write, lambda: result)
 
 
 @router.post(
@@ -83,7 +83,7 @@ async def query_item(
     service = service_of(request)
     result = await answer_item(service, item_id, params, principal)
     note(request, items=[match.id for match in result.matches])
-    return await json_answer(service, lambda: result)
+    return await json_answer(service.write, lambda: result)
 
 
 @router.post(

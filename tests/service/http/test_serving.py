@@ -13,6 +13,7 @@ from pydantic import BaseModel
 
 from service.config import ServiceConfig
 from service.errors import PortInUse
+from service.gallery.gallery import Gallery
 from service.http.serving import address_of, bound_socket, make_server, running
 from service.state import Service, open_service
 
@@ -110,4 +111,27 @@ def test_long_answers_are_written_beside_the_event_loop(
     monkeypatch.setattr(BaseModel, "model_dump_json", noted)
     answer = client.request(method, path, content=picture(1) if path == "/v1/query" else None, headers=JPEG)
     assert (answer.status_code, answer.headers["content-type"]) == (200, "application/json")
-    assert [name.startswith("writer") for name in threads] == [True]
+    assert [name.startswith(("writer", "lister")) for name in threads] == [True]
+
+
+def test_a_slow_reader_of_the_database_holds_up_no_other_answer(
+    client: httpx2.Client, picture: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    client.post("/v1/items", files=[("images", ("1.jpg", picture(1)))])
+    entered, release = threading.Event(), threading.Event()
+    items = Gallery.items
+
+    def slow(self: Gallery, *arguments: object, **options: object) -> object:
+        entered.set()
+        assert release.wait(30)
+        return items(self, *arguments, **options)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(Gallery, "items", slow)
+    with ThreadPoolExecutor(1) as pool:
+        listing = pool.submit(client.get, "/v1/items")
+        assert entered.wait(30)
+        try:
+            assert client.post("/v1/query", content=picture(1), headers=JPEG).status_code == 200
+        finally:
+            release.set()
+        assert listing.result().status_code == 200
