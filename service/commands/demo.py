@@ -7,7 +7,7 @@ import json
 import signal
 import subprocess
 import sys
-import threading
+import time
 import urllib.error
 import urllib.request
 from collections.abc import Sequence
@@ -39,6 +39,7 @@ TRAINING_PEOPLE, TRAINING_SEED = 200, 707
 RECIPE = "starter-quick"
 K = 10
 ANSWER_S = 60
+LOOK_S = 0.2
 
 
 class DemoError(ServiceError):
@@ -148,10 +149,11 @@ def _ask(address: str, picture: Path) -> dict[str, Any]:
 
 
 def _wait_for_stop() -> None:
-    stop = threading.Event()
-    before = {number: signal.signal(number, lambda *_: stop.set()) for number in STOP_SIGNALS}
+    stopped: list[int] = []  # no lock: a signal may interrupt the handler of another, and come just before a wait
+    before = {number: signal.signal(number, lambda number, _: stopped.append(number)) for number in STOP_SIGNALS}
     try:
-        stop.wait()
+        while not stopped:
+            time.sleep(LOOK_S)
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -120,3 +121,25 @@ def test_a_failed_step_ends_the_demo(
     result = CliRunner().invoke(app, ["demo", "--train", "--data", str(tmp_path / "demo"), "--port", "0"])
     assert isinstance(result.exception, kind)
     assert result.exit_code == (130 if code == 130 else 1)
+
+
+def test_signals_that_come_together_stop_it() -> None:
+    # `timeout make demo` sends two at once; a handler that is interrupted by itself must not wait for itself.
+    code = """
+import os, signal, threading
+from service.commands.demo import _wait_for_stop
+for number in (signal.SIGTERM, signal.SIGINT):
+    signal.signal(number, signal.SIG_IGN)
+def send():
+    while signal.getsignal(signal.SIGTERM) is signal.SIG_IGN:
+        pass
+    for _ in range(200):
+        os.kill(os.getpid(), signal.SIGTERM)
+        os.kill(os.getpid(), signal.SIGINT)
+for _ in range(20):
+    sender = threading.Thread(target=send)
+    sender.start()
+    _wait_for_stop()
+    sender.join()
+"""
+    assert subprocess.run([sys.executable, "-c", code], check=False, timeout=60).returncode == 0
