@@ -8,7 +8,7 @@ BUNDLE ?=
 ROUNDS ?= 500
 SEED ?= 0
 STARTER := out/starter
-CHECKED := bundle scoring synthetic training export service benchmarks tests reid.py
+CHECKED := bundle scoring synthetic training export service benchmarks tests vitreid/*.py
 
 # faiss and onnxruntime come for the CPU or for NVIDIA GPUs, never both.
 COMPUTE := $(if $(shell nvidia-smi -L 2>/dev/null),gpu,cpu)
@@ -19,10 +19,10 @@ help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1|/' | awk -F'|' '{printf "  make %-12s %s\n", $$1, $$2}'
 
 demo: $(VENV)/service ## draw people, index them, serve on 127.0.0.1:8000 and answer a first query
-	@$(BIN)/reid demo
+	@$(BIN)/vitreid demo
 
 serve: $(VENV)/service ## serve the galleries in DATA (default ./data) with BUNDLE (default: the starter)
-	@$(BIN)/reid serve --data $(DATA) $(if $(BUNDLE),--bundle $(BUNDLE))
+	@$(BIN)/vitreid serve --data $(DATA) $(if $(BUNDLE),--bundle $(BUNDLE))
 
 test: $(VENV)/dev ## run all tests, in as many processes as there are cores
 	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --dist worksteal
@@ -36,20 +36,20 @@ check: $(VENV)/dev ## lint, format and types
 	@$(BIN)/mypy
 
 docs: $(VENV)/service ## write docs/api.md from the API's own description
-	@$(BIN)/python -m service.http.api_reference docs/api.md
+	@$(BIN)/python -m vitreid.service.http.api_reference docs/api.md
 
 bench: $(VENV)/dev ## measure and write benchmarks/RESULTS.md
 	@$(BIN)/python -m benchmarks.run
 
 starter: $(VENV)/train ## train the starter bundle again, on drawn people, and score and calibrate it on others
-	$(BIN)/reid synth $(STARTER)/train --identities 500 --train 500 --cameras 64 --images 1 --seed 1
-	$(BIN)/reid synth $(STARTER)/test --identities 200 --cameras 6 --images 2 --seed 2
+	$(BIN)/vitreid synth $(STARTER)/train --identities 500 --train 500 --cameras 64 --images 1 --seed 1
+	$(BIN)/vitreid synth $(STARTER)/test --identities 200 --cameras 6 --images 2 --seed 2
 	rm -rf $(STARTER)/run
-	$(BIN)/reid train starter --data $(STARTER)/train --out $(STARTER)/run
-	$(BIN)/reid export onnx $(STARTER)/run --out service/starter --name starter --images $(STARTER)/test/query
-	$(BIN)/reid evaluate service/starter --data $(STARTER)/test
-	$(BIN)/reid synth $(STARTER)/drawn-people --identities 400 --cameras 6 --images 2 --seed 3
-	$(BIN)/reid export calibrate service/starter --data $(STARTER)/drawn-people
+	$(BIN)/vitreid train starter --data $(STARTER)/train --out $(STARTER)/run
+	$(BIN)/vitreid export onnx $(STARTER)/run --out service/starter --name starter --images $(STARTER)/test/query
+	$(BIN)/vitreid evaluate service/starter --data $(STARTER)/test
+	$(BIN)/vitreid synth $(STARTER)/drawn-people --identities 400 --cameras 6 --images 2 --seed 3
+	$(BIN)/vitreid export calibrate service/starter --data $(STARTER)/drawn-people
 
 docker-test: ## build the image, index, query, restart, and look whether the gallery is still there
 	@docker/test.sh

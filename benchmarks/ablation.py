@@ -22,10 +22,10 @@ import numpy as np
 import torch
 
 from benchmarks.ablation_rows import ROWS, Row
-from training.config import load_recipe
-from training.datasets import Split, hold_out, read_dataset
-from training.evaluate import evaluate, open_embedder
-from training.train import Progress, Trainer
+from vitreid.training.config import load_recipe
+from vitreid.training.datasets import Split, hold_out, read_dataset
+from vitreid.training.evaluate import evaluate, open_embedder
+from vitreid.training.train import Progress, Trainer
 
 HELD_BACK = 200
 

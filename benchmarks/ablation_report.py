@@ -17,7 +17,7 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.ablation_rows import GROUPS, ROWS, Row
-from scoring import Difference, QueryScores, compare_scores
+from vitreid.scoring import Difference, QueryScores, compare_scores
 
 HEADER = (
     "| row | seeds | minutes | mAP | rank-1 | mAP less that of | difference | interval | seeds one by one | verdict |"

@@ -1,4 +1,4 @@
-"""How long does `reid serve` take from its start to an answer of /readyz?
+"""How long does `vitreid serve` take from its start to an answer of /readyz?
 
 The process is new each time and the data folder empty; the files of Python and of the model are in the disk's cache.
 

@@ -1,6 +1,6 @@
-"""How long does `reid demo` take to its first answer: the first time, and again?
+"""How long does `vitreid demo` take to its first answer: the first time, and again?
 
-Installation is not part of it. With --train the model is made first, in the same way as `reid demo --train`.
+Installation is not part of it. With --train the model is made first, in the same way as `vitreid demo --train`.
 
     python -m benchmarks.demo [--train]
 """
@@ -24,7 +24,7 @@ def main() -> None:
 def measure(*, train: bool = False) -> dict[str, float]:
     """Seconds of the whole command, process start included."""
     with tempfile.TemporaryDirectory() as folder:
-        command = [sys.executable, "-m", "reid", "demo", "--no-serve", "--port", "0", "--data", f"{folder}/demo"]
+        command = [sys.executable, "-m", "vitreid", "demo", "--no-serve", "--port", "0", "--data", f"{folder}/demo"]
         if train:
             command.append("--train")
         return {"first_s": _seconds(command), "again_s": _seconds(command)}

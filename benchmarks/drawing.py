@@ -9,7 +9,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from synthetic import draw_dataset
+from vitreid.synthetic import draw_dataset
 
 
 def images_per_s(identities: int, workers: int) -> float:

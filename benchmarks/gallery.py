@@ -25,7 +25,7 @@ import typer
 from numpy.typing import NDArray
 
 from benchmarks.made_embeddings import Made, made_people
-from service.gallery import EVERYTHING, Filter, Gallery, NewItem
+from vitreid.service.gallery import EVERYTHING, Filter, Gallery, NewItem
 
 DIMENSION = 384
 K = 10

@@ -21,16 +21,16 @@ import numpy as np
 import typer
 
 from benchmarks.models import random_model, saved
-from bundle import Bundle, BundleRunner, ImageSpec, OpenVinoRunner
-from bundle.run_openvino import precisions
-from export.fast import FastTransformer, fast_form
-from export.graph import EmbeddingGraph
-from export.precision import convert
-from training.model import ReIDModel
+from vitreid.bundle import Bundle, BundleRunner, ImageSpec, OpenVinoRunner
+from vitreid.bundle.run_openvino import precisions
+from vitreid.export.fast import FastTransformer, fast_form
+from vitreid.export.graph import EmbeddingGraph
+from vitreid.export.precision import convert
+from vitreid.training.model import ReIDModel
 
 THREADS = (1, 2)
-PLAIN, FAST = "torch's export, opset 18", "what `reid export onnx` writes (all of these)"
-JPM_PLAIN, JPM, INT8 = "JPM, torch's export, opset 18", "JPM, what `reid export onnx` writes", "int8 of that"
+PLAIN, FAST = "torch's export, opset 18", "what `vitreid export onnx` writes (all of these)"
+JPM_PLAIN, JPM, INT8 = "JPM, torch's export, opset 18", "JPM, what `vitreid export onnx` writes", "int8 of that"
 AGAINST = {JPM: FAST, INT8: FAST}
 """What a side is compared with where that is not torch's export."""
 ASKED = {FAST: 1.15, JPM: 1 / 1.15, INT8: 2.0, "OpenVINO bf16": 1.8}

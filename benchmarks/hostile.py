@@ -1,6 +1,6 @@
 """How much memory do attacks cost the service, and does it still say that it lives?
 
-Each attack goes to a new `reid serve` with default settings on 127.0.0.1: once without keys, once by the holder of a
+Each attack goes to a new `vitreid serve` with default settings on 127.0.0.1: once without keys, once by the holder of a
 key with the scope `write`. Clients and service share the machine, so waits are upper bounds.
 
     python -m benchmarks.hostile [ATTACK ...] [--seconds 5]
@@ -25,8 +25,8 @@ import typer
 from benchmarks.attacks import ATTACKS, FORM, Target, form, image
 from benchmarks.memory import peak_mib
 from benchmarks.running import Running, serving
-from service.access.access import open_records
-from service.starter import starter_path
+from vitreid.service.access.access import open_records
+from vitreid.service.starter import starter_path
 
 GOAL_MIB, GOAL_S = 1536, 1.0
 PROBE_EVERY_S = 0.02

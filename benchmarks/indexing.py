@@ -21,12 +21,12 @@ import numpy as np
 import typer
 from numpy.typing import NDArray
 
-from bundle import Bundle, read_image
-from service.embedder import Embedder
-from service.gallery import Gallery
-from service.intake.folders import find_images
-from service.intake.indexing import index_images
-from service.runtimes import RuntimeChoice
+from vitreid.bundle import Bundle, read_image
+from vitreid.service.embedder import Embedder
+from vitreid.service.gallery import Gallery
+from vitreid.service.intake.folders import find_images
+from vitreid.service.intake.indexing import index_images
+from vitreid.service.runtimes import RuntimeChoice
 
 GOAL = 0.85
 

@@ -7,15 +7,15 @@ from typing import Any
 
 import torch
 
-from bundle import Bundle, ImageSpec, OutputSpec
-from bundle.evidence import EXPLAIN
-from export.explain import EvidenceGraph, evidence_of, write_evidence
-from export.fast import FastTransformer, fast_form
-from export.graph import EmbeddingGraph
-from export.to_onnx import OPSET, write_graph
-from training.checkpoint import build_model
-from training.config import TrainConfig
-from training.model import ReIDModel
+from vitreid.bundle import Bundle, ImageSpec, OutputSpec
+from vitreid.bundle.evidence import EXPLAIN
+from vitreid.export.explain import EvidenceGraph, evidence_of, write_evidence
+from vitreid.export.fast import FastTransformer, fast_form
+from vitreid.export.graph import EmbeddingGraph
+from vitreid.export.to_onnx import OPSET, write_graph
+from vitreid.training.checkpoint import build_model
+from vitreid.training.config import TrainConfig
+from vitreid.training.model import ReIDModel
 
 VIT_S = "vit_small_patch16_224"
 

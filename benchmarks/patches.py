@@ -27,20 +27,20 @@ import numpy as np
 import typer
 
 from benchmarks.models import explained_bundle
-from bundle import Bundle, EvidenceRunner, read_image
-from scoring import Labelled, RetrievalScores, compare_scores, score_retrieval
-from scoring.patches import FOREGROUND_SHARE, PATCH_SHARE, TOP, Foreground, Half, reranked_blocks
-from service.embedder import Embedder
-from service.explainer import Explainer
-from service.gallery import Gallery
-from service.gallery.looking import PatchUpkeep
-from service.intake.indexing import index_images
-from service.runtimes import RuntimeChoice
-from service.search import Looking, Question, find
-from service.search.patches import foregrounds
-from synthetic import draw_dataset
-from training.datasets import read_dataset
-from training.evaluate import batches, embed_split, open_embedder
+from vitreid.bundle import Bundle, EvidenceRunner, read_image
+from vitreid.scoring import Labelled, RetrievalScores, compare_scores, score_retrieval
+from vitreid.scoring.patches import FOREGROUND_SHARE, PATCH_SHARE, TOP, Foreground, Half, reranked_blocks
+from vitreid.service.embedder import Embedder
+from vitreid.service.explainer import Explainer
+from vitreid.service.gallery import Gallery
+from vitreid.service.gallery.looking import PatchUpkeep
+from vitreid.service.intake.indexing import index_images
+from vitreid.service.runtimes import RuntimeChoice
+from vitreid.service.search import Looking, Question, find
+from vitreid.service.search.patches import foregrounds
+from vitreid.synthetic import draw_dataset
+from vitreid.training.datasets import read_dataset
+from vitreid.training.evaluate import batches, embed_split, open_embedder
 
 SHARES = (0.6, 0.7, 0.8, 0.9, 1.0)
 WEIGHTS = (0.05, 0.1, 0.2, 0.3, 0.5)

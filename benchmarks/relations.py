@@ -19,12 +19,12 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from benchmarks.ablation import scored_split
-from training.checkpoint import Checkpoint
-from training.datasets import Sample
-from training.evaluate import batches, open_embedder
-from training.losses import LossInputs
-from training.losses.relation import telling_relations
-from training.losses.triplet import pairwise_distance
+from vitreid.training.checkpoint import Checkpoint
+from vitreid.training.datasets import Sample
+from vitreid.training.evaluate import batches, open_embedder
+from vitreid.training.losses import LossInputs
+from vitreid.training.losses.relation import telling_relations
+from vitreid.training.losses.triplet import pairwise_distance
 
 PERSONS, IMAGES_PER_PERSON = 100, 4
 TOP, PAIRS = 5, "combinations"

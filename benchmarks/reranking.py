@@ -22,8 +22,8 @@ import numpy as np
 
 from benchmarks.made_embeddings import PICTURES, Made, People
 from benchmarks.memory import peak_mib
-from scoring import Labelled, score_retrieval
-from scoring.reranking import K1, K2, ORIGINAL_SHARE, reranked_distances
+from vitreid.scoring import Labelled, score_retrieval
+from vitreid.scoring.reranking import K1, K2, ORIGINAL_SHARE, reranked_distances
 
 MARKET = (3368, 15913)
 MSMT17 = (11659, 82161)

@@ -41,11 +41,11 @@ from benchmarks import (
     training,
 )
 from benchmarks.models import explained_bundle, random_bundle
-from bundle import Bundle
-from bundle.run_openvino import precisions
-from service.embedder import Embedder
-from service.starter import starter_path
-from synthetic import draw_dataset
+from vitreid.bundle import Bundle
+from vitreid.bundle.run_openvino import precisions
+from vitreid.service.embedder import Embedder
+from vitreid.service.starter import starter_path
+from vitreid.synthetic import draw_dataset
 
 RESULTS = Path(__file__).parent / "RESULTS.md"
 HEAD = """# Results
@@ -125,9 +125,9 @@ def drawing_section(asked: Asked) -> Iterator[str]:
 
 
 def indexing_section(asked: Asked) -> Iterator[str]:
-    """Speed of `reid index` against the bare runtime."""
+    """Speed of `vitreid index` against the bare runtime."""
     yield "Same bundle, pictures, batches of 32 and threads; medians of alternating rounds. Asked: at least 0.85.\n"
-    yield "| bundle | pictures | runtime images/s | `reid index` images/s | ratio |\n|---|---|---|---|---|"
+    yield "| bundle | pictures | runtime images/s | `vitreid index` images/s | ratio |\n|---|---|---|---|---|"
     bundles = {
         "ViT-S 256x128, random weights": (asked.vit_s, "query"),
         "starter": (Bundle.open(starter_path()), "."),
@@ -143,7 +143,7 @@ def scores_section(asked: Asked) -> Iterator[str]:
     result = served_scores.compare(starter_path(), asked.people)
     yield "60 drawn people by 6 cameras that the starter has not seen; every query sent to `POST /v1/query`.\n"
     yield "| | mAP | rank-1 |\n|---|---|---|"
-    yield f"| `reid evaluate` | {result['evaluated']['mAP']:.4f} | {result['evaluated']['rank1']:.4f} |"
+    yield f"| `vitreid evaluate` | {result['evaluated']['mAP']:.4f} | {result['evaluated']['rank1']:.4f} |"
     yield f"| service | {result['served']['mAP']:.4f} | {result['served']['rank1']:.4f} |"
     yield f"\nDifference of mAP: {result['mAP_difference']:.1e}. Asked: at most 1e-3."
 
@@ -275,7 +275,7 @@ SECTIONS: dict[str, tuple[str, Callable[[Asked], Iterator[str]]]] = {
     "scoring": ("Scoring at MSMT17's size", scoring_section),
     "reranking": ("Re-ranking", reranking_section),
     "patches": ("Re-ranking by patches (ViT-S 256x128, random weights)", patches_section),
-    "demo": ("`reid demo --no-serve`, installed already", demo_section),
+    "demo": ("`vitreid demo --no-serve`, installed already", demo_section),
 }
 
 

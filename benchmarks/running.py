@@ -1,4 +1,4 @@
-"""`reid serve` in a process of its own, for benchmarks that ask it."""
+"""`vitreid serve` in a process of its own, for benchmarks that ask it."""
 
 from __future__ import annotations
 
@@ -34,8 +34,8 @@ class Running:
 @contextmanager
 def serving(data: Path, bundle: Path, **settings: object) -> Iterator[Running]:
     """Serve on a free port for the length of the block; `settings` as in ServiceConfig."""
-    command = [sys.executable, "-m", "reid", "serve", "--data", str(data), "--bundle", str(bundle), "--port", "0"]
-    environment = {**os.environ, **{f"REID_{name.upper()}": str(value) for name, value in settings.items()}}
+    command = [sys.executable, "-m", "vitreid", "serve", "--data", str(data), "--bundle", str(bundle), "--port", "0"]
+    environment = {**os.environ, **{f"VITREID_{name.upper()}": str(value) for name, value in settings.items()}}
     # The log goes to a file: a pipe that nobody empties would stop the service once it is full.
     with tempfile.NamedTemporaryFile("w") as log:
         server = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=log, env=environment)

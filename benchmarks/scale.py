@@ -26,9 +26,9 @@ import typer
 from numpy.typing import NDArray
 
 from benchmarks.made_embeddings import Floats, Made, made_people
-from service.indexes import INDEXES, Index
-from service.indexes.faiss_calls import load_faiss
-from service.indexes.gpu import gpu_problem
+from vitreid.service.indexes import INDEXES, Index
+from vitreid.service.indexes.faiss_calls import load_faiss
+from vitreid.service.indexes.gpu import gpu_problem
 
 ROWS = (1_000, 10_000, 100_000, 200_000, 1_000_000)
 MOST_ROWS = {"exact": 200_000, "hnsw": 200_000}  # beyond, it is only slow, or takes an hour to build

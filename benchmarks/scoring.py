@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 
 from benchmarks.made_embeddings import People
 from benchmarks.memory import peak_mib
-from scoring import Labelled, score_camera_pairs, score_intervals, score_open_set, score_retrieval
+from vitreid.scoring import Labelled, score_camera_pairs, score_intervals, score_open_set, score_retrieval
 
 PERSONS = 3060
 Precisions = NDArray[np.float64]

@@ -1,7 +1,7 @@
-"""Is a ranking worth as much through the running service as `reid evaluate` says?
+"""Is a ranking worth as much through the running service as `vitreid evaluate` says?
 
-Indexes a data set's gallery, starts `reid serve`, sends every query picture with its camera to `POST /v1/query`, drops
-same-camera pictures of the query's own person from each answer, and compares mAP and rank-1 with `reid evaluate`.
+Indexes a data set's gallery, starts `vitreid serve`, sends every query picture with its camera to `POST /v1/query`, drops
+same-camera pictures of the query's own person from each answer, and compares mAP and rank-1 with `vitreid evaluate`.
 """
 
 from __future__ import annotations
@@ -16,9 +16,9 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.running import serving
-from bundle import Bundle, Manifest, parse_market_name
-from service.gallery import Gallery
-from service.intake.cameras import map_cameras
+from vitreid.bundle import Bundle, Manifest, parse_market_name
+from vitreid.service.gallery import Gallery
+from vitreid.service.intake.cameras import map_cameras
 
 
 def main() -> None:
@@ -31,12 +31,12 @@ def main() -> None:
 
 
 def compare(bundle: Path, data: Path) -> dict[str, Any]:
-    """Scores of the service and of `reid evaluate` on one bundle and data set."""
-    evaluated = json.loads(reid("evaluate", bundle, "--data", data, "--json"))
+    """Scores of the service and of `vitreid evaluate` on one bundle and data set."""
+    evaluated = json.loads(vitreid("evaluate", bundle, "--data", data, "--json"))
     with tempfile.TemporaryDirectory() as folder:
         gallery = Path(folder) / "galleries" / "default"
         map_cameras_by_name(gallery, Bundle.open(bundle).manifest)
-        reid("index", data / "bounding_box_test", "--gallery", gallery, "--bundle", bundle)
+        vitreid("index", data / "bounding_box_test", "--gallery", gallery, "--bundle", bundle)
         with serving(Path(folder), bundle) as service:
             served = served_scores(service.address, data)
     difference = abs(served["mAP"] - evaluated["mAP"])
@@ -44,7 +44,7 @@ def compare(bundle: Path, data: Path) -> dict[str, Any]:
 
 
 def map_cameras_by_name(folder: Path, manifest: Manifest) -> None:
-    """Make a gallery whose cameras are the learned ones of the same names, as `reid evaluate` has it."""
+    """Make a gallery whose cameras are the learned ones of the same names, as `vitreid evaluate` has it."""
     with Gallery.open(folder, bundle_id=manifest.bundle_id, dimension=manifest.dimension) as gallery:
         map_cameras(gallery, manifest, {camera: camera for camera in manifest.cameras})
 
@@ -81,9 +81,9 @@ def ask(address: str, picture: Path) -> dict[str, Any]:
     return content
 
 
-def reid(*arguments: object) -> str:
-    """Run a `reid` command and return what it prints."""
-    command = [sys.executable, "-m", "reid", *map(str, arguments)]
+def vitreid(*arguments: object) -> str:
+    """Run a `vitreid` command and return what it prints."""
+    command = [sys.executable, "-m", "vitreid", *map(str, arguments)]
     return subprocess.run(command, check=True, capture_output=True, text=True).stdout
 
 

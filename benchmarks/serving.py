@@ -26,10 +26,10 @@ import typer
 from numpy.typing import NDArray
 
 from benchmarks.running import Running, serving
-from bundle import Bundle, read_image
-from service.config import gallery_folder
-from service.embedder import Embedder
-from service.gallery import Gallery, NewItem
+from vitreid.bundle import Bundle, read_image
+from vitreid.service.config import gallery_folder
+from vitreid.service.embedder import Embedder
+from vitreid.service.gallery import Gallery, NewItem
 
 GOALS = {"latency": 1.08, "throughput": 0.9, "p99_by_p50": 4.0}
 K = 10

@@ -18,11 +18,11 @@ import timm
 import torch
 from torch import Tensor, nn
 
-from training.backbones import fuse_attention
-from training.checkpoint import build_model
-from training.config import TrainConfig
-from training.losses import LossInputs, total_loss
-from training.model import BNNeck, ReIDOutput
+from vitreid.training.backbones import fuse_attention
+from vitreid.training.checkpoint import build_model
+from vitreid.training.config import TrainConfig
+from vitreid.training.losses import LossInputs, total_loss
+from vitreid.training.model import BNNeck, ReIDOutput
 
 PERSONS, IMAGES_PER_PERSON, CLASSES, CAMERAS = 4, 4, 751, 6
 SIZE = (256, 128)

@@ -1,8 +1,8 @@
 """The contract between export and service: a model, its input and output, and how pictures reach it."""
 
-from bundle.budget import PixelBudget
-from bundle.calibration import Calibration
-from bundle.errors import (
+from vitreid.bundle.budget import PixelBudget
+from vitreid.bundle.calibration import Calibration
+from vitreid.bundle.errors import (
     BundleDamaged,
     BundleError,
     BundleMissing,
@@ -12,14 +12,14 @@ from bundle.errors import (
     ImageError,
     RuntimeMissing,
 )
-from bundle.evidence import Evidence
-from bundle.manifest import Bundle, FileRecord, ImageSpec, Manifest, OutputSpec
-from bundle.market_names import MarketName, parse_market_name
-from bundle.parity import Parity, ParityScores
-from bundle.preprocess import ImageLimits, decoded, read_image, resize_to_spec
-from bundle.run import BundleRunner
-from bundle.run_evidence import EvidenceRunner
-from bundle.run_openvino import OpenVinoRunner
+from vitreid.bundle.evidence import Evidence
+from vitreid.bundle.manifest import Bundle, FileRecord, ImageSpec, Manifest, OutputSpec
+from vitreid.bundle.market_names import MarketName, parse_market_name
+from vitreid.bundle.parity import Parity, ParityScores
+from vitreid.bundle.preprocess import ImageLimits, decoded, read_image, resize_to_spec
+from vitreid.bundle.run import BundleRunner
+from vitreid.bundle.run_evidence import EvidenceRunner
+from vitreid.bundle.run_openvino import OpenVinoRunner
 
 __all__ = [
     "Bundle",

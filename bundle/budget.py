@@ -6,7 +6,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from bundle.errors import DecodingBusy
+from vitreid.bundle.errors import DecodingBusy
 
 
 class PixelBudget:

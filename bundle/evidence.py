@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
-from bundle.part import Part
+from vitreid.bundle.part import Part
 
 EXPLAIN = "explain.onnx"
 

@@ -13,13 +13,13 @@ from typing import Literal, Self
 
 from pydantic import Field, JsonValue, ValidationError, model_validator
 
-from bundle.calibration import Calibration
-from bundle.errors import BundleDamaged, BundleError, BundleMissing, BundleTooNew
-from bundle.evidence import EXPLAIN, Evidence
-from bundle.external_data import has_external_data
-from bundle.files import recover, sha256_of, written_whole
-from bundle.parity import Parity
-from bundle.part import Part
+from vitreid.bundle.calibration import Calibration
+from vitreid.bundle.errors import BundleDamaged, BundleError, BundleMissing, BundleTooNew
+from vitreid.bundle.evidence import EXPLAIN, Evidence
+from vitreid.bundle.external_data import has_external_data
+from vitreid.bundle.files import recover, sha256_of, written_whole
+from vitreid.bundle.parity import Parity
+from vitreid.bundle.part import Part
 
 FORMAT_VERSION = 1
 MANIFEST = "manifest.json"
@@ -213,7 +213,7 @@ def _bundle_id(
 def _read_manifest(path: Path) -> Manifest:
     file = path / MANIFEST
     if not file.is_file():
-        raise BundleMissing(f"{path} is not a bundle: it has no {MANIFEST}; make one with `reid export onnx`")
+        raise BundleMissing(f"{path} is not a bundle: it has no {MANIFEST}; make one with `vitreid export onnx`")
     try:
         content = json.loads(file.read_bytes())
         version = content["format_version"]
@@ -266,7 +266,7 @@ def _check_inside(file: Path) -> None:
     if outside:
         raise BundleDamaged(
             f"{file} keeps weights in other files, which the bundle_id does not cover; "
-            "save it with its weights inside (`reid export adopt` does)"
+            "save it with its weights inside (`vitreid export adopt` does)"
         )
 
 

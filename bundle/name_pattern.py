@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, tzinfo
 from zoneinfo import ZoneInfo
 
-from bundle.errors import NamePatternError
-from bundle.market_names import NOBODY
+from vitreid.bundle.errors import NamePatternError
+from vitreid.bundle.market_names import NOBODY
 
 EXAMPLE = "{camera}_{time:%Y-%m-%d_%H-%M-%S}_*"
 FIELDS = {"person": "person", "camera": "camera", "track": "track", "time": "time"} | {

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pydantic import Field
 
-from bundle.part import Part
+from vitreid.bundle.part import Part
 
 
 class ParityScores(Part):

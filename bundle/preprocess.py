@@ -14,12 +14,12 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageChops, ImageOps, UnidentifiedImageError
 
-from bundle.budget import PixelBudget
-from bundle.errors import ImageError
-from bundle.jpeg import ended, scans
+from vitreid.bundle.budget import PixelBudget
+from vitreid.bundle.errors import ImageError
+from vitreid.bundle.jpeg import ended, scans
 
 if TYPE_CHECKING:
-    from bundle.manifest import ImageSpec
+    from vitreid.bundle.manifest import ImageSpec
 
 FORMATS = ("JPEG", "PNG", "WEBP")
 FILTERS = {"bicubic": Image.Resampling.BICUBIC, "bilinear": Image.Resampling.BILINEAR}

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from bundle.cores import cores
-from bundle.errors import BundleDamaged
-from bundle.manifest import Bundle, Manifest
+from vitreid.bundle.cores import cores
+from vitreid.bundle.errors import BundleDamaged
+from vitreid.bundle.manifest import Bundle, Manifest
 
 if TYPE_CHECKING:
     from onnxruntime import InferenceSession

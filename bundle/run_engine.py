@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from bundle.errors import BundleDamaged, RuntimeMissing
-from bundle.gpu import Gpu, first_gpu
-from bundle.manifest import Bundle, Manifest
-from bundle.run import expected_inputs, feed_of
+from vitreid.bundle.errors import BundleDamaged, RuntimeMissing
+from vitreid.bundle.gpu import Gpu, first_gpu
+from vitreid.bundle.manifest import Bundle, Manifest
+from vitreid.bundle.run import expected_inputs, feed_of
 
 OUTPUT = "embeddings"
 
@@ -36,7 +36,7 @@ class EngineRunner:
         if self._engine is None:
             raise BundleDamaged(
                 f"the engine does not load in TensorRT {trt.__version__} on this GPU; make it again with "
-                "`reid export tensorrt`"
+                "`vitreid export tensorrt`"
             )
         self._inputs = expected_inputs(manifest)
         self._check_names()
@@ -58,7 +58,7 @@ class EngineRunner:
             kept = [each for each in bundle.manifest.files if each.startswith("engines/")]
             raise RuntimeMissing(
                 f"{bundle.path} has no {name} (but {', '.join(kept) or 'no engines'}); make it on this machine with "
-                "`reid export tensorrt`"
+                "`vitreid export tensorrt`"
             )
         return cls(bundle.manifest, (bundle.path / name).read_bytes())
 
@@ -106,7 +106,7 @@ class EngineRunner:
         if found != {*self._inputs, OUTPUT}:
             raise BundleDamaged(
                 f"the engine has {', '.join(sorted(found))}, the bundle's graph {', '.join([*self._inputs, OUTPUT])}; "
-                "make it again with `reid export tensorrt`"
+                "make it again with `vitreid export tensorrt`"
             )
 
     def _sizes(self) -> dict[str, int]:

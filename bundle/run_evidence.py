@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from bundle.errors import BundleDamaged, EvidenceMissing
-from bundle.evidence import EXPLAIN
-from bundle.manifest import Bundle
-from bundle.run import expected_inputs, feed_of, load_graph
+from vitreid.bundle.errors import BundleDamaged, EvidenceMissing
+from vitreid.bundle.evidence import EXPLAIN
+from vitreid.bundle.manifest import Bundle
+from vitreid.bundle.run import expected_inputs, feed_of, load_graph
 
 Floats = NDArray[np.float32]
 
@@ -22,7 +22,7 @@ class EvidenceRunner:
     def __init__(self, bundle: Bundle, *, threads: int | None = None) -> None:
         if bundle.manifest.explain is None:
             raise EvidenceMissing(
-                f"{bundle.path} has no {EXPLAIN}, so nothing can be told about patches; add it with `reid export "
+                f"{bundle.path} has no {EXPLAIN}, so nothing can be told about patches; add it with `vitreid export "
                 f"explain {bundle.path} --checkpoint CHECKPOINT`, from the transformer that it was exported from"
             )
         self.manifest, self.evidence = bundle.manifest, bundle.manifest.explain

@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from bundle.cores import cores
-from bundle.errors import BundleDamaged, RuntimeMissing
-from bundle.extras import install_command
-from bundle.manifest import Bundle
-from bundle.run import check_graph, feed_of
+from vitreid.bundle.cores import cores
+from vitreid.bundle.errors import BundleDamaged, RuntimeMissing
+from vitreid.bundle.extras import install_command
+from vitreid.bundle.manifest import Bundle
+from vitreid.bundle.run import check_graph, feed_of
 
 if TYPE_CHECKING:
     from openvino import ConstOutput, Core, InferRequest, Model

@@ -1,4 +1,4 @@
-# The service and the `reid` command in an image. No torch, so no training, but all that works on bundles: evaluate,
+# The service and the `vitreid` command in an image. No torch, so no training, but all that works on bundles: evaluate,
 # export adopt and export calibrate. No compiler.
 #
 #   docker build -f docker/service.Dockerfile --target cpu -t vitreid:cpu .
@@ -38,7 +38,8 @@ RUN /tools/venv/bin/pip --python /opt/vitreid/bin/python install --quiet --requi
 # ---- our packages, compiled, with the metadata that tells their version
 FROM tools AS app
 WORKDIR /build
-COPY pyproject.toml LICENSE reid.py ./
+COPY pyproject.toml LICENSE ./
+COPY vitreid vitreid
 COPY bundle bundle
 COPY scoring scoring
 COPY synthetic synthetic
@@ -46,7 +47,7 @@ COPY training training
 COPY export export
 COPY service service
 RUN /tools/venv/bin/pip install --quiet --no-deps --no-build-isolation --target /app . && rm -r /app/bin
-COPY docker/reid /app/bin/reid
+COPY docker/vitreid /app/bin/vitreid
 
 # ---- all of the image but its packages
 FROM python:3.11-slim-bookworm AS runtime
@@ -55,8 +56,8 @@ LABEL org.opencontainers.image.title="vitreid" org.opencontainers.image.licenses
 # cost every start. A file of the library that does not compile is no reason to have no image.
 RUN python -m compileall -q -x '/(test|tests|lib2to3|site-packages|dist-packages)/' \
         "$(python -c 'import sysconfig; print(sysconfig.get_path("stdlib"))')" || true
-RUN useradd --uid 10001 --user-group --no-create-home --home-dir /tmp --shell /usr/sbin/nologin reid \
-    && mkdir /bundle /backups /data && chown reid:reid /backups /data
+RUN useradd --uid 10001 --user-group --no-create-home --home-dir /tmp --shell /usr/sbin/nologin vitreid \
+    && mkdir /bundle /backups /data && chown vitreid:vitreid /backups /data
 # PYTHONSAFEPATH: a mounted working folder that has a bundle/ or service/ of its own must not be imported.
 # SQLITE_TMPDIR: purging writes a copy of the database for a moment, which is too large for /tmp.
 ENV PATH=/app/bin:/opt/vitreid/bin:$PATH \
@@ -65,21 +66,21 @@ ENV PATH=/app/bin:/opt/vitreid/bin:$PATH \
     PYTHONUNBUFFERED=1 \
     ORT_DISABLE_TELEMETRY=1 \
     HOME=/tmp \
-    REID_DATA=/data \
+    VITREID_DATA=/data \
     SQLITE_TMPDIR=/data
 USER 10001:10001
 WORKDIR /data
 VOLUME /data
 EXPOSE 8000
-# As process 1, reid would not notice a SIGTERM that comes before it serves, nor one while it indexes; Python always has
+# As process 1, vitreid would not notice a SIGTERM that comes before it serves, nor one while it indexes; Python always has
 # a handler for SIGINT, which ends both in order.
 STOPSIGNAL SIGINT
 HEALTHCHECK --interval=10s --timeout=5s --start-period=60s --retries=3 CMD ["python", "-c", "import http.client, os, sys; \
-c = http.client.HTTPConnection('127.0.0.1', int(os.environ.get('REID_PORT') or 8000), timeout=4); \
+c = http.client.HTTPConnection('127.0.0.1', int(os.environ.get('VITREID_PORT') or 8000), timeout=4); \
 c.request('GET', '/healthz'); sys.exit(c.getresponse().status != 200)"]
-ENTRYPOINT ["reid"]
-# In a container 127.0.0.1 reaches nobody. On any other address the service wants API keys (reid keys create), or
-# REID_INSECURE=1 where its port is published to one machine alone, as docker-compose.yml does it.
+ENTRYPOINT ["vitreid"]
+# In a container 127.0.0.1 reaches nobody. On any other address the service wants API keys (vitreid keys create), or
+# VITREID_INSECURE=1 where its port is published to one machine alone, as docker-compose.yml does it.
 CMD ["serve", "--host", "0.0.0.0"]
 
 FROM runtime AS cpu
@@ -93,6 +94,6 @@ RUN /tools/venv/bin/pip --python /opt/vitreid/bin/python install --quiet --requi
     && find /opt/vitreid -type d -name tests -prune -exec rm -r {} +
 
 FROM runtime AS gpu
-ENV NVIDIA_VISIBLE_DEVICES=all NVIDIA_DRIVER_CAPABILITIES=compute,utility REID_PROVIDER=cuda
+ENV NVIDIA_VISIBLE_DEVICES=all NVIDIA_DRIVER_CAPABILITIES=compute,utility VITREID_PROVIDER=cuda
 COPY --from=gpu-packages /opt/vitreid /opt/vitreid
 COPY --from=app /app /app

@@ -2,13 +2,13 @@
 # Build the image and use it as its users do: up, index a mounted folder, query, restart, and look whether the gallery is
 # still there. Needs a Docker engine, Compose, curl and python3; leaves the image, and nothing else.
 #
-#   BUNDLE=./folder  the model, instead of the starter bundle      REID_PORT=18000  the port on 127.0.0.1
+#   BUNDLE=./folder  the model, instead of the starter bundle      VITREID_PORT=18000  the port on 127.0.0.1
 #   GPU=1            build the gpu target too (4.4 GB) and import its packages
 set -euo pipefail
 cd "$(dirname "$0")/.."
-export REID_PORT="${REID_PORT:-18000}"
+export VITREID_PORT="${VITREID_PORT:-18000}"
 project=vitreid-test # its containers and volumes are its own, beside those of a service that is up here
-url="http://127.0.0.1:$REID_PORT"
+url="http://127.0.0.1:$VITREID_PORT"
 engine_tool=../shared/tools/docker-engine
 engine_started=
 
@@ -19,7 +19,7 @@ fail() {
 }
 since() { python3 -c 'import sys, time; print(f"{time.time() - float(sys.argv[1]):.1f}")' "$1"; }
 now() { date +%s.%N; }
-in_service() { compose exec -T reid "$@"; }
+in_service() { compose exec -T vitreid "$@"; }
 get() { curl --silent --fail --noproxy '*' --max-time 20 "$url$1"; }
 
 compose() {
@@ -33,7 +33,7 @@ compose() {
 # The service's container, asked of Docker: Compose takes most of a second to answer.
 container() {
     docker ps --all --quiet --filter "label=com.docker.compose.project=$project" \
-        --filter label=com.docker.compose.service=reid --filter label=com.docker.compose.oneoff=False
+        --filter label=com.docker.compose.service=vitreid --filter label=com.docker.compose.oneoff=False
 }
 
 start_engine() {
@@ -114,9 +114,9 @@ sys.exit(f'not compiled: {bare[:5]}' if bare else 0)" || fail "the image has sou
 }
 
 index() {
-    compose run --rm -T -v "$work/people/bounding_box_test:/pictures:ro" reid \
+    compose run --rm -T -v "$work/people/bounding_box_test:/pictures:ro" vitreid \
         index /pictures --gallery /data/galleries/default 2>"$work/index.log" ||
-        { cat "$work/index.log" >&2; fail "reid index failed"; }
+        { cat "$work/index.log" >&2; fail "vitreid index failed"; }
 }
 
 # A model that is given by BUNDLE may be any; of the starter is known that it is better than half right.
@@ -132,7 +132,7 @@ compose down --volumes >/dev/null 2>&1 || true # what an interrupted run left
 
 say "building vitreid:cpu"
 begin=$(now)
-compose build reid >"$work/build.log" 2>&1 || { tail -40 "$work/build.log" >&2; fail "the build failed"; }
+compose build vitreid >"$work/build.log" 2>&1 || { tail -40 "$work/build.log" >&2; fail "the build failed"; }
 say "vitreid:cpu: $(size_of vitreid:cpu), built in $(since "$begin") s"
 
 say "starting"
@@ -140,7 +140,7 @@ compose up -d >"$work/up.log" 2>&1 || { cat "$work/up.log" >&2; fail "up failed"
 wait_ready
 wait_healthy
 say "healthy; the service says:"
-compose logs --no-color reid >"$work/service.log"
+compose logs --no-color vitreid >"$work/service.log"
 grep '"message": "serving ' "$work/service.log" || fail "the service did not say what it serves"
 [ -n "${BUNDLE:-}" ] || grep -q '"message": ".*starter bundle' "$work/service.log" || fail "the starter is used unsaid"
 check_container
@@ -177,11 +177,11 @@ ask >"$work/after.json"
 cmp "$work/before.json" "$work/after.json" || fail "in a new container the answers differ"
 
 say "asking for keys"
-key=$(compose run --rm -T reid keys create test --scope read 2>/dev/null)
+key=$(compose run --rm -T vitreid keys create test --scope read 2>/dev/null)
 status() { curl --silent --output /dev/null --write-out '%{http_code}' --noproxy '*' --max-time 20 "$@" "$url/v1/items"; }
 [ "$(status)" = 401 ] || fail "with a key made, a request without one is answered with $(status)"
 [ "$(status -H "Authorization: Bearer $key")" = 200 ] || fail "the key is refused"
-compose run --rm -T reid keys revoke "$(echo "$key" | cut -d_ -f2)" >/dev/null 2>&1
+compose run --rm -T vitreid keys revoke "$(echo "$key" | cut -d_ -f2)" >/dev/null 2>&1
 [ "$(status -H "Authorization: Bearer $key")" = 401 ] || fail "a revoked key is still taken"
 
 if [ -n "${GPU:-}" ]; then

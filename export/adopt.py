@@ -14,14 +14,14 @@ from numpy.typing import NDArray
 from onnx import TensorProto
 from pydantic import JsonValue
 
-from bundle import Bundle, BundleError, OutputSpec, Parity
-from bundle.files import sha256_of
-from bundle.run import open_session
-from export.closeness import BATCHES, batches, compare
-from export.errors import AdoptionError
-from export.original import Original, run_graph
-from export.tolerance import TOLERANCES
-from export.wrapping import FORMS, wrap
+from vitreid.bundle import Bundle, BundleError, OutputSpec, Parity
+from vitreid.bundle.files import sha256_of
+from vitreid.bundle.run import open_session
+from vitreid.export.closeness import BATCHES, batches, compare
+from vitreid.export.errors import AdoptionError
+from vitreid.export.original import Original, run_graph
+from vitreid.export.tolerance import TOLERANCES
+from vitreid.export.wrapping import FORMS, wrap
 
 FEWEST = sum(BATCHES[:3])
 """Pictures that make one, a few and many in a batch."""

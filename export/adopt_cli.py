@@ -1,4 +1,4 @@
-"""`reid export adopt`: what others trained, as a bundle."""
+"""`vitreid export adopt`: what others trained, as a bundle."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from typing import Annotated
 
 import typer
 
-from export.options import Images, Json, tell
-from export.pictures import choose_pictures
-from export.pixels import Color, Layout, Resize, Stated
+from vitreid.export.options import Images, Json, tell
+from vitreid.export.pictures import choose_pictures
+from vitreid.export.pixels import Color, Layout, Resize, Stated
 
 Three = Annotated[
     tuple[float, float, float] | None,
@@ -39,8 +39,8 @@ def adopt(
     as_json: Json = False,
 ) -> None:
     """Make a bundle of a model that others trained, and prove on pictures that it gives the same embeddings."""
-    from export.adopt import adopt as adopt_original
-    from export.original import Original
+    from vitreid.export.adopt import adopt as adopt_original
+    from vitreid.export.original import Original
 
     stated = Stated(
         height=height, width=width, layout=layout, color=color, scale=scale, mean=mean, std=std, resize=resize,

@@ -7,14 +7,14 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 
-from bundle import Bundle, Calibration
-from bundle.calibration import CalibrationData, Domain
-from scoring.calibration import check_options, fit_calibration
-from scoring.pairs import Pictures
-from scoring.thresholds import find_thresholds
-from training.datasets import Sample, Split
-from training.errors import DataError
-from training.evaluate import Embedder, embed_split
+from vitreid.bundle import Bundle, Calibration
+from vitreid.bundle.calibration import CalibrationData, Domain
+from vitreid.scoring.calibration import check_options, fit_calibration
+from vitreid.scoring.pairs import Pictures
+from vitreid.scoring.thresholds import find_thresholds
+from vitreid.training.datasets import Sample, Split
+from vitreid.training.errors import DataError
+from vitreid.training.evaluate import Embedder, embed_split
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""`reid export calibrate`, and what it prints."""
+"""`vitreid export calibrate`, and what it prints."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from typing import Annotated
 
 import typer
 
-from bundle import Bundle, Calibration
-from bundle.calibration import Estimate, PairNumbers, ReliabilityBin, Thresholds
-from export.errors import ExportError
-from export.options import Json
-from training.data_options import DATA_HELP, Dataset, Pattern, read_noted, source_of
-from training.report import table
+from vitreid.bundle import Bundle, Calibration
+from vitreid.bundle.calibration import Estimate, PairNumbers, ReliabilityBin, Thresholds
+from vitreid.export.errors import ExportError
+from vitreid.export.options import Json
+from vitreid.training.data_options import DATA_HELP, Dataset, Pattern, read_noted, source_of
+from vitreid.training.report import table
 
 TOO_FEW = "too few pairs"
 
@@ -41,13 +41,13 @@ def calibrate(
     as_json: Json = False,
 ) -> None:
     """Measure what a bundle's scores are worth: a probability for each, and thresholds by their false match rate."""
-    from export.calibrate import Source
-    from export.calibrate import calibrate as calibrate_bundle
-    from export.reliability import draw_reliability
-    from synthetic import is_drawn
-    from training.evaluate import open_embedder
-    from training.screen import counted
-    from training.side_labels import side_labels, side_warnings
+    from vitreid.export.calibrate import Source
+    from vitreid.export.calibrate import calibrate as calibrate_bundle
+    from vitreid.export.reliability import draw_reliability
+    from vitreid.synthetic import is_drawn
+    from vitreid.training.evaluate import open_embedder
+    from vitreid.training.screen import counted
+    from vitreid.training.side_labels import side_labels, side_warnings
 
     if plot is not None and (plot.suffix != ".png" or plot.is_dir() or not plot.parent.is_dir()):
         raise ExportError(f"--plot {plot} must be a file named *.png in a folder that exists")

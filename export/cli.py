@@ -7,11 +7,22 @@ from typing import Annotated
 
 import typer
 
-from bundle import Bundle
-from export import adopt_cli, calibrate_cli, tensorrt_cli
-from export.options import Data, Images, Json, MaxMapLoss, MinCosine, data_of, folder_of, tell, tell_evidence, trial
-from export.pictures import choose_pictures
-from training.data_options import Dataset, Pattern
+from vitreid.bundle import Bundle
+from vitreid.export import adopt_cli, calibrate_cli, tensorrt_cli
+from vitreid.export.options import (
+    Data,
+    Images,
+    Json,
+    MaxMapLoss,
+    MinCosine,
+    data_of,
+    folder_of,
+    tell,
+    tell_evidence,
+    trial,
+)
+from vitreid.export.pictures import choose_pictures
+from vitreid.training.data_options import Dataset, Pattern
 
 app = typer.Typer(no_args_is_help=True)
 export = typer.Typer(no_args_is_help=True, help="Turn a checkpoint into a bundle, and check bundles.")
@@ -43,9 +54,9 @@ def to_onnx(
     as_json: Json = False,
 ) -> None:
     """Export a checkpoint to a bundle and prove on pictures that it is the same model."""
-    from export.precision import CALIBRATION, check_precision
-    from export.to_onnx import export_onnx
-    from training.checkpoint import Checkpoint
+    from vitreid.export.precision import CALIBRATION, check_precision
+    from vitreid.export.to_onnx import export_onnx
+    from vitreid.training.checkpoint import Checkpoint
 
     opened = Checkpoint.open(checkpoint)
     spec = opened.config.model.image
@@ -75,8 +86,8 @@ def explain(
     as_json: Json = False,
 ) -> None:
     """Let a bundle tell which patches of two pictures it compares: add explain.onnx."""
-    from export.explain import add_evidence
-    from training.checkpoint import Checkpoint
+    from vitreid.export.explain import add_evidence
+    from vitreid.training.checkpoint import Checkpoint
 
     opened = Bundle.open(bundle)
     pictures, _ = choose_pictures(images, opened.manifest.image)
@@ -101,7 +112,7 @@ def verify(
     as_json: Json = False,
 ) -> None:
     """Check a bundle: its files, its graph, its embeddings, and with --checkpoint that it is the trained model."""
-    from export.sanity import check_sanity
+    from vitreid.export.sanity import check_sanity
 
     if checkpoint is None and (data or record or (min_cosine, max_map_loss) != (None, None)):
         raise typer.BadParameter("all but --images needs --checkpoint, with which the bundle is compared")
@@ -112,9 +123,9 @@ def verify(
     if checkpoint is None:
         tell(opened, (), as_json)
         return
-    from export.to_onnx import verify_onnx
-    from export.trial import merged
-    from training.checkpoint import Checkpoint
+    from vitreid.export.to_onnx import verify_onnx
+    from vitreid.export.trial import merged
+    from vitreid.training.checkpoint import Checkpoint
 
     asked = trial(opened.manifest.precision, source, min_cosine, max_map_loss)
     parity = verify_onnx(opened, Checkpoint.open(checkpoint), pictures, asked)

@@ -8,10 +8,10 @@ from collections.abc import Iterator
 import numpy as np
 from numpy.typing import NDArray
 
-from bundle import Manifest, Parity
-from bundle.closeness import MIN_SPREAD, corrected_cosines, cosines, spread_of
-from export.errors import ParityError
-from export.ways import REFERENCE
+from vitreid.bundle import Manifest, Parity
+from vitreid.bundle.closeness import MIN_SPREAD, corrected_cosines, cosines, spread_of
+from vitreid.export.errors import ParityError
+from vitreid.export.ways import REFERENCE
 
 BATCHES = (1, 2, 7, 32)  # a graph whose batch axis is not really dynamic fails on the second of them
 

@@ -17,20 +17,20 @@ from timm.layers.patch_embed import PatchEmbed
 from torch import Tensor, nn
 from torch.nn.functional import normalize
 
-from bundle import Bundle, BundleRunner, Evidence, EvidenceRunner
-from bundle.evidence import EXPLAIN
-from bundle.run import expected_inputs, feed_of
-from export.closeness import batches, compare, sides_of
-from export.errors import ExportError, ParityError
-from export.to_onnx import OPSET
-from export.verify import MAX_ABS_DIFFERENCE, check_origin
-from export.writing import write_onnx
-from training.backbones import ViT, fuse_attention
-from training.backbones.blocks import run_block
-from training.backbones.relative import RelativeAttention
-from training.backbones.vit import agreement, pool_cls, pool_cls_gem, pool_mean, pool_weighted
-from training.checkpoint import Checkpoint
-from training.model import ReIDModel
+from vitreid.bundle import Bundle, BundleRunner, Evidence, EvidenceRunner
+from vitreid.bundle.evidence import EXPLAIN
+from vitreid.bundle.run import expected_inputs, feed_of
+from vitreid.export.closeness import batches, compare, sides_of
+from vitreid.export.errors import ExportError, ParityError
+from vitreid.export.to_onnx import OPSET
+from vitreid.export.verify import MAX_ABS_DIFFERENCE, check_origin
+from vitreid.export.writing import write_onnx
+from vitreid.training.backbones import ViT, fuse_attention
+from vitreid.training.backbones.blocks import run_block
+from vitreid.training.backbones.relative import RelativeAttention
+from vitreid.training.backbones.vit import agreement, pool_cls, pool_cls_gem, pool_mean, pool_weighted
+from vitreid.training.checkpoint import Checkpoint
+from vitreid.training.model import ReIDModel
 
 SAME_MODEL = 0.98
 """Mean corrected cosine of a bundle's embeddings and its checkpoint's: int8 keeps more, another model far less."""

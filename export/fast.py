@@ -13,14 +13,14 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import embedding
 
-from export.attention import ATTENTION, Attend
-from export.errors import ExportError
-from export.fast_blocks import AllTokens, ClassTokens, is_plain
-from export.graph import EmbeddingGraph, inputs_of
-from training.backbones import ViT
-from training.backbones.side import SideInformation, or_unknown
-from training.backbones.vit import pool_cls
-from training.model import ReIDModel
+from vitreid.export.attention import ATTENTION, Attend
+from vitreid.export.errors import ExportError
+from vitreid.export.fast_blocks import AllTokens, ClassTokens, is_plain
+from vitreid.export.graph import EmbeddingGraph, inputs_of
+from vitreid.training.backbones import ViT
+from vitreid.training.backbones.side import SideInformation, or_unknown
+from vitreid.training.backbones.vit import pool_cls
+from vitreid.training.model import ReIDModel
 
 
 def fast_form(model: ReIDModel, opset: int) -> EmbeddingGraph | FastTransformer:

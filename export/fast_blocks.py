@@ -14,8 +14,8 @@ from timm.layers.attention import Attention
 from torch import Tensor, nn
 from torch.nn.functional import linear
 
-from export.attention import Attend, by_head
-from training.backbones.relative import RelativeAttention
+from vitreid.export.attention import Attend, by_head
+from vitreid.training.backbones.relative import RelativeAttention
 
 
 def is_plain(block: nn.Module) -> bool:

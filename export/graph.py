@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
-from training.backbones import ViT
-from training.model import ReIDModel
+from vitreid.training.backbones import ViT
+from vitreid.training.model import ReIDModel
 
 
 class EmbeddingGraph(nn.Module):

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from bundle.run import load_onnxruntime
-from export.errors import PrecisionError
+from vitreid.bundle.run import load_onnxruntime
+from vitreid.export.errors import PrecisionError
 
 if TYPE_CHECKING:
     from onnx import GraphProto, ModelProto, TensorProto

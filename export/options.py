@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from bundle import Bundle, Parity
-from bundle.evidence import EXPLAIN
-from training.data_options import DATA_HELP, source_of
-from training.datasets import Source
+from vitreid.bundle import Bundle, Parity
+from vitreid.bundle.evidence import EXPLAIN
+from vitreid.training.data_options import DATA_HELP, source_of
+from vitreid.training.datasets import Source
 
 if TYPE_CHECKING:
-    from export.trial import Trial
+    from vitreid.export.trial import Trial
 
 Images = Annotated[
     Path | None,
@@ -41,9 +41,9 @@ def trial(precision: str, data: Source | None, min_cosine: float | None, max_map
     """What a bundle of this precision is tried by, in all runtimes of this machine."""
     if data is None and max_map_loss is not None:
         raise typer.BadParameter("--max-map-loss needs --data, which is searched")
-    from export.tolerance import tolerance_of
-    from export.trial import Trial
-    from export.ways import WAYS
+    from vitreid.export.tolerance import tolerance_of
+    from vitreid.export.trial import Trial
+    from vitreid.export.ways import WAYS
 
     return Trial(
         tolerance=tolerance_of(precision, min_cosine, max_map_loss),

@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from bundle import ImageSpec
-from bundle.run import load_graph, load_onnxruntime
-from export.errors import AdoptionError
-from export.pixels import Pixels, Stated, find_image, find_layout, find_pixels, shown
+from vitreid.bundle import ImageSpec
+from vitreid.bundle.run import load_graph, load_onnxruntime
+from vitreid.export.errors import AdoptionError
+from vitreid.export.pixels import Pixels, Stated, find_image, find_layout, find_pixels, shown
 
 if TYPE_CHECKING:
     from onnx import ModelProto

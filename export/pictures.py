@@ -10,9 +10,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from bundle import ImageSpec, read_image, resize_to_spec
-from export.errors import ExportError
-from synthetic import draw_dataset
+from vitreid.bundle import ImageSpec, read_image, resize_to_spec
+from vitreid.export.errors import ExportError
+from vitreid.synthetic import draw_dataset
 
 PICTURES = 64
 SUFFIXES = {".jpg", ".jpeg", ".png", ".webp"}

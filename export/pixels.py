@@ -9,8 +9,8 @@ from typing import Literal, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from bundle import ImageSpec
-from export.errors import AdoptionError
+from vitreid.bundle import ImageSpec
+from vitreid.export.errors import AdoptionError
 
 Layout = Literal["NCHW", "NHWC"]
 Color = Literal["RGB", "BGR"]

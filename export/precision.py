@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from export.errors import PrecisionError
-from export.int8 import Feeds, write_int8, write_int8_static
+from vitreid.export.errors import PrecisionError
+from vitreid.export.int8 import Feeds, write_int8, write_int8_static
 
 if TYPE_CHECKING:
     from onnx import ModelProto
@@ -68,7 +68,7 @@ def write_fp16(model: ModelProto, out: Path, calibration: Feeds) -> None:
     """Products, and all between them, in float16: for GPUs."""
     import onnx
 
-    from export.half import to_half
+    from vitreid.export.half import to_half
 
     onnx.save(to_half(model), out)
 

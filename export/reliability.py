@@ -7,8 +7,8 @@ from pathlib import Path
 
 import numpy as np
 
-from bundle import Calibration
-from export.errors import ExportError
+from vitreid.bundle import Calibration
+from vitreid.export.errors import ExportError
 
 
 def draw_reliability(calibration: Calibration, out: Path) -> None:

@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from bundle import Bundle, BundleRunner, EvidenceRunner
-from bundle.closeness import MIN_SPREAD, corrected_cosines, spread_of
-from export.errors import ParityError
-from export.tolerance import TOLERANCES
+from vitreid.bundle import Bundle, BundleRunner, EvidenceRunner
+from vitreid.bundle.closeness import MIN_SPREAD, corrected_cosines, spread_of
+from vitreid.export.errors import ParityError
+from vitreid.export.tolerance import TOLERANCES
 
 
 def check_sanity(bundle: Bundle, images: NDArray[np.uint8]) -> None:

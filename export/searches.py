@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from bundle import Manifest, ParityScores
-from scoring import RetrievalScores
-from training.data_options import read_noted
-from training.datasets import Source, Split
-from training.evaluate import Embedder, Run, evaluate
-from training.screen import counted
+from vitreid.bundle import Manifest, ParityScores
+from vitreid.scoring import RetrievalScores
+from vitreid.training.data_options import read_noted
+from vitreid.training.datasets import Source, Split
+from vitreid.training.evaluate import Embedder, Run, evaluate
+from vitreid.training.screen import counted
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""`reid export tensorrt`: an engine for the GPU of this machine."""
+"""`vitreid export tensorrt`: an engine for the GPU of this machine."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from typing import Annotated
 
 import typer
 
-from bundle import Bundle
-from export.options import Images, Json, tell
-from export.pictures import choose_pictures
+from vitreid.bundle import Bundle
+from vitreid.export.options import Images, Json, tell
+from vitreid.export.pictures import choose_pictures
 
 
 def tensorrt(
@@ -23,7 +23,7 @@ def tensorrt(
     as_json: Json = False,
 ) -> None:
     """Build a TensorRT engine of a bundle for this GPU, and keep it once it is shown to give the same embeddings."""
-    from export.to_tensorrt import Profile, export_tensorrt
+    from vitreid.export.to_tensorrt import Profile, export_tensorrt
 
     profile = Profile(usual=batch, largest=max_batch)
     opened = Bundle.open(bundle)

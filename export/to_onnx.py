@@ -11,20 +11,20 @@ import torch
 from numpy.typing import NDArray
 from pydantic import JsonValue
 
-from bundle import Bundle, ImageSpec, OutputSpec, Parity
-from bundle.manifest import check_place
-from bundle.run import expected_inputs, feed_of
-from export.closeness import batches, sides_of
-from export.fast import FastTransformer, fast_form
-from export.graph import EmbeddingGraph
-from export.int8 import Feeds
-from export.precision import convert
-from export.tolerance import TOLERANCES
-from export.trial import Trial
-from export.verify import check_origin, measure_parity
-from export.writing import write_onnx
-from training.checkpoint import Checkpoint
-from training.evaluate import Embedder, model_run
+from vitreid.bundle import Bundle, ImageSpec, OutputSpec, Parity
+from vitreid.bundle.manifest import check_place
+from vitreid.bundle.run import expected_inputs, feed_of
+from vitreid.export.closeness import batches, sides_of
+from vitreid.export.fast import FastTransformer, fast_form
+from vitreid.export.graph import EmbeddingGraph
+from vitreid.export.int8 import Feeds
+from vitreid.export.precision import convert
+from vitreid.export.tolerance import TOLERANCES
+from vitreid.export.trial import Trial
+from vitreid.export.verify import check_origin, measure_parity
+from vitreid.export.writing import write_onnx
+from vitreid.training.checkpoint import Checkpoint
+from vitreid.training.evaluate import Embedder, model_run
 
 OPSET = 23
 """The first one with `Attention`; ATTENTION has others, for runtimes that do not know it."""

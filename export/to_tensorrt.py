@@ -14,13 +14,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from bundle import Bundle, BundleRunner
-from bundle.gpu import first_gpu
-from bundle.run import expected_inputs
-from bundle.run_engine import EngineRunner, engine_name, load_tensorrt
-from export.closeness import batches, compare, sides_of
-from export.errors import EngineError, ParityError
-from export.tolerance import TOLERANCES
+from vitreid.bundle import Bundle, BundleRunner
+from vitreid.bundle.gpu import first_gpu
+from vitreid.bundle.run import expected_inputs
+from vitreid.bundle.run_engine import EngineRunner, engine_name, load_tensorrt
+from vitreid.export.closeness import batches, compare, sides_of
+from vitreid.export.errors import EngineError, ParityError
+from vitreid.export.tolerance import TOLERANCES
 
 
 @dataclass(frozen=True)

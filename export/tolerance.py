@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, replace
 
-from bundle import Parity
-from export.errors import ParityError
+from vitreid.bundle import Parity
+from vitreid.export.errors import ParityError
 
 
 @dataclass(frozen=True)

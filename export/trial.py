@@ -8,15 +8,15 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from bundle import Bundle, BundleDamaged, Parity, RuntimeMissing
-from export.errors import ParityError
-from export.graph import EmbeddingGraph
-from export.searches import Searches
-from export.tolerance import TOLERANCES, Tolerance
-from export.verify import measure_parity
-from export.ways import REFERENCE, Way
-from training.datasets import Source
-from training.evaluate import Embedder
+from vitreid.bundle import Bundle, BundleDamaged, Parity, RuntimeMissing
+from vitreid.export.errors import ParityError
+from vitreid.export.graph import EmbeddingGraph
+from vitreid.export.searches import Searches
+from vitreid.export.tolerance import TOLERANCES, Tolerance
+from vitreid.export.verify import measure_parity
+from vitreid.export.ways import REFERENCE, Way
+from vitreid.training.datasets import Source
+from vitreid.training.evaluate import Embedder
 
 
 def _ignored(remark: str) -> None:

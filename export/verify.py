@@ -8,14 +8,14 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from bundle import Bundle, Parity
-from export.closeness import batches, compare, sides_of
-from export.errors import ParityError
-from export.graph import EmbeddingGraph, inputs_of
-from export.tolerance import TOLERANCES
-from export.ways import REFERENCE, Way
-from training.checkpoint import Checkpoint
-from training.model import ReIDModel
+from vitreid.bundle import Bundle, Parity
+from vitreid.export.closeness import batches, compare, sides_of
+from vitreid.export.errors import ParityError
+from vitreid.export.graph import EmbeddingGraph, inputs_of
+from vitreid.export.tolerance import TOLERANCES
+from vitreid.export.ways import REFERENCE, Way
+from vitreid.training.checkpoint import Checkpoint
+from vitreid.training.model import ReIDModel
 
 MAX_ABS_DIFFERENCE = TOLERANCES["fp32"].max_abs_difference
 

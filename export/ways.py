@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from functools import partial
 from importlib.metadata import version
 
-from bundle import Bundle, BundleRunner, OpenVinoRunner
-from bundle.run import load_onnxruntime
+from vitreid.bundle import Bundle, BundleRunner, OpenVinoRunner
+from vitreid.bundle.run import load_onnxruntime
 
 Runner = BundleRunner | OpenVinoRunner
 

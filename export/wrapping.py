@@ -10,8 +10,8 @@ import onnx_ir as ir
 from onnx_ir.passes import common as passes
 from onnx_ir.tape import Tape
 
-from export.original import Original
-from export.pixels import Pixels
+from vitreid.export.original import Original
+from vitreid.export.pixels import Pixels
 
 EPSILON = 1e-12
 MOST_AXES = 16

@@ -1,11 +1,11 @@
 """What a ranking is worth: the measures of the Market-1501 protocol and what surrounds them, in numpy."""
 
-from scoring.camera_pairs import CameraPair, score_camera_pairs
-from scoring.intervals import Difference, Interval, compare_scores, score_intervals
-from scoring.labelled import Labelled, ScoringError
-from scoring.metrics import QueryScores, RetrievalScores, score_queries, score_retrieval
-from scoring.multi_query import pool_queries
-from scoring.open_set import OpenSetScores, score_open_set
+from vitreid.scoring.camera_pairs import CameraPair, score_camera_pairs
+from vitreid.scoring.intervals import Difference, Interval, compare_scores, score_intervals
+from vitreid.scoring.labelled import Labelled, ScoringError
+from vitreid.scoring.metrics import QueryScores, RetrievalScores, score_queries, score_retrieval
+from vitreid.scoring.multi_query import pool_queries
+from vitreid.scoring.open_set import OpenSetScores, score_open_set
 
 __all__ = [
     "CameraPair",

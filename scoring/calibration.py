@@ -23,8 +23,8 @@ import numpy as np
 from scipy.optimize import isotonic_regression, minimize
 from scipy.special import expit, logit
 
-from scoring.labelled import ScoringError
-from scoring.pairs import Floats, Ints, PairCounts, PairNumbers, Pictures, centres, count_pairs
+from vitreid.scoring.labelled import ScoringError
+from vitreid.scoring.pairs import Floats, Ints, PairCounts, PairNumbers, Pictures, centres, count_pairs
 
 FEWEST_PAIRS = 10
 EDGES = np.array([0, 0.001, 0.01, *np.arange(1, 10) / 10, 0.99, 1])

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from scoring.labelled import Labelled, ScoringError
-from scoring.metrics import score_queries
+from vitreid.scoring.labelled import Labelled, ScoringError
+from vitreid.scoring.metrics import score_queries
 
 
 @dataclass(frozen=True)

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from scoring.labelled import ScoringError
-from scoring.metrics import QueryScores
+from vitreid.scoring.labelled import ScoringError
+from vitreid.scoring.metrics import QueryScores
 
 RESAMPLES = 2000
 CONFIDENCE = 0.95

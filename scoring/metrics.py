@@ -15,7 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from scoring.labelled import Labelled, ScoringError, as_numbers, cosine_blocks
+from vitreid.scoring.labelled import Labelled, ScoringError, as_numbers, cosine_blocks
 
 MAX_RANK = 50
 

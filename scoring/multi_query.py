@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from scoring.labelled import Labelled
+from vitreid.scoring.labelled import Labelled
 
 
 def pool_queries(query: Labelled) -> Labelled:

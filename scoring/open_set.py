@@ -18,7 +18,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from scoring.labelled import Labelled, ScoringError, as_numbers, cosine_blocks
+from vitreid.scoring.labelled import Labelled, ScoringError, as_numbers, cosine_blocks
 
 SIZES = (10, 30, 100, 300, 1_000, 3_000, 10_000)
 RATES = (0.001, 0.01, 0.1)

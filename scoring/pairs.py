@@ -16,7 +16,7 @@ from itertools import combinations, groupby
 import numpy as np
 from numpy.typing import NDArray
 
-from scoring.labelled import Labelled, ScoringError, as_numbers
+from vitreid.scoring.labelled import Labelled, ScoringError, as_numbers
 
 BINS = 20_000
 SCORES_AT_ONCE = 4_000_000  # 16 MB of float32, and 32 MB of their bins

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from scoring.labelled import Labelled, cosine_blocks
+from vitreid.scoring.labelled import Labelled, cosine_blocks
 
 FOREGROUND_SHARE = 0.8
 PATCH_SHARE = 0.05

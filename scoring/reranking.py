@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.sparse import csr_array
 
-from scoring.labelled import ScoringError
+from vitreid.scoring.labelled import ScoringError
 
 K1, K2, ORIGINAL_SHARE = 20, 6, 0.3
 SCORES_AT_ONCE = 8_000_000  # 32 MB of float32 in one block of scores

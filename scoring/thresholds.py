@@ -18,8 +18,8 @@ from itertools import groupby
 import numpy as np
 from scipy.sparse import coo_array, csr_array
 
-from scoring.intervals import RESAMPLES, Interval, limits
-from scoring.pairs import (
+from vitreid.scoring.intervals import RESAMPLES, Interval, limits
+from vitreid.scoring.pairs import (
     NOBODY,
     Cameras,
     Floats,

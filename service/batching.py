@@ -14,8 +14,8 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from service.errors import EmbeddingFailed, ModelFailed, NotReady, QueueFull
-from service.gallery.embeddings import check_embeddings
+from vitreid.service.errors import EmbeddingFailed, ModelFailed, NotReady, QueueFull
+from vitreid.service.gallery.embeddings import check_embeddings
 
 Pixels = NDArray[np.uint8]
 Row = NDArray[np.float32]

@@ -1,4 +1,4 @@
-"""What a running service can be told: `REID_*` variables, and the options of `reid serve` on top of them."""
+"""What a running service can be told: `VITREID_*` variables, and the options of `vitreid serve` on top of them."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, Field, ValidationError, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from bundle.preprocess import MAX_DECODING_PIXELS, MAX_PIXELS
-from service.addresses import host_of, is_loopback, origin_of, origin_text
-from service.digits import in_digits
-from service.errors import ServiceError
-from service.messages import shown
-from service.runtimes.protocol import RuntimeChoice
+from vitreid.bundle.preprocess import MAX_DECODING_PIXELS, MAX_PIXELS
+from vitreid.service.addresses import host_of, is_loopback, origin_of, origin_text
+from vitreid.service.digits import in_digits
+from vitreid.service.errors import ServiceError
+from vitreid.service.messages import shown
+from vitreid.service.runtimes.protocol import RuntimeChoice
 
 DEFAULT_GALLERY = "default"
 GALLERIES = "galleries"  # in a data folder, the one of all galleries
-PREFIX = "REID_"
+PREFIX = "VITREID_"
 OPTIONS = ("data", "bundle", "host", "port", "insecure", "threads")
 """Settings that commands have an option for, too."""
 OWN_PATHS = ("v1", "web", "docs", "openapi.json", "healthz", "readyz", "metrics")
@@ -48,7 +48,7 @@ def _check_origins(value: str) -> str:
 def _check_hosts(value: str) -> str:
     for host in names_of(value):
         if host_of(host) is None:
-            raise ValueError(f"{host!r} is no host like reid.example or 192.168.1.20, without scheme and port")
+            raise ValueError(f"{host!r} is no host like vitreid.example or 192.168.1.20, without scheme and port")
     return value
 
 
@@ -63,7 +63,7 @@ def _check_proxies(value: str) -> str:
 
 def _check_root_path(value: str) -> str:
     if value and not re.fullmatch(r"(/[A-Za-z0-9._~-]+)+", value):
-        raise ValueError(f"{value!r} is no path like /reid, which begins with a slash and does not end with one")
+        raise ValueError(f"{value!r} is no path like /vitreid, which begins with a slash and does not end with one")
     if value.split("/")[1:2] in ([each] for each in OWN_PATHS):
         raise ValueError(f"{value!r} begins like a path of the service itself ({', '.join(OWN_PATHS)})")
     return value
@@ -76,7 +76,7 @@ RootPath = Annotated[str, AfterValidator(_check_root_path)]
 
 
 class ServiceConfig(BaseSettings):
-    """One value a setting; each is read from the variable `REID_<NAME>` unless it is given.
+    """One value a setting; each is read from the variable `VITREID_<NAME>` unless it is given.
 
     The environment is read when an instance is made, never at import.
     """
@@ -85,7 +85,7 @@ class ServiceConfig(BaseSettings):
         env_prefix=PREFIX, frozen=True, extra="forbid", env_ignore_empty=True, allow_inf_nan=False
     )
 
-    data: Path = Field(Path("reid-data"), description="folder of the galleries, DATA/galleries/NAME")
+    data: Path = Field(Path("vitreid-data"), description="folder of the galleries, DATA/galleries/NAME")
     bundle: Path | None = Field(None, description="the model; the starter bundle when absent")
     host: str = Field("127.0.0.1", description="address to listen on")
     port: int = Field(8000, ge=0, le=65535, description="port to listen on; 0 takes a free one")
@@ -100,12 +100,13 @@ class ServiceConfig(BaseSettings):
         False, description="let nobody in without an API key, and do not start before one exists"
     )
     allowed_hosts: Hosts = Field(
-        "", description="names by which the service is reached, as reid.example,reid; others are answered with 421"
+        "",
+        description="names by which the service is reached, as vitreid.example,vitreid; others are answered with 421",
     )
     trusted_proxies: Proxies = Field(
         "", description="proxies whose X-Forwarded-For and X-Forwarded-Proto count, as 127.0.0.1,10.0.0.0/8"
     )
-    root_path: RootPath = Field("", description="prefix under which a proxy publishes the service, as /reid")
+    root_path: RootPath = Field("", description="prefix under which a proxy publishes the service, as /vitreid")
     cors_origins: Origins = Field(
         "", description="other sites whose pages may ask, as https://a.example,https://b.example"
     )
@@ -226,11 +227,11 @@ def unknown_variables(names: Iterable[str]) -> list[str]:
 
 def _nearest(name: str, settings: Sequence[str]) -> str:
     near = difflib.get_close_matches(name, settings, 1)
-    return f"did you mean {near[0]}?" if near else "`reid serve --show-config` lists the settings"
+    return f"did you mean {near[0]}?" if near else "`vitreid serve --show-config` lists the settings"
 
 
 def config_lines(config: ServiceConfig) -> list[str]:
-    """The settings as `REID_NAME=value  # meaning` lines, ready for a shell or an env file."""
+    """The settings as `VITREID_NAME=value  # meaning` lines, ready for a shell or an env file."""
     values = config.model_dump(mode="json")
     pairs = {name: "" if value is None else str(value) for name, value in values.items()}
     width = max(len(name) + len(value) for name, value in pairs.items()) + len(PREFIX) + 1

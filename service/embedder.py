@@ -9,9 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from bundle import Bundle, BundleDamaged, resize_to_spec
-from service.gallery.embeddings import fault_of
-from service.runtimes import RuntimeChoice, load_runtime
+from vitreid.bundle import Bundle, BundleDamaged, resize_to_spec
+from vitreid.service.gallery.embeddings import fault_of
+from vitreid.service.runtimes import RuntimeChoice, load_runtime
 
 REFERENCE = RuntimeChoice()
 

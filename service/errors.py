@@ -29,7 +29,7 @@ ServiceError
                                indexes.files.IndexDamaged (a GalleryError), indexes.gpu.GpuMissing;
                                cross_site.CrossSite and hosts.Misdirected are a RequestError
 
-A message names the value, what is allowed and the remedy, in one line. Commands print it after `reid: ` and exit
+A message names the value, what is allowed and the remedy, in one line. Commands print it after `vitreid: ` and exit
 with `exit_code`; the API sends it as `application/problem+json` with `status` and a `type` made from `slug`.
 """
 

@@ -8,10 +8,10 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from bundle import Bundle, Evidence, EvidenceRunner
-from bundle.evidence import EXPLAIN
-from scoring.patches import Foreground
-from service.errors import NoEvidence
+from vitreid.bundle import Bundle, Evidence, EvidenceRunner
+from vitreid.bundle.evidence import EXPLAIN
+from vitreid.scoring.patches import Foreground
+from vitreid.service.errors import NoEvidence
 
 AT_ONCE = 16
 
@@ -33,7 +33,7 @@ class Explainer:
         if self._bundle.manifest.explain is None:
             raise NoEvidence(
                 f"the model has no {EXPLAIN}, so it cannot tell which patches it compares; whoever has its checkpoint "
-                "can add it: reid export explain"
+                "can add it: vitreid export explain"
             )
         return self._bundle.manifest.explain
 

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
 
-from service.errors import ServiceError
+from vitreid.service.errors import ServiceError
 
 
 class CannotWrite(ServiceError):

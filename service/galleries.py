@@ -12,13 +12,13 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from bundle.files import sync
-from service.config import DEFAULT_GALLERY
-from service.errors import BadParameter, GalleryError
-from service.gallery import Gallery
-from service.gallery.creation import FILE
-from service.gallery.errors import GalleryNeeded, GalleryNotFound, GalleryReadOnly
-from service.gallery.removal import remove_gallery
+from vitreid.bundle.files import sync
+from vitreid.service.config import DEFAULT_GALLERY
+from vitreid.service.errors import BadParameter, GalleryError
+from vitreid.service.gallery import Gallery
+from vitreid.service.gallery.creation import FILE
+from vitreid.service.gallery.errors import GalleryNeeded, GalleryNotFound, GalleryReadOnly
+from vitreid.service.gallery.removal import remove_gallery
 
 NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}")
 logger = logging.getLogger("vitreid")

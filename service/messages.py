@@ -8,7 +8,7 @@ from typing import Any, get_args
 
 from pydantic import BaseModel, ValidationError
 
-from bundle.vocabulary import right_name
+from vitreid.bundle.vocabulary import right_name
 
 MAX_MESSAGE = 600
 """Letters of one message at every door."""

@@ -10,12 +10,12 @@ from datetime import UTC, datetime
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 from prometheus_client.core import GaugeMetricFamily, Metric
 
-from service.batching import MicroBatcher
-from service.drift import DriftWatch
-from service.errors import GalleryError
-from service.galleries import Galleries
-from service.gallery import GalleryInfo
-from service.gallery.purging import unpurged
+from vitreid.service.batching import MicroBatcher
+from vitreid.service.drift import DriftWatch
+from vitreid.service.errors import GalleryError
+from vitreid.service.galleries import Galleries
+from vitreid.service.gallery import GalleryInfo
+from vitreid.service.gallery.purging import unpurged
 
 SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
 SCORES = tuple(place / 20 for place in range(-4, 20))
@@ -35,31 +35,35 @@ class Metrics:
         self.drift = DriftWatch()
         self._cameras: dict[str, set[str]] = {}  # those with a label, by gallery
         self._requests = Counter(
-            "reid_requests", "Requests answered", ["route", "method", "status"], registry=self.registry
+            "vitreid_requests", "Requests answered", ["route", "method", "status"], registry=self.registry
         )
         self._request = Histogram(
-            "reid_request_seconds", "From a request to its answer", ["route"], buckets=SECONDS, registry=self.registry
+            "vitreid_request_seconds",
+            "From a request to its answer",
+            ["route"],
+            buckets=SECONDS,
+            registry=self.registry,
         )
         self._stage = Histogram(
-            "reid_stage_seconds",
+            "vitreid_stage_seconds",
             "Parts of a request: decode, wait (for the model), run, search",
             ["stage"],
             buckets=SECONDS,
             registry=self.registry,
         )
-        self._batch = Histogram("reid_batch_pictures", "Pictures of a run", buckets=SIZES, registry=self.registry)
+        self._batch = Histogram("vitreid_batch_pictures", "Pictures of a run", buckets=SIZES, registry=self.registry)
         self._rejections = Counter(
-            "reid_rejections", "Requests refused, by the slug of the problem", ["reason"], registry=self.registry
+            "vitreid_rejections", "Requests refused, by the slug of the problem", ["reason"], registry=self.registry
         )
         self._score = Histogram(
-            "reid_best_score",
+            "vitreid_best_score",
             "Score of the best match of a query",
             ["gallery", "camera"],
             buckets=SCORES,
             registry=self.registry,
         )
         self._drift = Gauge(
-            "reid_score_drift",
+            "vitreid_score_drift",
             "Population stability index of the recent best scores against the first ones",
             ["gallery", "camera"],
             registry=self.registry,
@@ -142,11 +146,11 @@ class _Parts:
 
     def collect(self) -> Iterable[Metric]:
         """The gauges as they are now; a gallery that cannot be read is down."""
-        yield GaugeMetricFamily("reid_queue_pictures", "Pictures that wait for the model", self._batcher.waiting)
-        yield GaugeMetricFamily("reid_run_seconds", "For how long the present run lasts", self._batcher.running_s)
-        up = GaugeMetricFamily("reid_gallery_up", "1 where the gallery can be used", labels=["gallery"])
+        yield GaugeMetricFamily("vitreid_queue_pictures", "Pictures that wait for the model", self._batcher.waiting)
+        yield GaugeMetricFamily("vitreid_run_seconds", "For how long the present run lasts", self._batcher.running_s)
+        up = GaugeMetricFamily("vitreid_gallery_up", "1 where the gallery can be used", labels=["gallery"])
         pending = GaugeMetricFamily(
-            "reid_purge_pending", "1 where files hold something of what was deleted", labels=["gallery"]
+            "vitreid_purge_pending", "1 where files hold something of what was deleted", labels=["gallery"]
         )
         infos: dict[str, GalleryInfo] = {}
         for name, gallery in self._galleries.opened().items():
@@ -164,18 +168,18 @@ class _Parts:
 
 def _gallery_gauges(infos: Mapping[str, GalleryInfo]) -> Iterator[Metric]:
     for name, help_text, value in (
-        ("reid_gallery_items", "Items", lambda info: info.items),
-        ("reid_gallery_bytes", "Size of the database", lambda info: info.bytes),
-        ("reid_index_bytes", "Memory of the index", lambda info: info.index_bytes),
-        ("reid_snapshot_age_seconds", "Since the newest snapshot", _snapshot_age_s),
-        ("reid_snapshot_lag", "Changes since the newest snapshot", lambda info: info.seq - (info.snapshot_seq or 0)),
+        ("vitreid_gallery_items", "Items", lambda info: info.items),
+        ("vitreid_gallery_bytes", "Size of the database", lambda info: info.bytes),
+        ("vitreid_index_bytes", "Memory of the index", lambda info: info.index_bytes),
+        ("vitreid_snapshot_age_seconds", "Since the newest snapshot", _snapshot_age_s),
+        ("vitreid_snapshot_lag", "Changes since the newest snapshot", lambda info: info.seq - (info.snapshot_seq or 0)),
     ):
         family = GaugeMetricFamily(name, help_text, labels=["gallery"])
         for gallery, info in infos.items():
             if (measured := value(info)) is not None:
                 family.add_metric([gallery], measured)
         yield family
-    kinds = GaugeMetricFamily("reid_index", "How a gallery is searched", labels=["gallery", "kind"])
+    kinds = GaugeMetricFamily("vitreid_index", "How a gallery is searched", labels=["gallery", "kind"])
     for gallery, info in infos.items():
         kinds.add_metric([gallery, info.index], 1)
     yield kinds

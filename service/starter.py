@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from bundle import Bundle, BundleError
-from service.errors import ServiceError
-from service.gallery.opening import bundle_of
+from vitreid.bundle import Bundle, BundleError
+from vitreid.service.errors import ServiceError
+from vitreid.service.gallery.opening import bundle_of
 
 STARTER = Path(__file__).parent / "starter"
 NOTICE = "using the starter bundle, trained on drawn people only: it does not work on photographs; give --bundle BUNDLE"

@@ -19,21 +19,21 @@ from numpy.typing import NDArray
 from PIL import Image
 from starlette.requests import Request
 
-from bundle import Bundle, ImageLimits, PixelBudget
-from service.access.access import Access, open_access
-from service.batching import Embedded, MicroBatcher
-from service.config import DEFAULT_GALLERY, ServiceConfig, gallery_folder
-from service.embedder import Embedder
-from service.errors import NotReady
-from service.explainer import Explainer
-from service.galleries import Galleries
-from service.gallery.gallery import Gallery
-from service.gallery.looking import PatchUpkeep
-from service.gallery.reserve import Reserve
-from service.http.readiness import Readiness
-from service.metrics import Metrics
-from service.starter import find_bundle, is_starter
-from service.upkeep import Upkeep
+from vitreid.bundle import Bundle, ImageLimits, PixelBudget
+from vitreid.service.access.access import Access, open_access
+from vitreid.service.batching import Embedded, MicroBatcher
+from vitreid.service.config import DEFAULT_GALLERY, ServiceConfig, gallery_folder
+from vitreid.service.embedder import Embedder
+from vitreid.service.errors import NotReady
+from vitreid.service.explainer import Explainer
+from vitreid.service.galleries import Galleries
+from vitreid.service.gallery.gallery import Gallery
+from vitreid.service.gallery.looking import PatchUpkeep
+from vitreid.service.gallery.reserve import Reserve
+from vitreid.service.http.readiness import Readiness
+from vitreid.service.metrics import Metrics
+from vitreid.service.starter import find_bundle, is_starter
+from vitreid.service.upkeep import Upkeep
 
 T = TypeVar("T")
 
@@ -123,7 +123,7 @@ def open_service(
         reserve.fill()
         opener = partial(_open_gallery, bundle=bundle, index=config.index, reserve=reserve)
         galleries = stack.enter_context(
-            Galleries(config.galleries_folder, opener, keep="reid serve", check_room=reserve.check_room)
+            Galleries(config.galleries_folder, opener, keep="vitreid serve", check_room=reserve.check_room)
         )
         galleries.open_all(lambda name: doing(f"the gallery {name}"))
         batcher = MicroBatcher(

@@ -10,10 +10,10 @@ from datetime import UTC, datetime
 from types import TracebackType
 from typing import Self
 
-from service.errors import ServiceError
-from service.gallery.gallery import Gallery
-from service.gallery.purging import purge, unpurged
-from service.gallery.retention import clock_warning, expire
+from vitreid.service.errors import ServiceError
+from vitreid.service.gallery.gallery import Gallery
+from vitreid.service.gallery.purging import purge, unpurged
+from vitreid.service.gallery.retention import clock_warning, expire
 
 logger = logging.getLogger("vitreid")
 

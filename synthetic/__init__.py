@@ -1,14 +1,14 @@
 """Drawn people in the layout of Market-1501: data without anybody's picture, for the demo, tests and docs."""
 
-from synthetic.cameras import Camera
-from synthetic.canvas import Canvas
-from synthetic.dataset import DatasetSummary, draw_dataset, is_drawn
-from synthetic.errors import DrawingStopped, FolderRefused, InvalidRequest, SyntheticError
-from synthetic.figure import draw_person
-from synthetic.people import Person
-from synthetic.picture import Picture, draw_picture, picture
-from synthetic.sheet import contact_sheet
-from synthetic.skeleton import Pose, View
+from vitreid.synthetic.cameras import Camera
+from vitreid.synthetic.canvas import Canvas
+from vitreid.synthetic.dataset import DatasetSummary, draw_dataset, is_drawn
+from vitreid.synthetic.errors import DrawingStopped, FolderRefused, InvalidRequest, SyntheticError
+from vitreid.synthetic.figure import draw_person
+from vitreid.synthetic.people import Person
+from vitreid.synthetic.picture import Picture, draw_picture, picture
+from vitreid.synthetic.sheet import contact_sheet
+from vitreid.synthetic.skeleton import Pose, View
 
 __all__ = [
     "Camera",

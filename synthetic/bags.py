@@ -3,11 +3,11 @@
 from collections.abc import Callable
 from functools import partial
 
-from synthetic.canvas import Canvas, Mark
-from synthetic.colours import shade
-from synthetic.patterns import around, sling, strap
-from synthetic.people import Bag
-from synthetic.rig import Layer, Rig, Section
+from vitreid.synthetic.canvas import Canvas, Mark
+from vitreid.synthetic.colours import shade
+from vitreid.synthetic.patterns import around, sling, strap
+from vitreid.synthetic.people import Bag
+from vitreid.synthetic.rig import Layer, Rig, Section
 
 
 def bag_layers(rig: Rig) -> list[Layer]:

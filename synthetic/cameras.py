@@ -7,10 +7,10 @@ from io import BytesIO
 import numpy as np
 from PIL import Image, ImageFilter
 
-from synthetic.canvas import Array
-from synthetic.randomness import stream, weigh
-from synthetic.scenes import SCENES, draw_scene
-from synthetic.skeleton import VIEWS
+from vitreid.synthetic.canvas import Array
+from vitreid.synthetic.randomness import stream, weigh
+from vitreid.synthetic.scenes import SCENES, draw_scene
+from vitreid.synthetic.skeleton import VIEWS
 
 PREFERENCE = 0.55
 """Share of pictures that show the view a camera prefers; the others are spread evenly."""

@@ -14,7 +14,7 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from synthetic.colours import Colour
+from vitreid.synthetic.colours import Colour
 
 Array: TypeAlias = np.ndarray[tuple[int, ...], np.dtype[np.floating[Any]]]
 

@@ -4,7 +4,7 @@ from typing import TypeAlias
 
 import numpy as np
 
-from synthetic.randomness import weigh
+from vitreid.synthetic.randomness import weigh
 
 Colour: TypeAlias = tuple[float, float, float]
 

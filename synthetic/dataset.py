@@ -13,10 +13,10 @@ from typing import Any
 
 from PIL import Image
 
-from synthetic.errors import FolderRefused, InvalidRequest
-from synthetic.picture import SIZE, picture
-from synthetic.randomness import stream
-from synthetic.work import share_out
+from vitreid.synthetic.errors import FolderRefused, InvalidRequest
+from vitreid.synthetic.picture import SIZE, picture
+from vitreid.synthetic.randomness import stream
+from vitreid.synthetic.work import share_out
 
 FORMAT_VERSION = 1
 DRAWING_VERSION = 1

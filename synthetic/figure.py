@@ -5,14 +5,14 @@ from functools import partial
 
 import numpy as np
 
-from synthetic.bags import bag_layers, strap_marks
-from synthetic.canvas import Canvas, Mark
-from synthetic.colours import shade
-from synthetic.head import head_layers
-from synthetic.patterns import PATTERNS, PRINTS, around, lapels, neckline, opening
-from synthetic.people import Bottom, Coat, Person, Top
-from synthetic.rig import Layer, Rig, Section, cut
-from synthetic.skeleton import ANKLE, Limb, Pose, View, skeleton
+from vitreid.synthetic.bags import bag_layers, strap_marks
+from vitreid.synthetic.canvas import Canvas, Mark
+from vitreid.synthetic.colours import shade
+from vitreid.synthetic.head import head_layers
+from vitreid.synthetic.patterns import PATTERNS, PRINTS, around, lapels, neckline, opening
+from vitreid.synthetic.people import Bottom, Coat, Person, Top
+from vitreid.synthetic.rig import Layer, Rig, Section, cut
+from vitreid.synthetic.skeleton import ANKLE, Limb, Pose, View, skeleton
 
 # layers of clothes in body heights: what is worn over something lies nearer
 LEGS, HIPS, SKIRT, TRUNK, COAT, ARMS = -0.2, -0.1, -0.05, 0.0, 0.003, 0.02

@@ -6,10 +6,10 @@ from functools import partial
 
 import numpy as np
 
-from synthetic.canvas import Array, Canvas, Sphere, SphereMark, soft
-from synthetic.colours import INK, Colour, shade
-from synthetic.people import Headwear, Looks
-from synthetic.rig import Layer, Rig, Section
+from vitreid.synthetic.canvas import Array, Canvas, Sphere, SphereMark, soft
+from vitreid.synthetic.colours import INK, Colour, shade
+from vitreid.synthetic.people import Headwear, Looks
+from vitreid.synthetic.rig import Layer, Rig, Section
 
 HEAD, WIDTH, HEIGHT, FORWARD = 0.918, 0.06, 0.073, 0.012
 HAIRLINE: dict[str, float] = {

@@ -5,12 +5,12 @@ from dataclasses import replace
 
 import numpy as np
 
-from synthetic.canvas import Canvas
-from synthetic.colours import UPPER, Colour, dye, shade
-from synthetic.figure import draw_person
-from synthetic.people import Person, sample_body, sample_looks, sample_outfit
-from synthetic.randomness import pick, weigh
-from synthetic.skeleton import VIEWS, Pose, View
+from vitreid.synthetic.canvas import Canvas
+from vitreid.synthetic.colours import UPPER, Colour, dye, shade
+from vitreid.synthetic.figure import draw_person
+from vitreid.synthetic.people import Person, sample_body, sample_looks, sample_outfit
+from vitreid.synthetic.randomness import pick, weigh
+from vitreid.synthetic.skeleton import VIEWS, Pose, View
 
 OCCLUDED_SHARE = 0.18
 """Share of pictures in which something hides a part of the person."""

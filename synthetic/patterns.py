@@ -6,7 +6,7 @@ from typing import TypeAlias
 
 import numpy as np
 
-from synthetic.canvas import Array, Surface, soft
+from vitreid.synthetic.canvas import Array, Surface, soft
 
 Mask: TypeAlias = Callable[[Surface], Array]
 

@@ -5,8 +5,8 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from synthetic.colours import HAIR, LOWER, SHOES, SKIN, UPPER, Colour, dye
-from synthetic.randomness import chance, pick, stream, weigh
+from vitreid.synthetic.colours import HAIR, LOWER, SHOES, SKIN, UPPER, Colour, dye
+from vitreid.synthetic.randomness import chance, pick, stream, weigh
 
 SIMILAR_SHARE = 0.4
 """Share of persons who wear the clothes of an earlier person with one or two things changed."""

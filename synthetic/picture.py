@@ -5,13 +5,13 @@ from functools import lru_cache
 
 import numpy as np
 
-from synthetic.cameras import Camera
-from synthetic.canvas import Canvas
-from synthetic.figure import draw_person
-from synthetic.occlusion import OCCLUDED_SHARE, occlude
-from synthetic.people import Person
-from synthetic.randomness import chance, stream
-from synthetic.skeleton import Pose, View
+from vitreid.synthetic.cameras import Camera
+from vitreid.synthetic.canvas import Canvas
+from vitreid.synthetic.figure import draw_person
+from vitreid.synthetic.occlusion import OCCLUDED_SHARE, occlude
+from vitreid.synthetic.people import Person
+from vitreid.synthetic.randomness import chance, stream
+from vitreid.synthetic.skeleton import Pose, View
 
 SIZE = (256, 128)
 """Usual size of a picture, (height, width)."""

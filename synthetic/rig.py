@@ -6,9 +6,9 @@ from itertools import pairwise
 
 import numpy as np
 
-from synthetic.canvas import Canvas, Ring
-from synthetic.people import Person
-from synthetic.skeleton import Point, Skeleton, View
+from vitreid.synthetic.canvas import Canvas, Ring
+from vitreid.synthetic.people import Person
+from vitreid.synthetic.skeleton import Point, Skeleton, View
 
 
 @dataclass(frozen=True)

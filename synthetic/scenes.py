@@ -6,8 +6,8 @@ from dataclasses import dataclass
 import numpy as np
 from PIL import Image, ImageDraw
 
-from synthetic.colours import Colour, shade
-from synthetic.randomness import pick, stream
+from vitreid.synthetic.colours import Colour, shade
+from vitreid.synthetic.randomness import pick, stream
 
 SMOOTH = 2
 """Scenes are drawn this many times larger and reduced."""

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from synthetic.errors import FolderRefused, InvalidRequest
+from vitreid.synthetic.errors import FolderRefused, InvalidRequest
 
 NAME = re.compile(r"(\d{4})_c(\d+)s\d+_\d+_\d+\.jpg")
 PAPER = (250, 249, 246)

@@ -10,7 +10,7 @@ from math import cos, pi, sin
 
 import numpy as np
 
-from synthetic.people import Body
+from vitreid.synthetic.people import Body
 
 Point = np.ndarray[tuple[int], np.dtype[np.float64]]
 

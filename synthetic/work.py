@@ -7,7 +7,7 @@ from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from multiprocessing import get_context
 
-from synthetic.errors import DrawingStopped
+from vitreid.synthetic.errors import DrawingStopped
 
 SMALL = 150
 """Fewer pictures than this are drawn faster than processes start."""

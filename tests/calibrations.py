@@ -6,7 +6,7 @@ import math
 from datetime import UTC, datetime
 from typing import Any
 
-from bundle import Calibration
+from vitreid.bundle import Calibration
 
 PAIRS = {"persons": 4, "same": 10, "different": 90}
 

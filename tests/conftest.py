@@ -11,12 +11,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from bundle import Bundle, Evidence, ImageSpec, OutputSpec
-from bundle.evidence import EXPLAIN
-from service.http.logs import FORMATS
+from vitreid.bundle import Bundle, Evidence, ImageSpec, OutputSpec
+from vitreid.bundle.evidence import EXPLAIN
+from vitreid.service.http.logs import FORMATS
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
-os.environ["REID_ALLOWED_HOSTS"] = "testserver"  # what a TestClient calls the service
+os.environ["VITREID_ALLOWED_HOSTS"] = "testserver"  # what a TestClient calls the service
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 SHARED = REPOSITORY.parent / "shared"

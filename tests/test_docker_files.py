@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 import yaml
 
-from service.config import ServiceConfig
+from vitreid.service.config import ServiceConfig
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 DOCKER = REPOSITORY / "docker"
@@ -21,14 +21,14 @@ FROM_HERE = {
     "pyproject.toml",
     "constraints.txt",
     "LICENSE",
-    "reid.py",
+    "vitreid",
     "bundle",
     "scoring",
     "synthetic",
     "training",
     "export",
     "service",
-    "docker/reid",
+    "docker/vitreid",
 }
 
 
@@ -75,22 +75,22 @@ def test_last_user_is_a_number_and_not_root(instructions: list[tuple[str, str]])
 
 
 def test_every_setting_is_passed_on_but_those_of_the_container(compose: dict[str, Any]) -> None:
-    variables = [entry.partition("=")[0] for entry in compose["services"]["reid"]["environment"]]
-    settings = {name.removeprefix("REID_").lower() for name in variables}
+    variables = [entry.partition("=")[0] for entry in compose["services"]["vitreid"]["environment"]]
+    settings = {name.removeprefix("VITREID_").lower() for name in variables}
     assert settings == set(ServiceConfig.model_fields) - {"data", "bundle", "host", "port"}
 
 
 def test_image_by_itself_asks_for_keys(compose: dict[str, Any], instructions: list[tuple[str, str]]) -> None:
     """Only the compose file, which publishes to this machine alone, lets everybody in."""
     assert of(instructions, "CMD") == ['["serve", "--host", "0.0.0.0"]']
-    assert not any("REID_INSECURE" in rest for rest in of(instructions, "ENV"))
-    assert "REID_INSECURE=${REID_INSECURE-1}" in compose["services"]["reid"]["environment"]
+    assert not any("VITREID_INSECURE" in rest for rest in of(instructions, "ENV"))
+    assert "VITREID_INSECURE=${VITREID_INSECURE-1}" in compose["services"]["vitreid"]["environment"]
 
 
 def test_settings_in_the_image_exist(instructions: list[tuple[str, str]]) -> None:
     variables = dict(pair.split("=", 1) for rest in of(instructions, "ENV") for pair in rest.split())
     assert variables["ORT_DISABLE_TELEMETRY"] == "1"
-    ours = {name.removeprefix("REID_").lower() for name in variables if name.startswith("REID_")}
+    ours = {name.removeprefix("VITREID_").lower() for name in variables if name.startswith("VITREID_")}
     assert ours <= set(ServiceConfig.model_fields)
 
 
@@ -108,7 +108,7 @@ def test_ports_are_published_to_this_machine_alone(compose: dict[str, Any]) -> N
 
 
 def test_service_has_no_rights_it_does_not_need(compose: dict[str, Any]) -> None:
-    service = compose["services"]["reid"]
+    service = compose["services"]["vitreid"]
     assert service["read_only"] is True
     assert service["cap_drop"] == ["ALL"]
     assert service["security_opt"] == ["no-new-privileges:true"]
@@ -117,21 +117,21 @@ def test_service_has_no_rights_it_does_not_need(compose: dict[str, Any]) -> None
 
 
 def test_galleries_are_in_a_named_volume(compose: dict[str, Any]) -> None:
-    targets = dict(reversed(volume.split(":")[:2]) for volume in compose["services"]["reid"]["volumes"][:1])
+    targets = dict(reversed(volume.split(":")[:2]) for volume in compose["services"]["vitreid"]["volumes"][:1])
     assert targets == {"/data": "data"}
     assert {"backups", "data", "no-bundle"} == set(compose["volumes"])
 
 
 def test_bundle_is_mounted_read_only_where_one_is_named(compose: dict[str, Any]) -> None:
-    assert "${BUNDLE:-no-bundle}:/bundle:ro" in compose["services"]["reid"]["volumes"]
+    assert "${BUNDLE:-no-bundle}:/bundle:ro" in compose["services"]["vitreid"]["volumes"]
 
 
 def test_backups_lie_apart_from_what_they_back_up(compose: Any, instructions: list[tuple[str, str]]) -> None:
     """A volume of its own, or a folder of the machine, that the container's user may write."""
-    assert "${BACKUPS:-backups}:/backups" in compose["services"]["reid"]["volumes"]
+    assert "${BACKUPS:-backups}:/backups" in compose["services"]["vitreid"]["volumes"]
     made = [rest for rest in of(instructions, "RUN") if re.search(r"mkdir [^&]*/backups", rest)]
     assert len(made) == 1
-    assert re.search(r"chown reid:reid [^&]*/backups", made[0])
+    assert re.search(r"chown vitreid:vitreid [^&]*/backups", made[0])
 
 
 def test_gpu_file_adds_to_a_service_that_exists(compose: dict[str, Any], instructions: list[tuple[str, str]]) -> None:
@@ -172,37 +172,37 @@ def test_command_of_the_image_takes_the_mounted_bundle(
     bundle.mkdir()
     if mounted:
         (bundle / "manifest.json").touch()
-    script = (DOCKER / "reid").read_text().replace("/bundle", str(bundle))
-    (tmp_path / "python").write_text('#!/bin/sh\necho "${REID_BUNDLE:-} $@"\n')
+    script = (DOCKER / "vitreid").read_text().replace("/bundle", str(bundle))
+    (tmp_path / "python").write_text('#!/bin/sh\necho "${VITREID_BUNDLE:-} $@"\n')
     (tmp_path / "python").chmod(0o755)
     done = subprocess.run(
-        ["sh", "-c", script, "reid", *arguments.split()],
-        env={"PATH": f"{tmp_path}:/usr/bin:/bin", **({} if given is None else {"REID_BUNDLE": given})},
+        ["sh", "-c", script, "vitreid", *arguments.split()],
+        env={"PATH": f"{tmp_path}:/usr/bin:/bin", **({} if given is None else {"VITREID_BUNDLE": given})},
         capture_output=True,
         text=True,
         check=True,
     )
-    assert done.stdout.strip("\n") == f"{expected.format(mounted=bundle)} -m reid {arguments}".rstrip()
+    assert done.stdout.strip("\n") == f"{expected.format(mounted=bundle)} -m vitreid {arguments}".rstrip()
 
 
 def test_scripts_can_be_run() -> None:
-    for name in ("reid", "test.sh"):
+    for name in ("vitreid", "test.sh"):
         assert (DOCKER / name).stat().st_mode & 0o111, name
     subprocess.run(["bash", "-n", str(DOCKER / "test.sh")], check=True)
     compile((DOCKER / "ask.py").read_text(), "ask.py", "exec")
 
 
 def test_limits_of_the_container(compose: dict[str, Any]) -> None:
-    assert {"mem_limit", "cpus", "pids_limit"} <= set(compose["services"]["reid"])
+    assert {"mem_limit", "cpus", "pids_limit"} <= set(compose["services"]["vitreid"])
 
 
 def test_the_proxy_asks_for_keys_and_is_the_only_one_believed(compose: dict[str, Any]) -> None:
     proxied = yaml.safe_load((DOCKER / "proxy.yml").read_text())
-    service, proxy = proxied["services"]["reid"], proxied["services"]["proxy"]
+    service, proxy = proxied["services"]["vitreid"], proxied["services"]["proxy"]
     assert set(proxied["services"]) - set(compose["services"]) == {"proxy"}
     settings = dict(entry.split("=", 1) for entry in service["environment"])
-    assert settings["REID_REQUIRE_KEYS"] == "1"
-    assert settings["REID_TRUSTED_PROXIES"] == proxy["networks"]["front"]["ipv4_address"]
-    assert {name.removeprefix("REID_").lower() for name in settings} <= set(ServiceConfig.model_fields)
+    assert settings["VITREID_REQUIRE_KEYS"] == "1"
+    assert settings["VITREID_TRUSTED_PROXIES"] == proxy["networks"]["front"]["ipv4_address"]
+    assert {name.removeprefix("VITREID_").lower() for name in settings} <= set(ServiceConfig.model_fields)
     assert {"mem_limit", "cpus", "pids_limit"} <= set(proxy)
     assert all((REPOSITORY / each.split(":")[0]).exists() for each in proxy["volumes"] if each.startswith("./"))

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from typer.main import get_command
 
-import reid
+from vitreid import cli
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 PAGES = sorted([REPOSITORY / "README.md", *(REPOSITORY / "docs").glob("*.md")])
@@ -100,21 +100,21 @@ def shown_commands() -> list[str]:
     """Every command line of a block of shell, with its continuation lines, once."""
     blocks = re.findall(r"```sh\n(.*?)```", ALL, re.DOTALL)
     lines = [line.removeprefix("$ ") for block in blocks for line in block.replace("\\\n", " ").splitlines()]
-    return sorted({line for line in lines if line.startswith("reid ")})
+    return sorted({line for line in lines if line.startswith("vitreid ")})
 
 
 def mentioned_commands() -> list[str]:
-    """`reid` with what stands behind it in running text."""
-    return sorted(set(re.findall(r"`(reid [^`]*)`", " ".join(prose(ALL).split()))))
+    """`vitreid` with what stands behind it in running text."""
+    return sorted(set(re.findall(r"`(vitreid [^`]*)`", " ".join(prose(ALL).split()))))
 
 
 def command_of(name: str) -> Any:
-    found = get_command(importlib.import_module(reid.COMMANDS[name][0]).app)
+    found = get_command(importlib.import_module(cli.COMMANDS[name][0]).app)
     return getattr(found, "commands", {}).get(name, found)
 
 
 def subcommands() -> Iterator[str]:
-    for name in reid.COMMANDS:
+    for name in cli.COMMANDS:
         found = getattr(command_of(name), "commands", {})
         yield from (f"{name} {each}" for each in found) if found else [name]
 
@@ -167,4 +167,4 @@ def test_every_command_is_documented(name: str) -> None:
     *group, last = name.split()
     words = re.findall(r"`([^`]*)`", " ".join(prose(ALL).split())) + re.findall(r"```sh\n(.*?)```", ALL, re.DOTALL)
     pattern = rf"\b{re.escape(last)}\b" if group else rf"\breid {re.escape(last)}\b"
-    assert any(re.search(pattern, each) for each in words), f"no page tells of `reid {name}`"
+    assert any(re.search(pattern, each) for each in words), f"no page tells of `vitreid {name}`"

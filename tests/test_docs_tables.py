@@ -13,9 +13,9 @@ from pathlib import Path
 
 import pytest
 
-import service
-from bundle import Bundle, Calibration
-from bundle.calibration import (
+from vitreid import service
+from vitreid.bundle import Bundle, Calibration
+from vitreid.bundle.calibration import (
     CalibrationData,
     Estimate,
     HeldOut,
@@ -24,25 +24,25 @@ from bundle.calibration import (
     Threshold,
     Thresholds,
 )
-from service.access import audit
-from service.access import database as access
-from service.access.guard import guard_of
-from service.config import PREFIX, ServiceConfig
-from service.errors import ServiceError
-from service.gallery import GallerySettings, Quality, tables
-from service.gallery.backup import BackupManifest
-from service.gallery.export import FIELDS
-from service.gallery.items import QUALITIES
-from service.gallery.snapshot import SnapshotManifest
-from service.http.app import create_app
-from service.intake.box_files import read_boxes
-from service.intake.boxes import BoxSource
-from service.schemas.erasures import ReceiptBody
-from service.state import open_service
-from training.config import AugmentConfig, DataConfig, JigsawConfig, ModelConfig, OptimConfig, TrainConfig
-from training.datasets import DATASETS
-from training.losses import LOSSES
-from training.report import PARTS, TEXTS
+from vitreid.service.access import audit
+from vitreid.service.access import database as access
+from vitreid.service.access.guard import guard_of
+from vitreid.service.config import PREFIX, ServiceConfig
+from vitreid.service.errors import ServiceError
+from vitreid.service.gallery import GallerySettings, Quality, tables
+from vitreid.service.gallery.backup import BackupManifest
+from vitreid.service.gallery.export import FIELDS
+from vitreid.service.gallery.items import QUALITIES
+from vitreid.service.gallery.snapshot import SnapshotManifest
+from vitreid.service.http.app import create_app
+from vitreid.service.intake.box_files import read_boxes
+from vitreid.service.intake.boxes import BoxSource
+from vitreid.service.schemas.erasures import ReceiptBody
+from vitreid.service.state import open_service
+from vitreid.training.config import AugmentConfig, DataConfig, JigsawConfig, ModelConfig, OptimConfig, TrainConfig
+from vitreid.training.datasets import DATASETS
+from vitreid.training.losses import LOSSES
+from vitreid.training.report import PARTS, TEXTS
 
 DOCS = Path(__file__).resolve().parent.parent / "docs"
 OPERATIONS, FORMATS, EXTENDING = ((DOCS / f"{name}.md").read_text() for name in ("operations", "formats", "extending"))
@@ -102,7 +102,7 @@ def test_settings(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize("name", sorted(PAGES))
 def test_variables_that_are_named_exist(name: str) -> None:
     settings = {PREFIX + name.upper() for name in ServiceConfig.model_fields}
-    assert set(re.findall(r"\bREID_[A-Z_]+[A-Z]", PAGES[name])) <= settings
+    assert set(re.findall(r"\bVITREID_[A-Z_]+[A-Z]", PAGES[name])) <= settings
 
 
 def test_metrics(tmp_path: Path, tiny_bundle: Path) -> None:
@@ -111,7 +111,7 @@ def test_metrics(tmp_path: Path, tiny_bundle: Path) -> None:
         found = {
             family.name + ("_total" if family.type == "counter" else "") for family in opened.metrics.registry.collect()
         }
-    documented = [row for row in cells(section(OPERATIONS, "Metrics and alarms")) if row[0].startswith("`reid_")]
+    documented = [row for row in cells(section(OPERATIONS, "Metrics and alarms")) if row[0].startswith("`vitreid_")]
     assert {row[0].strip("`") for row in documented} == found
     assert len(documented) == len(found)
 
@@ -129,14 +129,14 @@ def test_labels_of_metrics(tmp_path: Path, tiny_bundle: Path) -> None:
             for sample in family.samples
         }
     for name, labels, _ in (
-        row for row in cells(section(OPERATIONS, "Metrics and alarms")) if row[0].startswith("`reid_")
+        row for row in cells(section(OPERATIONS, "Metrics and alarms")) if row[0].startswith("`vitreid_")
     ):
         told = {label.strip() for label in labels.split(",")} - {""}
         assert found.get(name.strip("`"), told) == told, name
 
 
 def test_metrics_in_rules_exist() -> None:
-    documented = {row[0].strip("`") for row in cells(OPERATIONS) if row[0].startswith("`reid_")}
+    documented = {row[0].strip("`") for row in cells(OPERATIONS) if row[0].startswith("`vitreid_")}
     rules = re.findall(r"expr: (.*)", OPERATIONS)
     assert len(rules) >= 8
     for rule in rules:

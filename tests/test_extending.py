@@ -15,18 +15,18 @@ import numpy as np
 import pytest
 import torch
 
-from bundle import Bundle
-from service.gallery import EVERYTHING, Gallery, NewItem
-from service.indexes import INDEXES
-from service.runtimes import RUNTIMES, RuntimeChoice, load_runtime
-from service.search import candidates, find, reranking
-from service.search.question import Question
-from training import losses
-from training.checkpoint import build_model
-from training.config import parse_config
-from training.datasets import DATASETS, read_dataset
-from training.losses import LossInputs, total_loss
-from training.model import Branch
+from vitreid.bundle import Bundle
+from vitreid.service.gallery import EVERYTHING, Gallery, NewItem
+from vitreid.service.indexes import INDEXES
+from vitreid.service.runtimes import RUNTIMES, RuntimeChoice, load_runtime
+from vitreid.service.search import candidates, find, reranking
+from vitreid.service.search.question import Question
+from vitreid.training import losses
+from vitreid.training.checkpoint import build_model
+from vitreid.training.config import parse_config
+from vitreid.training.datasets import DATASETS, read_dataset
+from vitreid.training.losses import LossInputs, total_loss
+from vitreid.training.model import Branch
 
 PAGE = (Path(__file__).resolve().parent.parent / "docs" / "extending.md").read_text(encoding="utf-8")
 
@@ -46,8 +46,20 @@ def module(heading: str, monkeypatch: pytest.MonkeyPatch) -> Any:
 
 
 REPOSITORY = Path(__file__).resolve().parent.parent
-TREE = ["bundle", "scoring", "synthetic", "training", "export", "service", "benchmarks", "tests", "docs", "docker"]
-FILES = ["reid.py", "pyproject.toml", "README.md", "CHANGELOG.md", "docker-compose.yml", "Makefile"]
+TREE = [
+    "vitreid",
+    "bundle",
+    "scoring",
+    "synthetic",
+    "training",
+    "export",
+    "service",
+    "benchmarks",
+    "tests",
+    "docs",
+    "docker",
+]
+FILES = ["pyproject.toml", "README.md", "CHANGELOG.md", "docker-compose.yml", "Makefile"]
 # What a page's reader does with an example: the section, its file, and the lines that go before others in a third one.
 DONE = (
     (
@@ -55,7 +67,7 @@ DONE = (
         "training/losses/compact.py",
         {
             "training/losses/__init__.py": (
-                ("from training.losses.identity", "from training.losses.compact import compact"),
+                ("from vitreid.training.losses.identity", "from vitreid.training.losses.compact import compact"),
                 ('    "identity": identity,', '    "compact": compact,'),
             ),
             "docs/formats.md": (("| `triplet` | ", "| `compact` | `margin` 0 |"),),
@@ -66,7 +78,7 @@ DONE = (
         "service/indexes/sorted.py",
         {
             "service/indexes/__init__.py": (
-                ("from service.indexes.protocol", "from service.indexes.sorted import SortedIndex"),
+                ("from vitreid.service.indexes.protocol", "from vitreid.service.indexes.sorted import SortedIndex"),
                 ('    "exact": ExactIndex,', '    "sorted": SortedIndex,'),
             )
         },
@@ -77,7 +89,7 @@ CHECKS = ("training/losses/test_registry.py", "service/indexes/test_indexes.py",
 
 def test_the_examples_pass_the_tests_of_their_registries(tmp_path: Path) -> None:
     for name in TREE:
-        shutil.copytree(REPOSITORY / name, tmp_path / name, ignore=shutil.ignore_patterns("__pycache__"))
+        shutil.copytree(REPOSITORY / name, tmp_path / name, symlinks=True, ignore=shutil.ignore_patterns("__pycache__"))
     for name in FILES:
         shutil.copy(REPOSITORY / name, tmp_path / name)
     for heading, file, insertions in DONE:

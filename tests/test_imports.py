@@ -23,13 +23,16 @@ FORBIDDEN_OUTSIDE = {"bundle": {"torch"}, "scoring": {"torch"}, "synthetic": {"t
 
 
 def imported(file: Path) -> set[str]:
+    """The packages that a file imports: `vitreid.x` for ours, the first part of the name for others."""
     names: set[str] = set()
     for node in ast.walk(ast.parse(file.read_text())):
         if isinstance(node, ast.Import):
             names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.level == 0 and node.module == "vitreid":
+            names |= {f"vitreid.{alias.name}" for alias in node.names}
         elif isinstance(node, ast.ImportFrom) and node.level == 0 and node.module:
             names.add(node.module)
-    return {name.partition(".")[0] for name in names}
+    return {".".join(name.split(".")[: 1 + name.startswith("vitreid.")]) for name in names}
 
 
 @pytest.mark.parametrize("package", ALLOWED)
@@ -38,29 +41,36 @@ def test_packages_import_only_what_they_may(package: str) -> None:
     assert files
     for file in files:
         names = imported(file)
-        ours = (names & set(ALLOWED)) - {package}
+        assert not names & set(ALLOWED), f"{file.relative_to(REPOSITORY)} imports without `vitreid.`"
+        ours = {name.partition(".")[2] for name in names if name.startswith("vitreid.")} - {package}
         assert ours <= ALLOWED[package], f"{file.relative_to(REPOSITORY)} imports {sorted(ours - ALLOWED[package])}"
         outside = names & FORBIDDEN_OUTSIDE.get(package, set())
         assert not outside, f"{file.relative_to(REPOSITORY)} imports {sorted(outside)}"
 
 
-def test_nothing_but_the_command_imports_all(tmp_path: Path) -> None:
-    """Every package is reachable from the command alone: none imports `reid`."""
+def test_every_link_leads_to_its_folder() -> None:
     for package in ALLOWED:
-        for file in (REPOSITORY / package).rglob("*.py"):
-            assert "reid" not in imported(file), file
+        link = REPOSITORY / "vitreid" / package
+        assert link.is_symlink(), link
+        assert link.readlink() == Path("..", package)
+
+
+@pytest.mark.parametrize("folder", ["tests", "benchmarks", "docker"])
+def test_everything_is_imported_by_its_one_name(folder: str) -> None:
+    for file in (REPOSITORY / folder).rglob("*.py"):
+        assert not imported(file) & set(ALLOWED), file
 
 
 def test_starting_the_service_leaves_out_what_is_slow_or_not_its_own(tiny_bundle: Path, tmp_path: Path) -> None:
     code = f"""
 import sys
 from fastapi.testclient import TestClient
-from service.http.app import create_app
-from service.config import ServiceConfig
+from vitreid.service.http.app import create_app
+from vitreid.service.config import ServiceConfig
 config = ServiceConfig(data={str(tmp_path)!r}, bundle={str(tiny_bundle)!r})
 with TestClient(create_app(config)) as client:
     assert client.get("/readyz").status_code == 200
-wrong = sorted({{"torch", "timm", "scipy", "training", "export"}} & set(sys.modules))
+wrong = sorted({{"torch", "timm", "scipy", "vitreid.training", "vitreid.export"}} & set(sys.modules))
 sys.exit(str(wrong) if wrong else 0)
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=REPOSITORY, check=False)
@@ -70,6 +80,6 @@ sys.exit(str(wrong) if wrong else 0)
 @pytest.mark.parametrize("package", sorted(path.parent.name for path in (REPOSITORY / "service").glob("*/__init__.py")))
 def test_any_package_of_the_service_can_be_imported_first(package: str) -> None:
     """None needs another one to have been imported before it."""
-    command = [sys.executable, "-c", f"import service.{package}"]
+    command = [sys.executable, "-c", f"import vitreid.service.{package}"]
     done = subprocess.run(command, capture_output=True, text=True, cwd=REPOSITORY, check=False)
     assert done.returncode == 0, done.stderr

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-import reid
 from benchmarks.served_scores import compare
-from bundle import Bundle
+from vitreid import cli
+from vitreid.bundle import Bundle
 
 RECIPE = """
 epochs = 8
@@ -47,28 +47,28 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def people(folder: Path) -> Path:
     options = ["--identities", "44", "--train", "32", "--cameras", "3", "--images", "2", "--seed", "8"]
-    assert reid.run(["synth", str(folder / "people"), *options]) == 0
+    assert cli.run(["synth", str(folder / "people"), *options]) == 0
     return folder / "people"
 
 
 @pytest.fixture(scope="module")
 def run(folder: Path, people: Path) -> Path:
     (folder / "recipe.toml").write_text(RECIPE)
-    assert reid.run(["train", str(folder / "recipe.toml"), "--data", str(people), "--out", str(folder / "run")]) == 0
+    assert cli.run(["train", str(folder / "recipe.toml"), "--data", str(people), "--out", str(folder / "run")]) == 0
     return folder / "run"
 
 
 @pytest.fixture(scope="module")
 def bundle(folder: Path, people: Path, run: Path) -> Path:
     images = ["--images", str(people / "query")]
-    assert reid.run(["export", "onnx", str(run), "--out", str(folder / "bundle"), *images]) == 0
-    assert reid.run(["export", "verify", str(folder / "bundle"), "--checkpoint", str(run), *images]) == 0
+    assert cli.run(["export", "onnx", str(run), "--out", str(folder / "bundle"), *images]) == 0
+    assert cli.run(["export", "verify", str(folder / "bundle"), "--checkpoint", str(run), *images]) == 0
     return folder / "bundle"
 
 
 def scores(path: Path, people: Path, capsys: pytest.CaptureFixture[str]) -> dict[str, float]:
     capsys.readouterr()
-    assert reid.run(["evaluate", str(path), "--data", str(people), "--json"]) == 0
+    assert cli.run(["evaluate", str(path), "--data", str(people), "--json"]) == 0
     found: dict[str, float] = json.loads(capsys.readouterr().out)
     return found
 
@@ -98,7 +98,7 @@ def test_a_second_index_run_adds_nothing(
     added = []
     for _ in range(2):
         capsys.readouterr()
-        assert reid.run([*command, "--bundle", str(bundle)]) == 0
+        assert cli.run([*command, "--bundle", str(bundle)]) == 0
         added.append(json.loads(capsys.readouterr().out)["added"])
     assert added == [36, 0]
 
@@ -107,10 +107,10 @@ def test_a_gallery_refuses_another_model(
     folder: Path, people: Path, bundle: Path, tiny_bundle: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     images, gallery = str(people / "query"), str(folder / "other")
-    assert reid.run(["index", images, "--gallery", gallery, "--bundle", str(bundle)]) == 0
+    assert cli.run(["index", images, "--gallery", gallery, "--bundle", str(bundle)]) == 0
     capsys.readouterr()
-    assert reid.run(["index", images, "--gallery", gallery, "--bundle", str(tiny_bundle)]) == 2
+    assert cli.run(["index", images, "--gallery", gallery, "--bundle", str(tiny_bundle)]) == 2
     error = capsys.readouterr().err
-    assert error.startswith("reid: ")
+    assert error.startswith("vitreid: ")
     assert error.count("\n") == 1
     assert Bundle.open(bundle).manifest.bundle_id[:8] in error

@@ -12,13 +12,13 @@ import torch
 from fastapi.testclient import TestClient
 from PIL import Image
 
-from bundle import Bundle, ImageSpec
-from export.pictures import drawn_pictures
-from export.to_onnx import export_onnx
-from service.config import ServiceConfig
-from service.http.app import create_app
-from training.checkpoint import Checkpoint, build_model, save_checkpoint
-from training.config import TrainConfig
+from vitreid.bundle import Bundle, ImageSpec
+from vitreid.export.pictures import drawn_pictures
+from vitreid.export.to_onnx import export_onnx
+from vitreid.service.config import ServiceConfig
+from vitreid.service.http.app import create_app
+from vitreid.training.checkpoint import Checkpoint, build_model, save_checkpoint
+from vitreid.training.config import TrainConfig
 
 SPEC = ImageSpec(height=64, width=32)
 VIT = {"backbone": "vit_tiny_patch16_224", "options": {"embed_dim": 48, "depth": 2, "num_heads": 2}}

@@ -13,9 +13,9 @@ from pathlib import Path
 
 import pytest
 
-from bundle import Bundle
-from synthetic import draw_dataset
 from tests.export.foreign import save_foreign
+from vitreid.bundle import Bundle
+from vitreid.synthetic import draw_dataset
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 EXTRAS = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())["project"]["optional-dependencies"]
@@ -31,8 +31,8 @@ class Absent:
             raise ModuleNotFoundError(f"No module named {name!r}", name=name)
 
 sys.meta_path.insert(0, Absent())
-import reid
-sys.exit(reid.run(sys.argv[2:]))
+from vitreid import cli
+sys.exit(cli.run(sys.argv[2:]))
 """
 
 
@@ -123,6 +123,6 @@ def test_what_lacks_a_package_says_what_installs_it(
     command = command.replace("OUT", str(tmp_path / "out")).replace("PLOT", str(tmp_path / "plot"))
     done = without(ABSENT | {package}, *command.split())
     assert done.returncode == 2
-    [line] = [line for line in done.stderr.splitlines() if line.startswith("reid: ")]
+    [line] = [line for line in done.stderr.splitlines() if line.startswith("vitreid: ")]
     assert f"needs {package}; pip install" in line
     assert shlex.split(line.partition("pip install ")[2]) == EXTRAS[extra]

@@ -17,12 +17,12 @@ import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
-from bundle.files import recover, sha256_of, written_whole
-from training.backbones import CNN, JigsawOptions, ViT, build_cnn, build_vit, check_forward
-from training.config import ModelConfig, TrainConfig, parse_config
-from training.errors import CheckpointError, ConfigError
-from training.model import ReIDModel
-from training.side_labels import told_apart
+from vitreid.bundle.files import recover, sha256_of, written_whole
+from vitreid.training.backbones import CNN, JigsawOptions, ViT, build_cnn, build_vit, check_forward
+from vitreid.training.config import ModelConfig, TrainConfig, parse_config
+from vitreid.training.errors import CheckpointError, ConfigError
+from vitreid.training.model import ReIDModel
+from vitreid.training.side_labels import told_apart
 
 FORMAT_VERSION = 1
 MODEL, CONFIG, METRICS, STATE = "model.safetensors", "config.toml", "metrics.json", "state.pt"
@@ -46,7 +46,7 @@ class Checkpoint:
             recover(candidate)
         folder = path if (path / METRICS).is_file() else path / "best"
         if missing := [name for name in (METRICS, CONFIG, MODEL) if not (folder / name).is_file()]:
-            raise CheckpointError(f"{path} is not a checkpoint: it has no {missing[0]}; make one with `reid train`")
+            raise CheckpointError(f"{path} is not a checkpoint: it has no {missing[0]}; make one with `vitreid train`")
         metrics = _read_metrics(folder / METRICS)
         if sha256_of(folder / MODEL) != metrics["model_sha256"]:
             raise CheckpointError(f"{folder / MODEL} is damaged: its sha256 differs from {METRICS}; train it again")

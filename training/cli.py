@@ -10,18 +10,18 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from scoring.patches import Half
-from scoring.reranking import Reranking
-from training.data_options import DATA_HELP, Data, Dataset, Pattern, pattern_of, read_noted, source_of
-from training.datasets import Sources, Split
-from training.errors import ConfigError
-from training.import_cli import import_weights
-from training.report import Evaluated, brief, report
-from training.score_table import TABLES, as_lines, as_values
-from training.screen import RunScreen, console, counted
+from vitreid.scoring.patches import Half
+from vitreid.scoring.reranking import Reranking
+from vitreid.training.data_options import DATA_HELP, Data, Dataset, Pattern, pattern_of, read_noted, source_of
+from vitreid.training.datasets import Sources, Split
+from vitreid.training.errors import ConfigError
+from vitreid.training.import_cli import import_weights
+from vitreid.training.report import Evaluated, brief, report
+from vitreid.training.score_table import TABLES, as_lines, as_values
+from vitreid.training.screen import RunScreen, console, counted
 
 if TYPE_CHECKING:
-    from training.evaluate import Embedder
+    from vitreid.training.evaluate import Embedder
 
 ROWS, TOP = 10, 10  # of a picture of rank lists
 
@@ -42,7 +42,7 @@ def synth(
     as_json: Json = False,
 ) -> None:
     """Draw a data set of made-up people."""
-    from synthetic import draw_dataset
+    from vitreid.synthetic import draw_dataset
 
     with counted("drawing", "pictures") as progress:
         summary = draw_dataset(
@@ -79,13 +79,13 @@ def train(
     """Train a model."""
     import torch
 
-    from training.config import load_recipe, of_dataset
-    from training.curves import Board
-    from training.datasets.remarks import remarks
-    from training.precision import precision_notes
-    from training.ranks import joined, process_device
-    from training.records import check_output
-    from training.train import Trainer
+    from vitreid.training.config import load_recipe, of_dataset
+    from vitreid.training.curves import Board
+    from vitreid.training.datasets.remarks import remarks
+    from vitreid.training.precision import precision_notes
+    from vitreid.training.ranks import joined, process_device
+    from vitreid.training.records import check_output
+    from vitreid.training.train import Trainer
 
     config = load_recipe(recipe, change or ())
     _check_test(test, config.data.holdout_persons)
@@ -116,7 +116,7 @@ def train(
         kept = (
             f"{done} epochs are kept in {out}; go on with the same command and --resume" if done else "no epoch ended"
         )
-        console.print(f"reid: interrupted in epoch {done + 1}; {kept}", soft_wrap=True)
+        console.print(f"vitreid: interrupted in epoch {done + 1}; {kept}", soft_wrap=True)
         raise typer.Exit(130) from None
     if ranks.first:
         found = {"out": str(out), "best_epoch": best.metrics["epoch"], "scores": best.metrics["scores"]}
@@ -140,8 +140,8 @@ def curves(
     as_json: Json = False,
 ) -> None:
     """Draw what runs did over their epochs: losses, rate and scores."""
-    from training.checkpoint import Checkpoint
-    from training.curves import draw_curves
+    from vitreid.training.checkpoint import Checkpoint
+    from vitreid.training.curves import draw_curves
 
     _check_png("--out", out)
     histories = {str(run): Checkpoint.open(run / "last" if (run / "last").is_dir() else run).metrics for run in runs}
@@ -186,7 +186,7 @@ def evaluate(
     as_json: Json = False,
 ) -> None:
     """Score checkpoints or bundles by the Market-1501 protocol."""
-    from training.evaluate import open_embedder
+    from vitreid.training.evaluate import open_embedder
 
     if table is not None and (table not in TABLES or as_json):
         raise typer.BadParameter(f"--table is one of {', '.join(TABLES)}, and does not go with --json")
@@ -222,14 +222,14 @@ def evaluate(
 
 
 def _looked_at(model: Path, split: Split, cameras: str | None) -> tuple[list[Half], list[Half]]:
-    from training.patches import look_at_split
+    from vitreid.training.patches import look_at_split
 
     with counted("looking", "pictures") as progress:
         return look_at_split(split, model, cameras, progress)
 
 
 def _draw_rank_lists(evaluated: Evaluated, out: Path) -> None:
-    from training.rank_lists import answers, chosen_rows, draw_rank_lists
+    from vitreid.training.rank_lists import answers, chosen_rows, draw_rank_lists
 
     rows = chosen_rows(len(evaluated.query), ROWS)
     found = answers(evaluated.query, evaluated.gallery, rows, TOP)
@@ -243,9 +243,9 @@ def _check_png(option: str, out: Path) -> None:
 
 
 def _evaluated(embedder: Embedder, split: Split) -> Evaluated:
-    from scoring import score_retrieval
-    from training.evaluate import embed_split
-    from training.side_labels import side_labels
+    from vitreid.scoring import score_retrieval
+    from vitreid.training.evaluate import embed_split
+    from vitreid.training.side_labels import side_labels
 
     with counted("embedding", "pictures") as progress:
         query, gallery = embed_split(split, embedder, progress)

@@ -11,8 +11,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, JsonValue, PositiveInt, ValidationError
 
-from bundle import ImageSpec
-from training.errors import ConfigError
+from vitreid.bundle import ImageSpec
+from vitreid.training.errors import ConfigError
 
 RECIPES = Path(__file__).parent / "recipes"
 LOSSES: dict[str, dict[str, JsonValue]] = {"identity": {}, "triplet": {}}  # where a recipe names none
@@ -33,7 +33,7 @@ class _Part(BaseModel):
 
 
 class JigsawConfig(_Part):
-    """TransReID's jigsaw patch module: see `training.backbones.jigsaw.jigsaw_places`.
+    """TransReID's jigsaw patch module: see `vitreid.training.backbones.jigsaw.jigsaw_places`.
 
     `total` tells how the losses of the whole picture and of its parts become one.
     """
@@ -88,7 +88,7 @@ class DataConfig(_Part):
     """What is read and in which portions.
 
     A batch holds `persons` x `images_per_person` pictures. An epoch has `samples_per_epoch` pictures, or those that
-    `sampler`, a name of `training.sampler.SAMPLERS`, takes: every picture, or as TransReID. `holdout_persons` of the
+    `sampler`, a name of `vitreid.training.sampler.SAMPLERS`, takes: every picture, or as TransReID. `holdout_persons` of the
     training persons are kept from training and choose the best epoch instead of query and gallery. `cache` keeps the
     resized pictures in memory.
     """
@@ -131,7 +131,7 @@ class OptimConfig(_Part):
     """The optimiser and its learning rate over time.
 
     The rate rises linearly from `warmup_start` x `lr` for `warmup_epochs`, then falls on a half cosine to `final` x
-    `lr`; `schedule` is a name of `training.schedules.SCHEDULES`, of which `steps` goes to a tenth at each epoch of
+    `lr`; `schedule` is a name of `vitreid.training.schedules.SCHEDULES`, of which `steps` goes to a tenth at each epoch of
     `falls`. `bias_lr` multiplies the rate of biases; `decay_all` also decays biases, norms and position embeddings.
     `backbone_lr` multiplies the backbone's rate, 0 trains head and side information; the first
     `frozen_blocks` and all before them stay as they are.
@@ -210,7 +210,7 @@ def _recipe_path(recipe: str, beside: Path) -> Path:
         near = difflib.get_close_matches(recipe, [file.stem for file in RECIPES.glob("*.toml")], 1)
         meant = f"did you mean {near[0]}? " if near else ""
         raise ConfigError(
-            f"there is no recipe {recipe}; {meant}take one of `reid recipes`, or the path of a .toml file"
+            f"there is no recipe {recipe}; {meant}take one of `vitreid recipes`, or the path of a .toml file"
         )
     return path
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from training.errors import ConfigError, DataError
+from vitreid.training.errors import ConfigError, DataError
 
 if TYPE_CHECKING:
     from torch.utils.tensorboard import SummaryWriter

@@ -1,4 +1,4 @@
-"""`reid data`: what is to be known of a data set before it is trained on, and its parts."""
+"""`vitreid data`: what is to be known of a data set before it is trained on, and its parts."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from typing import Annotated, Any
 
 import typer
 
-from training.checks import PUBLISHED, Finding, check, scan
-from training.data_options import DATA_HELP, Dataset, Pattern, source_of
-from training.datasets import Split
-from training.datasets.dividing import divide, write_divided
-from training.screen import counted
+from vitreid.training.checks import PUBLISHED, Finding, check, scan
+from vitreid.training.data_options import DATA_HELP, Dataset, Pattern, source_of
+from vitreid.training.datasets import Split
+from vitreid.training.datasets.dividing import divide, write_divided
+from vitreid.training.screen import counted
 
 SHOWN = 3  # cases of a finding in the text; JSON has all
 

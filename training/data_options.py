@@ -6,9 +6,9 @@ from typing import Annotated
 
 import typer
 
-from bundle.name_pattern import NamePattern
-from training.datasets import Source, Split
-from training.datasets.remarks import left_out_notes
+from vitreid.bundle.name_pattern import NamePattern
+from vitreid.training.datasets import Source, Split
+from vitreid.training.datasets.remarks import left_out_notes
 
 DATA_HELP = "FOLDER or CSV file of a data set, or NAME=FOLDER by its layout, as folders=DIR."
 Data = Annotated[str, typer.Option(help=DATA_HELP)]

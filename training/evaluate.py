@@ -11,16 +11,16 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from bundle import Bundle, BundleRunner, ImageSpec, read_image, resize_to_spec
-from scoring import Labelled, RetrievalScores, score_retrieval
-from training.datasets import Sample, Split
-from training.datasets.remarks import check_files
-from training.errors import DataError
+from vitreid.bundle import Bundle, BundleRunner, ImageSpec, read_image, resize_to_spec
+from vitreid.scoring import Labelled, RetrievalScores, score_retrieval
+from vitreid.training.datasets import Sample, Split
+from vitreid.training.datasets.remarks import check_files
+from vitreid.training.errors import DataError
 
 if TYPE_CHECKING:
     import torch
 
-    from training.model import ReIDModel
+    from vitreid.training.model import ReIDModel
 
 Run = Callable[[NDArray[np.uint8], NDArray[np.int64], NDArray[np.int64]], NDArray[np.float32]]
 """From uint8 (B, H, W, 3), camera and view indices (B,) to unit embeddings (B, D)."""
@@ -116,7 +116,7 @@ def open_embedder(path: Path) -> Embedder:
         return Embedder(BundleRunner(bundle).run, bundle.manifest.image, bundle.manifest.cameras, bundle.manifest.views)
     import torch  # for checkpoints alone: bundles are scored where it is not installed
 
-    from training.checkpoint import Checkpoint
+    from vitreid.training.checkpoint import Checkpoint
 
     checkpoint = Checkpoint.open(path)
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")

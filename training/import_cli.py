@@ -1,4 +1,4 @@
-"""`reid import-weights`: published weights as a checkpoint, and what neither they nor the options tell."""
+"""`vitreid import-weights`: published weights as a checkpoint, and what neither they nor the options tell."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 if TYPE_CHECKING:
-    from training.importing import Imported
+    from vitreid.training.importing import Imported
 
 Three = tuple[float, float, float]
 
@@ -53,8 +53,8 @@ def import_weights(
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON on stdout.")] = False,
 ) -> None:
     """Turn published weights into a checkpoint."""
-    from training import importing
-    from training.records import check_output
+    from vitreid.training import importing
+    from vitreid.training.records import check_output
 
     if (height is None) != (width is None):
         raise typer.BadParameter("--height and --width go together")
@@ -92,7 +92,7 @@ def _grid(text: str) -> tuple[int, int]:
 
 
 def _text(out: Path, imported: Imported) -> str:
-    from training.importing import ASSUMED
+    from vitreid.training.importing import ASSUMED
 
     told = imported.told()
     told.pop("assumed")

@@ -1,4 +1,4 @@
-"""`reid import-weights`: a published file becomes a checkpoint of ours."""
+"""`vitreid import-weights`: a published file becomes a checkpoint of ours."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from typing import Any, TypedDict, Unpack
 import torch
 from torch import Tensor
 
-from bundle.files import sha256_of
-from training.backbones import ViT
-from training.checkpoint import Checkpoint, build_model, save_checkpoint
-from training.config import TrainConfig, validated
-from training.errors import ConfigError, WeightsError
-from training.model import ReIDModel
-from training.resizing import resized
-from training.weight_files import StateDict, read_weights
-from training.weights import SIDE, Shape, check_numbers, other_sizes, translate
+from vitreid.bundle.files import sha256_of
+from vitreid.training.backbones import ViT
+from vitreid.training.checkpoint import Checkpoint, build_model, save_checkpoint
+from vitreid.training.config import TrainConfig, validated
+from vitreid.training.errors import ConfigError, WeightsError
+from vitreid.training.model import ReIDModel
+from vitreid.training.resizing import resized
+from vitreid.training.weight_files import StateDict, read_weights
+from vitreid.training.weights import SIDE, Shape, check_numbers, other_sizes, translate
 
 IMAGENET = {"mean": (0.485, 0.456, 0.406), "std": (0.229, 0.224, 0.225)}
 SIDES = {(True, True): "both", (True, False): "camera", (False, True): "view", (False, False): "none"}

@@ -16,12 +16,12 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, default_collate
 from torch.utils.data.dataloader import _MultiProcessingDataLoaderIter
 
-from bundle import ImageError, ImageSpec, read_image, resize_to_spec
-from training.config import AugmentConfig, TrainConfig
-from training.datasets import Sample, Split
-from training.errors import DataError, WorkerDied
-from training.sampler import SAMPLERS, PKSampler
-from training.transforms import train_transform
+from vitreid.bundle import ImageError, ImageSpec, read_image, resize_to_spec
+from vitreid.training.config import AugmentConfig, TrainConfig
+from vitreid.training.datasets import Sample, Split
+from vitreid.training.errors import DataError, WorkerDied
+from vitreid.training.sampler import SAMPLERS, PKSampler
+from vitreid.training.transforms import train_transform
 
 Draw = tuple[int, int, int]  # epoch, position in the epoch, sample
 Transform = Callable[[NDArray[np.uint8], np.random.Generator], NDArray[np.float32]]
@@ -69,7 +69,7 @@ class TrainImages(Dataset[Batch | DataError]):
         try:
             image = self._read(index) if self._cache is None else self._cache[index]
         except ImageError as error:
-            return DataError(f"{error}; `reid data check` finds all such pictures")
+            return DataError(f"{error}; `vitreid data check` finds all such pictures")
         pixels = self._transform(image, np.random.default_rng([self._seed, epoch, position]))
         person, camera, view = self._labels[index]
         return Batch(torch.from_numpy(pixels), person, camera, view, torch.tensor(index))

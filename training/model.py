@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import normalize
 
-from training.backbones import CNN, Features, ViT
+from vitreid.training.backbones import CNN, Features, ViT
 
 
 @dataclass(frozen=True)

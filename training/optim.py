@@ -9,9 +9,9 @@ from torch import nn
 from torch.optim import SGD, Adam, AdamW, Optimizer
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
-from training.backbones import ViT
-from training.errors import ConfigError
-from training.model import ReIDModel
+from vitreid.training.backbones import ViT
+from vitreid.training.errors import ConfigError
+from vitreid.training.model import ReIDModel
 
 OPTIMISERS: dict[str, Callable[..., Optimizer]] = {"sgd": SGD, "adam": Adam, "adamw": AdamW}
 """By name. The decay of `sgd` and `adam` is an L2 penalty, a part of the gradient; that of `adamw` is apart from it."""

@@ -7,11 +7,11 @@ from pathlib import Path
 
 import numpy as np
 
-from bundle import Bundle, EvidenceRunner
-from scoring.patches import Foreground, Half
-from training.datasets import Split
-from training.errors import DataError
-from training.evaluate import batches, open_embedder
+from vitreid.bundle import Bundle, EvidenceRunner
+from vitreid.scoring.patches import Foreground, Half
+from vitreid.training.datasets import Split
+from vitreid.training.errors import DataError
+from vitreid.training.evaluate import batches, open_embedder
 
 
 def look_at_split(
@@ -23,7 +23,9 @@ def look_at_split(
     for a bundle without explain.onnx.
     """
     if not (model / "manifest.json").is_file():
-        raise DataError(f"--patches needs a bundle with explain.onnx; {model} is none: reid export onnx, then explain")
+        raise DataError(
+            f"--patches needs a bundle with explain.onnx; {model} is none: vitreid export onnx, then explain"
+        )
     runner = EvidenceRunner(Bundle.open(model))
     embedder = open_embedder(model).at_cameras_of(cameras_of)
     found: list[Half] = []

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from training.backbones.timm_models import published_pixels
-from training.config import TrainConfig
+from vitreid.training.backbones.timm_models import published_pixels
+from vitreid.training.config import TrainConfig
 
 
 def with_published_pixels(config: TrainConfig) -> tuple[TrainConfig, list[str]]:

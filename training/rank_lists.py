@@ -9,9 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageOps
 
-from bundle import read_image
-from scoring import Labelled
-from training.datasets import Sample
+from vitreid.bundle import read_image
+from vitreid.scoring import Labelled
+from vitreid.training.datasets import Sample
 
 TILE = (192, 96)  # height, width
 FRAME, GAP = 5, 6

@@ -18,9 +18,9 @@ import torch.distributed as dist
 from torch import Tensor
 from torch.distributed._functional_collectives import all_gather_single  # torch names no public one with gradients
 
-from training.backbones import Features
-from training.errors import ConfigError
-from training.losses import EACH_BRANCH, OF_TOKENS, ON_RELATIONS
+from vitreid.training.backbones import Features
+from vitreid.training.errors import ConfigError
+from vitreid.training.losses import EACH_BRANCH, OF_TOKENS, ON_RELATIONS
 
 
 @dataclass(frozen=True)

@@ -6,10 +6,10 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from training.config import RECIPES, TrainConfig, base_of, load_recipe
+from vitreid.training.config import RECIPES, TrainConfig, base_of, load_recipe
 
 START = {
-    "starter-quick": "start here: minutes on a CPU, with the drawn people of `reid synth`",
+    "starter-quick": "start here: minutes on a CPU, with the drawn people of `vitreid synth`",
     "cuhk03-tiny": "start here: half an hour on a CPU, with a thousand images or more",
     "transreid-baseline": "start here: with a GPU",
 }

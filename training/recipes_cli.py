@@ -1,4 +1,4 @@
-"""`reid recipes`: what there is to train."""
+"""`vitreid recipes`: what there is to train."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from training.recipe_list import RecipeEntry, recipe_list
+from vitreid.training.recipe_list import RecipeEntry, recipe_list
 
 app = typer.Typer(no_args_is_help=False)
 

@@ -11,10 +11,10 @@ from typing import Any
 
 import torch
 
-from training.checkpoint import METRICS
-from training.config import TrainConfig
-from training.datasets import Split
-from training.errors import ConfigError
+from vitreid.training.checkpoint import METRICS
+from vitreid.training.config import TrainConfig
+from vitreid.training.datasets import Split
+from vitreid.training.errors import ConfigError
 
 
 def check_output(out: Path, *, resume: bool) -> None:

@@ -1,4 +1,4 @@
-"""What `reid evaluate` tells beside the scores, on request. A new part is a function and a line in PARTS and TEXTS."""
+"""What `vitreid evaluate` tells beside the scores, on request. A new part is a function and a line in PARTS and TEXTS."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from scoring import (
+from vitreid.scoring import (
     Labelled,
     RetrievalScores,
     ScoringError,
@@ -20,10 +20,10 @@ from scoring import (
     score_open_set,
     score_retrieval,
 )
-from scoring.patches import Half, reranked_blocks
-from scoring.reranking import Reranking, reranked_distances
-from training.datasets import Sample, Split
-from training.side_labels import SideLabels, side_warnings
+from vitreid.scoring.patches import Half, reranked_blocks
+from vitreid.scoring.reranking import Reranking, reranked_distances
+from vitreid.training.datasets import Sample, Split
+from vitreid.training.side_labels import SideLabels, side_warnings
 
 MEASURES = ("mAP", "rank1", "rank5", "rank10", "mINP")
 

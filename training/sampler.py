@@ -10,7 +10,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from training.errors import DataError
+from vitreid.training.errors import DataError
 
 
 class PKSampler:

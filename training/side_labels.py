@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from training.datasets import Sample
+from vitreid.training.datasets import Sample
 
 SHOWN = 6  # names on a line
 

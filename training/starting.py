@@ -10,13 +10,13 @@ from typing import Any
 
 from torch import Tensor
 
-from training.backbones import ViT
-from training.checkpoint import Checkpoint
-from training.errors import ConfigError, WeightsError
-from training.model import ReIDModel
-from training.resizing import Grid, resized
-from training.weight_files import read_weights
-from training.weights import State, check_numbers, other_sizes, translate, translate_resnet
+from vitreid.training.backbones import ViT
+from vitreid.training.checkpoint import Checkpoint
+from vitreid.training.errors import ConfigError, WeightsError
+from vitreid.training.model import ReIDModel
+from vitreid.training.resizing import Grid, resized
+from vitreid.training.weight_files import read_weights
+from vitreid.training.weights import State, check_numbers, other_sizes, translate, translate_resnet
 
 OPTIONAL = re.compile(r"necks\.|backbone\.(side|position|jigsaw)\.|.*\.(relative_(bias|keys)|num_batches_tracked)$")
 """What a network may have and its start not, or the other way round."""

@@ -14,27 +14,27 @@ from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 from torch.optim import Optimizer
 
-from bundle.files import recover
-from training.backbones import fuse_attention
-from training.checkpoint import Checkpoint, build_model, save_checkpoint
-from training.collapse import collapse_told, variances
-from training.config import TrainConfig
-from training.datasets import Split, hold_out
-from training.datasets.remarks import check_trainable
-from training.errors import CheckpointError, ConfigError, Diverged
-from training.evaluate import Embedder, evaluate, model_run
-from training.loader import Batch, epoch_loader
-from training.losses import OF_TOKENS, ON_RELATIONS, LossInputs, total_loss
-from training.model import ReIDModel
-from training.optim import build_optimiser, freeze, moving_average, set_learning_rate
-from training.precision import PRECISIONS, chosen
-from training.progress import Observer, Progress
-from training.published import with_published_pixels
-from training.ranks import ALONE, Ranks, check_shareable
-from training.records import best_of, changes, origin
-from training.schedules import SCHEDULES
-from training.side_labels import side_notes
-from training.starting import Started, begin, check_frozen
+from vitreid.bundle.files import recover
+from vitreid.training.backbones import fuse_attention
+from vitreid.training.checkpoint import Checkpoint, build_model, save_checkpoint
+from vitreid.training.collapse import collapse_told, variances
+from vitreid.training.config import TrainConfig
+from vitreid.training.datasets import Split, hold_out
+from vitreid.training.datasets.remarks import check_trainable
+from vitreid.training.errors import CheckpointError, ConfigError, Diverged
+from vitreid.training.evaluate import Embedder, evaluate, model_run
+from vitreid.training.loader import Batch, epoch_loader
+from vitreid.training.losses import OF_TOKENS, ON_RELATIONS, LossInputs, total_loss
+from vitreid.training.model import ReIDModel
+from vitreid.training.optim import build_optimiser, freeze, moving_average, set_learning_rate
+from vitreid.training.precision import PRECISIONS, chosen
+from vitreid.training.progress import Observer, Progress
+from vitreid.training.published import with_published_pixels
+from vitreid.training.ranks import ALONE, Ranks, check_shareable
+from vitreid.training.records import best_of, changes, origin
+from vitreid.training.schedules import SCHEDULES
+from vitreid.training.side_labels import side_notes
+from vitreid.training.starting import Started, begin, check_frozen
 
 logger = logging.getLogger(__name__)
 FREE = ("threads", "data.workers", "data.cache")  # what may differ when a run goes on, say on another machine

@@ -16,7 +16,7 @@ from safetensors.torch import load_file
 from torch import Tensor
 from torch.serialization import safe_globals
 
-from training.errors import WeightsError
+from vitreid.training.errors import WeightsError
 
 BESIDE_WEIGHTS = (
     "argparse.Namespace",
@@ -91,7 +91,7 @@ def read_weights(path: Path, key: str | None = None) -> StateDict:
         [key, *more] = averages or found
         if more:
             names = ", ".join(averages or found)
-            raise WeightsError(f"{path} holds several networks; take one with `reid import-weights --key`: {names}")
+            raise WeightsError(f"{path} holds several networks; take one with `vitreid import-weights --key`: {names}")
     if key not in found:
         raise WeightsError(f"{path} has no network {key!r}; give --key one of {', '.join(map(repr, found))}")
     return StateDict(found[key], key, tuple(name for name in found if name != key))

@@ -11,8 +11,8 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from training.errors import WeightsError
-from training.weight_files import roots_of
+from vitreid.training.errors import WeightsError
+from vitreid.training.weight_files import roots_of
 
 State = Mapping[str, Tensor]
 
@@ -255,6 +255,6 @@ def _size(
             return sides, step
     told = "which no usual size of pictures gives" if grid is None else f"not {grid[0]}x{grid[1]}"
     raise WeightsError(
-        f"the weights have positions for {patches} patches of {patch} pixels, {told}; give `reid import-weights` "
+        f"the weights have positions for {patches} patches of {patch} pixels, {told}; give `vitreid import-weights` "
         "--grid ROWSxCOLUMNS whose product that is, and --stride where patches overlap"
     )

@@ -7,13 +7,13 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from service.access.audit import AuditLog, Entry
-from service.access.database import FILE, AccessDatabase
-from service.access.errors import RateLimited, Unauthorized
-from service.access.keys import KeyStore
-from service.access.principal import ANONYMOUS, Principal
-from service.access.rates import Buckets
-from service.gallery.reserve import Reserve
+from vitreid.service.access.audit import AuditLog, Entry
+from vitreid.service.access.database import FILE, AccessDatabase
+from vitreid.service.access.errors import RateLimited, Unauthorized
+from vitreid.service.access.keys import KeyStore
+from vitreid.service.access.principal import ANONYMOUS, Principal
+from vitreid.service.access.rates import Buckets
+from vitreid.service.gallery.reserve import Reserve
 
 FAILURES_PER_S, FAILURES_AT_ONCE = 1.0, 30
 REFUSALS_NOTED_PER_S = 1.0
@@ -46,7 +46,9 @@ class Access:
             return ANONYMOUS
         try:
             if key is None:
-                raise Unauthorized("an API key is needed: send it as `Authorization: Bearer reid_...` or `X-API-Key`")
+                raise Unauthorized(
+                    "an API key is needed: send it as `Authorization: Bearer vitreid_...` or `X-API-Key`"
+                )
             return self.keys.authenticate(key)
         except Unauthorized:
             if wait_s := self.failures.take(address):

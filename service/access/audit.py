@@ -11,12 +11,12 @@ from typing import Any
 
 from sqlalchemy import Row, Select, select
 
-from service.access.database import AccessDatabase, audit
-from service.access.principal import Principal
-from service.access.views import VIEW, Views
-from service.clock import HORIZON, believable
-from service.gallery.reserve import Reserve
-from service.gallery.tables import stored_time, utc_text
+from vitreid.service.access.database import AccessDatabase, audit
+from vitreid.service.access.principal import Principal
+from vitreid.service.access.views import VIEW, Views
+from vitreid.service.clock import HORIZON, believable
+from vitreid.service.gallery.reserve import Reserve
+from vitreid.service.gallery.tables import stored_time, utc_text
 
 COMMAND_LINE = "command line"
 OTHER = "other"  # the action of what is recorded only where it was refused

@@ -12,11 +12,11 @@ from typing import Any
 
 from sqlalchemy import JSON, Column, Connection, Integer, MetaData, String, Table
 
-from service.access.errors import AccessUnusable
-from service.errors import GalleryError
-from service.gallery.database import Database, translated
-from service.gallery.schema import Schema, schema_after, schema_faults
-from service.gallery.tables import UtcText
+from vitreid.service.access.errors import AccessUnusable
+from vitreid.service.errors import GalleryError
+from vitreid.service.gallery.database import Database, translated
+from vitreid.service.gallery.schema import Schema, schema_after, schema_faults
+from vitreid.service.gallery.tables import UtcText
 
 FILE = "access.db"
 OWNER_ONLY = 0o600  # SQLite gives its log the rights of the file

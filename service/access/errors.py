@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import math
 
-from service.errors import ServiceError
+from vitreid.service.errors import ServiceError
 
 
 class AccessError(ServiceError):

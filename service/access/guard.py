@@ -13,12 +13,12 @@ from fastapi import Request, Security
 from fastapi.routing import APIRoute
 from fastapi.security import APIKeyHeader, HTTPAuthorizationCredentials, HTTPBearer
 
-from service.access.audit import OTHER, Entry
-from service.access.errors import RateLimited, Unauthorized
-from service.access.principal import Principal, Scope
-from service.config import DEFAULT_GALLERY
-from service.schemas.common import MAX_ID
-from service.state import service_of
+from vitreid.service.access.audit import OTHER, Entry
+from vitreid.service.access.errors import RateLimited, Unauthorized
+from vitreid.service.access.principal import Principal, Scope
+from vitreid.service.config import DEFAULT_GALLERY
+from vitreid.service.schemas.common import MAX_ID
+from vitreid.service.state import service_of
 
 LONGEST_NAME = 128  # of what a refused request calls a gallery or person; others were validated
 Reach = Literal["gallery", "everything", "service", "own"]

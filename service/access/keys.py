@@ -1,4 +1,4 @@
-"""API keys: `reid_<id>_<secret>`, of which only a hash of the secret is kept."""
+"""API keys: `vitreid_<id>_<secret>`, of which only a hash of the secret is kept."""
 
 from __future__ import annotations
 
@@ -15,23 +15,23 @@ from typing import Any
 
 from sqlalchemy import Row, select
 
-from service.access.database import AccessDatabase, keys
-from service.access.errors import KeyNotFound, Unauthorized
-from service.access.principal import Principal, Scope, held
-from service.clock import HORIZON, STEP
-from service.errors import BadParameter
-from service.gallery.tables import utc_text
+from vitreid.service.access.database import AccessDatabase, keys
+from vitreid.service.access.errors import KeyNotFound, Unauthorized
+from vitreid.service.access.principal import Principal, Scope, held
+from vitreid.service.clock import HORIZON, STEP
+from vitreid.service.errors import BadParameter
+from vitreid.service.gallery.tables import utc_text
 
 ID_LENGTH = 8
 LONGEST_NAME = 64
 _ID_LETTERS = string.ascii_lowercase + string.digits
-_KEY = re.compile(rf"reid_([a-z0-9]{{{ID_LENGTH}}})_([A-Za-z0-9_-]{{43}})")
+_KEY = re.compile(rf"vitreid_([a-z0-9]{{{ID_LENGTH}}})_([A-Za-z0-9_-]{{43}})")
 LOOK_UP = (
     "SELECT secret_hash, name, scopes, galleries, cameras, created_at, expires_at, revoked_at FROM keys WHERE id = ?"
 )
 # Compared with where no key has the id, so that both take the same time.
 NOBODY = (hashlib.sha256(b"").hexdigest(), "", "[]", None, None, "", None, None)
-_INVALID = "the API key is not valid; `reid keys list` shows the keys there are"
+_INVALID = "the API key is not valid; `vitreid keys list` shows the keys there are"
 
 
 @dataclass(frozen=True)
@@ -98,7 +98,7 @@ class KeyStore:
         )
         with self._database.writing() as connection:
             connection.execute(keys.insert().values(**vars(key), secret_hash=_hash(secret)))
-        return key, f"reid_{key.id}_{secret}"
+        return key, f"vitreid_{key.id}_{secret}"
 
     def list(self) -> list[Key]:
         """All keys, the oldest first."""
@@ -114,7 +114,7 @@ class KeyStore:
             )
             row = connection.execute(select(keys).where(keys.c.id == key_id)).first()
         if row is None:
-            raise KeyNotFound(f"there is no key {key_id!r}; `reid keys list` shows the ids there are")
+            raise KeyNotFound(f"there is no key {key_id!r}; `vitreid keys list` shows the ids there are")
         return _key(row)
 
     def authenticate(self, text: str) -> Principal:

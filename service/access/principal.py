@@ -6,11 +6,11 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import Literal, get_args
 
-from service.access.errors import Forbidden
-from service.errors import UnknownName
-from service.gallery.errors import ItemNotFound
-from service.gallery.filters import Filter
-from service.gallery.items import Item
+from vitreid.service.access.errors import Forbidden
+from vitreid.service.errors import UnknownName
+from vitreid.service.gallery.errors import ItemNotFound
+from vitreid.service.gallery.filters import Filter
+from vitreid.service.gallery.items import Item
 
 Scope = Literal["read", "write", "admin"]
 SCOPES: tuple[Scope, ...] = get_args(Scope)

@@ -9,10 +9,10 @@ import anyio.to_thread
 from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from service.access.access import Access
-from service.access.audit import OTHER, Entry
-from service.access.errors import AccessUnusable
-from service.http.problems import problem_of, respond
+from vitreid.service.access.access import Access
+from vitreid.service.access.audit import OTHER, Entry
+from vitreid.service.access.errors import AccessUnusable
+from vitreid.service.http.problems import problem_of, respond
 
 REFUSED = frozenset({HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN, HTTPStatus.TOO_MANY_REQUESTS})
 CLIENT_LEFT = 499

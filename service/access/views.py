@@ -8,7 +8,7 @@ from collections.abc import Hashable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from service.access.database import AccessDatabase
+from vitreid.service.access.database import AccessDatabase
 
 VIEW = "view-image"
 TOGETHER = timedelta(seconds=60)

@@ -13,22 +13,22 @@ from pathlib import Path
 
 import numpy as np
 
-from bundle.name_pattern import NamePattern
-from service.commands.progress import image_progress
-from service.config import GALLERIES, ServiceConfig, load_config, unknown_variables
-from service.embedder import Embedder
-from service.files import CannotWrite, file_written_whole
-from service.galleries import check_name
-from service.gallery.errors import GalleryNotFound
-from service.gallery.gallery import Gallery
-from service.http.logs import configure_logging, log_what_is_not_caught
-from service.http.serving import address_of, bound_socket, check_address, serve_until_stopped
-from service.intake.boxes import BoxSource
-from service.intake.embedding import EmbeddedImages, embed_images
-from service.intake.folders import find_images
-from service.intake.indexing import IndexReport, check_readable, index_images
-from service.starter import NOTICE, find_bundle, is_starter
-from service.state import Service
+from vitreid.bundle.name_pattern import NamePattern
+from vitreid.service.commands.progress import image_progress
+from vitreid.service.config import GALLERIES, ServiceConfig, load_config, unknown_variables
+from vitreid.service.embedder import Embedder
+from vitreid.service.files import CannotWrite, file_written_whole
+from vitreid.service.galleries import check_name
+from vitreid.service.gallery.errors import GalleryNotFound
+from vitreid.service.gallery.gallery import Gallery
+from vitreid.service.http.logs import configure_logging, log_what_is_not_caught
+from vitreid.service.http.serving import address_of, bound_socket, check_address, serve_until_stopped
+from vitreid.service.intake.boxes import BoxSource
+from vitreid.service.intake.embedding import EmbeddedImages, embed_images
+from vitreid.service.intake.folders import find_images
+from vitreid.service.intake.indexing import IndexReport, check_readable, index_images
+from vitreid.service.starter import NOTICE, find_bundle, is_starter
+from vitreid.service.state import Service
 
 logger = logging.getLogger("vitreid")
 
@@ -36,11 +36,11 @@ logger = logging.getLogger("vitreid")
 def open_embedder(
     bundle: Path | None, threads: int | None, batch_size: int = 1, *, gallery: Path | None = None
 ) -> Embedder:
-    """The model for a gallery, run as the REID_* variables say; that it is the starter is said in one line."""
+    """The model for a gallery, run as the VITREID_* variables say; that it is the starter is said in one line."""
     config = load_config(bundle=bundle, threads=threads)
     opened = find_bundle(config.bundle, gallery)
     if is_starter(opened):
-        print(f"reid: {NOTICE}", file=sys.stderr)
+        print(f"vitreid: {NOTICE}", file=sys.stderr)
     choice = config.choice
     return Embedder(opened, replace(choice, max_batch=max(choice.max_batch, batch_size)))
 
@@ -51,7 +51,7 @@ def name_pattern(text: str | None, time_zone: str | None) -> NamePattern | None:
         return None
     pattern = NamePattern.parse(text, time_zone)
     if pattern.assumes_utc:
-        print("reid: the times in names are taken as UTC; give --time-zone for another", file=sys.stderr)
+        print("vitreid: the times in names are taken as UTC; give --time-zone for another", file=sys.stderr)
     return pattern
 
 

@@ -1,4 +1,4 @@
-"""`reid audit`: the audit log of a data folder as JSON lines."""
+"""`vitreid audit`: the audit log of a data folder as JSON lines."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from typing import Annotated
 
 import typer
 
-from service.access.access import open_records
-from service.access.audit import Asked, Entry, json_lines
-from service.commands.options import time_option
-from service.config import load_config
+from vitreid.service.access.access import open_records
+from vitreid.service.access.audit import Asked, Entry, json_lines
+from vitreid.service.commands.options import time_option
+from vitreid.service.config import load_config
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 
@@ -29,7 +29,7 @@ def audit(
     key: Annotated[str | None, typer.Option(help="Only by the key with this id.")] = None,
     action: Annotated[str | None, typer.Option(help="Only this action: query, add, erase, ...")] = None,
     data: Annotated[
-        Path | None, typer.Option(help="The service's data folder; REID_DATA or reid-data when left out.")
+        Path | None, typer.Option(help="The service's data folder; VITREID_DATA or vitreid-data when left out.")
     ] = None,
 ) -> None:
     """Print who asked, added and erased what: ids and times, never pictures. Reading it is recorded too."""

@@ -9,11 +9,11 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from bundle import Bundle, BundleError
-from bundle.closeness import corrected_cosines
-from bundle.cores import cores
-from service.embedder import Embedder
-from service.runtimes import Runtime, RuntimeChoice, load_runtime
+from vitreid.bundle import Bundle, BundleError
+from vitreid.bundle.closeness import corrected_cosines
+from vitreid.bundle.cores import cores
+from vitreid.service.embedder import Embedder
+from vitreid.service.runtimes import Runtime, RuntimeChoice, load_runtime
 
 WAYS = (
     RuntimeChoice("onnx", ("cpu",)),

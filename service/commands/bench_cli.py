@@ -1,4 +1,4 @@
-"""The command `reid bench`: parses, calls one function and prints."""
+"""The command `vitreid bench`: parses, calls one function and prints."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from typing import Annotated
 
 import typer
 
-from service.commands.cli import INTERRUPTED, AsJson
-from service.commands.options import finite_option
+from vitreid.service.commands.cli import INTERRUPTED, AsJson
+from vitreid.service.commands.options import finite_option
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
 
@@ -26,15 +26,15 @@ def bench(
 
     Let nothing else run meanwhile. Ctrl-C ends it, and what was measured until then is told.
     """
-    from bundle import Bundle
-    from service.commands.bench_actions import bench as measured
-    from service.commands.bench_reports import print_bench
-    from service.commands.progress import step_progress
-    from service.config import load_config
+    from vitreid.bundle import Bundle
+    from vitreid.service.commands.bench_actions import bench as measured
+    from vitreid.service.commands.bench_reports import print_bench
+    from vitreid.service.commands.progress import step_progress
+    from vitreid.service.config import load_config
 
     with step_progress("measuring") as progress:
         found = measured(Bundle.open(bundle), load_config().choice, seconds=seconds, progress=progress)
     print_bench(found, as_json=as_json)
     if found.interrupted:
-        print("reid: interrupted: what was measured until then is told above", file=sys.stderr)
+        print("vitreid: interrupted: what was measured until then is told above", file=sys.stderr)
         raise typer.Exit(INTERRUPTED)

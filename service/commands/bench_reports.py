@@ -1,12 +1,12 @@
-"""What `reid bench` tells: a table, what does not work here, and the settings to take."""
+"""What `vitreid bench` tells: a table, what does not work here, and the settings to take."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator
 
-from bundle.cores import cores
-from service.commands.bench_actions import Bench, Measured, name_of
+from vitreid.bundle.cores import cores
+from vitreid.service.commands.bench_actions import Bench, Measured, name_of
 
 NEAR_COSINE = 0.999
 """Least corrected cosine of a way that is recommended: with less, scores are no longer those of the model."""
@@ -75,14 +75,14 @@ def recommended(found: Bench, goal: str) -> Measured | None:
 
 
 def settings_of(found: Bench, best: Measured) -> dict[str, str]:
-    """The REID_* variables that make a service run so."""
+    """The VITREID_* variables that make a service run so."""
     choice, written = best.choice, found.bundle.manifest.precision
-    settings = {"REID_RUNTIME": choice.runtime, "REID_PROVIDER": choice.providers[0]}
+    settings = {"VITREID_RUNTIME": choice.runtime, "VITREID_PROVIDER": choice.providers[0]}
     if choice.precision is not None and choice.precision != written:
-        settings["REID_PRECISION"] = choice.precision
+        settings["VITREID_PRECISION"] = choice.precision
     if choice.threads is not None:
-        settings["REID_THREADS"] = str(choice.threads)
-    return settings | {"REID_MAX_BATCH": str(best.batch)}
+        settings["VITREID_THREADS"] = str(choice.threads)
+    return settings | {"VITREID_MAX_BATCH": str(best.batch)}
 
 
 def _numbers(each: Measured) -> dict[str, object]:

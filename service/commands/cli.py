@@ -10,7 +10,7 @@ from typing import Annotated, NoReturn
 
 import typer
 
-from service.commands.options import finite_option, time_option
+from vitreid.service.commands.options import finite_option, time_option
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
 
@@ -19,10 +19,12 @@ INTERRUPTED = 130
 Images = Annotated[Path, typer.Argument(help="A folder of pictures, searched with its subfolders.")]
 GalleryDir = Annotated[
     Path,
-    typer.Option("--gallery", help="The gallery's folder; `reid serve --data DATA` has it in DATA/galleries/default."),
+    typer.Option(
+        "--gallery", help="The gallery's folder; `vitreid serve --data DATA` has it in DATA/galleries/default."
+    ),
 ]
 BundleDir = Annotated[
-    Path | None, typer.Option("--bundle", help="The model; REID_BUNDLE, or the starter bundle, when left out.")
+    Path | None, typer.Option("--bundle", help="The model; VITREID_BUNDLE, or the starter bundle, when left out.")
 ]
 BatchSize = Annotated[int, typer.Option(min=1, max=1024, help="Pictures embedded at a time.")]
 Threads = Annotated[int | None, typer.Option(min=1, max=1024, help="Cores to use; all when left out.")]
@@ -80,11 +82,11 @@ def index(
     if boxes is not None and table is not None:
         raise typer.BadParameter("--table is for crops; persons in frames are labelled in the file of --boxes")
     try:
-        from service.commands import actions as commands
-        from service.commands import reports
-        from service.commands.recording import record
-        from service.gallery.texts import check_label
-        from service.intake.boxes import BoxSource
+        from vitreid.service.commands import actions as commands
+        from vitreid.service.commands import reports
+        from vitreid.service.commands.recording import record
+        from vitreid.service.gallery.texts import check_label
+        from vitreid.service.intake.boxes import BoxSource
 
         if camera is not None:
             check_label("--camera", camera)
@@ -126,8 +128,8 @@ def embed(
 ) -> None:
     """Embed a folder of pictures into one file; it appears whole or not at all."""
     try:
-        from service.commands import actions as commands
-        from service.commands import reports
+        from vitreid.service.commands import actions as commands
+        from vitreid.service.commands import reports
 
         report = commands.embed_folder(images, out, bundle=bundle, batch_size=batch_size, threads=threads)
     except KeyboardInterrupt:
@@ -187,9 +189,9 @@ def query(
         "rerank_lambda": rerank_lambda,
     }
     try:
-        from service.commands import query_actions as query_commands
-        from service.commands import query_reports as query_report
-        from service.commands.recording import record
+        from vitreid.service.commands import query_actions as query_commands
+        from vitreid.service.commands import query_reports as query_report
+        from vitreid.service.commands.recording import record
 
         params = query_commands.search_params(where or [], options)
         answers = query_commands.query_pictures(
@@ -223,18 +225,18 @@ def serve(
 ) -> None:
     """Serve the galleries of a folder over HTTP: the page at /, the API described at /docs. Ctrl-C ends it.
 
-    Every setting can also come from a REID_* variable; see --show-config.
+    Every setting can also come from a VITREID_* variable; see --show-config.
     """
-    from service.config import config_lines, load_config, unknown_variables
+    from vitreid.service.config import config_lines, load_config, unknown_variables
 
     config = load_config(data=data, bundle=bundle, host=host, port=port, threads=threads, insecure=insecure or None)
     if show_config:
         for line in unknown_variables(os.environ):
-            typer.echo(f"reid: {line}", err=True)
+            typer.echo(f"vitreid: {line}", err=True)
         typer.echo("\n".join(config_lines(config)))
         return
     try:
-        from service.commands import actions as commands
+        from vitreid.service.commands import actions as commands
 
         commands.serve(config)
     except KeyboardInterrupt:
@@ -252,7 +254,7 @@ def demo(
 ) -> None:
     """Draw people seen by six cameras, index them, serve them and answer a first query."""
     try:
-        from service.commands.demo import run_demo
+        from vitreid.service.commands.demo import run_demo
 
         run_demo(data, port=port, train=train, serve=not no_serve)
     except KeyboardInterrupt:
@@ -260,5 +262,5 @@ def demo(
 
 
 def _interrupted(what: str) -> NoReturn:
-    print(f"reid: interrupted: {what}", file=sys.stderr)
+    print(f"vitreid: interrupted: {what}", file=sys.stderr)
     raise typer.Exit(INTERRUPTED)

@@ -1,4 +1,4 @@
-"""`reid demo`: from nothing to a first answer over HTTP, with drawn people instead of anybody's pictures."""
+"""`vitreid demo`: from nothing to a first answer over HTTP, with drawn people instead of anybody's pictures."""
 
 from __future__ import annotations
 
@@ -20,16 +20,16 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from bundle import Bundle, parse_market_name
-from bundle.extras import install_command
-from service.commands.progress import image_progress
-from service.config import ServiceConfig, load_config
-from service.errors import ServiceError
-from service.http.serving import STOP_SIGNALS, address_of, bound_socket, make_server, running
-from service.intake.indexing import index_images
-from service.starter import starter_path
-from service.state import Service, open_service
-from synthetic import DatasetSummary, draw_dataset
+from vitreid.bundle import Bundle, parse_market_name
+from vitreid.bundle.extras import install_command
+from vitreid.service.commands.progress import image_progress
+from vitreid.service.config import ServiceConfig, load_config
+from vitreid.service.errors import ServiceError
+from vitreid.service.http.serving import STOP_SIGNALS, address_of, bound_socket, make_server, running
+from vitreid.service.intake.indexing import index_images
+from vitreid.service.starter import starter_path
+from vitreid.service.state import Service, open_service
+from vitreid.synthetic import DatasetSummary, draw_dataset
 
 HOST = "127.0.0.1"
 PEOPLE, CAMERAS, IMAGES, SEED = 60, 6, 2, 606
@@ -51,7 +51,7 @@ class DemoError(ServiceError):
 def run_demo(data: Path, *, port: int | None, train: bool, serve: bool) -> None:
     """Draw, index, serve and query; then serve until SIGINT or SIGTERM unless `serve` is false.
 
-    `port` is that of the settings (REID_PORT) when it is None. Each step is skipped where its result is there already.
+    `port` is that of the settings (VITREID_PORT) when it is None. Each step is skipped where its result is there already.
     Raises PortInUse before any work, DemoError, and the typed errors of the other packages.
     """
     begin = perf_counter()
@@ -186,12 +186,12 @@ def _trained_bundle(folder: Path) -> Path:
 
 
 def _run(command: Sequence[str]) -> None:
-    _say("$ reid " + " ".join(command))
-    code = subprocess.run([sys.executable, "-m", "reid", *command], check=False).returncode
+    _say("$ vitreid " + " ".join(command))
+    code = subprocess.run([sys.executable, "-m", "vitreid", *command], check=False).returncode
     if code in {130, -signal.SIGINT}:
         raise KeyboardInterrupt
     if code:
-        raise DemoError(f"`reid {' '.join(command)}` ended with {code}; what it says stands above")
+        raise DemoError(f"`vitreid {' '.join(command)}` ended with {code}; what it says stands above")
 
 
 def _say(text: str) -> None:

@@ -1,4 +1,4 @@
-"""What `reid gallery` does, without how it is asked and how it prints."""
+"""What `vitreid gallery` does, without how it is asked and how it prints."""
 
 from __future__ import annotations
 
@@ -10,24 +10,24 @@ from typing import Any
 
 from sqlalchemy import select
 
-from service.config import gallery_folder, load_config
-from service.embedder import Embedder
-from service.errors import BadParameter, FolderNotFound, GalleryError
-from service.gallery import Filter, Gallery, GalleryInfo, GallerySettings
-from service.gallery.backup import BackupManifest, back_up, drop_backup
-from service.gallery.creation import holds_gallery, open_existing
-from service.gallery.erasure import Receipt
-from service.gallery.errors import GalleryBusy, ItemNotFound, PersonNotFound
-from service.gallery.opening import open_as_it_is
-from service.gallery.purging import purge, unpurged
-from service.gallery.reembedding import Reembedded, drop_generation, reembed
-from service.gallery.reserve import Reserve
-from service.gallery.snapshot import remove_but
-from service.gallery.store import utc_now
-from service.gallery.summary import summary
-from service.gallery.tables import backups, generations
-from service.intake.cameras import CameraReport, map_cameras, report_cameras
-from service.starter import find_bundle
+from vitreid.service.config import gallery_folder, load_config
+from vitreid.service.embedder import Embedder
+from vitreid.service.errors import BadParameter, FolderNotFound, GalleryError
+from vitreid.service.gallery import Filter, Gallery, GalleryInfo, GallerySettings
+from vitreid.service.gallery.backup import BackupManifest, back_up, drop_backup
+from vitreid.service.gallery.creation import holds_gallery, open_existing
+from vitreid.service.gallery.erasure import Receipt
+from vitreid.service.gallery.errors import GalleryBusy, ItemNotFound, PersonNotFound
+from vitreid.service.gallery.opening import open_as_it_is
+from vitreid.service.gallery.purging import purge, unpurged
+from vitreid.service.gallery.reembedding import Reembedded, drop_generation, reembed
+from vitreid.service.gallery.reserve import Reserve
+from vitreid.service.gallery.snapshot import remove_but
+from vitreid.service.gallery.store import utc_now
+from vitreid.service.gallery.summary import summary
+from vitreid.service.gallery.tables import backups, generations
+from vitreid.service.intake.cameras import CameraReport, map_cameras, report_cameras
+from vitreid.service.starter import find_bundle
 
 Progress = Callable[[int, int], None]
 
@@ -82,7 +82,7 @@ def describe(folder: Path) -> Details:
 def rebuild(folder: Path, index: str) -> GalleryInfo:
     """Make index and snapshot anew from the rows, and purge. Raises GalleryBusy where somebody keeps the gallery."""
     with open_as_it_is(folder, index=index) as gallery:
-        gallery.keep("reid gallery rebuild")
+        gallery.keep("vitreid gallery rebuild")
         gallery.rebuild_index()
         gallery.write_snapshot()
         remove_but(folder, 1)
@@ -137,9 +137,9 @@ def ids_to_erase(gallery: Gallery, item_ids: Collection[int], person_id: str | N
 def erase_items(gallery: Gallery, ids: Collection[int], reason: str | None) -> Receipt:
     """Erase, and purge at once unless somebody else keeps the gallery, who will do it soon, or writes to it."""
     gallery.reserve = Reserve(gallery.folder.absolute().parent.parent)  # of the service, where one has this folder
-    receipt = gallery.erase(ids, reason=reason, requested_by="reid gallery erase")
+    receipt = gallery.erase(ids, reason=reason, requested_by="vitreid gallery erase")
     try:
-        gallery.keep("reid gallery erase")
+        gallery.keep("vitreid gallery erase")
         purge(gallery, utc_now)
     except GalleryBusy:
         return receipt

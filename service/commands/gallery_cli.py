@@ -1,4 +1,4 @@
-"""`reid gallery`: look after galleries: verify, back up, restore, embed again, erase, export."""
+"""`vitreid gallery`: look after galleries: verify, back up, restore, embed again, erase, export."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from typing import Annotated, NoReturn
 
 import typer
 
-from service.commands import gallery_actions as commands
-from service.commands import gallery_reports as reports
-from service.commands.options import id_option
-from service.commands.recording import record
-from service.errors import BadParameter
-from service.gallery.erasure import check_reason
-from service.gallery.opening import open_as_it_is
-from service.indexes import AUTO
+from vitreid.service.commands import gallery_actions as commands
+from vitreid.service.commands import gallery_reports as reports
+from vitreid.service.commands.options import id_option
+from vitreid.service.commands.recording import record
+from vitreid.service.errors import BadParameter
+from vitreid.service.gallery.erasure import check_reason
+from vitreid.service.gallery.opening import open_as_it_is
+from vitreid.service.indexes import AUTO
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
 
@@ -46,7 +46,7 @@ def verify(
     as_json: AsJson = False,
 ) -> None:
     """Read everything and compare it; exit code 1 where something is not as it must be. Changes nothing."""
-    from service.gallery.verification import verify as verify_gallery
+    from vitreid.service.gallery.verification import verify as verify_gallery
 
     with reports.progress("reading") as tell:
         verified = verify_gallery(gallery, decode_pictures=pictures, progress=lambda what, *done: tell(*done, what))
@@ -82,13 +82,13 @@ def backup(
 
 @app.command()
 def restore(
-    backup: Annotated[Path, typer.Argument(help="A folder that `reid gallery backup` made.")],
+    backup: Annotated[Path, typer.Argument(help="A folder that `vitreid gallery backup` made.")],
     gallery: Folder,
     replace: Annotated[bool, typer.Option("--replace", help="Replace the gallery that is there.")] = False,
     as_json: AsJson = False,
 ) -> None:
     """Make a gallery what it was; what was erased since the backup is erased again. Not while a service runs."""
-    from service.gallery.restoring import restore as restore_backup
+    from vitreid.service.gallery.restoring import restore as restore_backup
 
     try:
         restored = restore_backup(backup, gallery, replace=replace)
@@ -101,7 +101,7 @@ def restore(
 @app.command("drop-backup")
 def drop_backup(
     gallery: Folder,
-    backup_id: Annotated[str, typer.Argument(metavar="ID", help="The backup's id, from `reid gallery info`.")],
+    backup_id: Annotated[str, typer.Argument(metavar="ID", help="The backup's id, from `vitreid gallery info`.")],
     gone: Annotated[bool, typer.Option("--gone", help="It was moved, and no copy of it is left anywhere.")] = False,
     as_json: AsJson = False,
 ) -> None:
@@ -142,7 +142,7 @@ def reembed_gallery(
 
     A service that runs with the old model refuses its requests from then on: start it again with the new bundle.
     """
-    from service.commands.actions import open_embedder
+    from vitreid.service.commands.actions import open_embedder
 
     embedder = open_embedder(bundle, threads)
     try:
@@ -158,7 +158,7 @@ def reembed_gallery(
 @app.command("drop-generation")
 def drop_generation(
     gallery: Folder,
-    generation: Annotated[int, typer.Argument(help="Its number, from `reid gallery info`.")],
+    generation: Annotated[int, typer.Argument(help="Its number, from `vitreid gallery info`.")],
     as_json: AsJson = False,
 ) -> None:
     """Remove the embeddings of a model that does not answer any more."""
@@ -186,7 +186,7 @@ def erase(
         ids = commands.ids_to_erase(opened, item or [], person)
         question = f"Erase {len(ids):,} of the {len(opened):,} items in {gallery} for good?"
         if not yes and not _confirmed(question):
-            print("reid: nothing was erased", file=sys.stderr)
+            print("vitreid: nothing was erased", file=sys.stderr)
             raise typer.Exit(1)
         receipt = commands.erase_items(opened, ids, reason)
     record(gallery, "erase", items=receipt.item_ids)
@@ -201,7 +201,7 @@ def export_gallery(
     as_json: AsJson = False,
 ) -> None:
     """Write all items as JSON lines or CSV; each file appears whole or not at all."""
-    from service.gallery.export import export_items
+    from vitreid.service.gallery.export import export_items
 
     try:
         with open_as_it_is(gallery) as opened, reports.progress("writing") as tell:
@@ -224,5 +224,5 @@ def _confirmed(question: str) -> bool:
 
 
 def _interrupted(what: str) -> NoReturn:
-    print(f"reid: interrupted: {what}", file=sys.stderr)
+    print(f"vitreid: interrupted: {what}", file=sys.stderr)
     raise typer.Exit(INTERRUPTED)

@@ -1,4 +1,4 @@
-"""What `reid gallery` prints: tables and sentences for people, or JSON."""
+"""What `vitreid gallery` prints: tables and sentences for people, or JSON."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from rich.progress import BarColumn, DownloadColumn, MofNCompleteColumn, Progres
 from rich.table import Table
 from rich.text import Text
 
-from service.commands.gallery_actions import Details, Listed
-from service.gallery import GalleryInfo
-from service.gallery.backup import BackupManifest
-from service.gallery.erasure import Receipt
-from service.gallery.reembedding import Reembedded
-from service.gallery.restoring import Restored
-from service.gallery.verification import Verified
-from service.intake.cameras import CameraReport
+from vitreid.service.commands.gallery_actions import Details, Listed
+from vitreid.service.gallery import GalleryInfo
+from vitreid.service.gallery.backup import BackupManifest
+from vitreid.service.gallery.erasure import Receipt
+from vitreid.service.gallery.reembedding import Reembedded
+from vitreid.service.gallery.restoring import Restored
+from vitreid.service.gallery.verification import Verified
+from vitreid.service.intake.cameras import CameraReport
 
 COLUMNS = {"items": MofNCompleteColumn, "bytes": DownloadColumn}
 NAME_WIDTH = 24
@@ -146,7 +146,7 @@ def print_reembedded(done: Reembedded, *, as_json: bool) -> None:
     line = (
         f"{done.items:,} items answer with bundle {done.bundle_id[:SHOWN_BUNDLE]} (generation {done.generation}) now, "
         f"{len(done.dropped):,} without a picture were deleted; start services of this gallery again with it, "
-        f"and drop the old embeddings with `reid gallery drop-generation GALLERY {done.previous}`"
+        f"and drop the old embeddings with `vitreid gallery drop-generation GALLERY {done.previous}`"
     )
     print_line(asdict(done), line, as_json=as_json)
 
@@ -160,10 +160,10 @@ def print_receipt(receipt: Receipt, *, as_json: bool) -> None:
     if receipt.purged_at is not None:
         print(f"purged from all files of the gallery at {receipt.purged_at.isoformat()}")
     else:
-        print("not purged from the files yet: the running service will, or `reid gallery rebuild`")
+        print("not purged from the files yet: the running service will, or `vitreid gallery rebuild`")
     for each in receipt.remaining:
         if each.kind == "backup":
-            print(f"backup {each.id} at {each.place} may still hold them; `reid gallery drop-backup` removes it")
+            print(f"backup {each.id} at {each.place} may still hold them; `vitreid gallery drop-backup` removes it")
 
 
 def _size(count: int) -> str:

@@ -1,4 +1,4 @@
-"""`reid keys`: make, list and revoke the API keys of a data folder, also while its service runs."""
+"""`vitreid keys`: make, list and revoke the API keys of a data folder, also while its service runs."""
 
 from __future__ import annotations
 
@@ -13,20 +13,22 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from service.access.access import open_records
-from service.access.audit import Entry
-from service.access.keys import Key
-from service.access.principal import scope_of
-from service.config import ServiceConfig, load_config
-from service.galleries import check_name
-from service.gallery.reserve import Reserve
-from service.gallery.texts import check_label
+from vitreid.service.access.access import open_records
+from vitreid.service.access.audit import Entry
+from vitreid.service.access.keys import Key
+from vitreid.service.access.principal import scope_of
+from vitreid.service.config import ServiceConfig, load_config
+from vitreid.service.galleries import check_name
+from vitreid.service.gallery.reserve import Reserve
+from vitreid.service.gallery.texts import check_label
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
 
-Data = Annotated[Path | None, typer.Option(help="The service's data folder; REID_DATA or reid-data when left out.")]
+Data = Annotated[
+    Path | None, typer.Option(help="The service's data folder; VITREID_DATA or vitreid-data when left out.")
+]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")]
-KeyId = Annotated[str, typer.Argument(metavar="ID", help="The key's id, the eight letters after reid_.")]
+KeyId = Annotated[str, typer.Argument(metavar="ID", help="The key's id, the eight letters after vitreid_.")]
 
 
 @app.command()

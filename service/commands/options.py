@@ -7,8 +7,8 @@ from datetime import datetime
 
 import typer
 
-from service.schemas.common import MAX_ID
-from service.times import parse_time
+from vitreid.service.schemas.common import MAX_ID
+from vitreid.service.times import parse_time
 
 
 def time_option(text: str) -> datetime:

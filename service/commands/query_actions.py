@@ -1,4 +1,4 @@
-"""What `reid query` does, without how it is asked and how it prints."""
+"""What `vitreid query` does, without how it is asked and how it prints."""
 
 from __future__ import annotations
 
@@ -8,18 +8,18 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from bundle import ImageError, read_image
-from service.commands.actions import open_embedder, open_gallery
-from service.embedder import Embedder
-from service.errors import BadParameter
-from service.explainer import Explainer
-from service.gallery.gallery import Gallery
-from service.http.filter_params import FilterParams
-from service.http.query_params import SearchParams
-from service.intake.labels import label_of_name
-from service.messages import first_mistake
-from service.search import Found, Looking, find, mean_embedding
-from service.search.probability import Meaning, calibration_within, with_known_cameras
+from vitreid.bundle import ImageError, read_image
+from vitreid.service.commands.actions import open_embedder, open_gallery
+from vitreid.service.embedder import Embedder
+from vitreid.service.errors import BadParameter
+from vitreid.service.explainer import Explainer
+from vitreid.service.gallery.gallery import Gallery
+from vitreid.service.http.filter_params import FilterParams
+from vitreid.service.http.query_params import SearchParams
+from vitreid.service.intake.labels import label_of_name
+from vitreid.service.messages import first_mistake
+from vitreid.service.search import Found, Looking, find, mean_embedding
+from vitreid.service.search.probability import Meaning, calibration_within, with_known_cameras
 
 LISTS = frozenset({"cameras", "exclude_cameras"})
 

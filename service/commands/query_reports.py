@@ -1,4 +1,4 @@
-"""What `reid query` prints: tables for people, or one JSON object."""
+"""What `vitreid query` prints: tables for people, or one JSON object."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from service.commands.query_actions import Answer
-from service.schemas.common import NOTE
-from service.schemas.query import matches_of
-from service.search import Found
-from service.search.answering import NoMatch
-from service.search.question import GroupBy
+from vitreid.service.commands.query_actions import Answer
+from vitreid.service.schemas.common import NOTE
+from vitreid.service.schemas.query import matches_of
+from vitreid.service.search import Found
+from vitreid.service.search.answering import NoMatch
+from vitreid.service.search.question import GroupBy
 
 ONLY_SERVED = {"image_url"}
 WHY_NONE: dict[NoMatch, str] = {
@@ -29,7 +29,7 @@ def print_answers(answers: Sequence[Answer], *, group_by: GroupBy, as_json: bool
     """Candidates for each query."""
     for answer in answers:
         if answer.error:
-            print(f"reid: {answer.error}", file=sys.stderr)
+            print(f"vitreid: {answer.error}", file=sys.stderr)
     if as_json:
         queries = [_as_json(answer, group_by) for answer in answers]
         print(json.dumps({"queries": queries, "note": NOTE}, ensure_ascii=False))

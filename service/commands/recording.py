@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Collection
 from pathlib import Path
 
-from service.access.access import record_command
-from service.access.audit import Entry
-from service.config import load_config
+from vitreid.service.access.access import record_command
+from vitreid.service.access.audit import Entry
+from vitreid.service.config import load_config
 
 
 def record(gallery: Path, action: str, items: Collection[int] = ()) -> None:

@@ -10,12 +10,12 @@ from dataclasses import asdict
 from datetime import datetime
 from pathlib import Path
 
-from bundle.vocabulary import LABELS
-from service.intake.embedding import EmbeddedImages
-from service.intake.folders import Passed, counted
-from service.intake.indexing import IndexReport
-from service.intake.label_summary import LabelSummary
-from service.intake.reading import Refusal
+from vitreid.bundle.vocabulary import LABELS
+from vitreid.service.intake.embedding import EmbeddedImages
+from vitreid.service.intake.folders import Passed, counted
+from vitreid.service.intake.indexing import IndexReport
+from vitreid.service.intake.label_summary import LabelSummary
+from vitreid.service.intake.reading import Refusal
 
 SHOWN = 10  # warnings of one run, and ignored files
 

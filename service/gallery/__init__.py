@@ -1,8 +1,8 @@
 """A gallery: rows in SQL, which are the truth, and an index over their embeddings, which is derived."""
 
-from service.gallery.filters import EVERYTHING, Filter
-from service.gallery.gallery import Gallery
-from service.gallery.items import (
+from vitreid.service.gallery.filters import EVERYTHING, Filter
+from vitreid.service.gallery.gallery import Gallery
+from vitreid.service.gallery.items import (
     AddResult,
     Box,
     GalleryInfo,

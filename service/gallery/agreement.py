@@ -7,9 +7,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from service.gallery.gallery import Gallery
-from service.gallery.items import Match
-from service.gallery.opening import open_as_it_is
+from vitreid.service.gallery.gallery import Gallery
+from vitreid.service.gallery.items import Match
+from vitreid.service.gallery.opening import open_as_it_is
 
 QUERIES = 50
 K = 10

@@ -14,16 +14,16 @@ from pathlib import Path
 from pydantic import ValidationError
 from sqlalchemy import select
 
-from bundle.files import sha256_of, sync, written_whole
-from service.errors import BadParameter
-from service.gallery.creation import FILE
-from service.gallery.database import Database, translated
-from service.gallery.disk import refused
-from service.gallery.errors import BackupDamaged, BackupNotFound
-from service.gallery.sealed import Sealed
-from service.gallery.tables import backups, gallery
-from service.messages import first_mistake
-from service.times import UtcTime
+from vitreid.bundle.files import sha256_of, sync, written_whole
+from vitreid.service.errors import BadParameter
+from vitreid.service.gallery.creation import FILE
+from vitreid.service.gallery.database import Database, translated
+from vitreid.service.gallery.disk import refused
+from vitreid.service.gallery.errors import BackupDamaged, BackupNotFound
+from vitreid.service.gallery.sealed import Sealed
+from vitreid.service.gallery.tables import backups, gallery
+from vitreid.service.messages import first_mistake
+from vitreid.service.times import UtcTime
 
 MANIFEST = "manifest.json"
 NAMES = (FILE, f"{FILE}-journal", f"{FILE}-wal", f"{FILE}-shm", MANIFEST)
@@ -116,7 +116,9 @@ def drop_backup(database: Database, backup_id: str, now: datetime, *, gone: bool
     with database.reading() as connection:
         row = connection.execute(backups.select().where(backups.c.id == backup_id)).first()
     if row is None or row.purged_at is not None:
-        raise BackupNotFound(f"no backup {backup_id!r} of this gallery; `reid gallery info` lists those that are kept")
+        raise BackupNotFound(
+            f"no backup {backup_id!r} of this gallery; `vitreid gallery info` lists those that are kept"
+        )
     place = Path(row.place)
     with _told(place):
         for left in _unfinished(place):

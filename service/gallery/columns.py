@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from service.gallery.filters import Filter, Scalar
-from service.gallery.items import Range
+from vitreid.service.gallery.filters import Filter, Scalar
+from vitreid.service.gallery.items import Range
 
 Ids = NDArray[np.int64]
 Mask = NDArray[np.bool_]

@@ -9,8 +9,8 @@ from typing import Any
 from pydantic import JsonValue
 from sqlalchemy import ColumnElement, Float, Select, and_, cast, func, or_, select
 
-from service.gallery.filters import Filter, Scalar
-from service.gallery.tables import item_metadata, items
+from vitreid.service.gallery.filters import Filter, Scalar
+from vitreid.service.gallery.tables import item_metadata, items
 
 QUALITY_COLUMNS: dict[str, ColumnElement[Any]] = {
     "height": items.c.height,

@@ -13,11 +13,11 @@ from typing import Any
 
 from sqlalchemy import Column, select
 
-from bundle.files import make_folder, sync
-from service.gallery import keeper
-from service.gallery.database import REMEDY_DAMAGED, Database, translated
-from service.gallery.disk import refused
-from service.gallery.errors import (
+from vitreid.bundle.files import make_folder, sync
+from vitreid.service.gallery import keeper
+from vitreid.service.gallery.database import REMEDY_DAMAGED, Database, translated
+from vitreid.service.gallery.disk import refused
+from vitreid.service.gallery.errors import (
     BundleMismatch,
     GalleryDamaged,
     GalleryNotFound,
@@ -25,9 +25,9 @@ from service.gallery.errors import (
     GalleryTooNew,
     NotAGallery,
 )
-from service.gallery.migrations import FORMAT_VERSION, migrate
-from service.gallery.schema import gallery_schema_faults
-from service.gallery.tables import embeddings_of, gallery, generations, metadata
+from vitreid.service.gallery.migrations import FORMAT_VERSION, migrate
+from vitreid.service.gallery.schema import gallery_schema_faults
+from vitreid.service.gallery.tables import embeddings_of, gallery, generations, metadata
 
 FILE = "gallery.db"
 CHECKED_BYTES = 256 << 20  # read in about half a second
@@ -38,7 +38,7 @@ def open_database(folder: Path, *, bundle_id: str, dimension: int, create: bool,
     """Open the database in `folder`, of this bundle and checked as a whole; make it first where it is missing.
 
     A large one is not read through: embeddings have checksums, SQLite tells a damaged page when it gets there, and
-    `reid gallery verify` reads everything.
+    `vitreid gallery verify` reads everything.
 
     Raises GalleryNotFound (missing, and not `create`), NotAGallery, GalleryDamaged, GalleryTooNew, BundleMismatch.
     """
@@ -65,7 +65,7 @@ def open_existing(folder: Path, *, read_through: bool = True) -> Database:
     path = folder / FILE
     if not _is_file(path):
         check_empty(folder)
-        raise GalleryNotFound(f"{folder} holds no gallery; make one with `reid index IMAGES --gallery {folder}`")
+        raise GalleryNotFound(f"{folder} holds no gallery; make one with `vitreid index IMAGES --gallery {folder}`")
     database = Database(path)
     try:
         if read_through and path.stat().st_size <= CHECKED_BYTES:
@@ -202,5 +202,5 @@ def _check_bundle(database: Database, folder: Path, *, bundle_id: str, dimension
         raise BundleMismatch(
             f"{folder} holds embeddings of bundle {found_id[:12]} ({found_dimension} numbers each), "
             f"given is bundle {bundle_id[:12]} ({dimension}); "
-            "use the bundle that the gallery was made with, or embed it again with this one: reid gallery reembed"
+            "use the bundle that the gallery was made with, or embed it again with this one: vitreid gallery reembed"
         )

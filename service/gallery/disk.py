@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import errno
 
-from service.gallery.errors import GalleryFull, GalleryOutOfFiles, GalleryReadOnly
+from vitreid.service.gallery.errors import GalleryFull, GalleryOutOfFiles, GalleryReadOnly
 
 _NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 _NO_FILES = {errno.EMFILE, errno.ENFILE}

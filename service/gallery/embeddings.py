@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from service.gallery.errors import EmbeddingRejected
+from vitreid.service.gallery.errors import EmbeddingRejected
 
 UNIT_TOLERANCE = 1e-3
 

@@ -11,12 +11,12 @@ from typing import Any, Literal
 
 from sqlalchemy import Connection, Row, func, literal, select
 
-from service.clock import believable
-from service.errors import BadParameter
-from service.gallery.conditions import among
-from service.gallery.errors import ErasureNotFound, ImageMismatch, ItemNotFound
-from service.gallery.rows import advance, remove
-from service.gallery.tables import UtcText, backups, deletions, erasures, gallery, items, pictures
+from vitreid.service.clock import believable
+from vitreid.service.errors import BadParameter
+from vitreid.service.gallery.conditions import among
+from vitreid.service.gallery.errors import ErasureNotFound, ImageMismatch, ItemNotFound
+from vitreid.service.gallery.rows import advance, remove
+from vitreid.service.gallery.tables import UtcText, backups, deletions, erasures, gallery, items, pictures
 
 LONGEST_REASON = 200
 

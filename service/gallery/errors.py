@@ -26,7 +26,7 @@ ServiceError
 
 from __future__ import annotations
 
-from service.errors import GalleryError, ServiceError
+from vitreid.service.errors import GalleryError, ServiceError
 
 
 class GalleryNotFound(GalleryError):

@@ -13,11 +13,11 @@ from typing import IO, Any, Protocol
 
 import numpy as np
 
-from bundle.cells import cell_of
-from service.errors import BadParameter
-from service.files import file_written_whole
-from service.gallery.gallery import Gallery
-from service.gallery.items import Item
+from vitreid.bundle.cells import cell_of
+from vitreid.service.errors import BadParameter
+from vitreid.service.files import file_written_whole
+from vitreid.service.gallery.gallery import Gallery
+from vitreid.service.gallery.items import Item
 
 ROWS_AT_ONCE = 1000
 QUALITY = ("height", "width", "sharpness", "brightness", "outside")

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from service.errors import BadParameter
-from service.gallery.items import QUALITIES, Range
+from vitreid.service.errors import BadParameter
+from vitreid.service.gallery.items import QUALITIES, Range
 
 Scalar = str | int | float | bool | None
 

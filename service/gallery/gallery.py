@@ -12,20 +12,20 @@ from typing import Self, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from service.errors import BadParameter
-from service.gallery.embeddings import check_embeddings
-from service.gallery.erasure import Receipt
-from service.gallery.errors import EmbeddingRejected
-from service.gallery.filters import EVERYTHING, Filter
-from service.gallery.items import AddResult, GalleryInfo, GallerySettings, Item, ItemChanges, Match, NewItem
-from service.gallery.keeper import Keeper
-from service.gallery.reserve import Reserve
-from service.gallery.searching import Searcher
-from service.gallery.settings import count_rejection, read_rejections, read_settings, write_settings
-from service.gallery.snapshot import newest_manifest
-from service.gallery.store import Store
-from service.gallery.summary import camera_counts, summary
-from service.indexes import AUTO, index_kind
+from vitreid.service.errors import BadParameter
+from vitreid.service.gallery.embeddings import check_embeddings
+from vitreid.service.gallery.erasure import Receipt
+from vitreid.service.gallery.errors import EmbeddingRejected
+from vitreid.service.gallery.filters import EVERYTHING, Filter
+from vitreid.service.gallery.items import AddResult, GalleryInfo, GallerySettings, Item, ItemChanges, Match, NewItem
+from vitreid.service.gallery.keeper import Keeper
+from vitreid.service.gallery.reserve import Reserve
+from vitreid.service.gallery.searching import Searcher
+from vitreid.service.gallery.settings import count_rejection, read_rejections, read_settings, write_settings
+from vitreid.service.gallery.snapshot import newest_manifest
+from vitreid.service.gallery.store import Store
+from vitreid.service.gallery.summary import camera_counts, summary
+from vitreid.service.indexes import AUTO, index_kind
 
 T = TypeVar("T")
 

@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, JsonValue, Strict, StringConstraints, field_validator
 
-from bundle.calibration import Domain
-from service.bounds import at_most
+from vitreid.bundle.calibration import Domain
+from vitreid.service.bounds import at_most
 
 Box = tuple[float, float, float, float]
 Range = tuple[float | None, float | None]

@@ -9,8 +9,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Self
 
-from service.gallery.disk import refused
-from service.gallery.errors import GalleryBusy
+from vitreid.service.gallery.disk import refused
+from vitreid.service.gallery.errors import GalleryBusy
 
 FILE = "keeper.lock"
 WORKSHOP = ".gallery.db.keeper."  # start of the names of folders that only a keeper makes, for a while

@@ -10,10 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from bundle import ImageError, read_image
-from service.explainer import Explainer
-from service.gallery.gallery import Gallery
-from service.gallery.patches import Unseen, drop_patches, keeps_patches, unseen, write_patches
+from vitreid.bundle import ImageError, read_image
+from vitreid.service.explainer import Explainer
+from vitreid.service.gallery.gallery import Gallery
+from vitreid.service.gallery.patches import Unseen, drop_patches, keeps_patches, unseen, write_patches
 
 logger = logging.getLogger("vitreid")
 AT_ONCE = 32  # of one look: it takes the cores that queries need, too

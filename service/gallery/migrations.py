@@ -9,8 +9,8 @@ from collections.abc import Callable, Sequence
 
 from sqlalchemy import Connection
 
-from service.gallery.conditions import as_text
-from service.gallery.tables import gallery
+from vitreid.service.gallery.conditions import as_text
+from vitreid.service.gallery.tables import gallery
 
 M001_FIRST_TABLES = (
     """CREATE TABLE gallery (

@@ -8,10 +8,10 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
-from service.gallery.columns import Columns
-from service.gallery.filters import EVERYTHING, Filter
-from service.gallery.store import Store
-from service.indexes import Index, index_kind
+from vitreid.service.gallery.columns import Columns
+from vitreid.service.gallery.filters import EVERYTHING, Filter
+from vitreid.service.gallery.store import Store
+from vitreid.service.indexes import Index, index_kind
 
 INDEX_FILE = "index"
 COLUMNS_FILE = "columns.npz"

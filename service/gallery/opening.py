@@ -7,12 +7,12 @@ from pathlib import Path
 
 from sqlalchemy import select
 
-from service.errors import GalleryError
-from service.gallery.creation import FILE, open_existing
-from service.gallery.database import Database
-from service.gallery.gallery import Gallery
-from service.gallery.tables import gallery
-from service.indexes import AUTO
+from vitreid.service.errors import GalleryError
+from vitreid.service.gallery.creation import FILE, open_existing
+from vitreid.service.gallery.database import Database
+from vitreid.service.gallery.gallery import Gallery
+from vitreid.service.gallery.tables import gallery
+from vitreid.service.indexes import AUTO
 
 
 def bundle_of(folder: Path) -> str | None:

@@ -13,12 +13,12 @@ import numpy as np
 from sqlalchemy import Connection, and_, select
 from sqlalchemy.dialects.sqlite import insert
 
-from scoring.patches import Foreground
-from service.gallery.conditions import among
-from service.gallery.database import REMEDY_DAMAGED
-from service.gallery.errors import GalleryDamaged
-from service.gallery.reader import Reader
-from service.gallery.tables import items, patches, pictures
+from vitreid.scoring.patches import Foreground
+from vitreid.service.gallery.conditions import among
+from vitreid.service.gallery.database import REMEDY_DAMAGED
+from vitreid.service.gallery.errors import GalleryDamaged
+from vitreid.service.gallery.reader import Reader
+from vitreid.service.gallery.tables import items, patches, pictures
 
 _BY_ID = (
     "SELECT item_id, places, vectors, checksum FROM patches "

@@ -8,11 +8,11 @@ from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
 
-from service.gallery.creation import UNFINISHED
-from service.gallery.erasure import mark_purged, unpurged_seq
-from service.gallery.errors import GalleryBusy, GalleryDamaged, GalleryReadOnly
-from service.gallery.gallery import Gallery
-from service.gallery.snapshot import generations
+from vitreid.service.gallery.creation import UNFINISHED
+from vitreid.service.gallery.erasure import mark_purged, unpurged_seq
+from vitreid.service.gallery.errors import GalleryBusy, GalleryDamaged, GalleryReadOnly
+from vitreid.service.gallery.gallery import Gallery
+from vitreid.service.gallery.snapshot import generations
 
 
 def unpurged(gallery: Gallery) -> int | None:

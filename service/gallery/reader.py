@@ -6,8 +6,8 @@ import sqlite3
 import threading
 from typing import Any
 
-from service.gallery.database import Database, translated
-from service.gallery.errors import GalleryNotFound
+from vitreid.service.gallery.database import Database, translated
+from vitreid.service.gallery.errors import GalleryNotFound
 
 Values = tuple[Any, ...]
 _OPENINGS = 2**32  # more than the commits that a connection sees

@@ -11,16 +11,16 @@ import numpy as np
 from sqlalchemy import Connection, Row, Select, Table, func, select
 from sqlalchemy.dialects.sqlite import insert
 
-from bundle import ImageError, read_image
-from bundle.manifest import Manifest
-from service.embedder import Embedder
-from service.errors import BadParameter
-from service.gallery.conditions import among
-from service.gallery.database import Database
-from service.gallery.errors import GenerationNotFound, PicturesMissing
-from service.gallery.rows import advance, embedding_row, remove
-from service.gallery.settings import read_settings
-from service.gallery.tables import embeddings_of, gallery, generations, items, pictures
+from vitreid.bundle import ImageError, read_image
+from vitreid.bundle.manifest import Manifest
+from vitreid.service.embedder import Embedder
+from vitreid.service.errors import BadParameter
+from vitreid.service.gallery.conditions import among
+from vitreid.service.gallery.database import Database
+from vitreid.service.gallery.errors import GenerationNotFound, PicturesMissing
+from vitreid.service.gallery.rows import advance, embedding_row, remove
+from vitreid.service.gallery.settings import read_settings
+from vitreid.service.gallery.tables import embeddings_of, gallery, generations, items, pictures
 
 SHOWN = 20  # ids that a message lists
 

@@ -6,8 +6,8 @@ import shutil
 from contextlib import suppress
 from pathlib import Path
 
-from service.gallery.creation import FILE
-from service.gallery.snapshot import FOLDER
+from vitreid.service.gallery.creation import FILE
+from vitreid.service.gallery.snapshot import FOLDER
 
 _OURS = (FILE, f"{FILE}-wal", f"{FILE}-shm", FOLDER)
 

@@ -11,11 +11,11 @@ import numpy as np
 from numpy.typing import NDArray
 from sqlalchemy import Connection, String, func, literal_column, select, type_coerce
 
-from service.gallery.columns import LABELS, NUMBERS, Labels
-from service.gallery.database import REMEDY_DAMAGED
-from service.gallery.errors import GalleryDamaged
-from service.gallery.rows import check_generation
-from service.gallery.tables import deletions, embeddings_of, gallery, items
+from vitreid.service.gallery.columns import LABELS, NUMBERS, Labels
+from vitreid.service.gallery.database import REMEDY_DAMAGED
+from vitreid.service.gallery.errors import GalleryDamaged
+from vitreid.service.gallery.rows import check_generation
+from vitreid.service.gallery.tables import deletions, embeddings_of, gallery, items
 
 ROWS_AT_ONCE = 4096
 

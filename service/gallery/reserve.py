@@ -9,8 +9,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
 
-from service.errors import ServiceError
-from service.gallery.errors import GalleryFull
+from vitreid.service.errors import ServiceError
+from vitreid.service.gallery.errors import GalleryFull
 
 T = TypeVar("T")
 

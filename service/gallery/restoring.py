@@ -15,16 +15,16 @@ from typing import Any
 from sqlalchemy import Connection, Table, func, select
 from sqlalchemy.dialects.sqlite import insert
 
-from bundle.files import make_folder, sha256_of, sync
-from service.gallery.backup import MANIFEST, BackupManifest, check_backup
-from service.gallery.conditions import among
-from service.gallery.creation import FILE, check_empty, open_existing
-from service.gallery.database import BUSY_TIMEOUT_S, Database, translated
-from service.gallery.disk import refused
-from service.gallery.errors import BackupDamaged, GalleryBusy, GalleryDamaged, GalleryExists
-from service.gallery.keeper import WORKSHOP, Keeper
-from service.gallery.snapshot import remove_but
-from service.gallery.tables import backups, deletions, erasures, gallery, items
+from vitreid.bundle.files import make_folder, sha256_of, sync
+from vitreid.service.gallery.backup import MANIFEST, BackupManifest, check_backup
+from vitreid.service.gallery.conditions import among
+from vitreid.service.gallery.creation import FILE, check_empty, open_existing
+from vitreid.service.gallery.database import BUSY_TIMEOUT_S, Database, translated
+from vitreid.service.gallery.disk import refused
+from vitreid.service.gallery.errors import BackupDamaged, GalleryBusy, GalleryDamaged, GalleryExists
+from vitreid.service.gallery.keeper import WORKSHOP, Keeper
+from vitreid.service.gallery.snapshot import remove_but
+from vitreid.service.gallery.tables import backups, deletions, erasures, gallery, items
 
 ATTEMPTS = 5
 PAGES_AT_ONCE = 8  # fewer than the smallest gallery has, so that what is replaced is looked at before the last
@@ -182,7 +182,7 @@ def _kept(folder: Path) -> Iterator[None]:
         make_folder(folder)
     except OSError as error:
         raise refused(error)(f"{folder} cannot be made ({error.strerror}); check its permissions") from error
-    keeper = Keeper.take(folder, "reid gallery restore")
+    keeper = Keeper.take(folder, "vitreid gallery restore")
     try:
         yield
     finally:

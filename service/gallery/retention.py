@@ -7,10 +7,10 @@ from datetime import UTC, datetime, timedelta
 
 from sqlalchemy import Connection, func, select
 
-from service.clock import HORIZON, STEP, plausible
-from service.gallery.errors import ItemNotFound
-from service.gallery.gallery import Gallery
-from service.gallery.tables import UtcText, items
+from vitreid.service.clock import HORIZON, STEP, plausible
+from vitreid.service.gallery.errors import ItemNotFound
+from vitreid.service.gallery.gallery import Gallery
+from vitreid.service.gallery.tables import UtcText, items
 
 logger = logging.getLogger("vitreid")
 

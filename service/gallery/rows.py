@@ -17,11 +17,11 @@ import numpy as np
 from sqlalchemy import ClauseElement, Connection, Select, String, Table, exists, select, type_coerce
 from sqlalchemy.dialects import sqlite
 
-from service.clock import believable
-from service.gallery.conditions import among, metadata_rows
-from service.gallery.errors import BundleMismatch
-from service.gallery.items import Item, ItemChanges, NewItem, Quality
-from service.gallery.tables import (
+from vitreid.service.clock import believable
+from vitreid.service.gallery.conditions import among, metadata_rows
+from vitreid.service.gallery.errors import BundleMismatch
+from vitreid.service.gallery.items import Item, ItemChanges, NewItem, Quality
+from vitreid.service.gallery.tables import (
     deletions,
     embeddings_of,
     item_metadata,

@@ -10,8 +10,8 @@ from functools import cache
 
 from sqlalchemy import Connection, select
 
-from service.gallery.migrations import FUNCTIONS, MIGRATIONS
-from service.gallery.tables import embeddings_of, generations
+from vitreid.service.gallery.migrations import FUNCTIONS, MIGRATIONS
+from vitreid.service.gallery.tables import embeddings_of, generations
 
 Schema = dict[tuple[str, str], str]
 """By type and name ("table", "items"): the definition in one form."""

@@ -12,14 +12,14 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from service.errors import GalleryError
-from service.gallery import snapshot
-from service.gallery.errors import GalleryDamaged
-from service.gallery.filters import Filter
-from service.gallery.mirror import Mirror
-from service.gallery.ranking import rank
-from service.gallery.store import Store
-from service.indexes import AUTO, choose_index, worn
+from vitreid.service.errors import GalleryError
+from vitreid.service.gallery import snapshot
+from vitreid.service.gallery.errors import GalleryDamaged
+from vitreid.service.gallery.filters import Filter
+from vitreid.service.gallery.mirror import Mirror
+from vitreid.service.gallery.ranking import rank
+from vitreid.service.gallery.store import Store
+from vitreid.service.indexes import AUTO, choose_index, worn
 
 logger = logging.getLogger("vitreid")
 

@@ -6,10 +6,10 @@ from pydantic import ValidationError
 from sqlalchemy import Connection, select
 from sqlalchemy.dialects.sqlite import insert
 
-from service.errors import BadParameter
-from service.gallery.items import GallerySettings
-from service.gallery.tables import Unreadable, rejections, settings
-from service.messages import first_mistake
+from vitreid.service.errors import BadParameter
+from vitreid.service.gallery.items import GallerySettings
+from vitreid.service.gallery.tables import Unreadable, rejections, settings
+from vitreid.service.messages import first_mistake
 
 
 def read_settings(connection: Connection) -> GallerySettings:

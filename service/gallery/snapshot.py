@@ -18,17 +18,17 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from bundle.files import sha256_of, sync
-from service.errors import GalleryError, UnknownName
-from service.gallery.disk import refused
-from service.gallery.errors import GalleryFull
-from service.gallery.mirror import Mirror
-from service.gallery.sealed import Sealed
-from service.gallery.trial import trial_fault
-from service.indexes.faiss_calls import load_faiss
-from service.indexes.files import IndexDamaged
-from service.messages import first_mistake
-from service.times import UtcTime
+from vitreid.bundle.files import sha256_of, sync
+from vitreid.service.errors import GalleryError, UnknownName
+from vitreid.service.gallery.disk import refused
+from vitreid.service.gallery.errors import GalleryFull
+from vitreid.service.gallery.mirror import Mirror
+from vitreid.service.gallery.sealed import Sealed
+from vitreid.service.gallery.trial import trial_fault
+from vitreid.service.indexes.faiss_calls import load_faiss
+from vitreid.service.indexes.files import IndexDamaged
+from vitreid.service.messages import first_mistake
+from vitreid.service.times import UtcTime
 
 logger = logging.getLogger("vitreid")
 

@@ -12,19 +12,19 @@ import numpy as np
 from numpy.typing import NDArray
 from sqlalchemy import func, select
 
-from scoring.patches import Foreground
-from service.gallery.conditions import among, as_text, conditions, with_metadata
-from service.gallery.creation import open_database
-from service.gallery.database import REMEDY_DAMAGED, Database
-from service.gallery.embeddings import check_embeddings
-from service.gallery.erasure import Receipt, erase, read_receipt, read_receipts
-from service.gallery.errors import GalleryDamaged, ItemNotFound
-from service.gallery.filters import EVERYTHING, Filter, Scalar
-from service.gallery.items import AddResult, Item, ItemChanges, NewItem
-from service.gallery.patches import read_patches
-from service.gallery.reader import Reader
-from service.gallery.replay import Changes, changes_after, decoded, extent
-from service.gallery.rows import (
+from vitreid.scoring.patches import Foreground
+from vitreid.service.gallery.conditions import among, as_text, conditions, with_metadata
+from vitreid.service.gallery.creation import open_database
+from vitreid.service.gallery.database import REMEDY_DAMAGED, Database
+from vitreid.service.gallery.embeddings import check_embeddings
+from vitreid.service.gallery.erasure import Receipt, erase, read_receipt, read_receipts
+from vitreid.service.gallery.errors import GalleryDamaged, ItemNotFound
+from vitreid.service.gallery.filters import EVERYTHING, Filter, Scalar
+from vitreid.service.gallery.items import AddResult, Item, ItemChanges, NewItem
+from vitreid.service.gallery.patches import read_patches
+from vitreid.service.gallery.reader import Reader
+from vitreid.service.gallery.replay import Changes, changes_after, decoded, extent
+from vitreid.service.gallery.rows import (
     ITEMS_BY_ID,
     LAST_ID,
     advance,
@@ -37,7 +37,7 @@ from service.gallery.rows import (
     remove,
     select_items,
 )
-from service.gallery.tables import Unreadable, embeddings_of, gallery, items, pictures
+from vitreid.service.gallery.tables import Unreadable, embeddings_of, gallery, items, pictures
 
 _LAST_SEQ = compiled(select(gallery.c.last_seq, gallery.c.generation))
 _IDS_WITH = compiled(with_metadata("", ""))

@@ -8,7 +8,7 @@ from typing import Any
 
 from sqlalchemy import Connection, func, select
 
-from service.gallery.tables import gallery, items, patches, pictures
+from vitreid.service.gallery.tables import gallery, items, patches, pictures
 
 _HEADER = ("bundle_id", "dimension", "format_version", "lineage", "generation", "created_at", "purged_seq")
 

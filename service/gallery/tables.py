@@ -21,7 +21,7 @@ from sqlalchemy import (
     TypeDecorator,
 )
 
-from service.gallery.texts import readable
+from vitreid.service.gallery.texts import readable
 
 _UNSENDABLE = ("NaN", "Infinity", "\\ud")
 

@@ -7,7 +7,7 @@ import unicodedata
 
 from pydantic import JsonValue
 
-from service.errors import BadParameter
+from vitreid.service.errors import BadParameter
 
 LONGEST_LABEL = 128
 LABEL_PATTERN = r"^(?!\s)(?!.*\s$)(?!(.*/)?\.{1,2}(/|$))[^\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]+$"

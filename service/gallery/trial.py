@@ -6,8 +6,8 @@ import threading
 
 import numpy as np
 
-from service.gallery.mirror import Mirror
-from service.indexes.protocol import Allowed, Floats
+from vitreid.service.gallery.mirror import Mirror
+from vitreid.service.indexes.protocol import Allowed, Floats
 
 TRIAL_S = 30.0
 QUERIES = (1, 3)

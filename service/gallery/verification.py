@@ -14,17 +14,26 @@ from typing import Any
 import numpy as np
 from sqlalchemy import Connection, Row, Select, func, select
 
-from bundle import ImageError, read_image
-from service.errors import GalleryError
-from service.gallery.agreement import check_index
-from service.gallery.conditions import metadata_rows
-from service.gallery.creation import FILE, open_existing
-from service.gallery.embeddings import fault_of
-from service.gallery.patches import fault_of as patches_fault
-from service.gallery.rows import item_of, select_items
-from service.gallery.snapshot import SnapshotDamaged, check_snapshot
-from service.gallery.snapshot import generations as snapshots
-from service.gallery.tables import Unreadable, deletions, embeddings_of, gallery, generations, items, patches, pictures
+from vitreid.bundle import ImageError, read_image
+from vitreid.service.errors import GalleryError
+from vitreid.service.gallery.agreement import check_index
+from vitreid.service.gallery.conditions import metadata_rows
+from vitreid.service.gallery.creation import FILE, open_existing
+from vitreid.service.gallery.embeddings import fault_of
+from vitreid.service.gallery.patches import fault_of as patches_fault
+from vitreid.service.gallery.rows import item_of, select_items
+from vitreid.service.gallery.snapshot import SnapshotDamaged, check_snapshot
+from vitreid.service.gallery.snapshot import generations as snapshots
+from vitreid.service.gallery.tables import (
+    Unreadable,
+    deletions,
+    embeddings_of,
+    gallery,
+    generations,
+    items,
+    patches,
+    pictures,
+)
 
 ROWS_AT_ONCE = 2048
 _METADATA = "SELECT key, value, item_id FROM item_metadata WHERE item_id = ?"

@@ -4,10 +4,18 @@ from __future__ import annotations
 
 from dataclasses import asdict
 
-from service.config import DEFAULT_GALLERY
-from service.schemas.calibration import CalibrationInfo
-from service.schemas.system import BatchingInfo, BundleInfo, DriftInfo, GalleryBody, Info, LimitsInfo, RuntimeInfo
-from service.state import Service, software_version
+from vitreid.service.config import DEFAULT_GALLERY
+from vitreid.service.schemas.calibration import CalibrationInfo
+from vitreid.service.schemas.system import (
+    BatchingInfo,
+    BundleInfo,
+    DriftInfo,
+    GalleryBody,
+    Info,
+    LimitsInfo,
+    RuntimeInfo,
+)
+from vitreid.service.state import Service, software_version
 
 
 def about(service: Service, *, galleries: bool) -> Info:

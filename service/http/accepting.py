@@ -8,7 +8,7 @@ import socket
 from collections.abc import Callable
 from contextlib import suppress
 
-from service.http.connections import Connection
+from vitreid.service.http.connections import Connection
 
 AT_ONCE = 64
 RETRY_S = 0.1
@@ -83,5 +83,5 @@ class Acceptor:
             self._told_s = now_s
             logger.error(
                 "a connection cannot be taken (%s); %d are open: raise the limit on open files (ulimit -n), or lower "
-                "REID_MAX_CONNECTIONS", error.strerror, len(self._connections),
+                "VITREID_MAX_CONNECTIONS", error.strerror, len(self._connections),
             )  # fmt: skip

@@ -9,10 +9,10 @@ from starlette.datastructures import Headers
 from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from service.errors import DeadlineExceeded, NotReady, QueueFull, RequestTimeout, ServiceError
-from service.http.connections import BEGAN
-from service.http.paths import path_of
-from service.http.problems import refuse
+from vitreid.service.errors import DeadlineExceeded, NotReady, QueueFull, RequestTimeout, ServiceError
+from vitreid.service.http.connections import BEGAN
+from vitreid.service.http.paths import path_of
+from vitreid.service.http.problems import refuse
 
 API = "/v1/"
 STARTS = 4

@@ -1,4 +1,4 @@
-"""docs/api.md, written from the application's own description: `python -m service.http.api_reference docs/api.md`."""
+"""docs/api.md, written from the application's own description: `python -m vitreid.service.http.api_reference docs/api.md`."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ import sys
 from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 
-from service.config import ServiceConfig
-from service.http.app import create_app
-from service.http.description import UNLIMITED
-from service.http.filter_params import FilterParams
-from service.http.problems import MEDIA_TYPE
-from service.http.schema_text import Schema, sample, type_text, value_text
+from vitreid.service.config import ServiceConfig
+from vitreid.service.http.app import create_app
+from vitreid.service.http.description import UNLIMITED
+from vitreid.service.http.filter_params import FilterParams
+from vitreid.service.http.problems import MEDIA_TYPE
+from vitreid.service.http.schema_text import Schema, sample, type_text, value_text
 
 SHORT_LIST = re.compile(r"\[\s+([^\[\]{}]+?)\s+\]")
 """A list of numbers or words in JSON, which would fill the page with a line each."""
@@ -27,8 +27,8 @@ KEYS = f"""`key` is the scope that an API key needs: `write` may do what `read` 
 refuses keys that are limited to galleries or cameras. Send a key with every request:
 
 ```
-curl -H 'Authorization: Bearer reid_...' '{ORIGIN}/v1/info'
-curl -H 'X-API-Key: reid_...' '{ORIGIN}/v1/info'
+curl -H 'Authorization: Bearer vitreid_...' '{ORIGIN}/v1/info'
+curl -H 'X-API-Key: vitreid_...' '{ORIGIN}/v1/info'
 ```
 """
 CONDITIONS = """Parameters that several routes take. All that are given must hold, and hold before anything is searched.

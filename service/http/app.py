@@ -13,22 +13,22 @@ from starlette.middleware.gzip import GZipMiddleware
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
-import service as service_package
-from service.access.trail import AuditTrail
-from service.config import ServiceConfig
-from service.http.admission import Admission, AdmissionLimits, UnderWay
-from service.http.description import INTRODUCTION, LICENSE, SERVERS, TAGS, Described
-from service.http.gate import Gate
-from service.http.heads import HeadAsGet
-from service.http.hosts import AllowedHosts
-from service.http.limits import REQUEST_ID, BodyCap, Envelope
-from service.http.observation import Observation
-from service.http.paths import RootPath
-from service.http.plain_bodies import PlainBodies
-from service.http.problems import add_problem_handlers
-from service.metrics import Metrics
-from service.routes import ROUTERS
-from service.state import Service, open_service, software_version
+from vitreid import service as service_package
+from vitreid.service.access.trail import AuditTrail
+from vitreid.service.config import ServiceConfig
+from vitreid.service.http.admission import Admission, AdmissionLimits, UnderWay
+from vitreid.service.http.description import INTRODUCTION, LICENSE, SERVERS, TAGS, Described
+from vitreid.service.http.gate import Gate
+from vitreid.service.http.heads import HeadAsGet
+from vitreid.service.http.hosts import AllowedHosts
+from vitreid.service.http.limits import REQUEST_ID, BodyCap, Envelope
+from vitreid.service.http.observation import Observation
+from vitreid.service.http.paths import RootPath
+from vitreid.service.http.plain_bodies import PlainBodies
+from vitreid.service.http.problems import add_problem_handlers
+from vitreid.service.metrics import Metrics
+from vitreid.service.routes import ROUTERS
+from vitreid.service.state import Service, open_service, software_version
 
 # Keys are sent by the pages themselves: no cookie, so nothing that a browser adds to a request of another site.
 CORS: dict[str, Any] = {

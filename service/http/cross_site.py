@@ -6,8 +6,8 @@ from collections.abc import Collection
 
 from starlette.requests import Request
 
-from service.addresses import origin_of
-from service.errors import RequestError
+from vitreid.service.addresses import origin_of
+from vitreid.service.errors import RequestError
 
 _SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 _OTHER_SITES = frozenset({"cross-site", "same-site"})  # of one site are all ports and neighbours of a host
@@ -33,13 +33,13 @@ def refuse_cross_site(request: Request, allowed: Collection[str], *, guarded: bo
     if (changes or guarded) and not all(_is_own(origin, request) for origin in origins):
         raise CrossSite(
             f"a page of {_listed(origins)} asked for this, and this is {_own(request)}; add the "
-            "origin to REID_CORS_ORIGINS, or, where a proxy speaks https, name it in REID_TRUSTED_PROXIES"
+            "origin to VITREID_CORS_ORIGINS, or, where a proxy speaks https, name it in VITREID_TRUSTED_PROXIES"
         )
     followed = not changes and not guarded and request.headers.get("sec-fetch-mode") == "navigate"
     if request.headers.get("sec-fetch-site") in _OTHER_SITES and not followed:
         raise CrossSite(
             "a page of another site asked for this; open the service's own page, use another client, or add the "
-            "page's origin to REID_CORS_ORIGINS"
+            "page's origin to VITREID_CORS_ORIGINS"
         )
 
 

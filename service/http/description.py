@@ -7,15 +7,15 @@ from typing import Any
 from fastapi import FastAPI
 from fastapi.routing import APIRoute
 
-from service.access.guard import FOR_UNLIMITED, Guard, guard_of
-from service.schemas.common import NOTE
+from vitreid.service.access.guard import FOR_UNLIMITED, Guard, guard_of
+from vitreid.service.schemas.common import NOTE
 
 INTRODUCTION = f"""Given a picture of a person, find the pictures that look like the same person in a gallery.
 
 {NOTE}
 
-From the first API key on (`reid keys create`), every route under /v1 and /metrics needs one:
-`Authorization: Bearer reid_...` or `X-API-Key: reid_...`. Before, everybody who reaches it may do everything.
+From the first API key on (`vitreid keys create`), every route under /v1 and /metrics needs one:
+`Authorization: Bearer vitreid_...` or `X-API-Key: vitreid_...`. Before, everybody who reaches it may do everything.
 
 Errors are `application/problem+json` (RFC 9457); their `type` is stable. Every answer has an `X-Request-ID`, the
 request's own where it sent one, which stands in the log and in the audit log too.

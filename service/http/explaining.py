@@ -9,18 +9,18 @@ from itertools import zip_longest
 
 from PIL import Image
 
-from bundle import decoded
-from scoring.patches import Foreground, matched_patches
-from service.access.principal import Principal
-from service.drawing import draw_pairs, fitted
-from service.errors import BadParameter
-from service.gallery.gallery import Gallery
-from service.gallery.items import Box
-from service.http.query_params import ExplainParams
-from service.http.uploads import Upload
-from service.schemas.explain import EXPLAIN_NOTE, ComparedPicture, Explanation, PatchPair
-from service.search.patches import foregrounds, stored_picture
-from service.state import Service
+from vitreid.bundle import decoded
+from vitreid.scoring.patches import Foreground, matched_patches
+from vitreid.service.access.principal import Principal
+from vitreid.service.drawing import draw_pairs, fitted
+from vitreid.service.errors import BadParameter
+from vitreid.service.gallery.gallery import Gallery
+from vitreid.service.gallery.items import Box
+from vitreid.service.http.query_params import ExplainParams
+from vitreid.service.http.uploads import Upload
+from vitreid.service.schemas.explain import EXPLAIN_NOTE, ComparedPicture, Explanation, PatchPair
+from vitreid.service.search.patches import foregrounds, stored_picture
+from vitreid.service.state import Service
 
 TWO = 2
 CAPTION = textwrap.wrap(EXPLAIN_NOTE, 60)

@@ -7,13 +7,13 @@ from typing import Annotated
 
 from pydantic import Field, FiniteFloat, Json
 
-from service.bounds import at_most
-from service.errors import BadParameter
-from service.gallery.filters import Filter
-from service.gallery.items import QUALITIES, Range
-from service.gallery.metadata import MAX_KEYS
-from service.schemas.common import Named, Params
-from service.times import UtcTime
+from vitreid.service.bounds import at_most
+from vitreid.service.errors import BadParameter
+from vitreid.service.gallery.filters import Filter
+from vitreid.service.gallery.items import QUALITIES, Range
+from vitreid.service.gallery.metadata import MAX_KEYS
+from vitreid.service.schemas.common import Named, Params
+from vitreid.service.times import UtcTime
 
 MAX_NAMES = 256
 

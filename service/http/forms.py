@@ -10,7 +10,7 @@ from starlette.datastructures import FormData
 from starlette.formparsers import MultiPartException, MultiPartParser
 from starlette.requests import Request
 
-from service.errors import RequestError, TooLarge
+from vitreid.service.errors import RequestError, TooLarge
 
 MAX_FIELD_BYTES = 4 * 2**20
 """Of any part that holds no picture, whether it comes as text or as a file."""

@@ -8,10 +8,10 @@ from starlette.requests import Request
 from starlette.routing import BaseRoute, Match
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from service.access.guard import Guard, guard_of
-from service.errors import ServiceError
-from service.http.cross_site import refuse_cross_site
-from service.http.problems import refuse
+from vitreid.service.access.guard import Guard, guard_of
+from vitreid.service.errors import ServiceError
+from vitreid.service.http.cross_site import refuse_cross_site
+from vitreid.service.http.problems import refuse
 
 
 class Gate:

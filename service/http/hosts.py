@@ -8,11 +8,11 @@ from starlette.datastructures import Headers
 from starlette.requests import Request
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from service.addresses import address_of, is_loopback, split_netloc
-from service.errors import RequestError
-from service.http.problems import refuse
+from vitreid.service.addresses import address_of, is_loopback, split_netloc
+from vitreid.service.errors import RequestError
+from vitreid.service.http.problems import refuse
 
-REMEDY = "open it by an address of this machine, or name the host in REID_ALLOWED_HOSTS"
+REMEDY = "open it by an address of this machine, or name the host in VITREID_ALLOWED_HOSTS"
 
 
 class Misdirected(RequestError):

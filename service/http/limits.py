@@ -8,8 +8,8 @@ from uuid import uuid4
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from service.errors import TooLarge
-from service.http.paths import path_of
+from vitreid.service.errors import TooLarge
+from vitreid.service.http.paths import path_of
 
 REQUEST_ID = "x-request-id"
 _ACCEPTED_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
@@ -17,7 +17,7 @@ LONGEST_NUMBER = 18
 SECURITY_HEADERS = {
     "content-security-policy": "default-src 'self'; img-src 'self' blob: data:; object-src 'none'; base-uri 'none'; "
     "form-action 'none'; frame-ancestors 'none'",
-    "cross-origin-resource-policy": "same-origin",  # pages of REID_CORS_ORIGINS ask by CORS, to which it does not apply
+    "cross-origin-resource-policy": "same-origin",  # pages of VITREID_CORS_ORIGINS ask by CORS, to which it does not apply
     "x-content-type-options": "nosniff",
     "referrer-policy": "no-referrer",
 }

@@ -8,8 +8,8 @@ from typing import Any
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from service.http.logs import request_id
-from service.metrics import OTHER, Metrics
+from vitreid.service.http.logs import request_id
+from vitreid.service.metrics import OTHER, Metrics
 
 PROBES = frozenset({"/healthz", "/readyz", "/metrics"})
 CLIENT_LEFT = 499

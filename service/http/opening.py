@@ -10,8 +10,8 @@ from typing import Self
 
 from starlette.datastructures import State
 
-from service.config import ServiceConfig
-from service.state import Service, open_service
+from vitreid.service.config import ServiceConfig
+from vitreid.service.state import Service, open_service
 
 logger = logging.getLogger("vitreid")
 

@@ -6,8 +6,8 @@ from starlette.datastructures import Headers
 from starlette.requests import Request
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from service.errors import UnsupportedMedia
-from service.http.problems import problem_of, respond
+from vitreid.service.errors import UnsupportedMedia
+from vitreid.service.http.problems import problem_of, respond
 
 PLAIN = frozenset({"", "identity"})
 LONGEST_SHOWN = 40

@@ -14,11 +14,11 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.routing import Match
 
-from bundle import BundleError, DecodingBusy, ImageError
-from service.access.errors import AccessError
-from service.errors import BadImage, GalleryError, QueueFull, RequestError, ServiceError
-from service.http.limits import REQUEST_ID, SECURITY_HEADERS
-from service.messages import mistake, place_of, shortened
+from vitreid.bundle import BundleError, DecodingBusy, ImageError
+from vitreid.service.access.errors import AccessError
+from vitreid.service.errors import BadImage, GalleryError, QueueFull, RequestError, ServiceError
+from vitreid.service.http.limits import REQUEST_ID, SECURITY_HEADERS
+from vitreid.service.messages import mistake, place_of, shortened
 
 MEDIA_TYPE = "application/problem+json"
 MAX_ERRORS = 20

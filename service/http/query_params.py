@@ -8,13 +8,13 @@ from typing import Annotated, Literal
 
 from pydantic import Field, FiniteFloat, JsonValue
 
-from service.bounds import at_most
-from service.config import DEFAULT_GALLERY
-from service.errors import BadParameter
-from service.gallery.filters import Filter
-from service.http.filter_params import FilterParams
-from service.schemas.common import MAX_ID, Named, Params
-from service.search.question import MOST_EXPANDED, MOST_RERANKED, RERANK_TOP, GroupBy, Question, Rerank
+from vitreid.service.bounds import at_most
+from vitreid.service.config import DEFAULT_GALLERY
+from vitreid.service.errors import BadParameter
+from vitreid.service.gallery.filters import Filter
+from vitreid.service.http.filter_params import FilterParams
+from vitreid.service.schemas.common import MAX_ID, Named, Params
+from vitreid.service.search.question import MOST_EXPANDED, MOST_RERANKED, RERANK_TOP, GroupBy, Question, Rerank
 
 Pool = Literal["item", "track"]
 

@@ -9,20 +9,20 @@ from time import perf_counter
 import numpy as np
 from numpy.typing import NDArray
 
-from bundle import decoded
-from scoring.patches import Foreground
-from service.access.principal import Principal
-from service.batching import Embedded
-from service.errors import EmbeddingFailed
-from service.gallery.filters import EVERYTHING, Filter
-from service.gallery.gallery import Gallery
-from service.http.query_params import EmbedParams, ItemQueryParams, QueryParams, SearchParams
-from service.http.uploads import Upload
-from service.schemas.query import EmbeddingBody, QueryEcho, QueryResult, Timings, matches_of
-from service.search import Looking, Question, find, mean_embedding
-from service.search.patches import foregrounds
-from service.search.probability import Meaning, calibration_within, with_known_cameras
-from service.state import Service
+from vitreid.bundle import decoded
+from vitreid.scoring.patches import Foreground
+from vitreid.service.access.principal import Principal
+from vitreid.service.batching import Embedded
+from vitreid.service.errors import EmbeddingFailed
+from vitreid.service.gallery.filters import EVERYTHING, Filter
+from vitreid.service.gallery.gallery import Gallery
+from vitreid.service.http.query_params import EmbedParams, ItemQueryParams, QueryParams, SearchParams
+from vitreid.service.http.uploads import Upload
+from vitreid.service.schemas.query import EmbeddingBody, QueryEcho, QueryResult, Timings, matches_of
+from vitreid.service.search import Looking, Question, find, mean_embedding
+from vitreid.service.search.patches import foregrounds
+from vitreid.service.search.probability import Meaning, calibration_within, with_known_cameras
+from vitreid.service.state import Service
 
 Size = tuple[int, int]
 

@@ -9,10 +9,10 @@ import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 
-from service.access.errors import AccessUnusable
-from service.batching import MicroBatcher
-from service.errors import NotReady
-from service.galleries import Galleries
+from vitreid.service.access.errors import AccessUnusable
+from vitreid.service.batching import MicroBatcher
+from vitreid.service.errors import NotReady
+from vitreid.service.galleries import Galleries
 
 TRY_S = 5.0
 AGAIN_S = 1.0

@@ -14,16 +14,16 @@ from typing import cast
 import uvicorn
 from fastapi import FastAPI
 
-from service import descriptors
-from service.access.access import keys_exist
-from service.config import ServiceConfig, names_of
-from service.errors import PortInUse, ServiceError
-from service.http.accepting import Acceptor
-from service.http.admission import UnderWay
-from service.http.app import create_app
-from service.http.connections import Connection, ConnectionLimits
-from service.http.opening import Opening
-from service.state import Service
+from vitreid.service import descriptors
+from vitreid.service.access.access import keys_exist
+from vitreid.service.config import ServiceConfig, names_of
+from vitreid.service.errors import PortInUse, ServiceError
+from vitreid.service.http.accepting import Acceptor
+from vitreid.service.http.admission import UnderWay
+from vitreid.service.http.app import create_app
+from vitreid.service.http.connections import Connection, ConnectionLimits
+from vitreid.service.http.opening import Opening
+from vitreid.service.state import Service
 
 STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 TELL_S = 2  # for the answers of requests that are told that the service stops
@@ -48,13 +48,13 @@ def check_address(config: ServiceConfig) -> None:
     """
     if config.require_keys and not keys_exist(config.data):
         raise KeyRequired(
-            f"REID_REQUIRE_KEYS is set and {config.data} holds no API key; mount the disk that has them, or make one: "
-            f"reid keys create NAME --scope admin --data {config.data}"
+            f"VITREID_REQUIRE_KEYS is set and {config.data} holds no API key; mount the disk that has them, or make one: "
+            f"vitreid keys create NAME --scope admin --data {config.data}"
         )
     if not config.loopback and not config.insecure and not keys_exist(config.data):
         raise NotLoopback(
             f"host {config.host} can be reached from other machines, and anybody there could read and delete pictures; "
-            f"make a key first (reid keys create NAME --scope read --data {config.data}), use --host 127.0.0.1, "
+            f"make a key first (vitreid keys create NAME --scope read --data {config.data}), use --host 127.0.0.1, "
             "or --insecure where something else keeps others out"
         )
 

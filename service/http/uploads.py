@@ -8,9 +8,9 @@ from pathlib import PurePosixPath
 from starlette.datastructures import FormData, UploadFile
 from starlette.requests import Request
 
-from service.errors import BadParameter, UnsupportedMedia
-from service.http.forms import read_form
-from service.messages import shown
+from vitreid.service.errors import BadParameter, UnsupportedMedia
+from vitreid.service.http.forms import read_form
+from vitreid.service.messages import shown
 
 IMAGE_TYPES = ("image/jpeg", "image/png", "image/webp")
 ALIASES = {"image/jpg": "image/jpeg", "image/pjpeg": "image/jpeg"}

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from service.errors import UnknownName
-from service.indexes.choice import AUTO, choose_index, worn
-from service.indexes.exact import ExactIndex
-from service.indexes.flat import FlatIndex
-from service.indexes.gpu import GpuIndex
-from service.indexes.hnsw import HnswIndex
-from service.indexes.ivf import IvfIndex
-from service.indexes.protocol import Index
+from vitreid.service.errors import UnknownName
+from vitreid.service.indexes.choice import AUTO, choose_index, worn
+from vitreid.service.indexes.exact import ExactIndex
+from vitreid.service.indexes.flat import FlatIndex
+from vitreid.service.indexes.gpu import GpuIndex
+from vitreid.service.indexes.hnsw import HnswIndex
+from vitreid.service.indexes.ivf import IvfIndex
+from vitreid.service.indexes.protocol import Index
 
 INDEXES: dict[str, type[Index]] = {
     "exact": ExactIndex,

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from service.indexes.gpu import gpu_problem
-from service.indexes.protocol import Index
+from vitreid.service.indexes.gpu import gpu_problem
+from vitreid.service.indexes.protocol import Index
 
 AUTO = "auto"
 FLAT_BYTES = 200_000 * 384 * 4  # one core compares a query with all of them in about 20 ms

@@ -7,7 +7,7 @@ from typing import Any, Generic, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from service.indexes.protocol import Allowed, Ids
+from vitreid.service.indexes.protocol import Allowed, Ids
 
 Scalar = TypeVar("Scalar", bound=np.generic)
 LEAST_ROWS = 1024

@@ -6,8 +6,8 @@ from typing import ClassVar
 
 import numpy as np
 
-from service.indexes.matrix import MatrixIndex
-from service.indexes.protocol import NOBODY, Allowed, Floats, Ids, nothing
+from vitreid.service.indexes.matrix import MatrixIndex
+from vitreid.service.indexes.protocol import NOBODY, Allowed, Floats, Ids, nothing
 
 SCORES_AT_ONCE = 16_000_000  # 64 MB of float32: queries are taken in blocks of at most so many scores
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from service.indexes.protocol import NOBODY, Allowed, Floats, Ids
+from vitreid.service.indexes.protocol import NOBODY, Allowed, Floats, Ids
 
 
 @cache

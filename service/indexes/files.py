@@ -15,9 +15,9 @@ from typing import IO, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from service.errors import GalleryError
-from service.indexes.faiss_calls import load_faiss
-from service.indexes.protocol import Parameters
+from vitreid.service.errors import GalleryError
+from vitreid.service.indexes.faiss_calls import load_faiss
+from vitreid.service.indexes.protocol import Parameters
 
 FORMAT = "vitreid-index"
 VERSION = 1

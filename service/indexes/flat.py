@@ -6,9 +6,9 @@ from typing import ClassVar
 
 import numpy as np
 
-from service.indexes.faiss_calls import as_answer, load_faiss, selector, set_threads
-from service.indexes.matrix import MatrixIndex
-from service.indexes.protocol import Allowed, Floats, Ids, nothing
+from vitreid.service.indexes.faiss_calls import as_answer, load_faiss, selector, set_threads
+from vitreid.service.indexes.matrix import MatrixIndex
+from vitreid.service.indexes.protocol import Allowed, Floats, Ids, nothing
 
 
 class FlatIndex(MatrixIndex):

@@ -8,12 +8,12 @@ from typing import Any, ClassVar, Self
 
 import numpy as np
 
-from bundle.extras import gpu_command
-from service.errors import ServiceError
-from service.indexes.columns import Positions, allows
-from service.indexes.faiss_calls import load_faiss
-from service.indexes.flat import FlatIndex
-from service.indexes.protocol import NOBODY, Allowed, Floats, Ids, Parameters, nothing
+from vitreid.bundle.extras import gpu_command
+from vitreid.service.errors import ServiceError
+from vitreid.service.indexes.columns import Positions, allows
+from vitreid.service.indexes.faiss_calls import load_faiss
+from vitreid.service.indexes.flat import FlatIndex
+from vitreid.service.indexes.protocol import NOBODY, Allowed, Floats, Ids, Parameters, nothing
 
 MOST = 2048  # results of a search that faiss allows on a GPU
 SPARE = 32  # results beyond those expected to be enough

@@ -8,12 +8,12 @@ from typing import Any, ClassVar, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from service.indexes import files
-from service.indexes.columns import Column, Positions, allows
-from service.indexes.faiss_calls import as_answer, load_faiss, selector, set_threads
-from service.indexes.protocol import Allowed, Floats, Ids, Parameters, nothing
-from service.indexes.trust import MOST_EF, check, check_graph, check_ids, check_parameters
-from service.indexes.tuning import AIM, BEST, MOMENT, questions
+from vitreid.service.indexes import files
+from vitreid.service.indexes.columns import Column, Positions, allows
+from vitreid.service.indexes.faiss_calls import as_answer, load_faiss, selector, set_threads
+from vitreid.service.indexes.protocol import Allowed, Floats, Ids, Parameters, nothing
+from vitreid.service.indexes.trust import MOST_EF, check, check_graph, check_ids, check_parameters
+from vitreid.service.indexes.tuning import AIM, BEST, MOMENT, questions
 
 LINKS = 32  # of an embedding to its neighbours, twice as many in the lowest layer
 BUILD_EF = 80

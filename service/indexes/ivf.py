@@ -7,12 +7,12 @@ from typing import Any, ClassVar, Self
 
 import numpy as np
 
-from service.indexes import files
-from service.indexes.columns import Column
-from service.indexes.faiss_calls import as_answer, load_faiss, selector, set_threads
-from service.indexes.protocol import Allowed, Floats, Ids, Parameters, nothing
-from service.indexes.trust import check, check_ivf, check_parameters
-from service.indexes.tuning import AIM, BEST, FAR, MOMENT, questions
+from vitreid.service.indexes import files
+from vitreid.service.indexes.columns import Column
+from vitreid.service.indexes.faiss_calls import as_answer, load_faiss, selector, set_threads
+from vitreid.service.indexes.protocol import Allowed, Floats, Ids, Parameters, nothing
+from vitreid.service.indexes.trust import check, check_ivf, check_parameters
+from vitreid.service.indexes.tuning import AIM, BEST, FAR, MOMENT, questions
 
 LISTS_PER_ROOT = 4  # lists for each unit of the square root of the number of embeddings
 POINTS_PER_LIST = 64  # that centroids are trained on; faiss warns below 39

@@ -9,10 +9,10 @@ from typing import Any, ClassVar, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from service.indexes import files
-from service.indexes.columns import Column, Positions, allows
-from service.indexes.protocol import Allowed, Floats, Ids, Parameters
-from service.indexes.trust import check_ids, check_rows
+from vitreid.service.indexes import files
+from vitreid.service.indexes.columns import Column, Positions, allows
+from vitreid.service.indexes.protocol import Allowed, Floats, Ids, Parameters
+from vitreid.service.indexes.trust import check_ids, check_rows
 
 
 class MatrixIndex(ABC):

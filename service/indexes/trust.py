@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from service.indexes.faiss_calls import load_faiss
-from service.indexes.protocol import Parameters
+from vitreid.service.indexes.faiss_calls import load_faiss
+from vitreid.service.indexes.protocol import Parameters
 
 MOST_LAYERS = 64
 MOST_EF = 1 << 20

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from service.indexes.faiss_calls import load_faiss, set_threads
-from service.indexes.protocol import Floats, Ids
+from vitreid.service.indexes.faiss_calls import load_faiss, set_threads
+from vitreid.service.indexes.protocol import Floats, Ids
 
 BEST = 10
 AIM = 0.994  # recall of the best, on average: 0.99 is promised, and other questions come out a little differently

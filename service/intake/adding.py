@@ -13,16 +13,16 @@ from numpy.typing import NDArray
 from pydantic import ValidationError
 from pydantic_core import from_json
 
-from bundle import ImageError
-from bundle.market_names import NOBODY
-from service.errors import BadImage, BadParameter, EmbeddingFailed
-from service.gallery import Gallery
-from service.http.problems import image_problem, problem_of
-from service.http.uploads import Upload
-from service.intake.boxes import boxes_of
-from service.intake.cameras import camera_map
-from service.intake.labels import Label, label_of_name
-from service.intake.preparing import (
+from vitreid.bundle import ImageError
+from vitreid.bundle.market_names import NOBODY
+from vitreid.service.errors import BadImage, BadParameter, EmbeddingFailed
+from vitreid.service.gallery import Gallery
+from vitreid.service.http.problems import image_problem, problem_of
+from vitreid.service.http.uploads import Upload
+from vitreid.service.intake.boxes import boxes_of
+from vitreid.service.intake.cameras import camera_map
+from vitreid.service.intake.labels import Label, label_of_name
+from vitreid.service.intake.preparing import (
     Known,
     Outcome,
     Picture,
@@ -33,10 +33,10 @@ from service.intake.preparing import (
     portions,
     prepare_picture,
 )
-from service.intake.relabelling import relabelled
-from service.messages import first_mistake
-from service.schemas.items import AddedItem, AddResultBody, FrameLabels
-from service.state import Service
+from vitreid.service.intake.relabelling import relabelled
+from vitreid.service.messages import first_mistake
+from vitreid.service.schemas.items import AddedItem, AddResultBody, FrameLabels
+from vitreid.service.state import Service
 
 BATCH = 16
 MAX_VALUES = 200_000

@@ -10,11 +10,11 @@ from pathlib import Path
 
 from PIL import Image
 
-from bundle import ImageError
-from bundle.market_names import NOBODY
-from service.gallery.items import Box
-from service.intake.labels import Label
-from service.schemas.items import FrameLabels
+from vitreid.bundle import ImageError
+from vitreid.bundle.market_names import NOBODY
+from vitreid.service.gallery.items import Box
+from vitreid.service.intake.labels import Label
+from vitreid.service.schemas.items import FrameLabels
 
 
 @dataclass(frozen=True)

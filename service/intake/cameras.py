@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from bundle import Manifest
-from service.errors import UnknownName
-from service.gallery import Gallery, GallerySettings
+from vitreid.bundle import Manifest
+from vitreid.service.errors import UnknownName
+from vitreid.service.gallery import Gallery, GallerySettings
 
 
 @dataclass(frozen=True)

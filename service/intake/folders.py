@@ -8,9 +8,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from bundle import ImageError
-from bundle.image_files import OTHER_SUFFIXES, SUFFIXES
-from service.errors import FolderNotFound, IndexingError, NoImages
+from vitreid.bundle import ImageError
+from vitreid.bundle.image_files import OTHER_SUFFIXES, SUFFIXES
+from vitreid.service.errors import FolderNotFound, IndexingError, NoImages
 
 CONVERT = "; convert it to JPEG, PNG or WebP"
 HIDDEN = "is hidden"

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 
-from service.intake.labels import Label
+from vitreid.service.intake.labels import Label
 
 SHOWN = 3
 

@@ -10,16 +10,16 @@ from pathlib import Path
 
 from pydantic import JsonValue
 
-from bundle import parse_market_name
-from bundle.cells import text_of
-from bundle.errors import NamePatternError
-from bundle.market_names import NOBODY
-from bundle.name_pattern import NamePattern
-from bundle.vocabulary import mistake_in_columns
-from service.errors import TableError
-from service.gallery.metadata import check_metadata
-from service.gallery.texts import label_fault
-from service.times import parse_time
+from vitreid.bundle import parse_market_name
+from vitreid.bundle.cells import text_of
+from vitreid.bundle.errors import NamePatternError
+from vitreid.bundle.market_names import NOBODY
+from vitreid.bundle.name_pattern import NamePattern
+from vitreid.bundle.vocabulary import mistake_in_columns
+from vitreid.service.errors import TableError
+from vitreid.service.gallery.metadata import check_metadata
+from vitreid.service.gallery.texts import label_fault
+from vitreid.service.times import parse_time
 
 COLUMNS = ("path", "person_id", "camera_id", "captured_at", "track_id")
 LABELS = ("person_id", "camera_id", "track_id")

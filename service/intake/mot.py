@@ -17,11 +17,11 @@ from collections.abc import Collection, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path, PurePosixPath
 
-from service.digits import number_of
-from service.errors import TableError
-from service.gallery.texts import label_fault
-from service.intake.boxes import BoxSource, PersonBox
-from service.intake.labels import Label
+from vitreid.service.digits import number_of
+from vitreid.service.errors import TableError
+from vitreid.service.gallery.texts import label_fault
+from vitreid.service.intake.boxes import BoxSource, PersonBox
+from vitreid.service.intake.labels import Label
 
 TRUTH_VALUES = 9
 LARGEST = 2**53

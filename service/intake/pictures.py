@@ -6,7 +6,7 @@ import io
 
 from PIL import Image
 
-from bundle.preprocess import DEFAULT_LIMITS
+from vitreid.bundle.preprocess import DEFAULT_LIMITS
 
 LONGEST_SIDE = 512
 QUALITY = 90

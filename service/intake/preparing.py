@@ -12,14 +12,14 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from bundle import ImageError, ImageLimits, decoded
-from bundle.preprocess import DEFAULT_LIMITS
-from service.gallery.items import Box, NewItem, Quality, Range
-from service.intake.boxes import PersonBox, box_hash, cut
-from service.intake.labels import Label
-from service.intake.pictures import encode_picture
-from service.intake.quality import Breach, breach_of, measure
-from service.intake.time_warning import time_warning
+from vitreid.bundle import ImageError, ImageLimits, decoded
+from vitreid.bundle.preprocess import DEFAULT_LIMITS
+from vitreid.service.gallery.items import Box, NewItem, Quality, Range
+from vitreid.service.intake.boxes import PersonBox, box_hash, cut
+from vitreid.service.intake.labels import Label
+from vitreid.service.intake.pictures import encode_picture
+from vitreid.service.intake.quality import Breach, breach_of, measure
+from vitreid.service.intake.time_warning import time_warning
 
 T = TypeVar("T")
 

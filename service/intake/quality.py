@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from service.gallery.items import Quality, Range
+from vitreid.service.gallery.items import Quality, Range
 
 MEASURED = (128, 64)
 """(height, width) at which sharpness is measured: the same for all crops, so that large and small ones compare."""

@@ -6,15 +6,15 @@ from collections.abc import Callable, Collection, Generator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from bundle import ImageError
-from bundle.errors import NamePatternError
-from bundle.name_pattern import NamePattern
-from service.ahead import WORKERS, ahead
-from service.intake.box_files import read_boxes
-from service.intake.boxes import BoxSource, PersonBox
-from service.intake.folders import Found, ImageFile
-from service.intake.labels import Label, labels_of_names, read_table
-from service.intake.preparing import (
+from vitreid.bundle import ImageError
+from vitreid.bundle.errors import NamePatternError
+from vitreid.bundle.name_pattern import NamePattern
+from vitreid.service.ahead import WORKERS, ahead
+from vitreid.service.intake.box_files import read_boxes
+from vitreid.service.intake.boxes import BoxSource, PersonBox
+from vitreid.service.intake.folders import Found, ImageFile
+from vitreid.service.intake.labels import Label, labels_of_names, read_table
+from vitreid.service.intake.preparing import (
     Known,
     Outcome,
     Picture,

@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 
-from service.gallery.errors import ItemNotFound
-from service.gallery.gallery import Gallery
-from service.gallery.items import Item, ItemChanges
-from service.intake.labels import Label
+from vitreid.service.gallery.errors import ItemNotFound
+from vitreid.service.gallery.gallery import Gallery
+from vitreid.service.gallery.items import Item, ItemChanges
+from vitreid.service.intake.labels import Label
 
 FLUSHED_AT = 256
 

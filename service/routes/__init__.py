@@ -1,6 +1,6 @@
 """The REST API. A route parses, calls one function and formats."""
 
-from service.routes import audit, cameras, erasures, explain, galleries, items, page, persons, query, system
+from vitreid.service.routes import audit, cameras, erasures, explain, galleries, items, page, persons, query, system
 
 ROUTERS = (
     query.router,

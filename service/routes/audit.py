@@ -8,14 +8,14 @@ from fastapi import APIRouter, Depends, Query, Request, Response
 from fastapi.responses import StreamingResponse
 from pydantic import Field
 
-from service.access.audit import Asked, json_lines
-from service.access.guard import needs
-from service.http.answers import json_answer
-from service.routes.problem_docs import problems
-from service.schemas.audit import AuditPage, AuditRow
-from service.schemas.common import MAX_ID, Named, Params
-from service.state import service_of
-from service.times import UtcTime
+from vitreid.service.access.audit import Asked, json_lines
+from vitreid.service.access.guard import needs
+from vitreid.service.http.answers import json_answer
+from vitreid.service.routes.problem_docs import problems
+from vitreid.service.schemas.audit import AuditPage, AuditRow
+from vitreid.service.schemas.common import MAX_ID, Named, Params
+from vitreid.service.state import service_of
+from vitreid.service.times import UtcTime
 
 router = APIRouter(tags=["system"])
 
@@ -43,12 +43,12 @@ class AuditParams(Params):
     response_description="one page, or all rows as lines",
     responses={200: {"content": {JSON_LINES: {"schema": {"type": "string"}}}}, **problems(422)},
     dependencies=[Depends(needs("admin", "audit", reach="service"))],
-    openapi_extra={"x-curl": "curl -H 'Authorization: Bearer reid_...' '{origin}/v1/audit?format=jsonl'"},
+    openapi_extra={"x-curl": "curl -H 'Authorization: Bearer vitreid_...' '{origin}/v1/audit?format=jsonl'"},
 )
 async def read_audit(request: Request, params: Annotated[AuditParams, Query()]) -> Response:
     """Who asked, added and erased what, and who was refused; ids and times, never pictures.
 
-    Reading it is recorded too. Rows are kept for REID_AUDIT_DAYS days.
+    Reading it is recorded too. Rows are kept for VITREID_AUDIT_DAYS days.
     """
     service = service_of(request)
     log = service.access.audit

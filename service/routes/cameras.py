@@ -7,13 +7,13 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Path, Request
 
-from service.access.guard import needs
-from service.access.principal import Principal
-from service.gallery import Gallery
-from service.intake.cameras import map_cameras, report_cameras
-from service.routes.problem_docs import problems
-from service.schemas.cameras import CameraEntry, CameraList, CameraMapping
-from service.state import Service, service_of
+from vitreid.service.access.guard import needs
+from vitreid.service.access.principal import Principal
+from vitreid.service.gallery import Gallery
+from vitreid.service.intake.cameras import map_cameras, report_cameras
+from vitreid.service.routes.problem_docs import problems
+from vitreid.service.schemas.cameras import CameraEntry, CameraList, CameraMapping
+from vitreid.service.state import Service, service_of
 
 router = APIRouter(prefix="/v1/galleries/{name}/cameras", tags=["galleries"])
 

@@ -7,17 +7,17 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Depends, Path, Query, Request, Response
 from pydantic import Field
 
-from service.access.guard import needs, note
-from service.access.principal import Principal
-from service.config import DEFAULT_GALLERY
-from service.gallery import Gallery
-from service.gallery.erasure import Receipt
-from service.http.answers import json_answer
-from service.routes.links import links_of_receipt
-from service.routes.problem_docs import problems
-from service.schemas.common import MAX_ID, Params
-from service.schemas.erasures import ErasureRequest, ReceiptBody, ReceiptPage
-from service.state import service_of
+from vitreid.service.access.guard import needs, note
+from vitreid.service.access.principal import Principal
+from vitreid.service.config import DEFAULT_GALLERY
+from vitreid.service.gallery import Gallery
+from vitreid.service.gallery.erasure import Receipt
+from vitreid.service.http.answers import json_answer
+from vitreid.service.routes.links import links_of_receipt
+from vitreid.service.routes.problem_docs import problems
+from vitreid.service.schemas.common import MAX_ID, Params
+from vitreid.service.schemas.erasures import ErasureRequest, ReceiptBody, ReceiptPage
+from vitreid.service.state import service_of
 
 router = APIRouter(prefix="/v1/erasures", tags=["erasure"])
 

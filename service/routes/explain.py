@@ -7,15 +7,15 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Query, Request, Response
 from fastapi.responses import JSONResponse
 
-from service.access.guard import needs, note
-from service.access.principal import Principal
-from service.http.explaining import explain
-from service.http.query_params import ExplainParams
-from service.http.uploads import read_compared
-from service.routes.problem_docs import problems
-from service.routes.query import BODY, SEND
-from service.schemas.explain import Explanation
-from service.state import service_of
+from vitreid.service.access.guard import needs, note
+from vitreid.service.access.principal import Principal
+from vitreid.service.http.explaining import explain
+from vitreid.service.http.query_params import ExplainParams
+from vitreid.service.http.uploads import read_compared
+from vitreid.service.routes.problem_docs import problems
+from vitreid.service.routes.query import BODY, SEND
+from vitreid.service.schemas.explain import Explanation
+from vitreid.service.state import service_of
 
 router = APIRouter(prefix="/v1", tags=["query"])
 

@@ -7,14 +7,14 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Path, Request, Response
 
-from service.access.guard import needs
-from service.access.principal import Principal
-from service.gallery import Gallery, GallerySettings
-from service.intake.cameras import check_learned
-from service.routes.links import links_of_gallery
-from service.routes.problem_docs import problems
-from service.schemas.galleries import GalleryDropped, GalleryEntry, GalleryList
-from service.state import Service, service_of
+from vitreid.service.access.guard import needs
+from vitreid.service.access.principal import Principal
+from vitreid.service.gallery import Gallery, GallerySettings
+from vitreid.service.intake.cameras import check_learned
+from vitreid.service.routes.links import links_of_gallery
+from vitreid.service.routes.problem_docs import problems
+from vitreid.service.schemas.galleries import GalleryDropped, GalleryEntry, GalleryList
+from vitreid.service.state import Service, service_of
 
 router = APIRouter(prefix="/v1/galleries", tags=["galleries"])
 

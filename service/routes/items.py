@@ -7,21 +7,21 @@ from typing import Annotated, Any, Literal
 from fastapi import APIRouter, Depends, Path, Query, Request, Response
 from pydantic import BeforeValidator, Field
 
-from service.access.guard import needs, note
-from service.access.principal import Principal
-from service.config import DEFAULT_GALLERY
-from service.digits import whole
-from service.gallery.errors import ImageMismatch, ItemNotFound
-from service.gallery.items import Item
-from service.http.answers import json_answer
-from service.http.filter_params import FilterParams
-from service.http.uploads import FORM_TYPE, read_items
-from service.intake.adding import add_uploads, parse_labels
-from service.routes.links import links_of_item
-from service.routes.problem_docs import problems
-from service.schemas.common import MAX_ID, ImageHash, Params
-from service.schemas.items import AddResultBody, ItemBody, ItemPage, ItemPatch
-from service.state import service_of
+from vitreid.service.access.guard import needs, note
+from vitreid.service.access.principal import Principal
+from vitreid.service.config import DEFAULT_GALLERY
+from vitreid.service.digits import whole
+from vitreid.service.gallery.errors import ImageMismatch, ItemNotFound
+from vitreid.service.gallery.items import Item
+from vitreid.service.http.answers import json_answer
+from vitreid.service.http.filter_params import FilterParams
+from vitreid.service.http.uploads import FORM_TYPE, read_items
+from vitreid.service.intake.adding import add_uploads, parse_labels
+from vitreid.service.routes.links import links_of_item
+from vitreid.service.routes.problem_docs import problems
+from vitreid.service.schemas.common import MAX_ID, ImageHash, Params
+from vitreid.service.schemas.items import AddResultBody, ItemBody, ItemPage, ItemPatch
+from vitreid.service.state import service_of
 
 router = APIRouter(prefix="/v1/items", tags=["items"])
 

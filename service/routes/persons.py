@@ -6,17 +6,17 @@ from typing import Annotated
 
 from fastapi import APIRouter, Depends, Path, Query, Request
 
-from service.access.guard import needs, note
-from service.access.principal import Principal
-from service.gallery import Filter, Gallery
-from service.gallery.erasure import Receipt
-from service.gallery.errors import PersonNotFound
-from service.routes.erasures import ErasureParams
-from service.routes.links import links_of_receipt
-from service.routes.problem_docs import problems
-from service.schemas.common import Named
-from service.schemas.erasures import ReceiptBody
-from service.state import service_of
+from vitreid.service.access.guard import needs, note
+from vitreid.service.access.principal import Principal
+from vitreid.service.gallery import Filter, Gallery
+from vitreid.service.gallery.erasure import Receipt
+from vitreid.service.gallery.errors import PersonNotFound
+from vitreid.service.routes.erasures import ErasureParams
+from vitreid.service.routes.links import links_of_receipt
+from vitreid.service.routes.problem_docs import problems
+from vitreid.service.schemas.common import Named
+from vitreid.service.schemas.erasures import ReceiptBody
+from vitreid.service.state import service_of
 
 router = APIRouter(prefix="/v1/persons", tags=["erasure"])
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from http import HTTPStatus
 from typing import Any
 
-from service.access.errors import Forbidden, RateLimited, Unauthorized
-from service.errors import (
+from vitreid.service.access.errors import Forbidden, RateLimited, Unauthorized
+from vitreid.service.errors import (
     BadImage,
     DeadlineExceeded,
     NotReady,
@@ -16,8 +16,8 @@ from service.errors import (
     TooLarge,
     UnsupportedMedia,
 )
-from service.gallery.errors import BundleMismatch, GalleryFull, ItemNotFound
-from service.http.problems import MEDIA_TYPE, problem_of
+from vitreid.service.gallery.errors import BundleMismatch, GalleryFull, ItemNotFound
+from vitreid.service.http.problems import MEDIA_TYPE, problem_of
 
 SCHEMA = {"$ref": "#/components/schemas/Problem"}
 _MEANING = {
@@ -40,7 +40,7 @@ _EXAMPLES: dict[int, tuple[type[ServiceError], str]] = {
     kind.status: (kind, detail)
     for kind, detail in (
         (RequestError, "There was an error parsing the body"),
-        (Unauthorized, "an API key is needed: send it as `Authorization: Bearer reid_...` or `X-API-Key`"),
+        (Unauthorized, "an API key is needed: send it as `Authorization: Bearer vitreid_...` or `X-API-Key`"),
         (Forbidden, "this needs the scope 'write'; key 'gate' has read"),
         (ItemNotFound, "no item 17 in this gallery; `GET /v1/items` lists those that are there"),
         (

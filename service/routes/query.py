@@ -6,17 +6,17 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Query, Request, Response
 
-from service.access.guard import needs, note
-from service.access.principal import Principal
-from service.http.answers import json_answer
-from service.http.query_params import EmbedParams, ItemQueryParams, QueryParams
-from service.http.querying import answer, answer_item, embedding_body
-from service.http.uploads import FORM_TYPE, IMAGE_TYPES, MAX_QUERY_IMAGES, read_query
-from service.routes.items import ItemId
-from service.routes.links import links_of_item
-from service.routes.problem_docs import problems
-from service.schemas.query import EmbeddingBody, QueryResult
-from service.state import service_of
+from vitreid.service.access.guard import needs, note
+from vitreid.service.access.principal import Principal
+from vitreid.service.http.answers import json_answer
+from vitreid.service.http.query_params import EmbedParams, ItemQueryParams, QueryParams
+from vitreid.service.http.querying import answer, answer_item, embedding_body
+from vitreid.service.http.uploads import FORM_TYPE, IMAGE_TYPES, MAX_QUERY_IMAGES, read_query
+from vitreid.service.routes.items import ItemId
+from vitreid.service.routes.links import links_of_item
+from vitreid.service.routes.problem_docs import problems
+from vitreid.service.schemas.query import EmbeddingBody, QueryResult
+from vitreid.service.state import service_of
 
 router = APIRouter(prefix="/v1", tags=["query"])
 

@@ -7,12 +7,12 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Request, Response
 from prometheus_client import CONTENT_TYPE_LATEST
 
-from service.access.guard import known, needs
-from service.access.principal import Principal
-from service.http.about import about
-from service.routes.problem_docs import problem, problems
-from service.schemas.system import Health, Info
-from service.state import service_of
+from vitreid.service.access.guard import known, needs
+from vitreid.service.access.principal import Principal
+from vitreid.service.http.about import about
+from vitreid.service.routes.problem_docs import problem, problems
+from vitreid.service.schemas.system import Health, Info
+from vitreid.service.state import service_of
 
 router = APIRouter(tags=["system"])
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import logging
 
-from bundle import Bundle
-from service.errors import UnknownName
-from service.runtimes.engine import EngineRuntime
-from service.runtimes.fake import FakeRuntime
-from service.runtimes.onnx import load_onnx
-from service.runtimes.openvino import OpenVinoRuntime
-from service.runtimes.protocol import Runtime, RuntimeChoice, RuntimeLoader
+from vitreid.bundle import Bundle
+from vitreid.service.errors import UnknownName
+from vitreid.service.runtimes.engine import EngineRuntime
+from vitreid.service.runtimes.fake import FakeRuntime
+from vitreid.service.runtimes.onnx import load_onnx
+from vitreid.service.runtimes.openvino import OpenVinoRuntime
+from vitreid.service.runtimes.protocol import Runtime, RuntimeChoice, RuntimeLoader
 
 RUNTIMES: dict[str, RuntimeLoader] = {
     "engine": EngineRuntime,

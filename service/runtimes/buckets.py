@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from bundle import Manifest
-from bundle.run import expected_inputs, feed_of, load_onnxruntime
+from vitreid.bundle import Manifest
+from vitreid.bundle.run import expected_inputs, feed_of, load_onnxruntime
 
 if TYPE_CHECKING:
     from onnxruntime import InferenceSession

@@ -7,12 +7,12 @@ from collections.abc import Sequence
 from contextlib import redirect_stdout
 from typing import TYPE_CHECKING, Any
 
-from bundle import Bundle, RuntimeMissing
-from bundle.extras import gpu_command
-from bundle.gpu import Gpu, first_gpu
-from bundle.run import load_onnxruntime, open_session
-from service.runtimes.buckets import BucketedRuntime
-from service.runtimes.protocol import RuntimeChoice
+from vitreid.bundle import Bundle, RuntimeMissing
+from vitreid.bundle.extras import gpu_command
+from vitreid.bundle.gpu import Gpu, first_gpu
+from vitreid.bundle.run import load_onnxruntime, open_session
+from vitreid.service.runtimes.buckets import BucketedRuntime
+from vitreid.service.runtimes.protocol import RuntimeChoice
 
 if TYPE_CHECKING:
     from onnxruntime import InferenceSession
@@ -49,7 +49,7 @@ def load_on_gpu(
         reason = " ".join(str(error).split())[:300]
         raise RuntimeMissing(
             f"{provider} cannot run {bundle.model_path} with up to {max_batch} pictures ({reason}); "
-            "take a smaller REID_MAX_BATCH, or another REID_PROVIDER"
+            "take a smaller VITREID_MAX_BATCH, or another VITREID_PROVIDER"
         ) from error
 
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from bundle import Bundle, RuntimeMissing
-from bundle.run_engine import EngineRunner
-from service.runtimes.protocol import RuntimeChoice
+from vitreid.bundle import Bundle, RuntimeMissing
+from vitreid.bundle.run_engine import EngineRunner
+from vitreid.service.runtimes.protocol import RuntimeChoice
 
 
 class EngineRuntime:
@@ -21,7 +21,7 @@ class EngineRuntime:
         if "tensorrt" not in choice.providers or choice.precision not in (None, self.precision):
             raise RuntimeMissing(
                 f"the runtime engine computes on tensorrt and in the bundle's precision, {self.precision}, only; take "
-                "REID_PROVIDER=tensorrt, and leave REID_PRECISION empty"
+                "VITREID_PROVIDER=tensorrt, and leave VITREID_PRECISION empty"
             )
         self._runner = EngineRunner.open(bundle)
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from bundle import Bundle
-from service.runtimes.protocol import RuntimeChoice
+from vitreid.bundle import Bundle
+from vitreid.service.runtimes.protocol import RuntimeChoice
 
 ROWS, COLUMNS = 8, 4
 

@@ -7,12 +7,12 @@ import logging
 import numpy as np
 from numpy.typing import NDArray
 
-from bundle import Bundle, BundleRunner, RuntimeMissing
-from bundle.cores import cores
-from service.errors import UnknownName
-from service.runtimes.cuda import load_cuda
-from service.runtimes.protocol import Runtime, RuntimeChoice, RuntimeLoader
-from service.runtimes.tensorrt import load_tensorrt
+from vitreid.bundle import Bundle, BundleRunner, RuntimeMissing
+from vitreid.bundle.cores import cores
+from vitreid.service.errors import UnknownName
+from vitreid.service.runtimes.cuda import load_cuda
+from vitreid.service.runtimes.protocol import Runtime, RuntimeChoice, RuntimeLoader
+from vitreid.service.runtimes.tensorrt import load_tensorrt
 
 logger = logging.getLogger("vitreid")
 
@@ -48,7 +48,7 @@ def load_onnx(bundle: Bundle, choice: RuntimeChoice) -> Runtime:
     if choice.precision not in (None, written):
         raise RuntimeMissing(
             f"the runtime onnx computes in what the bundle was exported in, {written}, and not in {choice.precision}; "
-            "leave REID_PRECISION empty, take REID_RUNTIME=openvino, or a bundle of reid export onnx --precision"
+            "leave VITREID_PRECISION empty, take VITREID_RUNTIME=openvino, or a bundle of vitreid export onnx --precision"
         )
     for name in choice.providers:
         if name not in PROVIDERS:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from bundle import Bundle, OpenVinoRunner, RuntimeMissing
-from bundle.cores import cores
-from service.runtimes.protocol import RuntimeChoice
+from vitreid.bundle import Bundle, OpenVinoRunner, RuntimeMissing
+from vitreid.bundle.cores import cores
+from vitreid.service.runtimes.protocol import RuntimeChoice
 
 COMPUTED = "fp32"
 """What is computed in where nothing else is asked for: quantised parts of a graph stay what they are."""
@@ -22,7 +22,7 @@ class OpenVinoRuntime:
         if "cpu" not in choice.providers:
             raise RuntimeMissing(
                 f"the runtime openvino computes on the cpu only, not on {', '.join(choice.providers)}; "
-                "take REID_PROVIDER=cpu, or REID_RUNTIME=onnx"
+                "take VITREID_PROVIDER=cpu, or VITREID_RUNTIME=onnx"
             )
         written = bundle.manifest.precision
         self.threads: int | None = choice.threads or cores()
@@ -30,7 +30,7 @@ class OpenVinoRuntime:
         if self.precision == COMPUTED != written:
             raise RuntimeMissing(
                 f"the bundle was exported in {written}, of which {COMPUTED} cannot be made again; "
-                "leave REID_PRECISION empty, or take bf16"
+                "leave VITREID_PRECISION empty, or take bf16"
             )
         computed = COMPUTED if self.precision == written else self.precision
         batches = {1, choice.max_batch}  # the two sizes of a service: nobody else waits, or many do

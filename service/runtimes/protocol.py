@@ -9,7 +9,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from bundle import Bundle
+from vitreid.bundle import Bundle
 
 
 @dataclass(frozen=True)

@@ -7,13 +7,13 @@ import re
 from pathlib import Path
 from typing import Any
 
-from bundle import Bundle, Manifest, RuntimeMissing
-from bundle.gpu import Gpu
-from bundle.manifest import MODEL
-from bundle.run import expected_inputs, load_onnxruntime
-from service.runtimes.buckets import BucketedRuntime, bucket_sizes
-from service.runtimes.cuda import CPU, CUDA, find_gpu, load_on_gpu
-from service.runtimes.protocol import RuntimeChoice
+from vitreid.bundle import Bundle, Manifest, RuntimeMissing
+from vitreid.bundle.gpu import Gpu
+from vitreid.bundle.manifest import MODEL
+from vitreid.bundle.run import expected_inputs, load_onnxruntime
+from vitreid.service.runtimes.buckets import BucketedRuntime, bucket_sizes
+from vitreid.service.runtimes.cuda import CPU, CUDA, find_gpu, load_on_gpu
+from vitreid.service.runtimes.protocol import RuntimeChoice
 
 TENSORRT = "TensorrtExecutionProvider"
 

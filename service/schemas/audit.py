@@ -19,7 +19,9 @@ class AuditRow(BaseModel):
     )
     key_id: str | None = Field(description="null for a command and while there were no keys", examples=["k3v9x0qa"])
     name: str = Field(description="of the key; anonymous, unknown or command line without one", examples=["gate 4"])
-    address: str | None = Field(description="of the client; null unless REID_AUDIT_ADDRESSES is set", examples=[None])
+    address: str | None = Field(
+        description="of the client; null unless VITREID_AUDIT_ADDRESSES is set", examples=[None]
+    )
     action: str = Field(examples=["query"])
     gallery: str | None = Field(examples=["default"])
     items: list[int] = Field(description="ids that were asked for, found, added or erased", examples=[[17, 4]])

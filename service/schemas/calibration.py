@@ -7,8 +7,8 @@ from typing import Self
 
 from pydantic import BaseModel, Field
 
-from bundle import Calibration
-from bundle.calibration import CalibrationData, HeldOut, Thresholds
+from vitreid.bundle import Calibration
+from vitreid.bundle.calibration import CalibrationData, HeldOut, Thresholds
 
 CLAIM = (
     "A probability is how often pairs of pictures by two cameras with such a score showed one person in the "

@@ -6,9 +6,9 @@ from typing import Annotated
 
 from pydantic import BaseModel, Field
 
-from service.bounds import at_most
-from service.gallery.items import MAX_CAMERAS
-from service.schemas.common import BODY, Named
+from vitreid.service.bounds import at_most
+from vitreid.service.gallery.items import MAX_CAMERAS
+from vitreid.service.schemas.common import BODY, Named
 
 
 class CameraMapping(BaseModel):

@@ -16,8 +16,8 @@ from pydantic import (
 )
 from pydantic_core import PydanticCustomError
 
-from service.digits import in_digits
-from service.gallery.texts import LABEL_PATTERN, LONGEST_LABEL, label_fault
+from vitreid.service.digits import in_digits
+from vitreid.service.gallery.texts import LABEL_PATTERN, LONGEST_LABEL, label_fault
 
 NOTE = "Scores are cosine likenesses between pictures, not identities: a human decides who is shown."
 MAX_ID = 2**63 - 1

@@ -7,9 +7,9 @@ from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
-from service.bounds import at_most
-from service.gallery.erasure import LONGEST_REASON, Receipt
-from service.schemas.common import BODY, MAX_ID, ImageHash
+from vitreid.service.bounds import at_most
+from vitreid.service.gallery.erasure import LONGEST_REASON, Receipt
+from vitreid.service.schemas.common import BODY, MAX_ID, ImageHash
 
 MAX_ITEMS = 10_000
 MAX_CONFIRMED = 2_000

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pydantic import BaseModel, Field
 
-from service.gallery.items import Box
-from service.schemas.common import Score
+from vitreid.service.gallery.items import Box
+from vitreid.service.schemas.common import Score
 
 EXPLAIN_NOTE = (
     "This shows which parts of two pictures the model compared, not who is on them: it proves no identity. "

@@ -7,7 +7,7 @@ from typing import Literal
 
 from pydantic import BaseModel, Field
 
-from service.gallery import GallerySettings
+from vitreid.service.gallery import GallerySettings
 
 
 class GalleryEntry(BaseModel):

@@ -7,14 +7,14 @@ from typing import Annotated, Any, Literal, Self, cast
 
 from pydantic import BaseModel, Field, JsonValue, Strict, model_validator
 
-from bundle.market_names import NOBODY
-from service.bounds import at_most
-from service.config import DEFAULT_GALLERY
-from service.gallery.items import QUALITIES, Box, Item, ItemChanges, Quality
-from service.gallery.metadata import Metadata, check_metadata
-from service.http.problems import Problem
-from service.schemas.common import BODY, Label
-from service.times import UtcTime
+from vitreid.bundle.market_names import NOBODY
+from vitreid.service.bounds import at_most
+from vitreid.service.config import DEFAULT_GALLERY
+from vitreid.service.gallery.items import QUALITIES, Box, Item, ItemChanges, Quality
+from vitreid.service.gallery.metadata import Metadata, check_metadata
+from vitreid.service.http.problems import Problem
+from vitreid.service.schemas.common import BODY, Label
+from vitreid.service.times import UtcTime
 
 MAX_BOXES = 500
 """Of one frame: all of its crops are in memory at once."""

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from pydantic import BaseModel, Field, JsonValue
 
-from service.config import DEFAULT_GALLERY
-from service.schemas.common import NOTE, Score
-from service.schemas.items import ItemBody, item_values
-from service.search.answering import Found, NoMatch
-from service.search.candidates import Candidate
-from service.search.probability import Meaning
-from service.search.question import GroupBy, Rerank
+from vitreid.service.config import DEFAULT_GALLERY
+from vitreid.service.schemas.common import NOTE, Score
+from vitreid.service.schemas.items import ItemBody, item_values
+from vitreid.service.search.answering import Found, NoMatch
+from vitreid.service.search.candidates import Candidate
+from vitreid.service.search.probability import Meaning
+from vitreid.service.search.question import GroupBy, Rerank
 
 
 class GroupBody(BaseModel):

@@ -7,8 +7,8 @@ from typing import Literal
 
 from pydantic import BaseModel, Field
 
-from service.schemas.calibration import CalibrationInfo
-from service.schemas.common import NOTE
+from vitreid.service.schemas.calibration import CalibrationInfo
+from vitreid.service.schemas.common import NOTE
 
 
 class BundleInfo(BaseModel):

@@ -10,14 +10,14 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from service.gallery.errors import ItemNotFound
-from service.gallery.filters import EVERYTHING, Filter
-from service.gallery.gallery import Gallery
-from service.search.candidates import Candidate, best_candidates, group_size
-from service.search.combining import expanded
-from service.search.patches import Looking
-from service.search.question import Question
-from service.search.reranking import Compared, reranked
+from vitreid.service.gallery.errors import ItemNotFound
+from vitreid.service.gallery.filters import EVERYTHING, Filter
+from vitreid.service.gallery.gallery import Gallery
+from vitreid.service.search.candidates import Candidate, best_candidates, group_size
+from vitreid.service.search.combining import expanded
+from vitreid.service.search.patches import Looking
+from vitreid.service.search.question import Question
+from vitreid.service.search.reranking import Compared, reranked
 
 ATTEMPTS = 3
 

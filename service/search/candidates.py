@@ -8,10 +8,10 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from service.gallery import Item, Match
-from service.gallery.filters import Filter
-from service.gallery.gallery import Gallery
-from service.search.question import GroupBy
+from vitreid.service.gallery import Item, Match
+from vitreid.service.gallery.filters import Filter
+from vitreid.service.gallery.gallery import Gallery
+from vitreid.service.search.question import GroupBy
 
 PER_GROUP = 4  # items looked for at first for each group that is wanted
 

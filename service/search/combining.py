@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from service.gallery.errors import EmbeddingRejected
-from service.gallery.filters import Filter
-from service.gallery.gallery import Gallery
+from vitreid.service.gallery.errors import EmbeddingRejected
+from vitreid.service.gallery.filters import Filter
+from vitreid.service.gallery.gallery import Gallery
 
 SHORTEST = 1e-3
 

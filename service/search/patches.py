@@ -9,11 +9,11 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from bundle import ImageError, read_image
-from scoring.patches import Foreground, patch_scores, with_patches
-from service.explainer import Explainer
-from service.gallery.errors import PicturesMissing
-from service.gallery.gallery import Gallery
+from vitreid.bundle import ImageError, read_image
+from vitreid.scoring.patches import Foreground, patch_scores, with_patches
+from vitreid.service.explainer import Explainer
+from vitreid.service.gallery.errors import PicturesMissing
+from vitreid.service.gallery.gallery import Gallery
 
 
 @dataclass(frozen=True)

@@ -11,12 +11,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from bundle import Calibration
-from bundle.calibration import Domain
-from service.errors import BadParameter, NotCalibrated
-from service.gallery.filters import Filter
-from service.gallery.gallery import Gallery
-from service.search.candidates import Candidate
+from vitreid.bundle import Calibration
+from vitreid.bundle.calibration import Domain
+from vitreid.service.errors import BadParameter, NotCalibrated
+from vitreid.service.gallery.filters import Filter
+from vitreid.service.gallery.gallery import Gallery
+from vitreid.service.search.candidates import Candidate
 
 
 def calibration_within(calibration: Calibration | None, domain: Domain | None) -> Calibration | None:
@@ -60,7 +60,7 @@ class Meaning:
         if self.calibration is None:
             raise NotCalibrated(
                 f"min_probability {min_probability} needs a model that is calibrated for such images, and this one is "
-                "not: use min_score, or calibrate the bundle with `reid export calibrate` and restart"
+                "not: use min_score, or calibrate the bundle with `vitreid export calibrate` and restart"
             )
         if not self.single:
             raise BadParameter(

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from service.errors import BadParameter
-from service.gallery.filters import EVERYTHING, Filter
+from vitreid.service.errors import BadParameter
+from vitreid.service.gallery.filters import EVERYTHING, Filter
 
 GroupBy = Literal["item", "person", "track", "camera"]
 Rerank = Literal["none", "k-reciprocal", "patches"]

@@ -9,11 +9,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from service.errors import NoEvidence
-from service.gallery.gallery import Gallery
-from service.search.candidates import Candidate
-from service.search.patches import Looking
-from service.search.question import Rerank
+from vitreid.service.errors import NoEvidence
+from vitreid.service.gallery.gallery import Gallery
+from vitreid.service.search.candidates import Candidate
+from vitreid.service.search.patches import Looking
+from vitreid.service.search.question import Rerank
 
 Floats = NDArray[np.float32]
 
@@ -49,7 +49,7 @@ class Compared:
 
 def reciprocal_distances(compared: Compared) -> Floats:
     """k-reciprocal distances (N,) of a query to its candidates, which are looked at and no others."""
-    from scoring.reranking import reranked_distances  # brings scipy, a fifth of a second of every start
+    from vitreid.scoring.reranking import reranked_distances  # brings scipy, a fifth of a second of every start
 
     [block] = reranked_distances(compared.query[None], compared.embeddings, **compared.numbers)
     return np.asarray(block[0])

@@ -9,9 +9,9 @@ import pytest
 
 from benchmarks import ablation, ablation_report
 from benchmarks.ablation_rows import GROUPS, ROWS, Row
-from scoring import QueryScores
-from synthetic import draw_dataset
-from training.config import load_recipe
+from vitreid.scoring import QueryScores
+from vitreid.synthetic import draw_dataset
+from vitreid.training.config import load_recipe
 
 TINY = (
     "epochs=1",

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from benchmarks.models import explained_bundle
 from benchmarks.patches import cost_lines, measure_cost, measure_gain
-from synthetic import draw_dataset
+from vitreid.synthetic import draw_dataset
 
 
 def test_cost_and_gain_are_told(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ import torch
 
 from benchmarks import ablation, relations
 from benchmarks.ablation_rows import Row
-from synthetic import draw_dataset
+from vitreid.synthetic import draw_dataset
 
 TINY = (
     "epochs=1",

@@ -19,9 +19,9 @@ import numpy as np
 import onnxruntime
 import pytest
 
-from bundle import Bundle
-from bundle.gpu import Gpu
-from bundle.run import expected_inputs
+from vitreid.bundle import Bundle
+from vitreid.bundle.gpu import Gpu
+from vitreid.bundle.run import expected_inputs
 
 GPU = Gpu("NVIDIA H200", (9, 0))
 VERSIONS = {10: "10.16.1.11", 11: "11.4.0.106"}
@@ -48,7 +48,7 @@ def install(monkeypatch: pytest.MonkeyPatch, major: int = 10) -> MadeUp:
     made = MadeUp(major)
     monkeypatch.setitem(sys.modules, "tensorrt", tensorrt_of(made))
     monkeypatch.setitem(sys.modules, "cuda.bindings.runtime", cuda_of(made))
-    monkeypatch.setattr("bundle.run_engine.first_gpu", lambda: GPU)
+    monkeypatch.setattr("vitreid.bundle.run_engine.first_gpu", lambda: GPU)
     return made
 
 

@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from PIL import Image
 
-from bundle import DecodingBusy, ImageError, ImageLimits, PixelBudget, decoded
+from vitreid.bundle import DecodingBusy, ImageError, ImageLimits, PixelBudget, decoded
 
 
 def flat_webp(side: int) -> bytes:

@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from bundle import Bundle, BundleDamaged, ImageSpec
 from tests.calibrations import made
+from vitreid.bundle import Bundle, BundleDamaged, ImageSpec
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bundle.cells import FORMULA, cell_of, text_of
+from vitreid.bundle.cells import FORMULA, cell_of, text_of
 
 
 @given(st.text(st.sampled_from([*FORMULA, "'", "a", " "]), max_size=5) | st.text())

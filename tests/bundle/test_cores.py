@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from bundle.cores import cores
+from vitreid.bundle.cores import cores
 
 
 @pytest.mark.parametrize(

@@ -9,8 +9,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from bundle import Bundle, BundleDamaged, Evidence, EvidenceMissing, EvidenceRunner
-from bundle.evidence import EXPLAIN
+from vitreid.bundle import Bundle, BundleDamaged, Evidence, EvidenceMissing, EvidenceRunner
+from vitreid.bundle.evidence import EXPLAIN
 
 
 def pictures(count: int) -> np.ndarray:
@@ -48,7 +48,7 @@ def test_places_of_overlapping_patches() -> None:
 
 
 def test_a_bundle_without_says_so(tiny_bundle: Path) -> None:
-    with pytest.raises(EvidenceMissing, match=r"has no explain\.onnx.*reid export explain"):
+    with pytest.raises(EvidenceMissing, match=r"has no explain\.onnx.*vitreid export explain"):
         EvidenceRunner(Bundle.open(tiny_bundle))
 
 

@@ -13,9 +13,9 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 from onnx.external_data_helper import convert_model_to_external_data
 
-from bundle import Bundle, BundleDamaged
-from bundle.external_data import has_external_data
-from bundle.files import sha256_of
+from vitreid.bundle import Bundle, BundleDamaged
+from vitreid.bundle.external_data import has_external_data
+from vitreid.bundle.files import sha256_of
 
 
 def outside(name: str) -> TensorProto:
@@ -89,7 +89,7 @@ def test_a_bundle_with_weights_beside_its_model_is_not_opened(
     """Not even where the manifest lists them: the bundle_id does not cover them."""
     opened = Bundle.open(bundle).manifest
     moved_out(bundle / "model.onnx")
-    monkeypatch.setattr("bundle.manifest._check_inside", lambda file: None)
+    monkeypatch.setattr("vitreid.bundle.manifest._check_inside", lambda file: None)
     Bundle.save(bundle, bundle / "model.onnx", name="x", image=opened.image, output=opened.output)
     monkeypatch.undo()
     (bundle / "weights.dat").write_bytes(b"other weights")

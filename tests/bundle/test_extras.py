@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from bundle.extras import gpu_command, install_command
+from vitreid.bundle.extras import gpu_command, install_command
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 PRODUCT = ("bundle", "scoring", "synthetic", "training", "export", "service")
@@ -42,7 +42,10 @@ def test_the_gpu_builds_replace_those_for_the_cpu() -> None:
 
 def test_no_message_installs_vitreid_from_an_index() -> None:
     """It is in none, so such a remedy would not hold."""
-    files = [REPOSITORY / "reid.py", *(file for name in PRODUCT for file in (REPOSITORY / name).rglob("*.py"))]
+    files = [
+        REPOSITORY / "vitreid" / "cli.py",
+        *(file for name in PRODUCT for file in (REPOSITORY / name).rglob("*.py")),
+    ]
     wrong = [
         f"{file.relative_to(REPOSITORY)}: {node.value}"
         for file in files

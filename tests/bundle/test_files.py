@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from bundle.files import recover, written_whole
+from vitreid.bundle.files import recover, written_whole
 
 
 def test_failure_leaves_nothing(tmp_path: Path) -> None:

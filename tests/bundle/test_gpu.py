@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from bundle.errors import RuntimeMissing
-from bundle.gpu import Gpu, first_gpu
+from vitreid.bundle.errors import RuntimeMissing
+from vitreid.bundle.gpu import Gpu, first_gpu
 
 
 def made_up_driver(wrong: str = "") -> SimpleNamespace:

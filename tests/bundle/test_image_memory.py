@@ -36,7 +36,7 @@ SIDE = 1600
 CODE = """
 import json, os, sys
 from pathlib import Path
-from bundle import ImageError, read_image
+from vitreid.bundle import ImageError, read_image
 
 
 def status(field):

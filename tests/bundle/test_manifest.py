@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from bundle import Bundle, BundleDamaged, BundleError, BundleMissing, BundleTooNew, ImageSpec, OutputSpec
+from vitreid.bundle import Bundle, BundleDamaged, BundleError, BundleMissing, BundleTooNew, ImageSpec, OutputSpec
 
 
 @pytest.fixture
@@ -52,7 +52,7 @@ def test_the_id_follows_the_content_and_nothing_else(bundle: Path, tmp_path: Pat
 
 
 def test_nothing_there(tmp_path: Path) -> None:
-    with pytest.raises(BundleMissing, match="reid export onnx"):
+    with pytest.raises(BundleMissing, match="vitreid export onnx"):
         Bundle.open(tmp_path / "nothing")
 
 

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from bundle import parse_market_name
+from vitreid.bundle import parse_market_name
 
 
 @pytest.mark.parametrize(

@@ -6,8 +6,8 @@ from datetime import UTC, datetime
 
 import pytest
 
-from bundle.errors import NamePatternError
-from bundle.name_pattern import NameLabel, NamePattern
+from vitreid.bundle.errors import NamePatternError
+from vitreid.bundle.name_pattern import NameLabel, NamePattern
 
 NIGHT = datetime(2026, 5, 1, 22, 30, 15, tzinfo=UTC)
 

@@ -13,8 +13,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from bundle import ImageError, ImageLimits, ImageSpec, read_image, resize_to_spec
-from bundle.preprocess import FILTERS
+from vitreid.bundle import ImageError, ImageLimits, ImageSpec, read_image, resize_to_spec
+from vitreid.bundle.preprocess import FILTERS
 
 GRADIENT = np.linspace(0, 255, 64 * 32 * 3).reshape(64, 32, 3).astype(np.uint8)
 

@@ -11,9 +11,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from bundle import Bundle, BundleDamaged, BundleRunner, ImageSpec, OutputSpec
-from bundle.cores import cores
-from bundle.run import open_session
+from vitreid.bundle import Bundle, BundleDamaged, BundleRunner, ImageSpec, OutputSpec
+from vitreid.bundle.cores import cores
+from vitreid.bundle.run import open_session
 
 
 @pytest.fixture
@@ -67,7 +67,7 @@ def test_a_file_that_is_no_graph_is_refused(tmp_path: Path) -> None:
 def test_onnxruntime_sends_no_telemetry(tiny_bundle: Path, tmp_path: Path) -> None:
     code = f"""
 import json, os, pathlib
-from bundle import Bundle, BundleRunner
+from vitreid.bundle import Bundle, BundleRunner
 BundleRunner(Bundle.open(pathlib.Path({str(tiny_bundle)!r})), threads=1)
 print(json.dumps([os.environ["ORT_DISABLE_TELEMETRY"], [str(p) for p in pathlib.Path.home().rglob("*")]]))
 """

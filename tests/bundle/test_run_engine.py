@@ -8,10 +8,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from bundle import Bundle, BundleDamaged, BundleRunner, RuntimeMissing
-from bundle.gpu import Gpu
-from bundle.run_engine import EngineRunner, engine_name
 from tests.bundle.tensorrt_standin import GPU, VERSIONS, install, plan_of
+from vitreid.bundle import Bundle, BundleDamaged, BundleRunner, RuntimeMissing
+from vitreid.bundle.gpu import Gpu
+from vitreid.bundle.run_engine import EngineRunner, engine_name
 
 IMAGES = np.random.default_rng(0).integers(0, 256, (9, 64, 32, 3), dtype=np.uint8)
 CAMERAS = np.arange(9, dtype=np.int64) % 3 - 1

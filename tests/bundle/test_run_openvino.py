@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from bundle import (
+from vitreid.bundle import (
     Bundle,
     BundleDamaged,
     BundleRunner,
@@ -95,7 +95,7 @@ def test_signals_are_survived_when_another_thread_let_go_of_it_last(tiny_bundle:
 import os, signal, sys
 from pathlib import Path
 from threading import Thread
-from bundle import Bundle, OpenVinoRunner
+from vitreid.bundle import Bundle, OpenVinoRunner
 runners = [OpenVinoRunner(Bundle.open(Path(sys.argv[1])), threads=1)]
 last = Thread(target=runners.clear)
 last.start()
@@ -145,7 +145,7 @@ import json, pathlib, sys
 from urllib import request
 def called(*arguments, **options): raise SystemExit("the network was asked")
 request.urlopen = called
-from bundle import Bundle, OpenVinoRunner
+from vitreid.bundle import Bundle, OpenVinoRunner
 OpenVinoRunner(Bundle.open(pathlib.Path({str(tiny_bundle)!r})), threads=1)
 loaded = [name for name, module in sys.modules.items() if name.startswith("openvino_telemetry") and module]
 print(json.dumps([loaded, "multiprocessing" in sys.modules, [str(p) for p in pathlib.Path.home().rglob("*")]]))

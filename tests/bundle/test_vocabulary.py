@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from bundle.vocabulary import LABELS, mistake_in_columns, right_name
+from vitreid.bundle.vocabulary import LABELS, mistake_in_columns, right_name
 
 
 @pytest.mark.parametrize(

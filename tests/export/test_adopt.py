@@ -12,13 +12,13 @@ import pytest
 from onnx import TensorProto
 from typer.testing import CliRunner
 
-from bundle import Bundle, BundleError, BundleRunner
-from export.adopt import adopt
-from export.cli import app
-from export.errors import AdoptionError
-from export.original import Original
-from export.pixels import IMAGENET_MEAN, IMAGENET_STD, Stated
 from tests.export.foreign import DIMENSION, HEIGHT, WIDTH, save_foreign
+from vitreid.bundle import Bundle, BundleError, BundleRunner
+from vitreid.export.adopt import adopt
+from vitreid.export.cli import app
+from vitreid.export.errors import AdoptionError
+from vitreid.export.original import Original
+from vitreid.export.pixels import IMAGENET_MEAN, IMAGENET_STD, Stated
 
 PICTURES = np.random.default_rng(1).integers(0, 256, (20, HEIGHT, WIDTH, 3), dtype=np.uint8)
 HALF, UINT8 = TensorProto.FLOAT16, TensorProto.UINT8
@@ -277,7 +277,7 @@ def test_what_is_refused(tmp_path: Path, kind: str) -> None:
 
 
 def test_a_file_too_large_for_one_piece(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("export.original.LARGEST", 1000)
+    monkeypatch.setattr("vitreid.export.original.LARGEST", 1000)
     with pytest.raises(AdoptionError, match="bundle's file at most 1,000"):
         adopted(save_foreign(tmp_path / "model.onnx"), tmp_path / "bundle")
 

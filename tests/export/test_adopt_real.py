@@ -11,10 +11,10 @@ import timm
 import torch
 from torch import Tensor, nn
 
-from bundle import BundleRunner
-from export.adopt import adopt
-from export.original import Original
-from export.pixels import Stated
+from vitreid.bundle import BundleRunner
+from vitreid.export.adopt import adopt
+from vitreid.export.original import Original
+from vitreid.export.pixels import Stated
 
 HEIGHT, WIDTH = 64, 32
 PICTURES = np.random.default_rng(0).integers(0, 256, (12, HEIGHT, WIDTH, 3), dtype=np.uint8)

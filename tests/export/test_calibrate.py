@@ -1,4 +1,4 @@
-"""`reid export calibrate` on pictures of made persons: what is kept, what is drawn, and what is refused."""
+"""`vitreid export calibrate` on pictures of made persons: what is kept, what is drawn, and what is refused."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ import pytest
 from PIL import Image
 from typer.testing import CliRunner
 
-import reid
-from bundle import Bundle, Calibration
-from export.cli import app
-from export.errors import ExportError
-from training.datasets import read_dataset
-from training.evaluate import embed_split, open_embedder
+from vitreid import cli
+from vitreid.bundle import Bundle, Calibration
+from vitreid.export.cli import app
+from vitreid.export.errors import ExportError
+from vitreid.training.datasets import read_dataset
+from vitreid.training.evaluate import embed_split, open_embedder
 
 
 def draw_people(folder: Path, *, persons: int = 12, cameras: int = 3, noise: float = 60.0, seed: int = 0) -> Path:
@@ -169,7 +169,7 @@ def refused(capsys: pytest.CaptureFixture[str], bundle: Path, *arguments: object
     """The one line of an error after which the manifest is as it was."""
     before = (bundle / "manifest.json").read_bytes() if bundle.is_dir() else b""
     capsys.readouterr()
-    assert reid.run(["export", "calibrate", str(bundle), *map(str, arguments)]) == 2
+    assert cli.run(["export", "calibrate", str(bundle), *map(str, arguments)]) == 2
     lines = capsys.readouterr().err.splitlines()
     [told] = [line for line in lines if not line.startswith("note: ")]  # no empty one either
     assert ((bundle / "manifest.json").read_bytes() if bundle.is_dir() else b"") == before

@@ -8,20 +8,20 @@ import numpy as np
 import pytest
 import torch
 
-from bundle import Bundle, Parity
-from bundle.closeness import corrected_cosines, cosines
-from export.adopt import adopt
-from export.closeness import compare
-from export.errors import AdoptionError, ExportError
-from export.explain import add_evidence
-from export.original import Original
-from export.pictures import drawn_pictures
-from export.pixels import Stated
-from export.to_onnx import export_onnx
-from export.tolerance import TOLERANCES
 from tests.export.foreign import HEIGHT, WIDTH, save_foreign
-from training.checkpoint import Checkpoint, build_model, save_checkpoint
-from training.config import parse_config
+from vitreid.bundle import Bundle, Parity
+from vitreid.bundle.closeness import corrected_cosines, cosines
+from vitreid.export.adopt import adopt
+from vitreid.export.closeness import compare
+from vitreid.export.errors import AdoptionError, ExportError
+from vitreid.export.explain import add_evidence
+from vitreid.export.original import Original
+from vitreid.export.pictures import drawn_pictures
+from vitreid.export.pixels import Stated
+from vitreid.export.to_onnx import export_onnx
+from vitreid.export.tolerance import TOLERANCES
+from vitreid.training.checkpoint import Checkpoint, build_model, save_checkpoint
+from vitreid.training.config import parse_config
 
 RECIPE = """
 [model]

@@ -1,4 +1,4 @@
-"""`reid export onnx` and `reid export verify` in other precisions: one run from end to end, and wrong ones."""
+"""`vitreid export onnx` and `vitreid export verify` in other precisions: one run from end to end, and wrong ones."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ import torch
 from PIL import Image
 from typer.testing import CliRunner, Result
 
-from bundle import Bundle, BundleError, ImageError
-from export.cli import app
-from export.errors import ExportError, PrecisionError
-from export.ways import REFERENCE
-from synthetic import draw_dataset
-from training.checkpoint import build_model, save_checkpoint
-from training.config import parse_config
-from training.errors import DataError
+from vitreid.bundle import Bundle, BundleError, ImageError
+from vitreid.export.cli import app
+from vitreid.export.errors import ExportError, PrecisionError
+from vitreid.export.ways import REFERENCE
+from vitreid.synthetic import draw_dataset
+from vitreid.training.checkpoint import build_model, save_checkpoint
+from vitreid.training.config import parse_config
+from vitreid.training.errors import DataError
 
 RECIPE = """
 [model]
@@ -50,15 +50,15 @@ def people(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(autouse=True)
 def _only_the_reference(monkeypatch: pytest.MonkeyPatch) -> None:
     """Other runtimes have their own tests, and take their time."""
-    monkeypatch.setattr("export.ways.WAYS", (REFERENCE,))
+    monkeypatch.setattr("vitreid.export.ways.WAYS", (REFERENCE,))
 
 
-def reid(*arguments: object) -> Result:
+def vitreid(*arguments: object) -> Result:
     return CliRunner().invoke(app, ["export", *map(str, arguments)])
 
 
 def test_from_a_checkpoint_to_a_bundle_that_is_tried_again(trained: Path, people: Path, tmp_path: Path) -> None:
-    done = reid(
+    done = vitreid(
         "onnx", trained, "--out", tmp_path / "bundle", "--precision", "int8-static", "--calibration", people,
         "--data", people, "--max-map-loss", 1, "--json",
     )  # fmt: skip
@@ -77,7 +77,7 @@ def test_from_a_checkpoint_to_a_bundle_that_is_tried_again(trained: Path, people
     assert (parity.scores.data, parity.scores.queries) == ("people", 20)
 
     bundle = bundle.extend(parity=())
-    again = reid("verify", bundle.path, "--checkpoint", trained, "--images", people, "--record")
+    again = vitreid("verify", bundle.path, "--checkpoint", trained, "--images", people, "--record")
     assert again.exit_code == 0, again.output
     assert "in int8-static against torch on 40 pictures: largest difference" in again.output
     recorded = Bundle.open(bundle.path).manifest
@@ -111,7 +111,7 @@ def test_what_is_refused(trained: Path, tmp_path: Path, options: str, error: typ
     Image.new("RGB", (20, 50)).save(tmp_path / "FEW" / "one.png")
     (tmp_path / "BROKEN" / "broken.jpg").write_bytes(b"no picture")
     with pytest.raises(error, match=told) as caught:
-        raised(reid("onnx", trained, "--out", tmp_path / "bundle", *options.split()))
+        raised(vitreid("onnx", trained, "--out", tmp_path / "bundle", *options.split()))
     assert "\n" not in str(caught.value)
     assert not (tmp_path / "bundle").exists()
 
@@ -119,18 +119,18 @@ def test_what_is_refused(trained: Path, tmp_path: Path, options: str, error: typ
 def test_another_folder_is_told_of_before_anything_is_searched(trained: Path, people: Path, tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
     with pytest.raises(BundleError, match="exists and is not a bundle; choose another folder"):
-        raised(reid("onnx", trained, "--out", tmp_path, "--images", people, "--data", tmp_path / "empty"))
+        raised(vitreid("onnx", trained, "--out", tmp_path, "--images", people, "--data", tmp_path / "empty"))
 
 
 @pytest.mark.parametrize("options", ["--data PEOPLE", "--record", "--min-cosine 1", "--max-map-loss 0"])
 def test_comparisons_need_the_model(tiny_bundle: Path, people: Path, options: str) -> None:
-    done = reid("verify", tiny_bundle, *options.replace("PEOPLE", str(people)).split())
+    done = vitreid("verify", tiny_bundle, *options.replace("PEOPLE", str(people)).split())
     assert done.exit_code == 2
     assert "--checkpoint" in done.output
 
 
 def test_a_loss_needs_data(trained: Path, tmp_path: Path) -> None:
-    done = reid("onnx", trained, "--out", tmp_path / "bundle", "--max-map-loss", 0.1)
+    done = vitreid("onnx", trained, "--out", tmp_path / "bundle", "--max-map-loss", 0.1)
     assert done.exit_code == 2
     assert "--data" in done.output
     assert not (tmp_path / "bundle").exists()
@@ -143,7 +143,7 @@ def test_a_precision_made_up_by_hand(tiny_bundle: Path, tmp_path: Path) -> None:
     (copy / "model.onnx").write_bytes((tiny_bundle / "model.onnx").read_bytes())
     (copy / "manifest.json").write_text(json.dumps(manifest | {"precision": "int3"}))
     with pytest.raises(BundleError, match=r"manifest\.json is not valid: precision: String should match"):
-        raised(reid("verify", copy))
+        raised(vitreid("verify", copy))
 
 
 def raised(done: Result) -> None:

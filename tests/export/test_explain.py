@@ -12,11 +12,11 @@ import torch
 from torch import Tensor, nn
 from typer.testing import CliRunner
 
-from bundle import Bundle, BundleDamaged, EvidenceRunner, ImageSpec, Manifest
-from bundle.evidence import EXPLAIN
-from export.cli import app
-from export.errors import ExportError, ParityError
-from export.explain import (
+from vitreid.bundle import Bundle, BundleDamaged, EvidenceRunner, ImageSpec, Manifest
+from vitreid.bundle.evidence import EXPLAIN
+from vitreid.export.cli import app
+from vitreid.export.errors import ExportError, ParityError
+from vitreid.export.explain import (
     LOOKS,
     EvidenceGraph,
     add_evidence,
@@ -25,15 +25,15 @@ from export.explain import (
     evidence_of,
     write_evidence,
 )
-from export.pictures import drawn_pictures
-from export.sanity import check_sanity
-from export.to_onnx import export_onnx, verify_onnx
-from training.backbones import POOLS, STEMS
-from training.backbones.relative import RELATIVE
-from training.backbones.vit import ViT
-from training.checkpoint import Checkpoint, build_model, save_checkpoint
-from training.config import parse_config
-from training.model import ReIDModel
+from vitreid.export.pictures import drawn_pictures
+from vitreid.export.sanity import check_sanity
+from vitreid.export.to_onnx import export_onnx, verify_onnx
+from vitreid.training.backbones import POOLS, STEMS
+from vitreid.training.backbones.relative import RELATIVE
+from vitreid.training.backbones.vit import ViT
+from vitreid.training.checkpoint import Checkpoint, build_model, save_checkpoint
+from vitreid.training.config import parse_config
+from vitreid.training.model import ReIDModel
 
 SPEC = ImageSpec(height=64, width=32)
 
@@ -257,7 +257,7 @@ def test_verifying_looks_at_the_evidence_too(explained: tuple[Bundle, Checkpoint
 def test_a_graph_that_differs_is_not_added(
     explained: tuple[Bundle, Checkpoint, str], pictures: np.ndarray, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("export.explain.MAX_ABS_DIFFERENCE", -1.0)
+    monkeypatch.setattr("vitreid.export.explain.MAX_ABS_DIFFERENCE", -1.0)
     bundle, trained, _ = explained
     with pytest.raises(ParityError, match="was not added"):
         add_evidence(bundle, trained, pictures)

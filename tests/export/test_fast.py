@@ -13,19 +13,19 @@ import onnx
 import pytest
 import torch
 
-from bundle import Bundle, ImageSpec, OpenVinoRunner, OutputSpec
-from bundle.run import feed_of, load_graph
-from export.attention import ATTENTION
-from export.errors import ExportError
-from export.fast import FastTransformer, fast_form
-from export.graph import EmbeddingGraph
-from export.to_onnx import write_graph
-from training.backbones import POOLS, STEMS
-from training.backbones.positions import KINDS, LAYERS
-from training.backbones.relative import RELATIVE
-from training.checkpoint import build_model
-from training.config import ModelConfig, TrainConfig
-from training.model import ReIDModel
+from vitreid.bundle import Bundle, ImageSpec, OpenVinoRunner, OutputSpec
+from vitreid.bundle.run import feed_of, load_graph
+from vitreid.export.attention import ATTENTION
+from vitreid.export.errors import ExportError
+from vitreid.export.fast import FastTransformer, fast_form
+from vitreid.export.graph import EmbeddingGraph
+from vitreid.export.to_onnx import write_graph
+from vitreid.training.backbones import POOLS, STEMS
+from vitreid.training.backbones.positions import KINDS, LAYERS
+from vitreid.training.backbones.relative import RELATIVE
+from vitreid.training.checkpoint import build_model
+from vitreid.training.config import ModelConfig, TrainConfig
+from vitreid.training.model import ReIDModel
 
 SPEC = ImageSpec(height=64, width=32)
 CAMERAS, VIEWS = 3, 2

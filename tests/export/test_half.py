@@ -9,8 +9,8 @@ import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
-from bundle.run import load_graph
-from export.half import to_half
+from vitreid.bundle.run import load_graph
+from vitreid.export.half import to_half
 
 WIDE = 64
 

@@ -12,17 +12,17 @@ import onnx
 import pytest
 import torch
 
-from bundle import ImageSpec
-from bundle.run import load_graph
-from export.errors import PrecisionError
-from export.fast import fast_form
-from export.int8 import Feeds
-from export.pictures import drawn_pictures
-from export.precision import MIN_CALIBRATION, PRECISIONS, check_precision, convert
-from export.to_onnx import write_graph
-from export.tolerance import TOLERANCES
-from training.checkpoint import build_model
-from training.config import TrainConfig
+from vitreid.bundle import ImageSpec
+from vitreid.bundle.run import load_graph
+from vitreid.export.errors import PrecisionError
+from vitreid.export.fast import fast_form
+from vitreid.export.int8 import Feeds
+from vitreid.export.pictures import drawn_pictures
+from vitreid.export.precision import MIN_CALIBRATION, PRECISIONS, check_precision, convert
+from vitreid.export.to_onnx import write_graph
+from vitreid.export.tolerance import TOLERANCES
+from vitreid.training.checkpoint import build_model
+from vitreid.training.config import TrainConfig
 
 SPEC = ImageSpec(height=64, width=32)
 SMALL = {"backbone": "vit_tiny_patch16_224", "options": {"embed_dim": 24, "depth": 2, "num_heads": 2}}

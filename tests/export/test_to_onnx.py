@@ -10,18 +10,18 @@ import pytest
 import torch
 from PIL import Image
 
-from bundle import Bundle, BundleRunner, ImageSpec, OutputSpec
-from export.closeness import compare
-from export.errors import ParityError
-from export.graph import EmbeddingGraph
-from export.pictures import drawn_pictures, read_pictures
-from export.sanity import check_sanity
-from export.to_onnx import export_onnx, verify_onnx, write_graph
-from export.tolerance import TOLERANCES, Tolerance
-from export.trial import Trial
-from export.verify import measure_parity
-from training.checkpoint import Checkpoint, build_model, save_checkpoint
-from training.config import parse_config
+from vitreid.bundle import Bundle, BundleRunner, ImageSpec, OutputSpec
+from vitreid.export.closeness import compare
+from vitreid.export.errors import ParityError
+from vitreid.export.graph import EmbeddingGraph
+from vitreid.export.pictures import drawn_pictures, read_pictures
+from vitreid.export.sanity import check_sanity
+from vitreid.export.to_onnx import export_onnx, verify_onnx, write_graph
+from vitreid.export.tolerance import TOLERANCES, Tolerance
+from vitreid.export.trial import Trial
+from vitreid.export.verify import measure_parity
+from vitreid.training.checkpoint import Checkpoint, build_model, save_checkpoint
+from vitreid.training.config import parse_config
 
 SPEC = ImageSpec(height=64, width=32)
 

@@ -10,13 +10,13 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
-from bundle import Bundle, BundleRunner, RuntimeMissing
-from bundle.gpu import first_gpu
-from bundle.run_engine import EngineRunner, load_tensorrt
-from export.cli import app
-from export.errors import EngineError, ParityError
-from export.to_tensorrt import Profile, export_tensorrt
 from tests.bundle.tensorrt_standin import GPU, VERSIONS, MadeUp, install
+from vitreid.bundle import Bundle, BundleRunner, RuntimeMissing
+from vitreid.bundle.gpu import first_gpu
+from vitreid.bundle.run_engine import EngineRunner, load_tensorrt
+from vitreid.export.cli import app
+from vitreid.export.errors import EngineError, ParityError
+from vitreid.export.to_tensorrt import Profile, export_tensorrt
 
 IMAGES = np.random.default_rng(0).integers(0, 256, (20, 64, 32, 3), dtype=np.uint8)
 PROFILE = Profile(usual=4, largest=16)
@@ -29,7 +29,7 @@ def bundle(tiny_bundle: Path, tmp_path: Path) -> Bundle:
 
 @pytest.fixture(params=VERSIONS)
 def made(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> MadeUp:
-    monkeypatch.setattr("export.to_tensorrt.first_gpu", lambda: GPU)
+    monkeypatch.setattr("vitreid.export.to_tensorrt.first_gpu", lambda: GPU)
     return install(monkeypatch, request.param)
 
 
@@ -108,10 +108,10 @@ def test_a_machine_without_a_gpu_or_tensorrt_is_told(bundle: Bundle, monkeypatch
     def nothing() -> None:
         raise RuntimeMissing("there is no NVIDIA driver here")
 
-    monkeypatch.setattr("export.to_tensorrt.first_gpu", nothing)
+    monkeypatch.setattr("vitreid.export.to_tensorrt.first_gpu", nothing)
     with pytest.raises(RuntimeMissing, match="no NVIDIA driver"):
         export_tensorrt(bundle, IMAGES, profile=PROFILE)
-    monkeypatch.setattr("export.to_tensorrt.first_gpu", lambda: GPU)
+    monkeypatch.setattr("vitreid.export.to_tensorrt.first_gpu", lambda: GPU)
     monkeypatch.setitem(sys.modules, "tensorrt", None)
     with pytest.raises(RuntimeMissing, match=r"tensorrt cannot be imported .*: pip install tensorrt-cu13"):
         export_tensorrt(bundle, IMAGES, profile=PROFILE)

@@ -11,16 +11,16 @@ import numpy as np
 import pytest
 import torch
 
-from bundle import Bundle, BundleDamaged, BundleRunner, Parity, ParityScores, RuntimeMissing
-from bundle.run_openvino import precisions
-from export.errors import ParityError
-from export.pictures import drawn_pictures
-from export.tolerance import TOLERANCES, Tolerance, tolerance_of
-from export.trial import Trial, merged
-from export.ways import REFERENCE, WAYS, Way
-from synthetic import draw_dataset
-from training.datasets import Source
-from training.evaluate import Embedder
+from vitreid.bundle import Bundle, BundleDamaged, BundleRunner, Parity, ParityScores, RuntimeMissing
+from vitreid.bundle.run_openvino import precisions
+from vitreid.export.errors import ParityError
+from vitreid.export.pictures import drawn_pictures
+from vitreid.export.tolerance import TOLERANCES, Tolerance, tolerance_of
+from vitreid.export.trial import Trial, merged
+from vitreid.export.ways import REFERENCE, WAYS, Way
+from vitreid.synthetic import draw_dataset
+from vitreid.training.datasets import Source
+from vitreid.training.evaluate import Embedder
 
 Change = Callable[[np.ndarray], np.ndarray]
 

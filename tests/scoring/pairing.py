@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from scoring import Labelled
+from vitreid.scoring import Labelled
 
 Told = list[tuple[Labelled, int]]
 

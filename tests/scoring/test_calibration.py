@@ -10,9 +10,9 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from scoring import Labelled, ScoringError
-from scoring.calibration import METHODS, fit_calibration, fit_knots, reliability
-from scoring.pairs import PairCounts, PairNumbers, Pictures, centres, count_pairs, edge
+from vitreid.scoring import Labelled, ScoringError
+from vitreid.scoring.calibration import METHODS, fit_calibration, fit_knots, reliability
+from vitreid.scoring.pairs import PairCounts, PairNumbers, Pictures, centres, count_pairs, edge
 
 from .pairing import made
 

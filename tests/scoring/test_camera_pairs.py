@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from scoring import CameraPair, Labelled, ScoringError, score_camera_pairs
+from vitreid.scoring import CameraPair, Labelled, ScoringError, score_camera_pairs
 
 
 def rows(random: np.random.Generator, name: str, count: int) -> Labelled:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from scoring import QueryScores, ScoringError, compare_scores, intervals, score_intervals
+from vitreid.scoring import QueryScores, ScoringError, compare_scores, intervals, score_intervals
 
 
 def scores(persons: list[int], precisions: list[float]) -> QueryScores:

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import ArrayLike
 
-from scoring import Labelled, RetrievalScores, ScoringError, labelled, score_retrieval
+from vitreid.scoring import Labelled, RetrievalScores, ScoringError, labelled, score_retrieval
 
 Rows = tuple[ArrayLike, ArrayLike, ArrayLike]
 

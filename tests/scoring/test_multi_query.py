@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from scoring import Labelled, pool_queries, score_retrieval
+from vitreid.scoring import Labelled, pool_queries, score_retrieval
 
 
 def test_by_hand() -> None:

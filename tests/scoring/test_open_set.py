@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from scoring import Labelled, ScoringError, labelled, score_open_set
+from vitreid.scoring import Labelled, ScoringError, labelled, score_open_set
 
 
 def at(*degrees: float) -> np.ndarray:

@@ -7,8 +7,18 @@ from collections import Counter
 import numpy as np
 import pytest
 
-from scoring import Labelled, ScoringError, pairs
-from scoring.pairs import BINS, NOBODY, Pictures, bins_of, centres, count_pairs, counts_by_cameras, edge, own_pairs
+from vitreid.scoring import Labelled, ScoringError, pairs
+from vitreid.scoring.pairs import (
+    BINS,
+    NOBODY,
+    Pictures,
+    bins_of,
+    centres,
+    count_pairs,
+    counts_by_cameras,
+    edge,
+    own_pairs,
+)
 
 from .pairing import made, slow_pairs
 

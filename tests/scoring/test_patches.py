@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from scoring.labelled import Labelled
-from scoring.patches import (
+from vitreid.scoring.labelled import Labelled
+from vitreid.scoring.patches import (
     PATCH_SHARE,
     Foreground,
     foreground,
@@ -112,7 +112,7 @@ def test_the_combination() -> None:
 
 
 def test_rankings_have_the_best_in_the_order_of_both_scores(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("scoring.patches.TOP", 5)
+    monkeypatch.setattr("vitreid.scoring.patches.TOP", 5)
     random = np.random.default_rng(0)
     sides = [Labelled.of("side", unit(random, count, 8), np.arange(count), np.arange(count)) for count in (4, 12)]
     seen, offered = (

@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from scoring import Labelled, score_retrieval
-from scoring.reranking import reranked_distances
+from vitreid.scoring import Labelled, score_retrieval
+from vitreid.scoring.reranking import reranked_distances
 
 
 def rerank(query: np.ndarray, gallery: np.ndarray, **values: object) -> np.ndarray:
@@ -104,7 +104,7 @@ def test_against_slow_loops(queries: int, size: int, k1: int, k2: int, share: fl
 def test_blocks_are_the_whole(monkeypatch: pytest.MonkeyPatch) -> None:
     query, gallery = made(3, 20), made(4, 90)
     whole = rerank(query, gallery)
-    monkeypatch.setattr("scoring.reranking.SCORES_AT_ONCE", 700)
+    monkeypatch.setattr("vitreid.scoring.reranking.SCORES_AT_ONCE", 700)
     blocks = list(reranked_distances(query, gallery))
     assert len(blocks) > 1
     np.testing.assert_allclose(np.concatenate(blocks), whole, atol=1e-6)

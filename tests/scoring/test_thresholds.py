@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from scoring import Labelled, pairs, thresholds
-from scoring.pairs import Pictures, count_pairs
-from scoring.thresholds import Thresholds, find_thresholds
+from vitreid.scoring import Labelled, pairs, thresholds
+from vitreid.scoring.pairs import Pictures, count_pairs
+from vitreid.scoring.thresholds import Thresholds, find_thresholds
 
 from .pairing import made, slow_pairs
 

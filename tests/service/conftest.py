@@ -11,9 +11,9 @@ import pytest
 from fastapi.testclient import TestClient
 from PIL import Image
 
-from service.config import ServiceConfig
-from service.http.app import create_app
-from service.indexes.faiss_calls import load_faiss
+from vitreid.service.config import ServiceConfig
+from vitreid.service.http.app import create_app
+from vitreid.service.indexes.faiss_calls import load_faiss
 
 
 @pytest.fixture(scope="session")
@@ -55,7 +55,7 @@ def client(config: ServiceConfig) -> Iterator[TestClient]:
 def small_reserve() -> Iterator[None]:
     """What a service keeps for a full disk is small, for thousands of services are started here."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("service.gallery.reserve.RESERVE_BYTES", 2**14)
+        patch.setattr("vitreid.service.gallery.reserve.RESERVE_BYTES", 2**14)
         yield
 
 
@@ -63,4 +63,6 @@ def small_reserve() -> Iterator[None]:
 def gpu_stand_in(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """Indexes of kind gpu keep their copy on the CPU, but in tests that are marked `gpu`."""
     if request.node.get_closest_marker("gpu") is None:
-        monkeypatch.setattr("service.indexes.gpu.gpu_copy", lambda dimension: load_faiss().IndexFlatIP(dimension))
+        monkeypatch.setattr(
+            "vitreid.service.indexes.gpu.gpu_copy", lambda dimension: load_faiss().IndexFlatIP(dimension)
+        )

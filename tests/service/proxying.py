@@ -10,11 +10,11 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
-from service.config import ServiceConfig
-from service.http.serving import bound_socket, make_server, running
-from service.state import Service, open_service
+from vitreid.service.config import ServiceConfig
+from vitreid.service.http.serving import bound_socket, make_server, running
+from vitreid.service.state import Service, open_service
 
-PREFIX = "/reid"
+PREFIX = "/vitreid"
 
 
 @contextmanager

@@ -6,7 +6,7 @@ import threading
 
 import pytest
 
-from service.ahead import ahead
+from vitreid.service.ahead import ahead
 
 
 def test_results_come_in_order():

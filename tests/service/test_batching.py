@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from service.batching import Embedded, MicroBatcher
-from service.errors import EmbeddingFailed, ModelFailed, NotReady, QueueFull
+from vitreid.service.batching import Embedded, MicroBatcher
+from vitreid.service.errors import EmbeddingFailed, ModelFailed, NotReady, QueueFull
 
 Pixels = NDArray[np.uint8]
 GREY, POISON = 0, 255

@@ -7,14 +7,14 @@ from pathlib import Path
 import pytest
 from typer.main import get_command
 
-from service.commands.cli import app
-from service.config import OPTIONS, ConfigError, ServiceConfig, config_lines, load_config, names_of
+from vitreid.service.commands.cli import app
+from vitreid.service.config import OPTIONS, ConfigError, ServiceConfig, config_lines, load_config, names_of
 
 
 def test_variables_are_read_when_an_instance_is_made(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("REID_PORT", "9000")
-    monkeypatch.setenv("REID_DATA", "/somewhere")
-    monkeypatch.setenv("REID_BUNDLE", "")
+    monkeypatch.setenv("VITREID_PORT", "9000")
+    monkeypatch.setenv("VITREID_DATA", "/somewhere")
+    monkeypatch.setenv("VITREID_BUNDLE", "")
     config = load_config()
     assert (config.port, config.data, config.bundle) == (9000, Path("/somewhere"), None)
     assert load_config(port=1, data=None).port == 1
@@ -33,11 +33,11 @@ def test_loopback(host: str, loopback: bool) -> None:
     ("workers", "4.0"), ("threads", "٤"), ("deadline_s", "1_0"), ("deadline_s", "inf"), ("deadline_s", "nan"),
 ])  # fmt: skip
 def test_a_wrong_setting_is_named_in_one_line(monkeypatch: pytest.MonkeyPatch, name: str, value: str) -> None:
-    monkeypatch.setenv(f"REID_{name.upper()}", value)
+    monkeypatch.setenv(f"VITREID_{name.upper()}", value)
     with pytest.raises(ConfigError) as caught:
         load_config()
     message = str(caught.value)
-    assert f"REID_{name.upper()}" in message
+    assert f"VITREID_{name.upper()}" in message
     assert value in message
     assert "\n" not in message
 
@@ -45,7 +45,7 @@ def test_a_wrong_setting_is_named_in_one_line(monkeypatch: pytest.MonkeyPatch, n
 def test_every_setting_is_shown_with_its_meaning() -> None:
     lines = config_lines(load_config(port=8123))
     assert len(lines) == len(ServiceConfig.model_fields)
-    assert any(line.startswith("REID_PORT=8123 ") for line in lines)
+    assert any(line.startswith("VITREID_PORT=8123 ") for line in lines)
     assert all(len(line.split("  # ")[1]) > 5 for line in lines)
 
 
@@ -57,7 +57,7 @@ def test_an_error_names_only_options_that_there_are() -> None:
             continue  # takes nearly any text
         with pytest.raises(ConfigError) as caught:
             load_config(**{name: "?"})
-        assert f"REID_{name.upper()}" in str(caught.value)
+        assert f"VITREID_{name.upper()}" in str(caught.value)
         assert ("(or --" in str(caught.value)) is (name in options)
         assert "Value error" not in str(caught.value)
     assert set(OPTIONS) <= options
@@ -76,6 +76,6 @@ def test_other_sites_are_named_by_origin() -> None:
 
 @pytest.mark.parametrize("value", ["*", "https://*.example", "null", "a.example", "https://a.example/", "https://a b"])
 def test_what_is_no_origin_is_refused(value: str) -> None:
-    with pytest.raises(ConfigError, match="REID_CORS_ORIGINS") as caught:
+    with pytest.raises(ConfigError, match="VITREID_CORS_ORIGINS") as caught:
         load_config(cors_origins=value)
     assert "is no origin like https://a.example" in str(caught.value)

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from service import descriptors
-from service.gallery.resting import Awake
+from vitreid.service import descriptors
+from vitreid.service.gallery.resting import Awake
 
 LIMITED = "import resource; resource.setrlimit(resource.RLIMIT_NOFILE, (256, 256))\n"
 MANY_GALLERIES = """
@@ -19,9 +19,9 @@ import json, os, sys
 from pathlib import Path
 from functools import partial
 import numpy as np
-from service.galleries import Galleries
-from service.gallery import Gallery
-from service.gallery.items import NewItem
+from vitreid.service.galleries import Galleries
+from vitreid.service.gallery import Gallery
+from vitreid.service.gallery.items import NewItem
 
 one = np.ones((1, 1), dtype=np.float32)
 opener = partial(Gallery.open, bundle_id="b" * 64, dimension=1, index="flat", load=False)
@@ -38,8 +38,8 @@ with Galleries(Path(sys.argv[1]), opener, keep="test") as galleries:
 NO_FILES_LEFT = """
 import os, sys
 from pathlib import Path
-from service.gallery import Gallery
-from service.gallery.errors import GalleryOutOfFiles
+from vitreid.service.gallery import Gallery
+from vitreid.service.gallery.errors import GalleryOutOfFiles
 Gallery.open(Path(sys.argv[1]), bundle_id="b" * 64, dimension=1, index="flat").close()
 held = []
 try:

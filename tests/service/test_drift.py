@@ -7,7 +7,7 @@ import math
 import numpy as np
 import pytest
 
-from service.drift import Drift, DriftWatch, stability_index
+from vitreid.service.drift import Drift, DriftWatch, stability_index
 
 
 def index_by_hand(reference: list[float], recent: list[float], bins: int) -> float:

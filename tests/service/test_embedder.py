@@ -7,9 +7,9 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper, save
 from PIL import Image
 
-from bundle import Bundle, BundleDamaged, BundleRunner, ImageSpec, OutputSpec, resize_to_spec
-from service.embedder import Embedder
-from service.runtimes import RuntimeChoice
+from vitreid.bundle import Bundle, BundleDamaged, BundleRunner, ImageSpec, OutputSpec, resize_to_spec
+from vitreid.service.embedder import Embedder
+from vitreid.service.runtimes import RuntimeChoice
 
 
 @pytest.fixture

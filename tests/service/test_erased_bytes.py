@@ -13,13 +13,13 @@ import pytest
 from fastapi.testclient import TestClient
 from PIL import Image
 
-from service.config import ServiceConfig
-from service.gallery import Gallery
-from service.gallery.looking import PatchUpkeep
-from service.gallery.snapshot import generations
-from service.http.app import create_app
-from service.upkeep import Upkeep
 from tests.service.application import service_of
+from vitreid.service.config import ServiceConfig
+from vitreid.service.gallery import Gallery
+from vitreid.service.gallery.looking import PatchUpkeep
+from vitreid.service.gallery.snapshot import generations
+from vitreid.service.http.app import create_app
+from vitreid.service.upkeep import Upkeep
 
 LABELS = {
     "camera_id": "camera above the side door",

@@ -8,11 +8,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from bundle import Bundle, EvidenceRunner
-from bundle.files import sha256_of
-from scoring.patches import foreground
-from service.errors import NoEvidence
-from service.explainer import AT_ONCE, Explainer
+from vitreid.bundle import Bundle, EvidenceRunner
+from vitreid.bundle.files import sha256_of
+from vitreid.scoring.patches import foreground
+from vitreid.service.errors import NoEvidence
+from vitreid.service.explainer import AT_ONCE, Explainer
 
 PIXELS = list(np.random.default_rng(0).integers(0, 256, (2 * AT_ONCE + 3, 64, 32, 3), dtype=np.uint8))
 
@@ -44,5 +44,5 @@ def test_a_bundle_without_evidence(tiny_bundle: Path) -> None:
     explainer = Explainer(Bundle.open(tiny_bundle))
     assert explainer.model is None
     for ask in (explainer.check, lambda: explainer.look(PIXELS[:1], [None])):
-        with pytest.raises(NoEvidence, match="reid export explain"):
+        with pytest.raises(NoEvidence, match="vitreid export explain"):
             ask()

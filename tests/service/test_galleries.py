@@ -8,10 +8,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from service.errors import BadParameter
-from service.galleries import Galleries
-from service.gallery import Gallery, NewItem
-from service.gallery.errors import BundleMismatch, GalleryNeeded, GalleryNotFound, NotAGallery
+from vitreid.service.errors import BadParameter
+from vitreid.service.galleries import Galleries
+from vitreid.service.gallery import Gallery, NewItem
+from vitreid.service.gallery.errors import BundleMismatch, GalleryNeeded, GalleryNotFound, NotAGallery
 
 BUNDLE, DIMENSION = "b" * 64, 4
 UNIT = np.array([1, 0, 0, 0], dtype=np.float32)
@@ -91,7 +91,7 @@ def test_files_that_cannot_be_removed_are_named(
 ) -> None:
     with opened() as galleries:
         galleries.create("night")
-        monkeypatch.setattr("service.gallery.removal.shutil.rmtree", lambda *_, **__: None)
+        monkeypatch.setattr("vitreid.service.gallery.removal.shutil.rmtree", lambda *_, **__: None)
         assert "gallery.db" in galleries.drop("night").remaining
     assert "gallery night was dropped, but of its files" in caplog.text
 
@@ -108,7 +108,7 @@ def test_what_an_interrupted_drop_left_goes_at_the_next_start(
 ) -> None:
     with opened() as galleries, monkeypatch.context() as patched:
         galleries.create("night")
-        patched.setattr("service.gallery.removal.shutil.rmtree", lambda *_, **__: None)
+        patched.setattr("vitreid.service.gallery.removal.shutil.rmtree", lambda *_, **__: None)
         galleries.drop("night")
     assert len(list(tmp_path.iterdir())) == 2
     with opened() as galleries:

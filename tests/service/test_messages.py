@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-import reid
-from service.messages import MAX_MESSAGE, first_mistake, shortened, shown
-from service.schemas.items import FrameLabels
+from vitreid import cli
+from vitreid.service.messages import MAX_MESSAGE, first_mistake, shortened, shown
+from vitreid.service.schemas.items import FrameLabels
 
 
 @pytest.mark.parametrize(
@@ -51,7 +51,7 @@ def test_long_values_and_texts_lose_their_middle() -> None:
 
 
 def test_commands_print_short_lines(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert reid.run(["x" * 3000]) == 2
+    assert cli.run(["x" * 3000]) == 2
     assert len(capsys.readouterr().err) < 700
-    assert reid.run(["gallery", "info", str(tmp_path / "/".join(["x" * 200] * 15))]) == 2
+    assert cli.run(["gallery", "info", str(tmp_path / "/".join(["x" * 200] * 15))]) == 2
     assert len(capsys.readouterr().err) < 700

@@ -9,8 +9,8 @@ import pytest
 from fastapi.testclient import TestClient
 from prometheus_client.parser import text_string_to_metric_families
 
-from service import metrics as module
-from service.metrics import Metrics
+from vitreid.service import metrics as module
+from vitreid.service.metrics import Metrics
 
 Make = Callable[..., bytes]
 Samples = dict[tuple[str, frozenset[tuple[str, str]]], float]
@@ -47,22 +47,22 @@ def test_what_was_done_is_counted(client: TestClient, picture: Make) -> None:
     assert answer.status_code == 200
     assert answer.headers["content-type"].startswith("text/plain")
     found = samples(answer.text)
-    assert value(found, "reid_requests_total", route="/v1/query", method="POST", status="200") == 2
-    assert value(found, "reid_requests_total", route="/v1/query", method="POST", status="422") == 1
-    assert value(found, "reid_requests_total", route="/v1/items/{item_id}", method="GET", status="404") == 1
-    assert value(found, "reid_requests_total", route="other", method="GET", status="404") == 1
-    assert value(found, "reid_request_seconds_count", route="/v1/query") == 3
-    assert value(found, "reid_stage_seconds_count", stage="search") == 2
+    assert value(found, "vitreid_requests_total", route="/v1/query", method="POST", status="200") == 2
+    assert value(found, "vitreid_requests_total", route="/v1/query", method="POST", status="422") == 1
+    assert value(found, "vitreid_requests_total", route="/v1/items/{item_id}", method="GET", status="404") == 1
+    assert value(found, "vitreid_requests_total", route="other", method="GET", status="404") == 1
+    assert value(found, "vitreid_request_seconds_count", route="/v1/query") == 3
+    assert value(found, "vitreid_stage_seconds_count", stage="search") == 2
     for stage in ("decode", "wait", "run"):  # additions, too
-        assert value(found, "reid_stage_seconds_count", stage=stage) == 3
-    assert value(found, "reid_batch_pictures_sum") == 3 + 2 + 1  # additions, queries, and the start's own test query
-    assert value(found, "reid_rejections_total", reason="bad-image") == 1
-    assert value(found, "reid_rejections_total", reason="item-not-found") == 1
-    assert value(found, "reid_best_score_count", gallery="default", camera="gate") == 2
-    assert value(found, "reid_gallery_items", gallery="default") == 3
-    assert value(found, "reid_gallery_up", gallery="default") == 1
-    assert value(found, "reid_queue_pictures") == 0
-    assert [labels for (name, labels) in found if name == "reid_index"]
+        assert value(found, "vitreid_stage_seconds_count", stage=stage) == 3
+    assert value(found, "vitreid_batch_pictures_sum") == 3 + 2 + 1  # additions, queries, and the start's own test query
+    assert value(found, "vitreid_rejections_total", reason="bad-image") == 1
+    assert value(found, "vitreid_rejections_total", reason="item-not-found") == 1
+    assert value(found, "vitreid_best_score_count", gallery="default", camera="gate") == 2
+    assert value(found, "vitreid_gallery_items", gallery="default") == 3
+    assert value(found, "vitreid_gallery_up", gallery="default") == 1
+    assert value(found, "vitreid_queue_pictures") == 0
+    assert [labels for (name, labels) in found if name == "vitreid_index"]
 
 
 def test_pictures_refused_for_their_quality_are_counted(client: TestClient, picture: Make) -> None:
@@ -70,7 +70,7 @@ def test_pictures_refused_for_their_quality_are_counted(client: TestClient, pict
     files = [("images", (f"000{seed}_c{seed}s1_000001_00.jpg", picture(seed))) for seed in (1, 2)]
     assert client.post("/v1/items?gallery=strict", files=files).json()["rejected"] == 2
     found = samples(client.get("/metrics").text)
-    refused = {labels: count for (name, labels), count in found.items() if name == "reid_rejections_total"}
+    refused = {labels: count for (name, labels), count in found.items() if name == "vitreid_rejections_total"}
     assert list(refused.values()) == [2]
 
 
@@ -85,7 +85,7 @@ def test_a_dropped_gallery_is_not_shown_any_more(client: TestClient, picture: Ma
 
 def test_what_deletions_left_in_the_files_is_told_until_it_is_purged(client: TestClient, picture: Make) -> None:
     def pending() -> float | None:
-        return value(samples(client.get("/metrics").text), "reid_purge_pending", gallery="default")
+        return value(samples(client.get("/metrics").text), "vitreid_purge_pending", gallery="default")
 
     client.post("/v1/items", files=[("images", ("a.jpg", picture(1)))])
     assert pending() == 0  # an addition leaves nothing to be purged
@@ -96,8 +96,8 @@ def test_what_deletions_left_in_the_files_is_told_until_it_is_purged(client: Tes
 def test_each_application_has_numbers_of_its_own() -> None:
     first, second = Metrics(), Metrics()
     first.rejected("queue-full")
-    assert value(samples(first.text().decode()), "reid_rejections_total", reason="queue-full") == 1
-    assert value(samples(second.text().decode()), "reid_rejections_total", reason="queue-full") is None
+    assert value(samples(first.text().decode()), "vitreid_rejections_total", reason="queue-full") == 1
+    assert value(samples(second.text().decode()), "vitreid_rejections_total", reason="queue-full") is None
 
 
 def test_clients_cannot_make_up_labels_without_end(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -108,7 +108,7 @@ def test_clients_cannot_make_up_labels_without_end(monkeypatch: pytest.MonkeyPat
     metrics.best_match("default", None, 0.5)
     found = samples(metrics.text().decode())
     counts = {
-        dict(labels)["camera"]: count for (name, labels), count in found.items() if name == "reid_best_score_count"
+        dict(labels)["camera"]: count for (name, labels), count in found.items() if name == "vitreid_best_score_count"
     }
     assert counts == {"c0": 1, "c1": 1, "c2": 1, "other": 7, "unknown": 1}
 
@@ -122,11 +122,11 @@ def test_made_up_cameras_do_not_push_out_real_ones(client: TestClient, picture: 
     client.post("/v1/query?camera_id=gate", content=picture(1), headers=JPEG)
     client.post("/v1/query?camera_id=hall", content=picture(1), headers=JPEG)
     found = samples(client.get("/metrics").text)
-    assert value(found, "reid_best_score_count", gallery="default", camera="gate") == 1
+    assert value(found, "vitreid_best_score_count", gallery="default", camera="gate") == 1
     mapped = mapping.status_code == 200
-    assert value(found, "reid_best_score_count", gallery="default", camera="hall") == (1 if mapped else None)
+    assert value(found, "vitreid_best_score_count", gallery="default", camera="hall") == (1 if mapped else None)
     others = module.CAMERAS + 1 if mapped else module.CAMERAS + 2
-    assert value(found, "reid_best_score_count", gallery="default", camera="other") == others
+    assert value(found, "vitreid_best_score_count", gallery="default", camera="other") == others
 
 
 def test_methods_that_a_client_makes_up_are_one(client: TestClient) -> None:
@@ -142,13 +142,13 @@ def test_drifted_scores_are_shown_and_warned_about(caplog: pytest.LogCaptureFixt
     rng = np.random.default_rng(0)
     for score in rng.normal(0.7, 0.05, 1200):
         metrics.best_match("default", "gate", float(score))
-    calm = value(samples(metrics.text().decode()), "reid_score_drift", gallery="default", camera="gate")
+    calm = value(samples(metrics.text().decode()), "vitreid_score_drift", gallery="default", camera="gate")
     assert calm is not None
     assert calm < 0.25
     assert not caplog.records
     for score in rng.normal(0.5, 0.05, 200):
         metrics.best_match("default", "gate", float(score))
-    drifted = value(samples(metrics.text().decode()), "reid_score_drift", gallery="default", camera="gate")
+    drifted = value(samples(metrics.text().decode()), "vitreid_score_drift", gallery="default", camera="gate")
     assert drifted is not None
     assert drifted > 0.25
     assert "camera gate have drifted" in caplog.text

@@ -7,12 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from bundle import Bundle, BundleError
-from service.config import ServiceConfig, gallery_folder
-from service.gallery import Gallery
-from service.gallery.errors import BundleMismatch
-from service.starter import BundleNeeded, find_bundle, is_starter, starter_path
-from service.state import open_service
+from vitreid.bundle import Bundle, BundleError
+from vitreid.service.config import ServiceConfig, gallery_folder
+from vitreid.service.gallery import Gallery
+from vitreid.service.gallery.errors import BundleMismatch
+from vitreid.service.starter import BundleNeeded, find_bundle, is_starter, starter_path
+from vitreid.service.state import open_service
 
 
 @pytest.fixture
@@ -71,7 +71,7 @@ def test_the_starter_is_known_wherever_it_lies(
 ) -> None:
     assert is_starter(Bundle.open(Path(shutil.copytree(starter_path(), tmp_path / "copy"))))
     assert not is_starter(Bundle.open(tiny_bundle))
-    monkeypatch.setattr("service.starter.STARTER", tmp_path / "none")
+    monkeypatch.setattr("vitreid.service.starter.STARTER", tmp_path / "none")
     assert not is_starter(Bundle.open(tiny_bundle))
 
 

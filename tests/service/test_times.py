@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from service.times import parse_time
+from vitreid.service.times import parse_time
 
 
 @pytest.mark.parametrize(

@@ -12,11 +12,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from service import upkeep as module
-from service.gallery import Gallery, NewItem
-from service.gallery.errors import GalleryFull
-from service.gallery.snapshot import generations
-from service.upkeep import EXPIRE_EVERY_S, FIRST_RETRY_S, LONGEST_RETRY_S, PURGE_SHARE, Upkeep
+from vitreid.service import upkeep as module
+from vitreid.service.gallery import Gallery, NewItem
+from vitreid.service.gallery.errors import GalleryFull
+from vitreid.service.gallery.snapshot import generations
+from vitreid.service.upkeep import EXPIRE_EVERY_S, FIRST_RETRY_S, LONGEST_RETRY_S, PURGE_SHARE, Upkeep
 
 
 class Clocks:

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from synthetic.canvas import Canvas, Ring
+from vitreid.synthetic.canvas import Canvas, Ring
 
 
 def blank(height: int = 60, width: int = 40) -> Canvas:

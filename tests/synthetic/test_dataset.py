@@ -7,8 +7,15 @@ import numpy as np
 import pytest
 from PIL import Image
 
-import synthetic.dataset
-from synthetic import DatasetSummary, FolderRefused, SyntheticError, contact_sheet, draw_dataset, picture
+from vitreid.synthetic import (
+    DatasetSummary,
+    FolderRefused,
+    SyntheticError,
+    contact_sheet,
+    dataset,
+    draw_dataset,
+    picture,
+)
 
 SMALL = (64, 32)
 PARTS = ("bounding_box_train", "query", "bounding_box_test")
@@ -62,7 +69,7 @@ def test_one_picture_per_camera_gives_one_query_per_identity(tmp_path: Path) -> 
 def test_same_seed_same_bytes_for_any_number_of_workers_and_identities(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("synthetic.work.SMALL", 1)
+    monkeypatch.setattr("vitreid.synthetic.work.SMALL", 1)
     draw(tmp_path / "one", workers=1)
     draw(tmp_path / "two", workers=2)
     draw(tmp_path / "more", identities=7, workers=1)
@@ -151,7 +158,7 @@ def test_a_failure_leaves_nothing(
 
 
 def test_ctrl_c_with_processes_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("synthetic.work.SMALL", 1)
+    monkeypatch.setattr("vitreid.synthetic.work.SMALL", 1)
 
     def interrupt(*_: object) -> None:
         raise KeyboardInterrupt
@@ -168,7 +175,7 @@ def test_progress_counts_all_pictures(tmp_path: Path) -> None:
 
 
 def test_parts_are_those_of_the_layout() -> None:
-    assert (synthetic.dataset.TRAIN, synthetic.dataset.QUERY, synthetic.dataset.GALLERY) == PARTS
+    assert (dataset.TRAIN, dataset.QUERY, dataset.GALLERY) == PARTS
 
 
 def test_contact_sheet_of_pictures_and_of_a_folder(tmp_path: Path) -> None:

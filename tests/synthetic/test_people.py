@@ -4,9 +4,9 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from synthetic import Person
-from synthetic.people import HAIRSTYLES, PATTERNS, PRINTS, SIMILAR_REACH, SIMILAR_SHARE, vary
-from synthetic.randomness import stream
+from vitreid.synthetic import Person
+from vitreid.synthetic.people import HAIRSTYLES, PATTERNS, PRINTS, SIMILAR_REACH, SIMILAR_SHARE, vary
+from vitreid.synthetic.randomness import stream
 
 CROWD = [Person.sample(5, identity) for identity in range(1, 401)]
 

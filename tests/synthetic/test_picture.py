@@ -2,16 +2,16 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from synthetic import Camera, Person, View, picture
-from synthetic.cameras import CASTS, PREFERENCE
-from synthetic.canvas import Canvas
-from synthetic.occlusion import OCCLUDED_SHARE, OCCLUDERS
-from synthetic.patterns import PATTERNS as DRAWN_PATTERNS
-from synthetic.patterns import PRINTS as DRAWN_PRINTS
-from synthetic.people import PATTERNS, PRINTS
-from synthetic.randomness import stream
-from synthetic.scenes import SCENES, draw_scene
-from synthetic.skeleton import VIEWS
+from vitreid.synthetic import Camera, Person, View, picture
+from vitreid.synthetic.cameras import CASTS, PREFERENCE
+from vitreid.synthetic.canvas import Canvas
+from vitreid.synthetic.occlusion import OCCLUDED_SHARE, OCCLUDERS
+from vitreid.synthetic.patterns import PATTERNS as DRAWN_PATTERNS
+from vitreid.synthetic.patterns import PRINTS as DRAWN_PRINTS
+from vitreid.synthetic.people import PATTERNS, PRINTS
+from vitreid.synthetic.randomness import stream
+from vitreid.synthetic.scenes import SCENES, draw_scene
+from vitreid.synthetic.skeleton import VIEWS
 
 SMALL = (128, 64)
 

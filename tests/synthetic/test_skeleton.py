@@ -3,8 +3,8 @@ from math import pi
 import numpy as np
 import pytest
 
-from synthetic import Person, Pose, View
-from synthetic.skeleton import skeleton
+from vitreid.synthetic import Person, Pose, View
+from vitreid.synthetic.skeleton import skeleton
 
 BODY = Person.sample(1, 1).body
 

@@ -9,7 +9,7 @@ import pytest
 import torch
 from PIL import Image
 
-from training.config import TrainConfig, parse_config
+from vitreid.training.config import TrainConfig, parse_config
 
 torch.set_num_threads(1)
 

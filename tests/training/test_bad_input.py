@@ -1,4 +1,4 @@
-"""`reid train` with what it cannot use: one line says what, where and what to do, and nothing there is lost."""
+"""`vitreid train` with what it cannot use: one line says what, where and what to do, and nothing there is lost."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from typing import Any
 import pytest
 import torch
 
-import reid
-from training.checkpoint import Checkpoint
-from training.screen import RunScreen
+from vitreid import cli
+from vitreid.training.checkpoint import Checkpoint
+from vitreid.training.screen import RunScreen
 
 RECIPE = """
 epochs = 2
@@ -53,7 +53,7 @@ def train(people: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> T
             *options,
         ]
         capsys.readouterr()
-        code = reid.run(arguments + [word for change in changes for word in ("--set", change)])
+        code = cli.run(arguments + [word for change in changes for word in ("--set", change)])
         lines = [line for line in capsys.readouterr().err.splitlines() if line.strip()]
         return code, [line for line in lines if not line.startswith(("epoch ", "training "))]
 
@@ -65,7 +65,7 @@ def refused(said: tuple[int, list[str]], *words: str) -> None:
     code, lines = said
     [line] = [each for each in lines if not each.startswith("note: ")]
     assert code == 2
-    assert line.startswith("reid: ")
+    assert line.startswith("vitreid: ")
     for word in words:
         assert word in line, line
 
@@ -112,7 +112,7 @@ def test_one_camera_only(train: Train, people: Path, tmp_path: Path) -> None:
     shutil.copytree(people, tmp_path / "data")
     for path in (tmp_path / "data").rglob("*_c2*"):
         path.unlink()
-    refused(train(data=tmp_path / "data"), "none of the 4 queries", "by another camera", "reid data check")
+    refused(train(data=tmp_path / "data"), "none of the 4 queries", "by another camera", "vitreid data check")
     shutil.rmtree(tmp_path / "data" / "query")
     code, lines = train("epochs=1", "model.side=camera", data=tmp_path / "data")
     assert code == 0
@@ -184,7 +184,7 @@ def test_a_loss_that_is_no_number(train: Train, tmp_path: Path) -> None:
 def test_a_loss_that_is_no_number_after_a_good_epoch(
     train: Train, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from training import train as loop
+    from vitreid.training import train as loop
 
     total_loss, steps = loop.total_loss, iter(range(100))
 

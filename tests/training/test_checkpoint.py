@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 import torch
 
-from training.checkpoint import Checkpoint, build_model, save_checkpoint
-from training.config import TrainConfig
-from training.errors import CheckpointError
+from vitreid.training.checkpoint import Checkpoint, build_model, save_checkpoint
+from vitreid.training.config import TrainConfig
+from vitreid.training.errors import CheckpointError
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-import reid
+from vitreid import cli
 
 RECIPE = """
 epochs = 40
@@ -35,7 +35,7 @@ pad = 4
 def test_ctrl_c_keeps_the_epochs_and_resume_goes_on(people: Path, tmp_path: Path) -> None:
     (tmp_path / "recipe.toml").write_text(RECIPE)
     out = tmp_path / "run"
-    command = [sys.executable, "-m", "reid", "train", str(tmp_path / "recipe.toml"), "--data", str(people)]
+    command = [sys.executable, "-m", "vitreid", "train", str(tmp_path / "recipe.toml"), "--data", str(people)]
     command += ["--out", str(out)]
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=environment) as process:
@@ -46,7 +46,7 @@ def test_ctrl_c_keeps_the_epochs_and_resume_goes_on(people: Path, tmp_path: Path
                 break
         rest = process.stderr.read()
     assert process.returncode == 130
-    [told] = [line for line in rest.splitlines() if line.startswith("reid: ")]
+    [told] = [line for line in rest.splitlines() if line.startswith("vitreid: ")]
     assert "--resume" in told
     assert "Traceback" not in rest
     kept = json.loads((out / "last" / "metrics.json").read_text())["epoch"]
@@ -69,9 +69,9 @@ def test_recipes_that_do_not_fit_leave_nothing_behind(
     (tmp_path / "recipe.toml").write_text(RECIPE)
     out = tmp_path / "run"
     options = ["--data", str(people), "--out", str(out), *arguments]
-    assert reid.run(["train", str(tmp_path / "recipe.toml"), *options]) == 2
+    assert cli.run(["train", str(tmp_path / "recipe.toml"), *options]) == 2
     error = capsys.readouterr().err
-    assert error.startswith("reid: ")
+    assert error.startswith("vitreid: ")
     assert error.count("\n") == 1
     assert not out.exists()
 
@@ -80,7 +80,7 @@ def test_evaluating_data_without_queries(
     people: Path, tiny_bundle: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (tmp_path / "bounding_box_test").symlink_to(people / "bounding_box_test")
-    assert reid.run(["evaluate", str(tiny_bundle), "--data", str(tmp_path)]) == 2
+    assert cli.run(["evaluate", str(tiny_bundle), "--data", str(tmp_path)]) == 2
     assert "has no query pictures" in capsys.readouterr().err
 
 
@@ -89,7 +89,7 @@ def test_evaluating_queries_of_strangers(
 ) -> None:
     (tmp_path / "bounding_box_test").symlink_to(people / "bounding_box_train")
     (tmp_path / "query").symlink_to(people / "query")
-    assert reid.run(["evaluate", str(tiny_bundle), "--data", str(tmp_path)]) == 2
+    assert cli.run(["evaluate", str(tiny_bundle), "--data", str(tmp_path)]) == 2
     assert "none of the 8 queries has a picture of its person" in capsys.readouterr().err
 
 
@@ -98,15 +98,15 @@ def test_curves_rank_lists_and_tensorboard(people: Path, tmp_path: Path) -> None
     out = str(tmp_path / "run")
     board = str(tmp_path / "board")
     command = ["train", str(tmp_path / "small.toml"), "--data", str(people), "--out", out, "--tensorboard", board]
-    assert reid.run([*command, "--set", "epochs=1"]) == 0
+    assert cli.run([*command, "--set", "epochs=1"]) == 0
     assert list((tmp_path / "board").glob("events.*"))
-    assert reid.run(["curves", out, "--out", str(tmp_path / "curves.png")]) == 0
+    assert cli.run(["curves", out, "--out", str(tmp_path / "curves.png")]) == 0
     evaluating = ["evaluate", out, "--data", str(people), "--rank-lists"]
-    assert reid.run([*evaluating, str(tmp_path / "lists.png")]) == 0
+    assert cli.run([*evaluating, str(tmp_path / "lists.png")]) == 0
     assert (tmp_path / "curves.png").stat().st_size > 1000
     assert (tmp_path / "lists.png").stat().st_size > 1000
-    assert reid.run(["curves", out, "--out", str(tmp_path / "curves.txt")]) == 2
-    assert reid.run([*evaluating, str(tmp_path / "nowhere" / "lists.png")]) == 2
+    assert cli.run(["curves", out, "--out", str(tmp_path / "curves.txt")]) == 2
+    assert cli.run([*evaluating, str(tmp_path / "nowhere" / "lists.png")]) == 2
 
 
 def test_wrong_outputs_and_models_are_told_before_anything_is_embedded(
@@ -114,9 +114,9 @@ def test_wrong_outputs_and_models_are_told_before_anything_is_embedded(
 ) -> None:
     evaluating = ["evaluate", str(tiny_bundle), "--data", str(people)]
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("training.evaluate.embed_split", None)
-        assert reid.run([*evaluating, "--rank-lists", str(tmp_path / "lists.jpg")]) == 2
-        assert reid.run([*evaluating, "--compare", str(tmp_path)]) == 2
+        patch.setattr("vitreid.training.evaluate.embed_split", None)
+        assert cli.run([*evaluating, "--rank-lists", str(tmp_path / "lists.jpg")]) == 2
+        assert cli.run([*evaluating, "--compare", str(tmp_path)]) == 2
     lists, compared = capsys.readouterr().err.splitlines()
     assert "lists.jpg must be a file named *.png" in lists
     assert "is not a checkpoint" in compared
@@ -131,7 +131,7 @@ def test_training_on_two_data_sets_and_scoring_on_a_third(
     command = ["train", str(tmp_path / "recipe.toml"), "--out", str(tmp_path / "run"), "--set", "epochs=1"]
     command += ["--set", "model.side=camera", "--set", "data.persons=12"]
     command += ["--data", str(tmp_path / "one"), "--data", f"market1501={tmp_path / 'two'}"]
-    assert reid.run([*command, "--test", f"market1501={tmp_path / 'three'}"]) == 0
+    assert cli.run([*command, "--test", f"market1501={tmp_path / 'three'}"]) == 0
     metrics = json.loads((tmp_path / "run" / "best" / "metrics.json").read_text())
     assert len(metrics["persons"]) == 16
     assert metrics["cameras"] == ["one/c1", "one/c2", "two/c1", "two/c2"]
@@ -142,7 +142,7 @@ def test_training_on_two_data_sets_and_scoring_on_a_third(
 
     scores = []
     for name, *options in (("one",), ("three",), ("one", "--other-cameras"), ("two",)):
-        assert reid.run(["evaluate", str(tmp_path / "run"), "--data", str(tmp_path / name), *options, "--json"]) == 0
+        assert cli.run(["evaluate", str(tmp_path / "run"), "--data", str(tmp_path / name), *options, "--json"]) == 0
         scores.append(json.loads(capsys.readouterr().out))
     sides = [told.pop("sides", None) for told in scores]
     assert scores[1] == scores[2]  # the same pictures, by cameras that were not learned
@@ -160,7 +160,7 @@ def test_what_is_odd_about_the_data_is_told_before_the_first_step(
         path.unlink()
     options = ["--data", str(tmp_path / "data"), "--out", str(tmp_path / "run"), "--set", "epochs=1"]
     assert (
-        reid.run(
+        cli.run(
             ["train", str(tmp_path / "recipe.toml"), *options, "--set", "model.side=camera", "--set", "precision=fp16"]
         )
         == 0
@@ -175,9 +175,9 @@ def test_a_test_that_held_back_persons_would_replace_is_refused(
     (tmp_path / "recipe.toml").write_text(RECIPE.replace("[data]", "[data]\nholdout_persons = 2"))
     command = ["train", str(tmp_path / "recipe.toml"), "--data", str(people), "--out", str(tmp_path / "run")]
     command += ["--set", "epochs=1", "--set", "evaluate_every=1"]
-    assert reid.run([*command, "--test", str(people)]) == 2
+    assert cli.run([*command, "--test", str(people)]) == 2
     told = capsys.readouterr().err
     assert "--test " in told
     assert told.endswith("leave --test out, or give --set data.holdout_persons=0\n")
     assert not (tmp_path / "run").exists()
-    assert reid.run([*command, "--test", str(people), "--set", "data.holdout_persons=0"]) == 0
+    assert cli.run([*command, "--test", str(people), "--set", "data.holdout_persons=0"]) == 0

@@ -10,11 +10,11 @@ import numpy as np
 import pytest
 import torch
 
-from training.checkpoint import Checkpoint
-from training.collapse import collapse_told, variances
-from training.config import TrainConfig
-from training.datasets import read_dataset
-from training.train import Trainer
+from vitreid.training.checkpoint import Checkpoint
+from vitreid.training.collapse import collapse_told, variances
+from vitreid.training.config import TrainConfig
+from vitreid.training.datasets import read_dataset
+from vitreid.training.train import Trainer
 
 
 def test_variances() -> None:

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from training.config import load_recipe, parse_config
-from training.errors import ConfigError
+from vitreid.training.config import load_recipe, parse_config
+from vitreid.training.errors import ConfigError
 
 
 def test_changes_win() -> None:
@@ -41,7 +41,7 @@ def test_mistakes_are_named(text: str, changes: tuple[str, ...], message: str) -
 
 
 def test_unknown_recipes_tell_where_the_known_ones_are() -> None:
-    with pytest.raises(ConfigError, match="there is no recipe nothing; take one of `reid recipes`"):
+    with pytest.raises(ConfigError, match="there is no recipe nothing; take one of `vitreid recipes`"):
         load_recipe("nothing")
     with pytest.raises(ConfigError, match=r"there is no recipe startr; did you mean starter\?"):
         load_recipe("startr")

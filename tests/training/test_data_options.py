@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-import reid
+from vitreid import cli
 
 
 @pytest.fixture
@@ -31,7 +31,7 @@ def test_evaluate_reads_every_layout(
     how: list[str], own: Path, tiny_bundle: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     data, *options = (each.replace("OWN", str(own)) for each in how)
-    assert reid.run(["evaluate", str(tiny_bundle), "--data", data, *options, *PATTERN, "--json"]) == 0
+    assert cli.run(["evaluate", str(tiny_bundle), "--data", data, *options, *PATTERN, "--json"]) == 0
     told = capsys.readouterr()
     scores = json.loads(told.out)
     assert (scores["queries"], scores["gallery"], scores["skipped"]) == (8, 8, 0)
@@ -48,7 +48,7 @@ def test_what_people_are_told_about_a_folder_per_person(
         ["data", "check"],
     )
     for command in commands:
-        assert reid.run([*command, str(own)]) == 2
+        assert cli.run([*command, str(own)]) == 2
         assert f"; read it as folders: folders={own}\n" in capsys.readouterr().err
 
 
@@ -65,7 +65,7 @@ def test_what_people_are_told_about_a_folder_per_person(
 def test_mistakes_are_one_line(
     options: list[str], told: str, own: Path, tiny_bundle: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert reid.run(["evaluate", str(tiny_bundle), "--data", str(own), *options]) == 2
+    assert cli.run(["evaluate", str(tiny_bundle), "--data", str(own), *options]) == 2
     error = capsys.readouterr().err
     assert told in error
     assert error.count("\n") == 1
@@ -74,8 +74,8 @@ def test_mistakes_are_one_line(
 def test_calibrate_and_check_read_names_by_a_pattern(
     own: Path, tiny_bundle: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert reid.run(["data", "check", str(own), *PATTERN, "--json"]) in (0, 1)
+    assert cli.run(["data", "check", str(own), *PATTERN, "--json"]) in (0, 1)
     told = json.loads(capsys.readouterr().out)
     assert (told["dataset"], told["parts"]["query"]["cameras"]) == ("folders", 2)
-    assert reid.run(["export", "calibrate", str(tiny_bundle), "--data", str(own), *PATTERN]) == 2
+    assert cli.run(["export", "calibrate", str(tiny_bundle), "--data", str(own), *PATTERN]) == 2
     assert "pairs" in capsys.readouterr().err  # read, and too small to measure anything

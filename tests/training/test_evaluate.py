@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 import torch
 
-from bundle import ImageSpec, read_image
-from training.config import TrainConfig
-from training.datasets import Split, read_dataset
-from training.errors import DataError
-from training.evaluate import Embedder, embed_samples, evaluate, model_run, open_embedder
-from training.train import Trainer
+from vitreid.bundle import ImageSpec, read_image
+from vitreid.training.config import TrainConfig
+from vitreid.training.datasets import Split, read_dataset
+from vitreid.training.errors import DataError
+from vitreid.training.evaluate import Embedder, embed_samples, evaluate, model_run, open_embedder
+from vitreid.training.train import Trainer
 
 SPEC = ImageSpec(height=64, width=32)
 

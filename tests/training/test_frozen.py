@@ -7,13 +7,13 @@ from pathlib import Path
 import pytest
 import torch
 
-from training.checkpoint import build_model
-from training.config import parse_config
-from training.datasets import read_dataset
-from training.errors import ConfigError
-from training.progress import Progress
-from training.starting import random_beside_timm
-from training.train import Trainer
+from vitreid.training.checkpoint import build_model
+from vitreid.training.config import parse_config
+from vitreid.training.datasets import read_dataset
+from vitreid.training.errors import ConfigError
+from vitreid.training.progress import Progress
+from vitreid.training.starting import random_beside_timm
+from vitreid.training.train import Trainer
 
 VIT = """
 backbone = "vit_tiny_patch16_224"

@@ -15,20 +15,20 @@ import timm
 import torch
 from safetensors.torch import save_file
 
-import reid
 from tests.training.transreid import as_transreid
-from training.backbones import build_vit
-from training.checkpoint import Checkpoint, build_model
-from training.config import parse_config
-from training.errors import ConfigError, WeightsError
-from training.importing import import_weights
-from training.model import ReIDModel, ReIDOutput
+from vitreid import cli
+from vitreid.training.backbones import build_vit
+from vitreid.training.checkpoint import Checkpoint, build_model
+from vitreid.training.config import parse_config
+from vitreid.training.errors import ConfigError, WeightsError
+from vitreid.training.importing import import_weights
+from vitreid.training.model import ReIDModel, ReIDOutput
 
 SMALL = {"embed_dim": 64, "depth": 2, "num_heads": 1}
 
 
 def cases() -> list[Path]:
-    given = os.environ.get("TRANSREID_FIXTURES")
+    given = os.environ.get("TRANSVITREID_FIXTURES")
     folder = Path(given) if given else Path(__file__).resolve().parents[3] / "shared" / "fixtures" / "transreid"
     return sorted(folder.glob("*.npz"))
 
@@ -62,7 +62,7 @@ def test_the_published_code_gives_the_same_numbers(case: Path, tmp_path: Path) -
 
 
 def test_there_are_cases(request: pytest.FixtureRequest) -> None:
-    if not os.environ.get("TRANSREID_FIXTURES"):
+    if not os.environ.get("TRANSVITREID_FIXTURES"):
         request.getfixturevalue("shared")  # skips where it is not there
     assert cases()
 
@@ -140,7 +140,7 @@ def test_cameras_and_views_have_the_names_of_the_readers(tmp_path: Path) -> None
 def test_every_assumption_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     torch.save({"model": vehicles()[1], "model_ema": vehicles()[1]}, tmp_path / "veri.pth")
     command = ["import-weights", str(tmp_path / "veri.pth"), "--out"]
-    assert reid.run([*command, str(tmp_path / "out"), "--json"]) == 0
+    assert cli.run([*command, str(tmp_path / "out"), "--json"]) == 0
     expected = {
         "key": "model_ema",
         "grid": [16, 8],
@@ -163,7 +163,7 @@ def test_every_assumption_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[
         "--key model --grid 16x8 --stride 16 --heads 1 --qk-scale .125 --imagenet --resize bilinear --after-bnneck"
     )
     options += " --pool cls --cameras 6 --views 8 --side-scale 3 --roll 4"
-    assert reid.run([*command, str(tmp_path / "all"), *options.split()]) == 0
+    assert cli.run([*command, str(tmp_path / "all"), *options.split()]) == 0
     [_, line] = capsys.readouterr().out.splitlines()
     assert line == "assumed, where the file does not say: groups 2 (--groups)"
 
@@ -341,12 +341,12 @@ def test_what_is_no_vit(tmp_path: Path, content: object, message: str) -> None:
 def test_the_command(backbone: torch.nn.Module, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     torch.save(backbone.state_dict(), tmp_path / "vit.pth")
     command = ["import-weights", str(tmp_path / "vit.pth"), "--out", str(tmp_path / "out"), "--json"]
-    assert reid.run([*command, "--height", "256", "--width", "128", "--imagenet"]) == 0
+    assert cli.run([*command, "--height", "256", "--width", "128", "--imagenet"]) == 0
     told = json.loads(capsys.readouterr().out)
     assert (told["width"], told["size"], told["missing"], told["assumed"]["grid"]) == (64, "256x128", [], [14, 14])
-    assert reid.run(command) == 2  # the folder is taken
+    assert cli.run(command) == 2  # the folder is taken
     for wrong in (["--imagenet", "--mean", "0", "0", "0"], ["--grid", "16"], ["--height", "256"]):
-        assert reid.run([*command[:3], str(tmp_path / "new"), *wrong]) == 2
+        assert cli.run([*command[:3], str(tmp_path / "new"), *wrong]) == 2
     capsys.readouterr()
-    assert reid.run([*command[:3], str(tmp_path / "new"), "--height", "10", "--width", "64"]) == 2
+    assert cli.run([*command[:3], str(tmp_path / "new"), "--height", "10", "--width", "64"]) == 2
     assert "model.height = 10: Input should be greater than or equal to 16" in capsys.readouterr().err

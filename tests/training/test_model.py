@@ -3,8 +3,8 @@ from __future__ import annotations
 import pytest
 import torch
 
-from training.backbones import build_vit
-from training.model import BNNeck, ReIDModel
+from vitreid.training.backbones import build_vit
+from vitreid.training.model import BNNeck, ReIDModel
 
 SMALL = {"embed_dim": 24, "depth": 1, "num_heads": 2}
 

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from training.optim import OPTIMISERS, build_optimiser, set_learning_rate
+from vitreid.training.optim import OPTIMISERS, build_optimiser, set_learning_rate
 
 
 class Model(nn.Module):

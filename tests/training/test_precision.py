@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 import torch
 
-from training.config import RECIPES, load_recipe
-from training.precision import PRECISIONS, chosen, precision_notes
+from vitreid.training.config import RECIPES, load_recipe
+from vitreid.training.precision import PRECISIONS, chosen, precision_notes
 
 CPU, GPU = torch.device("cpu"), torch.device("cuda", 0)
 NAMES = sorted(path.stem for path in RECIPES.glob("*.toml"))

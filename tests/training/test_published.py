@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from training.config import RECIPES, ModelConfig, TrainConfig, load_recipe
+from vitreid.training.config import RECIPES, ModelConfig, TrainConfig, load_recipe
 
 Settings = Mapping[str, Any]
 OWN = ("cuhk03-small", "cuhk03-tiny", "cuhk03-fine", "starter")  # recipes of ours, which follow nobody

@@ -10,10 +10,10 @@ import torch
 from timm.models import get_pretrained_cfg
 from timm.models.vision_transformer import checkpoint_filter_fn
 
-from training.config import TrainConfig, parse_config
-from training.datasets import read_dataset
-from training.published import with_published_pixels
-from training.train import Trainer
+from vitreid.training.config import TrainConfig, parse_config
+from vitreid.training.datasets import read_dataset
+from vitreid.training.published import with_published_pixels
+from vitreid.training.train import Trainer
 
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 

@@ -5,9 +5,9 @@ from pathlib import Path
 import numpy as np
 from PIL import ImageColor
 
-from scoring import Labelled
-from training.datasets import read_dataset
-from training.rank_lists import FRAME, GAP, QUERY, RIGHT, TILE, WRONG, answers, chosen_rows, draw_rank_lists
+from vitreid.scoring import Labelled
+from vitreid.training.datasets import read_dataset
+from vitreid.training.rank_lists import FRAME, GAP, QUERY, RIGHT, TILE, WRONG, answers, chosen_rows, draw_rank_lists
 
 WIDTH, HEIGHT = TILE[1] + 2 * FRAME, TILE[0] + 2 * FRAME
 

@@ -12,8 +12,8 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from training.errors import ConfigError
-from training.ranks import Ranks, check_shareable
+from vitreid.training.errors import ConfigError
+from vitreid.training.ranks import Ranks, check_shareable
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 RECIPE = """
@@ -47,7 +47,7 @@ def train(people: Path, out: Path, processes: int) -> None:
     command = [sys.executable]
     if processes > 1:
         command += ["-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={processes}"]
-    command += ["-m", "reid", "train", str(recipe), "--data", str(people), "--out", str(out)]
+    command += ["-m", "vitreid", "train", str(recipe), "--data", str(people), "--out", str(out)]
     environment = os.environ | {"OMP_NUM_THREADS": "1"}
     done = subprocess.run(command, cwd=REPOSITORY, env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr[-2000:]
@@ -72,11 +72,11 @@ import sys
 from pathlib import Path
 import torch
 from timm.layers import DropPath
-from training.config import load_recipe
-from training.datasets import read_dataset
-from training.ranks import joined
-from training.screen import RunScreen
-from training.train import Trainer
+from vitreid.training.config import load_recipe
+from vitreid.training.datasets import read_dataset
+from vitreid.training.ranks import joined
+from vitreid.training.screen import RunScreen
+from vitreid.training.train import Trainer
 
 recipe, people, out = sys.argv[1:]
 drawn = []

@@ -6,9 +6,9 @@ import json
 
 import pytest
 
-import reid
-from training.config import RECIPES, load_recipe
-from training.recipe_list import START, recipe_list
+from vitreid import cli
+from vitreid.training.config import RECIPES, load_recipe
+from vitreid.training.recipe_list import START, recipe_list
 
 ENTRIES = {entry.name: entry for entry in recipe_list()}
 
@@ -30,18 +30,18 @@ def test_an_entry_says_what_it_is_and_what_it_needs(name: str) -> None:
 
 
 def test_the_command(capsys: pytest.CaptureFixture[str]) -> None:
-    assert reid.run(["recipes"]) == 0
+    assert cli.run(["recipes"]) == 0
     lines = capsys.readouterr().out.splitlines()
     assert len(lines) == len(ENTRIES)
     assert all("start here" in line for line in lines[: len(START)])
-    assert reid.run(["recipes", "--json"]) == 0
+    assert cli.run(["recipes", "--json"]) == 0
     told = json.loads(capsys.readouterr().out)
     assert [each["name"] for each in told] == [entry.name for entry in recipe_list()]
     assert told[0].keys() == {"name", "what", "source", "needs", "start"}
 
 
 def test_a_name_that_is_nearly_right(capsys: pytest.CaptureFixture[str]) -> None:
-    assert reid.run(["train", "transried", "--data", ".", "--out", "nowhere"]) == 2
+    assert cli.run(["train", "transried", "--data", ".", "--out", "nowhere"]) == 2
     told = capsys.readouterr().err
-    assert "did you mean transreid? take one of `reid recipes`" in told
+    assert "did you mean transreid? take one of `vitreid recipes`" in told
     assert len(told) < 200

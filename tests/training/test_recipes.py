@@ -5,10 +5,10 @@ from __future__ import annotations
 import pytest
 import torch
 
-from training.checkpoint import build_model
-from training.config import RECIPES, TrainConfig, load_recipe
-from training.losses import LossInputs, total_loss
-from training.schedules import SCHEDULES
+from vitreid.training.checkpoint import build_model
+from vitreid.training.config import RECIPES, TrainConfig, load_recipe
+from vitreid.training.losses import LossInputs, total_loss
+from vitreid.training.schedules import SCHEDULES
 
 NAMES = sorted(path.stem for path in RECIPES.glob("*.toml"))
 BATCH = 4

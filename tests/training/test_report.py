@@ -1,4 +1,4 @@
-"""What `reid evaluate` tells on request, in JSON and as text."""
+"""What `vitreid evaluate` tells on request, in JSON and as text."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-import reid
-from scoring import Labelled, score_retrieval
-from scoring.reranking import Reranking, reranked_distances
-from synthetic import draw_dataset
-from training.datasets import Sample, Split
-from training.report import PARTS, TEXTS, Evaluated, report, text
+from vitreid import cli
+from vitreid.scoring import Labelled, score_retrieval
+from vitreid.scoring.reranking import Reranking, reranked_distances
+from vitreid.synthetic import draw_dataset
+from vitreid.training.datasets import Sample, Split
+from vitreid.training.report import PARTS, TEXTS, Evaluated, report, text
 
 EVERY = [f"--{name.replace('_', '-')}" for name in PARTS]
 
@@ -136,7 +136,7 @@ def test_patches_need_a_bundle_that_tells_them(
     tiny_bundle: Path, people: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     for model, reason in ((tiny_bundle, "has no explain.onnx"), (tmp_path, "--patches needs a bundle")):
-        assert reid.run(["evaluate", str(model), "--data", str(people), "--patches"]) == 2
+        assert cli.run(["evaluate", str(model), "--data", str(people), "--patches"]) == 2
         assert reason in capsys.readouterr().err
 
 
@@ -144,20 +144,20 @@ def test_the_command(explained_bundle: Path, tmp_path: Path, capsys: pytest.Capt
     people = tmp_path / "people"
     draw_dataset(people, identities=16, cameras=3, images=2, seed=5, workers=1, size=(64, 32))
     command = ["evaluate", str(explained_bundle), "--data", str(people)]
-    assert reid.run(command) == 0
+    assert cli.run(command) == 0
     scores, note = capsys.readouterr().out.splitlines()
     assert scores.startswith("mAP ")
     assert "the model knows 2 of the cameras of these images (unknown: c3; it learned c1, c2)" in note
-    assert reid.run([*command, "--json"]) == 0
+    assert cli.run([*command, "--json"]) == 0
     assert set(json.loads(capsys.readouterr().out)) == {
         *("mAP", "rank1", "rank5", "rank10", "mINP"),
         *("queries", "skipped", "gallery", "sides"),
     }
-    assert reid.run([*command, *EVERY, "--compare", str(explained_bundle), "--json"]) == 0
+    assert cli.run([*command, *EVERY, "--compare", str(explained_bundle), "--json"]) == 0
     told = json.loads(capsys.readouterr().out)
     assert {*PARTS, "comparison"} <= set(told)
     assert told["comparison"]["difference"]["mAP"] == {"value": 0, "low": 0, "high": 0, "below_zero": 0}
-    assert reid.run([*command, *EVERY]) == 0
+    assert cli.run([*command, *EVERY]) == 0
     lines = capsys.readouterr().out.splitlines()
     assert any(line.startswith("intervals of 95 %") for line in lines)
     assert any(line.startswith("open set") for line in lines)

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch.nn.functional import interpolate
 
-from training.resizing import resized
+from vitreid.training.resizing import resized
 
 OLD, NEW = (3, 5), (4, 2)
 

@@ -5,8 +5,8 @@ from collections import Counter
 import numpy as np
 import pytest
 
-from training.errors import DataError
-from training.sampler import SAMPLERS, PKSampler, RandomIdentitySampler
+from vitreid.training.errors import DataError
+from vitreid.training.sampler import SAMPLERS, PKSampler, RandomIdentitySampler
 
 LABELS = [0] * 9 + [1] * 4 + [2] * 1 + [3] * 6 + [4] * 3
 

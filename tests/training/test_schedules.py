@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from training.schedules import SCHEDULES, cosine, cosine_by_epoch, steps
+from vitreid.training.schedules import SCHEDULES, cosine, cosine_by_epoch, steps
 
 SCHEDULE = {"lr": 1.0, "epochs": 12, "warmup_epochs": 2, "warmup_start": 0.1, "final": 0.01}
 TRANSREID = {"lr": 0.008, "epochs": 120, "warmup_epochs": 5, "warmup_start": 0.01, "final": 0.002}

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-import reid
-from synthetic import draw_dataset
-from training.score_table import TABLES
+from vitreid import cli
+from vitreid.synthetic import draw_dataset
+from vitreid.training.score_table import TABLES
 
 SCORES = {"mAP": 0.8684, "rank1": 0.947, "rank5": 0.98, "rank10": 1.0, "mINP": 0.5}
 TOLD = [(name, SCORES | {"queries": 7, "skipped": 1, "gallery": 20}) for name in ("run_a", "50% of|b")]
@@ -52,14 +52,14 @@ def test_the_command(tiny_bundle: Path, small: Path, tmp_path: Path, capsys: pyt
     other = tmp_path / "other"
     other.symlink_to(tiny_bundle)
     command = ["evaluate", str(tiny_bundle), str(other), "--data", str(small)]
-    assert reid.run([*command, "--json"]) == 0
+    assert cli.run([*command, "--json"]) == 0
     told = json.loads(capsys.readouterr().out)
     assert [each.pop("model") for each in told] == [str(tiny_bundle), str(other)]
     assert told[0] == told[1]
-    assert reid.run([*command, "--table", "csv"]) == 0
+    assert cli.run([*command, "--table", "csv"]) == 0
     rows = list(csv.DictReader(capsys.readouterr().out.splitlines()))
     assert [float(row["mAP"]) for row in rows] == [told[0]["mAP"]] * 2
-    assert reid.run(command) == 0
+    assert cli.run(command) == 0
     lines = capsys.readouterr().out.splitlines()
     assert lines[0] == str(tiny_bundle)
     assert lines[1].startswith("mAP ")
@@ -75,5 +75,5 @@ def test_the_command(tiny_bundle: Path, small: Path, tmp_path: Path, capsys: pyt
     ],
 )
 def test_what_does_not_go_together(options: list[str], message: str, capsys: pytest.CaptureFixture[str]) -> None:
-    assert reid.run(["evaluate", "a", "b", "--data", "nowhere", *options]) == 2
+    assert cli.run(["evaluate", "a", "b", "--data", "nowhere", *options]) == 2
     assert message in capsys.readouterr().err

@@ -11,14 +11,14 @@ import pytest
 import torch
 from PIL import Image
 
-import reid
 from tests.training.transreid import as_transreid
-from training.checkpoint import Checkpoint, build_model
-from training.config import parse_config
-from training.datasets import Sample, read_dataset
-from training.evaluate import batches, open_embedder
-from training.importing import import_weights
-from training.side_labels import side_labels, side_warnings, told_apart
+from vitreid import cli
+from vitreid.training.checkpoint import Checkpoint, build_model
+from vitreid.training.config import parse_config
+from vitreid.training.datasets import Sample, read_dataset
+from vitreid.training.evaluate import batches, open_embedder
+from vitreid.training.importing import import_weights
+from vitreid.training.side_labels import side_labels, side_warnings, told_apart
 
 CONFIG = """
 [model]
@@ -72,7 +72,7 @@ def test_the_file_numbers_of_cameras_and_views_reach_the_network(model: Path, ve
 @pytest.fixture
 def evaluate(vehicles: Path, capsys: pytest.CaptureFixture[str]) -> Asked:
     def evaluate(model: Path, *options: str) -> tuple[int, str]:
-        code = reid.run(["evaluate", str(model), "--data", f"veri776={vehicles}", *options])
+        code = cli.run(["evaluate", str(model), "--data", f"veri776={vehicles}", *options])
         return code, capsys.readouterr().out
 
     return evaluate

@@ -12,11 +12,11 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from tests.training.transreid import as_transreid
-from training.checkpoint import build_model, save_checkpoint
-from training.config import TrainConfig, parse_config
-from training.errors import CheckpointError, ConfigError, WeightsError
-from training.model import ReIDModel
-from training.starting import start_from
+from vitreid.training.checkpoint import build_model, save_checkpoint
+from vitreid.training.config import TrainConfig, parse_config
+from vitreid.training.errors import CheckpointError, ConfigError, WeightsError
+from vitreid.training.model import ReIDModel
+from vitreid.training.starting import start_from
 
 LABELS = {"persons": ("a", "b", "c"), "cameras": ("c1", "c2"), "views": ()}
 OTHERS = {"persons": ("d", "e"), "cameras": ("k1", "k2", "k3"), "views": ("front", "rear")}

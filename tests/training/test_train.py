@@ -13,15 +13,15 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from training.checkpoint import Checkpoint
-from training.config import TrainConfig, parse_config
-from training.datasets import Split, read_dataset
-from training.errors import CheckpointError, ConfigError, DataError, Diverged, WorkerDied
-from training.loader import Batch
-from training.progress import Progress
-from training.ranks import Ranks
-from training.records import check_output
-from training.train import Trainer
+from vitreid.training.checkpoint import Checkpoint
+from vitreid.training.config import TrainConfig, parse_config
+from vitreid.training.datasets import Split, read_dataset
+from vitreid.training.errors import CheckpointError, ConfigError, DataError, Diverged, WorkerDied
+from vitreid.training.loader import Batch
+from vitreid.training.progress import Progress
+from vitreid.training.ranks import Ranks
+from vitreid.training.records import check_output
+from vitreid.training.train import Trainer
 
 CPU = torch.device("cpu")
 
@@ -247,7 +247,7 @@ def test_a_picture_that_breaks_stops_the_run_in_one_line(
     shutil.copytree(people, tmp_path / "data")
     run = trainer(with_data(config, workers=workers), tmp_path / "data")
     broken = tmp_path / "data" / "bounding_box_train" / "0003_c1s1_000001_00.jpg"
-    with pytest.raises(DataError, match=r"0003_c1s1_000001_00\.jpg: is damaged.*`reid data check`") as caught:
+    with pytest.raises(DataError, match=r"0003_c1s1_000001_00\.jpg: is damaged.*`vitreid data check`") as caught:
         run.run(tmp_path / "run", Saboteur((1, 2), lambda: broken.write_bytes(broken.read_bytes()[:400])))
     assert "\n" not in str(caught.value)
     assert Checkpoint.open(tmp_path / "run" / "last").metrics["epoch"] == 1
@@ -261,7 +261,7 @@ def test_a_missing_picture_is_found_before_the_first_step(
     split = read_dataset("market1501", tmp_path / "data")
     gone = sorted((tmp_path / "data" / part).iterdir())[0]
     gone.unlink()
-    with pytest.raises(DataError, match=f"{gone.name} is missing, and 1 of 32 pictures.*`reid data check`"):
+    with pytest.raises(DataError, match=f"{gone.name} is missing, and 1 of 32 pictures.*`vitreid data check`"):
         Trainer(config, split, "people", CPU)
 
 

@@ -17,9 +17,9 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from training.errors import WeightsError
-from training.weight_files import read_weights
-from training.weights import check_numbers, translate
+from vitreid.training.errors import WeightsError
+from vitreid.training.weight_files import read_weights
+from vitreid.training.weights import check_numbers, translate
 
 NAMES = ("cls_token", "blocks.0.norm1.weight")
 STATE = {name: torch.full((2,), float(i)) for i, name in enumerate(NAMES)}
@@ -106,7 +106,7 @@ def test_names_and_keys_of_other_tools(tmp_path: Path, content: dict[str, Any], 
 
 def test_one_of_several_networks_is_taken_by_its_key(tmp_path: Path) -> None:
     file = saved(tmp_path, {"encoder_q": STATE, "encoder_k": {name: value + 1 for name, value in STATE.items()}})
-    assert "several networks; take one with `reid import-weights --key`: encoder_q, encoder_k" in refused(file)
+    assert "several networks; take one with `vitreid import-weights --key`: encoder_q, encoder_k" in refused(file)
     found = read_weights(file, "encoder_k")
     assert (found.key, found.others) == ("encoder_k", ("encoder_q",))
     assert found.tensors["cls_token"].tolist() == [1, 1]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from training.model import ReIDModel
+from vitreid.training.model import ReIDModel
 
 
 def as_transreid(model: ReIDModel) -> dict[str, Tensor]:

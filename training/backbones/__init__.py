@@ -1,10 +1,10 @@
 """Networks that turn pictures into features."""
 
-from training.backbones.cnn import CNN, build_cnn
-from training.backbones.features import Features
-from training.backbones.stems import STEMS
-from training.backbones.trial import check_forward
-from training.backbones.vit import POOLS, JigsawOptions, ViT, build_vit, fuse_attention
+from vitreid.training.backbones.cnn import CNN, build_cnn
+from vitreid.training.backbones.features import Features
+from vitreid.training.backbones.stems import STEMS
+from vitreid.training.backbones.trial import check_forward
+from vitreid.training.backbones.vit import POOLS, JigsawOptions, ViT, build_vit, fuse_attention
 
 __all__ = [
     "CNN",

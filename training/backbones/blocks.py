@@ -6,7 +6,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from training.backbones.relative import RelativeAttention
+from vitreid.training.backbones.relative import RelativeAttention
 
 
 def run_block(block: nn.Module, tokens: Tensor, places: Tensor | None = None) -> Tensor:

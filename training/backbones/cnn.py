@@ -12,9 +12,9 @@ from timm.layers.blur_pool import BlurPool2d
 from timm.models.resnet import ResNet
 from torch import Tensor, nn
 
-from training.backbones.features import Features
-from training.backbones.timm_models import timm_model
-from training.errors import ConfigError
+from vitreid.training.backbones.features import Features
+from vitreid.training.backbones.timm_models import timm_model
+from vitreid.training.errors import ConfigError
 
 
 class CNN(nn.Module):

@@ -11,7 +11,7 @@ from copy import deepcopy
 import torch
 from torch import Tensor, nn
 
-from training.backbones.blocks import run_block
+from vitreid.training.backbones.blocks import run_block
 
 
 def jigsaw_places(patches: int, *, roll: int = 4, groups: int = 2, parts: int = 4) -> Tensor:

@@ -11,7 +11,7 @@ from timm.layers.hybrid_embed import HybridEmbed
 from timm.layers.patch_embed import PatchEmbed
 from torch import Tensor, nn
 
-from training.backbones.conv_stem import ConvStem
+from vitreid.training.backbones.conv_stem import ConvStem
 
 
 class OverlappingPatches(PatchEmbed):

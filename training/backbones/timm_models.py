@@ -9,7 +9,7 @@ import timm
 from timm.models import get_pretrained_cfg
 from torch import nn
 
-from training.errors import ConfigError
+from vitreid.training.errors import ConfigError
 
 OURS = {
     "global_pool": "say model.pool",

@@ -9,10 +9,10 @@ import torch
 from torch import Tensor, nn
 from torch.func import functional_call
 
-from training.backbones.cnn import CNN
-from training.backbones.timm_models import UNSUITABLE
-from training.backbones.vit import ViT
-from training.errors import ConfigError
+from vitreid.training.backbones.cnn import CNN
+from vitreid.training.backbones.timm_models import UNSUITABLE
+from vitreid.training.backbones.vit import ViT
+from vitreid.training.errors import ConfigError
 
 STRIDE = 16  # of a ResNet whose last stage keeps its resolution
 

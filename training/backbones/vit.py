@@ -13,15 +13,15 @@ from timm.layers.attention import Attention
 from timm.models.vision_transformer import VisionTransformer
 from torch import Tensor, nn
 
-from training.backbones.blocks import run_block
-from training.backbones.features import Features
-from training.backbones.jigsaw import Jigsaw
-from training.backbones.positions import Places, PositionEmbedding
-from training.backbones.relative import RELATIVE, BiasAttention, RelativeAttention
-from training.backbones.side import SideInformation
-from training.backbones.stems import STEMS, OverlappingPatches
-from training.backbones.timm_models import timm_model
-from training.errors import ConfigError
+from vitreid.training.backbones.blocks import run_block
+from vitreid.training.backbones.features import Features
+from vitreid.training.backbones.jigsaw import Jigsaw
+from vitreid.training.backbones.positions import Places, PositionEmbedding
+from vitreid.training.backbones.relative import RELATIVE, BiasAttention, RelativeAttention
+from vitreid.training.backbones.side import SideInformation
+from vitreid.training.backbones.stems import STEMS, OverlappingPatches
+from vitreid.training.backbones.timm_models import timm_model
+from vitreid.training.errors import ConfigError
 
 
 def pool_cls(tokens: Tensor) -> Tensor:

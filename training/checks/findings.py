@@ -11,11 +11,11 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from training.checks.near_duplicates import near
-from training.checks.published import Published
-from training.checks.scan import Scan
-from training.datasets import Sample, Split
-from training.datasets.remarks import before_one_camera, with_one_picture, without_match
+from vitreid.training.checks.near_duplicates import near
+from vitreid.training.checks.published import Published
+from vitreid.training.checks.scan import Scan
+from vitreid.training.datasets import Sample, Split
+from vitreid.training.datasets.remarks import before_one_camera, with_one_picture, without_match
 
 MIN_SIDE = 20  # pixels
 ODD = 2.0  # times the data set's median aspect ratio, or its inverse

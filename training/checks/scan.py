@@ -12,9 +12,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from bundle import ImageError, decoded
-from training.checks.near_duplicates import Hashes, difference_hash
-from training.datasets import Sample
+from vitreid.bundle import ImageError, decoded
+from vitreid.training.checks.near_duplicates import Hashes, difference_hash
+from vitreid.training.datasets import Sample
 
 CHUNK = 512
 MAX_THREADS = 8

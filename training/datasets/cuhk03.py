@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from training.datasets.named import FOLDERS, read_named
-from training.datasets.split import Split
-from training.errors import DataError
+from vitreid.training.datasets.named import FOLDERS, read_named
+from vitreid.training.datasets.split import Split
+from vitreid.training.errors import DataError
 
 BOXES = ("detected", "labeled")
 

@@ -12,13 +12,13 @@ from pathlib import Path
 
 import numpy as np
 
-from bundle.cells import cell_of
-from bundle.files import sync, written_whole
-from bundle.market_names import DISTRACTOR
-from training.datasets.named import FOLDERS
-from training.datasets.remarks import check_files
-from training.datasets.split import Sample, Split, query_and_gallery
-from training.errors import DataError
+from vitreid.bundle.cells import cell_of
+from vitreid.bundle.files import sync, written_whole
+from vitreid.bundle.market_names import DISTRACTOR
+from vitreid.training.datasets.named import FOLDERS
+from vitreid.training.datasets.remarks import check_files
+from vitreid.training.datasets.split import Sample, Split, query_and_gallery
+from vitreid.training.errors import DataError
 
 PARTS = ("train", "query", "gallery")
 COLUMNS = ("path", "person_id", "camera_id", "view", "split")

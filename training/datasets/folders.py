@@ -10,9 +10,9 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-from bundle.name_pattern import NamePattern
-from training.datasets.split import Sample, Split, folders, pictures
-from training.errors import DataError, WrongLayout
+from vitreid.bundle.name_pattern import NamePattern
+from vitreid.training.datasets.split import Sample, Split, folders, pictures
+from vitreid.training.errors import DataError, WrongLayout
 
 PARTS = {"train": "train", "query": "query", "gallery": "gallery", "test": "gallery"}
 _CAMERA = re.compile(r"(?:^|_)c(\d+)(?:s\d+)?(?=_|\.)")

@@ -7,9 +7,9 @@ from collections import defaultdict
 from collections.abc import Iterable
 from pathlib import Path
 
-from bundle import parse_market_name
-from bundle.image_files import HIDDEN, OTHER_FILES, OTHER_FORMATS, SUFFIXES, ignored_kind
-from training.datasets.split import LeftOut, Sample
+from vitreid.bundle import parse_market_name
+from vitreid.bundle.image_files import HIDDEN, OTHER_FILES, OTHER_FORMATS, SUFFIXES, ignored_kind
+from vitreid.training.datasets.split import LeftOut, Sample
 
 JUNK = "junk boxes: person -1"
 NOBODY = "pictures of person 0000, who is nobody by Market-1501's names (rename a real person)"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from training.errors import DataError, WrongLayout
+from vitreid.training.errors import DataError, WrongLayout
 
 
 def read_list(file: Path, values: int, whose: str) -> list[list[str]]:

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from training.datasets.named import FOLDERS, named_samples
-from training.datasets.split import Split
-from training.errors import WrongLayout
+from vitreid.training.datasets.named import FOLDERS, named_samples
+from vitreid.training.datasets.split import Split
+from vitreid.training.errors import WrongLayout
 
 
 def read_market1501(folder: Path) -> Split:

@@ -9,9 +9,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from training.datasets.lists import need_folder, read_list
-from training.datasets.split import Sample, Split
-from training.errors import DataError
+from vitreid.training.datasets.lists import need_folder, read_list
+from vitreid.training.datasets.split import Sample, Split
+from vitreid.training.errors import DataError
 
 WHOSE = "MSMT17"
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from bundle import parse_market_name
-from training.datasets.split import Sample, Split, pictures
-from training.errors import DataError, WrongLayout
+from vitreid.bundle import parse_market_name
+from vitreid.training.datasets.split import Sample, Split, pictures
+from vitreid.training.errors import DataError, WrongLayout
 
 GALLERY = "bounding_box_test"
 FOLDERS = ("bounding_box_train", "query", GALLERY)

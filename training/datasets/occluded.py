@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from training.datasets.named import read_named
-from training.datasets.split import Split
+from vitreid.training.datasets.named import read_named
+from vitreid.training.datasets.split import Split
 
 
 def read_occluded(folder: Path) -> Split:

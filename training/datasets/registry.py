@@ -7,20 +7,20 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
-from bundle.name_pattern import NamePattern
-from training.datasets.cuhk03 import read_cuhk03
-from training.datasets.dukemtmc import read_dukemtmc
-from training.datasets.folders import read_folders
-from training.datasets.left_out import left_out
-from training.datasets.market1501 import read_market1501
-from training.datasets.msmt17 import read_msmt17
-from training.datasets.named import FOLDERS
-from training.datasets.occluded import read_occluded
-from training.datasets.split import Split
-from training.datasets.table import read_table
-from training.datasets.vehicleid import SIZES, read_vehicleid
-from training.datasets.veri776 import read_veri776
-from training.errors import DataError, WrongLayout
+from vitreid.bundle.name_pattern import NamePattern
+from vitreid.training.datasets.cuhk03 import read_cuhk03
+from vitreid.training.datasets.dukemtmc import read_dukemtmc
+from vitreid.training.datasets.folders import read_folders
+from vitreid.training.datasets.left_out import left_out
+from vitreid.training.datasets.market1501 import read_market1501
+from vitreid.training.datasets.msmt17 import read_msmt17
+from vitreid.training.datasets.named import FOLDERS
+from vitreid.training.datasets.occluded import read_occluded
+from vitreid.training.datasets.split import Split
+from vitreid.training.datasets.table import read_table
+from vitreid.training.datasets.vehicleid import SIZES, read_vehicleid
+from vitreid.training.datasets.veri776 import read_veri776
+from vitreid.training.errors import DataError, WrongLayout
 
 DATASETS: dict[str, Callable[[Path], Split]] = {
     "market1501": read_market1501,

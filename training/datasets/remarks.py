@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 
-from training.datasets.split import Sample, Split
-from training.errors import DataError
+from vitreid.training.datasets.split import Sample, Split
+from vitreid.training.errors import DataError
 
 
 def with_one_picture(samples: Sequence[Sample]) -> list[str]:
@@ -46,7 +46,7 @@ def check_files(samples: Iterable[Sample]) -> None:
     if missing := [path for path in paths if not path.is_file()]:
         raise DataError(
             f"{missing[0]} is missing, and {len(missing):,} of {len(paths):,} pictures in all; "
-            "put them back or take their rows out, `reid data check` lists them"
+            "put them back or take their rows out, `vitreid data check` lists them"
         )
 
 
@@ -58,7 +58,7 @@ def check_trainable(split: Split, name: str) -> None:
     if split.query and split.gallery and len(without_match(split)) == len(split.query):
         raise DataError(
             f"{name}: none of the {len(split.query)} queries has a picture of its person by another camera in the "
-            "gallery, so no epoch could be scored; see `reid data check`, or leave query and gallery out"
+            "gallery, so no epoch could be scored; see `vitreid data check`, or leave query and gallery out"
         )
 
 

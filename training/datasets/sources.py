@@ -7,10 +7,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from bundle.name_pattern import NamePattern
-from training.datasets.registry import DATASETS, read_dataset
-from training.datasets.split import Sample, Split
-from training.errors import DataError
+from vitreid.bundle.name_pattern import NamePattern
+from vitreid.training.datasets.registry import DATASETS, read_dataset
+from vitreid.training.datasets.split import Sample, Split
+from vitreid.training.errors import DataError
 
 
 @dataclass(frozen=True)

@@ -9,8 +9,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from bundle.image_files import is_image_name
-from training.errors import DataError
+from vitreid.bundle.image_files import is_image_name
+from vitreid.training.errors import DataError
 
 
 @dataclass(frozen=True)

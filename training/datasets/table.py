@@ -9,10 +9,10 @@ import csv
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from bundle.cells import text_of
-from bundle.vocabulary import LABELS, OLDER_NAMES, mistake_in_columns
-from training.datasets.split import Sample, Split
-from training.errors import DataError
+from vitreid.bundle.cells import text_of
+from vitreid.bundle.vocabulary import LABELS, OLDER_NAMES, mistake_in_columns
+from vitreid.training.datasets.split import Sample, Split
+from vitreid.training.errors import DataError
 
 COLUMNS = ("path", *LABELS, "view", "split")
 PARTS = ("train", "query", "gallery")

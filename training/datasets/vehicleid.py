@@ -11,8 +11,8 @@ from pathlib import Path
 
 import numpy as np
 
-from training.datasets.lists import need_folder, read_list
-from training.datasets.split import Sample, Split
+from vitreid.training.datasets.lists import need_folder, read_list
+from vitreid.training.datasets.split import Sample, Split
 
 WHOSE = "VehicleID"
 SIZES = (800, 1600, 2400)

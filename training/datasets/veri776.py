@@ -11,9 +11,9 @@ import re
 from pathlib import Path
 from xml.etree import ElementTree
 
-from training.datasets.lists import need_folder, read_list
-from training.datasets.split import Sample, Split, pictures
-from training.errors import DataError
+from vitreid.training.datasets.lists import need_folder, read_list
+from vitreid.training.datasets.split import Sample, Split, pictures
+from vitreid.training.errors import DataError
 
 WHOSE = "VeRi-776"
 _NAME = re.compile(r"(\d+)_c(\d+)_")

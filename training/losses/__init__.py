@@ -7,15 +7,15 @@ from collections.abc import Callable, Mapping, Sequence
 import torch
 from torch import Tensor
 
-from training.errors import ConfigError
-from training.losses.batch import LossInputs
-from training.losses.channel_weighted import channel_weighted
-from training.losses.identity import identity
-from training.losses.margins import am_softmax, arcface, circle, cosface
-from training.losses.options import bound
-from training.losses.relation import relation_divergence, relation_triplet
-from training.losses.triplet import triplet
-from training.losses.weighted_triplet import weighted_triplet
+from vitreid.training.errors import ConfigError
+from vitreid.training.losses.batch import LossInputs
+from vitreid.training.losses.channel_weighted import channel_weighted
+from vitreid.training.losses.identity import identity
+from vitreid.training.losses.margins import am_softmax, arcface, circle, cosface
+from vitreid.training.losses.options import bound
+from vitreid.training.losses.relation import relation_divergence, relation_triplet
+from vitreid.training.losses.triplet import triplet
+from vitreid.training.losses.weighted_triplet import weighted_triplet
 
 Loss = Callable[[LossInputs], Tensor]
 

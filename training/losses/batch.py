@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-from training.errors import ConfigError
-from training.model import Branch, Tokens
+from vitreid.training.errors import ConfigError
+from vitreid.training.model import Branch, Tokens
 
 
 @dataclass(frozen=True)

@@ -9,9 +9,9 @@ import torch
 from torch import Tensor
 from torch.nn.functional import relu, softplus
 
-from training.losses.batch import LossInputs
-from training.losses.options import Share
-from training.losses.triplet import TINY, batch_hard_indices
+from vitreid.training.losses.batch import LossInputs
+from vitreid.training.losses.options import Share
+from vitreid.training.losses.triplet import TINY, batch_hard_indices
 
 
 def channel_weighted(

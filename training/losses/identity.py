@@ -5,8 +5,8 @@ from __future__ import annotations
 from torch import Tensor
 from torch.nn.functional import cross_entropy
 
-from training.losses.batch import LossInputs
-from training.losses.options import Share
+from vitreid.training.losses.batch import LossInputs
+from vitreid.training.losses.options import Share
 
 
 def identity(batch: LossInputs, *, label_smoothing: Share = 0.0) -> Tensor:

@@ -11,8 +11,8 @@ import torch
 from torch import Tensor
 from torch.nn.functional import cross_entropy, normalize, one_hot, softplus
 
-from training.losses.batch import LossInputs
-from training.losses.options import Positive
+from vitreid.training.losses.batch import LossInputs
+from vitreid.training.losses.options import Positive
 
 
 def cosines(batch: LossInputs) -> Tensor:

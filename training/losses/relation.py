@@ -13,11 +13,11 @@ import torch
 from torch import Tensor
 from torch.nn.functional import softplus
 
-from training.errors import ConfigError
-from training.losses.batch import LossInputs
-from training.losses.options import Positive, Several
-from training.losses.triplet import batch_hard_indices, pairwise_distance
-from training.model import Tokens
+from vitreid.training.errors import ConfigError
+from vitreid.training.losses.batch import LossInputs
+from vitreid.training.losses.options import Positive, Several
+from vitreid.training.losses.triplet import batch_hard_indices, pairwise_distance
+from vitreid.training.model import Tokens
 
 LN_2 = math.log(2)
 SOURCES = ("absolute", "relative", "both")

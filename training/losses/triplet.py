@@ -9,8 +9,8 @@ import torch
 from torch import Tensor
 from torch.nn.functional import normalize, relu, softplus
 
-from training.errors import ConfigError
-from training.losses.batch import LossInputs
+from vitreid.training.errors import ConfigError
+from vitreid.training.losses.batch import LossInputs
 
 SIDES = {"before": "features", "after": "centred"}
 TINY = 1e-12  # keeps the square root's gradient finite where two embeddings coincide

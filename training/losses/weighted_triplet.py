@@ -5,8 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from training.losses.batch import LossInputs
-from training.losses.triplet import batch_hard, pairwise_distance
+from vitreid.training.losses.batch import LossInputs
+from vitreid.training.losses.triplet import batch_hard, pairwise_distance
 
 
 def weighted_triplet(batch: LossInputs, *, margin: float | None = None, detach: bool = False) -> Tensor:

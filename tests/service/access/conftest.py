@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from service.access.database import AccessDatabase
+from vitreid.service.access.database import AccessDatabase
 
 
 class Clock:

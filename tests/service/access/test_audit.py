@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 from sqlalchemy import select
 
-from service.access.audit import Asked, AuditLog, Entry, json_lines
-from service.access.database import AccessDatabase, audit, keys
-from service.access.errors import AccessUnusable
-from service.access.keys import KeyStore
+from vitreid.service.access.audit import Asked, AuditLog, Entry, json_lines
+from vitreid.service.access.database import AccessDatabase, audit, keys
+from vitreid.service.access.errors import AccessUnusable
+from vitreid.service.access.keys import KeyStore
 
 
 @pytest.fixture

@@ -15,15 +15,15 @@ from fastapi.routing import APIRoute
 from fastapi.testclient import TestClient
 from starlette.routing import Router
 
-from service.access.access import Access
-from service.access.guard import Guard
-from service.access.principal import SCOPES
-from service.access.rates import Buckets
-from service.config import ServiceConfig
-from service.http.app import create_app
-from service.http.problems import MEDIA_TYPE
-from service.routes import ROUTERS
 from tests.service.application import application_of
+from vitreid.service.access.access import Access
+from vitreid.service.access.guard import Guard
+from vitreid.service.access.principal import SCOPES
+from vitreid.service.access.rates import Buckets
+from vitreid.service.config import ServiceConfig
+from vitreid.service.http.app import create_app
+from vitreid.service.http.problems import MEDIA_TYPE
+from vitreid.service.routes import ROUTERS
 
 OPEN = {"/", "/docs", "/web/{name}", "/openapi.json", "/healthz", "/readyz"}
 """What needs no key: files of the package, and what orchestrators ask."""
@@ -129,7 +129,7 @@ def refused(access: Access) -> list[dict[str, str]]:
     return [
         {},
         bearer(""),
-        bearer("reid"),
+        bearer("vitreid"),
         bearer(good[: len(good) // 2]),
         {"authorization": f"Basic {good}"},
         {"authorization": good},
@@ -195,7 +195,7 @@ def test_the_right_key_is_let_in_by_either_header(
 
 @every_route
 def test_while_there_are_no_keys_everybody_is_let_in(open_client: TestClient, route: APIRoute, method: str) -> None:
-    for headers in ({}, bearer("reid_aaaaaaaa_" + "a" * 43)):
+    for headers in ({}, bearer("vitreid_aaaaaaaa_" + "a" * 43)):
         assert open_client.request(method, address(route), headers=headers).status_code not in {401, 403, 429}
 
 

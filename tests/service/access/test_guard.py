@@ -12,11 +12,11 @@ from typing import Any
 import pytest
 from fastapi.testclient import TestClient
 
-from service.access.rates import Buckets
-from service.config import ServiceConfig
-from service.http.app import create_app
-from service.http.serving import KeyRequired, check_address
 from tests.service.application import application_of
+from vitreid.service.access.rates import Buckets
+from vitreid.service.config import ServiceConfig
+from vitreid.service.http.app import create_app
+from vitreid.service.http.serving import KeyRequired, check_address
 
 Make = Callable[..., bytes]
 REPOSITORY = Path(__file__).resolve().parents[3]
@@ -42,7 +42,7 @@ def bearer(text: str) -> dict[str, str]:
 
 
 def keys_command(*arguments: str, data: Path) -> str:
-    command = [sys.executable, "-m", "reid", "keys", *arguments, "--data", str(data)]
+    command = [sys.executable, "-m", "vitreid", "keys", *arguments, "--data", str(data)]
     return subprocess.run(command, capture_output=True, text=True, cwd=REPOSITORY, check=True).stdout.strip()
 
 
@@ -90,7 +90,7 @@ def test_wrong_keys_are_slowed_down_and_good_ones_are_not(client: TestClient) ->
     clock = Seconds()
     access = set_access(client, failures=Buckets(1.0, 3, clock=clock))
     good = bearer(access.keys.create("good", ["read"])[1])
-    wrong = bearer("reid_aaaaaaaa_" + "a" * 43)
+    wrong = bearer("vitreid_aaaaaaaa_" + "a" * 43)
     for headers in (wrong, {}):
         assert [client.get("/v1/info", headers=headers).status_code for _ in range(4)] == [401, 401, 401, 429]
         assert client.get("/v1/info", headers=wrong).headers["retry-after"] == "1"
@@ -149,7 +149,7 @@ def test_nothing_is_allowed_with_cookies_or_to_every_site(shared: TestClient) ->
 def test_where_keys_are_required_nobody_is_let_in_without_one(config: ServiceConfig) -> None:
     required = config.model_copy(update={"require_keys": True})
     with TestClient(create_app(required)) as client:
-        for headers in ({}, bearer("reid_aaaaaaaa_" + "a" * 43)):
+        for headers in ({}, bearer("vitreid_aaaaaaaa_" + "a" * 43)):
             answer = client.get("/v1/items", headers=headers)
             assert (answer.status_code, answer.json()["type"]) == (401, "/problems/unauthorized")
         assert client.get("/readyz").json() == {"status": "ready", "checks": {}}
@@ -158,7 +158,7 @@ def test_where_keys_are_required_nobody_is_let_in_without_one(config: ServiceCon
 def test_where_keys_are_required_an_empty_data_folder_stops_the_start(config: ServiceConfig) -> None:
     """A disk that is not mounted: neither its keys nor its galleries are there, and nothing is made in their place."""
     required = config.model_copy(update={"require_keys": True, "insecure": True})
-    with pytest.raises(KeyRequired, match=r"reid keys create NAME .*--data"):
+    with pytest.raises(KeyRequired, match=r"vitreid keys create NAME .*--data"):
         check_address(required)
     assert not config.data.exists()
     keys_command("create", "a", "--scope", "read", data=config.data)

@@ -12,11 +12,11 @@ from typing import Any
 
 import pytest
 
-from service.access.database import FILE, AccessDatabase
-from service.access.errors import AccessUnusable, KeyNotFound, Unauthorized
-from service.access.keys import KeyStore
-from service.access.principal import HOLDS, Principal
-from service.errors import BadParameter
+from vitreid.service.access.database import FILE, AccessDatabase
+from vitreid.service.access.errors import AccessUnusable, KeyNotFound, Unauthorized
+from vitreid.service.access.keys import KeyStore
+from vitreid.service.access.principal import HOLDS, Principal
+from vitreid.service.errors import BadParameter
 
 
 @pytest.fixture
@@ -26,7 +26,7 @@ def keys(database: AccessDatabase, clock: Any) -> KeyStore:
 
 def test_a_key_is_its_holder(keys: KeyStore) -> None:
     key, text = keys.create("gate 4", ["write"], galleries=["night"], cameras=["c2", "c1"])
-    assert re.fullmatch(rf"reid_{key.id}_[A-Za-z0-9_-]{{43}}", text)
+    assert re.fullmatch(rf"vitreid_{key.id}_[A-Za-z0-9_-]{{43}}", text)
     principal = keys.authenticate(text)
     assert principal == Principal(
         key.id, "gate 4", frozenset({"read", "write"}), frozenset({"night"}), frozenset({"c1", "c2"})
@@ -62,7 +62,9 @@ def test_only_the_owner_may_read_the_files(keys: KeyStore, database: AccessDatab
         assert stat.S_IMODE(file.stat().st_mode) == 0o600, file
 
 
-@pytest.mark.parametrize("text", ["", "reid", "reid_abcdefgh_", "Bearer x", "reid_ABCDEFGH_" + "a" * 43, "é" * 57])
+@pytest.mark.parametrize(
+    "text", ["", "vitreid", "vitreid_abcdefgh_", "Bearer x", "vitreid_ABCDEFGH_" + "a" * 43, "é" * 57]
+)
 def test_what_is_no_key_is_refused(keys: KeyStore, text: str) -> None:
     keys.create("a", ["admin"])
     with pytest.raises(Unauthorized):
@@ -72,7 +74,7 @@ def test_what_is_no_key_is_refused(keys: KeyStore, text: str) -> None:
 def test_another_secret_and_an_unknown_id_are_refused_in_the_same_words(keys: KeyStore) -> None:
     key, text = keys.create("a", ["admin"])
     refusals = set()
-    for wrong in (text[:-1] + ("a" if text[-1] != "a" else "b"), text.replace(key.id, "aaaaaaaa"), "reid_x"):
+    for wrong in (text[:-1] + ("a" if text[-1] != "a" else "b"), text.replace(key.id, "aaaaaaaa"), "vitreid_x"):
         with pytest.raises(Unauthorized) as caught:
             keys.authenticate(wrong)
         refusals.add(str(caught.value))
@@ -103,7 +105,7 @@ def test_an_unknown_id_is_refused_even_where_the_comparison_holds(
 ) -> None:
     monkeypatch.setattr(hmac, "compare_digest", lambda one, other: True)
     with pytest.raises(Unauthorized):
-        keys.authenticate("reid_aaaaaaaa_" + "a" * 43)
+        keys.authenticate("vitreid_aaaaaaaa_" + "a" * 43)
 
 
 def test_a_revoked_key_is_refused_and_stays_in_the_list(keys: KeyStore, clock: Any) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service.access.rates import Buckets
+from vitreid.service.access.rates import Buckets
 
 
 class Seconds:

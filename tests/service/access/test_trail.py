@@ -11,15 +11,15 @@ from typing import Any
 import pytest
 from fastapi.testclient import TestClient
 
-from service.access.access import open_records
-from service.access.audit import Asked, AuditLog, Recorded
-from service.access.errors import AccessUnusable
-from service.access.rates import Buckets
-from service.access.trail import AuditTrail
-from service.config import ServiceConfig
-from service.gallery import Gallery
-from service.http.app import create_app
 from tests.service.application import application_of, service_of
+from vitreid.service.access.access import open_records
+from vitreid.service.access.audit import Asked, AuditLog, Recorded
+from vitreid.service.access.errors import AccessUnusable
+from vitreid.service.access.rates import Buckets
+from vitreid.service.access.trail import AuditTrail
+from vitreid.service.config import ServiceConfig
+from vitreid.service.gallery import Gallery
+from vitreid.service.http.app import create_app
 
 Make = Callable[..., bytes]
 JPEG = {"content-type": "image/jpeg"}

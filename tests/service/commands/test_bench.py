@@ -1,4 +1,4 @@
-"""`reid bench`: what is measured, what is missing and why, what is recommended, and an end by Ctrl-C."""
+"""`vitreid bench`: what is measured, what is missing and why, what is recommended, and an end by Ctrl-C."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ import pytest
 from click.testing import Result
 from typer.testing import CliRunner
 
-from bundle import Bundle, BundleDamaged, BundleMissing, BundleRunner, OpenVinoRunner
-from service.commands import bench_actions
-from service.commands.bench_actions import WAYS, Bench, Measured, Missing, loads_of, made_up_pictures, time_runs
-from service.commands.bench_cli import app
-from service.commands.bench_reports import as_object, as_text, recommended, settings_of
-from service.runtimes import RUNTIMES, RuntimeChoice
+from vitreid.bundle import Bundle, BundleDamaged, BundleMissing, BundleRunner, OpenVinoRunner
+from vitreid.service.commands import bench_actions
+from vitreid.service.commands.bench_actions import WAYS, Bench, Measured, Missing, loads_of, made_up_pictures, time_runs
+from vitreid.service.commands.bench_cli import app
+from vitreid.service.commands.bench_reports import as_object, as_text, recommended, settings_of
+from vitreid.service.runtimes import RUNTIMES, RuntimeChoice
 
 
 def bench(*arguments: object) -> Result:
@@ -65,7 +65,7 @@ def test_the_text_has_the_table_and_settings_to_copy(tiny_bundle: Path, monkeypa
     ]
     assert {len(line) for line in lines[head : head + 4]} == {len(lines[head])}
     assert any(line.startswith("not here: onnx on cuda: ") for line in lines)
-    assert "  REID_RUNTIME=onnx" in lines
+    assert "  VITREID_RUNTIME=onnx" in lines
 
 
 def test_an_end_by_ctrl_c_keeps_what_was_measured(tiny_bundle: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -83,8 +83,8 @@ def test_an_end_by_ctrl_c_keeps_what_was_measured(tiny_bundle: Path, monkeypatch
     told = json.loads(result.stdout)
     assert [each["batch"] for each in told["measured"]] == [1, 4]
     assert told["interrupted"] is True
-    assert told["recommended"]["latency"]["REID_MAX_BATCH"] == "1"
-    assert result.stderr == "reid: interrupted: what was measured until then is told above\n"
+    assert told["recommended"]["latency"]["VITREID_MAX_BATCH"] == "1"
+    assert result.stderr == "vitreid: interrupted: what was measured until then is told above\n"
 
 
 def test_an_end_before_anything_recommends_nothing(tiny_bundle: Path) -> None:
@@ -130,11 +130,11 @@ def test_what_is_recommended(tiny_bundle: Path) -> None:
     best = recommended(found, "throughput")
     assert best is not None
     assert settings_of(found, best) == {
-        "REID_RUNTIME": "openvino",
-        "REID_PROVIDER": "cpu",
-        "REID_PRECISION": "bf16",
-        "REID_THREADS": "2",
-        "REID_MAX_BATCH": "4",  # 16 are hardly faster
+        "VITREID_RUNTIME": "openvino",
+        "VITREID_PROVIDER": "cpu",
+        "VITREID_PRECISION": "bf16",
+        "VITREID_THREADS": "2",
+        "VITREID_MAX_BATCH": "4",  # 16 are hardly faster
     }
     soonest = recommended(found, "latency")
     assert soonest is not None
@@ -146,7 +146,7 @@ def test_what_is_recommended(tiny_bundle: Path) -> None:
 def test_settings_name_neither_the_bundles_precision_nor_cores_of_a_gpu(tiny_bundle: Path) -> None:
     found = Bench(Bundle.open(tiny_bundle))
     settings = settings_of(found, measured(way(provider="cuda", threads=None), 8, 5))
-    assert settings == {"REID_RUNTIME": "onnx", "REID_PROVIDER": "cuda", "REID_MAX_BATCH": "8"}
+    assert settings == {"VITREID_RUNTIME": "onnx", "VITREID_PROVIDER": "cuda", "VITREID_MAX_BATCH": "8"}
 
 
 def test_numbers_of_a_measurement() -> None:

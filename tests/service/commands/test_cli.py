@@ -19,14 +19,23 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner, Result
 
-from bundle import Bundle, BundleError, BundleRunner, ImageError, ImageSpec, OutputSpec, read_image, resize_to_spec
-from bundle.errors import NamePatternError
-from service.commands import actions as commands
-from service.commands.cli import app
-from service.errors import FolderNotFound, NoImages, ServiceError, TableError, UnknownName
-from service.gallery.errors import BundleMismatch, GalleryNotFound
-from service.http.serving import NotLoopback, bound_socket
-from service.starter import NOTICE, BundleNeeded, StarterMissing
+from vitreid.bundle import (
+    Bundle,
+    BundleError,
+    BundleRunner,
+    ImageError,
+    ImageSpec,
+    OutputSpec,
+    read_image,
+    resize_to_spec,
+)
+from vitreid.bundle.errors import NamePatternError
+from vitreid.service.commands import actions as commands
+from vitreid.service.commands.cli import app
+from vitreid.service.errors import FolderNotFound, NoImages, ServiceError, TableError, UnknownName
+from vitreid.service.gallery.errors import BundleMismatch, GalleryNotFound
+from vitreid.service.http.serving import NotLoopback, bound_socket
+from vitreid.service.starter import NOTICE, BundleNeeded, StarterMissing
 
 Make = Callable[..., bytes]
 REPOSITORY = Path(__file__).resolve().parents[3]
@@ -42,12 +51,12 @@ def images(tmp_path: Path, picture: Make) -> Path:
     return tmp_path / "images"
 
 
-def reid(*arguments: object) -> Result:
+def vitreid(*arguments: object) -> Result:
     return CliRunner().invoke(app, [str(part) for part in arguments])
 
 
 def error_of(result: Result, kind: type[Exception]) -> str:
-    """The message of a typed error; `reid` prints it as one line and exits with 2."""
+    """The message of a typed error; `vitreid` prints it as one line and exits with 2."""
     assert isinstance(result.exception, kind), result.output
     assert result.exception.exit_code == 2
     message = str(result.exception)
@@ -57,8 +66,8 @@ def error_of(result: Result, kind: type[Exception]) -> str:
 
 def test_index_adds_everything_once(images: Path, tmp_path: Path, tiny_bundle: Path) -> None:
     gallery = tmp_path / "gallery"
-    first = reid("index", images, "--gallery", gallery, "--bundle", tiny_bundle, "--json")
-    again = reid("index", images, "--gallery", gallery, "--bundle", tiny_bundle, "--json")
+    first = vitreid("index", images, "--gallery", gallery, "--bundle", tiny_bundle, "--json")
+    again = vitreid("index", images, "--gallery", gallery, "--bundle", tiny_bundle, "--json")
     assert (first.exit_code, again.exit_code) == (0, 0)
     one, two = json.loads(first.stdout), json.loads(again.stdout)
     assert (one["added"], one["duplicates"], one["bad"]) == (6, 0, [])
@@ -67,7 +76,7 @@ def test_index_adds_everything_once(images: Path, tmp_path: Path, tiny_bundle: P
 
 
 def test_a_dry_run_leaves_nothing(images: Path, tmp_path: Path, tiny_bundle: Path) -> None:
-    result = reid("index", images, "--gallery", tmp_path / "gallery", "--bundle", tiny_bundle, "--dry-run")
+    result = vitreid("index", images, "--gallery", tmp_path / "gallery", "--bundle", tiny_bundle, "--dry-run")
     assert result.exit_code == 0
     assert "would add 6" in result.stdout
     assert not (tmp_path / "gallery").exists()
@@ -79,7 +88,7 @@ def test_unreadable_files_are_listed_and_the_others_indexed(
 ) -> None:
     (images / "text.jpg").write_text("no picture")
     (images / "empty.png").write_bytes(b"")
-    result = reid("index", images, "--gallery", tmp_path / "gallery", "--bundle", tiny_bundle, *option)
+    result = vitreid("index", images, "--gallery", tmp_path / "gallery", "--bundle", tiny_bundle, *option)
     assert result.exit_code == exit_code
     assert "added 6" in result.stdout
     assert "text.jpg: is not a picture" in result.stderr
@@ -93,33 +102,35 @@ def test_interrupting_index_says_what_is_kept(
         raise KeyboardInterrupt
 
     monkeypatch.setattr(commands, "index_images", interrupted)
-    result = reid("index", images, "--gallery", tmp_path / "gallery", "--bundle", tiny_bundle)
+    result = vitreid("index", images, "--gallery", tmp_path / "gallery", "--bundle", tiny_bundle)
     assert result.exit_code == 130
-    assert result.stderr.startswith("reid: interrupted: ")
+    assert result.stderr.startswith("vitreid: interrupted: ")
     assert "the same command goes on" in result.stderr
     assert len(result.stderr.splitlines()) == 1
 
 
 def test_index_refuses_with_a_typed_error(images: Path, tmp_path: Path, tiny_bundle: Path) -> None:
     options = ["--gallery", tmp_path / "gallery", "--bundle", tiny_bundle]
-    assert "nowhere" in error_of(reid("index", tmp_path / "nowhere", *options), FolderNotFound)
+    assert "nowhere" in error_of(vitreid("index", tmp_path / "nowhere", *options), FolderNotFound)
     (tmp_path / "none").mkdir()
-    error_of(reid("index", tmp_path / "none", *options), NoImages)
+    error_of(vitreid("index", tmp_path / "none", *options), NoImages)
     assert not (tmp_path / "gallery").exists()
-    error_of(reid("index", images, "--gallery", tmp_path / "gallery", "--bundle", tmp_path / "no-bundle"), BundleError)
+    error_of(
+        vitreid("index", images, "--gallery", tmp_path / "gallery", "--bundle", tmp_path / "no-bundle"), BundleError
+    )
 
 
 def test_wrong_labels_are_refused_before_a_gallery_is_made(images: Path, tmp_path: Path, tiny_bundle: Path) -> None:
     options = [images, "--gallery", tmp_path / "gallery", "--bundle", tiny_bundle]
     (tmp_path / "labels.csv").write_text("path,camera\npart0/0001_c1s1_000001_00.jpg,gate\n")
-    told = error_of(reid("index", *options, "--table", tmp_path / "labels.csv"), TableError)
+    told = error_of(vitreid("index", *options, "--table", tmp_path / "labels.csv"), TableError)
     assert "the column 'camera' is called camera_id here" in told
-    told = error_of(reid("index", *options, "--name-pattern", "{camera}-*"), NamePatternError)
+    told = error_of(vitreid("index", *options, "--name-pattern", "{camera}-*"), NamePatternError)
     assert told.startswith("6 of 6 names do not follow the name pattern")
     (tmp_path / "boxes.csv").write_text("path,left,top,right,bottom,timestamp\na.jpg,0,0,9,9,1\n")
-    told = error_of(reid("index", *options, "--boxes", tmp_path / "boxes.csv"), TableError)
+    told = error_of(vitreid("index", *options, "--boxes", tmp_path / "boxes.csv"), TableError)
     assert "'timestamp' is called captured_at here" in told
-    assert reid("index", *options, "--time-zone", "UTC").exit_code == 2
+    assert vitreid("index", *options, "--time-zone", "UTC").exit_code == 2
     assert not (tmp_path / "gallery").exists()
 
 
@@ -128,18 +139,18 @@ def test_index_shows_what_names_say_and_takes_labels_that_come_later(
 ) -> None:
     options = [images, "--gallery", tmp_path / "gallery", "--bundle", tiny_bundle]
     pattern = ["--name-pattern", "{track}/{person}_{camera}s1_*"]
-    dry = reid("index", *options, *pattern, "--dry-run")
+    dry = vitreid("index", *options, *pattern, "--dry-run")
     assert "read 6 images: 3 persons (0 images without), 2 cameras (0 without), 2 tracks, times none" in dry.stdout
     assert "part0/0001_c1s1_000001_00.jpg: person_id 0001, camera_id c1, track_id part0" in dry.stdout
-    assert reid("index", *options).exit_code == 0
-    again = reid("index", *options, *pattern)
+    assert vitreid("index", *options).exit_code == 0
+    again = vitreid("index", *options, *pattern)
     assert "added 0 to" in again.stdout
     assert "6 there already (6 of them with another track_id, kept; --relabel takes the new ones)" in again.stdout
-    taken = reid("index", *options, *pattern, "--relabel")
+    taken = vitreid("index", *options, *pattern, "--relabel")
     assert "6 there already (6 of them relabelled)" in taken.stdout
-    told = json.loads(reid("index", *options, *pattern, "--json").stdout)
+    told = json.loads(vitreid("index", *options, *pattern, "--json").stdout)
     assert (told["differing"], told["relabelled"], told["labels"]["tracks"]) == ([], 0, 2)
-    dated = reid("index", *options, "--name-pattern", "*/{time:%Y}*", "--dry-run")
+    dated = vitreid("index", *options, "--name-pattern", "*/{time:%Y}*", "--dry-run")
     assert "without a day" in str(dated.exception)
 
 
@@ -148,10 +159,10 @@ def test_times_in_names_without_an_offset_are_said_to_be_utc(tmp_path: Path, pic
     (tmp_path / "images" / "gate_20260501_093000.jpg").write_bytes(picture(1))
     options = [tmp_path / "images", "--gallery", tmp_path / "gallery", "--bundle", tiny_bundle, "--dry-run"]
     pattern = ["--name-pattern", "{camera}_{time:%Y%m%d_%H%M%S}"]
-    found = reid("index", *options, *pattern)
+    found = vitreid("index", *options, *pattern)
     assert "taken as UTC; give --time-zone" in found.stderr
     assert "captured_at 2026-05-01T09:30:00+00:00" in found.stdout
-    found = reid("index", *options, *pattern, "--time-zone", "Europe/Berlin")
+    found = vitreid("index", *options, *pattern, "--time-zone", "Europe/Berlin")
     assert "UTC" not in found.stderr
     assert "captured_at 2026-05-01T07:30:00+00:00" in found.stdout
 
@@ -166,9 +177,9 @@ def test_a_bundle_of_another_model_is_refused(images: Path, tmp_path: Path, tiny
         cameras=("c1", "c2", "c3"),
     )
     gallery = tmp_path / "gallery"
-    assert reid("index", images, "--gallery", gallery, "--bundle", tiny_bundle).exit_code == 0
+    assert vitreid("index", images, "--gallery", gallery, "--bundle", tiny_bundle).exit_code == 0
     for command in (["index", images], ["query", next(images.rglob("*.jpg"))]):
-        error_of(reid(*command, "--gallery", gallery, "--bundle", other.path), BundleMismatch)
+        error_of(vitreid(*command, "--gallery", gallery, "--bundle", other.path), BundleMismatch)
 
 
 def test_a_table_gives_labels(images: Path, tmp_path: Path, tiny_bundle: Path) -> None:
@@ -176,8 +187,8 @@ def test_a_table_gives_labels(images: Path, tmp_path: Path, tiny_bundle: Path) -
     table = tmp_path / "table.csv"
     table.write_text(f"path,person_id,camera_id,captured_at\n{name},anna,gate,2026-05-01T09:30:00Z\n")
     options = ["--gallery", tmp_path / "gallery", "--bundle", tiny_bundle]
-    assert reid("index", images, *options, "--table", table).exit_code == 0
-    [found] = json.loads(reid("query", images / name, *options, "-k", 1, "--json").stdout)["queries"]
+    assert vitreid("index", images, *options, "--table", table).exit_code == 0
+    [found] = json.loads(vitreid("query", images / name, *options, "-k", 1, "--json").stdout)["queries"]
     match = found["matches"][0]
     assert (match["person_id"], match["camera_id"]) == ("anna", "gate")
     assert match["captured_at"] == "2026-05-01T09:30:00Z"
@@ -185,43 +196,43 @@ def test_a_table_gives_labels(images: Path, tmp_path: Path, tiny_bundle: Path) -
 
 def test_query_answers_each_picture_on_its_own(images: Path, tmp_path: Path, tiny_bundle: Path) -> None:
     options = ["--gallery", tmp_path / "gallery", "--bundle", tiny_bundle]
-    assert reid("index", images, *options).exit_code == 0
+    assert vitreid("index", images, *options).exit_code == 0
     pictures = sorted(images.rglob("*.jpg"))[:2]
-    result = reid("query", *pictures, *options, "-k", 3, "--json")
+    result = vitreid("query", *pictures, *options, "-k", 3, "--json")
     answers = json.loads(result.stdout)["queries"]
     assert [answer["image"] for answer in answers] == [str(path) for path in pictures]
     for path, answer in zip(pictures, answers, strict=True):
         assert answer["camera_id"] == path.name[5:7]
         assert answer["matches"][0]["source"] == path.relative_to(images).as_posix()
         assert [match["rank"] for match in answer["matches"]] == [1, 2, 3]
-    tables = reid("query", *pictures, *options, "-k", 3).stdout
+    tables = vitreid("query", *pictures, *options, "-k", 3).stdout
     assert tables.count("rank") == 2
     assert "a human decides" in " ".join(tables.split())
 
 
 def test_query_names_unreadable_pictures(images: Path, tmp_path: Path, tiny_bundle: Path) -> None:
     options = ["--gallery", tmp_path / "gallery", "--bundle", tiny_bundle]
-    assert reid("index", images, *options).exit_code == 0
+    assert vitreid("index", images, *options).exit_code == 0
     bad, good = tmp_path / "bad.jpg", next(images.rglob("*.jpg"))
     bad.write_text("no picture")
-    mixed = reid("query", bad, good, *options, "--json")
+    mixed = vitreid("query", bad, good, *options, "--json")
     assert mixed.exit_code == 1
     assert "bad.jpg: is not a picture" in mixed.stderr
     assert len(json.loads(mixed.stdout)["queries"][1]["matches"]) == 6
-    assert "bad.jpg" in error_of(reid("query", bad, *options), ImageError)
+    assert "bad.jpg" in error_of(vitreid("query", bad, *options), ImageError)
 
 
 def test_query_makes_no_gallery(images: Path, tmp_path: Path, tiny_bundle: Path) -> None:
     picture = next(images.rglob("*.jpg"))
-    error_of(reid("query", picture, "--gallery", tmp_path / "none", "--bundle", tiny_bundle), GalleryNotFound)
+    error_of(vitreid("query", picture, "--gallery", tmp_path / "none", "--bundle", tiny_bundle), GalleryNotFound)
     assert not (tmp_path / "none").exists()
-    assert reid("query", picture, "--gallery", tmp_path, "-k", 0).exit_code == 2
+    assert vitreid("query", picture, "--gallery", tmp_path, "-k", 0).exit_code == 2
 
 
 def test_embed_writes_what_the_reference_runner_gives(images: Path, tmp_path: Path, tiny_bundle: Path) -> None:
     (images / "bad.jpg").write_text("no picture")
     out = tmp_path / "out.npz"
-    result = reid("embed", images, "--bundle", tiny_bundle, "--out", out, "--skip-bad", "--batch-size", 4)
+    result = vitreid("embed", images, "--bundle", tiny_bundle, "--out", out, "--skip-bad", "--batch-size", 4)
     assert result.exit_code == 0
     with np.load(out, allow_pickle=False) as arrays:
         paths, embeddings = arrays["path"].tolist(), arrays["embedding"]
@@ -238,63 +249,63 @@ def test_commands_run_the_model_as_the_settings_say(
 ) -> None:
     found = {}
     for runtime in ("onnx", "openvino", "fake"):
-        monkeypatch.setenv("REID_RUNTIME", runtime)
+        monkeypatch.setenv("VITREID_RUNTIME", runtime)
         out = tmp_path / f"{runtime}.npz"
-        assert reid("embed", images, "--bundle", tiny_bundle, "--out", out).exit_code == 0
+        assert vitreid("embed", images, "--bundle", tiny_bundle, "--out", out).exit_code == 0
         with np.load(out, allow_pickle=False) as arrays:
             found[runtime] = arrays["embedding"]
     np.testing.assert_allclose(found["openvino"], found["onnx"], atol=1e-6)
     assert np.abs(found["fake"] - found["onnx"]).max() > 0.1
-    monkeypatch.setenv("REID_RUNTIME", "onnx")
-    monkeypatch.setenv("REID_PROVIDER", "gpu")
+    monkeypatch.setenv("VITREID_RUNTIME", "onnx")
+    monkeypatch.setenv("VITREID_PROVIDER", "gpu")
     out = tmp_path / "none.npz"
-    assert "'gpu'" in error_of(reid("embed", images, "--bundle", tiny_bundle, "--out", out), UnknownName)
+    assert "'gpu'" in error_of(vitreid("embed", images, "--bundle", tiny_bundle, "--out", out), UnknownName)
 
 
 def test_embed_refuses_places_it_cannot_write_to(images: Path, tmp_path: Path, tiny_bundle: Path) -> None:
     for out in (tmp_path / "none" / "out.npz", tmp_path / "out.txt"):
-        assert str(out) in error_of(reid("embed", images, "--bundle", tiny_bundle, "--out", out), ServiceError)
+        assert str(out) in error_of(vitreid("embed", images, "--bundle", tiny_bundle, "--out", out), ServiceError)
 
 
 def test_without_a_bundle_the_starter_is_used_and_named(
     images: Path, tmp_path: Path, tiny_bundle: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("service.starter.STARTER", tiny_bundle)
-    result = reid("index", images, "--gallery", tmp_path / "gallery")
+    monkeypatch.setattr("vitreid.service.starter.STARTER", tiny_bundle)
+    result = vitreid("index", images, "--gallery", tmp_path / "gallery")
     assert result.exit_code == 0
-    assert result.stderr.splitlines()[0] == f"reid: {NOTICE}"
+    assert result.stderr.splitlines()[0] == f"vitreid: {NOTICE}"
     copied = shutil.copytree(tiny_bundle, tmp_path / "copied")
-    result = reid("index", images, "--gallery", tmp_path / "gallery", "--bundle", copied)
-    assert result.stderr.splitlines()[0] == f"reid: {NOTICE}"
-    monkeypatch.setattr("service.starter.STARTER", tmp_path / "none")
-    assert "--bundle" in error_of(reid("index", images, "--gallery", tmp_path / "another"), StarterMissing)
-    assert "--bundle" in error_of(reid("index", images, "--gallery", tmp_path / "gallery"), BundleNeeded)
+    result = vitreid("index", images, "--gallery", tmp_path / "gallery", "--bundle", copied)
+    assert result.stderr.splitlines()[0] == f"vitreid: {NOTICE}"
+    monkeypatch.setattr("vitreid.service.starter.STARTER", tmp_path / "none")
+    assert "--bundle" in error_of(vitreid("index", images, "--gallery", tmp_path / "another"), StarterMissing)
+    assert "--bundle" in error_of(vitreid("index", images, "--gallery", tmp_path / "gallery"), BundleNeeded)
 
 
 def test_show_config_prints_every_setting(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("REID_PORT", "8123")
-    result = reid("serve", "--show-config", "--host", "::1")
+    monkeypatch.setenv("VITREID_PORT", "8123")
+    result = vitreid("serve", "--show-config", "--host", "::1")
     lines = dict(line.split("  #")[0].strip().split("=", 1) for line in result.stdout.splitlines())
-    assert (lines["REID_PORT"], lines["REID_HOST"], lines["REID_BUNDLE"]) == ("8123", "::1", "")
+    assert (lines["VITREID_PORT"], lines["VITREID_HOST"], lines["VITREID_BUNDLE"]) == ("8123", "::1", "")
 
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "192.168.1.5", "::", "example.com"])
 def test_serve_refuses_addresses_that_others_can_reach(host: str, tmp_path: Path, tiny_bundle: Path) -> None:
-    result = reid("serve", "--data", tmp_path, "--bundle", tiny_bundle, "--host", host, "--port", 0)
+    result = vitreid("serve", "--data", tmp_path, "--bundle", tiny_bundle, "--host", host, "--port", 0)
     assert "--insecure" in error_of(result, NotLoopback)
 
 
 def test_serve_names_a_taken_port_before_it_loads_anything(tmp_path: Path) -> None:
     with bound_socket("127.0.0.1", 0) as taken:
         port = taken.getsockname()[1]
-        result = reid("serve", "--data", tmp_path, "--bundle", tmp_path / "no-bundle", "--port", port)
+        result = vitreid("serve", "--data", tmp_path, "--bundle", tmp_path / "no-bundle", "--port", port)
     assert f"127.0.0.1:{port}" in error_of(result, ServiceError)
 
 
 def start(*arguments: object) -> subprocess.Popen[str]:
     environment = {**os.environ, "PYTHONWARNINGS": "error", "OMP_NUM_THREADS": "1"}
     return subprocess.Popen(
-        [sys.executable, "-m", "reid", *map(str, arguments)],
+        [sys.executable, "-m", "vitreid", *map(str, arguments)],
         cwd=REPOSITORY,
         env=environment,
         stdout=subprocess.PIPE,
@@ -384,9 +395,9 @@ def test_index_and_embed_list_what_they_ignored(tiny_bundle: Path, images: Path,
     for number in range(12):
         (images / f"{number:02}.heic").write_bytes(b"")
     options = ["--bundle", str(tiny_bundle)]
-    done = reid("index", images, "--gallery", tmp_path / "gallery", *options)
+    done = vitreid("index", images, "--gallery", tmp_path / "gallery", *options)
     assert "12 ignored (12 .heic):" in done.stderr
     assert "00.heic: is a .heic file; convert it to JPEG, PNG or WebP" in done.stderr
     assert "and 2 more; --json lists all" in done.stderr
-    told = json.loads(reid("embed", images, "--out", tmp_path / "e.npz", *options, "--json").stdout)
+    told = json.loads(vitreid("embed", images, "--out", tmp_path / "e.npz", *options, "--json").stdout)
     assert [each["path"] for each in told["ignored"]] == [f"{number:02}.heic" for number in range(12)]

@@ -1,4 +1,4 @@
-"""`reid index` with frames, as a user types it."""
+"""`vitreid index` with frames, as a user types it."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ import pytest
 from PIL import Image
 from typer.testing import CliRunner, Result
 
-from bundle import Bundle
-from service.commands.cli import app
-from service.errors import TableError
-from service.gallery import Gallery
+from vitreid.bundle import Bundle
+from vitreid.service.commands.cli import app
+from vitreid.service.errors import TableError
+from vitreid.service.gallery import Gallery
 
 
-def reid(*arguments: object) -> Result:
+def vitreid(*arguments: object) -> Result:
     return CliRunner().invoke(app, [str(part) for part in arguments])
 
 
@@ -36,7 +36,7 @@ def frames(tmp_path: Path) -> Path:
 @pytest.fixture
 def index(frames: Path, tmp_path: Path, tiny_bundle: Path):
     def index_(*options: object) -> Result:
-        return reid("index", frames, "--gallery", tmp_path / "gallery", "--bundle", tiny_bundle, *options)
+        return vitreid("index", frames, "--gallery", tmp_path / "gallery", "--bundle", tiny_bundle, *options)
 
     return index_
 

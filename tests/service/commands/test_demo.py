@@ -1,4 +1,4 @@
-"""`reid demo`: from nothing to a first answer, twice, and what it says when it cannot."""
+"""`vitreid demo`: from nothing to a first answer, twice, and what it says when it cannot."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from service.commands import demo
-from service.commands.cli import app
-from service.errors import PortInUse
-from service.gallery.opening import open_as_it_is
-from service.http.serving import bound_socket
+from vitreid.service.commands import demo
+from vitreid.service.commands.cli import app
+from vitreid.service.errors import PortInUse
+from vitreid.service.gallery.opening import open_as_it_is
+from vitreid.service.http.serving import bound_socket
 
 
 @pytest.fixture
@@ -22,7 +22,7 @@ def small(monkeypatch: pytest.MonkeyPatch, tiny_bundle: Path) -> None:
     """Few people, and a tiny model for a starter."""
     monkeypatch.setattr(demo, "PEOPLE", 4)
     monkeypatch.setattr(demo, "CAMERAS", 2)
-    monkeypatch.setattr("service.starter.STARTER", tiny_bundle)
+    monkeypatch.setattr("vitreid.service.starter.STARTER", tiny_bundle)
 
 
 @pytest.mark.usefixtures("small")
@@ -51,7 +51,7 @@ def test_its_gallery_says_that_its_people_are_drawn(tmp_path: Path) -> None:
 @pytest.mark.usefixtures("small")
 def test_the_port_is_that_of_the_settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with bound_socket("127.0.0.1", 0) as taken:
-        monkeypatch.setenv("REID_PORT", str(taken.getsockname()[1]))
+        monkeypatch.setenv("VITREID_PORT", str(taken.getsockname()[1]))
         result = CliRunner().invoke(app, ["demo", "--data", str(tmp_path / "demo")])
     assert isinstance(result.exception, PortInUse)
 
@@ -127,7 +127,7 @@ def test_signals_that_come_together_stop_it() -> None:
     # `timeout make demo` sends two at once; a handler that is interrupted by itself must not wait for itself.
     code = """
 import os, signal, threading
-from service.commands.demo import _wait_for_stop
+from vitreid.service.commands.demo import _wait_for_stop
 for number in (signal.SIGTERM, signal.SIGINT):
     signal.signal(number, signal.SIG_IGN)
 def send():

@@ -1,4 +1,4 @@
-"""`reid gallery` as a user types it: what it prints, its exit codes, one line for a mistake, and ending it half way."""
+"""`vitreid gallery` as a user types it: what it prints, its exit codes, one line for a mistake, and ending it half way."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ import numpy as np
 import pytest
 from PIL import Image
 
-import reid
-from bundle import Bundle, ImageSpec, OutputSpec
-from service import files
-from service.access.access import open_records
-from service.access.audit import Asked
-from service.gallery import Gallery, export
-from service.gallery.keeper import Keeper
-from service.gallery.opening import open_as_it_is
-from service.gallery.snapshot import generations
-from service.intake.labels import read_table
 from tests.conftest import save_tiny_model
+from vitreid import cli
+from vitreid.bundle import Bundle, ImageSpec, OutputSpec
+from vitreid.service import files
+from vitreid.service.access.access import open_records
+from vitreid.service.access.audit import Asked
+from vitreid.service.gallery import Gallery, export
+from vitreid.service.gallery.keeper import Keeper
+from vitreid.service.gallery.opening import open_as_it_is
+from vitreid.service.gallery.snapshot import generations
+from vitreid.service.intake.labels import read_table
 
 Run = Callable[..., tuple[int, str, str]]
 
@@ -35,7 +35,7 @@ Run = Callable[..., tuple[int, str, str]]
 def run(capsys: pytest.CaptureFixture[str]) -> Run:
     def run_(*arguments: object) -> tuple[int, str, str]:
         capsys.readouterr()  # of commands that were run otherwise
-        code = reid.run(["gallery", *map(str, arguments)])
+        code = cli.run(["gallery", *map(str, arguments)])
         told = capsys.readouterr()
         return code, told.out, told.err
 
@@ -62,7 +62,7 @@ def folder(tmp_path: Path, tiny_bundle: Path, picture: Callable[..., bytes]) -> 
     for seed in range(12):
         (images / f"{seed // 4 + 1:04d}_c{seed % 3}s1_{seed:06d}_00.jpg").write_bytes(picture(seed))
     made = tmp_path / "data" / "galleries" / "default"
-    assert reid.run(["index", str(images), "--gallery", str(made), "--bundle", str(tiny_bundle)]) == 0
+    assert cli.run(["index", str(images), "--gallery", str(made), "--bundle", str(tiny_bundle)]) == 0
     return made
 
 
@@ -106,9 +106,9 @@ def test_info_tells_settings_models_and_backups(run: Run, answer: Callable[..., 
 def test_where_there_is_no_gallery(run: Run, command: str, tmp_path: Path) -> None:
     code, out, err = run(command, tmp_path / "nothing")
     assert (code, out) == (2, "")
-    assert err.startswith("reid: ")
+    assert err.startswith("vitreid: ")
     assert err.count("\n") == 1
-    assert "reid index" in err
+    assert "vitreid index" in err
 
 
 def test_verify_finds_nothing_then_something(run: Run, answer: Callable[..., Any], folder: Path) -> None:
@@ -127,9 +127,9 @@ def test_rebuild_writes_a_snapshot_and_not_beside_a_keeper(run: Run, answer: Cal
     assert answer("rebuild", folder)["items"] == 12
     assert len(generations(folder)) == 1
     assert answer("rebuild", folder, "--index", "exact")["index"] == "exact"
-    keeper = Keeper.take(folder, "reid serve")
+    keeper = Keeper.take(folder, "vitreid serve")
     code, _, err = run("rebuild", folder)
-    assert (code, "reid serve" in err, err.count("\n")) == (2, True, 1)
+    assert (code, "vitreid serve" in err, err.count("\n")) == (2, True, 1)
     keeper.release()
     code, _, err = run("rebuild", folder, "--index", "best")
     assert (code, "'best'" in err) == (2, True)
@@ -159,7 +159,7 @@ def test_erasing_asks_first(
     asked: list[str] = []
     monkeypatch.setattr("typer.confirm", lambda question, **_: asked.append(question) or False)
     code, _, err = run("erase", folder, "--item", 3, "--item", 4, "--item", 99, "--person", "0002")
-    assert (code, err) == (1, "reid: nothing was erased\n")
+    assert (code, err) == (1, "vitreid: nothing was erased\n")
     assert "Erase 6 of the 12 items" in asked[0]
     assert answer("info", folder)["info"]["items"] == 12
     code, out, _ = run("erase", folder, "--item", 3, "--reason", "asked for", "--yes")
@@ -190,7 +190,7 @@ def test_what_cannot_be_erased_is_told(run: Run, folder: Path) -> None:
 
 
 def test_a_service_that_keeps_the_gallery_purges_what_a_command_erased(run: Run, folder: Path) -> None:
-    keeper = Keeper.take(folder, "reid serve")
+    keeper = Keeper.take(folder, "vitreid serve")
     code, out, _ = run("erase", folder, "--item", 3, "--yes")
     keeper.release()
     assert code == 0
@@ -211,9 +211,7 @@ def test_erased_items_leave_the_snapshot_of_a_gallery_that_nobody_keeps(run: Run
 def test_another_model(run: Run, answer: Callable[..., Any], folder: Path, new_bundle: Path, tiny_bundle: Path) -> None:
     done = answer("reembed", folder, "--bundle", new_bundle, "--batch-size", 5)
     assert (done["generation"], done["previous"], done["items"], done["dimension"]) == (2, 1, 12, 24)
-    code = reid.run(
-        ["query", str(folder.parents[2] / "images"), "--gallery", str(folder), "--bundle", str(tiny_bundle)]
-    )
+    code = cli.run(["query", str(folder.parents[2] / "images"), "--gallery", str(folder), "--bundle", str(tiny_bundle)])
     assert code == 2
     assert answer("verify", folder)["counts"]["embeddings"] == 24
     code, _, err = run("drop-generation", folder, 2)
@@ -237,8 +235,8 @@ def test_items_without_pictures_stop_another_model(run: Run, folder: Path, new_b
 
 INTERRUPTED = """
 import os, signal, sys
-import reid
-from service.gallery import reembedding
+from vitreid import cli
+from vitreid.service.gallery import reembedding
 
 embed, calls = reembedding._embed, []
 
@@ -249,7 +247,7 @@ def interrupted(*given):
     return embed(*given)
 
 reembedding._embed = interrupted
-sys.exit(reid.run(sys.argv[2:]))
+sys.exit(cli.run(sys.argv[2:]))
 """
 
 
@@ -391,14 +389,14 @@ def test_cameras_are_mapped_by_the_operator(
 
 def test_what_commands_do_is_in_the_service_s_log(run: Run, folder: Path, tiny_bundle: Path, tmp_path: Path) -> None:
     data = folder.parent.parent
-    assert reid.run(["keys", "create", "somebody", "--scope", "read", "--data", str(data)]) == 0
+    assert cli.run(["keys", "create", "somebody", "--scope", "read", "--data", str(data)]) == 0
     known = ["--gallery", str(folder), "--bundle", str(tiny_bundle)]
     queried = tmp_path / "images" / "0001_c0s1_000000_00.jpg"
-    assert reid.run(["query", str(queried), *known, "-k", "1"]) == 0
+    assert cli.run(["query", str(queried), *known, "-k", "1"]) == 0
     (tmp_path / "more").mkdir()
     Image.new("RGB", (32, 64), "red").save(tmp_path / "more" / "new.png")
-    assert reid.run(["index", str(tmp_path / "more"), *known]) == 0
-    assert reid.run(["index", str(tmp_path / "more"), *known]) == 0  # adds nothing, leaves no row
+    assert cli.run(["index", str(tmp_path / "more"), *known]) == 0
+    assert cli.run(["index", str(tmp_path / "more"), *known]) == 0  # adds nothing, leaves no row
     assert run("erase", folder, "--item", 3, "--yes")[0] == 0
     assert run("export", folder, tmp_path / "items.jsonl")[0] == 0
     assert run("backup", folder, tmp_path / "backup")[0] == 0

@@ -1,4 +1,4 @@
-"""`reid keys` and `reid audit`, as they are typed."""
+"""`vitreid keys` and `vitreid audit`, as they are typed."""
 
 from __future__ import annotations
 
@@ -7,15 +7,15 @@ from pathlib import Path
 
 import pytest
 
-import reid
-from service.access.access import open_records, record_command
-from service.access.audit import Asked, Entry
-from service.config import load_config
-from service.http.serving import NotLoopback, check_address
+from vitreid import cli
+from vitreid.service.access.access import open_records, record_command
+from vitreid.service.access.audit import Asked, Entry
+from vitreid.service.config import load_config
+from vitreid.service.http.serving import NotLoopback, check_address
 
 
 def run(*arguments: str, data: Path, expected: int = 0) -> None:
-    assert reid.run([*arguments, "--data", str(data)]) == expected
+    assert cli.run([*arguments, "--data", str(data)]) == expected
 
 
 def created(capsys: pytest.CaptureFixture[str], data: Path, *arguments: str) -> str:
@@ -39,7 +39,7 @@ def test_a_key_is_printed_once_and_works(tmp_path: Path, capsys: pytest.CaptureF
 
 def test_what_programs_read(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     made = json.loads(created(capsys, tmp_path, "a", "--scope", "admin", "--expires-days", "3", "--json"))
-    assert made["key"].startswith(f"reid_{made['id']}_")
+    assert made["key"].startswith(f"vitreid_{made['id']}_")
     assert made["scopes"] == ["admin"]
     assert made["expires_at"] > made["created_at"]
     run("keys", "list", "--json", data=tmp_path)
@@ -66,7 +66,7 @@ def test_states_are_told_in_words(tmp_path: Path, capsys: pytest.CaptureFixture[
         (("keys", "create", "a", "--scope", "all"), "admin, read, write"),
         (("keys", "create", "", "--scope", "read"), "1 to 64 printable characters"),
         (("keys", "create", "a"), "--scope"),
-        (("keys", "revoke", "abcdefgh"), "reid keys list"),
+        (("keys", "revoke", "abcdefgh"), "vitreid keys list"),
     ],
 )
 def test_mistakes_are_one_line(
@@ -113,7 +113,7 @@ def test_a_gallery_without_a_service_has_no_log(tmp_path: Path) -> None:
 
 def test_other_machines_are_let_in_once_there_is_a_key(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     config = load_config(host="0.0.0.0", data=tmp_path)
-    with pytest.raises(NotLoopback, match=f"reid keys create NAME --scope read --data {tmp_path}"):
+    with pytest.raises(NotLoopback, match=f"vitreid keys create NAME --scope read --data {tmp_path}"):
         check_address(config)
     assert list(tmp_path.iterdir()) == []
     check_address(load_config(host="0.0.0.0", data=tmp_path, insecure=True))

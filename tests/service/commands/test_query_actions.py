@@ -1,4 +1,4 @@
-"""`reid query` with conditions, groups, several pictures together, and what it prints."""
+"""`vitreid query` with conditions, groups, several pictures together, and what it prints."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner, Result
 
-from bundle import Bundle, ImageError
-from service.commands.cli import app
-from service.commands.query_actions import LISTS, search_params
-from service.errors import BadParameter
-from service.gallery import Gallery
-from service.http.filter_params import FilterParams
+from vitreid.bundle import Bundle, ImageError
+from vitreid.service.commands.cli import app
+from vitreid.service.commands.query_actions import LISTS, search_params
+from vitreid.service.errors import BadParameter
+from vitreid.service.gallery import Gallery
+from vitreid.service.http.filter_params import FilterParams
 
 Make = Callable[..., bytes]
 

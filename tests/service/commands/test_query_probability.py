@@ -1,4 +1,4 @@
-"""`reid query` with a calibrated bundle: probabilities in its table and its JSON, and least ones."""
+"""`vitreid query` with a calibrated bundle: probabilities in its table and its JSON, and least ones."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
-from bundle import Bundle
-from service.commands.cli import app
-from service.errors import BadParameter, NotCalibrated
 from tests.calibrations import made
+from vitreid.bundle import Bundle
+from vitreid.service.commands.cli import app
+from vitreid.service.errors import BadParameter, NotCalibrated
 
 Make = Callable[..., bytes]
 ASKED = "0001_c9s1_000000_00.jpg"

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-import reid
+from vitreid import cli
 
 Make = Callable[..., bytes]
 
@@ -39,7 +39,7 @@ def test_every_command_takes_the_bundle_of_the_environment(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    monkeypatch.setenv("REID_BUNDLE", str(tiny_bundle))
+    monkeypatch.setenv("VITREID_BUNDLE", str(tiny_bundle))
     gallery, out = str(tmp_path / "data" / "galleries" / "default"), tmp_path / "out.npz"
     for arguments in (
         ["embed", str(pictures), "--out", str(out)],
@@ -47,7 +47,7 @@ def test_every_command_takes_the_bundle_of_the_environment(
         ["query", str(next(pictures.iterdir())), "--gallery", gallery],
         ["gallery", "cameras", gallery, "--map", "c1=c2"],
     ):
-        assert reid.run(arguments) == 0, arguments
+        assert cli.run(arguments) == 0, arguments
         assert "starter" not in capsys.readouterr().err, arguments
     assert np.load(out)["embedding"].shape == (2, 48)
 
@@ -55,9 +55,9 @@ def test_every_command_takes_the_bundle_of_the_environment(
 @pytest.mark.parametrize(
     ("name", "told"),
     [
-        ("REID_MAX_BODY", "did you mean REID_MAX_BODY_BYTES?"),
-        ("REID_REQUIRE_KEY", "did you mean REID_REQUIRE_KEYS?"),
-        ("REID_QQQ", "`reid serve --show-config` lists the settings"),
+        ("VITREID_MAX_BODY", "did you mean VITREID_MAX_BODY_BYTES?"),
+        ("VITREID_REQUIRE_KEY", "did you mean VITREID_REQUIRE_KEYS?"),
+        ("VITREID_QQQ", "`vitreid serve --show-config` lists the settings"),
     ],
 )
 def test_a_variable_that_is_no_setting_is_reported_by_every_command(
@@ -67,16 +67,16 @@ def test_a_variable_that_is_no_setting_is_reported_by_every_command(
     commands = (["keys", "create", "a", "--scope", "read", "--data", str(tmp_path)], ["serve", "--show-config"],
                 ["gallery", "list", str(tmp_path)], ["audit", "--data", str(tmp_path)])  # fmt: skip
     for arguments in commands:
-        reid.run(arguments)
-        assert f"reid: {name} is no setting and has no effect; {told}\n" in capsys.readouterr().err, arguments
+        cli.run(arguments)
+        assert f"vitreid: {name} is no setting and has no effect; {told}\n" in capsys.readouterr().err, arguments
 
 
 def test_variables_that_are_settings_are_not_reported(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setenv("REID_PORT", "8123")
-    monkeypatch.setenv("reid_workers", "2")
-    assert reid.run(["serve", "--show-config"]) == 0
+    monkeypatch.setenv("VITREID_PORT", "8123")
+    monkeypatch.setenv("vitreid_workers", "2")
+    assert cli.run(["serve", "--show-config"]) == 0
     assert capsys.readouterr().err == ""
 
 
@@ -84,12 +84,12 @@ def test_variables_that_are_settings_are_not_reported(
 def test_what_commands_make_is_readable_by_its_owner_alone(tmp_path: Path, pictures: Path, tiny_bundle: Path) -> None:
     made = tmp_path / "made"
     gallery, bundle = str(made / "galleries" / "default"), ["--bundle", str(tiny_bundle)]
-    assert reid.run(["keys", "create", "a", "--scope", "read", "--data", str(made)]) == 0
-    assert reid.run(["index", str(pictures), "--gallery", gallery, *bundle]) == 0
-    assert reid.run(["gallery", "rebuild", gallery]) == 0
-    assert reid.run(["gallery", "backup", gallery, str(made / "backup")]) == 0
-    assert reid.run(["gallery", "export", gallery, str(made / "rows.csv"), "--embeddings", str(made / "rows.npz")]) == 0
-    assert reid.run(["embed", str(pictures), "--out", str(made / "all.npz"), *bundle]) == 0
+    assert cli.run(["keys", "create", "a", "--scope", "read", "--data", str(made)]) == 0
+    assert cli.run(["index", str(pictures), "--gallery", gallery, *bundle]) == 0
+    assert cli.run(["gallery", "rebuild", gallery]) == 0
+    assert cli.run(["gallery", "backup", gallery, str(made / "backup")]) == 0
+    assert cli.run(["gallery", "export", gallery, str(made / "rows.csv"), "--embeddings", str(made / "rows.npz")]) == 0
+    assert cli.run(["embed", str(pictures), "--out", str(made / "all.npz"), *bundle]) == 0
     found = {path: stat.S_IMODE(path.stat().st_mode) for path in (made, *made.rglob("*"))}
     assert len(found) > 10
     assert {path for path, mode in found.items() if mode & 0o077} == set()
@@ -102,5 +102,5 @@ def test_what_commands_make_is_readable_by_its_owner_alone(tmp_path: Path, pictu
 def test_what_is_made_to_be_passed_on_follows_the_umask(tmp_path: Path) -> None:
     people = str(tmp_path / "people")
     drawn = ["synth", people, "--identities", "4", "--cameras", "2", "--images", "1", "--seed", "1"]
-    assert reid.run(drawn) == 0
+    assert cli.run(drawn) == 0
     assert {stat.S_IMODE(path.stat().st_mode) for path in Path(people).rglob("*.jpg")} == {0o644}

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from service.commands.gallery_actions import list_galleries
-from service.galleries import Galleries
-from service.gallery import Gallery
-from service.gallery.errors import GalleryReadOnly
+from vitreid.service.commands.gallery_actions import list_galleries
+from vitreid.service.galleries import Galleries
+from vitreid.service.gallery import Gallery
+from vitreid.service.gallery.errors import GalleryReadOnly
 
 
 @pytest.fixture

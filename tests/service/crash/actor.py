@@ -17,16 +17,16 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from scoring.patches import Foreground
-from service.gallery import Gallery, NewItem
-from service.gallery.backup import back_up, drop_backup
-from service.gallery.patches import write_patches
-from service.gallery.purging import purge
-from service.gallery.restoring import restore
-from service.gallery.tables import backups
-from service.indexes.faiss_calls import load_faiss
 from tests.service.crash.history import PLANS, State, plan, then
 from tests.service.crash.moments import end_at, watch
+from vitreid.scoring.patches import Foreground
+from vitreid.service.gallery import Gallery, NewItem
+from vitreid.service.gallery.backup import back_up, drop_backup
+from vitreid.service.gallery.patches import write_patches
+from vitreid.service.gallery.purging import purge
+from vitreid.service.gallery.restoring import restore
+from vitreid.service.gallery.tables import backups
+from vitreid.service.indexes.faiss_calls import load_faiss
 
 load_faiss()  # before the process is copied for each round: afterwards it costs nothing
 

@@ -12,10 +12,10 @@ from pathlib import Path
 
 import numpy as np
 
-from service.gallery import Gallery
-from service.gallery.snapshot import check_snapshot, generations
 from tests.service.crash.actor import DIMENSION, embedding, patches, picture
 from tests.service.crash.history import Known, State
+from vitreid.service.gallery import Gallery
+from vitreid.service.gallery.snapshot import check_snapshot, generations
 
 TOLERANCE = 1e-5
 

@@ -14,17 +14,6 @@ from typing import Any
 
 import numpy as np
 
-from bundle import read_image
-from service.access.access import keys_exist
-from service.access.database import AccessDatabase
-from service.access.keys import KeyStore
-from service.galleries import Galleries
-from service.gallery import Gallery
-from service.gallery.backup import check_backup
-from service.gallery.migrations import M001_FIRST_TABLES
-from service.gallery.reembedding import drop_generation, reembed
-from service.gallery.restoring import restore
-from service.gallery.snapshot import generations
 from tests.service.crash.actor import (
     BUNDLE_ID,
     DIMENSION,
@@ -40,6 +29,17 @@ from tests.service.crash.actor import (
 )
 from tests.service.crash.checks import check_files, check_searches, rows_of
 from tests.service.crash.history import Operation, State, then
+from vitreid.bundle import read_image
+from vitreid.service.access.access import keys_exist
+from vitreid.service.access.database import AccessDatabase
+from vitreid.service.access.keys import KeyStore
+from vitreid.service.galleries import Galleries
+from vitreid.service.gallery import Gallery
+from vitreid.service.gallery.backup import check_backup
+from vitreid.service.gallery.migrations import M001_FIRST_TABLES
+from vitreid.service.gallery.reembedding import drop_generation, reembed
+from vitreid.service.gallery.restoring import restore
+from vitreid.service.gallery.snapshot import generations
 
 Begin = Callable[[], None]
 

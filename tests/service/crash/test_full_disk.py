@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from service.access.errors import AccessUnusable
-from service.gallery.errors import GalleryFull
 from tests.service.crash.processes import run
 from tests.service.crash.scenes import SCENES
+from vitreid.service.access.errors import AccessUnusable
+from vitreid.service.gallery.errors import GalleryFull
 
 LIMITS = (0, 3000, 20_000, 60_000, 90_000)
 """Bytes that a file may have, from none to nearly those of the database."""

@@ -15,13 +15,13 @@ from random import Random
 
 import pytest
 
-from service.gallery import Gallery
-from service.gallery.backup import MANIFEST, check_backup, drop_backup
-from service.gallery.tables import backups
 from tests.service.crash.actor import DOERS, Round, act, backups_of, now, open_gallery
 from tests.service.crash.checks import Rows, check_files, check_searches, rows_of
 from tests.service.crash.history import Operation, State, then
 from tests.service.crash.processes import run
+from vitreid.service.gallery import Gallery
+from vitreid.service.gallery.backup import MANIFEST, check_backup, drop_backup
+from vitreid.service.gallery.tables import backups
 
 ROUNDS = int(os.environ.get("CRASH_ROUNDS", "20"))
 SEED = int(os.environ.get("CRASH_SEED", "0"))

@@ -139,8 +139,8 @@ def connected(address: str) -> httpx2.Client:
 @contextmanager
 def serving(data: Path, bundle: Path) -> Iterator[tuple[subprocess.Popen[str], str]]:
     """A process that serves, and its address."""
-    command = [sys.executable, "-m", "reid", "serve", "--data", str(data), "--bundle", str(bundle), "--port", "0"]
-    environment = {**os.environ, "REID_RUNTIME": "fake", "REID_PURGE_AFTER_S": "0", "REID_LOG_LEVEL": "info"}
+    command = [sys.executable, "-m", "vitreid", "serve", "--data", str(data), "--bundle", str(bundle), "--port", "0"]
+    environment = {**os.environ, "VITREID_RUNTIME": "fake", "VITREID_PURGE_AFTER_S": "0", "VITREID_LOG_LEVEL": "info"}
     with subprocess.Popen(command, cwd=REPOSITORY, env=environment, stderr=subprocess.PIPE, text=True) as process:
         assert process.stderr is not None
         lines = map(json.loads, process.stderr)

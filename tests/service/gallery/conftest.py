@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from service.gallery import Gallery, NewItem
+from vitreid.service.gallery import Gallery, NewItem
 
 BUNDLE_ID = "a" * 64
 DIMENSION = 16

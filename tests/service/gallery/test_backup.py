@@ -18,10 +18,10 @@ import numpy as np
 import pytest
 from sqlalchemy import select
 
-from service.errors import BadParameter
-from service.gallery import backup, restoring
-from service.gallery.backup import MANIFEST, back_up, check_backup, drop_backup
-from service.gallery.errors import (
+from vitreid.service.errors import BadParameter
+from vitreid.service.gallery import backup, restoring
+from vitreid.service.gallery.backup import MANIFEST, back_up, check_backup, drop_backup
+from vitreid.service.gallery.errors import (
     BackupDamaged,
     BackupNotFound,
     GalleryBusy,
@@ -31,9 +31,9 @@ from service.gallery.errors import (
     GalleryReadOnly,
     NotAGallery,
 )
-from service.gallery.keeper import Keeper
-from service.gallery.restoring import restore
-from service.gallery.tables import backups
+from vitreid.service.gallery.keeper import Keeper
+from vitreid.service.gallery.restoring import restore
+from vitreid.service.gallery.tables import backups
 
 NOW = datetime(2026, 11, 20, 12, tzinfo=UTC)
 
@@ -88,7 +88,7 @@ def test_a_backup_holds_nothing_of_what_was_deleted_before(gallery, make_items, 
 
 
 def test_writers_go_on_during_a_backup(gallery, make_items, tmp_path, monkeypatch):
-    monkeypatch.setattr("service.gallery.database.STEPS_BETWEEN_LOOKS", 20)
+    monkeypatch.setattr("vitreid.service.gallery.database.STEPS_BETWEEN_LOOKS", 20)
     added: list[int] = []
 
     def meanwhile(done: int, total: int) -> None:  # in the middle of the copy, from another thread as in a service
@@ -136,7 +136,7 @@ def test_a_full_disk_is_told(gallery, tmp_path, monkeypatch):
 
 
 def test_ctrl_c_ends_a_copy(gallery, tmp_path, monkeypatch):
-    monkeypatch.setattr("service.gallery.database.STEPS_BETWEEN_LOOKS", 1)
+    monkeypatch.setattr("vitreid.service.gallery.database.STEPS_BETWEEN_LOOKS", 1)
 
     def interrupted(done: int, total: int) -> None:
         raise KeyboardInterrupt  # as a signal's handler does while the copy runs
@@ -195,8 +195,8 @@ def test_what_stands_in_the_way_of_a_restoration(kept, gallery, tmp_path):
     (tmp_path / "holiday" / "beach.jpg").write_bytes(b"")
     with pytest.raises(NotAGallery, match=r"beach\.jpg"):
         restore(kept, tmp_path / "holiday")
-    keeper = Keeper.take(gallery.folder, "reid serve")
-    with pytest.raises(GalleryBusy, match="reid serve"):
+    keeper = Keeper.take(gallery.folder, "vitreid serve")
+    with pytest.raises(GalleryBusy, match="vitreid serve"):
         restore(kept, gallery.folder, replace=True)
     keeper.release()
 
@@ -332,7 +332,7 @@ def test_a_dropped_backup_is_gone_and_said_to_be(kept, gallery):
     assert not kept.exists()
     assert listed(gallery) == []
     for wrong in (backup_id, "nothing"):
-        with pytest.raises(BackupNotFound, match="reid gallery info"):
+        with pytest.raises(BackupNotFound, match="vitreid gallery info"):
             drop_backup(gallery.store.database, wrong, NOW)
 
 
@@ -354,8 +354,8 @@ KILLED = """
 import os, signal, sys
 from datetime import UTC, datetime
 from pathlib import Path
-from service.gallery import backup
-from service.gallery.opening import open_as_it_is
+from vitreid.service.gallery import backup
+from vitreid.service.gallery.opening import open_as_it_is
 
 def killed(*_, **__):
     os.kill(os.getpid(), signal.SIGKILL)

@@ -8,11 +8,19 @@ import numpy as np
 import pytest
 from sqlalchemy import select
 
-from service.errors import BadParameter
-from service.gallery.erasure import mark_purged, unpurged_seq
-from service.gallery.errors import ErasureNotFound, ItemNotFound
-from service.gallery.filters import Filter
-from service.gallery.tables import backups, deletions, embeddings_of, generations, item_metadata, items, pictures
+from vitreid.service.errors import BadParameter
+from vitreid.service.gallery.erasure import mark_purged, unpurged_seq
+from vitreid.service.gallery.errors import ErasureNotFound, ItemNotFound
+from vitreid.service.gallery.filters import Filter
+from vitreid.service.gallery.tables import (
+    backups,
+    deletions,
+    embeddings_of,
+    generations,
+    item_metadata,
+    items,
+    pictures,
+)
 
 NOON = datetime(2026, 11, 20, 12, tzinfo=UTC)
 
@@ -125,7 +133,7 @@ def test_purges_count_up_to_their_seq_and_never_backwards(gallery):
 
 
 def test_an_erasure_that_fails_in_the_middle_erased_nothing(gallery, monkeypatch):
-    from service.gallery import erasure
+    from vitreid.service.gallery import erasure
 
     def full(*_: object, **__: object) -> None:
         raise MemoryError

@@ -17,17 +17,17 @@ import pytest
 from sqlalchemy import event
 from sqlalchemy.engine import Engine
 
-from service.commands.gallery_actions import describe, erase_items
-from service.gallery import opening, snapshot, trial
-from service.gallery.backup import MANIFEST, back_up, drop_backup
-from service.gallery.creation import FILE
-from service.gallery.database import Database
-from service.gallery.errors import BackupDamaged, GalleryDamaged
-from service.gallery.mirror import COLUMNS_FILE, INDEX_FILE, Mirror
-from service.gallery.restoring import restore
-from service.gallery.tables import backups
-from service.gallery.verification import verify
-from service.indexes.exact import ExactIndex
+from vitreid.service.commands.gallery_actions import describe, erase_items
+from vitreid.service.gallery import opening, snapshot, trial
+from vitreid.service.gallery.backup import MANIFEST, back_up, drop_backup
+from vitreid.service.gallery.creation import FILE
+from vitreid.service.gallery.database import Database
+from vitreid.service.gallery.errors import BackupDamaged, GalleryDamaged
+from vitreid.service.gallery.mirror import COLUMNS_FILE, INDEX_FILE, Mirror
+from vitreid.service.gallery.restoring import restore
+from vitreid.service.gallery.tables import backups
+from vitreid.service.gallery.verification import verify
+from vitreid.service.indexes.exact import ExactIndex
 
 NOW = datetime(2026, 11, 20, 12, tzinfo=UTC)
 KEEPS = "CREATE TRIGGER keeps AFTER DELETE ON items BEGIN INSERT INTO stolen VALUES (old.person_id); END"
@@ -112,7 +112,7 @@ def test_what_is_restored_is_the_copy_that_was_checked(kept: Path, tmp_path: Pat
         change(Path(source), "UPDATE items SET person_id = 'somebody else'")
         return copy(source, target)
 
-    monkeypatch.setattr("service.gallery.restoring.shutil.copyfile", swapped)
+    monkeypatch.setattr("vitreid.service.gallery.restoring.shutil.copyfile", swapped)
     with pytest.raises(BackupDamaged, match="changed while it was copied"):
         restore(kept, tmp_path / "new")
 

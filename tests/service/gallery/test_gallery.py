@@ -11,10 +11,10 @@ from datetime import UTC, datetime, timedelta, timezone
 import numpy as np
 import pytest
 
-from service.errors import BadParameter, UnknownName
-from service.gallery import AddResult, Filter, Gallery
-from service.gallery.errors import EmbeddingRejected, GalleryNotFound, ItemNotFound
-from service.indexes import INDEXES
+from vitreid.service.errors import BadParameter, UnknownName
+from vitreid.service.gallery import AddResult, Filter, Gallery
+from vitreid.service.gallery.errors import EmbeddingRejected, GalleryNotFound, ItemNotFound
+from vitreid.service.indexes import INDEXES
 
 QUERY = np.eye(1, 16, dtype=np.float32)
 
@@ -190,7 +190,7 @@ def test_items_are_listed_in_pages_and_by_label(open_gallery, make_items):
 
 
 def test_opening_can_be_forbidden_to_make_a_gallery(open_gallery, tmp_path):
-    with pytest.raises(GalleryNotFound, match="reid index"):
+    with pytest.raises(GalleryNotFound, match="vitreid index"):
         open_gallery(create=False)
     with pytest.raises(UnknownName, match="unknown index 'best': choose one of exact, flat"):
         open_gallery(index="best")
@@ -210,7 +210,7 @@ def test_another_process_adds_while_this_one_searches(open_gallery, make_items, 
     code = f"""
 import numpy as np
 from pathlib import Path
-from service.gallery import Gallery, NewItem
+from vitreid.service.gallery import Gallery, NewItem
 with Gallery.open(Path({str(tmp_path / "gallery")!r}), bundle_id="a" * 64, dimension=16, load=False) as gallery:
     gallery.add([NewItem(np.eye(1, 16, dtype=np.float32)[0], "made elsewhere")])
 """

@@ -18,16 +18,16 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 from PIL import Image
 
-from scoring.patches import Foreground
-from service.gallery import Filter, Gallery, NewItem
-from service.gallery.backup import back_up
-from service.gallery.errors import BundleMismatch, ItemNotFound
-from service.gallery.patches import drop_patches, write_patches
-from service.gallery.purging import purge, unpurged
-from service.gallery.reembedding import reembed
-from service.gallery.restoring import restore
-from service.gallery.snapshot import generations
-from service.indexes import AUTO, INDEXES
+from vitreid.scoring.patches import Foreground
+from vitreid.service.gallery import Filter, Gallery, NewItem
+from vitreid.service.gallery.backup import back_up
+from vitreid.service.gallery.errors import BundleMismatch, ItemNotFound
+from vitreid.service.gallery.patches import drop_patches, write_patches
+from vitreid.service.gallery.purging import purge, unpurged
+from vitreid.service.gallery.reembedding import reembed
+from vitreid.service.gallery.restoring import restore
+from vitreid.service.gallery.snapshot import generations
+from vitreid.service.indexes import AUTO, INDEXES
 
 DIMENSION = 4
 POOL = 60

@@ -9,13 +9,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from bundle import Bundle, read_image
-from service.embedder import Embedder
-from service.explainer import Explainer
-from service.gallery import Gallery, NewItem
-from service.gallery.looking import AT_ONCE, PatchUpkeep
-from service.runtimes import RuntimeChoice
-from service.upkeep import Upkeep
+from vitreid.bundle import Bundle, read_image
+from vitreid.service.embedder import Embedder
+from vitreid.service.explainer import Explainer
+from vitreid.service.gallery import Gallery, NewItem
+from vitreid.service.gallery.looking import AT_ONCE, PatchUpkeep
+from vitreid.service.runtimes import RuntimeChoice
+from vitreid.service.upkeep import Upkeep
 
 
 @pytest.fixture

@@ -8,14 +8,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from scoring.patches import Foreground
-from service.gallery import Gallery, NewItem
-from service.gallery.backup import back_up
-from service.gallery.errors import GalleryDamaged
-from service.gallery.patches import drop_patches, keeps_patches, unseen, write_patches
-from service.gallery.restoring import restore
-from service.gallery.store import utc_now
-from service.gallery.verification import verify
+from vitreid.scoring.patches import Foreground
+from vitreid.service.gallery import Gallery, NewItem
+from vitreid.service.gallery.backup import back_up
+from vitreid.service.gallery.errors import GalleryDamaged
+from vitreid.service.gallery.patches import drop_patches, keeps_patches, unseen, write_patches
+from vitreid.service.gallery.restoring import restore
+from vitreid.service.gallery.store import utc_now
+from vitreid.service.gallery.verification import verify
 
 MODEL, OTHER = "m" * 64, "o" * 64
 Make = Callable[..., list[NewItem]]

@@ -10,12 +10,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from service.gallery import NewItem, database
-from service.gallery.creation import UNFINISHED
-from service.gallery.errors import GalleryBusy, GalleryDamaged, GalleryFull
-from service.gallery.filters import Filter
-from service.gallery.purging import purge, unpurged
-from service.gallery.snapshot import generations
+from vitreid.service.gallery import NewItem, database
+from vitreid.service.gallery.creation import UNFINISHED
+from vitreid.service.gallery.errors import GalleryBusy, GalleryDamaged, GalleryFull
+from vitreid.service.gallery.filters import Filter
+from vitreid.service.gallery.purging import purge, unpurged
+from vitreid.service.gallery.snapshot import generations
 
 NOW = datetime(2036, 11, 20, 12, tzinfo=UTC)
 

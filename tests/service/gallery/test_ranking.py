@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from service.gallery.ranking import rank
+from vitreid.service.gallery.ranking import rank
 
 
 def ranked(scores: list[float], ids: list[int], k: int, *, complete: bool = True):

@@ -12,17 +12,17 @@ import pytest
 from PIL import Image
 from sqlalchemy import inspect, select
 
-from bundle import Bundle, ImageSpec, OutputSpec, read_image
-from service.embedder import Embedder
-from service.errors import BadParameter
-from service.gallery import Gallery, NewItem
-from service.gallery import reembedding as module
-from service.gallery.erasure import unpurged_seq
-from service.gallery.errors import BundleMismatch, GenerationNotFound, PicturesMissing
-from service.gallery.reembedding import drop_generation, reembed
-from service.gallery.tables import generations, items
-from service.runtimes import RuntimeChoice
 from tests.conftest import save_tiny_model
+from vitreid.bundle import Bundle, ImageSpec, OutputSpec, read_image
+from vitreid.service.embedder import Embedder
+from vitreid.service.errors import BadParameter
+from vitreid.service.gallery import Gallery, NewItem
+from vitreid.service.gallery import reembedding as module
+from vitreid.service.gallery.erasure import unpurged_seq
+from vitreid.service.gallery.errors import BundleMismatch, GenerationNotFound, PicturesMissing
+from vitreid.service.gallery.reembedding import drop_generation, reembed
+from vitreid.service.gallery.tables import generations, items
+from vitreid.service.runtimes import RuntimeChoice
 
 NOW = datetime(2026, 11, 20, 12, tzinfo=UTC)
 

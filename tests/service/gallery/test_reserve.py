@@ -9,16 +9,16 @@ from pathlib import Path
 import pytest
 from fastapi.testclient import TestClient
 
-import reid
-from service.access.access import open_records
-from service.access.errors import AccessUnusable, Unauthorized
-from service.config import ServiceConfig
-from service.errors import BadParameter
-from service.gallery import reserve as module
-from service.gallery.errors import GalleryFull
-from service.gallery.reserve import Reserve
-from service.http.app import create_app
 from tests.service.application import service_of
+from vitreid import cli
+from vitreid.service.access.access import open_records
+from vitreid.service.access.errors import AccessUnusable, Unauthorized
+from vitreid.service.config import ServiceConfig
+from vitreid.service.errors import BadParameter
+from vitreid.service.gallery import reserve as module
+from vitreid.service.gallery.errors import GalleryFull
+from vitreid.service.gallery.reserve import Reserve
+from vitreid.service.http.app import create_app
 
 Make = Callable[..., bytes]
 JPEG = {"content-type": "image/jpeg"}
@@ -156,6 +156,6 @@ def test_a_key_is_revoked_on_a_full_disk(small_disk: Path) -> None:
         key, text = keys.create("lost", ["read"])
         assert Reserve(small_disk, 2 * MIB).fill()
         fill_up(small_disk)
-        assert reid.run(["keys", "revoke", key.id, "--data", str(small_disk)]) == 0
+        assert cli.run(["keys", "revoke", key.id, "--data", str(small_disk)]) == 0
         with pytest.raises(Unauthorized, match="was revoked"):
             keys.authenticate(text)

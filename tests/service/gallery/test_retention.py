@@ -6,9 +6,9 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from service.gallery import retention
-from service.gallery.errors import ItemNotFound
-from service.gallery.retention import expire
+from vitreid.service.gallery import retention
+from vitreid.service.gallery.errors import ItemNotFound
+from vitreid.service.gallery.retention import expire
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 import pytest
 from pydantic import AwareDatetime, ValidationError
 
-from service.gallery.sealed import Sealed
+from vitreid.service.gallery.sealed import Sealed
 
 
 class Note(Sealed):

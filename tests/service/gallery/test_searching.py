@@ -9,11 +9,11 @@ from datetime import UTC, datetime, timedelta
 import numpy as np
 import pytest
 
-from service.gallery import EVERYTHING, Filter, Gallery
-from service.gallery.errors import BundleMismatch, GalleryNotFound
-from service.gallery.mirror import Mirror
-from service.gallery.store import Store
-from service.indexes import INDEXES
+from vitreid.service.gallery import EVERYTHING, Filter, Gallery
+from vitreid.service.gallery.errors import BundleMismatch, GalleryNotFound
+from vitreid.service.gallery.mirror import Mirror
+from vitreid.service.gallery.store import Store
+from vitreid.service.indexes import INDEXES
 
 QUERY = np.eye(1, 16, dtype=np.float32)
 
@@ -108,7 +108,7 @@ def test_a_rebuild_takes_in_what_comes_meanwhile(open_gallery, make_items, monke
         old = gallery._searcher.mirror
         with monkeypatch.context() as patch:
             patch.setattr(Store, "changes", busy)
-            patch.setattr("service.gallery.replay.ROWS_AT_ONCE", 4)
+            patch.setattr("vitreid.service.gallery.replay.ROWS_AT_ONCE", 4)
             gallery.rebuild_index()
         assert gallery._searcher.mirror is not old
         for where in (EVERYTHING, *(Filter(cameras=frozenset({camera})) for camera in ("c1", "c2", "c3"))):
@@ -129,7 +129,9 @@ def test_a_rebuild_that_fails_leaves_the_old_index(open_gallery, make_items, mon
 
 def test_growing_past_a_step_swaps_the_kind(open_gallery, make_items, monkeypatch):
     kinds = {True: ("flat", "few"), False: ("ivf", "many")}
-    monkeypatch.setattr("service.gallery.searching.choose_index", lambda size, dimension, current: kinds[size < 10])
+    monkeypatch.setattr(
+        "vitreid.service.gallery.searching.choose_index", lambda size, dimension, current: kinds[size < 10]
+    )
     with open_gallery() as gallery:
         gallery.add(make_items(9))
         assert len(ids(gallery)) == 9
@@ -153,7 +155,7 @@ def test_growing_past_a_step_swaps_the_kind(open_gallery, make_items, monkeypatc
 
 
 def test_slots_of_removed_items_are_given_back(open_gallery, make_items, monkeypatch):
-    monkeypatch.setattr("service.gallery.searching.SPARE_SLOTS", 10)
+    monkeypatch.setattr("vitreid.service.gallery.searching.SPARE_SLOTS", 10)
     with open_gallery(index="exact") as gallery:
         gallery.add(make_items(40))
         assert len(ids(gallery)) == 40
@@ -187,7 +189,7 @@ def test_nothing_is_loaded_before_it_is_needed(open_gallery, make_items):
 
 
 def test_another_model_ends_the_answers_of_the_old_one(open_gallery, make_items):
-    from service.gallery.tables import gallery as header
+    from vitreid.service.gallery.tables import gallery as header
 
     with open_gallery() as gallery:
         gallery.add(make_items(3))

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from service.errors import BadParameter
-from service.gallery import GallerySettings
-from service.gallery.errors import ItemNotFound
+from vitreid.service.errors import BadParameter
+from vitreid.service.gallery import GallerySettings
+from vitreid.service.gallery.errors import ItemNotFound
 
 
 def test_settings_are_kept_and_seen_by_others(open_gallery):

@@ -11,9 +11,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from service.gallery import Filter, Gallery, snapshot
-from service.gallery.errors import GalleryBusy
-from service.gallery.mirror import COLUMNS_FILE, INDEX_FILE, Mirror
+from vitreid.service.gallery import Filter, Gallery, snapshot
+from vitreid.service.gallery.errors import GalleryBusy
+from vitreid.service.gallery.mirror import COLUMNS_FILE, INDEX_FILE, Mirror
 
 QUERY = np.eye(1, 16, dtype=np.float32)
 FILES = (INDEX_FILE, COLUMNS_FILE, snapshot.MANIFEST)
@@ -183,8 +183,8 @@ FULL = """
 import resource, sys
 import numpy as np
 from pathlib import Path
-from service.gallery.errors import GalleryFull
-from service.gallery import Gallery
+from vitreid.service.gallery.errors import GalleryFull
+from vitreid.service.gallery import Gallery
 with Gallery.open(Path(sys.argv[1]), bundle_id="a" * 64, dimension=16, index=sys.argv[2]) as gallery:
     resource.setrlimit(resource.RLIMIT_FSIZE, (2000, resource.RLIM_INFINITY))
     try:
@@ -210,10 +210,10 @@ def test_a_snapshot_that_does_not_fit_leaves_the_old_ones(index, folder, open_ga
 
 
 def test_only_the_keeper_writes_snapshots(folder, open_gallery, monkeypatch):
-    monkeypatch.setattr("service.gallery.searching.SNAPSHOT_CHANGES", 5)
+    monkeypatch.setattr("vitreid.service.gallery.searching.SNAPSHOT_CHANGES", 5)
     with open_gallery(index="exact") as service, open_gallery(index="exact") as command:
-        service.keep("reid serve")
-        with pytest.raises(GalleryBusy, match="reid serve"):
+        service.keep("vitreid serve")
+        with pytest.raises(GalleryBusy, match="vitreid serve"):
             command.upkeep_snapshot()
         service.upkeep_snapshot()
         assert service.info().snapshot_seq == 44
@@ -223,7 +223,7 @@ def test_only_the_keeper_writes_snapshots(folder, open_gallery, monkeypatch):
 
 
 def test_snapshots_are_written_once_enough_has_changed(open_gallery, make_items, tmp_path, monkeypatch):
-    monkeypatch.setattr("service.gallery.searching.SNAPSHOT_CHANGES", 20)
+    monkeypatch.setattr("vitreid.service.gallery.searching.SNAPSHOT_CHANGES", 20)
     with open_gallery(index="exact") as gallery:
         for number, seq in enumerate([None, 20, 20, 40]):
             gallery.add(make_items(10, seed=number))

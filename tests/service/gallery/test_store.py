@@ -13,10 +13,10 @@ import numpy as np
 import pytest
 from sqlalchemy import create_engine, inspect
 
-from service.errors import GalleryError
-from service.gallery import Filter, database
-from service.gallery.creation import FILE
-from service.gallery.errors import (
+from vitreid.service.errors import GalleryError
+from vitreid.service.gallery import Filter, database
+from vitreid.service.gallery.creation import FILE
+from vitreid.service.gallery.errors import (
     BundleMismatch,
     GalleryBusy,
     GalleryDamaged,
@@ -25,8 +25,8 @@ from service.gallery.errors import (
     GalleryTooNew,
     NotAGallery,
 )
-from service.gallery.migrations import FORMAT_VERSION, M001_FIRST_TABLES
-from service.gallery.tables import embeddings_of, metadata
+from vitreid.service.gallery.migrations import FORMAT_VERSION, M001_FIRST_TABLES
+from vitreid.service.gallery.tables import embeddings_of, metadata
 
 
 @pytest.fixture
@@ -220,7 +220,7 @@ def test_a_newer_gallery_is_told(filled, open_gallery):
 def test_another_bundle_is_told_with_both_ids(filled, open_gallery):
     with pytest.raises(BundleMismatch) as error:
         open_gallery(bundle_id="b" * 64)
-    one_line(error, "a" * 12, "b" * 12, "reid gallery reembed")
+    one_line(error, "a" * 12, "b" * 12, "vitreid gallery reembed")
     with pytest.raises(BundleMismatch) as error:
         open_gallery(dimension=32)
     one_line(error, "16", "32")
@@ -246,7 +246,7 @@ def test_an_empty_folder_becomes_a_gallery(tmp_path, open_gallery):
 
 
 def test_a_rival_that_made_the_gallery_first_wins(tmp_path, open_gallery, monkeypatch):
-    from service.gallery import creation
+    from vitreid.service.gallery import creation
 
     put = creation._put_in_place
 
@@ -294,8 +294,8 @@ FILLING = """
 import resource, sys
 import numpy as np
 from pathlib import Path
-from service.gallery.errors import GalleryFull
-from service.gallery import Gallery, NewItem
+from vitreid.service.gallery.errors import GalleryFull
+from vitreid.service.gallery import Gallery, NewItem
 
 folder, limit = Path(sys.argv[1]), int(sys.argv[2])
 with Gallery.open(folder, bundle_id="a" * 64, dimension=16, index="exact") as gallery:

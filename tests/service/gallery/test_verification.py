@@ -13,10 +13,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from service.gallery import agreement
-from service.gallery.errors import GalleryNotFound, NotAGallery
-from service.gallery.snapshot import generations
-from service.gallery.verification import verify
+from vitreid.service.gallery import agreement
+from vitreid.service.gallery.errors import GalleryNotFound, NotAGallery
+from vitreid.service.gallery.snapshot import generations
+from vitreid.service.gallery.verification import verify
 
 
 def jpeg() -> bytes:
@@ -126,7 +126,7 @@ def test_a_snapshot_with_a_flipped_bit_is_found(folder):
 
 
 def test_an_index_that_answers_otherwise_is_found(folder, monkeypatch):
-    from service.gallery.gallery import Gallery
+    from vitreid.service.gallery.gallery import Gallery
 
     search = Gallery.search
     faults = {

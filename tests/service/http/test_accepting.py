@@ -9,7 +9,7 @@ from contextlib import suppress
 
 import pytest
 
-from service.http.accepting import NO_ROOM, Acceptor
+from vitreid.service.http.accepting import NO_ROOM, Acceptor
 
 CLIENTS = 40
 

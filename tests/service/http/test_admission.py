@@ -19,10 +19,10 @@ import pytest
 from numpy.typing import NDArray
 from starlette.types import Message, Receive, Scope, Send
 
-from service.config import ServiceConfig
-from service.http.admission import STARTS, Admission, AdmissionLimits, UnderWay
-from service.http.serving import address_of, bound_socket, make_server, running
-from service.state import Service, open_service
+from vitreid.service.config import ServiceConfig
+from vitreid.service.http.admission import STARTS, Admission, AdmissionLimits, UnderWay
+from vitreid.service.http.serving import address_of, bound_socket, make_server, running
+from vitreid.service.state import Service, open_service
 
 Make = Callable[..., bytes]
 JPEG = {"content-type": "image/jpeg"}

@@ -27,12 +27,12 @@ from schemathesis import GenerationMode
 from schemathesis.specs.openapi.checks import ignored_auth, positive_data_acceptance
 from schemathesis.transport.serialization import Binary
 
-from service.access.rates import Buckets
-from service.config import ServiceConfig
-from service.http.app import create_app
-from service.http.filter_params import FilterParams
-from service.schemas.common import Named
-from service.state import open_service
+from vitreid.service.access.rates import Buckets
+from vitreid.service.config import ServiceConfig
+from vitreid.service.http.app import create_app
+from vitreid.service.http.filter_params import FilterParams
+from vitreid.service.schemas.common import Named
+from vitreid.service.state import open_service
 
 UNHURRIED = settings(
     derandomize=True,

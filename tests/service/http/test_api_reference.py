@@ -9,11 +9,11 @@ from typing import Any
 
 import pytest
 
-from service.config import ServiceConfig
-from service.http.api_reference import api_markdown, describe
-from service.http.app import create_app
-from service.http.description import UNLIMITED
-from service.http.filter_params import FilterParams
+from vitreid.service.config import ServiceConfig
+from vitreid.service.http.api_reference import api_markdown, describe
+from vitreid.service.http.app import create_app
+from vitreid.service.http.description import UNLIMITED
+from vitreid.service.http.filter_params import FilterParams
 
 PAGE = Path(__file__).resolve().parents[3] / "docs" / "api.md"
 PROBLEM = {

@@ -9,13 +9,13 @@ from pathlib import Path
 import pytest
 from fastapi.testclient import TestClient
 
-from bundle import Bundle, BundleError
-from service.config import ServiceConfig, gallery_folder
-from service.errors import GalleryError
-from service.gallery.errors import BundleMismatch, GalleryDamaged
-from service.gallery.gallery import Gallery
-from service.http.app import create_app
-from service.state import open_service
+from vitreid.bundle import Bundle, BundleError
+from vitreid.service.config import ServiceConfig, gallery_folder
+from vitreid.service.errors import GalleryError
+from vitreid.service.gallery.errors import BundleMismatch, GalleryDamaged
+from vitreid.service.gallery.gallery import Gallery
+from vitreid.service.http.app import create_app
+from vitreid.service.state import open_service
 
 Make = Callable[..., bytes]
 REPOSITORY = Path(__file__).resolve().parents[3]

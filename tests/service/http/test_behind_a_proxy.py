@@ -10,11 +10,11 @@ from urllib.parse import urljoin, urlsplit
 
 import pytest
 
-from service.access.audit import Asked
-from service.config import ConfigError, ServiceConfig, load_config
-from service.http.serving import make_server
-from service.state import open_service
 from tests.service.proxying import PREFIX, proxy, serve
+from vitreid.service.access.audit import Asked
+from vitreid.service.config import ConfigError, ServiceConfig, load_config
+from vitreid.service.http.serving import make_server
+from vitreid.service.state import open_service
 
 REPOSITORY = Path(__file__).resolve().parents[3]
 
@@ -48,15 +48,17 @@ def test_everything_that_the_pages_name_is_found_under_the_prefix(
         assert get(f"{address}/v1/nothing")[0] == 404
 
 
-@pytest.mark.parametrize("given", ["reid", "/reid/", "/", "//reid", "/v1", "/web/x", "/re id", "/reid?x"])
+@pytest.mark.parametrize(
+    "given", ["vitreid", "/vitreid/", "/", "//vitreid", "/v1", "/web/x", "/vitre id", "/vitreid?x"]
+)
 def test_a_prefix_that_is_none_is_refused(given: str) -> None:
-    with pytest.raises(ConfigError, match="REID_ROOT_PATH"):
+    with pytest.raises(ConfigError, match="VITREID_ROOT_PATH"):
         load_config(root_path=given)
 
 
 @pytest.mark.parametrize("given", ["*", "proxy", "10.0.0.1/8", "127.0.0.1:80"])
 def test_a_proxy_that_is_no_address_is_refused(given: str) -> None:
-    with pytest.raises(ConfigError, match="REID_TRUSTED_PROXIES"):
+    with pytest.raises(ConfigError, match="VITREID_TRUSTED_PROXIES"):
         load_config(trusted_proxies=given)
 
 
@@ -75,9 +77,9 @@ def test_only_named_proxies_say_who_the_client_is(
 
 @pytest.mark.parametrize(("proxies", "status"), [("", 403), ("127.0.0.1", 404)])
 def test_only_named_proxies_say_that_it_was_https(tmp_path: Path, tiny_bundle: Path, proxies: str, status: int) -> None:
-    with serve(tmp_path, tiny_bundle, trusted_proxies=proxies, allowed_hosts="reid.example") as (_, port):
+    with serve(tmp_path, tiny_bundle, trusted_proxies=proxies, allowed_hosts="vitreid.example") as (_, port):
         connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
-        headers = {"Host": "reid.example", "Origin": "https://reid.example", "X-Forwarded-Proto": "https"}
+        headers = {"Host": "vitreid.example", "Origin": "https://vitreid.example", "X-Forwarded-Proto": "https"}
         connection.request("DELETE", "/v1/items/1", headers=headers)
         assert connection.getresponse().status == status
         connection.close()

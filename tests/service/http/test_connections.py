@@ -16,10 +16,10 @@ from typing import Any
 import httpx2
 import pytest
 
-from service.config import ServiceConfig
-from service.http import accepting
-from service.http.serving import address_of, bound_socket, make_server, running
-from service.state import open_service
+from vitreid.service.config import ServiceConfig
+from vitreid.service.http import accepting
+from vitreid.service.http.serving import address_of, bound_socket, make_server, running
+from vitreid.service.state import open_service
 
 Make = Callable[..., bytes]
 WAIT_S = 30
@@ -176,7 +176,7 @@ def test_a_crowd_that_is_being_answered_keeps_its_connections(
         entered.release()
         assert release.wait(WAIT_S)
 
-    monkeypatch.setattr("service.routes.system.about", held)
+    monkeypatch.setattr("vitreid.service.routes.system.about", held)
     with serve(max_connections=2) as attack, ThreadPoolExecutor(2) as pool:
         url = f"http://127.0.0.1:{attack.port}/v1/info"
         asked = [pool.submit(httpx2.get, url, trust_env=False, timeout=WAIT_S) for _ in range(2)]
@@ -190,7 +190,7 @@ def test_a_crowd_that_is_being_answered_keeps_its_connections(
 @pytest.fixture
 def long_answer(monkeypatch: pytest.MonkeyPatch) -> None:
     """Makes /metrics larger than what the system's own buffers take."""
-    monkeypatch.setattr("service.metrics.Metrics.text", lambda self: b"# " + b"x" * (24 * 2**20))
+    monkeypatch.setattr("vitreid.service.metrics.Metrics.text", lambda self: b"# " + b"x" * (24 * 2**20))
 
 
 @pytest.mark.usefixtures("long_answer")
@@ -198,7 +198,7 @@ def long_answer(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_an_answer_that_nobody_reads(
     serve: Callable[..., Any], connection_header: bytes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("service.http.connections.MIN_BYTES_PER_S", 2**40)
+    monkeypatch.setattr("vitreid.service.http.connections.MIN_BYTES_PER_S", 2**40)
     with serve(send_s=0.3) as attack:
         ask = HEALTH.replace(b"/healthz", b"/metrics").replace(b"\r\n\r\n", b"\r\n" + connection_header + b"\r\n")
         unread = attack.connect(ask)
@@ -212,7 +212,7 @@ def test_an_answer_that_nobody_reads(
 
 @pytest.mark.usefixtures("long_answer")
 def test_unread_answers_are_bounded_together(serve: Callable[..., Any], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("service.http.connections.MAX_UNREAD_BYTES", 30 * 2**20)
+    monkeypatch.setattr("vitreid.service.http.connections.MAX_UNREAD_BYTES", 30 * 2**20)
     with serve() as attack:
         ask = HEALTH.replace(b"/healthz", b"/metrics")
         first = attack.connect(ask)
@@ -232,7 +232,7 @@ def test_clients_that_leave_before_their_answer_are_no_errors(
         entered.set()
         assert release.wait(WAIT_S)
 
-    monkeypatch.setattr("service.metrics.Metrics.text", lambda self: held() or b"")
+    monkeypatch.setattr("vitreid.service.metrics.Metrics.text", lambda self: held() or b"")
     with serve() as attack:
         leaving = attack.connect(HEALTH.replace(b"/healthz", b"/metrics") * 3)
         assert entered.wait(WAIT_S)

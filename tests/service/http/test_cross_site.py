@@ -7,8 +7,8 @@ from collections.abc import Callable, Iterator
 import pytest
 from fastapi.testclient import TestClient
 
-from service.config import ServiceConfig
-from service.http.app import create_app
+from vitreid.service.config import ServiceConfig
+from vitreid.service.http.app import create_app
 
 Make = Callable[..., bytes]
 SITE = "https://cameras.example"
@@ -44,7 +44,7 @@ def test_a_change_with_the_origin_of_another_page_is_refused(client: TestClient,
     """A form of another site on a plain-http name: the browser sends Origin and no Sec-Fetch-Site."""
     answer = client.post("/v1/items", files={"images": ("a.jpg", picture(1))}, headers={"origin": origin})
     assert (answer.status_code, answer.json()["type"]) == (403, "/problems/cross-site")
-    assert "REID_CORS_ORIGINS" in answer.json()["detail"]
+    assert "VITREID_CORS_ORIGINS" in answer.json()["detail"]
     assert change(client, picture, origin=origin, sec_fetch_site="same-origin") == 403
     assert client.get("/v1/items").json()["items"] == []
 

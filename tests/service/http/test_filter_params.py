@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from service.errors import BadParameter
-from service.gallery.filters import EVERYTHING, Filter
-from service.gallery.items import QUALITIES
-from service.http.filter_params import FilterParams
+from vitreid.service.errors import BadParameter
+from vitreid.service.gallery.filters import EVERYTHING, Filter
+from vitreid.service.gallery.items import QUALITIES
+from vitreid.service.http.filter_params import FilterParams
 
 
 def test_no_condition_lets_everything_through() -> None:

@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 from fastapi.testclient import TestClient
 
-from service.config import ServiceConfig, gallery_folder
-from service.gallery.gallery import Gallery
-from service.http.app import create_app
 from tests.service.application import application_of
+from vitreid.service.config import ServiceConfig, gallery_folder
+from vitreid.service.gallery.gallery import Gallery
+from vitreid.service.http.app import create_app
 
 NAMES = ("other-model", "something-else", "a-file", "damaged", "nowhere", "default")
 

@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 from fastapi.testclient import TestClient
 
-from service.access.audit import Asked, Recorded
-from service.access.guard import guard_of
-from service.access.rates import Buckets
 from tests.service.application import application_of, service_of
+from vitreid.service.access.audit import Asked, Recorded
+from vitreid.service.access.guard import guard_of
+from vitreid.service.access.rates import Buckets
 
 JSON = {"content-type": "application/json"}
 JSON_ROUTES = [
@@ -116,5 +116,5 @@ def test_the_guard_hands_on_nobody_whom_the_gate_did_not_admit(
     client: TestClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A request that comes past the gate by a mistake of ours gets nothing."""
-    monkeypatch.setattr("service.http.gate.Gate._find", lambda self, scope: None)
+    monkeypatch.setattr("vitreid.service.http.gate.Gate._find", lambda self, scope: None)
     assert client.get("/v1/items").status_code == 500

@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 from fastapi.testclient import TestClient
 
-from service.config import ConfigError, ServiceConfig, load_config
-from service.http.app import create_app
-from service.http.serving import bound_socket, make_server, running
-from service.state import Service, open_service
+from vitreid.service.config import ConfigError, ServiceConfig, load_config
+from vitreid.service.http.app import create_app
+from vitreid.service.http.serving import bound_socket, make_server, running
+from vitreid.service.state import Service, open_service
 
 PATHS = ("/", "/docs", "/web/page.js", "/openapi.json", "/healthz", "/readyz", "/metrics", "/v1/items", "/nothing")
 
@@ -26,7 +26,9 @@ def runtime() -> str:
 @pytest.fixture
 def named(config: ServiceConfig) -> Iterator[TestClient]:
     """A service behind a proxy, scraped by another name, on an address that is not loopback."""
-    reached = config.model_copy(update={"allowed_hosts": "reid.example, reid, 2001:db8::5", "host": "192.168.1.5"})
+    reached = config.model_copy(
+        update={"allowed_hosts": "vitreid.example, vitreid, 2001:db8::5", "host": "192.168.1.5"}
+    )
     with TestClient(create_app(reached), raise_server_exceptions=False) as started:
         yield started
 
@@ -35,8 +37,8 @@ def named(config: ServiceConfig) -> Iterator[TestClient]:
     "host",
     [
         "127.0.0.1", "127.0.0.1:9000", "127.3.2.1", "[::1]", "[::1]:8000", "[::ffff:127.0.0.1]", "localhost",
-        "LocalHost:8000", "localhost.", "192.168.1.5:8000", "reid.example", "REID.example:443", "reid.example.",
-        "reid:8000", "[2001:DB8::5]", "[2001:db8:0:0::5]:8000",
+        "LocalHost:8000", "localhost.", "192.168.1.5:8000", "vitreid.example", "VITREID.example:443", "vitreid.example.",
+        "vitreid:8000", "[2001:DB8::5]", "[2001:db8:0:0::5]:8000",
     ],
 )  # fmt: skip
 def test_own_and_named_hosts_are_answered(named: TestClient, host: str) -> None:
@@ -46,17 +48,17 @@ def test_own_and_named_hosts_are_answered(named: TestClient, host: str) -> None:
 @pytest.mark.parametrize(
     "host",
     [
-        "evil.example", "evil.example:8000", "testserver", "reid.example.evil.example", "evil-reid.example",
+        "evil.example", "evil.example:8000", "testserver", "vitreid.example.evil.example", "evil-vitreid.example",
         "127.0.0.1.evil.example", "localhost.evil.example", "192.168.1.6", "0.0.0.0", "[::]", "128.0.0.1", "",
-        "reid.example, reid", "reid.example/x", "user@reid.example", "reid.example:80:80", "[reid.example]",
-        "reid.example:", "::1", "*", "127.0.0.1 ", "reid.example..",
+        "vitreid.example, vitreid", "vitreid.example/x", "user@vitreid.example", "vitreid.example:80:80", "[vitreid.example]",
+        "vitreid.example:", "::1", "*", "127.0.0.1 ", "vitreid.example..",
     ],
 )  # fmt: skip
 def test_every_other_host_is_refused_everywhere(named: TestClient, host: str) -> None:
     for path in PATHS:
         answer = named.get(path, headers={"host": host})
         assert (answer.status_code, answer.json()["type"]) == (421, "/problems/misdirected-request"), path
-        assert "REID_ALLOWED_HOSTS" in answer.json()["detail"]
+        assert "VITREID_ALLOWED_HOSTS" in answer.json()["detail"]
         assert answer.json()["instance"] == path
 
 
@@ -67,7 +69,7 @@ def test_a_refused_host_reaches_no_route_and_no_preflight(named: TestClient) -> 
 
 @pytest.mark.parametrize("given", ["https://a.example", "a.example:80", "a b", "a.example/x", "*", "*.example", "[::1"])
 def test_a_setting_that_is_no_host_is_refused(given: str) -> None:
-    with pytest.raises(ConfigError, match="REID_ALLOWED_HOSTS"):
+    with pytest.raises(ConfigError, match="VITREID_ALLOWED_HOSTS"):
         load_config(allowed_hosts=given)
 
 

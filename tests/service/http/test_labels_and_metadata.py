@@ -11,15 +11,15 @@ import pytest
 from fastapi.testclient import TestClient
 from typer.testing import CliRunner
 
-from bundle.errors import NamePatternError
-from bundle.name_pattern import NamePattern
-from service.commands.cli import app
-from service.commands.keys_cli import app as keys
-from service.errors import TableError
-from service.intake.box_files import read_boxes
-from service.intake.boxes import BoxSource
-from service.intake.labels import labels_of_names, read_table
 from tests.service.application import service_of
+from vitreid.bundle.errors import NamePatternError
+from vitreid.bundle.name_pattern import NamePattern
+from vitreid.service.commands.cli import app
+from vitreid.service.commands.keys_cli import app as keys
+from vitreid.service.errors import TableError
+from vitreid.service.intake.box_files import read_boxes
+from vitreid.service.intake.boxes import BoxSource
+from vitreid.service.intake.labels import labels_of_names, read_table
 
 Make = Callable[..., bytes]
 BAD_LABELS = [

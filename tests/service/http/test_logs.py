@@ -14,8 +14,8 @@ from typing import Any
 import pytest
 from fastapi.testclient import TestClient
 
-from service.http.logs import JsonFormatter, LogFormat, configure_logging, request_id
-from service.routes import system
+from vitreid.service.http.logs import JsonFormatter, LogFormat, configure_logging, request_id
+from vitreid.service.routes import system
 
 Make = Callable[..., bytes]
 JPEG = {"content-type": "image/jpeg"}
@@ -136,7 +136,7 @@ def test_in_json_nothing_that_python_says_is_no_json() -> None:
     """Warnings and errors that nobody caught, in the main thread, in others and in finalizers."""
     code = """
 import threading, warnings
-from service.http.logs import configure_logging, log_what_is_not_caught
+from vitreid.service.http.logs import configure_logging, log_what_is_not_caught
 configure_logging("info", "json")
 log_what_is_not_caught()
 warnings.warn("old\\nthing")

@@ -15,9 +15,9 @@ from typing import Any
 import pytest
 from fastapi.testclient import TestClient
 
-from service.config import ServiceConfig
-from service.http.app import create_app
 from tests.service.intake.test_preparing import mutants
+from vitreid.service.config import ServiceConfig
+from vitreid.service.http.app import create_app
 
 EVERY = 30
 """Of the mutants one in so many is sent."""

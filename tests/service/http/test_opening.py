@@ -14,13 +14,13 @@ from typing import Any
 import pytest
 from fastapi.testclient import TestClient
 
-from service.config import ServiceConfig, gallery_folder
-from service.gallery import Gallery
-from service.gallery.errors import BundleMismatch
-from service.http import opening
-from service.http.app import create_app
-from service.http.opening import Opening
-from service.state import open_service
+from vitreid.service.config import ServiceConfig, gallery_folder
+from vitreid.service.gallery import Gallery
+from vitreid.service.gallery.errors import BundleMismatch
+from vitreid.service.http import opening
+from vitreid.service.http.app import create_app
+from vitreid.service.http.opening import Opening
+from vitreid.service.state import open_service
 
 Make = Callable[..., bytes]
 JPEG = {"content-type": "image/jpeg"}
@@ -129,9 +129,9 @@ SERVE = """
 import sys, threading
 from contextlib import contextmanager
 from pathlib import Path
-from service.commands import actions as commands
-from service.http import opening
-from service.config import ServiceConfig
+from vitreid.service.commands import actions as commands
+from vitreid.service.http import opening
+from vitreid.service.config import ServiceConfig
 
 @contextmanager
 def stuck(config, metrics, doing):
@@ -163,15 +163,26 @@ def test_sigterm_ends_it_even_where_loading_is_stuck(tmp_path: Path) -> None:
 
 def test_a_second_service_on_the_same_data_is_told_who_keeps_it(config: ServiceConfig, tiny_bundle: Path) -> None:
     with open_service(config):
-        command = [sys.executable, "-m", "reid", "serve", "--data", config.data, "--bundle", tiny_bundle, "--port", "0"]
+        command = [
+            sys.executable,
+            "-m",
+            "vitreid",
+            "serve",
+            "--data",
+            config.data,
+            "--bundle",
+            tiny_bundle,
+            "--port",
+            "0",
+        ]
         second = subprocess.run(
             list(map(str, command)), cwd=REPOSITORY, capture_output=True, text=True, timeout=60, check=False
         )
     assert second.returncode == 2
     last = second.stderr.splitlines()[-1]
-    assert last.startswith("reid: ")
+    assert last.startswith("vitreid: ")
     assert "is kept by process" in last
-    assert "reid serve" in last
+    assert "vitreid serve" in last
     assert "Traceback" not in second.stderr
 
 
@@ -180,7 +191,7 @@ def kind_of_error(parts: Opening) -> str:
 
 
 def bundle_id(config: ServiceConfig) -> str:
-    from bundle import Bundle
+    from vitreid.bundle import Bundle
 
     assert config.bundle is not None
     return Bundle.open(config.bundle).manifest.bundle_id

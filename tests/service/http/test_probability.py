@@ -11,11 +11,11 @@ from typing import Any
 import pytest
 from fastapi.testclient import TestClient
 
-from bundle import Bundle, Calibration
-from service.config import ServiceConfig
-from service.http.app import create_app
 from tests.calibrations import PAIRS, made
 from tests.service.application import service_of
+from vitreid.bundle import Bundle, Calibration
+from vitreid.service.config import ServiceConfig
+from vitreid.service.http.app import create_app
 
 Make = Callable[..., bytes]
 RATE = {"value": 0.5, "low": 0.4, "high": 0.6}
@@ -191,7 +191,7 @@ def test_without_a_calibration_there_is_none_and_a_least_one_is_refused(client: 
         answer = client.post(path, params={"min_probability": 0.5}, files={"image": ("a.jpg", picture(1))})
         problem = answer.json()
         assert (answer.status_code, problem["type"]) == (409, "/problems/not-calibrated")
-        assert "reid export calibrate" in problem["detail"]
+        assert "vitreid export calibrate" in problem["detail"]
     assert client.get("/v1/info").json()["bundle"]["calibration"] is None
 
 

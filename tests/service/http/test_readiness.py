@@ -12,12 +12,12 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from service.batching import Embedded, MicroBatcher
-from service.errors import NotReady
-from service.galleries import Galleries
-from service.gallery import Gallery
-from service.gallery.errors import GalleryDamaged
-from service.http.readiness import Readiness
+from vitreid.service.batching import Embedded, MicroBatcher
+from vitreid.service.errors import NotReady
+from vitreid.service.galleries import Galleries
+from vitreid.service.gallery import Gallery
+from vitreid.service.gallery.errors import GalleryDamaged
+from vitreid.service.http.readiness import Readiness
 
 GREY = np.zeros((2, 2, 3), dtype=np.uint8)
 OK = {"embedding": "ok", "search": "ok"}

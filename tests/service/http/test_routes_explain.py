@@ -12,9 +12,9 @@ import pytest
 from fastapi.testclient import TestClient
 from PIL import Image
 
-from service.config import ServiceConfig
-from service.http.app import create_app
 from tests.service.application import service_of
+from vitreid.service.config import ServiceConfig
+from vitreid.service.http.app import create_app
 
 JPEG = {"content-type": "image/jpeg"}
 PNG = {"accept": "image/png"}
@@ -176,7 +176,7 @@ def test_a_model_that_cannot_explain(tmp_path: Path, tiny_bundle: Path, picture:
         ]
         for answer in answers:
             assert (answer.status_code, answer.json()["type"]) == (409, "/problems/no-evidence")
-            assert "reid export explain" in answer.json()["detail"]
+            assert "vitreid export explain" in answer.json()["detail"]
         assert client.get("/v1/info").json()["bundle"]["explains"] is False
         assert client.post("/v1/query", content=picture(1), headers=JPEG).status_code == 200
 

@@ -7,8 +7,8 @@ from collections.abc import Callable
 import pytest
 from fastapi.testclient import TestClient
 
-from service.config import ServiceConfig, gallery_folder
-from service.gallery import Gallery
+from vitreid.service.config import ServiceConfig, gallery_folder
+from vitreid.service.gallery import Gallery
 
 Make = Callable[..., bytes]
 JPEG = {"content-type": "image/jpeg"}

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 from fastapi.testclient import TestClient
 
-from bundle import read_image
 from tests.service.application import service_of
+from vitreid.bundle import read_image
 
 Make = Callable[..., bytes]
 
@@ -288,7 +288,7 @@ def test_the_same_box_of_the_same_frame_is_the_same_item(client: TestClient, pic
 def test_known_pictures_are_not_embedded_again(client: TestClient, picture: Make, monkeypatch: Any) -> None:
     files = [(f"{seed}.jpg", picture(seed)) for seed in range(3)]
     ids = [each["id"] for each in send(client, *files).json()["results"]]
-    monkeypatch.setattr("service.intake.preparing.decoded", None)
+    monkeypatch.setattr("vitreid.service.intake.preparing.decoded", None)
     again = send(client, *files).json()
     assert (again["duplicates"], [each["id"] for each in again["results"]]) == (3, ids)
 
@@ -342,7 +342,7 @@ def test_the_settings_say_what_is_taken_and_kept(client: TestClient, picture: Ma
     assert client.get(f"/v1/items/{taken['id']}/image").status_code == 404
     [camera] = client.get("/v1/galleries/default/cameras").json()["cameras"]
     assert (camera["camera_id"], camera["items"], camera["rejected"]) == ("gate", 1, {"min_height": 1})
-    assert 'reid_rejections_total{reason="min_height"} 1.0' in client.get("/metrics").text
+    assert 'vitreid_rejections_total{reason="min_height"} 1.0' in client.get("/metrics").text
 
 
 def test_pictures_are_embedded_with_the_mapped_camera(client: TestClient, picture: Make) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pytest
 from fastapi.testclient import TestClient
 
-from service.routes.page import ASSETS
+from vitreid.service.routes.page import ASSETS
 
 FILES = ["/", "/docs", *(f"/web/{name}" for name in ASSETS if not name.endswith(".html"))]
 

@@ -15,10 +15,10 @@ import pytest
 from fastapi.testclient import TestClient
 from PIL import Image
 
-from bundle import Bundle, BundleRunner, read_image, resize_to_spec
-from service.batching import Embedded
-from service.errors import EmbeddingFailed
 from tests.service.application import service_of
+from vitreid.bundle import Bundle, BundleRunner, read_image, resize_to_spec
+from vitreid.service.batching import Embedded
+from vitreid.service.errors import EmbeddingFailed
 
 Make = Callable[..., bytes]
 JPEG = {"content-type": "image/jpeg"}

@@ -8,16 +8,16 @@ import numpy as np
 import pytest
 from fastapi.testclient import TestClient
 
-from bundle import Bundle, parse_market_name, read_image
-from scoring import Labelled, score_retrieval
-from service.config import ServiceConfig
-from service.embedder import Embedder
-from service.http.app import create_app
-from service.intake.cameras import map_cameras
-from service.intake.indexing import index_images
-from service.runtimes import RuntimeChoice
-from service.state import open_service
-from synthetic import draw_dataset
+from vitreid.bundle import Bundle, parse_market_name, read_image
+from vitreid.scoring import Labelled, score_retrieval
+from vitreid.service.config import ServiceConfig
+from vitreid.service.embedder import Embedder
+from vitreid.service.http.app import create_app
+from vitreid.service.intake.cameras import map_cameras
+from vitreid.service.intake.indexing import index_images
+from vitreid.service.runtimes import RuntimeChoice
+from vitreid.service.state import open_service
+from vitreid.synthetic import draw_dataset
 
 
 def labels_of(paths: list[Path]) -> tuple[list[str], list[str]]:

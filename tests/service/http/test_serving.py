@@ -11,11 +11,11 @@ import httpx2
 import pytest
 from pydantic import BaseModel
 
-from service.config import ServiceConfig
-from service.errors import PortInUse
-from service.gallery.gallery import Gallery
-from service.http.serving import address_of, bound_socket, make_server, running
-from service.state import Service, open_service
+from vitreid.service.config import ServiceConfig
+from vitreid.service.errors import PortInUse
+from vitreid.service.gallery.gallery import Gallery
+from vitreid.service.http.serving import address_of, bound_socket, make_server, running
+from vitreid.service.state import Service, open_service
 
 Make = Callable[..., bytes]
 JPEG = {"content-type": "image/jpeg"}

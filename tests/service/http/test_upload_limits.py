@@ -15,11 +15,11 @@ import pytest
 from fastapi.testclient import TestClient
 from PIL import Image
 
-from service.config import ServiceConfig
-from service.gallery.erasure import LONGEST_REASON
-from service.intake import adding
-from service.schemas.common import MAX_ID
-from service.schemas.erasures import MAX_CONFIRMED, MAX_ITEMS
+from vitreid.service.config import ServiceConfig
+from vitreid.service.gallery.erasure import LONGEST_REASON
+from vitreid.service.intake import adding
+from vitreid.service.schemas.common import MAX_ID
+from vitreid.service.schemas.erasures import MAX_CONFIRMED, MAX_ITEMS
 
 Make = Callable[..., bytes]
 
@@ -182,7 +182,7 @@ def test_a_field_that_is_not_known_is_named_shortly(client: TestClient, picture:
 def test_metadata_of_too_many_values_is_refused_unread(
     client: TestClient, picture: Make, monkeypatch: pytest.MonkeyPatch, metadata: str
 ) -> None:
-    monkeypatch.setattr("service.intake.adding.from_json", lambda text: pytest.fail("was parsed"))
+    monkeypatch.setattr("vitreid.service.intake.adding.from_json", lambda text: pytest.fail("was parsed"))
     answer = client.post("/v1/items", files={"images": ("a.jpg", picture(1))}, data={"metadata": metadata})
     assert answer.status_code == 422
     assert "commas, at most 200,000 are allowed" in answer.json()["detail"]

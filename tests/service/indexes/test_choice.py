@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from service.indexes import INDEXES, Index, choose_index, worn
-from service.indexes.choice import FIRST_TUNING
+from vitreid.service.indexes import INDEXES, Index, choose_index, worn
+from vitreid.service.indexes.choice import FIRST_TUNING
 
 
 def of_same(kind: str, count: int) -> Index:
@@ -18,7 +18,7 @@ def of_same(kind: str, count: int) -> Index:
 
 @pytest.fixture(params=[True, False], ids=["gpu", "no gpu"])
 def gpu(request, monkeypatch) -> bool:
-    monkeypatch.setattr("service.indexes.choice.gpu_problem", lambda: None if request.param else "none")
+    monkeypatch.setattr("vitreid.service.indexes.choice.gpu_problem", lambda: None if request.param else "none")
     return request.param
 
 
@@ -47,13 +47,13 @@ def test_a_size_around_a_step_does_not_rebuild_to_and_fro(gpu):
 
 
 def test_a_gallery_that_left_the_gpu_goes_back_when_it_is_well_below(monkeypatch):
-    monkeypatch.setattr("service.indexes.choice.gpu_problem", lambda: None)
+    monkeypatch.setattr("vitreid.service.indexes.choice.gpu_problem", lambda: None)
     kinds = [choose_index(size, 384, "ivf")[0] for size in (2_700_000, 2_200_000, 2_000_000)]
     assert kinds == ["ivf", "ivf", "gpu"]
 
 
 def test_the_gpu_is_taken_only_where_it_can_be_used(monkeypatch):
-    monkeypatch.setattr("service.indexes.choice.gpu_problem", lambda: "none")
+    monkeypatch.setattr("vitreid.service.indexes.choice.gpu_problem", lambda: "none")
     assert choose_index(300_000, 384)[0] == choose_index(300_000, 384, "gpu")[0] == "ivf"
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from service.indexes.columns import Column, Positions, allows
+from vitreid.service.indexes.columns import Column, Positions, allows
 
 
 def test_a_column_grows_and_is_cut():

@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from service.indexes import ExactIndex, FlatIndex, GpuIndex
-from service.indexes.faiss_calls import load_faiss
-from service.indexes.gpu import GARBAGE_LEAST, GpuMissing, gpu_copy, gpu_problem
+from vitreid.service.indexes import ExactIndex, FlatIndex, GpuIndex
+from vitreid.service.indexes.faiss_calls import load_faiss
+from vitreid.service.indexes.gpu import GARBAGE_LEAST, GpuMissing, gpu_copy, gpu_problem
 
 DIMENSION = 24
 real_copy = gpu_copy  # the fixture `gpu_stand_in` replaces it in the module

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from benchmarks.made_embeddings import made_people
-from service.indexes import ExactIndex, HnswIndex
+from vitreid.service.indexes import ExactIndex, HnswIndex
 
 ROWS, DIMENSION = 8000, 48
 IDS = np.arange(ROWS) * 2

@@ -7,9 +7,9 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pytest
 
-from service.errors import UnknownName
-from service.indexes import INDEXES, Index, index_kind
-from service.indexes.files import IndexDamaged
+from vitreid.service.errors import UnknownName
+from vitreid.service.indexes import INDEXES, Index, index_kind
+from vitreid.service.indexes.files import IndexDamaged
 
 DIMENSION = 24
 EXACT, ROUNDED = 1e-6, 1e-3  # the latter of 16-bit floats
@@ -193,7 +193,7 @@ def test_a_file_of_another_index_is_told(name, tmp_path):
 
 
 def test_exact_equals_a_slow_loop(monkeypatch):
-    monkeypatch.setattr("service.indexes.exact.SCORES_AT_ONCE", 64)  # several blocks of queries
+    monkeypatch.setattr("vitreid.service.indexes.exact.SCORES_AT_ONCE", 64)  # several blocks of queries
     rows, queries = unit_rows(30, seed=3), unit_rows(9, seed=4)
     index = empty("exact")
     index.add(np.arange(30), rows)

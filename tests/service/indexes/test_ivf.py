@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from benchmarks.made_embeddings import made_people
-from service.indexes import INDEXES, ExactIndex, IvfIndex
+from vitreid.service.indexes import INDEXES, ExactIndex, IvfIndex
 
 ROWS, DIMENSION = 12_000, 64
 

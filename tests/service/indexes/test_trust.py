@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from service.indexes import HnswIndex, IvfIndex, files
-from service.indexes.faiss_calls import load_faiss
-from service.indexes.files import IndexDamaged
+from vitreid.service.indexes import HnswIndex, IvfIndex, files
+from vitreid.service.indexes.faiss_calls import load_faiss
+from vitreid.service.indexes.files import IndexDamaged
 
 ROWS, DIMENSION = 600, 16
 IDS = np.arange(ROWS)

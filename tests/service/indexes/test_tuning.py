@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from benchmarks.made_embeddings import made_people
-from service.indexes.tuning import BEST, MOMENT, SAME_MOMENT, Questions, questions
+from vitreid.service.indexes.tuning import BEST, MOMENT, SAME_MOMENT, Questions, questions
 
 DIMENSION = 48
 

@@ -9,11 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from service.errors import TableError
-from service.intake import box_files
-from service.intake.box_files import FORMATS, read_boxes
-from service.intake.boxes import BoxSource, PersonBox
-from service.intake.labels import Label
+from vitreid.service.errors import TableError
+from vitreid.service.intake import box_files
+from vitreid.service.intake.box_files import FORMATS, read_boxes
+from vitreid.service.intake.boxes import BoxSource, PersonBox
+from vitreid.service.intake.labels import Label
 
 PATHS = ["cam1/000001.jpg", "cam1/000002.jpg"]
 NOON = datetime(2026, 5, 1, 12, tzinfo=UTC)

@@ -10,9 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from bundle import ImageError
-from service.intake.boxes import box_hash, boxes_of, cut
-from service.schemas.items import FrameLabels
+from vitreid.bundle import ImageError
+from vitreid.service.intake.boxes import box_hash, boxes_of, cut
+from vitreid.service.schemas.items import FrameLabels
 
 WIDTH, HEIGHT = 40, 30
 PIXELS = np.arange(HEIGHT * WIDTH * 3, dtype=np.uint32).reshape(HEIGHT, WIDTH, 3).astype(np.uint8)

@@ -8,10 +8,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from bundle import Bundle, Manifest
-from service.errors import UnknownName
-from service.gallery import Gallery, GallerySettings, NewItem
-from service.intake.cameras import CameraReport, camera_map, map_cameras, report_cameras
+from vitreid.bundle import Bundle, Manifest
+from vitreid.service.errors import UnknownName
+from vitreid.service.gallery import Gallery, GallerySettings, NewItem
+from vitreid.service.intake.cameras import CameraReport, camera_map, map_cameras, report_cameras
 
 
 @pytest.fixture

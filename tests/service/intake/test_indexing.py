@@ -13,20 +13,20 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from bundle import Bundle, read_image
-from bundle.errors import NamePatternError
-from bundle.name_pattern import NamePattern
-from service.embedder import Embedder
-from service.errors import FolderNotFound, IndexingError, NoImages, TableError
-from service.gallery import Gallery
-from service.gallery.errors import GalleryFull
-from service.intake import folders, indexing
-from service.intake.boxes import BoxSource
-from service.intake.embedding import embed_images
-from service.intake.folders import find_images
-from service.intake.indexing import IndexingInterrupted, index_images
-from service.intake.reading import Refusal
-from service.runtimes import RuntimeChoice
+from vitreid.bundle import Bundle, read_image
+from vitreid.bundle.errors import NamePatternError
+from vitreid.bundle.name_pattern import NamePattern
+from vitreid.service.embedder import Embedder
+from vitreid.service.errors import FolderNotFound, IndexingError, NoImages, TableError
+from vitreid.service.gallery import Gallery
+from vitreid.service.gallery.errors import GalleryFull
+from vitreid.service.intake import folders, indexing
+from vitreid.service.intake.boxes import BoxSource
+from vitreid.service.intake.embedding import embed_images
+from vitreid.service.intake.folders import find_images
+from vitreid.service.intake.indexing import IndexingInterrupted, index_images
+from vitreid.service.intake.reading import Refusal
+from vitreid.service.runtimes import RuntimeChoice
 
 
 @pytest.fixture

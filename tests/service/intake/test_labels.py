@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from service.errors import TableError
-from service.intake.labels import Label, label_of_name, read_table
+from vitreid.service.errors import TableError
+from vitreid.service.intake.labels import Label, label_of_name, read_table
 
 PATHS = ["0002_c1s1_000451_03.jpg", "cam 2/b.png", "c.jpg"]
 

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from service.errors import TableError
-from service.intake.boxes import BoxSource, PersonBox
-from service.intake.mot import is_mot_line, read_mot
+from vitreid.service.errors import TableError
+from vitreid.service.intake.boxes import BoxSource, PersonBox
+from vitreid.service.intake.mot import is_mot_line, read_mot
 
 PATHS = ["img1/000001.jpg", "img1/000002.jpg", "img1/000010.jpg", "map.png"]
 Read = Callable[..., list[tuple[str, PersonBox]]]

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from bundle import read_image
-from service.intake.pictures import encode_picture
+from vitreid.bundle import read_image
+from vitreid.service.intake.pictures import encode_picture
 
 
 @pytest.mark.parametrize(

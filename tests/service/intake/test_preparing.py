@@ -16,11 +16,11 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
-from bundle import ImageError, ImageLimits, ImageSpec, decoded, read_image, resize_to_spec
-from service.intake import preparing as intake
-from service.intake.boxes import PersonBox, box_hash
-from service.intake.labels import Label
-from service.intake.preparing import (
+from vitreid.bundle import ImageError, ImageLimits, ImageSpec, decoded, read_image, resize_to_spec
+from vitreid.service.intake import preparing as intake
+from vitreid.service.intake.boxes import PersonBox, box_hash
+from vitreid.service.intake.labels import Label
+from vitreid.service.intake.preparing import (
     Known,
     Outcome,
     Picture,

@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 from PIL import Image, ImageFilter
 
-from service.gallery.items import Quality
-from service.intake.quality import MEASURED, Breach, breach_of, measure, sharpness
+from vitreid.service.gallery.items import Quality
+from vitreid.service.intake.quality import MEASURED, Breach, breach_of, measure, sharpness
 
 
 def noise(seed: int, height: int, width: int) -> Image.Image:

@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from bundle import Bundle, BundleRunner
-from bundle.run import open_session
-from service.runtimes.buckets import BucketedRuntime, bucket_sizes
+from vitreid.bundle import Bundle, BundleRunner
+from vitreid.bundle.run import open_session
+from vitreid.service.runtimes.buckets import BucketedRuntime, bucket_sizes
 
 
 @pytest.mark.parametrize(

@@ -8,10 +8,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from bundle import Bundle, BundleRunner, RuntimeMissing
-from bundle.run_engine import engine_name
-from service.runtimes import RuntimeChoice, load_runtime
 from tests.bundle.tensorrt_standin import GPU, VERSIONS, install, plan_of
+from vitreid.bundle import Bundle, BundleRunner, RuntimeMissing
+from vitreid.bundle.run_engine import engine_name
+from vitreid.service.runtimes import RuntimeChoice, load_runtime
 
 IMAGES = np.random.default_rng(0).integers(0, 256, (5, 64, 32, 3), dtype=np.uint8)
 CAMERAS = np.array([0, 1, -1, 0, -1], dtype=np.int64)
@@ -34,7 +34,7 @@ def test_embeddings_are_those_of_the_reference(
 
 def test_a_bundle_without_an_engine_is_told(tiny_bundle: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     install(monkeypatch)
-    with pytest.raises(RuntimeMissing, match=r"but no engines.*make it on this machine with `reid export tensorrt`"):
+    with pytest.raises(RuntimeMissing, match=r"but no engines.*make it on this machine with `vitreid export tensorrt`"):
         load_runtime(Bundle.open(tiny_bundle), CHOICE)
 
 

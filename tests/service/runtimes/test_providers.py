@@ -13,13 +13,13 @@ import numpy as np
 import onnxruntime
 import pytest
 
-from bundle import Bundle, BundleRunner, RuntimeMissing
-from bundle.gpu import Gpu, first_gpu
-from bundle.run import open_session
-from service.errors import UnknownName
-from service.runtimes import RuntimeChoice, cuda, load_runtime
-from service.runtimes.buckets import BucketedRuntime
-from service.runtimes.tensorrt import engine_folder, profile
+from vitreid.bundle import Bundle, BundleRunner, RuntimeMissing
+from vitreid.bundle.gpu import Gpu, first_gpu
+from vitreid.bundle.run import open_session
+from vitreid.service.errors import UnknownName
+from vitreid.service.runtimes import RuntimeChoice, cuda, load_runtime
+from vitreid.service.runtimes.buckets import BucketedRuntime
+from vitreid.service.runtimes.tensorrt import engine_folder, profile
 
 GPU = Gpu("NVIDIA H200", (9, 0))
 CAMERAS = np.array([0, 1, -1, 0, -1], dtype=np.int64)
@@ -94,7 +94,7 @@ def test_without_the_gpu_build_the_extra_is_named(bundle, monkeypatch) -> None:
 def test_without_a_gpu_it_is_told(gpu, bundle, monkeypatch, provider) -> None:
     gpu()
     monkeypatch.setattr(cuda, "first_gpu", first_gpu)
-    monkeypatch.setattr("bundle.gpu.DRIVER", "libcuda-that-is-not-there.so")
+    monkeypatch.setattr("vitreid.bundle.gpu.DRIVER", "libcuda-that-is-not-there.so")
     with pytest.raises(RuntimeMissing, match="there is no NVIDIA driver here"):
         load_runtime(bundle, RuntimeChoice(providers=(provider,)))
 
@@ -128,7 +128,7 @@ def test_a_gpu_that_cannot_run_the_largest_batch_is_told(gpu, bundle, monkeypatc
 
     gpu()
     monkeypatch.setattr(cuda, "BucketedRuntime", out_of_memory)
-    with pytest.raises(RuntimeMissing, match=r"up to 64 pictures \(Failed to allocate memory for .* REID_MAX_BATCH"):
+    with pytest.raises(RuntimeMissing, match=r"up to 64 pictures \(Failed to allocate memory for .* VITREID_MAX_BATCH"):
         load_runtime(bundle, RuntimeChoice(providers=("cuda",), max_batch=64))
 
 

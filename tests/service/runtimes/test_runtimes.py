@@ -7,9 +7,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from bundle import Bundle, BundleRunner, RuntimeMissing
-from service.errors import UnknownName
-from service.runtimes import RUNTIMES, RuntimeChoice, load_runtime
+from vitreid.bundle import Bundle, BundleRunner, RuntimeMissing
+from vitreid.service.errors import UnknownName
+from vitreid.service.runtimes import RUNTIMES, RuntimeChoice, load_runtime
 
 
 @pytest.fixture(scope="module")
@@ -70,7 +70,9 @@ def test_openvino_makes_no_fp32_of_another_bundle(tiny_bundle):
     bundle = Bundle.open(tiny_bundle)
     int8 = Bundle(bundle.path, bundle.manifest.model_copy(update={"precision": "int8"}))
     assert load_runtime(int8, RuntimeChoice("openvino")).precision == "int8"
-    with pytest.raises(RuntimeMissing, match="exported in int8, of which fp32 cannot be made again; leave REID_PREC"):
+    with pytest.raises(
+        RuntimeMissing, match="exported in int8, of which fp32 cannot be made again; leave VITREID_PREC"
+    ):
         load_runtime(int8, RuntimeChoice("openvino", precision="fp32"))
 
 
@@ -80,5 +82,5 @@ def test_openvino_computes_on_the_cpu_only(tiny_bundle):
 
 
 def test_onnx_computes_in_what_the_bundle_was_exported_in(tiny_bundle):
-    with pytest.raises(RuntimeMissing, match="exported in, fp32, and not in bf16; leave REID_PRECISION empty"):
+    with pytest.raises(RuntimeMissing, match="exported in, fp32, and not in bf16; leave VITREID_PRECISION empty"):
         load_runtime(Bundle.open(tiny_bundle), RuntimeChoice(precision="bf16"))

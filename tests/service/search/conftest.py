@@ -9,8 +9,8 @@ from datetime import UTC, datetime, timedelta
 import numpy as np
 import pytest
 
-from service.gallery import Gallery, Item, NewItem
-from service.gallery.items import Quality
+from vitreid.service.gallery import Gallery, Item, NewItem
+from vitreid.service.gallery.items import Quality
 
 DIMENSION = 8
 ITEMS = 80

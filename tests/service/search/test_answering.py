@@ -11,12 +11,12 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from service.errors import BadParameter
-from service.gallery import Gallery, Item
-from service.gallery.errors import ItemNotFound
-from service.gallery.filters import EVERYTHING, Filter
-from service.http.query_params import SearchParams
-from service.search import Found, Question, find
+from vitreid.service.errors import BadParameter
+from vitreid.service.gallery import Gallery, Item
+from vitreid.service.gallery.errors import ItemNotFound
+from vitreid.service.gallery.filters import EVERYTHING, Filter
+from vitreid.service.http.query_params import SearchParams
+from vitreid.service.search import Found, Question, find
 
 from .conftest import ITEMS, MORNING, unit_rows
 

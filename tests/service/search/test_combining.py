@@ -3,8 +3,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from service.gallery.errors import EmbeddingRejected
-from service.search import mean_embedding
+from vitreid.service.gallery.errors import EmbeddingRejected
+from vitreid.service.search import mean_embedding
 
 
 def test_one_embedding_is_its_own_mean() -> None:

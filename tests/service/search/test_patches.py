@@ -11,14 +11,14 @@ import numpy as np
 import pytest
 from fastapi.testclient import TestClient
 
-from bundle import read_image
-from scoring.patches import Foreground, with_patches
-from service.config import ServiceConfig
-from service.gallery import Gallery
-from service.gallery.looking import PatchUpkeep
-from service.http.app import create_app
-from service.state import Service
 from tests.service.application import service_of
+from vitreid.bundle import read_image
+from vitreid.scoring.patches import Foreground, with_patches
+from vitreid.service.config import ServiceConfig
+from vitreid.service.gallery import Gallery
+from vitreid.service.gallery.looking import PatchUpkeep
+from vitreid.service.http.app import create_app
+from vitreid.service.state import Service
 
 JPEG = {"content-type": "image/jpeg"}
 ITEMS = 12
@@ -28,7 +28,7 @@ SHARE = 0.6
 @pytest.fixture(autouse=True)
 def a_share_that_matters(monkeypatch: pytest.MonkeyPatch) -> None:
     """So large that patches change the order of a few random pictures."""
-    monkeypatch.setattr("service.search.patches.with_patches", partial(with_patches, share=SHARE))
+    monkeypatch.setattr("vitreid.service.search.patches.with_patches", partial(with_patches, share=SHARE))
 
 
 @pytest.fixture

@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
-from service.errors import BadParameter, NotCalibrated
-from service.search import Candidate
-from service.search.probability import Meaning, calibration_within
 from tests.calibrations import made
+from vitreid.service.errors import BadParameter, NotCalibrated
+from vitreid.service.search import Candidate
+from vitreid.service.search.probability import Meaning, calibration_within
 
 
 def candidate(score: float, camera_id: str | None = "c2", **changes: Any) -> Candidate:
@@ -69,7 +69,7 @@ def test_the_higher_of_both_least_scores_counts() -> None:
 
 def test_a_least_probability_is_refused_rather_than_guessed() -> None:
     with pytest.raises(
-        NotCalibrated, match=r"min_probability 0\.5 needs a model that is calibrated .* `reid export calibrate"
+        NotCalibrated, match=r"min_probability 0\.5 needs a model that is calibrated .* `vitreid export calibrate"
     ):
         meaning(calibration=None).least_score(None, 0.5)
     with pytest.raises(BadParameter, match="for a query of one picture without expand"):

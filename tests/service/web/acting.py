@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs, urlsplit
 
-from service.config import ServiceConfig
-from service.http.serving import address_of, bound_socket, make_server, running
-from service.state import Service, open_service
+from vitreid.service.config import ServiceConfig
+from vitreid.service.http.serving import address_of, bound_socket, make_server, running
+from vitreid.service.state import Service, open_service
 
 if TYPE_CHECKING:
     from playwright.sync_api import FilePayload, Locator, Page, Route

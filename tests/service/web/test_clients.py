@@ -57,7 +57,7 @@ def test_python_adds_finds_and_erases(purging: Served, picture: Make, tmp_path: 
 def test_python_tells_what_the_service_says(purging: Served, picture: Make, tmp_path: Path) -> None:
     (tmp_path / "broken.jpg").write_bytes(b"no picture")
     (tmp_path / "asked.jpg").write_bytes(picture(3))
-    ended = run_python(purging, "reid_wrong", "", tmp_path / "asked.jpg", tmp_path / "asked.jpg")
+    ended = run_python(purging, "vitreid_wrong", "", tmp_path / "asked.jpg", tmp_path / "asked.jpg")
     assert ended.returncode == 1
     assert "401: " in ended.stderr.splitlines()[-1]
     assert purging.key
@@ -80,7 +80,7 @@ def test_javascript_adds_finds_and_erases(purging: Served, picture: Make, page: 
             const receipt = await client.erase(found.matches.slice(0, 1), "confirmed by hand");
             const left = [];
             for await (const item of client.items()) left.push(item.id);
-            const refused = await new Client(address, "reid_wrong").items().next().catch((error) => error.message);
+            const refused = await new Client(address, "vitreid_wrong").items().next().catch((error) => error.message);
             return { result, found, receipt, left, refused, seen: seen.type };
         }""",
         [program("js").replace("export ", ""), purging.address, purging.key, list(picture(30)), list(picture(3))],

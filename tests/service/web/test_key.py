@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.browser
 
-WRONG = f"reid_aaaaaaaa_{'x' * 43}"
+WRONG = f"vitreid_aaaaaaaa_{'x' * 43}"
 
 
 def enter(page: Page, key: str) -> None:

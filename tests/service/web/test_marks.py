@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from service.gallery.purging import purge
-from service.upkeep import utc_now
 from tests.service.web.acting import Served, choose, erase, item_id, mark, search
+from vitreid.service.gallery.purging import purge
+from vitreid.service.upkeep import utc_now
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page

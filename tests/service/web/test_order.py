@@ -9,9 +9,9 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
-from service.gallery.purging import purge
-from service.upkeep import utc_now
 from tests.service.web.acting import Held, Served, choose, erase, jpeg, mark, search, settle, wait_until_drawn
+from vitreid.service.gallery.purging import purge
+from vitreid.service.upkeep import utc_now
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page, Route

@@ -214,7 +214,7 @@ def test_what_stands_before_the_service_may_answer_too(page: Page, shown: str) -
 def test_an_empty_gallery_says_how_to_fill_it(page: Page, served: Served, picture: Callable[..., bytes]) -> None:
     page.goto(served.address)
     page.wait_for_selector("#empty:not([hidden])")
-    assert "reid index" in page.inner_text("#empty")
+    assert "vitreid index" in page.inner_text("#empty")
     assert page.locator("#try").is_hidden()
     choose(page, picture(3))
     page.wait_for_selector(".answer:not(.busy)")

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from bundle import Bundle
 from tests.calibrations import PAIRS, made
 from tests.service.web.acting import search, sent, serve
+from vitreid.bundle import Bundle
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page

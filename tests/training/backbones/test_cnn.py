@@ -4,8 +4,8 @@ import pytest
 import timm
 import torch
 
-from training.backbones import build_cnn
-from training.errors import ConfigError
+from vitreid.training.backbones import build_cnn
+from vitreid.training.errors import ConfigError
 
 
 def test_the_last_stage_keeps_its_resolution() -> None:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 import torch
 
-from training.backbones import JigsawOptions, build_vit
-from training.backbones.jigsaw import jigsaw_places
+from vitreid.training.backbones import JigsawOptions, build_vit
+from vitreid.training.backbones.jigsaw import jigsaw_places
 
 SMALL = {"embed_dim": 24, "depth": 2, "num_heads": 2}
 

@@ -3,8 +3,8 @@ from __future__ import annotations
 import pytest
 import torch
 
-from training.backbones import build_vit
-from training.backbones.positions import KINDS, LAYERS, PositionEmbedding
+from vitreid.training.backbones import build_vit
+from vitreid.training.backbones.positions import KINDS, LAYERS, PositionEmbedding
 
 SMALL = {"embed_dim": 24, "depth": 3, "num_heads": 2}
 

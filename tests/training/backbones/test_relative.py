@@ -6,8 +6,8 @@ import pytest
 import torch
 from timm.layers.attention import Attention
 
-from training.backbones import fuse_attention
-from training.backbones.relative import RELATIVE, offset_index
+from vitreid.training.backbones import fuse_attention
+from vitreid.training.backbones.relative import RELATIVE, offset_index
 
 GRID = (3, 2)
 

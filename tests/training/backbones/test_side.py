@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from training.backbones.side import SideInformation
+from vitreid.training.backbones.side import SideInformation
 
 
 def test_a_camera_and_view_have_one_vector() -> None:

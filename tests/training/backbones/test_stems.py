@@ -3,9 +3,9 @@ from __future__ import annotations
 import pytest
 import torch
 
-from training.backbones import build_vit
-from training.backbones.stems import HalfInstanceNorm
-from training.errors import ConfigError
+from vitreid.training.backbones import build_vit
+from vitreid.training.backbones.stems import HalfInstanceNorm
+from vitreid.training.errors import ConfigError
 
 SMALL = {"embed_dim": 24, "depth": 1, "num_heads": 2}
 

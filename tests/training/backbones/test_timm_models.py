@@ -8,12 +8,12 @@ from typing import Any
 import pytest
 import timm
 
-import reid
-from training.backbones import build_cnn, build_vit
-from training.backbones.timm_models import KNOWN, OURS, published_pixels
-from training.checkpoint import Checkpoint, build_model, save_checkpoint
-from training.config import RECIPES, TrainConfig, load_recipe
-from training.errors import ConfigError
+from vitreid import cli
+from vitreid.training.backbones import build_cnn, build_vit
+from vitreid.training.backbones.timm_models import KNOWN, OURS, published_pixels
+from vitreid.training.checkpoint import Checkpoint, build_model, save_checkpoint
+from vitreid.training.config import RECIPES, TrainConfig, load_recipe
+from vitreid.training.errors import ConfigError
 
 READING = {
     "checkpoint_path": "/tmp/weights.pth",
@@ -74,7 +74,7 @@ def test_a_checkpoint_of_somebody_else(
 def test_a_change_on_the_command_line(people: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     command = ["train", "starter-quick", "--data", str(people), "--out", str(tmp_path / "run")]
     change = ["--set", "model.options.checkpoint_path=weights.pth", "--set", "data.holdout_persons=0"]
-    assert reid.run([*command, *change]) == 2
+    assert cli.run([*command, *change]) == 2
     assert "model.options.checkpoint_path describes no network" in capsys.readouterr().err
 
 

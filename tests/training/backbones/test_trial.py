@@ -5,10 +5,10 @@ from __future__ import annotations
 import pytest
 import torch
 
-from training.checkpoint import build_model
-from training.config import parse_config
-from training.errors import ConfigError
-from training.model import ReIDModel
+from vitreid.training.checkpoint import build_model
+from vitreid.training.config import parse_config
+from vitreid.training.errors import ConfigError
+from vitreid.training.model import ReIDModel
 
 # One of each way in which timm's ResNets halve a map: convolution, mean, blur, both; in block, shortcut and stem.
 RESNETS = (

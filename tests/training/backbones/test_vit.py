@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 import torch
 
-from training.backbones import STEMS, build_vit
-from training.errors import ConfigError
+from vitreid.training.backbones import STEMS, build_vit
+from vitreid.training.errors import ConfigError
 
 SMALL = {"embed_dim": 24, "depth": 2, "num_heads": 2}
 

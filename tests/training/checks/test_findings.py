@@ -13,10 +13,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-import reid
-import training.data_cli
-from training.checks import CHECKS, PUBLISHED, Finding, check, scan
-from training.datasets import DATASETS, Sample, Split, read_dataset
+from vitreid import cli
+from vitreid.training import data_cli
+from vitreid.training.checks import CHECKS, PUBLISHED, Finding, check, scan
+from vitreid.training.datasets import DATASETS, Sample, Split, read_dataset
 
 TRAIN, QUERY, GALLERY = "bounding_box_train", "query", "bounding_box_test"
 
@@ -173,23 +173,23 @@ def test_an_empty_data_set() -> None:
 
 
 def test_the_command(sound: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert reid.run(["data", "check", str(sound)]) == 0
+    assert cli.run(["data", "check", str(sound)]) == 0
     assert "nothing is wrong" in capsys.readouterr().out
     tiny(sound)
-    assert reid.run(["data", "check", str(sound)]) == 0  # a warning alone
+    assert cli.run(["data", "check", str(sound)]) == 0  # a warning alone
     assert "warning          1  pictures with a side of less than 20 pixels" in capsys.readouterr().out
     truncated(sound)
-    assert reid.run(["data", "check", str(sound), "--json"]) == 1
+    assert cli.run(["data", "check", str(sound), "--json"]) == 1
     told = json.loads(capsys.readouterr().out)
     assert told["parts"]["train"] == {"pictures": 7, "persons": 3, "cameras": 2}
     assert [(each["level"], each["kind"], each["count"]) for each in told["findings"]] == [
         ("error", "unreadable", 1),
         ("warning", "tiny", 1),
     ]
-    assert reid.run(["data", "check", str(sound), "--dataset", "market1501"]) == 1
+    assert cli.run(["data", "check", str(sound), "--dataset", "market1501"]) == 1
     assert "numbers are not those published" in capsys.readouterr().out
-    assert reid.run(["data", "check", str(sound), "--dataset", "msmt17"]) == 2
-    assert capsys.readouterr().err.startswith("reid: ")
+    assert cli.run(["data", "check", str(sound), "--dataset", "msmt17"]) == 2
+    assert capsys.readouterr().err.startswith("vitreid: ")
 
 
 def test_ctrl_c_ends_the_threads(
@@ -203,6 +203,6 @@ def test_ctrl_c_ends_the_threads(
     with pytest.raises(KeyboardInterrupt):
         scan(split.train, interrupted)
     assert threading.active_count() == before
-    monkeypatch.setattr(training.data_cli, "scan", lambda samples, progress: scan(samples, interrupted))
-    assert reid.run(["data", "check", str(sound)]) == 130
+    monkeypatch.setattr(data_cli, "scan", lambda samples, progress: scan(samples, interrupted))
+    assert cli.run(["data", "check", str(sound)]) == 130
     assert "Traceback" not in capsys.readouterr().err

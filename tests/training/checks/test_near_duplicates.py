@@ -7,7 +7,7 @@ import io
 import numpy as np
 from PIL import Image
 
-from training.checks.near_duplicates import DISTANCE, difference_hash, near
+from vitreid.training.checks.near_duplicates import DISTANCE, difference_hash, near
 
 
 def picture(seed: int) -> Image.Image:

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from training.datasets import Sample, Split, hold_out, read_dataset
-from training.errors import DataError
+from vitreid.training.datasets import Sample, Split, hold_out, read_dataset
+from vitreid.training.errors import DataError
 
 Touch = Callable[..., None]
 

@@ -9,11 +9,11 @@ from pathlib import Path
 
 import pytest
 
-import reid
-from training.datasets import Split, read_dataset
-from training.datasets.left_out import JUNK, NO_PART, NOBODY, OF_OTHER_FORMATS, OTHER_FILES
-from training.datasets.remarks import left_out_notes, remarks
-from training.errors import DataError
+from vitreid import cli
+from vitreid.training.datasets import Split, read_dataset
+from vitreid.training.datasets.left_out import JUNK, NO_PART, NOBODY, OF_OTHER_FORMATS, OTHER_FILES
+from vitreid.training.datasets.remarks import left_out_notes, remarks
+from vitreid.training.errors import DataError
 
 Touch = Callable[..., None]
 TRAIN, QUERY, GALLERY = "bounding_box_train", "query", "bounding_box_test"
@@ -93,10 +93,10 @@ def test_pictures_without_a_row(tmp_path: Path, touch: Touch) -> None:
 def test_the_command_counts_what_is_left_out(tmp_path: Path, touch: Touch, capsys: pytest.CaptureFixture[str]) -> None:
     market(tmp_path, touch)
     shutil.rmtree(tmp_path / QUERY)
-    reid.run(["data", "check", str(tmp_path)])
+    cli.run(["data", "check", str(tmp_path)])
     told = capsys.readouterr().out
     assert "left out         2  junk boxes: person -1" in told
     assert "left out         2  pictures of person 0000, who is nobody by Market-1501" in told
-    reid.run(["data", "check", str(tmp_path), "--json"])
+    cli.run(["data", "check", str(tmp_path), "--json"])
     left_out = json.loads(capsys.readouterr().out)["left_out"]
     assert [(each["reason"], each["count"], len(each["paths"])) for each in left_out] == [(JUNK, 2, 2), (NOBODY, 2, 2)]

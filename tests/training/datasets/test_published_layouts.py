@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from training.datasets import DATASETS, Sample, read_dataset
-from training.datasets.vehicleid import read_vehicleid
-from training.errors import DataError
+from vitreid.training.datasets import DATASETS, Sample, read_dataset
+from vitreid.training.datasets.vehicleid import read_vehicleid
+from vitreid.training.errors import DataError
 
 Touch = Callable[..., None]
 

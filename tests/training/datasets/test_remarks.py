@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from training.datasets import Sample, Split
-from training.datasets.remarks import before_one_camera, remarks, with_one_picture, without_match
+from vitreid.training.datasets import Sample, Split
+from vitreid.training.datasets.remarks import before_one_camera, remarks, with_one_picture, without_match
 
 
 def samples(*seen: tuple[str, str | None]) -> tuple[Sample, ...]:

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from bundle.name_pattern import NamePattern
-from training.datasets import Source, Sources
-from training.errors import DataError
+from vitreid.bundle.name_pattern import NamePattern
+from vitreid.training.datasets import Source, Sources
+from vitreid.training.errors import DataError
 
 
 @pytest.fixture

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from training.datasets import Sample, read_dataset
-from training.errors import DataError
+from vitreid.training.datasets import Sample, read_dataset
+from vitreid.training.errors import DataError
 
 
 def test_rows_become_samples(tmp_path: Path) -> None:

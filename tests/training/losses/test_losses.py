@@ -8,11 +8,11 @@ from dataclasses import replace
 import pytest
 import torch
 
-from training.errors import ConfigError
-from training.losses import LOSSES, LossInputs, total_loss
-from training.losses.identity import identity
-from training.losses.triplet import triplet
-from training.model import Branch
+from vitreid.training.errors import ConfigError
+from vitreid.training.losses import LOSSES, LossInputs, total_loss
+from vitreid.training.losses.identity import identity
+from vitreid.training.losses.triplet import triplet
+from vitreid.training.model import Branch
 
 
 def batch(persons: list[int], sources: list[int] | None = None, seed: int = 0, classes: int = 5) -> LossInputs:

@@ -7,9 +7,9 @@ import math
 import pytest
 import torch
 
-from training.losses import LossInputs
-from training.losses.margins import am_softmax, arcface, circle, cosface
-from training.model import Branch
+from vitreid.training.losses import LossInputs
+from vitreid.training.losses.margins import am_softmax, arcface, circle, cosface
+from vitreid.training.model import Branch
 
 
 @pytest.fixture

@@ -8,11 +8,11 @@ from typing import Any, ClassVar
 import pytest
 import torch
 
-from training.checkpoint import build_model
-from training.config import parse_config
-from training.losses import EACH_BRANCH, LOSSES, OF_TOKENS, ON_RELATIONS, LossInputs, total_loss
-from training.losses.relation import PAIRS, relation_divergence
-from training.model import Branch, ReIDModel, ReIDOutput
+from vitreid.training.checkpoint import build_model
+from vitreid.training.config import parse_config
+from vitreid.training.losses import EACH_BRANCH, LOSSES, OF_TOKENS, ON_RELATIONS, LossInputs, total_loss
+from vitreid.training.losses.relation import PAIRS, relation_divergence
+from vitreid.training.model import Branch, ReIDModel, ReIDOutput
 
 RECIPE = """
 [model]

@@ -9,10 +9,10 @@ from dataclasses import replace
 import pytest
 import torch
 
-from training.errors import ConfigError
-from training.losses import LossInputs
-from training.losses.channel_weighted import channel_weighted
-from training.losses.relation import (
+from vitreid.training.errors import ConfigError
+from vitreid.training.losses import LossInputs
+from vitreid.training.losses.channel_weighted import channel_weighted
+from vitreid.training.losses.relation import (
     CHOICES,
     DIVERGENCES,
     PAIRS,
@@ -20,8 +20,8 @@ from training.losses.relation import (
     relation_triplet,
     telling_relations,
 )
-from training.losses.weighted_triplet import pool_by_positives, weighted_triplet
-from training.model import Branch, Tokens
+from vitreid.training.losses.weighted_triplet import pool_by_positives, weighted_triplet
+from vitreid.training.model import Branch, Tokens
 
 PERSONS = [0, 0, 0, 1, 1, 2]
 TOP = 3

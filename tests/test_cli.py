@@ -10,36 +10,36 @@ from pathlib import Path
 
 import pytest
 
-import reid
-from bundle import Bundle
+from vitreid import cli
+from vitreid.bundle import Bundle
 
 
 @pytest.mark.parametrize("arguments", [[], ["--help"], ["-h"]])
 def test_help_lists_every_command(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
-    assert reid.run(arguments) == 0
+    assert cli.run(arguments) == 0
     told = capsys.readouterr().out
-    assert all(f"  {name} " in told for name in reid.COMMANDS)
+    assert all(f"  {name} " in told for name in cli.COMMANDS)
 
 
 def test_version(capsys: pytest.CaptureFixture[str]) -> None:
-    assert reid.run(["--version"]) == 0
+    assert cli.run(["--version"]) == 0
     assert capsys.readouterr().out.strip() == version("vitreid")
 
 
-@pytest.mark.parametrize("name", reid.COMMANDS)
+@pytest.mark.parametrize("name", cli.COMMANDS)
 def test_every_command_is_there(name: str, capsys: pytest.CaptureFixture[str]) -> None:
-    assert reid.run([name, "--help"]) == 0
-    assert f"reid {name}" in capsys.readouterr().out
+    assert cli.run([name, "--help"]) == 0
+    assert f"vitreid {name}" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
         (["trian"], "did you mean train?"),
-        (["x"], "see reid --help"),
+        (["x"], "see vitreid --help"),
         (
             ["train", "imaginary", "--data", ".", "--out", "nowhere"],
-            "there is no recipe imaginary; take one of `reid recipes`",
+            "there is no recipe imaginary; take one of `vitreid recipes`",
         ),
         (["train", "starter", "--data", "nowhere", "--out", "nowhere"], "nowhere is not a folder"),
         (["train", "starter", "--data", ".", "--out", "n", "--set", "optim.lrr=1"], "optim.lrr"),
@@ -52,38 +52,38 @@ def test_every_command_is_there(name: str, capsys: pytest.CaptureFixture[str]) -
     ],
 )
 def test_mistakes(arguments: list[str], message: str, capsys: pytest.CaptureFixture[str]) -> None:
-    assert reid.run(arguments) == 2
+    assert cli.run(arguments) == 2
     assert message in capsys.readouterr().err
 
 
 def test_an_error_of_ours_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
     for arguments in (["export", "verify", "nowhere"], ["train"], ["synth", "x", "--nothing"]):
-        assert reid.run(arguments) == 2
+        assert cli.run(arguments) == 2
         error = capsys.readouterr().err
-        assert error.startswith("reid: ")
+        assert error.startswith("vitreid: ")
         assert error.count("\n") == 1
 
 
 def test_a_missing_package_names_its_extra(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     monkeypatch.setitem(sys.modules, "torch", None)  # as if it were not installed
-    monkeypatch.delitem(sys.modules, "training.train", raising=False)
-    assert reid.run(["train", "starter", "--data", ".", "--out", "x"]) == 2
-    assert "`reid train` needs torch; pip install 'torch>=" in capsys.readouterr().err
+    monkeypatch.delitem(sys.modules, "vitreid.training.train", raising=False)
+    assert cli.run(["train", "starter", "--data", ".", "--out", "x"]) == 2
+    assert "`vitreid train` needs torch; pip install 'torch>=" in capsys.readouterr().err
 
 
 def test_a_missing_package_of_ours(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     for name in [name for name in sys.modules if name.partition(".")[0] == "export"]:
         monkeypatch.delitem(sys.modules, name)
     monkeypatch.setitem(sys.modules, "export", None)  # as in the image of the service
-    assert reid.run(["export", "verify", "x"]) == 2
-    assert capsys.readouterr().err.startswith("reid: this installation is for serving only")
+    assert cli.run(["export", "verify", "x"]) == 2
+    assert capsys.readouterr().err.startswith("vitreid: this installation is for serving only")
 
 
 def test_a_missing_runtime_names_its_extra(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tiny_bundle: Path
 ) -> None:
     monkeypatch.setitem(sys.modules, "onnxruntime", None)
-    assert reid.run(["export", "verify", str(tiny_bundle)]) == 2
+    assert cli.run(["export", "verify", str(tiny_bundle)]) == 2
     assert "needs onnxruntime; pip install onnxruntime faiss-cpu" in capsys.readouterr().err
 
 
@@ -91,9 +91,9 @@ def test_a_bug_keeps_its_traceback(monkeypatch: pytest.MonkeyPatch) -> None:
     def broken(*_: object) -> int:
         raise RuntimeError("a bug")
 
-    monkeypatch.setattr(reid, "_hand_over", broken)
+    monkeypatch.setattr(cli, "_hand_over", broken)
     with pytest.raises(RuntimeError, match="a bug"):
-        reid.run(["train"])
+        cli.run(["train"])
 
 
 def test_ctrl_c(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
@@ -101,13 +101,13 @@ def test_ctrl_c(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[s
         raise KeyboardInterrupt
 
     monkeypatch.setattr(Bundle, "open", interrupted)
-    assert reid.run(["export", "verify", str(tmp_path)]) == 130
-    assert capsys.readouterr().err == "reid: interrupted\n"
+    assert cli.run(["export", "verify", str(tmp_path)]) == 130
+    assert capsys.readouterr().err == "vitreid: interrupted\n"
 
 
 def test_help_imports_nothing_heavy() -> None:
     code = (
-        "import sys, reid; reid.run(['--help']); sys.exit(any(m in sys.modules for m in ('torch', 'numpy', 'typer')))"
+        "import sys, vitreid; cli.run(['--help']); sys.exit(any(m in sys.modules for m in ('torch', 'numpy', 'typer')))"
     )
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, check=False).returncode == 0
 
@@ -117,7 +117,7 @@ def test_whoever_stops_reading_gets_no_traceback(arguments: list[str]) -> None:
     reading, writing = os.pipe()
     os.close(reading)
     done = subprocess.run(
-        [sys.executable, "-c", "import reid; reid.main()", *arguments],
+        [sys.executable, "-c", "from vitreid import cli; cli.main()", *arguments],
         stdout=writing, stderr=subprocess.PIPE, text=True, check=False,
     )  # fmt: skip
     os.close(writing)

@@ -1,6 +1,6 @@
-"""The `reid` command: finds the package of a command, imports it, and hands over.
+"""The `vitreid` command: finds the package of a command, imports it, and hands over.
 
-Packages are imported only when one of their commands runs, so `reid --help` is quick and works whatever is installed.
+Packages are imported only when one of their commands runs, so `vitreid --help` is quick and works whatever is installed.
 """
 
 from __future__ import annotations
@@ -15,10 +15,14 @@ from contextlib import contextmanager
 from importlib.metadata import version
 from typing import Any
 
-TRAINING, EXPORT, SERVICE = "training.cli", "export.cli", "service.commands.cli"
-DATA, RECIPES = "training.data_cli", "training.recipes_cli"
-BENCH = "service.commands.bench_cli"
-KEYS, AUDIT, GALLERY = "service.commands.keys_cli", "service.commands.audit_cli", "service.commands.gallery_cli"
+TRAINING, EXPORT, SERVICE = "vitreid.training.cli", "vitreid.export.cli", "vitreid.service.commands.cli"
+DATA, RECIPES = "vitreid.training.data_cli", "vitreid.training.recipes_cli"
+BENCH = "vitreid.service.commands.bench_cli"
+KEYS, AUDIT, GALLERY = (
+    "vitreid.service.commands.keys_cli",
+    "vitreid.service.commands.audit_cli",
+    "vitreid.service.commands.gallery_cli",
+)
 
 # name: (module whose Typer app has the command or group, the extra that it needs, help)
 COMMANDS = {
@@ -75,7 +79,9 @@ def run(arguments: Sequence[str]) -> int:
         return 0
     if name not in COMMANDS:
         near = difflib.get_close_matches(name, COMMANDS, 1)
-        return _fail(f"there is no command {name!r}" + (f"; did you mean {near[0]}?" if near else "; see reid --help"))
+        return _fail(
+            f"there is no command {name!r}" + (f"; did you mean {near[0]}?" if near else "; see vitreid --help")
+        )
     try:
         _report_unknown_variables(name)
         with _private_files(name):
@@ -83,14 +89,14 @@ def run(arguments: Sequence[str]) -> int:
     except KeyboardInterrupt:
         return _fail("interrupted", 130)
     except ModuleNotFoundError as error:
-        if error.name in (COMMANDS[name][0], COMMANDS[name][0].partition(".")[0]):
-            return _fail(f"this installation is for serving only and has no `reid {name}`; run it from a checkout")
-        if (error.name or "").partition(".")[0] in ("bundle", "scoring", "synthetic", "training", "export", "service"):
+        if error.name in (COMMANDS[name][0], COMMANDS[name][0].rpartition(".")[0]):
+            return _fail(f"this installation is for serving only and has no `vitreid {name}`; run it from a checkout")
+        if (error.name or "").partition(".")[0] == "vitreid":
             raise  # a fault of ours, not a missing package
         extra = PACKAGE_EXTRAS.get((error.name or "").partition(".")[0], COMMANDS[name][1])
-        from bundle.extras import install_command
+        from vitreid.bundle.extras import install_command
 
-        return _fail(f"`reid {name}` needs {error.name}; {install_command(extra)}")
+        return _fail(f"`vitreid {name}` needs {error.name}; {install_command(extra)}")
     except Exception as error:  # the packages' trees share no base class: the leaves import nothing of ours
         exit_code = getattr(error, "exit_code", None)  # the root of every package's error tree has one
         if exit_code is None:
@@ -106,13 +112,13 @@ def _hand_over(name: str, arguments: Sequence[str]) -> int:
     found: Any = get_command(app)
     command = getattr(found, "commands", {}).get(name, found)
     try:
-        with command.make_context(f"reid {name}", list(arguments)) as context:
+        with command.make_context(f"vitreid {name}", list(arguments)) as context:
             command.invoke(context)  # its main() would make an exit code of Ctrl-C, and tell nothing
     except typer.Exit as done:
         return done.exit_code
     except typer.TyperException as error:
         message = error.format_message().rstrip(".")  # empty where the help was printed instead
-        return _fail(f"{message}; see reid {name} --help", error.exit_code) if message else error.exit_code
+        return _fail(f"{message}; see vitreid {name} --help", error.exit_code) if message else error.exit_code
     except typer.Abort:
         return _fail("interrupted", 130)
     return 0
@@ -120,11 +126,11 @@ def _hand_over(name: str, arguments: Sequence[str]) -> int:
 
 def _report_unknown_variables(name: str) -> None:
     # `serve` says it in its log, and what is not there needs no import.
-    if name != "serve" and any(each.upper().startswith("REID_") for each in os.environ):
-        from service.config import unknown_variables
+    if name != "serve" and any(each.upper().startswith("VITREID_") for each in os.environ):
+        from vitreid.service.config import unknown_variables
 
         for line in unknown_variables(os.environ):
-            print(f"reid: {line}", file=sys.stderr)
+            print(f"vitreid: {line}", file=sys.stderr)
 
 
 @contextmanager
@@ -141,7 +147,7 @@ def _private_files(name: str) -> Iterator[None]:
 def _fail(message: str, exit_code: int = 2) -> int:
     if len(message) > MAX_MESSAGE:  # it quotes something long: the mistake stands at its start, the remedy at its end
         message = f"{message[: MAX_MESSAGE - 205]} ... {message[-200:]}"
-    print(f"reid: {message}", file=sys.stderr)
+    print(f"vitreid: {message}", file=sys.stderr)
     return exit_code
 
 
@@ -150,14 +156,14 @@ def _help() -> str:
     lines = [f"  {name:{width}}  {told}" for name, (_, _, told) in COMMANDS.items()]
     return "\n".join(
         [
-            "Usage: reid COMMAND [ARGUMENTS]",
+            "Usage: vitreid COMMAND [ARGUMENTS]",
             "",
             "Find a person again: one picture in, the pictures most like it out.",
             "",
             "Commands:",
             *lines,
             "",
-            "reid COMMAND --help tells a command's arguments; reid --version the version.",
+            "vitreid COMMAND --help tells a command's arguments; vitreid --version the version.",
         ]
     )
 

@@ -1,0 +1,5 @@
+"""`python -m vitreid`: the `vitreid` command."""
+
+from vitreid.cli import main
+
+main()
