@@ -1,7 +1,7 @@
 """What does a gallery cost on top of its index and its disk?
 
 Searches are compared with faiss's bare flat index over the same embeddings, question by question in turns, and with
-themselves under a filter that leaves one camera of six. Writes are single items with a picture of 4 KiB, timed from the
+themselves under a filter that leaves one camera of six. Writes are single items with an image of 4 KiB, timed from the
 embedding to the acknowledgement; beside them the same bytes in one durable insert of bare SQLite, in turns, because
 what the disk takes differs more between minutes than between programs. Opening is timed from a snapshot and from rows.
 
@@ -30,7 +30,7 @@ from vitreid.service.gallery import EVERYTHING, Filter, Gallery, NewItem
 DIMENSION = 384
 K = 10
 AT_ONCE = 5000
-PICTURE = np.random.default_rng(0).bytes(4096)
+IMAGE = np.random.default_rng(0).bytes(4096)
 GOALS = {"search": 1.15, "filter": 1.5, "p50_ms": 2.0, "p99_ms": 15.0, "open_s": 10.0}
 
 Milliseconds = list[float]
@@ -73,7 +73,7 @@ def measure(
 
 
 def fill(gallery: Gallery, made: Made) -> None:
-    """Add items by six cameras, without pictures."""
+    """Add items by six cameras, without images."""
     labels = list(zip(made.embeddings, made.cameras.tolist(), made.persons.tolist(), strict=True))
     for start in range(0, len(labels), AT_ONCE):
         gallery.add(
@@ -119,9 +119,9 @@ def write_times(gallery: Gallery, bare: Path, embeddings: NDArray[np.float32]) -
         for statement in ("PRAGMA journal_mode = WAL", "PRAGMA synchronous = FULL", "CREATE TABLE t (a BLOB, b BLOB)"):
             connection.execute(statement)
         for number, embedding in enumerate(embeddings):
-            values = (embedding.tobytes(), PICTURE)
+            values = (embedding.tobytes(), IMAGE)
             took["bare"].append(1000 * _timed(partial(connection.execute, "INSERT INTO t VALUES (?, ?)", values))[0])
-            item = NewItem(embedding, f"written {number}", PICTURE, camera_id="c1", metadata={"door": "north"})
+            item = NewItem(embedding, f"written {number}", IMAGE, camera_id="c1", metadata={"door": "north"})
             seconds, [added] = _timed(partial(gallery.add, [item]))
             took["add"].append(1000 * seconds)
             if number % 2:

@@ -2,7 +2,7 @@
 
     python -m benchmarks.graphs [--rounds 15] [--batch 8]
 
-All sides embed the same pictures in turns, once with one core and once with two; a ratio is the median over the rounds
+All sides embed the same images in turns, once with one core and once with two; a ratio is the median over the rounds
 of times taken next to each other, and the best of a side is that of its better number of cores.
 """
 

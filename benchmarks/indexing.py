@@ -1,7 +1,7 @@
 """How much of the raw runtime's speed is left when a folder is indexed?
 
 Both sides see the same images, batches and threads. `raw` runs prepared pixels that lie in memory and does nothing
-else; `index` reads, hashes, decodes, resizes, embeds, encodes the kept picture and commits, into a new gallery each
+else; `index` reads, hashes, decodes, resizes, embeds, encodes the kept image and commits, into a new gallery each
 time. The two alternate, so that a machine that slows down slows both; the result is the ratio of the medians.
 
     python -m benchmarks.indexing --bundle BUNDLE --images FOLDER [--rounds 5] [--json]

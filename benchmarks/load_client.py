@@ -2,7 +2,7 @@
 
     python -m benchmarks.load_client HOST PORT PATH FOLDER --clients 16 --seconds 10
 
-Sends the pictures of a folder as raw bodies, each client one after the other, and prints the latencies as JSON.
+Sends the images of a folder as raw bodies, each client one after the other, and prints the latencies as JSON.
 """
 
 from __future__ import annotations
@@ -22,12 +22,12 @@ def main() -> None:
     parser.add_argument("host")
     parser.add_argument("port", type=int)
     parser.add_argument("path")
-    parser.add_argument("pictures", type=Path)
+    parser.add_argument("images", type=Path)
     parser.add_argument("--clients", type=int, default=16)
     parser.add_argument("--seconds", type=float, default=10)
     parser.add_argument("--warm-up", type=float, default=2)
     options = parser.parse_args()
-    pictures = [path.read_bytes() for path in sorted(options.pictures.glob("*.jpg"))]
+    images = [path.read_bytes() for path in sorted(options.images.glob("*.jpg"))]
     begin = time.perf_counter() + options.warm_up
     end = begin + options.seconds
     answers: list[tuple[float, float, int]] = []
@@ -38,7 +38,7 @@ def main() -> None:
             sent = time.perf_counter()
             if sent >= end:
                 return
-            content = pictures[(first + turn) % len(pictures)]
+            content = images[(first + turn) % len(images)]
             connection.request("POST", options.path, content, {"Content-Type": "image/jpeg"})
             answer = connection.getresponse()
             answer.read()

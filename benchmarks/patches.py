@@ -5,7 +5,7 @@
 
 Cost: the top 50 of a gallery of drawn people before a ViT-S of random weights, whose attention is nearly even, so that
 nearly 80 % of all patches count: more than a trained model's. Patches are kept by the gallery, or looked at in stored
-pictures when asked; beside them the time that the model needs for 50 pictures. The query is a stored item.
+images when asked; beside them the time that the model needs for 50 images. The query is a stored item.
 
 Gain: share of attention, and share of the score that patches have, are chosen on half of the persons of a data set and
 scored on the other half, beside what the service uses.
@@ -62,8 +62,8 @@ def gain_command(bundle: Path, data: Annotated[Path, typer.Option()], dataset: s
     print(json.dumps(measure_gain(bundle, data, dataset)))
 
 
-def measure_cost(bundle: Bundle, pictures: Path, rounds: int, *, threads: int | None = None) -> dict[str, float]:
-    """Medians in ms of re-ranking the top 50 with and without kept patches, and of the model with 50 pictures."""
+def measure_cost(bundle: Bundle, images: Path, rounds: int, *, threads: int | None = None) -> dict[str, float]:
+    """Medians in ms of re-ranking the top 50 with and without kept patches, and of the model with 50 images."""
     embedder, explainer = Embedder(bundle, RuntimeChoice(threads=threads)), Explainer(bundle, threads=threads)
     manifest = bundle.manifest
     with (
@@ -72,14 +72,14 @@ def measure_cost(bundle: Bundle, pictures: Path, rounds: int, *, threads: int | 
             Gallery.open(Path(folder) / "g", bundle_id=manifest.bundle_id, dimension=manifest.dimension)
         ) as gallery,
     ):
-        index_images(pictures, gallery, embedder)
+        index_images(images, gallery, embedder)
         query = gallery.ids()[0]
         looking = Looking(
             explainer, embedder.prepare, lambda: foregrounds(gallery, [query], explainer, embedder.prepare)
         )
         embedding = gallery.embeddings([query])[0]
         asked = Question(k=TOP, rerank="patches")
-        pixels = [embedder.prepare(read_image(gallery.picture(item_id) or b"")) for item_id in gallery.ids()[:TOP]]
+        pixels = [embedder.prepare(read_image(gallery.image(item_id) or b"")) for item_id in gallery.ids()[:TOP]]
         times = {
             "looked": lambda: find(gallery, embedding, asked, looking=looking).rerank_ms,
             "embedding": _timed(lambda: embedder.run(pixels, [None] * len(pixels))),
@@ -100,11 +100,11 @@ def measure_cost(bundle: Bundle, pictures: Path, rounds: int, *, threads: int | 
 def cost_lines(found: dict[str, float]) -> Iterator[str]:
     yield f"| re-ranking the top {TOP} by patches | ms |\n|---|---|"
     yield f"| patches kept by the gallery | {found['kept']:.1f} |"
-    yield f"| pictures looked at when asked, and the query's | {found['looked']:.0f} |"
-    yield f"| (the model alone embeds {TOP} pictures) | {found['embedding']:.0f} |"
+    yield f"| images looked at when asked, and the query's | {found['looked']:.0f} |"
+    yield f"| (the model alone embeds {TOP} images) | {found['embedding']:.0f} |"
     yield (
         f"\nKept are {found['kib_per_item']:.0f} KiB an item, {found['foreground']:.0f} patches on average. Asked: at "
-        f"most 20 ms with kept patches, or the cost of embedding {TOP} pictures."
+        f"most 20 ms with kept patches, or the cost of embedding {TOP} images."
     )
 
 

@@ -2,7 +2,7 @@
 
     python -m benchmarks.relations DATA RUN [RUN ...]
 
-For every run, the mean Euclidean distance between the relation vectors of two pictures of one training person and of
+For every run, the mean Euclidean distance between the relation vectors of two images of one training person and of
 two persons, how often a pair of one person is the closer one (0.5 is chance), and the same of the embeddings.
 """
 
@@ -55,7 +55,7 @@ def main() -> None:
 
 
 def chosen(samples: Sequence[Sample]) -> list[Sample]:
-    """The first pictures of the first persons."""
+    """The first images of the first persons."""
     by_person: dict[str, list[Sample]] = {}
     for sample in samples:
         by_person.setdefault(sample.person, []).append(sample)
@@ -75,7 +75,7 @@ def line(run: Path, samples: list[Sample]) -> str:
 
 @torch.inference_mode()
 def seen(checkpoint: Path, samples: list[Sample]) -> tuple[Tensor, Tensor]:
-    """Relation vectors (N, maps x pairs) and unit embeddings (N, D) of pictures."""
+    """Relation vectors (N, maps x pairs) and unit embeddings (N, D) of images."""
     model = Checkpoint.open(checkpoint).load_model().eval()
     relations, embeddings = [], []
     for batch in batches(samples, open_embedder(checkpoint)):

@@ -3,7 +3,7 @@
     python -m benchmarks.reranking [--query 1000] [--gallery 5000] [--rounds 3] [--all-dense] [--msmt17]
 
 Both forms rank the same made embeddings, ours at Market-1501's size (3,368 + 15,913) as well; the dense one there only
-with --all-dense, since its matrices of all pictures by all pictures take about 6 GB. At MSMT17's size (11,659 +
+with --all-dense, since its matrices of all images by all images take about 6 GB. At MSMT17's size (11,659 +
 82,161), where they would take 106 GB, ours runs alone. Each runs in a process of its own, so that its peak memory is
 its own; the time is that of re-ranking and scoring. Prints a JSON line per run, and the ratios of medians.
 """
@@ -20,7 +20,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from benchmarks.made_embeddings import PICTURES, Made, People
+from benchmarks.made_embeddings import IMAGES, Made, People
 from benchmarks.memory import peak_mib
 from vitreid.scoring import Labelled, score_retrieval
 from vitreid.scoring.reranking import K1, K2, ORIGINAL_SHARE, reranked_distances
@@ -30,7 +30,7 @@ MSMT17 = (11659, 82161)
 
 
 def dense_distances(query: np.ndarray, gallery: np.ndarray) -> Iterator[np.ndarray]:
-    """Zhong et al. with dense float32 matrices and loops over the pictures, as it is commonly run."""
+    """Zhong et al. with dense float32 matrices and loops over the images, as it is commonly run."""
     every = np.concatenate([query, gallery])
     size, queries = len(every), len(query)
     away = 2 - 2 * (every @ every.T)
@@ -67,7 +67,7 @@ FORMS = {"sparse": reranked_distances, "dense": dense_distances}
 
 def measure(form: str, queries: int, size: int) -> dict[str, float | int | str]:
     """Seconds, peak MiB and mAP of one form, in this process."""
-    people = People(-(-size // PICTURES))
+    people = People(-(-size // IMAGES))
     query, gallery = _labelled(people.queries(queries)), _labelled(people.gallery(size))
     before = peak_mib()
     start = time.perf_counter()

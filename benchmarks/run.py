@@ -126,8 +126,8 @@ def drawing_section(asked: Asked) -> Iterator[str]:
 
 def indexing_section(asked: Asked) -> Iterator[str]:
     """Speed of `vitreid index` against the bare runtime."""
-    yield "Same bundle, pictures, batches of 32 and threads; medians of alternating rounds. Asked: at least 0.85.\n"
-    yield "| bundle | pictures | runtime images/s | `vitreid index` images/s | ratio |\n|---|---|---|---|---|"
+    yield "Same bundle, images, batches of 32 and threads; medians of alternating rounds. Asked: at least 0.85.\n"
+    yield "| bundle | images | runtime images/s | `vitreid index` images/s | ratio |\n|---|---|---|---|---|"
     bundles = {
         "ViT-S 256x128, random weights": (asked.vit_s, "query"),
         "starter": (Bundle.open(starter_path()), "."),
@@ -150,7 +150,7 @@ def scores_section(asked: Asked) -> Iterator[str]:
 
 def training_section(asked: Asked) -> Iterator[str]:
     """What TransReID's parts and the losses on patches add to a training step."""
-    yield "16 pictures in bfloat16, forward, losses, backward, optimiser; the sides take turns.\n"
+    yield "16 images in bfloat16, forward, losses, backward, optimiser; the sides take turns.\n"
     yield from training.lines(training.measure(rounds=asked.rounds))
 
 
@@ -207,7 +207,7 @@ def million_section(asked: Asked) -> Iterator[str]:
 
 def graphs_section(asked: Asked) -> Iterator[str]:
     """What makes graphs faster, and what precisions and runtimes add."""
-    yield "Batches of 8 of the same pictures; all sides take turns, first with one core, then with two.\n"
+    yield "Batches of 8 of the same images; all sides take turns, first with one core, then with two.\n"
     yield from graphs.lines(graphs.measure(asked.folder / "graphs", rounds=3 * asked.rounds, batch=8), batch=8)
 
 

@@ -2,7 +2,7 @@
 
     python -m benchmarks.scale [--rows 1000 --rows 100000] [--kind flat --kind ivf]
 
-Embeddings are made (benchmarks/made_embeddings.py); queries are new pictures of the same people. Latency is that of
+Embeddings are made (benchmarks/made_embeddings.py); queries are new images of the same people. Latency is that of
 single searches for 26, as a gallery asks for 10 and a margin; recall is of the ten best, against comparing
 everything. Filtered means: one camera of six. Memory is a share of the float32 embeddings: what the index says, and by
 how much the process grew when it was loaded.

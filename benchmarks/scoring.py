@@ -30,7 +30,7 @@ Precisions = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Size:
-    """Pictures and the length of their embeddings; of MSMT17 as the default."""
+    """Images and the length of their embeddings; of MSMT17 as the default."""
 
     queries: int = 11_659
     gallery: int = 82_161
@@ -41,7 +41,7 @@ class Size:
 def table(size: Size) -> Iterator[str]:
     """The results as lines of markdown."""
     results = {name: measure(name, size) for name in WAYS}
-    yield f"{size.queries} queries, {size.gallery} gallery pictures, {PERSONS} persons, {size.dimension} numbers each."
+    yield f"{size.queries} queries, {size.gallery} gallery images, {PERSONS} persons, {size.dimension} numbers each."
     yield f"With a *: on {size.sorted_queries} of the queries: the time is extrapolated, the memory is not."
     yield "\n| | time | CPU time | of the first's | peak memory |\n|---|---|---|---|---|"
     for name, (told, way) in WAYS.items():
@@ -89,7 +89,7 @@ def counted(query: Labelled, gallery: Labelled) -> Precisions:
 
 
 def worthless(query: Labelled, gallery: Labelled) -> Precisions:
-    """The most that counting can cost: matches stand anywhere, so that nearly all pictures come before the last."""
+    """The most that counting can cost: matches stand anywhere, so that nearly all images come before the last."""
     mixed = np.random.default_rng(0).permutation(len(gallery))
     return counted(query, Labelled(gallery.embeddings, gallery.persons[mixed], gallery.cameras[mixed]))
 

@@ -1,7 +1,7 @@
 """Is a ranking worth as much through the running service as `vitreid evaluate` says?
 
-Indexes a data set's gallery, starts `vitreid serve`, sends every query picture with its camera to `POST /v1/query`, drops
-same-camera pictures of the query's own person from each answer, and compares mAP and rank-1 with `vitreid evaluate`.
+Indexes a data set's gallery, starts `vitreid serve`, sends every query image with its camera to `POST /v1/query`, drops
+same-camera images of the query's own person from each answer, and compares mAP and rank-1 with `vitreid evaluate`.
 """
 
 from __future__ import annotations
@@ -72,9 +72,9 @@ def served_scores(address: str, data: Path) -> dict[str, float]:
     }
 
 
-def ask(address: str, picture: Path) -> dict[str, Any]:
-    """Send a picture and return the answer."""
-    request = urllib.request.Request(address, picture.read_bytes(), {"Content-Type": "image/jpeg"})
+def ask(address: str, image: Path) -> dict[str, Any]:
+    """Send an image and return the answer."""
+    request = urllib.request.Request(address, image.read_bytes(), {"Content-Type": "image/jpeg"})
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     with opener.open(request, timeout=60) as answer:
         content: dict[str, Any] = json.load(answer)

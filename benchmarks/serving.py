@@ -2,10 +2,10 @@
 
 Latency: one query at a time, alternately over HTTP (raw body) and in this process (decode, run, search of the same
 gallery); the ratio of the medians. Load: N clients, one connection each, against the bare runtime with prepared
-pictures in memory, alternately; the ratio of the medians, and p99 by p50 of the clients' latencies. Bare is the better
-one of single pictures and full batches.
+images in memory, alternately; the ratio of the medians, and p99 by p50 of the clients' latencies. Bare is the better
+one of single images and full batches.
 
-    python -m benchmarks.serving --bundle BUNDLE --pictures FOLDER [--rounds 3] [--seconds 20] [--clients 16] [--json]
+    python -m benchmarks.serving --bundle BUNDLE --images FOLDER [--rounds 3] [--seconds 20] [--clients 16] [--json]
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ K = 10
 
 def main(
     bundle: Annotated[Path, typer.Option(help="bundle to embed with")],
-    pictures: Annotated[Path, typer.Option(help="folder of crops (*.jpg)")],
+    images: Annotated[Path, typer.Option(help="folder of crops (*.jpg)")],
     rounds: Annotated[int, typer.Option(min=1)] = 3,
     queries: Annotated[int, typer.Option(min=1, help="queries of each side and round")] = 60,
     seconds: Annotated[float, typer.Option(min=1, help="of load in each round")] = 20,
@@ -48,7 +48,7 @@ def main(
 ) -> None:
     result = measure(
         Bundle.open(bundle),
-        pictures,
+        images,
         rounds=rounds,
         queries=queries,
         seconds=seconds,
@@ -65,7 +65,7 @@ def main(
 
 def measure(
     bundle: Bundle,
-    pictures: Path,
+    images: Path,
     *,
     rounds: int,
     queries: int = 60,
@@ -75,7 +75,7 @@ def measure(
     max_batch: int = 4,
 ) -> dict[str, Any]:
     """Medians of both sides, and the ratios that are asked for."""
-    contents = [path.read_bytes() for path in sorted(pictures.glob("*.jpg"))]
+    contents = [path.read_bytes() for path in sorted(images.glob("*.jpg"))]
     embedder = Embedder(bundle)
     pixels = [embedder.prepare(read_image(content)) for content in contents]
     http_ms: list[float] = []
@@ -95,7 +95,7 @@ def measure(
                 own_ms += both[1]
                 for size in raw:
                     raw[size].append(raw_per_s(embedder, pixels, size, seconds / 4))
-                load.append(loaded(service, pictures, clients, seconds))
+                load.append(loaded(service, images, clients, seconds))
     latency = {"http": statistics.median(http_ms), "process": statistics.median(own_ms)}
     bare = {size: statistics.median(rates) for size, rates in raw.items()}
     served = statistics.median(each["per_s"] for each in load)
@@ -177,7 +177,7 @@ def ask(connection: http.client.HTTPConnection, content: bytes) -> None:
 
 
 def raw_per_s(embedder: Embedder, pixels: Sequence[NDArray[np.uint8]], size: int, seconds: float) -> float:
-    """Pictures per second of the bare runtime."""
+    """Images per second of the bare runtime."""
     done = 0
     begin = time.perf_counter()
     while time.perf_counter() - begin < seconds:
@@ -187,11 +187,11 @@ def raw_per_s(embedder: Embedder, pixels: Sequence[NDArray[np.uint8]], size: int
     return done / (time.perf_counter() - begin)
 
 
-def loaded(service: Running, pictures: Path, clients: int, seconds: float) -> dict[str, Any]:
+def loaded(service: Running, images: Path, clients: int, seconds: float) -> dict[str, Any]:
     """What clients in a process of their own see."""
     command = [
         *(sys.executable, "-m", "benchmarks.load_client", service.host, str(service.port), f"/v1/query?k={K}"),
-        *(str(pictures), "--clients", str(clients), "--seconds", str(seconds)),
+        *(str(images), "--clients", str(clients), "--seconds", str(seconds)),
     ]
     told: dict[str, Any] = json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
     return told

@@ -1,6 +1,6 @@
 """Does a service stay the same under minutes of everything at once?
 
-Clients query, add, change, delete and erase, and send what is no picture, in a gallery that stays about as large as it
+Clients query, add, change, delete and erase, and send what is no image, in a gallery that stays about as large as it
 is. Every ten seconds the memory of the service is read. Asked: it stays within 5 % of what it is after the warm-up, and
 no answer is a 5xx but a deliberate 503 or 504.
 
@@ -130,7 +130,7 @@ class Soak:
         """Add the first items."""
         client = Client(self._service, seed=-1)
         while len(self.ids) < SIZE:
-            self._add(client, pictures=32)
+            self._add(client, images=32)
         self.answers.clear()
 
     def client(self, seed: int) -> None:
@@ -160,12 +160,12 @@ class Soak:
         path = client.random.choice(
             [f"/v1/query?camera_id={camera}", f"/v1/query?cameras={camera}&k=20", "/v1/query?group_by=person"]
         )
-        status, _ = client.ask("POST", path, client.picture(), "image/jpeg")
+        status, _ = client.ask("POST", path, client.image(), "image/jpeg")
         self._count("query", status)
 
-    def _add(self, client: Client, pictures: int = 2) -> None:
+    def _add(self, client: Client, images: int = 2) -> None:
         metadata = {"camera_id": client.random.choice(CAMERAS), "person_id": str(client.random.randrange(200))}
-        status, answer = client.add([client.picture() for _ in range(pictures)], metadata)
+        status, answer = client.add([client.image() for _ in range(images)], metadata)
         self._count("add", status)
         if status in {200, 207}:
             with self._lock:
@@ -189,10 +189,10 @@ class Soak:
             self._count("erase", status)
 
     def _bad(self, client: Client) -> None:
-        picture = client.picture()
-        cut = client.random.randrange(len(picture))
-        status, _ = client.ask("POST", "/v1/query", picture[: cut // 2], "image/jpeg")
-        self._count("bad picture", status)
+        image = client.image()
+        cut = client.random.randrange(len(image))
+        status, _ = client.ask("POST", "/v1/query", image[: cut // 2], "image/jpeg")
+        self._count("bad image", status)
 
     def _look(self, client: Client) -> None:
         path = client.random.choice(["/v1/items?limit=50", "/v1/info", "/metrics", "/readyz", "/v1/galleries"])
@@ -201,14 +201,14 @@ class Soak:
 
 
 class Client:
-    """One kept connection, and pictures that nobody else has."""
+    """One kept connection, and images that nobody else has."""
 
     def __init__(self, service: Running, seed: int) -> None:
         self.random = random.Random(seed)
         self._noise = np.random.default_rng(seed + 1)
         self._connection = http.client.HTTPConnection(service.host, service.port, timeout=60)
 
-    def picture(self) -> bytes:
+    def image(self) -> bytes:
         """A JPEG of random cells."""
         cells = self._noise.integers(0, 256, (8, 4, 3), dtype=np.uint8)
         out = io.BytesIO()
@@ -222,11 +222,11 @@ class Client:
         content = answer.read()
         return answer.status, json.loads(content) if content[:1] == b"{" else None
 
-    def add(self, pictures: list[bytes], metadata: dict[str, str]) -> tuple[int, Any]:
-        """Send pictures as a form."""
+    def add(self, images: list[bytes], metadata: dict[str, str]) -> tuple[int, Any]:
+        """Send images as a form."""
         parts = [
             b'--part\r\nContent-Disposition: form-data; name="images"; filename="%d.jpg"\r\n\r\n%s\r\n' % each
-            for each in enumerate(pictures)
+            for each in enumerate(images)
         ]
         told = json.dumps(metadata).encode()
         parts.append(b'--part\r\nContent-Disposition: form-data; name="metadata"\r\n\r\n%s\r\n--part--\r\n' % told)

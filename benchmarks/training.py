@@ -2,7 +2,7 @@
 
     python -m benchmarks.training [--rounds N]
 
-Every step is a forward pass in bfloat16, the losses, the backward pass and the optimiser, on the same 16 pictures (four
+Every step is a forward pass in bfloat16, the losses, the backward pass and the optimiser, on the same 16 images (four
 of four persons); the sides take turns, and a ratio is the median over the rounds of times taken next to each other.
 """
 
@@ -88,7 +88,7 @@ def measure(*, rounds: int, **options: Any) -> dict[str, list[float]]:
 
 
 def stepper(model: nn.Module, losses: Mapping[str, Mapping[str, Any]]) -> Callable[[], None]:
-    """One training step on made pictures."""
+    """One training step on made images."""
     random = torch.Generator().manual_seed(0)
     images = torch.randn(PERSONS * IMAGES_PER_PERSON, 3, *SIZE, generator=random)
     persons = torch.arange(PERSONS).repeat_interleave(IMAGES_PER_PERSON)

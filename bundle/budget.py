@@ -12,8 +12,8 @@ from vitreid.bundle.errors import DecodingBusy
 class PixelBudget:
     """Pixels that may be held at a time. Who needs more than is left waits, up to `timeout_s`; None: without end.
 
-    A picture that is larger than the budget is let in alone. What fits does not wait behind what does not, so small
-    pictures pass large ones.
+    An image that is larger than the budget is let in alone. What fits does not wait behind what does not, so small
+    images pass large ones.
     """
 
     def __init__(self, pixels: int, timeout_s: float | None = None) -> None:
@@ -28,7 +28,7 @@ class PixelBudget:
             if not self._changed.wait_for(lambda: not self._held or self._held + pixels <= self.pixels, self.timeout_s):
                 raise DecodingBusy(
                     f"{self._held:,} pixels are being decoded and {self.pixels:,} may be, so that {pixels:,} found no "
-                    f"room within {self.timeout_s:g} s; try again later, or with smaller pictures"
+                    f"room within {self.timeout_s:g} s; try again later, or with smaller images"
                 )
             self._held += pixels
         try:

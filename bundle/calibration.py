@@ -1,6 +1,6 @@
 """What a score is worth: the manifest's part that gives scores of pairs a probability, and thresholds their rates.
 
-A probability that two pictures show one person depends on two things: on what the score tells, and on how often such
+A probability that two images show one person depends on two things: on what the score tells, and on how often such
 pairs show one person before anybody looked. The first is measured and kept as the logarithm of a likelihood ratio, how
 many times more often pairs of one person have this score than pairs of different persons. The second is the `prior`, an
 assumption that stands beside it in the open: log odds = log likelihood ratio + log odds of the prior.
@@ -27,7 +27,7 @@ Domain = Literal["drawn"]
 
 
 class PairNumbers(Part):
-    """Pairs of pictures by two different cameras, and the persons they show."""
+    """Pairs of images by two different cameras, and the persons they show."""
 
     persons: Count = Field(description="sought persons", examples=[100])
     same: Count = Field(description="pairs that show one person", examples=[1900])
@@ -90,12 +90,12 @@ class HeldOut(Part):
 
 
 class CalibrationData(Part):
-    """The pictures that were compared."""
+    """The images that were compared."""
 
     name: str = Field(examples=["site-a"])
     dataset: str = Field(description="layout", examples=["market1501"])
-    sha256: str = Field(description="of what each picture is called, its person and its camera")
-    pictures: Count = Field(examples=[900])
+    sha256: str = Field(description="of what each image is called, its person and its camera")
+    images: Count = Field(examples=[900])
     cameras: tuple[str, ...] = Field(examples=[["c1", "c2"]])
     cameras_learned: bool = Field(description="whether they were embedded as cameras that the model learned")
     domain: Domain | None = Field(None, description="what the images are; null: photographs")
@@ -130,7 +130,7 @@ class Calibration(Part):
         return self.probability(self.knots[-1][0])
 
     def probability(self, score: float) -> float:
-        """That a pair of pictures by two cameras with this score shows one person, at the assumed prior."""
+        """That a pair of images by two cameras with this score shows one person, at the assumed prior."""
         place = bisect_left(self.knots, score, key=itemgetter(0))
         if 0 < place < len(self.knots):
             (before, ratio), (after, next_ratio) = self.knots[place - 1 : place + 1]

@@ -1,4 +1,4 @@
-"""What can be wrong with a bundle or a picture.
+"""What can be wrong with a bundle or an image.
 
 BundleError            a bundle cannot be used
 ├── BundleMissing      no bundle in the named folder, or one of its files is missing
@@ -6,9 +6,9 @@ BundleError            a bundle cannot be used
 ├── BundleTooNew       written by a later version of vitreid
 ├── EvidenceMissing    it cannot tell about patches: it has no explain.onnx
 └── RuntimeMissing     a library, or the hardware, that was asked for to run it is not there
-ImageError             a picture cannot be read
+ImageError             an image cannot be read
 NamePatternError       a name pattern is not valid, or names do not follow it
-DecodingBusy           a picture found no room among those that are being decoded
+DecodingBusy           an image found no room among those that are being decoded
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ class RuntimeMissing(BundleError):
 
 
 class ImageError(Exception):
-    """A picture cannot be read; `reason` says why without naming the picture."""
+    """An image cannot be read; `reason` says why without naming the image."""
 
     exit_code = 2
 
@@ -58,6 +58,6 @@ class NamePatternError(Exception):
 
 
 class DecodingBusy(Exception):
-    """A picture found no room among those that are being decoded."""
+    """An image found no room among those that are being decoded."""
 
     exit_code = 2

@@ -1,4 +1,4 @@
-"""Where the patches of a picture lie, and which of them count: the manifest's part about `explain.onnx`."""
+"""Where the patches of an image lie, and which of them count: the manifest's part about `explain.onnx`."""
 
 from __future__ import annotations
 
@@ -30,17 +30,17 @@ class Evidence(Part):
     on average, or the weights by which patches are pooled."""
     parity_images: int = Field(gt=0)
     max_abs_difference: float = Field(ge=0)
-    """To the model that it was exported from, of both outputs, on so many pictures."""
+    """To the model that it was exported from, of both outputs, on so many images."""
 
     @property
     def patches(self) -> int:
-        """N, how many patches a picture has."""
+        """N, how many patches an image has."""
         return self.rows * self.columns
 
     def boxes(self, height: int, width: int, image: tuple[int, int]) -> NDArray[np.float64]:
-        """Where the patches lie in a picture of this size: (N, 4) left, top, right, bottom in its pixels.
+        """Where the patches lie in an image of this size: (N, 4) left, top, right, bottom in its pixels.
 
-        `image` is the (height, width) to which the graph's pictures are resized.
+        `image` is the (height, width) to which the graph's images are resized.
         """
         places = np.arange(self.patches)
         top, left = places // self.columns * self.stride[0], places % self.columns * self.stride[1]

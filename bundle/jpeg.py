@@ -1,4 +1,4 @@
-"""What is known of a JPEG picture before and beside its decoder."""
+"""What is known of a JPEG image before and beside its decoder."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ PADDINGS = (END, b"\xb5\x6d\xa9" * 40 + END, b"\x5b\xd6\x93" * 40 + END)
 
 
 def is_jpeg(content: bytes) -> bool:
-    """Whether the bytes begin as a JPEG picture does."""
+    """Whether the bytes begin as a JPEG image does."""
     return content.startswith(START)
 
 
@@ -19,10 +19,10 @@ def scans(content: bytes) -> int:
 
 
 def ended(content: bytes) -> list[bytes]:
-    """A JPEG picture whose end marker is missing, with different ends; nothing for any other file.
+    """A JPEG image whose end marker is missing, with different ends; nothing for any other file.
 
     A decoder gives the same pixels for all of them where none is missing: what comes after the last one is not read. A
-    progressive picture is left out, as one that lacks its last passes gives the same pixels, too.
+    progressive image is left out, as one that lacks its last passes gives the same pixels, too.
     """
     scan = content.rfind(SCAN)
     if not is_jpeg(content) or scan < 0 or END in content[scan:] or PROGRESSIVE in content[:scan]:

@@ -24,9 +24,9 @@ class ParityScores(Part):
 
 
 class Parity(Part):
-    """Embeddings of a runtime compared with the model's, picture by picture, and by `scores` where data were given.
+    """Embeddings of a runtime compared with the model's, image by image, and by `scores` where data were given.
 
-    `spread` is how far embeddings of different pictures are from their mean, the corrected cosines are by it; manifests
+    `spread` is how far embeddings of different images are from their mean, the corrected cosines are by it; manifests
     of earlier versions have none of the three.
     """
 

@@ -1,4 +1,4 @@
-"""From a file or bytes to the pixels that the graph takes. Nothing else in vitreid decodes or resizes pictures."""
+"""From a file or bytes to the pixels that the graph takes. Nothing else in vitreid decodes or resizes images."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ MAX_SCANS = 64
 BACKGROUND = (128, 128, 128)
 """What is seen through transparent pixels."""
 STRIP = 64
-"""Rows that are converted at a time: the whole picture at once would need its memory twice."""
+"""Rows that are converted at a time: the whole image at once would need its memory twice."""
 MAX_PIXELS = 25_000_000
 MAX_DECODING_PIXELS = 40_000_000
 """By default, at a time in one process. A pixel costs up to 20 bytes: see docs/operations.md."""
@@ -39,7 +39,7 @@ Image.core.set_block_size(64 * 2**20)  # type: ignore[attr-defined]  # documente
 
 @dataclass(frozen=True)
 class ImageLimits:
-    """Sizes in pixels that a picture may have, both read from its header before anything is decoded.
+    """Sizes in pixels that an image may have, both read from its header before anything is decoded.
 
     `budget` limits how many pixels are decoded at a time; by default it is shared by the whole process.
     """
@@ -53,12 +53,12 @@ DEFAULT_LIMITS = ImageLimits()
 
 
 def read_image(source: Path | bytes, limits: ImageLimits = DEFAULT_LIMITS, *, name: str | None = None) -> Image.Image:
-    """Decode a JPEG, PNG or WebP picture to RGB, turned upright by its EXIF orientation.
+    """Decode a JPEG, PNG or WebP image to RGB, turned upright by its EXIF orientation.
 
-    CMYK, grey, palette and 16-bit pictures are converted, what is transparent shows a grey background, and an animation
-    gives its first frame. `name` is what an error calls the picture; by default its path, or "picture" for bytes.
+    CMYK, grey, palette and 16-bit images are converted, what is transparent shows a grey background, and an animation
+    gives its first frame. `name` is what an error calls the image; by default its path, or "image" for bytes.
 
-    Raises ImageError for anything that is not a whole picture within the limits, and DecodingBusy.
+    Raises ImageError for anything that is not a whole image within the limits, and DecodingBusy.
     """
     with decoded(source, limits, name=name) as image:
         return image
@@ -68,21 +68,21 @@ def read_image(source: Path | bytes, limits: ImageLimits = DEFAULT_LIMITS, *, na
 def decoded(
     source: Path | bytes, limits: ImageLimits = DEFAULT_LIMITS, *, name: str | None = None
 ) -> Iterator[Image.Image]:
-    """Decode a picture as `read_image` does; it counts towards the budget for as long as the block lasts.
+    """Decode an image as `read_image` does; it counts towards the budget for as long as the block lasts.
 
-    For pictures of any size in several threads: let go of the picture when the block ends.
+    For images of any size in several threads: let go of the image when the block ends.
     """
-    label = name or (str(source) if isinstance(source, Path) else "picture")
+    label = name or (str(source) if isinstance(source, Path) else "image")
     content = _content(source, label)
     opened = _opened(content, label, limits)
     with limits.budget.held(opened.width * opened.height):
         image = _decoded(opened, content, label)
-        del opened  # a WebP picture of Pillow's keeps its decoder, and with it 12 bytes a pixel
+        del opened  # a WebP image of Pillow's keeps its decoder, and with it 12 bytes a pixel
         yield image
 
 
 def resize_to_spec(image: Image.Image, spec: ImageSpec) -> NDArray[np.uint8]:
-    """Resize an RGB picture by the model's filter, which is antialiased, to uint8 (height, width, 3)."""
+    """Resize an RGB image by the model's filter, which is antialiased, to uint8 (height, width, 3)."""
     size = (spec.width, spec.height)
     resized = image if image.size == size else image.resize(size, FILTERS[spec.resize])
     return np.asarray(resized, dtype=np.uint8)
@@ -99,13 +99,13 @@ def _content(source: Path | bytes, label: str) -> bytes:
 
 
 def _opened(content: bytes, label: str, limits: ImageLimits) -> Image.Image:
-    """A picture of which the header was read, and is within the limits."""
+    """An image of which the header was read, and is within the limits."""
     try:
         image = _open(content)
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
         raise ImageError(label, _too_many(re.search(r"\d+", str(error)), limits)) from error
     except UnidentifiedImageError as error:
-        raise ImageError(label, f"is not a picture in {', '.join(FORMATS)}") from error
+        raise ImageError(label, f"is not an image in {', '.join(FORMATS)}") from error
     except Exception as error:  # hostile bytes make Pillow's parsers raise nearly any type
         raise _damaged(label, error) from error
     _check_size(label, image.size, limits)
@@ -127,7 +127,7 @@ def _decoded(opened: Image.Image, content: bytes, label: str) -> Image.Image:
 
 
 def _without_end(content: bytes) -> Image.Image | None:
-    """A JPEG picture of which nothing is missing but its end marker."""
+    """A JPEG image of which nothing is missing but its end marker."""
     try:
         images = [_upright(_open(each)) for each in ended(content)]
     except Exception:  # as above
@@ -142,7 +142,7 @@ def _damaged(label: str, error: Exception) -> ImageError:
 
 
 def _too_many(pixels: re.Match[str] | None, limits: ImageLimits) -> str:
-    """Pillow refuses the largest pictures itself, and tells their pixels only in its words."""
+    """Pillow refuses the largest images itself, and tells their pixels only in its words."""
     found = f"{int(pixels[0]):,}" if pixels else "too many"
     return f"has {found} pixels, at most {limits.max_pixels:,} are allowed; scale it down"
 

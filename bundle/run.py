@@ -27,7 +27,7 @@ Nodes = dict[str, tuple[str, list[int]]]
 
 
 class BundleRunner:
-    """Embeds pictures with a bundle.
+    """Embeds images with a bundle.
 
     `threads` is the number of cores one run uses; by default all that it may. Runs may overlap from several threads.
     """
@@ -43,7 +43,7 @@ class BundleRunner:
         cameras: NDArray[np.int64] | None = None,
         views: NDArray[np.int64] | None = None,
     ) -> NDArray[np.float32]:
-        """Embed uint8 (B, height, width, 3) pictures; cameras and views are (B,) indices, -1 = unknown.
+        """Embed uint8 (B, height, width, 3) images; cameras and views are (B,) indices, -1 = unknown.
 
         Returns unit rows (B, dimension). Cameras and views are ignored by a model without such an input.
         """
@@ -58,7 +58,7 @@ def feed_of(
     cameras: NDArray[np.int64] | None = None,
     views: NDArray[np.int64] | None = None,
 ) -> dict[str, NDArray[Any]]:
-    """What a graph with these inputs is fed to embed (B, height, width, 3) pictures; arguments as in `run`."""
+    """What a graph with these inputs is fed to embed (B, height, width, 3) images; arguments as in `run`."""
     unknown = np.full(len(images), -1, dtype=np.int64)
     values: dict[str, NDArray[Any]] = {
         "images": images,

@@ -19,7 +19,7 @@ OUTPUT = "embeddings"
 
 
 class EngineRunner:
-    """Embeds pictures with an engine, as BundleRunner does with a graph.
+    """Embeds images with an engine, as BundleRunner does with a graph.
 
     Batches larger than the engine was built for are cut. Runs may overlap from several threads; they take turns.
 
@@ -68,7 +68,7 @@ class EngineRunner:
         cameras: NDArray[np.int64] | None = None,
         views: NDArray[np.int64] | None = None,
     ) -> NDArray[np.float32]:
-        """Embed uint8 (B, height, width, 3) pictures; cameras and views are (B,) indices, -1 = unknown.
+        """Embed uint8 (B, height, width, 3) images; cameras and views are (B,) indices, -1 = unknown.
 
         Returns unit rows (B, dimension). Cameras and views are ignored by a model without such an input.
         """

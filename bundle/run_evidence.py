@@ -1,4 +1,4 @@
-"""Running a bundle's `explain.onnx`: what its model made of each patch of a picture."""
+"""Running a bundle's `explain.onnx`: what its model made of each patch of an image."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ Floats = NDArray[np.float32]
 
 
 class EvidenceRunner:
-    """Looks at pictures patch by patch, by onnxruntime on the CPU; `threads` and overlapping runs as in BundleRunner.
+    """Looks at images patch by patch, by onnxruntime on the CPU; `threads` and overlapping runs as in BundleRunner.
 
     Raises EvidenceMissing for a bundle without `explain.onnx`, BundleDamaged for one whose graph is not what it says.
     """

@@ -29,17 +29,17 @@ CAPABILITIES = {"fp32": "FP32", "bf16": "BF16"}
 _STARTING = threading.Lock()
 
 ANY = 0
-"""Instead of a number of pictures: as many as there are."""
+"""Instead of a number of images: as many as there are."""
 
 TYPES = {"u8": "tensor(uint8)", "i64": "tensor(int64)", "f32": "tensor(float)"}
 
 
 class OpenVinoRunner:
-    """Embeds pictures with a bundle, as BundleRunner does.
+    """Embeds images with a bundle, as BundleRunner does.
 
     `threads` is the number of cores one run uses; by default all that it may. `precision` is what the graph is computed
     in: its weights stay as they are in the file. Runs of a size in `batches` are faster than others, those of single
-    pictures by a quarter; each such size costs as much memory as the model. Runs may overlap from several threads.
+    images by a quarter; each such size costs as much memory as the model. Runs may overlap from several threads.
 
     Raises RuntimeMissing where OpenVINO or, for bf16, the processor cannot, BundleDamaged where the graph does not load
     or has other inputs or outputs than the manifest says.
@@ -77,7 +77,7 @@ class OpenVinoRunner:
         cameras: NDArray[np.int64] | None = None,
         views: NDArray[np.int64] | None = None,
     ) -> NDArray[np.float32]:
-        """Embed uint8 (B, height, width, 3) pictures; cameras and views are (B,) indices, -1 = unknown.
+        """Embed uint8 (B, height, width, 3) images; cameras and views are (B,) indices, -1 = unknown.
 
         Returns unit rows (B, dimension). Cameras and views are ignored by a model without such an input.
         """
@@ -88,7 +88,7 @@ class OpenVinoRunner:
         return embeddings
 
     def _request(self, batch: int) -> InferRequest:
-        """This thread's own request for runs of so many pictures."""
+        """This thread's own request for runs of so many images."""
         size = batch if batch in self._models else ANY
         if size not in self._requests.by_size:
             self._requests.by_size[size] = self._models[size].create_infer_request()
@@ -120,7 +120,7 @@ def _read(core: Core, bundle: Bundle) -> Model:
 
 
 def _of_size(graph: Model, size: int) -> Model:
-    """The graph for runs of so many pictures only."""
+    """The graph for runs of so many images only."""
     if size == ANY:
         return graph
     fixed = graph.clone()

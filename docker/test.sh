@@ -114,8 +114,8 @@ sys.exit(f'not compiled: {bare[:5]}' if bare else 0)" || fail "the image has sou
 }
 
 index() {
-    compose run --rm -T -v "$work/people/bounding_box_test:/pictures:ro" vitreid \
-        index /pictures --gallery /data/galleries/default 2>"$work/index.log" ||
+    compose run --rm -T -v "$work/people/bounding_box_test:/images:ro" vitreid \
+        index /images --gallery /data/galleries/default 2>"$work/index.log" ||
         { cat "$work/index.log" >&2; fail "vitreid index failed"; }
 }
 
@@ -127,7 +127,7 @@ size_of() { docker image inspect --format '{{.Size}}' "$1" | awk '{printf "%.0f 
 start_engine
 work=$(mktemp -d)
 trap finish EXIT
-chmod 755 "$work" # the container's user reads the pictures in it
+chmod 755 "$work" # the container's user reads the images in it
 compose down --volumes >/dev/null 2>&1 || true # what an interrupted run left
 
 say "building vitreid:cpu"
@@ -153,12 +153,12 @@ draw_dataset(Path('/out/people'), identities=12, cameras=2, images=2, seed=11)"
 chmod -R a+rX "$work/people"
 index
 index | tee "$work/again.log"
-grep -q '^added 0 ' "$work/again.log" || fail "indexing the same pictures again added some"
+grep -q '^added 0 ' "$work/again.log" || fail "indexing the same images again added some"
 
 say "querying"
 ask >"$work/before.json"
 size=$(get /v1/info | python3 -c 'import json, sys; print(json.load(sys.stdin)["gallery"]["size"])')
-[ "$size" = "$(find "$work/people/bounding_box_test" -name '*.jpg' | wc -l)" ] || fail "the gallery has $size pictures"
+[ "$size" = "$(find "$work/people/bounding_box_test" -name '*.jpg' | wc -l)" ] || fail "the gallery has $size images"
 
 say "restarting"
 compose restart >/dev/null 2>&1

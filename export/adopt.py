@@ -24,7 +24,7 @@ from vitreid.export.tolerance import TOLERANCES
 from vitreid.export.wrapping import FORMS, wrap
 
 FEWEST = sum(BATCHES[:3])
-"""Pictures that make one, a few and many in a batch."""
+"""Images that make one, a few and many in a batch."""
 SAME = TOLERANCES["fp32"]
 """What a graph may differ by from itself, whatever it is written in."""
 INT8_OPERATORS = {"QuantizeLinear", "DynamicQuantizeLinear", "ConvInteger", "MatMulInteger", "QLinearConv"}
@@ -36,13 +36,13 @@ def adopt(
 ) -> Bundle:
     """Write a bundle whose embeddings of `images` (N, H, W, 3) are the original's, in batches of any size.
 
-    `images_from` tells in the manifest what the pictures were.
+    `images_from` tells in the manifest what the images were.
 
     Raises AdoptionError, and writes nothing, where the original's embeddings are of no use or change with the batch.
     """
     if len(images) < FEWEST:
         raise AdoptionError(
-            f"a model is tried on at least {FEWEST} pictures, not on {len(images)}; give more as --images"
+            f"a model is tried on at least {FEWEST} images, not on {len(images)}; give more as --images"
         )
     embeddings = original.embed(images)
     expected = embeddings / np.linalg.norm(embeddings, axis=1, keepdims=True)
@@ -74,7 +74,7 @@ def adopt(
 
 
 def _forms(batch: int | None) -> Sequence[str]:
-    """What may give a graph a dynamic batch: only what was exported for one picture can run one by one."""
+    """What may give a graph a dynamic batch: only what was exported for one image can run one by one."""
     possible = {None: tuple(FORMS), 1: ("made dynamic", "one by one")}
     return possible.get(batch, ("made dynamic",))
 
@@ -86,7 +86,7 @@ def _measure(bundle: Bundle, images: NDArray[np.uint8], expected: NDArray[np.flo
     for rows in batches(len(images)):
         embeddings = run_graph(session, {"images": images[rows]}, "embeddings")
         if len(embeddings) != len(images[rows]):
-            raise RuntimeError(f"{len(embeddings)} embeddings for {len(images[rows])} pictures")
+            raise RuntimeError(f"{len(embeddings)} embeddings for {len(images[rows])} images")
         found.append(embeddings)
     return compare(np.concatenate(found).astype(np.float32), expected, bundle.manifest.precision)
 
@@ -119,9 +119,7 @@ def _source(original: Original, form: str) -> dict[str, JsonValue]:
 
 def _refusal(original: Original, fault: str) -> str:
     if original.batch is None:
-        return (
-            f"{original.path} is not the same for one picture and for a batch ({fault}); export it in evaluation mode"
-        )
+        return f"{original.path} is not the same for one image and for a batch ({fault}); export it in evaluation mode"
     return (
         f"{original.path} is fixed to batches of {original.batch} and cannot be made dynamic ({fault}); export it with "
         "a dynamic batch axis, or for a batch of 1"

@@ -7,8 +7,8 @@ from typing import Annotated
 
 import typer
 
+from vitreid.export.images import choose_images
 from vitreid.export.options import Images, Json, tell
-from vitreid.export.pictures import choose_pictures
 from vitreid.export.pixels import Color, Layout, Resize, Stated
 
 Three = Annotated[
@@ -19,7 +19,7 @@ Side = Annotated[int | None, typer.Option(help="In pixels; only where the file l
 
 
 def adopt(
-    model: Annotated[Path, typer.Argument(help="An ONNX file that embeds pictures.")],
+    model: Annotated[Path, typer.Argument(help="An ONNX file that embeds images.")],
     out: Annotated[Path, typer.Option(help="Folder of the bundle.")],
     height: Side = None,
     width: Side = None,
@@ -32,13 +32,13 @@ def adopt(
     layout: Annotated[
         Layout | None, typer.Option(help="The order of the input's axes; only where the file leaves it open.")
     ] = None,
-    resize: Annotated[Resize, typer.Option(help="The filter by which its pictures were resized.")] = "bilinear",
+    resize: Annotated[Resize, typer.Option(help="The filter by which its images were resized.")] = "bilinear",
     output: Annotated[str | None, typer.Option(help="Which of several outputs is the embedding.")] = None,
     images: Images = None,
     name: Annotated[str | None, typer.Option(help="What the bundle is called; by default the file.")] = None,
     as_json: Json = False,
 ) -> None:
-    """Make a bundle of a model that others trained, and prove on pictures that it gives the same embeddings."""
+    """Make a bundle of a model that others trained, and prove on images that it gives the same embeddings."""
     from vitreid.export.adopt import adopt as adopt_original
     from vitreid.export.original import Original
 
@@ -47,6 +47,6 @@ def adopt(
         output=output,
     )  # fmt: skip
     original = Original.open(model, stated)
-    pictures, told = choose_pictures(images, original.image)
-    bundle = adopt_original(original, out, pictures, images_from=told, name=name)
+    pixels, told = choose_images(images, original.image)
+    bundle = adopt_original(original, out, pixels, images_from=told, name=name)
     tell(bundle, bundle.manifest.parity[:1], as_json, model=model.name)

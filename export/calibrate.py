@@ -1,4 +1,4 @@
-"""Giving a bundle's scores a meaning: probabilities and thresholds, measured on pairs of labelled pictures."""
+"""Giving a bundle's scores a meaning: probabilities and thresholds, measured on pairs of labelled images."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from vitreid.bundle import Bundle, Calibration
 from vitreid.bundle.calibration import CalibrationData, Domain
 from vitreid.scoring.calibration import check_options, fit_calibration
-from vitreid.scoring.pairs import Pictures
+from vitreid.scoring.pairs import Images
 from vitreid.scoring.thresholds import find_thresholds
 from vitreid.training.datasets import Sample, Split
 from vitreid.training.errors import DataError
@@ -36,31 +36,31 @@ def calibrate(
     prior: float | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> Bundle:
-    """Measure what scores are worth on the query and gallery pictures of a data set, and add it to the manifest.
+    """Measure what scores are worth on the query and gallery images of a data set, and add it to the manifest.
 
     `method`, one of scoring.calibration.METHODS, is by default the one that is better for persons not fitted on, and
-    `prior` the share of the pairs that show one person. Pictures of unknown cameras are left out: whether a pair of
+    `prior` the share of the pairs that show one person. Images of unknown cameras are left out: whether a pair of
     them is by two cameras is not known. Nothing is written where an error is raised.
 
-    Raises DataError where query or gallery has no picture of a known camera, and ScoringError for too few cameras,
+    Raises DataError where query or gallery has no image of a known camera, and ScoringError for too few cameras,
     persons or pairs, scores that tell nothing, an unknown method and a prior outside of 0 to 1.
     """
-    check_options(method, prior)  # told before a picture is embedded
+    check_options(method, prior)  # told before an image is embedded
     split = _with_cameras(source.split)
-    pictures = Pictures.of(*embed_split(split, embedder, progress))
-    counts, thresholds = find_thresholds(pictures)
-    fit = fit_calibration(pictures, counts, method=method, prior=prior)
-    cameras = pictures.camera_names()
+    images = Images.of(*embed_split(split, embedder, progress))
+    counts, thresholds = find_thresholds(images)
+    fit = fit_calibration(images, counts, method=method, prior=prior)
+    cameras = images.camera_names()
     samples = (*split.query, *split.gallery)
     data = CalibrationData(
         name=source.name,
         dataset=source.dataset,
         sha256=_hash(samples),
-        pictures=len(samples),
+        images=len(samples),
         cameras=tuple(cameras),
         cameras_learned=not set(embedder.cameras).isdisjoint(cameras),
         domain=source.domain,
-        pairs=asdict(pictures.numbers(counts)),
+        pairs=asdict(images.numbers(counts)),
     )
     measured = asdict(fit) | {"data": data, "thresholds": [asdict(each) for each in thresholds]}
     made = {"bundle_id": bundle.manifest.bundle_id, "created_at": datetime.now(UTC).replace(microsecond=0)}
@@ -72,7 +72,7 @@ def _with_cameras(split: Split) -> Split:
     for name, before, after in (("query", split.query, query), ("gallery", split.gallery, gallery)):
         if before and not after:
             raise DataError(
-                f"none of the {len(before)} {name} pictures says its camera; calibration compares pictures by "
+                f"none of the {len(before)} {name} images says its camera; calibration compares images by "
                 "different cameras, so name them as the data set's layout does"
             )
     return replace(split, query=query, gallery=gallery)

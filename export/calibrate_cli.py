@@ -35,7 +35,7 @@ def calibrate(
         typer.Option(help="Share of pairs that show one person, as you assume it; that of the data by default."),
     ] = None,
     other_cameras: Annotated[
-        bool, typer.Option("--other-cameras", help="The pictures are by other cameras than those that it learned.")
+        bool, typer.Option("--other-cameras", help="The images are by other cameras than those that it learned.")
     ] = False,
     plot: Annotated[Path | None, typer.Option(help="PNG to draw a reliability diagram into.")] = None,
     as_json: Json = False,
@@ -55,7 +55,7 @@ def calibrate(
     found = source_of(data, dataset, name_pattern)
     source = Source(found.name, found.dataset, read_noted(found), "drawn" if is_drawn(found.path) else None)
     embedder = open_embedder(bundle).at_cameras_of(None if other_cameras else found.name)
-    with counted("embedding", "pictures") as progress:
+    with counted("embedding", "images") as progress:
         extended = calibrate_bundle(opened, embedder, source, method=method, prior=prior, progress=progress)
     calibration = extended.manifest.calibration
     assert calibration is not None  # it was added just now
@@ -72,11 +72,11 @@ def text(calibration: Calibration) -> Iterator[str]:
     """A calibration as lines."""
     data = calibration.data
     yield (
-        f"calibrated by {calibration.method} on {data.name} ({data.dataset}): {data.pictures:,} pictures, "
+        f"calibrated by {calibration.method} on {data.name} ({data.dataset}): {data.images:,} images, "
         f"{_pairs(data.pairs)}"
     )
     yield (
-        "the probability is that of two pictures by two cameras showing one person, where "
+        "the probability is that of two images by two cameras showing one person, where "
         f"{100 * calibration.prior:.4g}% of all such pairs do; it is {calibration.most:.1%} at most"
     )
     yield from _held_out(calibration)

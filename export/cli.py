@@ -9,6 +9,7 @@ import typer
 
 from vitreid.bundle import Bundle
 from vitreid.export import adopt_cli, calibrate_cli, tensorrt_cli
+from vitreid.export.images import choose_images
 from vitreid.export.options import (
     Data,
     Images,
@@ -21,7 +22,6 @@ from vitreid.export.options import (
     tell_evidence,
     trial,
 )
-from vitreid.export.pictures import choose_pictures
 from vitreid.training.data_options import Dataset, Pattern
 
 app = typer.Typer(no_args_is_help=True)
@@ -45,7 +45,7 @@ def to_onnx(
     name: Annotated[str | None, typer.Option(help="What the bundle is called; by default the run's folder.")] = None,
     opset: Annotated[int, typer.Option(help="23, or 18 for runtimes that do not know `Attention`.")] = 23,
     precision: Annotated[str, typer.Option(help="fp32, fp16 (for GPUs), int8 or int8-static.")] = "fp32",
-    calibration: Annotated[Path | None, typer.Option(help="Folder of pictures for int8-static's ranges.")] = None,
+    calibration: Annotated[Path | None, typer.Option(help="Folder of images for int8-static's ranges.")] = None,
     data: Data = None,
     dataset: Dataset = None,
     name_pattern: Pattern = None,
@@ -53,21 +53,21 @@ def to_onnx(
     max_map_loss: MaxMapLoss = None,
     as_json: Json = False,
 ) -> None:
-    """Export a checkpoint to a bundle and prove on pictures that it is the same model."""
+    """Export a checkpoint to a bundle and prove on images that it is the same model."""
     from vitreid.export.precision import CALIBRATION, check_precision
     from vitreid.export.to_onnx import export_onnx
     from vitreid.training.checkpoint import Checkpoint
 
     opened = Checkpoint.open(checkpoint)
     spec = opened.config.model.image
-    calibrating = None if calibration is None else choose_pictures(calibration, spec, CALIBRATION)[0]
+    calibrating = None if calibration is None else choose_images(calibration, spec, CALIBRATION)[0]
     check_precision(precision, 0 if calibrating is None else len(calibrating))
     source = data_of(data, dataset, name_pattern)
-    pictures, told = choose_pictures(images or folder_of(source), spec)
+    pixels, told = choose_images(images or folder_of(source), spec)
     bundle = export_onnx(
         opened,
         out,
-        pictures,
+        pixels,
         images_from=told,
         name=name,
         opset=opset,
@@ -85,13 +85,13 @@ def explain(
     images: Images = None,
     as_json: Json = False,
 ) -> None:
-    """Let a bundle tell which patches of two pictures it compares: add explain.onnx."""
+    """Let a bundle tell which patches of two images it compares: add explain.onnx."""
     from vitreid.export.explain import add_evidence
     from vitreid.training.checkpoint import Checkpoint
 
     opened = Bundle.open(bundle)
-    pictures, _ = choose_pictures(images, opened.manifest.image)
-    tell_evidence(add_evidence(opened, Checkpoint.open(checkpoint), pictures), as_json=as_json)
+    pixels, _ = choose_images(images, opened.manifest.image)
+    tell_evidence(add_evidence(opened, Checkpoint.open(checkpoint), pixels), as_json=as_json)
 
 
 @export.command()
@@ -118,8 +118,8 @@ def verify(
         raise typer.BadParameter("all but --images needs --checkpoint, with which the bundle is compared")
     opened = Bundle.open(bundle)
     source = data_of(data, dataset, name_pattern)
-    pictures, _ = choose_pictures(images or folder_of(source), opened.manifest.image)
-    check_sanity(opened, pictures)
+    pixels, _ = choose_images(images or folder_of(source), opened.manifest.image)
+    check_sanity(opened, pixels)
     if checkpoint is None:
         tell(opened, (), as_json)
         return
@@ -128,7 +128,7 @@ def verify(
     from vitreid.training.checkpoint import Checkpoint
 
     asked = trial(opened.manifest.precision, source, min_cosine, max_map_loss)
-    parity = verify_onnx(opened, Checkpoint.open(checkpoint), pictures, asked)
+    parity = verify_onnx(opened, Checkpoint.open(checkpoint), pixels, asked)
     if record:
         opened = opened.extend(parity=merged(opened.manifest.parity, parity))
     tell(opened, parity, as_json)

@@ -43,8 +43,8 @@ def compare(
     spread = spread_of(expected)
     if not spread > MIN_SPREAD:
         raise ParityError(
-            f"the model's embeddings of {len(expected)} pictures do not differ, so they cannot show how near another "
-            "runtime is; give a folder of different pictures as --images"
+            f"the model's embeddings of {len(expected)} images do not differ, so they cannot show how near another "
+            "runtime is; give a folder of different images as --images"
         )
     # A NaN would make every comparison false, and so pass as small.
     difference = float(np.abs(found - expected).max()) if np.isfinite(found).all() else float("inf")

@@ -60,7 +60,7 @@ LOOKS: dict[Callable[[Tensor], Tensor], Look] = {
 
 
 class EvidenceGraph(nn.Module):
-    """uint8 (B, H, W, 3) pictures to unit patches (B, N, D) after the final norm, and attention (B, N), rows of sum 1.
+    """uint8 (B, H, W, 3) images to unit patches (B, N, D) after the final norm, and attention (B, N), rows of sum 1.
 
     Raises ExportError for a network without patches.
     """
@@ -115,7 +115,7 @@ def add_evidence(bundle: Bundle, checkpoint: Checkpoint, images: NDArray[np.uint
         difference = difference_of(draft, graph, images)
         if not difference <= MAX_ABS_DIFFERENCE:  # a NaN compares false
             raise ParityError(
-                f"{EXPLAIN} differs from torch on {len(images)} pictures by {difference:.2e} (at most "
+                f"{EXPLAIN} differs from torch on {len(images)} images by {difference:.2e} (at most "
                 f"{MAX_ABS_DIFFERENCE:.0e} allowed), so it was not added"
             )
         return bundle.extend({EXPLAIN: file}, explain=told(difference=difference))

@@ -1,6 +1,6 @@
 """The form of a network that runtimes compute fastest. What it embeds is what the trained network embeds.
 
-What does not depend on the picture is computed here, once. What the embedding does not need is left out: classifiers,
+What does not depend on the image is computed here, once. What the embedding does not need is left out: classifiers,
 and in the last block all tokens but the class token where that is the feature.
 """
 
@@ -37,7 +37,7 @@ def fast_form(model: ReIDModel, opset: int) -> EmbeddingGraph | FastTransformer:
 
 
 class FastTransformer(nn.Module):
-    """uint8 (B, H, W, 3) pictures to unit embeddings (B, D): the numbers of EmbeddingGraph in fewer steps."""
+    """uint8 (B, H, W, 3) images to unit embeddings (B, D): the numbers of EmbeddingGraph in fewer steps."""
 
     first: Tensor
 

@@ -55,14 +55,14 @@ class AllTokens(nn.Module):
         attention = self.block.attn
         if not isinstance(attention, RelativeAttention):
             return None
-        # One that depends on no picture is computed when the graph is loaded: its table is far smaller.
+        # One that depends on no image is computed when the graph is loaded: its table is far smaller.
         return attention.between_tokens(by_head(query, self.heads))
 
 
 class ClassTokens(nn.Module):
     """A block and the norm after it, of which only the class token is wanted, in each of several sets of the tokens.
 
-    One query a picture is cheaper to take to the tokens than all tokens to their keys and values: its products with the
+    One query an image is cheaper to take to the tokens than all tokens to their keys and values: its products with the
     keys are those of `key.weight.T @ query` with the tokens, where the keys' bias adds the same to all and so nothing
     to a softmax; and the mean of the values is the value of the mean. The class token has no relative position.
 

@@ -1,4 +1,4 @@
-"""What is exported: uint8 pictures in, unit embeddings out, everything between them inside the graph."""
+"""What is exported: uint8 images in, unit embeddings out, everything between them inside the graph."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from vitreid.training.model import ReIDModel
 
 
 class EmbeddingGraph(nn.Module):
-    """uint8 (B, H, W, 3) pictures to float32 (B, D) unit embeddings; mean, std and norm are constants of the graph.
+    """uint8 (B, H, W, 3) images to float32 (B, D) unit embeddings; mean, std and norm are constants of the graph.
 
     The network as it was trained, with which every other form of it is compared. `inputs` names what it takes.
     """

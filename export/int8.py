@@ -23,13 +23,13 @@ PRODUCTS = ["MatMul", "Gemm"]
 OF_A_CONVNET = ["Conv", "Add", "MaxPool", "Relu"]
 
 Feeds = Sequence[Mapping[str, NDArray[np.generic]]]
-"""Batches of pictures as a graph takes them, with their cameras and views where it asks for those."""
+"""Batches of images as a graph takes them, with their cameras and views where it asks for those."""
 
 
 def write_int8(model: ModelProto, out: Path, calibration: Feeds) -> None:
     """Products by weights in int8, each with the range of what it is given; convolutions stay in float32.
 
-    The range is that of a whole batch, so embeddings vary a little with the pictures beside them. Convolutions would be
+    The range is that of a whole batch, so embeddings vary a little with the images beside them. Convolutions would be
     slower than in float32, as onnxruntime has no fast kernel for ranges found while it runs.
     """
     if not _products(model):
@@ -43,7 +43,7 @@ def write_int8(model: ModelProto, out: Path, calibration: Feeds) -> None:
 
 
 def write_int8_static(model: ModelProto, out: Path, calibration: Feeds) -> None:
-    """Products by weights in int8 with ranges seen on pictures; of a network of convolutions, these.
+    """Products by weights in int8 with ranges seen on images; of a network of convolutions, these.
 
     What products give stays float32, and so do the few convolutions of a transformer's stem: there int8 costs accuracy
     and gains no time.
@@ -67,7 +67,7 @@ def write_int8_static(model: ModelProto, out: Path, calibration: Feeds) -> None:
 
 
 class _Reader:
-    """Gives calibration pictures as onnxruntime asks for them."""
+    """Gives calibration images as onnxruntime asks for them."""
 
     def __init__(self, feeds: Feeds) -> None:
         self._feeds = iter(feeds)

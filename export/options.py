@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 Images = Annotated[
     Path | None,
-    typer.Option(help="Folder of real pictures on which both models are compared; drawn people if not given."),
+    typer.Option(help="Folder of real images on which both models are compared; drawn people if not given."),
 ]
 Data = Annotated[str | None, typer.Option(help=f"Both models are scored on it, too: {DATA_HELP}")]
 MinCosine = Annotated[
@@ -54,7 +54,7 @@ def trial(precision: str, data: Source | None, min_cosine: float | None, max_map
 
 
 def folder_of(data: Source | None) -> Path | None:
-    """Where a data set's pictures are; None for the CSV of a table, whose pictures may be anywhere."""
+    """Where a data set's images are; None for the CSV of a table, whose images may be anywhere."""
     return None if data is None or data.path.is_file() else data.path
 
 
@@ -78,7 +78,7 @@ def _told(parity: Parity, model: str) -> str:
     cosine, mean = parity.min_corrected_cosine, parity.mean_corrected_cosine
     corrected = "" if cosine is None else f", corrected {cosine:.7f}, {mean:.7f} in the mean"
     text = (
-        f"{parity.runtime} in {parity.precision} against {model} on {parity.images} pictures: largest difference "
+        f"{parity.runtime} in {parity.precision} against {model} on {parity.images} images: largest difference "
         f"{parity.max_abs_difference:.1e}, smallest cosine {parity.min_cosine:.7f}{corrected}"
     )
     if (scores := parity.scores) is None:
@@ -96,7 +96,7 @@ def tell_evidence(bundle: Bundle, *, as_json: bool) -> None:
     size = bundle.manifest.files[EXPLAIN].bytes
     line = (
         f"{bundle.path}: {EXPLAIN}, {evidence.rows}x{evidence.columns} patches of {evidence.dimension} numbers, "
-        f"{size / 1e6:.1f} MB; same as torch on {evidence.parity_images} pictures: largest difference "
+        f"{size / 1e6:.1f} MB; same as torch on {evidence.parity_images} images: largest difference "
         f"{evidence.max_abs_difference:.1e}"
     )
     told = {"bundle": str(bundle.path), "file": EXPLAIN, "bytes": size, **evidence.model_dump(mode="json")}

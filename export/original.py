@@ -50,7 +50,7 @@ class Original:
     def open(cls, path: Path, stated: Stated) -> Original:
         """Read an ONNX file and find out what it takes and gives.
 
-        Raises AdoptionError for what cannot be read or run, for anything but one input of pictures, and for what
+        Raises AdoptionError for what cannot be read or run, for anything but one input of images, and for what
         neither the file nor `stated` says, or on what they contradict each other.
         """
         with _naming(path):
@@ -70,7 +70,7 @@ class Original:
             )
 
     def embed(self, images: NDArray[np.uint8]) -> NDArray[np.float32]:
-        """What the model gives for pictures (N, H, W, 3), each run by itself where its batch axis allows it: (N, D).
+        """What the model gives for images (N, H, W, 3), each run by itself where its batch axis allows it: (N, D).
 
         Raises AdoptionError where it does not run, and for embeddings that are of no use.
         """
@@ -95,12 +95,12 @@ class Original:
             ) from error
         if found.ndim < 2 or len(found) != len(images):
             raise AdoptionError(
-                f"gives {self.output} of shape {found.shape} for {len(images)} pictures, which has no batch axis; "
+                f"gives {self.output} of shape {found.shape} for {len(images)} images, which has no batch axis; "
                 "export it as (batch, dimension)"
             )
         if found[0].size != max(found.shape[1:]):
             raise AdoptionError(
-                f"gives {self.output} of shape {found.shape[1:]} for a picture, where an embedding is one row of "
+                f"gives {self.output} of shape {found.shape[1:]} for an image, where an embedding is one row of "
                 "numbers; choose another --output, or export the model with its pooling"
             )
         return found.reshape(len(found), -1).astype(np.float32)
@@ -165,13 +165,13 @@ def _load(proto: ModelProto) -> InferenceSession:
 def _only_input(session: InferenceSession) -> NodeArg:
     nodes = session.get_inputs()
     if len(nodes) != 1:
-        raise AdoptionError(f"takes {len(nodes)} inputs, {_described(nodes)}; export it with pictures as the only one")
+        raise AdoptionError(f"takes {len(nodes)} inputs, {_described(nodes)}; export it with images as the only one")
     node = nodes[0]
     if node.type not in DTYPES:
-        raise AdoptionError(f"takes {node.type}; pictures are {' or '.join(DTYPES)}: export it with one of these")
+        raise AdoptionError(f"takes {node.type}; images are {' or '.join(DTYPES)}: export it with one of these")
     if len(node.shape) != 4:
         raise AdoptionError(
-            f"takes {shown(node.shape)}; pictures have four axes, the first is the batch: export it with these"
+            f"takes {shown(node.shape)}; images have four axes, the first is the batch: export it with these"
         )
     return node
 
@@ -190,18 +190,18 @@ def _output(session: InferenceSession, stated: str | None) -> str:
 
 
 def _check(embeddings: NDArray[np.float32]) -> None:
-    """Rows (N, D) that tell pictures from each other. Raises AdoptionError."""
+    """Rows (N, D) that tell images from each other. Raises AdoptionError."""
     broken = (~np.isfinite(embeddings)).any(axis=1).sum()
     zeros = (embeddings == 0).all(axis=1).sum()
     for fault, count in (("values that are not finite", broken), ("nothing but zeros", zeros)):
         if count:
             raise AdoptionError(
-                f"gives {fault} for {count} of {len(embeddings)} pictures; check --scale, --mean, --std and --output"
+                f"gives {fault} for {count} of {len(embeddings)} images; check --scale, --mean, --std and --output"
             )
     unit = embeddings / np.linalg.norm(embeddings, axis=1, keepdims=True)
     if len(unit) > 1 and unit.std(axis=0).max() < 1e-6:
         raise AdoptionError(
-            f"gives the same embedding for all of {len(unit)} pictures; check --scale, --mean, --std and --output"
+            f"gives the same embedding for all of {len(unit)} images; check --scale, --mean, --std and --output"
         )
 
 

@@ -1,4 +1,4 @@
-"""What a model wants of a picture: told by its input's axes, and by the people who made it."""
+"""What a model wants of an image: told by its input's axes, and by the people who made it."""
 
 from __future__ import annotations
 
@@ -52,12 +52,12 @@ class Pixels:
     std: Three
 
     def axes(self, image: ImageSpec) -> tuple[int, int, int]:
-        """The shape of one picture in the model's layout."""
+        """The shape of one image in the model's layout."""
         size = (image.height, image.width)
         return (3, *size) if self.layout == "NCHW" else (*size, 3)
 
     def prepared(self, images: NDArray[np.uint8]) -> NDArray[np.generic]:
-        """The model's input from uint8 RGB pictures (B, H, W, 3)."""
+        """The model's input from uint8 RGB images (B, H, W, 3)."""
         ordered = images[..., ::-1] if self.color == "BGR" else images
         values: NDArray[np.generic] = ordered
         if self.dtype is not np.uint8:
@@ -67,11 +67,11 @@ class Pixels:
 
 
 def find_layout(axes: Axes, stated: Layout | None) -> Layout:
-    """The order of the four axes. Raises AdoptionError where they leave it open, or are not those of pictures."""
+    """The order of the four axes. Raises AdoptionError where they leave it open, or are not those of images."""
     three = [layout for layout, (channels, _, _) in AXES.items() if axes[channels] == 3]
     possible = three or [layout for layout, (channels, _, _) in AXES.items() if not isinstance(axes[channels], int)]
     if not possible:
-        raise AdoptionError(f"takes {shown(axes)}, where no axis is the three channels of a colour picture")
+        raise AdoptionError(f"takes {shown(axes)}, where no axis is the three channels of a colour image")
     if stated and stated not in possible:
         raise AdoptionError(f"takes {shown(axes)}, which is not {stated}; leave out --layout, or correct it")
     if not stated and len(possible) > 1:
@@ -83,18 +83,18 @@ def find_layout(axes: Axes, stated: Layout | None) -> Layout:
 
 
 def find_image(axes: Axes, layout: Layout, stated: Stated) -> ImageSpec:
-    """The pictures' size. Raises AdoptionError where axes and `stated` do not tell it, or contradict each other."""
+    """The images' size. Raises AdoptionError where axes and `stated` do not tell it, or contradict each other."""
     sides = dict(zip(("height", "width"), AXES[layout][1:], strict=True))
     sizes: dict[str, int] = {}
     for name, place in sides.items():
         found, said = axes[place], getattr(stated, name)
         if isinstance(found, int) and said not in (None, found):
-            raise AdoptionError(f"takes pictures of {name} {found}, not {said}; leave out --{name}")
+            raise AdoptionError(f"takes images of {name} {found}, not {said}; leave out --{name}")
         size = found if isinstance(found, int) else said
         if size is None:
-            raise AdoptionError(f"takes pictures of any {name}; say with --{name} which it was trained with")
+            raise AdoptionError(f"takes images of any {name}; say with --{name} which it was trained with")
         if not 0 < size <= MAX_SIDE:
-            raise AdoptionError(f"takes no pictures of {name} {size}; give --{name} from 1 to {MAX_SIDE}")
+            raise AdoptionError(f"takes no images of {name} {size}; give --{name} from 1 to {MAX_SIDE}")
         sizes[name] = size
     return ImageSpec(height=sizes["height"], width=sizes["width"], resize=stated.resize)
 

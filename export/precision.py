@@ -17,15 +17,15 @@ if TYPE_CHECKING:
     from onnx import ModelProto
 
 CALIBRATION, MIN_CALIBRATION = 256, 32
-"""How many pictures ranges are taken from, and with how few they would be too narrow."""
+"""How many images ranges are taken from, and with how few they would be too narrow."""
 
 Convert = Callable[["ModelProto", Path, Feeds], None]
-"""Writes another graph of an fp32 one to a file, where it is calibrated by what these pictures do in it."""
+"""Writes another graph of an fp32 one to a file, where it is calibrated by what these images do in it."""
 
 
 @dataclass(frozen=True)
 class Precision:
-    """How a graph is made, and whether it looks at pictures for that."""
+    """How a graph is made, and whether it looks at images for that."""
 
     write: Convert
     calibrated: bool = False
@@ -43,18 +43,18 @@ def convert(name: str, model: Path, out: Path, calibration: Feeds = ()) -> None:
 
 
 def check_precision(name: str, calibration: int) -> None:
-    """Raises PrecisionError for an unknown precision and for too few calibration pictures, or some that it ignores."""
+    """Raises PrecisionError for an unknown precision and for too few calibration images, or some that it ignores."""
     if name not in PRECISIONS:
         raise PrecisionError(
             f"there is no precision {name!r}; take one of {', '.join(PRECISIONS)} (in bf16, OpenVINO runs fp32 bundles)"
         )
     if PRECISIONS[name].calibrated and calibration < MIN_CALIBRATION:
         raise PrecisionError(
-            f"{name} is calibrated on at least {MIN_CALIBRATION} pictures such as it will see, not on {calibration}; "
+            f"{name} is calibrated on at least {MIN_CALIBRATION} images such as it will see, not on {calibration}; "
             "name a folder of them by --calibration"
         )
     if calibration and not PRECISIONS[name].calibrated:
-        raise PrecisionError(f"{name} is not calibrated on pictures; leave --calibration out, or take {_calibrated()}")
+        raise PrecisionError(f"{name} is not calibrated on images; leave --calibration out, or take {_calibrated()}")
 
 
 def write_fp32(model: ModelProto, out: Path, calibration: Feeds) -> None:

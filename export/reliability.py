@@ -1,4 +1,4 @@
-"""How far probabilities can be relied on, as a picture."""
+"""How far probabilities can be relied on, as an image."""
 
 from __future__ import annotations
 

@@ -12,10 +12,10 @@ from vitreid.export.tolerance import TOLERANCES
 
 
 def check_sanity(bundle: Bundle, images: NDArray[np.uint8]) -> None:
-    """Embed pictures (N, H, W, 3) and check what any embedding must satisfy.
+    """Embed images (N, H, W, 3) and check what any embedding must satisfy.
 
     Raises ParityError for values that are not finite, rows that are not of unit length, embeddings that depend on
-    the other pictures of their batch by more than the bundle's precision explains, and a model to which all pictures
+    the other images of their batch by more than the bundle's precision explains, and a model to which all images
     are alike; BundleDamaged for an `explain.onnx` that is not what the manifest says.
     """
     runner = BundleRunner(bundle)
@@ -25,8 +25,8 @@ def check_sanity(bundle: Bundle, images: NDArray[np.uint8]) -> None:
     faults = {
         "are not finite": not np.isfinite(together).all(),
         "are not of unit length": np.abs(np.linalg.norm(together, axis=1) - 1).max() > 1e-4,
-        "change with the pictures beside them": len(images) > 1 and corrected_cosines(together, alone).min() < near,
-        "are the same for all pictures": len(images) > 1 and spread_of(alone) <= MIN_SPREAD,
+        "change with the images beside them": len(images) > 1 and corrected_cosines(together, alone).min() < near,
+        "are the same for all images": len(images) > 1 and spread_of(alone) <= MIN_SPREAD,
     }
     if bundle.manifest.explain is not None:
         faults["come with patches that are not finite"] = not np.isfinite(EvidenceRunner(bundle).run(images)[0]).all()

@@ -41,5 +41,5 @@ class Searches:
 
 
 def _evaluated(split: Split, embedder: Embedder, name: str, who: str) -> RetrievalScores:
-    with counted(f"embedding by {who}", "pictures") as progress:
+    with counted(f"embedding by {who}", "images") as progress:
         return evaluate(split, embedder.at_cameras_of(name), progress)

@@ -8,14 +8,14 @@ from typing import Annotated
 import typer
 
 from vitreid.bundle import Bundle
+from vitreid.export.images import choose_images
 from vitreid.export.options import Images, Json, tell
-from vitreid.export.pictures import choose_pictures
 
 
 def tensorrt(
     bundle: Annotated[Path, typer.Argument(help="The bundle; the engine becomes a part of it.")],
-    batch: Annotated[int, typer.Option(help="How many pictures at once the engine is fastest with.")] = 8,
-    max_batch: Annotated[int, typer.Option(help="The most pictures that it takes at once.")] = 32,
+    batch: Annotated[int, typer.Option(help="How many images at once the engine is fastest with.")] = 8,
+    max_batch: Annotated[int, typer.Option(help="The most images that it takes at once.")] = 32,
     timings: Annotated[
         Path | None, typer.Option(help="File that keeps measured kernels: the next engine is built faster.")
     ] = None,
@@ -27,6 +27,6 @@ def tensorrt(
 
     profile = Profile(usual=batch, largest=max_batch)
     opened = Bundle.open(bundle)
-    pictures, _ = choose_pictures(images, opened.manifest.image)
-    built = export_tensorrt(opened, pictures, profile=profile, timings=timings)
+    pixels, _ = choose_images(images, opened.manifest.image)
+    built = export_tensorrt(opened, pixels, profile=profile, timings=timings)
     tell(built, built.manifest.parity[-1:], as_json, model="model.onnx")

@@ -28,7 +28,7 @@ from vitreid.training.evaluate import Embedder, model_run
 
 OPSET = 23
 """The first one with `Attention`; ATTENTION has others, for runtimes that do not know it."""
-ON_PICTURES = Trial()
+ON_IMAGES = Trial()
 
 
 def export_onnx(
@@ -41,11 +41,11 @@ def export_onnx(
     opset: int = OPSET,
     precision: str = "fp32",
     calibration: NDArray[np.uint8] | None = None,
-    trial: Trial = ON_PICTURES,
+    trial: Trial = ON_IMAGES,
 ) -> Bundle:
     """Export a checkpoint to a bundle that passes a trial on `images` (N, H, W, 3): it agrees with torch.
 
-    `images_from` tells in the manifest what the pictures were. `calibration` (M, H, W, 3) are those that ranges of
+    `images_from` tells in the manifest what the images were. `calibration` (M, H, W, 3) are those that ranges of
     int8 are taken from.
 
     Raises BundleError where `out` holds something else, ExportError for an opset that is not written, PrecisionError
@@ -82,7 +82,7 @@ def export_onnx(
 
 
 def verify_onnx(
-    bundle: Bundle, checkpoint: Checkpoint, images: NDArray[np.uint8], trial: Trial = ON_PICTURES
+    bundle: Bundle, checkpoint: Checkpoint, images: NDArray[np.uint8], trial: Trial = ON_IMAGES
 ) -> tuple[Parity, ...]:
     """Try a bundle once more, against what it was exported from; errors as in `export_onnx`."""
     graph = EmbeddingGraph(check_origin(bundle, checkpoint))
@@ -91,7 +91,7 @@ def verify_onnx(
 
 
 def _feeds(bundle: Bundle, images: NDArray[np.uint8] | None) -> Feeds:
-    """Pictures as a bundle's graph takes them, from all cameras and views that it knows."""
+    """Images as a bundle's graph takes them, from all cameras and views that it knows."""
     if images is None:
         return ()
     cameras, views = sides_of(bundle.manifest, len(images))

@@ -33,7 +33,7 @@ class Profile:
     def __post_init__(self) -> None:
         if not 1 <= self.usual <= self.largest:
             raise EngineError(
-                f"an engine cannot be fastest at {self.usual} pictures of at most {self.largest}; give 1 <= --batch <= "
+                f"an engine cannot be fastest at {self.usual} images of at most {self.largest}; give 1 <= --batch <= "
                 "--max-batch"
             )
 
@@ -64,7 +64,7 @@ def export_tensorrt(
     parity = compare(found, expected, manifest.precision).model_copy(update={"runtime": runtime})
     if faults := TOLERANCES[manifest.precision].faults(parity):
         raise ParityError(
-            f"{runtime} differs from {bundle.model_path} in onnxruntime on {len(images)} pictures: "
+            f"{runtime} differs from {bundle.model_path} in onnxruntime on {len(images)} images: "
             f"{', '.join(faults)}; the engine was not kept"
         )
     with tempfile.TemporaryDirectory() as folder:

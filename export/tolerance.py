@@ -21,7 +21,7 @@ class Tolerance:
         """Raises ParityError, with the numbers, where a runtime is further from the model."""
         if faults := self.faults(parity):
             raise ParityError(
-                f"{parity.runtime} in {parity.precision} is too far from torch on {parity.images} pictures: "
+                f"{parity.runtime} in {parity.precision} is too far from torch on {parity.images} images: "
                 f"{', '.join(faults)}; take another precision, or allow more by --min-cosine and --max-map-loss"
             )
 

@@ -1,4 +1,4 @@
-"""A bundle tried in every runtime of this machine: on pictures, and by searching a data set."""
+"""A bundle tried in every runtime of this machine: on images, and by searching a data set."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Is the bundle the model that was trained? Embeddings of the same pictures, compared."""
+"""Is the bundle the model that was trained? Embeddings of the same images, compared."""
 
 from __future__ import annotations
 
@@ -40,14 +40,14 @@ def measure_parity(bundle: Bundle, graph: EmbeddingGraph, images: NDArray[np.uin
 def check_origin(bundle: Bundle, checkpoint: Checkpoint) -> ReIDModel:
     """The checkpoint's model, where the bundle can be of it.
 
-    Raises ParityError where they take other pictures, cameras or views, or give embeddings of another length.
+    Raises ParityError where they take other images, cameras or views, or give embeddings of another length.
     """
     model, manifest, config = checkpoint.load_model(), bundle.manifest, checkpoint.config.model
     inputs = inputs_of(model)
     cameras = checkpoint.cameras if "camera" in inputs else ()
     views = checkpoint.views if "view" in inputs else ()
     told = {
-        "pictures of": (f"{manifest.image.height}x{manifest.image.width}", f"{config.height}x{config.width}"),
+        "images of": (f"{manifest.image.height}x{manifest.image.width}", f"{config.height}x{config.width}"),
         "embeddings of length": (f"{manifest.dimension}", f"{model.dimension}"),
         "the cameras": (_listed(manifest.cameras), _listed(cameras)),
         "the views": (_listed(manifest.views), _listed(views)),

@@ -1,4 +1,4 @@
-"""Somebody else's graph with our contract around it: uint8 pictures in, unit embeddings out, any batch size."""
+"""Somebody else's graph with our contract around it: uint8 images in, unit embeddings out, any batch size."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def keep_batch(graph: ir.Graph) -> None:
     Enough for most CNNs and Vision Transformers.
     """
     [batch] = graph.inputs
-    moving = {batch}  # what depends on the pictures
+    moving = {batch}  # what depends on the images
     tape = Tape()
     for node in graph:
         fixed = [place for place, value in enumerate(node.inputs) if value not in moving]
@@ -85,7 +85,7 @@ def _free_first(tape: Tape, reshape: ir.Node) -> None:
 
 
 def _repeated(tape: Tape, constant: ir.Value | None, batch: ir.Value) -> ir.Value:
-    """A constant of shape (1, ...) as often as there are pictures."""
+    """A constant of shape (1, ...) as often as there are images."""
     size = tape.op("Gather", [tape.op("Shape", [batch]), _constant(tape, np.array([0]))], {"axis": 0})
     rest = [_constant(tape, np.array([limit])) for limit in (1, MOST_AXES)]
     others = tape.op("Slice", [tape.op("Shape", [constant]), *rest])
@@ -93,19 +93,19 @@ def _repeated(tape: Tape, constant: ir.Value | None, batch: ir.Value) -> ir.Valu
 
 
 def run_one_by_one(graph: ir.Graph) -> None:
-    """Move all operators into a Scan over the batch: right for any graph that is right for one picture."""
+    """Move all operators into a Scan over the batch: right for any graph that is right for one image."""
     [batch], [given] = graph.inputs, graph.outputs
     assert batch.shape is not None  # `wrap` has set it
     nodes = list(graph)
     graph.remove(nodes)
     tape = Tape()
     axes = batch.shape.numpy()[1:]
-    picture = ir.val("picture", batch.dtype, axes)
-    alone = tape.op("Reshape", [picture, _constant(tape, np.array([1, *axes]))])
+    image = ir.val("image", batch.dtype, axes)
+    alone = tape.op("Reshape", [image, _constant(tape, np.array([1, *axes]))])
     row = tape.op("Reshape", [given, _constant(tape, np.array([-1]))])
     row.type = given.type
     batch.replace_all_uses_with(alone)
-    body = ir.Graph([picture], [row], nodes=[*nodes, *_named(tape, "inside")], name="picture_by_picture")
+    body = ir.Graph([image], [row], nodes=[*nodes, *_named(tape, "inside")], name="image_by_image")
     body.sort()
     scan = ir.node("Scan", [batch], {"body": body, "num_scan_inputs": 1})
     graph.append(scan)

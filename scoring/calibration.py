@@ -24,7 +24,7 @@ from scipy.optimize import isotonic_regression, minimize
 from scipy.special import expit, logit
 
 from vitreid.scoring.labelled import ScoringError
-from vitreid.scoring.pairs import Floats, Ints, PairCounts, PairNumbers, Pictures, centres, count_pairs
+from vitreid.scoring.pairs import Floats, Images, Ints, PairCounts, PairNumbers, centres, count_pairs
 
 FEWEST_PAIRS = 10
 EDGES = np.array([0, 0.001, 0.01, *np.arange(1, 10) / 10, 0.99, 1])
@@ -83,7 +83,7 @@ def check_options(method: str | None, prior: float | None) -> None:
 
 
 def fit_calibration(
-    pictures: Pictures, counts: PairCounts, *, method: str | None = None, prior: float | None = None, seed: int = 0
+    images: Images, counts: PairCounts, *, method: str | None = None, prior: float | None = None, seed: int = 0
 ) -> Fit:
     """Fit on all pairs; the pairs among each random half of the persons are scored by knots fitted on the other half.
 
@@ -93,8 +93,8 @@ def fit_calibration(
     Raises ScoringError as check_options does, and for too few pairs and scores that tell nothing.
     """
     check_options(method, prior)
-    order = np.random.default_rng(seed).permutation(pictures.count)
-    halves = [_half(pictures, persons) for persons in np.array_split(order, 2)]
+    order = np.random.default_rng(seed).permutation(images.count)
+    halves = [_half(images, persons) for persons in np.array_split(order, 2)]
     share = float(counts.same.sum() / (counts.same.sum() + counts.different.sum())) if prior is None else prior
     found = {name: _held_out(name, halves, share) for name in ([method] if method else METHODS)}
     tried = {name: each.log_loss for name, each in found.items()}
@@ -102,15 +102,15 @@ def fit_calibration(
     return Fit(best, share, fit_knots(best, counts, share), found[best], tried)
 
 
-def _half(pictures: Pictures, persons: Ints) -> tuple[PairNumbers, PairCounts]:
-    part = pictures.only(persons)
+def _half(images: Images, persons: Ints) -> tuple[PairNumbers, PairCounts]:
+    part = images.only(persons)
     counts = count_pairs(part)
     found = part.numbers(counts)
     if min(found.same, found.different) < FEWEST_PAIRS:
         raise ScoringError(
             f"{len(persons)} persons, a half of those there are, make {found.same:,} pairs of one person by two "
             f"cameras and {found.different:,} of different persons; calibration needs {FEWEST_PAIRS} of each in either "
-            "half, so give pictures of more persons by more cameras"
+            "half, so give images of more persons by more cameras"
         )
     return found, counts
 

@@ -12,7 +12,7 @@ from vitreid.scoring.metrics import score_queries
 
 @dataclass(frozen=True)
 class CameraPair:
-    """Scores of the queries by one camera where the gallery holds only the pictures by another one."""
+    """Scores of the queries by one camera where the gallery holds only the images by another one."""
 
     query_camera: str
     gallery_camera: str

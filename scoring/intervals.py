@@ -1,6 +1,6 @@
 """How far a score may be chance: intervals, and paired comparison of two models, by bootstrap over persons.
 
-Pictures of one person resemble each other, so queries are not independent and resampling them gives intervals that are
+Images of one person resemble each other, so queries are not independent and resampling them gives intervals that are
 too narrow. Persons are drawn with replacement, each with all its queries (a cluster bootstrap: Davison and Hinkley,
 "Bootstrap Methods and their Application", 1997); the gallery stays as it is.
 """

@@ -1,4 +1,4 @@
-"""Embeddings with what is known of their pictures, and the scores of queries against a gallery, block by block."""
+"""Embeddings with what is known of their images, and the scores of queries against a gallery, block by block."""
 
 from __future__ import annotations
 
@@ -36,10 +36,10 @@ class Labelled:
         if rows.embeddings.ndim != 2 or len({len(rows.embeddings), len(rows.persons), len(rows.cameras)}) != 1:
             raise ScoringError(
                 f"{name}: {rows.embeddings.shape} embeddings, {rows.persons.shape} persons and {rows.cameras.shape} "
-                "cameras do not belong together; give one row of each per picture"
+                "cameras do not belong together; give one row of each per image"
             )
         if not len(rows.embeddings):
-            raise ScoringError(f"{name} is empty; give at least one picture")
+            raise ScoringError(f"{name} is empty; give at least one image")
         if not np.isfinite(rows.embeddings).all():
             raise ScoringError(f"{name}: some embeddings are not finite; the model is broken or diverged")
         if not rows.embeddings.any(axis=1).all():

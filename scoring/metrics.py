@@ -3,7 +3,7 @@
 Zheng et al., "Scalable Person Re-identification: A Benchmark", ICCV 2015 (protocol, CMC, mAP); Ye et al., "Deep
 Learning for Person Re-identification: A Survey and Outlook", TPAMI 2021 (mINP).
 
-Only the ranks of the true matches count, and a rank is one more than the number of pictures that score higher: so ranks
+Only the ranks of the true matches count, and a rank is one more than the number of images that score higher: so ranks
 are counted, no ranking is sorted, and no more than a block of scores exists at a time.
 """
 
@@ -78,7 +78,7 @@ def score_retrieval(
 ) -> RetrievalScores:
     """Rank the gallery for every query by cosine and score the rankings.
 
-    Of each ranking, pictures of the query's person by the query's camera are left out; junk, which the protocol leaves
+    Of each ranking, images of the query's person by the query's camera are left out; junk, which the protocol leaves
     out for every query, must not be in the gallery. A query without any match left is skipped. Average precision is
     the mean precision at the matches. Equal scores keep the gallery's order. `scores` takes the place of the cosines:
     blocks (B, G) of queries in their order, higher is better.
@@ -88,7 +88,7 @@ def score_retrieval(
     per_query = score_queries(query, gallery, scores=scores)
     if not len(per_query):
         raise ScoringError(
-            f"none of the {len(query)} queries has a picture of its person by another camera in the gallery "
+            f"none of the {len(query)} queries has an image of its person by another camera in the gallery "
             f"of {len(gallery)}; check person and camera labels"
         )
     return RetrievalScores(
@@ -125,7 +125,7 @@ def _checked(blocks: Iterable[NDArray[np.float32]], queries: int, gallery: int) 
         if block.shape[1:] != (gallery,) or done > queries or np.isnan(block).any():
             raise ScoringError(
                 f"a block of scores has the shape {block.shape} and ends at query {done}; give one row for each of the "
-                f"{queries} queries with a number for each of the {gallery} gallery pictures"
+                f"{queries} queries with a number for each of the {gallery} gallery images"
             )
         yield block
     if done < queries:

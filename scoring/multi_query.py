@@ -1,8 +1,8 @@
-"""Several pictures as one query: the queries that show one person by one camera become one.
+"""Several images as one query: the queries that show one person by one camera become one.
 
 The multiple-query protocol of Zheng et al., "Scalable Person Re-identification: A Benchmark", ICCV 2015: what a camera
 saw of a person is pooled, here by the mean, and ranked as a single query is. Market-1501's own query folder holds one
-picture of each person and camera, the further ones lie in its gt_bbox; MSMT17 has several queries of each.
+image of each person and camera, the further ones lie in its gt_bbox; MSMT17 has several queries of each.
 """
 
 from __future__ import annotations

@@ -34,7 +34,7 @@ class OpenSetScores:
     """Rates at one number of enrolled persons and one allowed FPIR: means over draws of who is enrolled."""
 
     enrolled: int
-    pictures: float  # gallery pictures of the enrolled persons
+    images: float  # gallery images of the enrolled persons
     allowed_fpir: float
     fpir: float  # what is reached: the last step that is allowed
     fnir: float
@@ -54,7 +54,7 @@ def score_open_set(
     """Rates by number of enrolled persons and allowed FPIR, both ascending.
 
     In each draw a random half of the persons may be enrolled and the other half never is. Persons without a query that
-    has a match take no part, nor do their pictures; of a query's own person only pictures by other cameras count. A
+    has a match take no part, nor do their images; of a query's own person only images by other cameras count. A
     size above the half becomes the half; a rate of less than one query of a person who is not enrolled is left out.
 
     Raises ScoringError where there are fewer than two persons, or no rate is left.
@@ -74,14 +74,14 @@ def score_open_set(
     if not (told := [rate for rate in sorted(rates) if least * rate >= 1]):
         raise ScoringError(f"{least} queries of persons who are not enrolled cannot tell rates of {max(rates)} or less")
     own, others = _best_scores(query, gallery, orders[:, :half], enrolled)
-    pictures = np.cumsum(np.bincount(offered)[orders], axis=1).mean(0)
+    images = np.cumsum(np.bincount(offered)[orders], axis=1).mean(0)
     found = []
     for i, size in enumerate(enrolled.tolist()):
         for rate in told:
             draw = [_rates(own, others[d, i], places[d] < size, strangers[d], rate) for d in range(draws)]
             fpir, fnir, rank1 = np.mean(draw, 0).tolist()
             spread = float(np.std(draw, 0)[1])
-            found.append(OpenSetScores(size, float(pictures[size - 1]), rate, fpir, fnir, rank1, spread))
+            found.append(OpenSetScores(size, float(images[size - 1]), rate, fpir, fnir, rank1, spread))
     return found
 
 
@@ -111,22 +111,22 @@ def _best_scores(query: Labelled, gallery: Labelled, orders: Numbers, sizes: Num
         for draw, order in enumerate(orders):
             others[draw][:, rows] = np.maximum.accumulate(best[:, order], axis=1)[:, sizes - 1].T
         for scores in block:
-            pictures = slice(starts[asked[row]], starts[asked[row] + 1])
-            own[row] = scores[pictures][gallery.cameras[pictures] != query.cameras[row]].max()
+            images = slice(starts[asked[row]], starts[asked[row] + 1])
+            own[row] = scores[images][gallery.cameras[images] != query.cameras[row]].max()
             row += 1
     return own, others
 
 
 def _taking_part(query: Labelled, gallery: Labelled) -> tuple[Labelled, Labelled]:
-    """The queries that have a match, and the gallery pictures of their persons, person by person."""
-    persons, of_picture = as_numbers(query.persons, gallery.persons)
-    cameras, by_picture = as_numbers(query.cameras, gallery.cameras)
-    count = 1 + max(cameras.max(), by_picture.max())
-    of_person = _occurrences(persons, of_picture)
-    by_camera = _occurrences(persons * count + cameras, of_picture * count + by_picture)
+    """The queries that have a match, and the gallery images of their persons, person by person."""
+    persons, of_image = as_numbers(query.persons, gallery.persons)
+    cameras, by_image = as_numbers(query.cameras, gallery.cameras)
+    count = 1 + max(cameras.max(), by_image.max())
+    of_person = _occurrences(persons, of_image)
+    by_camera = _occurrences(persons * count + cameras, of_image * count + by_image)
     matched = of_person > by_camera
-    by_person = np.argsort(of_picture, kind="stable")
-    return query.take(matched), gallery.take(by_person[np.isin(of_picture[by_person], persons[matched])])
+    by_person = np.argsort(of_image, kind="stable")
+    return query.take(matched), gallery.take(by_person[np.isin(of_image[by_person], persons[matched])])
 
 
 def _occurrences(values: Numbers, among: Numbers) -> Numbers:

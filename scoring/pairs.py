@@ -1,9 +1,9 @@
-"""Pairs of pictures by two different cameras, and how often each score occurs among them.
+"""Pairs of images by two different cameras, and how often each score occurs among them.
 
-Pictures of query and gallery are paired alike. Pairs by one camera are left out, as nothing but its background may make
+Images of query and gallery are paired alike. Pairs by one camera are left out, as nothing but its background may make
 them alike, and so are pairs of two persons whom no query shows: nobody says whether distractors are one person.
 
-There are as many pairs as the square of the pictures, 180 million in Market-1501's test part. Scores are therefore
+There are as many pairs as the square of the images, 180 million in Market-1501's test part. Scores are therefore
 counted in bins of 0.0001 and never kept: memory holds a block of scores and what is counted of it.
 """
 
@@ -54,7 +54,7 @@ class PairCounts:
 
 @dataclass(frozen=True, eq=False)
 class PairBlock:
-    """Pictures by a camera against pictures by another: bins of their scores (M, N), and persons (M,) and (N,)."""
+    """Images by a camera against images by another: bins of their scores (M, N), and persons (M,) and (N,)."""
 
     cameras: Cameras
     bins: Ints
@@ -73,7 +73,7 @@ class PairBlock:
 
 
 @dataclass(frozen=True, eq=False)
-class Pictures:
+class Images:
     """Unit embeddings (N, D), persons (N,) as 0.. where a query shows them and NOBODY elsewhere, and cameras (N,)."""
 
     embeddings: NDArray[np.float32]
@@ -81,7 +81,7 @@ class Pictures:
     cameras: NDArray[np.str_]
 
     @classmethod
-    def of(cls, query: Labelled, gallery: Labelled) -> Pictures:
+    def of(cls, query: Labelled, gallery: Labelled) -> Images:
         """Queries and gallery as one. Raises ScoringError for a single camera."""
         asked, offered = as_numbers(query.persons, gallery.persons)
         sought, numbers = np.unique(asked, return_inverse=True)
@@ -89,8 +89,8 @@ class Pictures:
         cameras = np.concatenate([query.cameras, gallery.cameras]).astype(np.str_)
         if len(np.unique(cameras)) < 2:
             raise ScoringError(
-                f"all {len(cameras)} pictures are by the camera {cameras[0]}; pairs are made across cameras, so give "
-                "pictures by at least two"
+                f"all {len(cameras)} images are by the camera {cameras[0]}; pairs are made across cameras, so give "
+                "images by at least two"
             )
         return cls(
             np.concatenate([query.embeddings, gallery.embeddings]),
@@ -103,17 +103,17 @@ class Pictures:
         """Sought persons."""
         return int(self.persons.max()) + 1
 
-    def only(self, persons: NDArray[np.integer]) -> Pictures:
-        """The pictures of some of the sought persons."""
+    def only(self, persons: NDArray[np.integer]) -> Images:
+        """The images of some of the sought persons."""
         chosen = np.isin(self.persons, persons)
-        return Pictures(self.embeddings[chosen], self.persons[chosen], self.cameras[chosen])
+        return Images(self.embeddings[chosen], self.persons[chosen], self.cameras[chosen])
 
     def camera_names(self) -> list[str]:
         """The cameras, c2 before c10."""
         return sorted(set(self.cameras.tolist()), key=lambda name: (len(name), name))
 
     def tallies(self, cameras: Sequence[str]) -> Ints:
-        """How many pictures each of some cameras has of each person (C, persons + 1); the last column is NOBODY."""
+        """How many images each of some cameras has of each person (C, persons + 1); the last column is NOBODY."""
         size = self.count + 1
         return np.stack([np.bincount(self.persons[self.cameras == name] % size, minlength=size) for name in cameras])
 
@@ -135,19 +135,19 @@ class Pictures:
                 yield PairBlock((one, other), bins_of(scores), self.persons[rows], self.persons[columns])
 
 
-def counts_by_cameras(pictures: Pictures) -> Iterator[tuple[Cameras, PairCounts]]:
+def counts_by_cameras(images: Images) -> Iterator[tuple[Cameras, PairCounts]]:
     """The pairs between two cameras, for each two."""
-    for cameras, blocks in groupby(pictures.blocks(), lambda block: block.cameras):
+    for cameras, blocks in groupby(images.blocks(), lambda block: block.cameras):
         yield cameras, sum((block.counts() for block in blocks), PairCounts.none())
 
 
-def count_pairs(pictures: Pictures) -> PairCounts:
+def count_pairs(images: Images) -> PairCounts:
     """All pairs."""
-    return sum((counts for _, counts in counts_by_cameras(pictures)), PairCounts.none())
+    return sum((counts for _, counts in counts_by_cameras(images)), PairCounts.none())
 
 
 def own_pairs(tallies: Ints) -> Ints:
-    """Of pictures by camera and person (C, P): the pairs of one person by two cameras (P,)."""
+    """Of images by camera and person (C, P): the pairs of one person by two cameras (P,)."""
     return np.asarray((tallies.sum(0) ** 2 - (tallies**2).sum(0)) // 2)
 
 

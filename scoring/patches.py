@@ -1,6 +1,6 @@
-"""Patches as evidence: which patches of two pictures correspond, and what that adds to the score of the pictures.
+"""Patches as evidence: which patches of two images correspond, and what that adds to the score of the images.
 
-Pictures are compared by their foreground: the patches that the embedding looks at most. Two of them correspond where
+Images are compared by their foreground: the patches that the embedding looks at most. Two of them correspond where
 each is the other's nearest. What the shares below were chosen on, and what they gave, is in `docs/results.md`.
 """
 
@@ -25,14 +25,14 @@ Half = NDArray[np.float16]
 
 @dataclass(frozen=True, eq=False)
 class Foreground:
-    """The patches by which a picture is compared: their places among all, (K,) ascending, and vectors (K, D), unit."""
+    """The patches by which an image is compared: their places among all, (K,) ascending, and vectors (K, D), unit."""
 
     places: NDArray[np.intp]
     vectors: Floats
 
     @classmethod
     def of(cls, patches: Floats, attention: Floats, share: float = FOREGROUND_SHARE) -> Foreground:
-        """Of all patches (N, D) of a picture those that hold a share of the attention (N,)."""
+        """Of all patches (N, D) of an image those that hold a share of the attention (N,)."""
         places = foreground(attention, share)
         return cls(places, patches[places])
 
@@ -71,7 +71,7 @@ def patch_scores(query: Floats, items: Iterable[Floats]) -> Floats:
 
 
 def with_patches(scores: ArrayLike, of_patches: ArrayLike, share: float = PATCH_SHARE) -> Floats:
-    """Scores of pictures (M,) and of their patches (M,) in one, -1..1, of which a share is the patches'."""
+    """Scores of images (M,) and of their patches (M,) in one, -1..1, of which a share is the patches'."""
     return (1 - share) * np.asarray(scores, np.float32) + share * np.asarray(of_patches, np.float32)
 
 

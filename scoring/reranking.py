@@ -1,11 +1,11 @@
 """k-reciprocal re-ranking on sparse neighbour lists.
 
-Zhong et al., "Re-ranking Person Re-identification with k-reciprocal Encoding", CVPR 2017. Two pictures are near each
+Zhong et al., "Re-ranking Person Re-identification with k-reciprocal Encoding", CVPR 2017. Two images are near each
 other where they are among each other's nearest, and where their neighbourhoods are alike (Jaccard distance).
 
-The published form holds several dense matrices of all pictures by all pictures: 4 GB for Market-1501, 106 GB for
-MSMT17. Only the k1 + 1 nearest of each picture count, so here neighbourhoods are sparse rows and distances are made a
-block of queries at a time. Memory is bounded by pictures * k1 * k2, and by one block of scores.
+The published form holds several dense matrices of all images by all images: 4 GB for Market-1501, 106 GB for
+MSMT17. Only the k1 + 1 nearest of each image count, so here neighbourhoods are sparse rows and distances are made a
+block of queries at a time. Memory is bounded by images * k1 * k2, and by one block of scores.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ def reranked_distances(
 
     A distance is `original_share` times the squared Euclidean distance over the query's greatest one, plus the rest
     times the Jaccard distance of the two neighbourhoods: 0..1, lower is better. `k1` nearest are looked at, and a
-    neighbourhood is the mean of those of its `k2` nearest pictures (1: its own only). Queries are neighbours as well.
+    neighbourhood is the mean of those of its `k2` nearest images (1: its own only). Queries are neighbours as well.
 
     `sums` is the type in which neighbourhoods are compared: float16 rounds as the published code does, which moves
     single distances by up to 3e-3.
@@ -68,7 +68,7 @@ def reranked_distances(
         near = nearest[:, :k2]
         alike = csr_array(_rows(near, np.full(near.shape, 1 / near.shape[1], np.float32)) @ alike)
     alike.sort_indices()
-    columns = csr_array(alike[len(asked) :].T)  # for each picture, the gallery pictures that have it nearby
+    columns = csr_array(alike[len(asked) :].T)  # for each image, the gallery images that have it nearby
     for rows in _blocks(len(asked), len(offered)):
         original = _distances(asked[rows] @ offered.T) / farthest[rows, None]
         shared = np.stack([_shared(alike, columns, i, sums) for i in range(rows.start, rows.stop)])
@@ -85,7 +85,7 @@ def _blocks(rows: int, columns: int) -> Iterator[slice]:
 
 
 def _neighbours(every: Floats, count: int) -> tuple[NDArray[np.int32], Floats]:
-    """Of each picture the places (N, count) of its nearest, in order, and the squared distance (N,) of its farthest."""
+    """Of each image the places (N, count) of its nearest, in order, and the squared distance (N,) of its farthest."""
     size = len(every)
     count = min(count, size)
     nearest = np.empty((size, count), np.int32)
@@ -101,7 +101,7 @@ def _neighbours(every: Floats, count: int) -> tuple[NDArray[np.int32], Floats]:
 
 
 def _neighbourhoods(every: Floats, nearest: NDArray[np.int32], farthest: Floats, k1: int) -> csr_array:
-    """Sparse (N, N): how near each picture's expanded reciprocal neighbours are, each row with the sum 1."""
+    """Sparse (N, N): how near each image's expanded reciprocal neighbours are, each row with the sum 1."""
     reciprocal = _reciprocal(nearest[:, : k1 + 1])
     half = _reciprocal(nearest[:, : round(k1 / 2) + 1])
     # A neighbour's own neighbourhood (of half the size) is taken in where more than two thirds of it are in already.
@@ -119,7 +119,7 @@ def _neighbourhoods(every: Floats, nearest: NDArray[np.int32], farthest: Floats,
 
 
 def _reciprocal(nearest: NDArray[np.int32]) -> csr_array:
-    """Sparse (N, N) of ones where two pictures are among each other's nearest."""
+    """Sparse (N, N) of ones where two images are among each other's nearest."""
     forward = _rows(nearest, np.ones(nearest.shape, np.float32))
     return csr_array(forward.multiply(forward.T))
 
@@ -131,7 +131,7 @@ def _rows(places: NDArray[np.int32], values: Floats) -> csr_array:
 
 
 def _shared(alike: csr_array, columns: csr_array, query: int, sums: type[np.floating]) -> Floats:
-    """(G,): the sum of the smaller weights of the query's neighbourhood and of each gallery picture's."""
+    """(G,): the sum of the smaller weights of the query's neighbourhood and of each gallery image's."""
     mine = slice(alike.indptr[query], alike.indptr[query + 1])
     starts, ends = columns.indptr[alike.indices[mine]], columns.indptr[alike.indices[mine] + 1]
     lengths = ends - starts

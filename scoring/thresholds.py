@@ -5,7 +5,7 @@ threshold, the true match rate that share of the pairs of one person. Each thres
 match rate on the data is not above the one allowed.
 
 The intervals are those of both rates at that score, by bootstrap over persons as in `intervals`: persons are drawn with
-replacement and bring all their pictures, so a pair of different persons counts as often as both of them are drawn.
+replacement and bring all their images, so a pair of different persons counts as often as both of them are drawn.
 Persons whom no query shows stay as they are.
 """
 
@@ -23,11 +23,11 @@ from vitreid.scoring.pairs import (
     NOBODY,
     Cameras,
     Floats,
+    Images,
     Ints,
     PairBlock,
     PairCounts,
     PairNumbers,
-    Pictures,
     counts_by_cameras,
     edge,
     own_pairs,
@@ -84,18 +84,18 @@ class _Hits:
 
 
 def find_thresholds(
-    pictures: Pictures, *, rates: Sequence[float] = RATES, resamples: int = RESAMPLES, seed: int = 0
+    images: Images, *, rates: Sequence[float] = RATES, resamples: int = RESAMPLES, seed: int = 0
 ) -> tuple[PairCounts, list[Thresholds]]:
     """All pairs by score; and thresholds, for all pairs first and then for each two cameras that saw one person."""
     total = PairCounts.none()
     firsts: dict[Cameras | None, dict[float, int]] = {}
-    for two, counts in counts_by_cameras(pictures):
+    for two, counts in counts_by_cameras(images):
         total += counts
         firsts[two] = first_bins(counts, rates)
     firsts[None] = first_bins(total, rates)
     found = []
-    for cameras, hits in _hits(pictures, firsts):
-        tallies = pictures.tallies(pictures.camera_names() if cameras is None else cameras)
+    for cameras, hits in _hits(images, firsts):
+        tallies = images.tallies(images.camera_names() if cameras is None else cameras)
         draws = _draws(tallies, resamples, seed)
         told = dict(zip(firsts[cameras], hits, strict=True))
         at = tuple(_threshold(rate, each, tallies, draws) for rate, each in told.items())
@@ -111,12 +111,12 @@ def first_bins(counts: PairCounts, rates: Sequence[float]) -> dict[float, int]:
 
 
 def _hits(
-    pictures: Pictures, firsts: dict[Cameras | None, dict[float, int]]
+    images: Images, firsts: dict[Cameras | None, dict[float, int]]
 ) -> Iterator[tuple[Cameras | None, list[_Hits]]]:
     """What is at or above the bins of each two cameras, and at last of all."""
-    overall = [_Hits.none(first, pictures.count) for first in firsts[None].values()]
-    for cameras, blocks in groupby(pictures.blocks(), lambda block: block.cameras):
-        own = [_Hits.none(first, pictures.count) for first in firsts[cameras].values()]
+    overall = [_Hits.none(first, images.count) for first in firsts[None].values()]
+    for cameras, blocks in groupby(images.blocks(), lambda block: block.cameras):
+        own = [_Hits.none(first, images.count) for first in firsts[cameras].values()]
         for block in blocks:
             if own or overall:
                 _add(block, [*own, *overall])

@@ -1,1 +1,1 @@
-"""bundle -> gallery -> answers: embeds pictures, keeps them in a gallery and finds the same person again."""
+"""bundle -> gallery -> answers: embeds images, keeps them in a gallery and finds the same person again."""

@@ -31,24 +31,24 @@ class Model(Protocol):
         ...
 
     def run(self, pixels: Sequence[Pixels], camera_ids: Sequence[str | None]) -> NDArray[np.float32]:
-        """(N, D) unit embeddings of N prepared pictures."""
+        """(N, D) unit embeddings of N prepared images."""
         ...
 
 
 @dataclass(frozen=True, eq=False)
 class Embedded:
-    """What became of the pictures of one request."""
+    """What became of the images of one request."""
 
     rows: list[Row | EmbeddingFailed]
-    """A (D,) unit embedding per picture in their order, or why that picture has none."""
+    """A (D,) unit embedding per image in their order, or why that image has none."""
     wait_ms: float
-    """From the request until its first picture was in a run."""
+    """From the request until its first image was in a run."""
     run_ms: float
-    """The runs that had pictures of the request in them."""
+    """The runs that had images of the request in them."""
 
     @property
     def embeddings(self) -> NDArray[np.float32]:
-        """(N, D). Raises EmbeddingFailed where a picture has none."""
+        """(N, D). Raises EmbeddingFailed where an image has none."""
         return np.stack([_unless_failed(row) for row in self.rows])
 
 
@@ -61,14 +61,14 @@ class _Request:
     submitted_s: float = field(default_factory=perf_counter)
     wait_s: float = 0.0
     run_s: float = 0.0
-    begun: int = 0  # pictures that are or were in a run
+    begun: int = 0  # images that are or were in a run
 
 
 class MicroBatcher:
     """Runs a model for many threads at once, on one thread of its own.
 
-    Nothing is held back to fill a batch: a run takes up to `max_batch` of the pictures that wait, one of each request
-    in turn, so that a request with many pictures does not stall those with one. `observe` hears the size and the
+    Nothing is held back to fill a batch: a run takes up to `max_batch` of the images that wait, one of each request
+    in turn, so that a request with many images does not stall those with one. `observe` hears the size and the
     seconds of each run.
     """
 
@@ -96,7 +96,7 @@ class MicroBatcher:
 
     @property
     def waiting(self) -> int:
-        """Pictures that wait for a run."""
+        """Images that wait for a run."""
         return self._waiting
 
     @property
@@ -106,7 +106,7 @@ class MicroBatcher:
         return 0.0 if since is None else perf_counter() - since
 
     def submit(self, pixels: Sequence[Pixels], cameras: Sequence[str | None]) -> Future[Embedded]:
-        """Embed N prepared pictures with their learned cameras (None: unknown); cancelling gives their places back.
+        """Embed N prepared images with their learned cameras (None: unknown); cancelling gives their places back.
 
         The future raises ModelFailed where the model embeds nothing any more. Raises QueueFull, NotReady once closed.
         """
@@ -114,13 +114,13 @@ class MicroBatcher:
         with self._changed:
             if self._waiting and self._waiting + len(pixels) > self._max_waiting:
                 raise QueueFull(
-                    f"{self._waiting} pictures wait for the model, {self._max_waiting} may; try again in a moment"
+                    f"{self._waiting} images wait for the model, {self._max_waiting} may; try again in a moment"
                 )
             self._enqueue(request, first=False)
         return request.future
 
     def try_model(self) -> Future[Embedded]:
-        """Embed a grey picture before all that waits, even where the queue is full. Raises NotReady once closed."""
+        """Embed a grey image before all that waits, even where the queue is full. Raises NotReady once closed."""
         request = _Request([self._canary], [None], rows=[EmbeddingFailed("not run yet")])
         with self._changed:
             self._enqueue(request, first=True)
@@ -174,7 +174,7 @@ class MicroBatcher:
                 _settle(request, failed)
 
     def _take(self) -> list[tuple[_Request, int]]:
-        """The next pictures to run, as requests with places in them; none once closed and drained."""
+        """The next images to run, as requests with places in them; none once closed and drained."""
         batch: list[tuple[_Request, int]] = []
         with self._changed:
             self._running_since = None
@@ -200,8 +200,8 @@ class MicroBatcher:
         failed: ModelFailed | None = None
         try:
             rows: Sequence[Row | EmbeddingFailed] = self._embed(pixels, cameras)
-        except Exception as error:  # whatever a runtime raises: is it one of the pictures, or the model?
-            logger.warning("a run of %d pictures failed", len(batch), exc_info=True)
+        except Exception as error:  # whatever a runtime raises: is it one of the images, or the model?
+            logger.warning("a run of %d images failed", len(batch), exc_info=True)
             failed = self._fault(error)
             rows = [self._alone(*each) for each in zip(pixels, cameras, strict=True)] if failed is None else []
         run_s = perf_counter() - begin
@@ -218,11 +218,11 @@ class MicroBatcher:
         rows = list(self._model.run(pixels, cameras))
         check_embeddings(rows, self._model.dimension)
         if len(rows) != len(pixels):
-            raise ValueError(f"the model gave {len(rows)} embeddings for {len(pixels)} pictures")
+            raise ValueError(f"the model gave {len(rows)} embeddings for {len(pixels)} images")
         return rows
 
     def _fault(self, error: Exception) -> ModelFailed | None:
-        """The model's failure where it cannot embed a grey picture either."""
+        """The model's failure where it cannot embed a grey image either."""
         try:
             self._embed([self._canary], [None])
         except Exception:  # as above: the kind of failure does not matter, only that there is one
@@ -233,8 +233,8 @@ class MicroBatcher:
         try:
             return self._embed([pixels], [camera])[0]
         except Exception as error:  # as above
-            logger.warning("a picture fails alone", exc_info=True)
-            return EmbeddingFailed(f"the model cannot embed this picture ({type(error).__name__}); try another one")
+            logger.warning("an image fails alone", exc_info=True)
+            return EmbeddingFailed(f"the model cannot embed this image ({type(error).__name__}); try another one")
 
     def _fail_waiting(self, failure: NotReady | ModelFailed, *, alive: bool = True) -> None:
         with self._changed:

@@ -122,13 +122,13 @@ class ServiceConfig(BaseSettings):
     workers: int = Field(8, ge=1, le=256, description="requests decoded and answered at a time; others wait")
     max_body_bytes: int = Field(32 * 2**20, ge=1024, description="bytes of one request")
     max_json_bytes: int = Field(256 * 2**10, ge=1024, description="bytes of one JSON body")
-    max_images: int = Field(64, ge=1, le=1000, description="pictures of one POST /v1/items")
-    max_pixels: int = Field(MAX_PIXELS, ge=64, description="pixels of one picture, read from its header")
+    max_images: int = Field(64, ge=1, le=1000, description="images of one POST /v1/items")
+    max_pixels: int = Field(MAX_PIXELS, ge=64, description="pixels of one image, read from its header")
     max_decoding_pixels: int = Field(
-        MAX_DECODING_PIXELS, ge=64, description="pixels of all pictures that are decoded at a time; others wait"
+        MAX_DECODING_PIXELS, ge=64, description="pixels of all images that are decoded at a time; others wait"
     )
-    max_batch: int = Field(4, ge=1, le=1024, description="pictures of one run of the model; more pay on a GPU only")
-    max_queue: int = Field(256, ge=1, description="pictures that may wait for the model; more are refused with 503")
+    max_batch: int = Field(4, ge=1, le=1024, description="images of one run of the model; more pay on a GPU only")
+    max_queue: int = Field(256, ge=1, description="images that may wait for the model; more are refused with 503")
     purge_after_s: float = Field(
         60, ge=0, le=86_400, description="seconds from a deletion until its traces in the files are purged"
     )

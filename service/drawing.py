@@ -1,4 +1,4 @@
-"""Two pictures side by side, with lines between the patches that correspond."""
+"""Two images side by side, with lines between the patches that correspond."""
 
 from __future__ import annotations
 
@@ -13,35 +13,35 @@ GAP = 96
 MARGIN = 8
 LINE = 18
 MOST_PAIRS = 12
-"""More lines than these hide the pictures; the most alike are drawn."""
+"""More lines than these hide the images; the most alike are drawn."""
 
 Box = tuple[float, float, float, float]
 
 
-def fitted(picture: Image.Image) -> Image.Image:
-    """A picture of the size in which it is drawn: its longer side has SIDE pixels."""
-    return ImageOps.contain(picture, (SIDE, SIDE))
+def fitted(image: Image.Image) -> Image.Image:
+    """An image of the size in which it is drawn: its longer side has SIDE pixels."""
+    return ImageOps.contain(image, (SIDE, SIDE))
 
 
 def draw_pairs(
-    pictures: tuple[Image.Image, Image.Image], pairs: Sequence[tuple[Box, Box]], caption: Sequence[str]
+    images: tuple[Image.Image, Image.Image], pairs: Sequence[tuple[Box, Box]], caption: Sequence[str]
 ) -> bytes:
-    """A PNG of two fitted pictures, the boxes of the first MOST_PAIRS pairs, and lines of text below.
+    """A PNG of two fitted images, the boxes of the first MOST_PAIRS pairs, and lines of text below.
 
-    A pair is a box of each picture, left, top, right, bottom in shares of its width and height; the most alike first.
+    A pair is a box of each image, left, top, right, bottom in shares of its width and height; the most alike first.
     """
     font = ImageFont.load_default(size=13)
-    lefts = (MARGIN, MARGIN + pictures[0].width + GAP)
-    height = max(each.height for each in pictures)
-    widths = [lefts[1] + pictures[1].width, *(MARGIN + round(font.getlength(line)) for line in caption)]
+    lefts = (MARGIN, MARGIN + images[0].width + GAP)
+    height = max(each.height for each in images)
+    widths = [lefts[1] + images[1].width, *(MARGIN + round(font.getlength(line)) for line in caption)]
     sheet = Image.new("RGB", (max(widths) + MARGIN, height + 2 * MARGIN + LINE * len(caption)), "white")
-    for left, each in zip(lefts, pictures, strict=True):
+    for left, each in zip(lefts, images, strict=True):
         sheet.paste(each, (left, MARGIN))
     draw = ImageDraw.Draw(sheet)
     shown = pairs[:MOST_PAIRS]
     for number, pair in enumerate(shown):
         color = _color(number / len(shown))
-        first, second = (_placed(box, each, left) for box, each, left in zip(pair, pictures, lefts, strict=True))
+        first, second = (_placed(box, each, left) for box, each, left in zip(pair, images, lefts, strict=True))
         for box in (first, second):
             draw.rectangle(box, outline=color, width=2)
         draw.line([(first[2], _middle(first)), (second[0], _middle(second))], fill=color, width=2)
@@ -52,10 +52,10 @@ def draw_pairs(
     return content.getvalue()
 
 
-def _placed(box: Box, picture: Image.Image, left: int) -> Box:
+def _placed(box: Box, image: Image.Image, left: int) -> Box:
     """A box in pixels of the sheet, at least one wide and high."""
-    x0, x1 = (left + share * picture.width for share in (box[0], box[2]))
-    y0, y1 = (MARGIN + share * picture.height for share in (box[1], box[3]))
+    x0, x1 = (left + share * image.width for share in (box[0], box[2]))
+    y0, y1 = (MARGIN + share * image.height for share in (box[1], box[3]))
     return x0, y0, max(x0, x1 - 1), max(y0, y1 - 1)
 
 

@@ -1,4 +1,4 @@
-"""From pictures to embeddings, in the two steps that indexing overlaps: preparing and running."""
+"""From images to embeddings, in the two steps that indexing overlaps: preparing and running."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class Embedder:
 
     @property
     def grey(self) -> NDArray[np.uint8]:
-        """A prepared picture of nothing, to try the model with."""
+        """A prepared image of nothing, to try the model with."""
         image = self.manifest.image
         return np.full((image.height, image.width, 3), 128, dtype=np.uint8)
 
@@ -40,25 +40,23 @@ class Embedder:
         return self.manifest.dimension
 
     def embed(self, images: Sequence[Image.Image], learned_cameras: Sequence[str | None]) -> NDArray[np.float32]:
-        """(N, D) unit embeddings of N RGB pictures of any size, each seen by a learned camera (None: unknown)."""
+        """(N, D) unit embeddings of N RGB images of any size, each seen by a learned camera (None: unknown)."""
         return self.run([self.prepare(image) for image in images], learned_cameras)
 
     def prepare(self, image: Image.Image) -> NDArray[np.uint8]:
-        """The (height, width, 3) pixels that the model takes of an RGB picture."""
+        """The (height, width, 3) pixels that the model takes of an RGB image."""
         return resize_to_spec(image, self.manifest.image)
 
     def run(self, pixels: Sequence[NDArray[np.uint8]], learned_cameras: Sequence[str | None]) -> NDArray[np.float32]:
-        """(N, D) unit embeddings of N prepared pictures, as one batch; cameras as in `embed`."""
+        """(N, D) unit embeddings of N prepared images, as one batch; cameras as in `embed`."""
         if len(pixels) != len(learned_cameras):
-            raise ValueError(f"{len(pixels)} pictures with {len(learned_cameras)} cameras")
+            raise ValueError(f"{len(pixels)} images with {len(learned_cameras)} cameras")
         if not pixels:
             return np.empty((0, self.dimension), dtype=np.float32)
         cameras = np.array([self.manifest.camera_index(camera_id) for camera_id in learned_cameras], dtype=np.int64)
         return self.runtime.run(np.stack(pixels), cameras)
 
     def _try(self, model: Path) -> None:
-        """Embed a picture of nothing, which also reserves the runtime's memory. Raises BundleDamaged."""
+        """Embed an image of nothing, which also reserves the runtime's memory. Raises BundleDamaged."""
         if (fault := fault_of(list(self.run([self.grey], [None])), self.dimension)) is not None:
-            raise BundleDamaged(
-                f"the embedding that {model} gives of a grey picture {fault[1]}; export the bundle again"
-            )
+            raise BundleDamaged(f"the embedding that {model} gives of a grey image {fault[1]}; export the bundle again")

@@ -4,7 +4,7 @@ ServiceError
 ├── GalleryError               a gallery cannot be opened or used: its kinds are in gallery.errors
 ├── RequestError               the request itself is wrong
 │   ├── BadParameter           a parameter outside of what is allowed
-│   ├── BadImage               bytes that are not a usable picture
+│   ├── BadImage               bytes that are not a usable image
 │   ├── UnsupportedMedia       a body of a type that is not taken
 │   ├── TooLarge               a body over the limit
 │   └── RequestTimeout         a body that came too slowly
@@ -13,7 +13,7 @@ ServiceError
 │   ├── NoImages               the folder holds no images
 │   └── TableError             the CSV table of labels is wrong, with its line
 ├── UnknownName                a registry has no entry of this name
-├── EmbeddingFailed            the model cannot embed this picture, and others it can
+├── EmbeddingFailed            the model cannot embed this image, and others it can
 ├── NoEvidence                 the model cannot tell about patches
 ├── NotCalibrated              the model's scores have no probabilities
 ├── Unavailable                the service cannot answer now; the same request may succeed later
@@ -71,7 +71,7 @@ class BadParameter(RequestError):
 
 
 class BadImage(RequestError):
-    """The bytes sent are not a picture that we take."""
+    """The bytes sent are not an image that we take."""
 
     slug = "bad-image"
     status = 422
@@ -136,14 +136,14 @@ class UnknownName(ServiceError):
 
 
 class EmbeddingFailed(ServiceError):
-    """The model cannot embed this picture."""
+    """The model cannot embed this image."""
 
     slug = "embedding-failed"
     status = 422
 
 
 class NoEvidence(ServiceError):
-    """The model cannot tell which patches of pictures it compares."""
+    """The model cannot tell which patches of images it compares."""
 
     slug = "no-evidence"
     status = 409
@@ -183,7 +183,7 @@ class DeadlineExceeded(Unavailable):
 
 
 class ModelFailed(Unavailable):
-    """The model embeds nothing any more, whatever the picture."""
+    """The model embeds nothing any more, whatever the image."""
 
     slug = "model-failed"
 

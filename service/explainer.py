@@ -1,4 +1,4 @@
-"""From prepared pictures to their foreground: the patches by which the model compares them."""
+"""From prepared images to their foreground: the patches by which the model compares them."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ class Explainer:
         _ = self.evidence
 
     def look(self, pixels: Sequence[NDArray[np.uint8]], learned_cameras: Sequence[str | None]) -> list[Foreground]:
-        """The foreground of each of N prepared pictures, seen by learned cameras (None: unknown).
+        """The foreground of each of N prepared images, seen by learned cameras (None: unknown).
 
         Raises NoEvidence, BundleError.
         """

@@ -38,7 +38,7 @@ class Dropped:
     """What a gallery was that was dropped."""
 
     items: int
-    pictures: int
+    images: int
     bytes: int
     """Of its database."""
     remaining: list[str]
@@ -166,7 +166,7 @@ class Galleries:
             gallery.close()
         remaining = self._remove(left, name)
         sync(self.folder)  # who was told that it went must not meet it again
-        return Dropped(info.items, info.pictures, info.bytes, remaining)
+        return Dropped(info.items, info.images, info.bytes, remaining)
 
     def _remove(self, left: Path, name: str) -> list[str]:
         remaining = remove_gallery(left)

@@ -51,7 +51,7 @@ class Metrics:
             buckets=SECONDS,
             registry=self.registry,
         )
-        self._batch = Histogram("vitreid_batch_pictures", "Pictures of a run", buckets=SIZES, registry=self.registry)
+        self._batch = Histogram("vitreid_batch_images", "Images of a run", buckets=SIZES, registry=self.registry)
         self._rejections = Counter(
             "vitreid_rejections", "Requests refused, by the slug of the problem", ["reason"], registry=self.registry
         )
@@ -91,7 +91,7 @@ class Metrics:
         self._batch.observe(size)
 
     def rejected(self, reason: str) -> None:
-        """Count a request, or a picture of one, that was refused."""
+        """Count a request, or an image of one, that was refused."""
         self._rejections.labels(reason).inc()
 
     def best_match(
@@ -146,7 +146,7 @@ class _Parts:
 
     def collect(self) -> Iterable[Metric]:
         """The gauges as they are now; a gallery that cannot be read is down."""
-        yield GaugeMetricFamily("vitreid_queue_pictures", "Pictures that wait for the model", self._batcher.waiting)
+        yield GaugeMetricFamily("vitreid_queue_images", "Images that wait for the model", self._batcher.waiting)
         yield GaugeMetricFamily("vitreid_run_seconds", "For how long the present run lasts", self._batcher.running_s)
         up = GaugeMetricFamily("vitreid_gallery_up", "1 where the gallery can be used", labels=["gallery"])
         pending = GaugeMetricFamily(

@@ -44,7 +44,7 @@ class Service:
 
     config: ServiceConfig
     limits: ImageLimits
-    """What a picture may measure, and all that are decoded at a time."""
+    """What an image may measure, and all that are decoded at a time."""
     bundle: Bundle
     embedder: Embedder
     explainer: Explainer
@@ -70,7 +70,7 @@ class Service:
         return self.galleries.get(name)
 
     async def embed(self, pixels: Sequence[NDArray[np.uint8]], learned_cameras: Sequence[str | None]) -> Embedded:
-        """Embed N prepared pictures (`embedder.prepare`) together with those of other requests.
+        """Embed N prepared images (`embedder.prepare`) together with those of other requests.
 
         Giving up waiting (cancellation) gives their places back. Raises QueueFull, ModelFailed, NotReady.
         """
@@ -80,7 +80,7 @@ class Service:
         return embedded
 
     def embed_now(self, images: Sequence[Image.Image], learned_cameras: Sequence[str | None]) -> NDArray[np.float32]:
-        """Embed RGB pictures of any size to unit rows (N, D); blocks, so it is for threads and commands.
+        """Embed RGB images of any size to unit rows (N, D); blocks, so it is for threads and commands.
 
         Raises EmbeddingFailed, QueueFull, ModelFailed, NotReady.
         """

@@ -1,12 +1,12 @@
-"""Drawn people in the layout of Market-1501: data without anybody's picture, for the demo, tests and docs."""
+"""Drawn people in the layout of Market-1501: data without anybody's image, for the demo, tests and docs."""
 
 from vitreid.synthetic.cameras import Camera
 from vitreid.synthetic.canvas import Canvas
 from vitreid.synthetic.dataset import DatasetSummary, draw_dataset, is_drawn
 from vitreid.synthetic.errors import DrawingStopped, FolderRefused, InvalidRequest, SyntheticError
 from vitreid.synthetic.figure import draw_person
+from vitreid.synthetic.image import Image, draw_image, image
 from vitreid.synthetic.people import Person
-from vitreid.synthetic.picture import Picture, draw_picture, picture
 from vitreid.synthetic.sheet import contact_sheet
 from vitreid.synthetic.skeleton import Pose, View
 
@@ -18,14 +18,14 @@ __all__ = [
     "FolderRefused",
     "InvalidRequest",
     "Person",
-    "Picture",
+    "Image",
     "Pose",
     "SyntheticError",
     "View",
     "contact_sheet",
     "draw_dataset",
     "draw_person",
-    "draw_picture",
+    "draw_image",
     "is_drawn",
-    "picture",
+    "image",
 ]

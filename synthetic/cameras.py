@@ -1,4 +1,4 @@
-"""A camera: what it looks at, from which side it sees people, and what it does to a picture."""
+"""A camera: what it looks at, from which side it sees people, and what it does to an image."""
 
 from dataclasses import dataclass
 from functools import lru_cache
@@ -13,7 +13,7 @@ from vitreid.synthetic.scenes import SCENES, draw_scene
 from vitreid.synthetic.skeleton import VIEWS
 
 PREFERENCE = 0.55
-"""Share of pictures that show the view a camera prefers; the others are spread evenly."""
+"""Share of images that show the view a camera prefers; the others are spread evenly."""
 
 CASTS: tuple[tuple[float, float, float], ...] = (
     (1.0, 1.0, 1.0), (1.12, 1.0, 0.82), (0.88, 0.98, 1.14), (0.94, 1.06, 0.92), (1.08, 0.95, 1.04), (1.05, 1.03, 0.9),
@@ -28,7 +28,7 @@ class Camera:
 
     cast: factors of red, green, blue; exposure: factor of the light; contrast: factor around middle grey;
     blur: radius in pixels at a height of 256; noise: standard deviation, 0..255; quality: JPEG quality of its own
-    recording; pitch: how steeply it looks down; tightness: share of the picture's height that a person fills.
+    recording; pitch: how steeply it looks down; tightness: share of the image's height that a person fills.
     """
 
     number: int
@@ -83,25 +83,25 @@ class Camera:
         return scene[y : y + height, x : x + width].astype(np.float32)
 
     def record(self, pixels: Array, rng: np.random.Generator) -> np.ndarray[tuple[int, ...], np.dtype[np.uint8]]:
-        """What the camera makes of a clean picture, float32 (H, W, 3): uint8 of the same shape."""
+        """What the camera makes of a clean image, float32 (H, W, 3): uint8 of the same shape."""
         light = self.exposure * float(rng.normal(1, 0.04))
         gain = np.array(self.cast, np.float32) * np.float32(light * self.contrast)
         noise = rng.standard_normal(pixels.shape[:2], np.float32) * np.float32(self.noise)
         toned = pixels * gain + np.float32(128 * (1 - self.contrast))
-        picture = Image.fromarray(np.clip(toned + noise[..., None], 0, 255).astype(np.uint8))
+        image = Image.fromarray(np.clip(toned + noise[..., None], 0, 255).astype(np.uint8))
         if self.blur:
-            picture = picture.filter(ImageFilter.GaussianBlur(self.blur * pixels.shape[0] / 256))
-        return np.asarray(Image.open(BytesIO(jpeg(picture, self.quality))))
+            image = image.filter(ImageFilter.GaussianBlur(self.blur * pixels.shape[0] / 256))
+        return np.asarray(Image.open(BytesIO(jpeg(image, self.quality))))
 
 
-def jpeg(picture: Image.Image, quality: int) -> bytes:
-    """The picture as a JPEG file."""
+def jpeg(image: Image.Image, quality: int) -> bytes:
+    """The image as a JPEG file."""
     file = BytesIO()
-    picture.save(file, "JPEG", quality=quality)
+    image.save(file, "JPEG", quality=quality)
     return file.getvalue()
 
 
 @lru_cache(maxsize=64)
 def scene_pixels(camera: Camera, size: tuple[int, int]) -> np.ndarray[tuple[int, ...], np.dtype[np.uint8]]:
-    """The camera's scene, uint8; kept, since every picture of the camera needs it."""
+    """The camera's scene, uint8; kept, since every image of the camera needs it."""
     return np.asarray(draw_scene(camera.scene, camera.seed, camera.number, size))

@@ -1,4 +1,4 @@
-"""Shapes laid onto a picture, from their signed distances.
+"""Shapes laid onto an image, from their signed distances.
 
 A shape computes for each pixel of its window the distance to its outline in pixels (`gap`, negative inside). The
 distance gives the smooth edge and the darker rim, so nothing is drawn larger and reduced. Shapes that stand for round
@@ -53,7 +53,7 @@ EDGE = 0.985
 
 @dataclass(frozen=True)
 class Ring:
-    """A cross-section on the picture: centre (x, y) and half width in pixels, height in body heights."""
+    """A cross-section on the image: centre (x, y) and half width in pixels, height in body heights."""
 
     x: float
     y: float
@@ -68,7 +68,7 @@ def soft(values: Array, sharpness: float = 8.0) -> Array:
 
 
 class Canvas:
-    """A picture being drawn: `pixels` is float32 (H, W, 3), 0..255."""
+    """An image being drawn: `pixels` is float32 (H, W, 3), 0..255."""
 
     rim = 0.3
     """How much darker the outermost pixels of a shape are."""

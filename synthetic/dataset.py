@@ -14,13 +14,13 @@ from typing import Any
 from PIL import Image
 
 from vitreid.synthetic.errors import FolderRefused, InvalidRequest
-from vitreid.synthetic.picture import SIZE, picture
+from vitreid.synthetic.image import SIZE, image
 from vitreid.synthetic.randomness import stream
 from vitreid.synthetic.work import share_out
 
 FORMAT_VERSION = 1
 DRAWING_VERSION = 1
-"""Raised when the same parameters begin to give other pictures, so that old folders are not taken for new ones."""
+"""Raised when the same parameters begin to give other images, so that old folders are not taken for new ones."""
 
 TRAIN, QUERY, GALLERY = "bounding_box_train", "query", "bounding_box_test"
 PARAMETERS_FILE = "synthetic.json"
@@ -34,7 +34,7 @@ def is_drawn(folder: Path) -> bool:
 
 @dataclass(frozen=True)
 class Drawing:
-    """All that decides the pictures of a data set; `images` counts those of one identity by one camera."""
+    """All that decides the images of a data set; `images` counts those of one identity by one camera."""
 
     identities: int
     cameras: int
@@ -65,14 +65,14 @@ class Drawing:
             )
 
     @property
-    def pictures(self) -> int:
-        """How many pictures the data set has."""
+    def image_count(self) -> int:
+        """How many images the data set has."""
         return self.identities * self.cameras * self.images
 
 
 @dataclass(frozen=True)
 class DatasetSummary:
-    """What a folder holds: pictures in each part, and whether it was already there."""
+    """What a folder holds: images in each part, and whether it was already there."""
 
     path: Path
     train: int
@@ -89,10 +89,10 @@ def draw_dataset(
 ) -> DatasetSummary:  # fmt: skip
     """Draw a data set into a new folder, or return the one that is there with the same parameters.
 
-    `images` = pictures per identity and camera; `size` = (height, width); `workers` = processes (None: as many as the
-    machine has cores; small data sets are drawn in this one); `progress` is called with (pictures done, of how many).
-    The first `train_identities` identities are for training. Of each other identity and camera the first picture is a
-    query and the rest are gallery; with one picture each, one camera per identity gives the query.
+    `images` = images per identity and camera; `size` = (height, width); `workers` = processes (None: as many as the
+    machine has cores; small data sets are drawn in this one); `progress` is called with (images done, of how many).
+    The first `train_identities` identities are for training. Of each other identity and camera the first image is a
+    query and the rest are gallery; with one image each, one camera per identity gives the query.
 
     Raises InvalidRequest, FolderRefused or DrawingStopped. Nothing is left behind when drawing fails.
     """
@@ -107,23 +107,23 @@ def draw_dataset(
         for part in (TRAIN, QUERY, GALLERY):
             (folder / part).mkdir()
         draw = partial(draw_identity, drawing, folder)
-        share_out(draw, range(1, identities + 1), pictures=drawing.pictures, workers=workers, progress=progress)
+        share_out(draw, range(1, identities + 1), images=drawing.image_count, workers=workers, progress=progress)
         write_json(folder / PARAMETERS_FILE, description(drawing, summary))
     return summary
 
 
 def draw_identity(drawing: Drawing, folder: Path, identity: int) -> int:
-    """Draw all pictures of one identity into the folder's parts; returns how many."""
+    """Draw all images of one identity into the folder's parts; returns how many."""
     for camera in range(1, drawing.cameras + 1):
         for n in range(drawing.images):
-            pixels = picture(drawing.seed, identity, camera, n, (drawing.height, drawing.width)).pixels
+            pixels = image(drawing.seed, identity, camera, n, (drawing.height, drawing.width)).pixels
             file = folder / part_of(drawing, identity, camera, n) / f"{identity:04d}_c{camera}s1_{n + 1:06d}_00.jpg"
             Image.fromarray(pixels).save(file, quality=JPEG_QUALITY)
     return drawing.cameras * drawing.images
 
 
 def part_of(drawing: Drawing, identity: int, camera: int, n: int) -> str:
-    """The part of the data set that a picture belongs to."""
+    """The part of the data set that an image belongs to."""
     if identity <= drawing.train_identities:
         return TRAIN
     if drawing.images == 1:
@@ -132,7 +132,7 @@ def part_of(drawing: Drawing, identity: int, camera: int, n: int) -> str:
 
 
 def query_camera(drawing: Drawing, identity: int) -> int:
-    """The camera that gives an identity's only query when there is one picture per camera."""
+    """The camera that gives an identity's only query when there is one image per camera."""
     return 1 + int(stream(drawing.seed, "query", identity).integers(drawing.cameras))
 
 
@@ -171,7 +171,7 @@ def already_drawn(out: Path, drawing: Drawing, summary: DatasetSummary) -> bool:
     for part, count in expected.items():
         there = sum(1 for _ in (out / part).glob("*.jpg"))
         if there != count:
-            raise FolderRefused(f"{out / part} has {there} pictures instead of {count}: delete {out} and draw it again")
+            raise FolderRefused(f"{out / part} has {there} images instead of {count}: delete {out} and draw it again")
     return True
 
 
@@ -188,7 +188,7 @@ def difference(found: Any, drawing: Drawing) -> str:
 def new_folder(out: Path) -> Iterator[Path]:
     """A temporary sibling that becomes `out` at the end, or is removed when anything goes wrong.
 
-    Waiting for each picture to reach the disk would take as long as drawing it; the description and the folders do.
+    Waiting for each image to reach the disk would take as long as drawing it; the description and the folders do.
     """
     try:
         out.parent.mkdir(parents=True, exist_ok=True)

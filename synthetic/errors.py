@@ -22,4 +22,4 @@ class FolderRefused(SyntheticError):
 
 
 class DrawingStopped(SyntheticError):
-    """A worker process ended before its pictures were drawn."""
+    """A worker process ended before its images were drawn."""

@@ -13,7 +13,7 @@ from vitreid.synthetic.randomness import pick, weigh
 from vitreid.synthetic.skeleton import VIEWS, Pose, View
 
 OCCLUDED_SHARE = 0.18
-"""Share of pictures in which something hides a part of the person."""
+"""Share of images in which something hides a part of the person."""
 
 
 def occlude(canvas: Canvas, rng: np.random.Generator, view: View) -> str:
@@ -24,7 +24,7 @@ def occlude(canvas: Canvas, rng: np.random.Generator, view: View) -> str:
 
 
 def passer_by(canvas: Canvas, rng: np.random.Generator, view: View) -> None:
-    """Another person, nearer to the camera, cut by the edge of the picture."""
+    """Another person, nearer to the camera, cut by the edge of the image."""
     person = Person(0, sample_body(rng), sample_looks(rng), sample_outfit(rng), None)
     scale, side = view.scale * float(rng.uniform(1.02, 1.15)), pick(rng, (-1, 1))
     x = view.x + side * view.scale * float(rng.uniform(0.19, 0.26))

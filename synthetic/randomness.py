@@ -10,9 +10,9 @@ Choice = TypeVar("Choice")
 
 
 def stream(seed: int, subject: str, *key: int) -> np.random.Generator:
-    """The generator of one subject ("person", "camera", "picture", ...) and its key of non-negative numbers.
+    """The generator of one subject ("person", "camera", "image", ...) and its key of non-negative numbers.
 
-    A stream depends on nothing else, so a picture is the same in any order and in any process.
+    A stream depends on nothing else, so an image is the same in any order and in any process.
     """
     return np.random.default_rng((seed, zlib.crc32(subject.encode()), *key))
 

@@ -55,7 +55,7 @@ class Rig:
         return [length * self.view.scale for length in lengths]
 
     def rings(self, sections: Sequence[Section]) -> list[Ring]:
-        """Sections, from top to bottom, as rings on the picture."""
+        """Sections, from top to bottom, as rings on the image."""
         return [
             Ring(*self.at(s.x, s.height, s.z), half=self.view.breadth(s.width, s.depth), height=s.height)
             for s in sections

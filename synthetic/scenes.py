@@ -15,7 +15,7 @@ SMOOTH = 2
 
 @dataclass(frozen=True)
 class Board:
-    """What a scene draws on: lengths are shares of the picture's height; (0, 0) is the upper left corner."""
+    """What a scene draws on: lengths are shares of the image's height; (0, 0) is the upper left corner."""
 
     draw: ImageDraw.ImageDraw
     size: float
@@ -221,9 +221,9 @@ SCENES: dict[str, Callable[[Board, np.random.Generator], None]] = {
 
 
 def draw_scene(name: str, seed: int, camera: int, size: tuple[int, int]) -> Image.Image:
-    """The scene of a camera, RGB, twice as wide and a tenth higher than a picture of `size` (height, width)."""
+    """The scene of a camera, RGB, twice as wide and a tenth higher than an image of `size` (height, width)."""
     height, width = round(size[0] * 1.1), size[1] * 2
-    picture = Image.new("RGB", (width * SMOOTH, height * SMOOTH))
-    board = Board(ImageDraw.Draw(picture), height * SMOOTH, width / height)
+    image = Image.new("RGB", (width * SMOOTH, height * SMOOTH))
+    board = Board(ImageDraw.Draw(image), height * SMOOTH, width / height)
     SCENES[name](board, stream(seed, "scene", camera))
-    return picture.reduce(SMOOTH)
+    return image.reduce(SMOOTH)

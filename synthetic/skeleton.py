@@ -2,7 +2,7 @@
 
 Lengths are shares of the body height. The person's axes: x to the person's left, y up from the ground,
 z forward. A view turns the person by `yaw` about y (0 = facing the camera, pi/2 = walking to the right of the
-picture, pi = seen from behind) and looks down by `pitch`; the projection is parallel.
+image, pi = seen from behind) and looks down by `pitch`; the projection is parallel.
 """
 
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ from vitreid.synthetic.people import Body
 Point = np.ndarray[tuple[int], np.dtype[np.float64]]
 
 VIEWS: dict[str, float] = {"front": 0.0, "left": -pi / 2, "right": pi / 2, "back": pi}
-"""Yaw of the named views; left and right say where in the picture the person walks to."""
+"""Yaw of the named views; left and right say where in the image the person walks to."""
 
 SHOULDER, ANKLE = 0.787, 0.045
 
@@ -94,7 +94,7 @@ def skeleton(body: Body, pose: Pose) -> Skeleton:
 
 @dataclass(frozen=True)
 class View:
-    """From where a person is seen, and where it stands in the picture.
+    """From where a person is seen, and where it stands in the image.
 
     scale: pixels per body height; x, ground: pixel position of the point between the feet.
     """

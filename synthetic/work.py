@@ -10,24 +10,24 @@ from multiprocessing import get_context
 from vitreid.synthetic.errors import DrawingStopped
 
 SMALL = 150
-"""Fewer pictures than this are drawn faster than processes start."""
+"""Fewer images than this are drawn faster than processes start."""
 
 
 def share_out(
-    draw: Callable[[int], int], identities: range, *, pictures: int, workers: int | None,
+    draw: Callable[[int], int], identities: range, *, images: int, workers: int | None,
     progress: Callable[[int, int], None] | None,
 ) -> None:  # fmt: skip
-    """Call `draw` for every identity, which returns how many pictures it drew, and report those done of `pictures`.
+    """Call `draw` for every identity, which returns how many images it drew, and report those done of `images`.
 
     Processes are spawned, not forked: a fork of a program with threads (as torch and onnxruntime make) can hang.
     """
-    count = min(workers or cores(), len(identities), -(-pictures // SMALL))
+    count = min(workers or cores(), len(identities), -(-images // SMALL))
     if count <= 1:
-        report(map(draw, identities), pictures, progress)
+        report(map(draw, identities), images, progress)
         return
     pool = ProcessPoolExecutor(count, mp_context=get_context("spawn"), initializer=leave_interrupts_to_the_parent)
     try:
-        report(pool.map(draw, identities), pictures, progress)
+        report(pool.map(draw, identities), images, progress)
     except BrokenProcessPool as error:
         raise DrawingStopped(
             "a drawing process ended early (out of memory, or a script without an `if __name__ == '__main__'` guard): "
@@ -38,12 +38,12 @@ def share_out(
 
 
 def report(done: Iterable[int], total: int, progress: Callable[[int, int], None] | None) -> None:
-    """Go through the finished tasks and tell how many pictures there are."""
-    pictures = 0
+    """Go through the finished tasks and tell how many images there are."""
+    images = 0
     for count in done:
-        pictures += count
+        images += count
         if progress is not None:
-            progress(pictures, total)
+            progress(images, total)
 
 
 def cores() -> int:

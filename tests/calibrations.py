@@ -14,7 +14,7 @@ PAIRS = {"persons": 4, "same": 10, "different": 90}
 def made(**changes: Any) -> Calibration:
     """Scores 0.2, 0.4, 0.8 are 1, 1 and 99 times more often of one person; every tenth pair is."""
     data = {
-        "name": "site", "dataset": "market1501", "sha256": "0" * 64, "pictures": 20, "cameras": ["c1", "c2"],
+        "name": "site", "dataset": "market1501", "sha256": "0" * 64, "images": 20, "cameras": ["c1", "c2"],
         "cameras_learned": False, "pairs": PAIRS,
     }  # fmt: skip
     held_out = {

@@ -178,7 +178,7 @@ def test_settings_of_a_gallery() -> None:
 def test_fields_of_a_receipt() -> None:
     documented = names(section(OPERATIONS, "Erasure and retention").partition("| field |")[2].partition("\n\n")[0])
     assert {"unsearchable_at", "purged_at", "remaining", "reason", "requested_by"} <= documented
-    assert documented & set(ReceiptBody.model_fields) >= {"items", "pictures", "item_ids"}
+    assert documented & set(ReceiptBody.model_fields) >= {"items", "images", "item_ids"}
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""From pictures to answers by the commands that a user types."""
+"""From images to answers by the commands that a user types."""
 
 from __future__ import annotations
 

@@ -13,7 +13,7 @@ from fastapi.testclient import TestClient
 from PIL import Image
 
 from vitreid.bundle import Bundle, ImageSpec
-from vitreid.export.pictures import drawn_pictures
+from vitreid.export.images import drawn_images
 from vitreid.export.to_onnx import export_onnx
 from vitreid.service.config import ServiceConfig
 from vitreid.service.http.app import create_app
@@ -54,26 +54,26 @@ def png(pixels: np.ndarray) -> bytes:
 
 
 Exported = tuple[Bundle, np.ndarray, np.ndarray]
-"""A bundle, pictures, and what torch makes of them as seen by SEEN."""
+"""A bundle, images, and what torch makes of them as seen by SEEN."""
 
 
 @pytest.fixture(scope="module", params=VARIANTS)
 def exported(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Exported:
     part, folder = VARIANTS[request.param], tmp_path_factory.mktemp("variant")
     checkpoint = trained(part, folder / "trained")
-    pictures = drawn_pictures(len(SEEN), SPEC)
-    bundle = export_onnx(checkpoint, folder / "bundle", pictures, images_from="drawn")
+    images = drawn_images(len(SEEN), SPEC)
+    bundle = export_onnx(checkpoint, folder / "bundle", images, images_from="drawn")
     assert bool(bundle.manifest.cameras) == ("side" in part)
     told = torch.tensor(INDICES), torch.full((len(SEEN),), -1)
     with torch.inference_mode():
-        return bundle, pictures, checkpoint.load_model().embed(torch.from_numpy(pictures), *told).numpy()
+        return bundle, images, checkpoint.load_model().embed(torch.from_numpy(images), *told).numpy()
 
 
 @pytest.mark.parametrize("runtime", ["onnx", "openvino"])
 def test_scores_are_those_of_the_network(tmp_path: Path, exported: Exported, runtime: str) -> None:
-    """All pictures added at once, so in runs of several, and each searched alone."""
-    bundle, pictures, expected = exported
-    contents = [png(each) for each in pictures]
+    """All images added at once, so in runs of several, and each searched alone."""
+    bundle, images, expected = exported
+    contents = [png(each) for each in images]
     config = ServiceConfig(data=tmp_path / "data", bundle=bundle.path, runtime=runtime, threads=1)
     with TestClient(create_app(config)) as client:
         if bundle.manifest.cameras:

@@ -75,7 +75,7 @@ def test_evaluate(bundle: Path, people: Path) -> None:
     assert 0 < json.loads(done.stdout)["mAP"] <= 1
 
 
-def test_evaluate_several_with_patches_and_a_picture(explained_bundle: Path, people: Path, tmp_path: Path) -> None:
+def test_evaluate_several_with_patches_and_a_image(explained_bundle: Path, people: Path, tmp_path: Path) -> None:
     several = without(ABSENT, "evaluate", explained_bundle, explained_bundle, "--data", people, "--table", "csv")
     assert several.returncode == 0, several.stderr
     drawn = tmp_path / "ranks.png"

@@ -1,1 +1,1 @@
-"""From labelled pictures to a checkpoint: data sets, the model, its losses, and the loop that trains it."""
+"""From labelled images to a checkpoint: data sets, the model, its losses, and the loop that trains it."""

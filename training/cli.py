@@ -23,7 +23,7 @@ from vitreid.training.screen import RunScreen, console, counted
 if TYPE_CHECKING:
     from vitreid.training.evaluate import Embedder
 
-ROWS, TOP = 10, 10  # of a picture of rank lists
+ROWS, TOP = 10, 10  # of an image of rank lists
 
 app = typer.Typer(no_args_is_help=True)
 app.command("import-weights")(import_weights)
@@ -36,15 +36,15 @@ def synth(
     out: Annotated[Path, typer.Argument(help="Folder to make, in Market-1501's layout.")],
     identities: Annotated[int, typer.Option(help="Persons in all.")] = 100,
     cameras: Annotated[int, typer.Option(help="Cameras, each with its own look.")] = 6,
-    images: Annotated[int, typer.Option(help="Pictures per person and camera.")] = 2,
-    seed: Annotated[int, typer.Option(help="Same seed, same pictures.")] = 0,
+    images: Annotated[int, typer.Option(help="Images per person and camera.")] = 2,
+    seed: Annotated[int, typer.Option(help="Same seed, same images.")] = 0,
     train: Annotated[int, typer.Option(help="How many of the persons are for training.")] = 0,
     as_json: Json = False,
 ) -> None:
     """Draw a data set of made-up people."""
     from vitreid.synthetic import draw_dataset
 
-    with counted("drawing", "pictures") as progress:
+    with counted("drawing", "images") as progress:
         summary = draw_dataset(
             out,
             identities=identities,
@@ -58,7 +58,7 @@ def synth(
     if as_json:
         typer.echo(json.dumps({"out": str(out), **counts}))
     else:
-        typer.echo(f"{out}: " + ", ".join(f"{count} {name}" for name, count in counts.items()) + " pictures")
+        typer.echo(f"{out}: " + ", ".join(f"{count} {name}" for name, count in counts.items()) + " images")
 
 
 @app.command()
@@ -106,7 +106,7 @@ def train(
             notes += precision_notes(trainer.precision, device)
             screen.begin(
                 f"training {config.model.backbone} on {device}: {len(trainer.persons)} persons, "
-                f"{len(trainer.split.train)} pictures, {config.epochs} epochs, {trainer.precision}",
+                f"{len(trainer.split.train)} images, {config.epochs} epochs, {trainer.precision}",
                 *(f"note: {line}" for line in notes),
             )
             watched = Board(screen, tensorboard) if tensorboard and ranks.first else screen
@@ -174,9 +174,9 @@ def evaluate(
         bool, typer.Option("--patches", help="Scores after re-ranking by patches; for bundles with explain.onnx.")
     ] = False,
     other_cameras: Annotated[
-        bool, typer.Option("--other-cameras", help="The pictures are by other cameras than those that it learned.")
+        bool, typer.Option("--other-cameras", help="The images are by other cameras than those that it learned.")
     ] = False,
-    compare: Annotated[Path | None, typer.Option(help="Another model, to be compared on the same pictures.")] = None,
+    compare: Annotated[Path | None, typer.Option(help="Another model, to be compared on the same images.")] = None,
     rank_lists: Annotated[
         Path | None, typer.Option(help="PNG to draw some queries and their best answers into.")
     ] = None,
@@ -224,7 +224,7 @@ def evaluate(
 def _looked_at(model: Path, split: Split, cameras: str | None) -> tuple[list[Half], list[Half]]:
     from vitreid.training.patches import look_at_split
 
-    with counted("looking", "pictures") as progress:
+    with counted("looking", "images") as progress:
         return look_at_split(split, model, cameras, progress)
 
 
@@ -247,7 +247,7 @@ def _evaluated(embedder: Embedder, split: Split) -> Evaluated:
     from vitreid.training.evaluate import embed_split
     from vitreid.training.side_labels import side_labels
 
-    with counted("embedding", "pictures") as progress:
+    with counted("embedding", "images") as progress:
         query, gallery = embed_split(split, embedder, progress)
     sides = side_labels((*split.query, *split.gallery), cameras=embedder.cameras, views=embedder.views)
     return Evaluated(split, query, gallery, score_retrieval(query, gallery), sides=sides)

@@ -35,7 +35,7 @@ class _Part(BaseModel):
 class JigsawConfig(_Part):
     """TransReID's jigsaw patch module: see `vitreid.training.backbones.jigsaw.jigsaw_places`.
 
-    `total` tells how the losses of the whole picture and of its parts become one.
+    `total` tells how the losses of the whole image and of its parts become one.
     """
 
     roll: int = Field(4, ge=0)
@@ -53,7 +53,7 @@ class ModelConfig(_Part):
     an unusual size. `bnneck` tells on which side of the BNNeck the embedding is taken.
 
     For transformers: `stem` is how pixels become patches, `stride` lets them overlap; `position` is the absolute
-    position embedding and `position_at` where it is added, `relative` the relative one; `side` is what the picture's
+    position embedding and `position_at` where it is added, `relative` the relative one; `side` is what the image's
     camera and view add; `pool` makes one feature of the tokens.
     """
 
@@ -80,17 +80,17 @@ class ModelConfig(_Part):
 
     @property
     def image(self) -> ImageSpec:
-        """Pictures as the network takes them."""
+        """Images as the network takes them."""
         return ImageSpec(height=self.height, width=self.width, resize=self.resize)
 
 
 class DataConfig(_Part):
     """What is read and in which portions.
 
-    A batch holds `persons` x `images_per_person` pictures. An epoch has `samples_per_epoch` pictures, or those that
-    `sampler`, a name of `vitreid.training.sampler.SAMPLERS`, takes: every picture, or as TransReID. `holdout_persons` of the
+    A batch holds `persons` x `images_per_person` images. An epoch has `samples_per_epoch` images, or those that
+    `sampler`, a name of `vitreid.training.sampler.SAMPLERS`, takes: every image, or as TransReID. `holdout_persons` of the
     training persons are kept from training and choose the best epoch instead of query and gallery. `cache` keeps the
-    resized pictures in memory.
+    resized images in memory.
     """
 
     dataset: str = "market1501"
@@ -109,7 +109,7 @@ class DataConfig(_Part):
 
 
 class AugmentConfig(_Part):
-    """Random changes to training pictures.
+    """Random changes to training images.
 
     `flip` and `erase` are probabilities, `pad` counts pixels at the model's input size, `rotate` degrees; the others
     are shares: a `brightness` of 0.3 multiplies by 0.7 to 1.3.

@@ -1,4 +1,4 @@
-"""What runs did over their epochs, as a picture and for TensorBoard."""
+"""What runs did over their epochs, as an image and for TensorBoard."""
 
 from __future__ import annotations
 

@@ -36,7 +36,7 @@ def check_data(data: Data, dataset: Dataset = None, name_pattern: Pattern = None
     source = source_of(data, dataset, name_pattern)
     split = source.read()
     named = dataset or ("=" in data and source.dataset) or ""
-    with counted("reading", "pictures") as progress:
+    with counted("reading", "images") as progress:
         scanned = scan(split.samples, progress)
     findings = check(split, scanned, PUBLISHED.get(named, ()))
     parts = _parts(split)
@@ -74,7 +74,7 @@ def split_data(
 ) -> None:
     """Divide a data set by person into train, query and gallery; it is written whole or not at all.
 
-    A table says where the pictures are; a folder gets copies, named anew, and names.csv with their names of before.
+    A table says where the images are; a folder gets copies, named anew, and names.csv with their names of before.
     """
     usual = None if Path(data).is_file() else "folders"
     source = source_of(data, dataset or usual, name_pattern)
@@ -95,7 +95,7 @@ def split_data(
 def _parts(split: Split) -> dict[str, dict[str, int]]:
     return {
         name: {
-            "pictures": len(samples),
+            "images": len(samples),
             "persons": len({sample.person for sample in samples}),
             "cameras": len({sample.camera for sample in samples} - {None}),
         }
@@ -104,7 +104,7 @@ def _parts(split: Split) -> dict[str, dict[str, int]]:
 
 
 def _table(parts: dict[str, Any]) -> list[str]:
-    columns = ("pictures", "persons", "cameras")
+    columns = ("images", "persons", "cameras")
     rows = [[name, *(f"{part[column]:,}" for column in columns)] for name, part in parts.items()]
     return [f"{name:<8}" + "".join(f"{value:>10}" for value in values) for name, *values in [["", *columns], *rows]]
 

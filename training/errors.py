@@ -1,4 +1,4 @@
-"""What can go wrong between a folder of pictures and a checkpoint.
+"""What can go wrong between a folder of images and a checkpoint.
 
 TrainingError           training or evaluation cannot go on
 ├── ConfigError         a recipe or an option is not valid
@@ -6,7 +6,7 @@ TrainingError           training or evaluation cannot go on
 │   └── WrongLayout     a folder is laid out as another kind of data set
 ├── CheckpointError     a checkpoint cannot be read or does not fit
 ├── WeightsError        weights from elsewhere cannot be read or do not fit
-├── WorkerDied          a process that reads pictures has ended
+├── WorkerDied          a process that reads images has ended
 └── Diverged            the loss or the weights are no longer numbers
 """
 
@@ -40,7 +40,7 @@ class WeightsError(TrainingError):
 
 
 class WorkerDied(TrainingError):
-    """A process that reads pictures has ended."""
+    """A process that reads images has ended."""
 
 
 class Diverged(TrainingError):

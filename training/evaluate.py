@@ -1,4 +1,4 @@
-"""Scoring a model on a data set: every query and gallery picture embedded, then ranked."""
+"""Scoring a model on a data set: every query and gallery image embedded, then ranked."""
 
 from __future__ import annotations
 
@@ -52,13 +52,13 @@ def embed_split(
 ) -> tuple[Labelled, Labelled]:
     """Query and gallery of a data set, embedded.
 
-    Pictures of unknown cameras count as taken by different ones. `progress` gets pictures done and in all.
+    Images of unknown cameras count as taken by different ones. `progress` gets images done and in all.
 
     Raises DataError where query or gallery is empty or a file is missing.
     """
     for name, samples in (("query", split.query), ("gallery", split.gallery)):
         if not samples:
-            raise DataError(f"the data set has no {name} pictures, so nothing can be scored; add some or train only")
+            raise DataError(f"the data set has no {name} images, so nothing can be scored; add some or train only")
     samples = (*split.query, *split.gallery)
     check_files(samples)
     embeddings = embed_samples(samples, embedder, progress)
@@ -81,7 +81,7 @@ def embed_samples(
 def batches(
     samples: Sequence[Sample], embedder: Embedder, progress: Callable[[int, int], None] | None = None
 ) -> Iterator[tuple[NDArray[np.uint8], NDArray[np.int64], NDArray[np.int64]]]:
-    """Samples as a model takes them, in their order: pictures (B, H, W, 3), indices of cameras and views (B,) or -1."""
+    """Samples as a model takes them, in their order: images (B, H, W, 3), indices of cameras and views (B,) or -1."""
     cameras, views = ({name: i for i, name in enumerate(names)} for names in (embedder.cameras, embedder.views))
     done = 0
     for batch, images in _read_ahead(samples, embedder.image):
@@ -126,7 +126,7 @@ def open_embedder(path: Path) -> Embedder:
 
 
 def _read_ahead(samples: Sequence[Sample], spec: ImageSpec) -> Iterator[tuple[Sequence[Sample], NDArray[np.uint8]]]:
-    """Batches with their pictures, the next one decoded while the caller works on the present one."""
+    """Batches with their images, the next one decoded while the caller works on the present one."""
 
     def read(batch: Sequence[Sample]) -> NDArray[np.uint8]:
         return np.stack([resize_to_spec(read_image(sample.path), spec) for sample in batch])

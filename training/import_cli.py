@@ -18,8 +18,8 @@ Three = tuple[float, float, float]
 def import_weights(
     file: Annotated[Path, typer.Argument(help="A .pth or .safetensors of TransReID, its SSL, DINO, DeiT or timm.")],
     out: Annotated[Path, typer.Option(help="Folder of the checkpoint.")],
-    height: Annotated[int | None, typer.Option(min=1, help="Of the pictures; as trained when left out.")] = None,
-    width: Annotated[int | None, typer.Option(min=1, help="Of the pictures; as trained when left out.")] = None,
+    height: Annotated[int | None, typer.Option(min=1, help="Of the images; as trained when left out.")] = None,
+    width: Annotated[int | None, typer.Option(min=1, help="Of the images; as trained when left out.")] = None,
     grid: Annotated[
         str | None, typer.Option(help="ROWSxCOLUMNS of patches that it was trained on; of a usual size when left out.")
     ] = None,

@@ -28,7 +28,7 @@ SIDES = {(True, True): "both", (True, False): "camera", (False, True): "view", (
 class Stated(TypedDict, total=False):
     """What a file does not tell. Where a caller does not, either, ASSUMED has it.
 
-    `size` (height, width) is that of the pictures to come, by default of those that the file was trained on, whose
+    `size` (height, width) is that of the images to come, by default of those that the file was trained on, whose
     `grid` (rows, columns) of patches start every `stride` pixels. `key` names one of several networks.
     """
 

@@ -28,9 +28,9 @@ Transform = Callable[[NDArray[np.uint8], np.random.Generator], NDArray[np.float3
 
 
 class Batch(NamedTuple):
-    """Pictures `images` (B, 3, H, W); their `persons`, `cameras` and `views` as indices (B,), -1 = unknown.
+    """Images `images` (B, 3, H, W); their `persons`, `cameras` and `views` as indices (B,), -1 = unknown.
 
-    `sources` (B,) tell which picture each one is.
+    `sources` (B,) tell which image each one is.
     """
 
     images: Tensor
@@ -41,9 +41,9 @@ class Batch(NamedTuple):
 
 
 class TrainImages(Dataset[Batch | DataError]):
-    """Training pictures by draw: the random changes depend on seed, epoch and position, not on who makes them.
+    """Training images by draw: the random changes depend on seed, epoch and position, not on who makes them.
 
-    A picture that cannot be read comes as the error, since an exception would lose its type between processes.
+    An image that cannot be read comes as the error, since an exception would lose its type between processes.
 
     `labels` (N, 3) are the indices of person, camera and view of each sample.
     """
@@ -69,7 +69,7 @@ class TrainImages(Dataset[Batch | DataError]):
         try:
             image = self._read(index) if self._cache is None else self._cache[index]
         except ImageError as error:
-            return DataError(f"{error}; `vitreid data check` finds all such pictures")
+            return DataError(f"{error}; `vitreid data check` finds all such images")
         pixels = self._transform(image, np.random.default_rng([self._seed, epoch, position]))
         person, camera, view = self._labels[index]
         return Batch(torch.from_numpy(pixels), person, camera, view, torch.tensor(index))
@@ -139,7 +139,7 @@ class EpochLoader:
         self._loader._iterator = None
 
     def epoch(self, epoch: int) -> tuple[int, Iterator[Batch]]:
-        """How many batches an epoch has, and these. They raise DataError where a picture cannot be read."""
+        """How many batches an epoch has, and these. They raise DataError where an image cannot be read."""
         self._draws.begin(epoch)
         return len(self._draws), self._read()
 
@@ -183,7 +183,7 @@ def _collated(drawn: list[Batch | DataError]) -> Batch | DataError:
 
 
 def epoch_loader(config: TrainConfig, split: Split, part: Callable[[int], slice] = slice) -> EpochLoader:
-    """The loader of a recipe's training pictures; of each batch the `part` that its size tells."""
+    """The loader of a recipe's training images; of each batch the `part` that its size tells."""
     labels = split.train_labels()
     images = TrainImages(
         split.train,

@@ -18,7 +18,7 @@ from vitreid.training.backbones import CNN, Features, ViT
 
 @dataclass(frozen=True)
 class Branch:
-    """One feature of B pictures: `features` (B, D) before the BNNeck, `centred` (B, D) and `logits` (B, P) after it.
+    """One feature of B images: `features` (B, D) before the BNNeck, `centred` (B, D) and `logits` (B, P) after it.
 
     `classes` (P, D) are the classifier's rows, one a training person.
     """
@@ -45,7 +45,7 @@ class Tokens:
 
 @dataclass(frozen=True)
 class ReIDOutput:
-    """What the losses need: a branch for the whole picture, then one a local part; tokens of a transformer."""
+    """What the losses need: a branch for the whole image, then one a local part; tokens of a transformer."""
 
     branches: tuple[Branch, ...]
     tokens: Tokens | None
@@ -68,7 +68,7 @@ class BNNeck(nn.Module):
 
 
 class ReIDModel(nn.Module):
-    """Pictures to features and logits for the losses, or to unit embeddings for retrieval.
+    """Images to features and logits for the losses, or to unit embeddings for retrieval.
 
     `parts` is how many features the backbone gives, `bnneck` the side on which embeddings are taken. The modules in
     `frozen` stay in evaluation mode while the others train.
@@ -108,7 +108,7 @@ class ReIDModel(nn.Module):
         return self
 
     def forward(self, images: Tensor, camera: Tensor | None = None, view: Tensor | None = None) -> ReIDOutput:
-        """Features and logits of normalised (B, 3, H, W) pictures; camera and view (B,), -1 or left out = unknown."""
+        """Features and logits of normalised (B, 3, H, W) images; camera and view (B,), -1 or left out = unknown."""
         return self.output(self.backbone(images, camera, view))
 
     def output(self, seen: Features) -> ReIDOutput:
@@ -119,7 +119,7 @@ class ReIDModel(nn.Module):
         return ReIDOutput(branches, Tokens(seen.cls, seen.patches, self.backbone.positions(), self.backbone.biases()))
 
     def embed(self, images: Tensor, camera: Tensor | None = None, view: Tensor | None = None) -> Tensor:
-        """Unit embeddings (B, dimension) of uint8 (B, H, W, 3) pictures, as the exported graph computes them.
+        """Unit embeddings (B, dimension) of uint8 (B, H, W, 3) images, as the exported graph computes them.
 
         Cameras and views as in `forward`.
         """
@@ -128,7 +128,7 @@ class ReIDModel(nn.Module):
     def joined(self, parts: tuple[Tensor, ...]) -> Tensor:
         """Unit embeddings (B, dimension) of the backbone's features (B, D).
 
-        The whole picture's feature, then the local ones divided by their number (He et al., "TransReID", ICCV 2021).
+        The whole image's feature, then the local ones divided by their number (He et al., "TransReID", ICCV 2021).
         """
         if self.bnneck == "after":
             parts = tuple(neck.norm(part) for neck, part in zip(self.necks, parts, strict=True))  # type: ignore[operator]  # a BNNeck's norm
@@ -136,6 +136,6 @@ class ReIDModel(nn.Module):
         return normalize(torch.cat([parts[0], *local], dim=1), dim=1)
 
     def normalised(self, images: Tensor) -> Tensor:
-        """uint8 (B, H, W, 3) pictures as the backbone takes them, (B, 3, H, W)."""
+        """uint8 (B, H, W, 3) images as the backbone takes them, (B, 3, H, W)."""
         pixels = images.float().permute(0, 3, 1, 2) / 255  # cast first: onnxruntime has no uint8 transpose kernel
         return (pixels - self.mean) / self.std

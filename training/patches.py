@@ -17,7 +17,7 @@ from vitreid.training.evaluate import batches, open_embedder
 def look_at_split(
     split: Split, model: Path, cameras_of: str | None, progress: Callable[[int, int], None] | None = None
 ) -> tuple[list[Half], list[Half]]:
-    """The foreground (K, D) of each query and gallery picture, in half precision as a gallery keeps it.
+    """The foreground (K, D) of each query and gallery image, in half precision as a gallery keeps it.
 
     `model` is a bundle, `cameras_of` as in Embedder.at_cameras_of. Raises DataError for a checkpoint, EvidenceMissing
     for a bundle without explain.onnx.

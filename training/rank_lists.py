@@ -1,4 +1,4 @@
-"""Pictures of rankings: each row a query and its best answers, framed by whether they are right."""
+"""Images of rankings: each row a query and its best answers, framed by whether they are right."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ QUERY, RIGHT, WRONG = "#334155", "#15803d", "#b91c1c"
 def answers(query: Labelled, gallery: Labelled, rows: Sequence[int], top: int) -> NDArray[np.int64]:
     """Places in the gallery (len(rows), top) of the best answers to some queries, best first; -1 where there are fewer.
 
-    Pictures of the query's person by its own camera are left out, as when it is scored.
+    Images of the query's person by its own camera are left out, as when it is scored.
     """
     found = np.full((len(rows), top), -1, dtype=np.int64)
     for place, row in enumerate(rows):
@@ -38,7 +38,7 @@ def draw_rank_lists(
 ) -> Image.Image:
     """The queries in `rows`, each with the answers `found` (len(rows), top): right ones framed green, wrong ones red.
 
-    Raises ImageError where a picture cannot be read.
+    Raises ImageError where an image cannot be read.
     """
     height, width = (side + 2 * FRAME for side in TILE)
     sheet = Image.new(
@@ -61,8 +61,8 @@ def chosen_rows(queries: int, count: int, seed: int = 0) -> list[int]:
 
 
 def _tile(path: Path, color: str, label: str) -> Image.Image:
-    picture = ImageOps.pad(read_image(path), (TILE[1], TILE[0]), color="white")
-    framed = ImageOps.expand(picture, FRAME, color)
+    image = ImageOps.pad(read_image(path), (TILE[1], TILE[0]), color="white")
+    framed = ImageOps.expand(image, FRAME, color)
     draw = ImageDraw.Draw(framed)
     draw.rectangle((0, 0, framed.width, 15), fill=color)
     draw.text((4, 2), label, fill="white")

@@ -47,7 +47,7 @@ class Evaluated:
 def report(evaluated: Evaluated, parts: Iterable[str], other: Evaluated | None = None) -> dict[str, Any]:
     """The scores, the parts asked for by their names in PARTS, and with `other` a `comparison` with its scores.
 
-    A part that has nothing to tell about these pictures is a string that says why.
+    A part that has nothing to tell about these images is a string that says why.
     """
     told: dict[str, Any] = evaluated.scores.summary() | _sides(evaluated)
     for name in parts:
@@ -157,9 +157,9 @@ def _camera_pairs_text(part: list[dict[str, Any]]) -> Iterator[str]:
 
 def _open_set_text(part: list[dict[str, Any]]) -> Iterator[str]:
     yield "open set: persons missed (FNIR) where so many strangers may be answered (FPIR)"
-    header = ["enrolled", "pictures", "allowed FPIR", "FPIR", "FNIR", "at rank 1", "spread"]
+    header = ["enrolled", "images", "allowed FPIR", "FPIR", "FNIR", "at rank 1", "spread"]
     names = ("allowed_fpir", "fpir", "fnir", "fnir_rank1", "spread")
-    rows = [[str(r["enrolled"]), f"{r['pictures']:.0f}", *(f"{r[name]:.4f}" for name in names)] for r in part]
+    rows = [[str(r["enrolled"]), f"{r['images']:.0f}", *(f"{r[name]:.4f}" for name in names)] for r in part]
     yield from table([header, *rows])
 
 

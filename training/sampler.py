@@ -1,4 +1,4 @@
-"""PK batches: P persons with K pictures each, as the triplet loss needs them.
+"""PK batches: P persons with K images each, as the triplet loss needs them.
 
 Hermans et al., "In Defense of the Triplet Loss for Person Re-Identification", 2017.
 """
@@ -14,11 +14,11 @@ from vitreid.training.errors import DataError
 
 
 class PKSampler:
-    """Draws the batches of an epoch as lists of sample indices: all pictures of all persons.
+    """Draws the batches of an epoch as lists of sample indices: all images of all persons.
 
-    An epoch's batches depend on `seed` and `epoch` alone. A person's pictures are shuffled and dealt in hands of K,
-    the last one filled with copies. All pictures of a person are dealt before any of them comes again. An epoch has as
-    few batches as show every picture, or `samples_per_epoch`.
+    An epoch's batches depend on `seed` and `epoch` alone. A person's images are shuffled and dealt in hands of K,
+    the last one filled with copies. All images of a person are dealt before any of them comes again. An epoch has as
+    few batches as show every image, or `samples_per_epoch`.
     """
 
     def __init__(
@@ -31,15 +31,15 @@ class PKSampler:
         seed: int = 0,
     ) -> None:
         """Raises DataError where the data set has fewer than `persons` persons, or a single one."""
-        self._pictures = [np.flatnonzero(np.asarray(labels) == label) for label in sorted(set(labels))]
-        if len(self._pictures) < 2:
+        self._indices = [np.flatnonzero(np.asarray(labels) == label) for label in sorted(set(labels))]
+        if len(self._indices) < 2:
             raise DataError(
-                f"the training part has {len(self._pictures)} person; telling persons apart takes at least two"
+                f"the training part has {len(self._indices)} person; telling persons apart takes at least two"
             )
-        if len(self._pictures) < persons:
+        if len(self._indices) < persons:
             raise DataError(
-                f"data.persons = {persons}, but the training part has {len(self._pictures)} persons; "
-                f"lower it with --set data.persons={len(self._pictures)}"
+                f"data.persons = {persons}, but the training part has {len(self._indices)} persons; "
+                f"lower it with --set data.persons={len(self._indices)}"
             )
         self._persons, self._images, self._seed = persons, images_per_person, seed
         self._batches = (
@@ -47,9 +47,9 @@ class PKSampler:
         )
 
     def epoch(self, epoch: int) -> list[list[int]]:
-        """The batches of an epoch, each P x K indices, the pictures of a person together."""
+        """The batches of an epoch, each P x K indices, the images of a person together."""
         random = np.random.default_rng([self._seed, epoch])
-        hands = [self._deal(person, random) for person in range(len(self._pictures))]
+        hands = [self._deal(person, random) for person in range(len(self._indices))]
         batches = self._batches or self._needed(hands)
         unseen = np.array([len(dealt) for dealt in hands]) * (batches >= self._needed(hands))
         return [self._batch(hands, unseen, left, random) for left in range(batches, 0, -1)]
@@ -81,21 +81,21 @@ class PKSampler:
         return [index for person in chosen for index in hands[person].pop()]
 
     def _deal(self, person: int, random: np.random.Generator) -> list[list[int]]:
-        pictures = random.permutation(self._pictures[person]).tolist()
-        missing = -len(pictures) % self._images
-        pictures += random.choice(self._pictures[person], missing).tolist()
-        return [pictures[i : i + self._images] for i in range(0, len(pictures), self._images)]
+        images = random.permutation(self._indices[person]).tolist()
+        missing = -len(images) % self._images
+        images += random.choice(self._indices[person], missing).tolist()
+        return [images[i : i + self._images] for i in range(0, len(images), self._images)]
 
 
 class RandomIdentitySampler(PKSampler):
     """Batches as TransReID draws them, and in their number, which differs a little from epoch to epoch.
 
-    What is left of a person after hands of K is not shown in the epoch, but a person with fewer than K pictures has
-    copies. Persons are drawn alike, however many pictures they have, and the epoch ends when fewer than P have a hand.
+    What is left of a person after hands of K is not shown in the epoch, but a person with fewer than K images has
+    copies. Persons are drawn alike, however many images they have, and the epoch ends when fewer than P have a hand.
     """
 
     def epoch(self, epoch: int) -> list[list[int]]:
-        """The batches of an epoch, each P x K indices, the pictures of a person together."""
+        """The batches of an epoch, each P x K indices, the images of a person together."""
         random = np.random.default_rng([self._seed, epoch])
         batches = self._round(random)
         while self._batches is not None and len(batches) < self._batches:
@@ -103,7 +103,7 @@ class RandomIdentitySampler(PKSampler):
         return batches[: self._batches]
 
     def _round(self, random: np.random.Generator) -> list[list[int]]:
-        hands = [self._deal(person, random) for person in range(len(self._pictures))]
+        hands = [self._deal(person, random) for person in range(len(self._indices))]
         waiting, batches = list(range(len(hands))), list[list[int]]()
         while len(waiting) >= self._persons:
             chosen = random.choice(waiting, self._persons, replace=False).tolist()
@@ -113,8 +113,8 @@ class RandomIdentitySampler(PKSampler):
 
     def _deal(self, person: int, random: np.random.Generator) -> list[list[int]]:
         hands = super()._deal(person, random)
-        return hands[: max(1, len(self._pictures[person]) // self._images)]
+        return hands[: max(1, len(self._indices[person]) // self._images)]
 
 
 SAMPLERS: dict[str, type[PKSampler]] = {"all_images": PKSampler, "random_identity": RandomIdentitySampler}
-"""By name: which pictures an epoch has."""
+"""By name: which images an epoch has."""

@@ -67,7 +67,7 @@ def begin(
 def start_from(
     model: ReIDModel, source: Path, *, size: tuple[int, int], labels: Labels, grid: Grid | None = None
 ) -> Started:
-    """Load a published file, a checkpoint or the best one of a run into a network for pictures of `size`.
+    """Load a published file, a checkpoint or the best one of a run into a network for images of `size`.
 
     Positions are resized, from the `grid` of the file's patches where it is given. Classifiers of other persons than
     those of `labels` are left out, and side information of other cameras and views; the note names what was left out

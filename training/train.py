@@ -90,7 +90,7 @@ class Trainer:
     def run(self, out: Path, observer: Observer) -> Checkpoint:
         """Train up to the recipe's last epoch, saving `last/` after each and `best/` where the scores are the best.
 
-        Raises Diverged where loss or weights are no longer finite, DataError for a picture that cannot be read, and
+        Raises Diverged where loss or weights are no longer finite, DataError for an image that cannot be read, and
         WorkerDied; `last/` then holds the newest epoch that ended, which is scored when the run goes on.
         """
         with self.loader.working():

@@ -1,4 +1,4 @@
-"""Random changes to a training picture. The evaluation's only change is the bundle's own resizing."""
+"""Random changes to a training image. The evaluation's only change is the bundle's own resizing."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def train_transform(
     erase: float = 0.5,
     erase_area: tuple[float, float] = (0.02, 1 / 3),
 ) -> Pixels:
-    """Flip, move, recolour, normalise and erase a uint8 (H, W, 3) picture; returns float32 (3, H, W).
+    """Flip, move, recolour, normalise and erase a uint8 (H, W, 3) image; returns float32 (3, H, W).
 
     The order and the defaults are those of TransReID (He et al., ICCV 2021): padding is black, erasing fills with
     normal noise after normalisation (Zhong et al., "Random Erasing Data Augmentation", AAAI 2020).
@@ -89,9 +89,9 @@ def color_jitter(
 
 
 def random_erase(pixels: Pixels, random: np.random.Generator, area: tuple[float, float]) -> None:
-    """Fill one random rectangle of a normalised (H, W, 3) picture with normal noise, in place.
+    """Fill one random rectangle of a normalised (H, W, 3) image with normal noise, in place.
 
-    `area` bounds its share of the picture; its aspect ratio lies between 0.3 and 1/0.3.
+    `area` bounds its share of the image; its aspect ratio lies between 0.3 and 1/0.3.
     """
     height, width = pixels.shape[:2]
     for _ in range(10):

@@ -80,7 +80,7 @@ def translate(
     """Our names for a file's tensors, and the shape that they tell.
 
     The number of patches does not quite tell the `grid` (rows, columns) that they form, nor the `stride`: where they
-    are not given, those of a usual size that fit are taken, then a square's, then those of pictures of `size`. Raises
+    are not given, those of a usual size that fit are taken, then a square's, then those of images of `size`. Raises
     WeightsError for an unknown layout.
     """
     [root, *_] = roots_of(tensors) or [""]
@@ -253,7 +253,7 @@ def _size(
     for sides, step in guesses:
         if math.prod(grid_of(sides, patch, step)) == patches:
             return sides, step
-    told = "which no usual size of pictures gives" if grid is None else f"not {grid[0]}x{grid[1]}"
+    told = "which no usual size of images gives" if grid is None else f"not {grid[0]}x{grid[1]}"
     raise WeightsError(
         f"the weights have positions for {patches} patches of {patch} pixels, {told}; give `vitreid import-weights` "
         "--grid ROWSxCOLUMNS whose product that is, and --stride where patches overlap"

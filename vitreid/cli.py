@@ -35,9 +35,9 @@ COMMANDS = {
     "curves": (TRAINING, "train", "Draw the losses and scores of training runs."),
     "import-weights": (TRAINING, "train", "Turn published weights into a checkpoint."),
     "export": (EXPORT, "train", "Turn a checkpoint into a bundle, and check bundles."),
-    "index": (SERVICE, "cpu", "Add a folder of pictures to a gallery."),
-    "embed": (SERVICE, "cpu", "Write the embeddings of a folder of pictures to a file."),
-    "query": (SERVICE, "cpu", "Find the pictures most like the given ones."),
+    "index": (SERVICE, "cpu", "Add a folder of images to a gallery."),
+    "embed": (SERVICE, "cpu", "Write the embeddings of a folder of images to a file."),
+    "query": (SERVICE, "cpu", "Find the images most like the given ones."),
     "serve": (SERVICE, "cpu", "Serve a gallery over HTTP."),
     "bench": (BENCH, "cpu", "Measure a bundle on this machine, and say which settings to take."),
     "gallery": (GALLERY, "cpu", "Verify, back up, restore, embed again, erase from and export galleries."),
@@ -45,7 +45,7 @@ COMMANDS = {
     "audit": (AUDIT, "cpu", "Print the audit log of a service as JSON lines."),
 }
 
-# What these make holds pictures, embeddings and keys of people; the others' data sets and models are passed on.
+# What these make holds images, embeddings and keys of people; the others' data sets and models are passed on.
 PRIVATE = frozenset({SERVICE, KEYS, AUDIT, GALLERY})
 
 MAX_MESSAGE = 600
@@ -158,7 +158,7 @@ def _help() -> str:
         [
             "Usage: vitreid COMMAND [ARGUMENTS]",
             "",
-            "Find a person again: one picture in, the pictures most like it out.",
+            "Find a person again: one image in, the images most like it out.",
             "",
             "Commands:",
             *lines,

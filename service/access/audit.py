@@ -1,4 +1,4 @@
-"""The audit log: who asked for what, when, and about which items. Never a picture, never an embedding."""
+"""The audit log: who asked for what, when, and about which items. Never an image, never an embedding."""
 
 from __future__ import annotations
 

@@ -65,7 +65,7 @@ class Principal:
     def check_camera(self, camera_id: str | None) -> None:
         """Raise Forbidden for an addition or change outside of the key's cameras; no camera is outside too."""
         if self.cameras is not None and camera_id not in self.cameras:
-            shown = "a picture without camera_id" if camera_id is None else f"camera {camera_id!r}"
+            shown = "an image without camera_id" if camera_id is None else f"camera {camera_id!r}"
             raise Forbidden(f"{shown} is outside of what key {self.name!r} is for: {_listed(self.cameras)}")
 
     def check_item(self, item: Item) -> Item:

@@ -1,4 +1,4 @@
-"""Rows of the audit log about pictures that were looked at: a page of them is one row, and not one for each."""
+"""Rows of the audit log about images that were looked at: a page of them is one row, and not one for each."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class _Row:
 class Views:
     """Adds what one caller looks at in one gallery to one row, for a minute and up to 100 items.
 
-    Every item is committed before its picture is sent. Who reads the log closes the rows that are open: one that was
+    Every item is committed before its image is sent. Who reads the log closes the rows that are open: one that was
     read does not change.
     """
 
@@ -49,6 +49,6 @@ class Views:
             self._open[who] = _Row(row_id, at, len(items))
 
     def close(self) -> None:
-        """Let the next picture begin a row."""
+        """Let the next image begin a row."""
         with self._turn:
             self._open.clear()

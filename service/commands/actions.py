@@ -92,7 +92,7 @@ def index_folder(
 def embed_folder(
     images: Path, out: Path, *, bundle: Path | None, batch_size: int = 32, threads: int | None = None
 ) -> EmbeddedImages:
-    """Embed a folder of pictures into `out` (.npz: `path` relative to the folder, `embedding` float32 (N, D))."""
+    """Embed a folder of images into `out` (.npz: `path` relative to the folder, `embedding` float32 (N, D))."""
     find_images(images)
     if out.suffix != ".npz" or not out.parent.is_dir():
         raise CannotWrite(f"--out {out} must be a file named *.npz in a folder that exists")

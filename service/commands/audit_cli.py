@@ -32,7 +32,7 @@ def audit(
         Path | None, typer.Option(help="The service's data folder; VITREID_DATA or vitreid-data when left out.")
     ] = None,
 ) -> None:
-    """Print who asked, added and erased what: ids and times, never pictures. Reading it is recorded too."""
+    """Print who asked, added and erased what: ids and times, never images. Reading it is recorded too."""
     config = load_config(data=data)
     asked = Asked(since, until, key, action)
     with open_records(config.data, audit_days=config.audit_days) as (_, log):

@@ -1,4 +1,4 @@
-"""How fast a bundle runs here: by each runtime, in each precision, with more or fewer cores and pictures a run."""
+"""How fast a bundle runs here: by each runtime, in each precision, with more or fewer cores and images a run."""
 
 from __future__ import annotations
 
@@ -27,24 +27,24 @@ WAYS = (
 
 BATCHES = {"cpu": (1, 4, 16), "cuda": (1, 8, 32), "tensorrt": (1, 8, 32)}
 LEAST_RUNS = 2
-COMPARED = 8  # pictures whose embeddings are compared with the reference's
+COMPARED = 8  # images whose embeddings are compared with the reference's
 
 Progress = Callable[[int, int, str], None]
 
 
 @dataclass(frozen=True)
 class Measured:
-    """One way of running the bundle with `batch` pictures a run: what was really in use, and how it went."""
+    """One way of running the bundle with `batch` images a run: what was really in use, and how it went."""
 
     choice: RuntimeChoice
     batch: int
     run_ms: NDArray[np.float64]
     least_cosine: float
-    """Corrected for the spread, of its embeddings to the reference's, over a few made-up pictures."""
+    """Corrected for the spread, of its embeddings to the reference's, over a few made-up images."""
 
     @property
     def images_per_s(self) -> float:
-        """Pictures a second, over all runs."""
+        """Images a second, over all runs."""
         return self.batch * len(self.run_ms) / float(self.run_ms.sum()) * 1000
 
     def percentile_ms(self, percent: float) -> float:
@@ -91,8 +91,8 @@ def bench(bundle: Bundle, settings: RuntimeChoice, *, seconds: float, progress: 
 def _try_all(
     bundle: Bundle, settings: RuntimeChoice, seconds: float, progress: Progress
 ) -> Iterator[Measured | Missing]:
-    pictures = made_up_pictures(bundle, max(max(batches) for batches in BATCHES.values()))
-    expected = Embedder(bundle).runtime.run(pictures[:COMPARED], unknown(COMPARED))
+    images = made_up_images(bundle, max(max(batches) for batches in BATCHES.values()))
+    expected = Embedder(bundle).runtime.run(images[:COMPARED], unknown(COMPARED))
     plan = {way: loads_of(way) for way in WAYS}
     total = sum(len(batches) for loads in plan.values() for _, batches in loads)
     done = 0
@@ -106,15 +106,15 @@ def _try_all(
                 yield Missing(way, str(error))
                 break
             used = replace(choice, precision=runtime.precision, threads=runtime.threads)
-            cosine = least_cosine(runtime, pictures, expected)
+            cosine = least_cosine(runtime, images, expected)
             for batch in batches:
-                yield Measured(used, batch, time_runs(runtime, pictures[:batch], seconds / total), cosine)
+                yield Measured(used, batch, time_runs(runtime, images[:batch], seconds / total), cosine)
                 done += 1
                 progress(done, total, name_of(way))
 
 
 def loads_of(way: RuntimeChoice) -> list[tuple[int | None, tuple[int, ...]]]:
-    """How often to load a model, each time with cores of a run and pictures of runs to try.
+    """How often to load a model, each time with cores of a run and images of runs to try.
 
     Cores are one, half of them and all. A GPU is made ready for all sizes at once, which may take minutes.
     """
@@ -130,8 +130,8 @@ def name_of(way: RuntimeChoice) -> str:
     return f"{way.runtime} on {way.providers[0]}" + (f" in {way.precision}" if way.precision else "")
 
 
-def made_up_pictures(bundle: Bundle, count: int) -> NDArray[np.uint8]:
-    """(count, height, width, 3) pictures of coloured cells with noise, always the same."""
+def made_up_images(bundle: Bundle, count: int) -> NDArray[np.uint8]:
+    """(count, height, width, 3) images of coloured cells with noise, always the same."""
     image, random = bundle.manifest.image, np.random.default_rng(0)
     rows, columns = np.arange(image.height) * 8 // image.height, np.arange(image.width) * 4 // image.width
     cells = random.integers(32, 224, (count, 8, 4, 3))[:, rows][:, :, columns]
@@ -143,19 +143,19 @@ def unknown(count: int) -> NDArray[np.int64]:
     return np.full(count, -1, dtype=np.int64)
 
 
-def time_runs(runtime: Runtime, pictures: NDArray[np.uint8], seconds: float) -> NDArray[np.float64]:
-    """Milliseconds of each run of these pictures, for so many seconds and some runs at least, after one to warm up."""
-    cameras = unknown(len(pictures))
-    runtime.run(pictures, cameras)
+def time_runs(runtime: Runtime, images: NDArray[np.uint8], seconds: float) -> NDArray[np.float64]:
+    """Milliseconds of each run of these images, for so many seconds and some runs at least, after one to warm up."""
+    cameras = unknown(len(images))
+    runtime.run(images, cameras)
     lasted: list[float] = []
     while len(lasted) < LEAST_RUNS or sum(lasted) < 1000 * seconds:
         begin = time.perf_counter()
-        runtime.run(pictures, cameras)
+        runtime.run(images, cameras)
         lasted.append(1000 * (time.perf_counter() - begin))
     return np.array(lasted)
 
 
-def least_cosine(runtime: Runtime, pictures: NDArray[np.uint8], expected: NDArray[np.float32]) -> float:
-    """The least corrected cosine of a runtime's embeddings of N pictures to the expected ones (N, D); -1 for a NaN."""
-    found = runtime.run(pictures[: len(expected)], unknown(len(expected)))
+def least_cosine(runtime: Runtime, images: NDArray[np.uint8], expected: NDArray[np.float32]) -> float:
+    """The least corrected cosine of a runtime's embeddings of N images to the expected ones (N, D); -1 for a NaN."""
+    found = runtime.run(images[: len(expected)], unknown(len(expected)))
     return max(-1.0, float(corrected_cosines(found, expected).min()))

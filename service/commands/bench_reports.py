@@ -16,8 +16,8 @@ NO_FASTER = 1.03
 HEAD = "runtime   provider  precision threads batch  images/s   p50 ms   p99 ms   cosine"
 
 GOALS: dict[str, tuple[str, Callable[[Measured], float]]] = {
-    "throughput": ("most pictures a second, for indexing and for many clients", lambda each: each.images_per_s),
-    "latency": ("the soonest answer to one picture", lambda each: 1 / each.percentile_ms(50)),
+    "throughput": ("most images a second, for indexing and for many clients", lambda each: each.images_per_s),
+    "latency": ("the soonest answer to one image", lambda each: 1 / each.percentile_ms(50)),
 }
 """What settings are recommended for, and how good a way is for it."""
 
@@ -61,7 +61,7 @@ def as_object(found: Bench) -> dict[str, object]:
 def recommended(found: Bench, goal: str) -> Measured | None:
     """The best measured way for a goal; of those as good, that with the fewest cores and the smallest runs.
 
-    A latency is that of single pictures. None where nothing was measured that gives the reference's embeddings.
+    A latency is that of single images. None where nothing was measured that gives the reference's embeddings.
     """
     _, worth = GOALS[goal]
     able = [each for each in found.measured if each.least_cosine >= NEAR_COSINE]

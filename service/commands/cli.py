@@ -16,7 +16,7 @@ app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_
 
 INTERRUPTED = 130
 
-Images = Annotated[Path, typer.Argument(help="A folder of pictures, searched with its subfolders.")]
+Images = Annotated[Path, typer.Argument(help="A folder of images, searched with its subfolders.")]
 GalleryDir = Annotated[
     Path,
     typer.Option(
@@ -26,10 +26,10 @@ GalleryDir = Annotated[
 BundleDir = Annotated[
     Path | None, typer.Option("--bundle", help="The model; VITREID_BUNDLE, or the starter bundle, when left out.")
 ]
-BatchSize = Annotated[int, typer.Option(min=1, max=1024, help="Pictures embedded at a time.")]
+BatchSize = Annotated[int, typer.Option(min=1, max=1024, help="Images embedded at a time.")]
 Threads = Annotated[int | None, typer.Option(min=1, max=1024, help="Cores to use; all when left out.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object instead of text.")]
-SkipBad = Annotated[bool, typer.Option("--skip-bad", help="Unreadable pictures are listed but no failure.")]
+SkipBad = Annotated[bool, typer.Option("--skip-bad", help="Unreadable images are listed but no failure.")]
 
 
 @app.command()
@@ -39,9 +39,9 @@ def index(
     bundle: BundleDir = None,
     table: Annotated[Path | None, typer.Option(help="A CSV with path, person_id, camera_id, captured_at, ...")] = None,
     boxes: Annotated[
-        Path | None, typer.Option(help="The pictures are frames: persons' boxes in them, as CSV, JSON or MOT.")
+        Path | None, typer.Option(help="The images are frames: persons' boxes in them, as CSV, JSON or MOT.")
     ] = None,
-    camera: Annotated[str | None, typer.Option(help="The camera of pictures where no file says another.")] = None,
+    camera: Annotated[str | None, typer.Option(help="The camera of images where no file says another.")] = None,
     min_confidence: Annotated[
         float | None, typer.Option(callback=finite_option, help="MOT: leave out detections below.")
     ] = None,
@@ -62,7 +62,7 @@ def index(
         str | None, typer.Option(help="Of the times in names, as Europe/Berlin or +02:00; UTC when left out.")
     ] = None,
     relabel: Annotated[
-        bool, typer.Option("--relabel", help="Give pictures that are there already the labels that differ.")
+        bool, typer.Option("--relabel", help="Give images that are there already the labels that differ.")
     ] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Read everything, show the labels, add nothing.")] = False,
     skip_bad: SkipBad = False,
@@ -70,10 +70,10 @@ def index(
     threads: Threads = None,
     as_json: AsJson = False,
 ) -> None:
-    """Add a folder of pictures to a gallery; pictures that are there already keep their labels without --relabel.
+    """Add a folder of images to a gallery; images that are there already keep their labels without --relabel.
 
     Person and camera come from --table, --name-pattern, or file names like 0002_c1s1_000451_03.jpg. With --boxes the
-    pictures are frames, and every box becomes an item. The gallery's settings say which quality is taken.
+    images are frames, and every box becomes an item. The gallery's settings say which quality is taken.
     """
     if boxes is None and (min_confidence, fps, start, track_prefix) != (None, None, None, ""):
         raise typer.BadParameter("--min-confidence, --fps, --start and --track-prefix belong to --boxes")
@@ -110,7 +110,7 @@ def index(
             record(gallery, "patch", items=[each.item_id for each in report.differing])
     except KeyboardInterrupt as interrupt:
         so_far = getattr(interrupt, "report", None)
-        kept = f"{so_far.added:,} added pictures are kept" if so_far else "what was added is kept"
+        kept = f"{so_far.added:,} added images are kept" if so_far else "what was added is kept"
         _interrupted(f"{kept}; the same command goes on from there")
     reports.print_index(report, gallery, dry_run=dry_run, as_json=as_json)
     raise typer.Exit(1 if report.bad and not skip_bad else 0)
@@ -126,7 +126,7 @@ def embed(
     threads: Threads = None,
     as_json: AsJson = False,
 ) -> None:
-    """Embed a folder of pictures into one file; it appears whole or not at all."""
+    """Embed a folder of images into one file; it appears whole or not at all."""
     try:
         from vitreid.service.commands import actions as commands
         from vitreid.service.commands import reports
@@ -140,14 +140,14 @@ def embed(
 
 @app.command()
 def query(
-    images: Annotated[list[Path], typer.Argument(help="Pictures; each is a query of its own.")],
+    images: Annotated[list[Path], typer.Argument(help="Images; each is a query of its own.")],
     gallery: GalleryDir,
     bundle: BundleDir = None,
     k: Annotated[int, typer.Option("-k", min=1, max=10_000, help="Candidates per query: items, or groups.")] = 10,
     camera: Annotated[
-        str | None, typer.Option(help="The camera of the pictures; from their names when left out.")
+        str | None, typer.Option(help="The camera of the images; from their names when left out.")
     ] = None,
-    together: Annotated[bool, typer.Option("--together", help="All pictures show one person: one query.")] = False,
+    together: Annotated[bool, typer.Option("--together", help="All images show one person: one query.")] = False,
     where: Annotated[
         list[str] | None,
         typer.Option(metavar="NAME=VALUE", help="A condition as in the API: cameras=c1, since=..., min_height=64."),
@@ -171,7 +171,7 @@ def query(
     threads: Threads = None,
     as_json: AsJson = False,
 ) -> None:
-    """Find candidates in a gallery that look like the person in a picture.
+    """Find candidates in a gallery that look like the person in an image.
 
     Scores are cosine likenesses, not identities: a human decides.
     """
@@ -194,7 +194,7 @@ def query(
         from vitreid.service.commands.recording import record
 
         params = query_commands.search_params(where or [], options)
-        answers = query_commands.query_pictures(
+        answers = query_commands.query_images(
             images, gallery, params, bundle=bundle, camera=camera, together=together, threads=threads
         )
         shown = [candidate.match.item.id for each in answers if each.found for candidate in each.found.candidates]

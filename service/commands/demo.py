@@ -1,4 +1,4 @@
-"""`vitreid demo`: from nothing to a first answer over HTTP, with drawn people instead of anybody's pictures."""
+"""`vitreid demo`: from nothing to a first answer over HTTP, with drawn people instead of anybody's images."""
 
 from __future__ import annotations
 
@@ -85,7 +85,7 @@ def _draw(folder: Path) -> DatasetSummary:
     with image_progress("drawing") as progress:
         people = draw_dataset(folder, identities=PEOPLE, cameras=CAMERAS, images=IMAGES, seed=SEED, progress=progress)
     took = "there already" if people.reused else f"{perf_counter() - begin:.1f} s"
-    _say(f"{PEOPLE} drawn people seen by {CAMERAS} cameras: {people.query + people.gallery} pictures ({took})")
+    _say(f"{PEOPLE} drawn people seen by {CAMERAS} cameras: {people.query + people.gallery} images ({took})")
     return people
 
 
@@ -94,17 +94,17 @@ def _index(service: Service, people: DatasetSummary) -> None:
         report = index_images(people.path / "bounding_box_test", service.gallery(), service.embedder, progress=progress)
     name = "the starter bundle" if service.starter else f"the bundle {service.bundle.path}"
     took = f"{report.added} added, {report.images_per_s:,.0f} images/s" if report.added else "there already"
-    _say(f"{len(service.gallery())} pictures indexed with {name} in {service.gallery().folder} ({took})")
+    _say(f"{len(service.gallery())} images indexed with {name} in {service.gallery().folder} ({took})")
 
 
 def _first_query(people: DatasetSummary, listener: socket) -> None:
-    picture = _queries(people)[0]
-    shown = parse_market_name(picture.name)
+    image = _queries(people)[0]
+    shown = parse_market_name(image.name)
     assert shown is not None  # drawn people have Market-1501 names
-    answer = _ask(f"{address_of(listener)}/v1/query?k={K}&camera_id={shown.camera_id}", picture)
+    answer = _ask(f"{address_of(listener)}/v1/query?k={K}&camera_id={shown.camera_id}", image)
     matches = answer["matches"]
     right = sum(match["person_id"] == shown.label for match in matches)
-    table = Table(title=Text(f"candidates for {picture.name}, most alike first"), title_justify="left")
+    table = Table(title=Text(f"candidates for {image.name}, most alike first"), title_justify="left")
     for heading in ("rank", "score", "person", "camera", "drawn truth", "source"):
         table.add_column(heading, justify="right" if heading in {"rank", "score"} else "left")
     for match in matches:
@@ -123,9 +123,9 @@ def _first_query(people: DatasetSummary, listener: socket) -> None:
 
 def _invite(people: DatasetSummary, listener: socket) -> None:
     address = address_of(listener)
-    picture = _queries(people)[1]
+    image = _queries(people)[1]
     _say(f"open {address}/ for the page, {address}/docs for the API, or paste:")
-    print(f"  curl -s --data-binary @{picture} -H 'Content-Type: image/jpeg' '{address}/v1/query?k=5'")
+    print(f"  curl -s --data-binary @{image} -H 'Content-Type: image/jpeg' '{address}/v1/query?k=5'")
     _say("serving until Ctrl-C")
 
 
@@ -133,8 +133,8 @@ def _queries(people: DatasetSummary) -> list[Path]:
     return sorted((people.path / "query").glob("*.jpg"))
 
 
-def _ask(address: str, picture: Path) -> dict[str, Any]:
-    request = urllib.request.Request(address, picture.read_bytes(), {"Content-Type": "image/jpeg"})
+def _ask(address: str, image: Path) -> dict[str, Any]:
+    request = urllib.request.Request(address, image.read_bytes(), {"Content-Type": "image/jpeg"})
     # The machine's proxy settings are for other machines than this one.
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     try:

@@ -103,7 +103,7 @@ def forget_backup(folder: Path, backup_id: str, *, gone: bool) -> Path:
 
 
 def reembed_gallery(
-    folder: Path, embedder: Embedder, *, batch_size: int, drop_without_picture: bool, progress: Progress
+    folder: Path, embedder: Embedder, *, batch_size: int, drop_without_image: bool, progress: Progress
 ) -> Reembedded:
     """Embed a gallery with another model, beside whoever uses it."""
     with closing(open_existing(folder)) as database:
@@ -112,7 +112,7 @@ def reembed_gallery(
             embedder,
             utc_now,
             batch_size=batch_size,
-            drop_without_picture=drop_without_picture,
+            drop_without_image=drop_without_image,
             progress=progress,
         )
 

@@ -42,14 +42,14 @@ def info(gallery: Folder, as_json: AsJson = False) -> None:
 @app.command()
 def verify(
     gallery: Folder,
-    pictures: Annotated[bool, typer.Option("--pictures", help="Decode every stored picture too.")] = False,
+    images: Annotated[bool, typer.Option("--images", help="Decode every stored image too.")] = False,
     as_json: AsJson = False,
 ) -> None:
     """Read everything and compare it; exit code 1 where something is not as it must be. Changes nothing."""
     from vitreid.service.gallery.verification import verify as verify_gallery
 
     with reports.progress("reading") as tell:
-        verified = verify_gallery(gallery, decode_pictures=pictures, progress=lambda what, *done: tell(*done, what))
+        verified = verify_gallery(gallery, decode_images=images, progress=lambda what, *done: tell(*done, what))
     reports.print_verified(verified, as_json=as_json)
     raise typer.Exit(1 if verified.findings else 0)
 
@@ -131,14 +131,14 @@ def cameras(
 def reembed_gallery(
     gallery: Folder,
     bundle: Annotated[Path, typer.Option(help="The new model.")],
-    batch_size: Annotated[int, typer.Option(min=1, max=1024, help="Pictures embedded at a time.")] = 32,
+    batch_size: Annotated[int, typer.Option(min=1, max=1024, help="Images embedded at a time.")] = 32,
     threads: Annotated[int | None, typer.Option(min=1, max=1024, help="Cores to use; all when left out.")] = None,
-    drop_without_picture: Annotated[
-        bool, typer.Option("--drop-without-picture", help="Delete items whose picture was not kept.")
+    drop_without_image: Annotated[
+        bool, typer.Option("--drop-without-image", help="Delete items whose image was not kept.")
     ] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Embed a gallery with another model from its stored pictures; it answers with the old one until the end.
+    """Embed a gallery with another model from its stored images; it answers with the old one until the end.
 
     A service that runs with the old model refuses its requests from then on: start it again with the new bundle.
     """
@@ -148,7 +148,7 @@ def reembed_gallery(
     try:
         with reports.progress("embedding") as tell:
             done = commands.reembed_gallery(
-                gallery, embedder, batch_size=batch_size, drop_without_picture=drop_without_picture, progress=tell
+                gallery, embedder, batch_size=batch_size, drop_without_image=drop_without_image, progress=tell
             )
     except KeyboardInterrupt:
         _interrupted("what was embedded is kept; the same command goes on from there")

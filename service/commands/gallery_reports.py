@@ -87,8 +87,8 @@ def print_details(details: Details, *, as_json: bool) -> None:
     snapshot = "none" if info.snapshot_at is None else f"of {info.snapshot_at.isoformat()}, seq {info.snapshot_seq}"
     lines: dict[str, object] = {
         "folder": info.path,
-        "items": f"{info.items:,} with {info.pictures:,} pictures, {info.persons:,} persons",
-        "patches": f"of {info.patches:,} pictures",
+        "items": f"{info.items:,} with {info.images:,} images, {info.persons:,} persons",
+        "patches": f"of {info.patches:,} images",
         "cameras": ", ".join(f"{camera} ({count:,})" for camera, count in info.cameras.items()) or "none known",
         "bundle": f"{info.bundle_id} ({info.dimension} numbers)",
         "index": f"{info.index} ({info.index_reason})",
@@ -145,7 +145,7 @@ def print_reembedded(done: Reembedded, *, as_json: bool) -> None:
     """A gallery with a new model."""
     line = (
         f"{done.items:,} items answer with bundle {done.bundle_id[:SHOWN_BUNDLE]} (generation {done.generation}) now, "
-        f"{len(done.dropped):,} without a picture were deleted; start services of this gallery again with it, "
+        f"{len(done.dropped):,} without an image were deleted; start services of this gallery again with it, "
         f"and drop the old embeddings with `vitreid gallery drop-generation GALLERY {done.previous}`"
     )
     print_line(asdict(done), line, as_json=as_json)
@@ -156,7 +156,7 @@ def print_receipt(receipt: Receipt, *, as_json: bool) -> None:
     if as_json:
         print(_json(receipt))
         return
-    print(f"erased {receipt.items:,} items with {receipt.pictures:,} pictures; receipt {receipt.id}")
+    print(f"erased {receipt.items:,} items with {receipt.images:,} images; receipt {receipt.id}")
     if receipt.purged_at is not None:
         print(f"purged from all files of the gallery at {receipt.purged_at.isoformat()}")
     else:

@@ -17,7 +17,7 @@ class _Rate(ProgressColumn):
 
 @contextmanager
 def image_progress(title: str) -> Iterator[Callable[[int, int], None]]:
-    """A bar on stderr; call what it gives with the pictures done and their total."""
+    """A bar on stderr; call what it gives with the images done and their total."""
     console = Console(stderr=True)
     bar = Progress(
         TextColumn("{task.description}"),

@@ -26,7 +26,7 @@ LISTS = frozenset({"cameras", "exclude_cameras"})
 
 @dataclass(frozen=True)
 class Answer:
-    """What was found for one query, or why one of its pictures could not be read."""
+    """What was found for one query, or why one of its images could not be read."""
 
     paths: list[Path]
     camera_ids: list[str | None]
@@ -56,8 +56,8 @@ def search_params(conditions: Sequence[str], options: Mapping[str, object]) -> S
         raise BadParameter(first_mistake(error)) from error
 
 
-def query_pictures(
-    pictures: Sequence[Path],
+def query_images(
+    images: Sequence[Path],
     gallery: Path,
     params: SearchParams,
     *,
@@ -66,12 +66,12 @@ def query_pictures(
     together: bool = False,
     threads: int | None = None,
 ) -> list[Answer]:
-    """Search a gallery with each picture on its own, or with all `together` as pictures of one person.
+    """Search a gallery with each image on its own, or with all `together` as images of one person.
 
     Raises ImageError where not one query can be read, BadParameter, GalleryError.
     """
-    queries = [list(pictures)] if together else [[path] for path in pictures]
-    cameras = {path: camera or label_of_name(path.name).camera_id for path in pictures}
+    queries = [list(images)] if together else [[path] for path in images]
+    cameras = {path: camera or label_of_name(path.name).camera_id for path in images}
     for query in queries:
         params.question({cameras[path] for path in query})  # told before a model is loaded
     embedder = open_embedder(bundle, threads, gallery=gallery)

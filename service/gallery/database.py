@@ -26,7 +26,7 @@ SETTINGS = (
     "PRAGMA journal_mode = WAL",
     "PRAGMA synchronous = FULL",  # NORMAL may lose acknowledged rows when the power fails
     "PRAGMA foreign_keys = ON",
-    "PRAGMA secure_delete = ON",  # FAST would leave deleted vectors and pictures in the file
+    "PRAGMA secure_delete = ON",  # FAST would leave deleted vectors and images in the file
     "PRAGMA trusted_schema = OFF",  # a file from elsewhere calls no function of this program
 )
 

@@ -16,7 +16,7 @@ from vitreid.service.errors import BadParameter
 from vitreid.service.gallery.conditions import among
 from vitreid.service.gallery.errors import ErasureNotFound, ImageMismatch, ItemNotFound
 from vitreid.service.gallery.rows import advance, remove
-from vitreid.service.gallery.tables import UtcText, backups, deletions, erasures, gallery, items, pictures
+from vitreid.service.gallery.tables import UtcText, backups, deletions, erasures, gallery, images, items
 
 LONGEST_REASON = 200
 
@@ -45,7 +45,7 @@ class Receipt:
     purged_at: datetime | None
     """From here on no file of the gallery holds bytes of them; None: not yet."""
     items: int
-    pictures: int
+    images: int
     item_ids: tuple[int, ...]
     reason: str | None
     requested_by: str | None
@@ -65,7 +65,7 @@ def erase(
 ) -> str:
     """Delete those of the items that are there with all that hangs on them, and keep a receipt; its id.
 
-    Embeddings of every generation, picture, labels and metadata go. `expected` are pairs of an item's id and the
+    Embeddings of every generation, image, labels and metadata go. `expected` are pairs of an item's id and the
     image_hash that it must have where it is there. Raises BadParameter without ids, ItemNotFound where not one of the
     items is there, ImageMismatch, and BundleMismatch; nothing was done then.
     """
@@ -79,8 +79,8 @@ def erase(
     for item_id, image_hash in expected:
         if (found := hashes.get(item_id, image_hash)) != image_hash:
             raise ImageMismatch.of(item_id, found, image_hash)
-    kept = select(func.count()).select_from(pictures).where(pictures.c.item_id.in_(among(here)))
-    with_picture = connection.execute(kept).scalar_one()
+    kept = select(func.count()).select_from(images).where(images.c.item_id.in_(among(here)))
+    with_image = connection.execute(kept).scalar_one()
     moment = advance(connection, len(here), now=clock(), generation=generation)
     remove(connection, here, moment)
     receipt = {
@@ -88,7 +88,7 @@ def erase(
         "requested_at": moment.at,
         "unsearchable_at": believable(clock(), moment.at),  # the commit follows at once
         "items": len(here),
-        "pictures": with_picture,
+        "images": with_image,
         "item_ids": here,
         "reason": reason,
         "requested_by": requested_by,

@@ -16,7 +16,7 @@ ServiceError
 │   ├── BackupDamaged          the folder is no backup, or not a whole one
 │   ├── BackupNotFound         no backup of this id is known, or its folder is not where it was written
 │   ├── GenerationNotFound     no embeddings of this generation, or none that may be dropped
-│   ├── PicturesMissing        items have no picture that can be read, and it is needed
+│   ├── ImagesMissing        items have no image that can be read, and it is needed
 │   └── EmbeddingRejected      an embedding of the wrong shape, not finite, or not of unit length
 ├── ItemNotFound               no item with this id (any more)
 ├── ImageMismatch              an item has another image than the one that somebody looked at
@@ -127,10 +127,10 @@ class GenerationNotFound(GalleryError):
     status = 404
 
 
-class PicturesMissing(GalleryError):
-    """Items have no picture that can be read, and it is needed."""
+class ImagesMissing(GalleryError):
+    """Items have no image that can be read, and it is needed."""
 
-    slug = "pictures-missing"
+    slug = "images-missing"
     status = 409
 
 

@@ -22,7 +22,7 @@ from vitreid.service.gallery.items import Item
 ROWS_AT_ONCE = 1000
 QUALITY = ("height", "width", "sharpness", "brightness", "outside")
 LABELS = ("id", "image_hash", "camera_id", "model_camera", "person_id", "track_id", "source")
-FIELDS = (*LABELS, "captured_at", "created_at", "box", *QUALITY, "has_picture", "metadata")
+FIELDS = (*LABELS, "captured_at", "created_at", "box", *QUALITY, "has_image", "metadata")
 
 
 class Writer(Protocol):
@@ -111,7 +111,7 @@ def _pages(gallery: Gallery, ids: list[int]) -> Iterator[list[Item]]:
 def _values(item: Item) -> dict[str, Any]:
     quality = item.quality
     return {
-        **{name: getattr(item, name) for name in (*LABELS, "box", "has_picture", "metadata")},
+        **{name: getattr(item, name) for name in (*LABELS, "box", "has_image", "metadata")},
         **{name: None if quality is None else getattr(quality, name) for name in QUALITY},
         "captured_at": None if item.captured_at is None else item.captured_at.isoformat(),
         "created_at": item.created_at.isoformat(),

@@ -166,9 +166,9 @@ class Gallery:
         """(N, D) embeddings of items, in the order of their ids. Raises ItemNotFound, GalleryDamaged."""
         return self.store.embeddings(ids)
 
-    def picture(self, item_id: int) -> bytes | None:
+    def image(self, item_id: int) -> bytes | None:
         """The stored JPEG, or None for an item without one. Raises ItemNotFound."""
-        return self.store.picture(item_id)
+        return self.store.image(item_id)
 
     def patch(self, item_id: int, changes: ItemChanges) -> Item:
         """Give an item new labels; the item as it is then. Raises ItemNotFound."""
@@ -176,7 +176,7 @@ class Gallery:
         return self.store.get(item_id)
 
     def delete(self, item_id: int) -> None:
-        """Remove an item with embedding and picture; on return no search finds it. Raises ItemNotFound.
+        """Remove an item with embedding and image; on return no search finds it. Raises ItemNotFound.
 
         Its bytes leave the files when the gallery is purged next.
         """
@@ -234,12 +234,12 @@ class Gallery:
         return camera_id in self.settings().cameras or self.count(Filter(cameras=frozenset({camera_id}))) > 0
 
     def count_rejection(self, camera_id: str | None, reason: str, n: int = 1) -> None:
-        """Count pictures of a camera that were not taken for a reason."""
+        """Count images of a camera that were not taken for a reason."""
         with self.store.database.writing() as connection:
             count_rejection(connection, camera_id, reason, n)
 
     def rejections(self) -> dict[str | None, dict[str, int]]:
-        """How many pictures were not taken, by camera (None: unknown) and reason."""
+        """How many images were not taken, by camera (None: unknown) and reason."""
         with self.store.database.reading() as connection:
             return read_rejections(connection)
 

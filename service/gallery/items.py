@@ -31,7 +31,7 @@ FiniteRange = Annotated[tuple[FiniteFloat | None, FiniteFloat | None], Strict(Fa
 
 @dataclass(frozen=True)
 class Quality:
-    """What is known about a crop as a picture."""
+    """What is known about a crop as an image."""
 
     height: int
     width: int
@@ -48,14 +48,14 @@ class Quality:
 
 @dataclass(frozen=True, eq=False)
 class NewItem:
-    """One picture of a person on its way into a gallery."""
+    """One image of a person on its way into a gallery."""
 
     embedding: NDArray[np.float32]
     """(D,), unit length."""
     image_hash: str
     """SHA-256 of the source file's bytes, hex; the same hash is the same item, to whoever sees that item."""
-    picture: bytes | None = None
-    """The picture re-encoded as JPEG, or None where pictures are not kept."""
+    image: bytes | None = None
+    """The image re-encoded as JPEG, or None where images are not kept."""
     camera_id: str | None = None
     model_camera: str | None = None
     """The camera, of those that the model learned, that the embedding was made with; None: unknown."""
@@ -73,7 +73,7 @@ class NewItem:
 
 @dataclass(frozen=True)
 class Item:
-    """One row of a gallery, without its embedding and picture."""
+    """One row of a gallery, without its embedding and image."""
 
     id: int
     seq: int
@@ -89,7 +89,7 @@ class Item:
     quality: Quality | None
     metadata: dict[str, JsonValue]
     created_at: datetime
-    has_picture: bool
+    has_image: bool
 
 
 class ItemChanges(TypedDict, total=False):
@@ -133,9 +133,9 @@ class GallerySettings(BaseModel):
 
     retention_days: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = None
     """Items are erased when they are older; without it they are kept until somebody erases them."""
-    store_pictures: bool = True
+    store_images: bool = True
     store_patches: bool = False
-    """Of each stored picture its foreground patches are kept, so that `rerank=patches` need not look at it again."""
+    """Of each stored image its foreground patches are kept, so that `rerank=patches` need not look at it again."""
     cameras: Annotated[dict[CameraName, CameraName], at_most(MAX_CAMERAS)] = {}
     """The gallery's camera -> the learned camera whose embedding it gets; one that is not named is unknown."""
     min_score: Annotated[float, Field(ge=-1, le=1)] | None = None
@@ -177,7 +177,7 @@ class GalleryInfo:
     purged_seq: int
     """Nothing deleted up to this seq is left in the gallery's files."""
     items: int
-    pictures: int
+    images: int
     patches: int
     """Items whose foreground patches are kept."""
     persons: int

@@ -1,4 +1,4 @@
-"""Looking at stored pictures, so that their foreground patches lie ready: what a gallery that keeps patches needs."""
+"""Looking at stored images, so that their foreground patches lie ready: what a gallery that keeps patches needs."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ class PatchUpkeep:
         pixels = []
         for each in found:
             try:
-                pixels.append(self._prepare(read_image(each.picture, name=f"item {each.id}")))
+                pixels.append(self._prepare(read_image(each.image, name=f"item {each.id}")))
             except ImageError as error:
                 logger.warning("gallery %s keeps no patches of %s", gallery.name, error)
                 continue

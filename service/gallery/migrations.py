@@ -40,9 +40,9 @@ M001_FIRST_TABLES = (
         item_id INTEGER PRIMARY KEY REFERENCES items (id) ON DELETE CASCADE,
         embedding BLOB NOT NULL
     )""",
-    """CREATE TABLE pictures (
+    """CREATE TABLE images (
         item_id INTEGER PRIMARY KEY REFERENCES items (id) ON DELETE CASCADE,
-        picture BLOB NOT NULL
+        image BLOB NOT NULL
     )""",
     """CREATE TABLE deletions (
         seq INTEGER PRIMARY KEY,
@@ -101,7 +101,7 @@ M002_FILTERS_AND_GENERATIONS = (
         unsearchable_at TEXT NOT NULL,
         purged_at TEXT,
         items INTEGER NOT NULL,
-        pictures INTEGER NOT NULL,
+        images INTEGER NOT NULL,
         item_ids TEXT NOT NULL,
         reason TEXT,
         requested_by TEXT,

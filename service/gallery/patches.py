@@ -1,4 +1,4 @@
-"""The foreground patches of items, kept beside their embeddings: made of stored pictures, gone with their items."""
+"""The foreground patches of items, kept beside their embeddings: made of stored images, gone with their items."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from vitreid.service.gallery.conditions import among
 from vitreid.service.gallery.database import REMEDY_DAMAGED
 from vitreid.service.gallery.errors import GalleryDamaged
 from vitreid.service.gallery.reader import Reader
-from vitreid.service.gallery.tables import items, patches, pictures
+from vitreid.service.gallery.tables import images, items, patches
 
 _BY_ID = (
     "SELECT item_id, places, vectors, checksum FROM patches "
@@ -28,11 +28,11 @@ _BY_ID = (
 
 @dataclass(frozen=True)
 class Unseen:
-    """An item whose picture has not been looked at."""
+    """An item whose image has not been looked at."""
 
     id: int
     model_camera: str | None
-    picture: bytes
+    image: bytes
 
 
 def read_patches(reader: Reader, model: str, ids: Collection[int], path: Path) -> dict[int, Foreground]:
@@ -59,10 +59,10 @@ def write_patches(connection: Connection, model: str, found: Mapping[int, Foregr
 
 
 def unseen(connection: Connection, model: str, *, after: int, limit: int) -> list[Unseen]:
-    """Items with a picture whose patches are not kept as this model makes them, in order of id."""
+    """Items with an image whose patches are not kept as this model makes them, in order of id."""
     kept = and_(patches.c.item_id == items.c.id, patches.c.model == model)
-    joined = items.join(pictures, pictures.c.item_id == items.c.id).outerjoin(patches, kept)
-    wanted = select(items.c.id, items.c.model_camera, pictures.c.picture).select_from(joined)
+    joined = items.join(images, images.c.item_id == items.c.id).outerjoin(patches, kept)
+    wanted = select(items.c.id, items.c.model_camera, images.c.image).select_from(joined)
     wanted = wanted.where(patches.c.item_id.is_(None), items.c.id > after).order_by(items.c.id).limit(limit)
     return [Unseen(*row) for row in connection.execute(wanted)]
 

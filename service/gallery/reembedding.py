@@ -17,10 +17,10 @@ from vitreid.service.embedder import Embedder
 from vitreid.service.errors import BadParameter
 from vitreid.service.gallery.conditions import among
 from vitreid.service.gallery.database import Database
-from vitreid.service.gallery.errors import GenerationNotFound, PicturesMissing
+from vitreid.service.gallery.errors import GenerationNotFound, ImagesMissing
 from vitreid.service.gallery.rows import advance, embedding_row, remove
 from vitreid.service.gallery.settings import read_settings
-from vitreid.service.gallery.tables import embeddings_of, gallery, generations, items, pictures
+from vitreid.service.gallery.tables import embeddings_of, gallery, generations, images, items
 
 SHOWN = 20  # ids that a message lists
 
@@ -37,7 +37,7 @@ class Reembedded:
     dimension: int
     items: int
     dropped: tuple[int, ...]
-    """Items without a usable picture, which were deleted."""
+    """Items without a usable image, which were deleted."""
 
 
 @dataclass(frozen=True)
@@ -57,21 +57,21 @@ def reembed(
     clock: Callable[[], datetime],
     *,
     batch_size: int = 32,
-    drop_without_picture: bool = False,
+    drop_without_image: bool = False,
     progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> Reembedded:
-    """Embed every item's stored picture with another model; afterwards that model's embeddings answer.
+    """Embed every item's stored image with another model; afterwards that model's embeddings answer.
 
     Each batch is committed, so a run that was ended goes on where it was. Items that are added meanwhile are embedded
     too. The last step is one transaction; who has the gallery open with the old model gets BundleMismatch from then
     on. Going back to a model whose embeddings are kept embeds only what came since.
 
-    Raises PicturesMissing where items have no usable picture and these are not to be dropped, BadParameter where the
+    Raises ImagesMissing where items have no usable image and these are not to be dropped, BadParameter where the
     gallery is of this model already.
     """
     target, live = _begin(database, embedder, clock)
-    if not drop_without_picture:
-        _check_pictures(database, target.table)
+    if not drop_without_image:
+        _check_images(database, target.table)
     after = 0
     while True:
         with database.reading() as connection:
@@ -85,7 +85,7 @@ def reembed(
         with database.writing() as connection:
             _store(connection, target.table, embedded)
         after = rows[-1].id
-    return _swap(database, target, live, clock, drop_without_picture=drop_without_picture)
+    return _swap(database, target, live, clock, drop_without_image=drop_without_image)
 
 
 def drop_generation(database: Database, generation: int) -> None:
@@ -123,27 +123,27 @@ def _begin(database: Database, embedder: Embedder, clock: Callable[[], datetime]
     return _Target(number, table, embedder, learned), header.generation
 
 
-def _check_pictures(database: Database, table: Table) -> None:
-    without = _missing(table, 0).where(pictures.c.item_id.is_(None))
+def _check_images(database: Database, table: Table) -> None:
+    without = _missing(table, 0).where(images.c.item_id.is_(None))
     with database.reading() as connection:
         ids = [row.id for row in connection.execute(without)]
     if ids:
-        raise _pictures_missing(ids)
+        raise _images_missing(ids)
 
 
 def _missing(table: Table, after: int) -> Select[Any]:
-    """Items without an embedding of the generation, with their pictures, in order of id."""
-    joined = items.outerjoin(table, table.c.item_id == items.c.id).outerjoin(pictures, pictures.c.item_id == items.c.id)
-    wanted = select(items.c.id, items.c.camera_id, pictures.c.picture).select_from(joined)
+    """Items without an embedding of the generation, with their images, in order of id."""
+    joined = items.outerjoin(table, table.c.item_id == items.c.id).outerjoin(images, images.c.item_id == items.c.id)
+    wanted = select(items.c.id, items.c.camera_id, images.c.image).select_from(joined)
     return wanted.where(table.c.item_id.is_(None), items.c.id > after).order_by(items.c.id)
 
 
 def _embed(target: _Target, rows: Sequence[Row[Any]]) -> list[dict[str, Any]]:
-    """Embedding rows of those items whose pictures can be read."""
+    """Embedding rows of those items whose images can be read."""
     ids, pixels, cameras = [], [], []
     for row in rows:
         try:
-            pixels.append(target.embedder.prepare(read_image(row.picture or b"", name=f"item {row.id}")))
+            pixels.append(target.embedder.prepare(read_image(row.image or b"", name=f"item {row.id}")))
         except ImageError:
             continue
         ids.append(row.id)
@@ -161,7 +161,7 @@ def _store(connection: Connection, table: Table, rows: Sequence[dict[str, Any]])
 
 
 def _swap(
-    database: Database, target: _Target, live: int, clock: Callable[[], datetime], *, drop_without_picture: bool
+    database: Database, target: _Target, live: int, clock: Callable[[], datetime], *, drop_without_image: bool
 ) -> Reembedded:
     manifest: Manifest = target.embedder.manifest
     with database.writing() as connection:
@@ -169,8 +169,8 @@ def _swap(
         added = connection.execute(_missing(target.table, 0)).all()
         _store(connection, target.table, _embed(target, added))
         without = [row.id for row in connection.execute(_missing(target.table, 0))]
-        if without and not drop_without_picture:
-            raise _pictures_missing(without)
+        if without and not drop_without_image:
+            raise _images_missing(without)
         # One seq more than deletions: every process that has the gallery open notices.
         moment = advance(connection, len(without) + 1, now=clock(), generation=live)
         if without:
@@ -193,9 +193,9 @@ def _make_live(connection: Connection, target: _Target, manifest: Manifest) -> N
     )
 
 
-def _pictures_missing(ids: Sequence[int]) -> PicturesMissing:
+def _images_missing(ids: Sequence[int]) -> ImagesMissing:
     shown = ", ".join(map(str, ids[:SHOWN])) + (f" and {len(ids) - SHOWN:,} more" if len(ids) > SHOWN else "")
-    return PicturesMissing(
-        f"{len(ids):,} items have no picture that can be read ({shown}); nothing was swapped: add them anew, or delete "
-        "them on the way with --drop-without-picture"
+    return ImagesMissing(
+        f"{len(ids):,} items have no image that can be read ({shown}); nothing was swapped: add them anew, or delete "
+        "them on the way with --drop-without-image"
     )

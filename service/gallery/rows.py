@@ -24,9 +24,9 @@ from vitreid.service.gallery.items import Item, ItemChanges, NewItem, Quality
 from vitreid.service.gallery.tables import (
     deletions,
     embeddings_of,
+    images,
     item_metadata,
     items,
-    pictures,
     stored_json,
     stored_time,
     utc_text,
@@ -34,8 +34,8 @@ from vitreid.service.gallery.tables import (
 
 _QUALITY = ("height", "width", "sharpness", "brightness", "outside")
 _COLUMNS = tuple(column.name for column in items.c)
-_NAMES = (*_COLUMNS, "has_picture")
-_HAS_PICTURE = exists().where(pictures.c.item_id == items.c.id)
+_NAMES = (*_COLUMNS, "has_image")
+_HAS_IMAGE = exists().where(images.c.item_id == items.c.id)
 
 
 class Moment(NamedTuple):
@@ -54,7 +54,7 @@ def compiled(statement: ClauseElement) -> str:
 def select_items() -> Select[Any]:
     """The columns that `item_of` reads, as SQLite has them."""
     as_text = {name: type_coerce(items.c[name], String) for name in ("captured_at", "box", "metadata", "created_at")}
-    return select(*(as_text.get(column.name, column) for column in items.c), _HAS_PICTURE)
+    return select(*(as_text.get(column.name, column) for column in items.c), _HAS_IMAGE)
 
 
 ITEMS_BY_ID = compiled(select_items().where(items.c.id.in_(among([]))))
@@ -97,7 +97,7 @@ def insert(connection: Connection, fresh: Sequence[NewItem], moment: Moment, *, 
     rows: dict[Table, list[tuple[object, ...]]] = {
         items: [_values(item_id, seq, item, created_at) for seq, item_id, item in places],
         embeddings_of(generation): [tuple(embedding_row(*each).values()) for each in zip(ids, vectors, strict=True)],
-        pictures: [(item_id, item.picture) for item_id, item in numbered if item.picture is not None],
+        images: [(item_id, item.image) for item_id, item in numbered if item.image is not None],
         item_metadata: [row for item_id, item in numbered for row in metadata_rows(item_id, item.metadata)],
     }
     for table, values in rows.items():
@@ -156,7 +156,7 @@ def item_of(row: Sequence[Any]) -> Item:
             "box": None if box is None else tuple(stored_json(box)),
             "metadata": stored_json(values["metadata"]),
             "created_at": stored_time(values["created_at"]),
-            "has_picture": bool(values["has_picture"]),
+            "has_image": bool(values["has_image"]),
         }
     )
 

@@ -37,7 +37,7 @@ def write_settings(connection: Connection, changes: dict[str, object]) -> Galler
 
 
 def count_rejection(connection: Connection, camera_id: str | None, reason: str, n: int) -> None:
-    """Count `n` pictures of a camera that were not taken for a reason."""
+    """Count `n` images of a camera that were not taken for a reason."""
     counting = insert(rejections).values(camera_id=camera_id or "", reason=reason, count=n)
     connection.execute(
         counting.on_conflict_do_update(
@@ -48,7 +48,7 @@ def count_rejection(connection: Connection, camera_id: str | None, reason: str, 
 
 
 def read_rejections(connection: Connection) -> dict[str | None, dict[str, int]]:
-    """How many pictures were not taken, by camera (None: unknown) and reason."""
+    """How many images were not taken, by camera (None: unknown) and reason."""
     counted: dict[str | None, dict[str, int]] = {}
     for camera, reason, count in connection.execute(rejections.select().order_by(*rejections.primary_key)):
         counted.setdefault(camera or None, {})[reason] = count

@@ -37,7 +37,7 @@ from vitreid.service.gallery.rows import (
     remove,
     select_items,
 )
-from vitreid.service.gallery.tables import Unreadable, embeddings_of, gallery, items, pictures
+from vitreid.service.gallery.tables import Unreadable, embeddings_of, gallery, images, items
 
 _LAST_SEQ = compiled(select(gallery.c.last_seq, gallery.c.generation))
 _IDS_WITH = compiled(with_metadata("", ""))
@@ -126,7 +126,7 @@ class Store:
                 raise not_found(item_id)
 
     def delete(self, item_id: int) -> None:
-        """Remove an item with its embedding and picture; purging the files of its bytes comes later.
+        """Remove an item with its embedding and image; purging the files of its bytes comes later.
 
         Raises ItemNotFound.
         """
@@ -220,18 +220,18 @@ class Store:
         """
         return read_patches(self._reader, model, ids, self.database.path)
 
-    def picture(self, item_id: int) -> bytes | None:
+    def image(self, item_id: int) -> bytes | None:
         """The stored JPEG, or None for an item without one. Raises ItemNotFound."""
         wanted = (
-            select(pictures.c.picture)
-            .select_from(items.outerjoin(pictures, pictures.c.item_id == items.c.id))
+            select(images.c.image)
+            .select_from(items.outerjoin(images, images.c.item_id == items.c.id))
             .where(items.c.id == item_id)
         )
         with self.database.reading() as connection:
             row = connection.execute(wanted).first()
         if row is None:
             raise not_found(item_id)
-        return row.picture  # type: ignore[no-any-return]  # a bytes column, untyped in Core
+        return row.image  # type: ignore[no-any-return]  # a bytes column, untyped in Core
 
     def ids_by_hash(
         self, cameras_by_hash: Mapping[str, str | None], visible: Collection[str] | None = None

@@ -8,7 +8,7 @@ from typing import Any
 
 from sqlalchemy import Connection, func, select
 
-from vitreid.service.gallery.tables import gallery, items, patches, pictures
+from vitreid.service.gallery.tables import gallery, images, items, patches
 
 _HEADER = ("bundle_id", "dimension", "format_version", "lineage", "generation", "created_at", "purged_seq")
 
@@ -29,7 +29,7 @@ def summary(connection: Connection, path: Path) -> dict[str, Any]:
         **{name: getattr(header, name) for name in _HEADER},
         "seq": header.last_seq,
         "items": sum(cameras.values()),
-        "pictures": connection.execute(select(func.count()).select_from(pictures)).scalar_one(),
+        "images": connection.execute(select(func.count()).select_from(images)).scalar_one(),
         "patches": connection.execute(select(func.count()).select_from(patches)).scalar_one(),
         "persons": connection.execute(select(func.count(items.c.person_id.distinct()))).scalar_one(),
         "cameras": {camera: count for camera, count in sorted(cameras.items(), key=str) if camera is not None},

@@ -133,7 +133,7 @@ generations = Table(
 def embeddings_of(generation: int) -> Table:
     """The table of one generation's embeddings.
 
-    Embeddings and pictures lie in tables of their own: reading all vectors between the pictures takes eight times as
+    Embeddings and images lie in tables of their own: reading all vectors between the images takes eight times as
     long.
     """
     return Table(
@@ -145,11 +145,11 @@ def embeddings_of(generation: int) -> Table:
     )
 
 
-pictures = Table(
-    "pictures",
+images = Table(
+    "images",
     metadata,
     Column("item_id", ForeignKey("items.id", ondelete="CASCADE"), primary_key=True),
-    Column("picture", LargeBinary, nullable=False),  # JPEG
+    Column("image", LargeBinary, nullable=False),  # JPEG
 )
 
 # The foreground patches of items, where a gallery keeps them; those of another explain.onnx count as missing.
@@ -179,7 +179,7 @@ erasures = Table(
     Column("unsearchable_at", UtcText, nullable=False),
     Column("purged_at", UtcText),
     Column("items", Integer, nullable=False),
-    Column("pictures", Integer, nullable=False),
+    Column("images", Integer, nullable=False),
     Column("item_ids", JSON, nullable=False),
     Column("reason", String),
     Column("requested_by", String),

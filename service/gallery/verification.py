@@ -30,9 +30,9 @@ from vitreid.service.gallery.tables import (
     embeddings_of,
     gallery,
     generations,
+    images,
     items,
     patches,
-    pictures,
 )
 
 ROWS_AT_ONCE = 2048
@@ -56,7 +56,7 @@ class Verified:
     """What was read, and what was found."""
 
     counts: dict[str, int]
-    """How many of what were read: items, embeddings (of all generations), patches, pictures, snapshots."""
+    """How many of what were read: items, embeddings (of all generations), patches, images, snapshots."""
     recall: float | None
     """Share of the true nearest items that the index finds; None where rows are too damaged to ask it."""
     findings: tuple[Finding, ...]
@@ -80,17 +80,17 @@ class _Reading:
 
 
 def verify(
-    folder: Path, *, decode_pictures: bool = False, progress: Progress = lambda what, done, total: None
+    folder: Path, *, decode_images: bool = False, progress: Progress = lambda what, done, total: None
 ) -> Verified:
     """Read a gallery as a whole and change nothing; others may use it meanwhile.
 
     Checks the database's pages and references, every label, every embedding's checksum and length, patches, with
-    `decode_pictures` every picture, the hashes of snapshots, and that the index answers as the rows do. Raises
+    `decode_images` every image, the hashes of snapshots, and that the index answers as the rows do. Raises
     GalleryError only where there is no gallery to read.
     """
     if not (folder / FILE).is_file():
         open_existing(folder)  # says what is there instead
-    checks = [_pages, _references, _header, _labels, _embeddings, _patches, *([_pictures] if decode_pictures else [])]
+    checks = [_pages, _references, _header, _labels, _embeddings, _patches, *([_images] if decode_images else [])]
     findings: list[Finding] = []
     counts: Counter[str] = Counter()
     try:
@@ -176,10 +176,10 @@ def _patches(reading: _Reading) -> Iterator[Finding]:
             yield Finding(f"item {row.item_id}", f"its patches {fault}")
 
 
-def _pictures(reading: _Reading) -> Iterator[Finding]:
-    for row in reading.rows("pictures", pictures.select()):
+def _images(reading: _Reading) -> Iterator[Finding]:
+    for row in reading.rows("images", images.select()):
         try:
-            read_image(row.picture, name="its picture")
+            read_image(row.image, name="its image")
         except ImageError as error:
             yield Finding(f"item {row.item_id}", str(error))
 

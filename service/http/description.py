@@ -10,7 +10,7 @@ from fastapi.routing import APIRoute
 from vitreid.service.access.guard import FOR_UNLIMITED, Guard, guard_of
 from vitreid.service.schemas.common import NOTE
 
-INTRODUCTION = f"""Given a picture of a person, find the pictures that look like the same person in a gallery.
+INTRODUCTION = f"""Given an image of a person, find the images that look like the same person in a gallery.
 
 {NOTE}
 
@@ -22,7 +22,7 @@ request's own where it sent one, which stands in the log and in the audit log to
 """
 TAGS = [
     {"name": "query", "description": "Find candidates."},
-    {"name": "items", "description": "The pictures in a gallery."},
+    {"name": "items", "description": "The images in a gallery."},
     {"name": "galleries", "description": "The galleries, and what an operator decides about each."},
     {"name": "erasure", "description": "Take persons and items out for good, with a receipt."},
     {"name": "system", "description": "What is running, and whether it can answer."},

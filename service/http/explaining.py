@@ -1,4 +1,4 @@
-"""One explanation: two pictures in, sent or stored; which of their patches correspond out, as a body or drawn."""
+"""One explanation: two images in, sent or stored; which of their patches correspond out, as a body or drawn."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ from vitreid.service.gallery.gallery import Gallery
 from vitreid.service.gallery.items import Box
 from vitreid.service.http.query_params import ExplainParams
 from vitreid.service.http.uploads import Upload
-from vitreid.service.schemas.explain import EXPLAIN_NOTE, ComparedPicture, Explanation, PatchPair
-from vitreid.service.search.patches import foregrounds, stored_picture
+from vitreid.service.schemas.explain import EXPLAIN_NOTE, ComparedImage, Explanation, PatchPair
+from vitreid.service.search.patches import foregrounds, stored_image
 from vitreid.service.state import Service
 
 TWO = 2
@@ -28,10 +28,10 @@ CAPTION = textwrap.wrap(EXPLAIN_NOTE, 60)
 
 @dataclass(frozen=True, eq=False)
 class Seen:
-    """A picture, and what the model looked at in it."""
+    """An image, and what the model looked at in it."""
 
     shown: Image.Image
-    """Small enough to be drawn: the picture itself may be large."""
+    """Small enough to be drawn: the image itself may be large."""
     height: int
     width: int
     foreground: Foreground
@@ -41,28 +41,28 @@ class Seen:
 
 @dataclass(frozen=True, eq=False)
 class Explained:
-    """Two pictures and how they correspond."""
+    """Two images and how they correspond."""
 
-    pictures: tuple[Image.Image, Image.Image]
+    images: tuple[Image.Image, Image.Image]
     body: Explanation
 
     def png(self) -> bytes:
-        """The pictures side by side, with the most alike patches joined by lines, and what it means below."""
+        """The images side by side, with the most alike patches joined by lines, and what it means below."""
         query, match = self.body.query, self.body.match
         pairs = [(_shares(pair.query_box, query), _shares(pair.match_box, match)) for pair in self.body.pairs]
-        return draw_pairs(self.pictures, pairs, CAPTION)
+        return draw_pairs(self.images, pairs, CAPTION)
 
 
 def explain(service: Service, uploads: Sequence[Upload], params: ExplainParams, principal: Principal) -> Explained:
-    """Compare two pictures patch by patch: those that were sent come first, then stored items.
+    """Compare two images patch by patch: those that were sent come first, then stored items.
 
     Blocks, so it is for threads. Raises BadParameter where they are not two, NoEvidence, ItemNotFound,
-    PicturesMissing, ImageError, BundleError.
+    ImagesMissing, ImageError, BundleError.
     """
     if len(uploads) + len(params.item_id) != TWO or len(params.camera_id) > len(uploads):
         raise BadParameter(
-            f"{len(uploads)} pictures were sent, with {len(params.camera_id)} camera_id, and {len(params.item_id)} "
-            "item_id named: send a picture and name an item, or two of one of these; a camera_id is that of a picture "
+            f"{len(uploads)} images were sent, with {len(params.camera_id)} camera_id, and {len(params.item_id)} "
+            "item_id named: send an image and name an item, or two of one of these; a camera_id is that of an image "
             "that is sent"
         )
     service.explainer.check()
@@ -87,7 +87,7 @@ def _sent(service: Service, gallery: Gallery, upload: Upload, camera_id: str | N
 
 def _stored(service: Service, gallery: Gallery, item_id: int, principal: Principal) -> Seen:
     item = principal.check_item(gallery.get(item_id))
-    image = stored_picture(gallery, item_id)
+    image = stored_image(gallery, item_id)
     [foreground] = foregrounds(gallery, [item_id], service.explainer, service.embedder.prepare)
     return Seen(fitted(image), image.height, image.width, foreground, item_id, item.model_camera is not None)
 
@@ -108,14 +108,14 @@ def _body(service: Service, first: Seen, second: Seen) -> Explanation:
 
 
 def _boxes(service: Service, seen: Seen) -> list[Box]:
-    """Where the foreground patches lie in a picture."""
+    """Where the foreground patches lie in an image."""
     taken = service.bundle.manifest.image
     boxes = service.explainer.evidence.boxes(seen.height, seen.width, (taken.height, taken.width))
     return [(left, top, right, bottom) for left, top, right, bottom in boxes[seen.foreground.places].round(2).tolist()]
 
 
-def _told(service: Service, seen: Seen) -> ComparedPicture:
-    return ComparedPicture(
+def _told(service: Service, seen: Seen) -> ComparedImage:
+    return ComparedImage(
         item_id=seen.item_id,
         height=seen.height,
         width=seen.width,
@@ -125,7 +125,7 @@ def _told(service: Service, seen: Seen) -> ComparedPicture:
     )
 
 
-def _shares(box: Box, picture: ComparedPicture) -> Box:
-    """A box in shares of a picture's sides."""
+def _shares(box: Box, image: ComparedImage) -> Box:
+    """A box in shares of an image's sides."""
     left, top, right, bottom = box
-    return left / picture.width, top / picture.height, right / picture.width, bottom / picture.height
+    return left / image.width, top / image.height, right / image.width, bottom / image.height

@@ -13,13 +13,13 @@ from starlette.requests import Request
 from vitreid.service.errors import RequestError, TooLarge
 
 MAX_FIELD_BYTES = 4 * 2**20
-"""Of any part that holds no picture, whether it comes as text or as a file."""
+"""Of any part that holds no image, whether it comes as text or as a file."""
 MAX_FIELDS = 8
 
 
 @asynccontextmanager
-async def read_form(request: Request, pictures: str, *, max_files: int) -> AsyncIterator[FormData]:
-    """The parts of a multipart body; `pictures` is the field whose parts may be as large as the body.
+async def read_form(request: Request, images: str, *, max_files: int) -> AsyncIterator[FormData]:
+    """The parts of a multipart body; `images` is the field whose parts may be as large as the body.
 
     Its size is what the cap on bodies allows. Raises RequestError, TooLarge.
     """
@@ -29,7 +29,7 @@ async def read_form(request: Request, pictures: str, *, max_files: int) -> Async
         max_files=max_files,
         max_fields=MAX_FIELDS,
         max_part_size=MAX_FIELD_BYTES,
-        pictures=pictures,
+        images=images,
     )
     try:
         form = await parser.parse()
@@ -48,9 +48,9 @@ class _MemoryParser(MultiPartParser):
 
     spool_max_size = 0  # never: queries are not stored, and a full disk keeps nobody from asking
 
-    def __init__(self, *arguments: Any, pictures: str, **options: Any) -> None:
+    def __init__(self, *arguments: Any, images: str, **options: Any) -> None:
         super().__init__(*arguments, **options)
-        self._pictures = pictures
+        self._images = images
         self._left = MAX_FIELD_BYTES
 
     def on_part_begin(self) -> None:
@@ -61,7 +61,7 @@ class _MemoryParser(MultiPartParser):
     def on_part_data(self, data: bytes, start: int, end: int) -> None:
         """Take more of a part."""
         name = self._current_part.field_name
-        if name != self._pictures or self._current_part.file is None:
+        if name != self._images or self._current_part.file is None:
             self._left -= end - start
             if self._left < 0:
                 raise TooLarge(f"the part `{name:.60}` has more than the {MAX_FIELD_BYTES:,} bytes allowed; send less")

@@ -54,7 +54,7 @@ class BodyCap:
         await self.app(scope, counted, send)
 
     def _limit_of(self, scope: Scope) -> int:
-        # What is parsed as a whole, on the way to a model, costs many times its size; pictures are not.
+        # What is parsed as a whole, on the way to a model, costs many times its size; images are not.
         is_json = getattr(scope.get("route"), "body_field", None) is not None
         return min(self.limit, self.json_limit) if is_json else self.limit
 

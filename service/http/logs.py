@@ -1,4 +1,4 @@
-"""The log: JSON objects, one a line, or text for people; never pictures, embeddings, keys or query strings."""
+"""The log: JSON objects, one a line, or text for people; never images, embeddings, keys or query strings."""
 
 from __future__ import annotations
 

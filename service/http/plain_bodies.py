@@ -16,7 +16,7 @@ LONGEST_SHOWN = 40
 class PlainBodies:
     """Refuses a body with a Content-Encoding.
 
-    What it unfolds to is known only when it is too late, and pictures get no smaller by it.
+    What it unfolds to is known only when it is too late, and images get no smaller by it.
     """
 
     def __init__(self, app: ASGIApp) -> None:

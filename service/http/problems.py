@@ -40,7 +40,7 @@ class Problem(BaseModel):
     type: str = Field(examples=["/problems/bad-image"])
     title: str = Field(examples=["Bad image"])
     status: int = Field(examples=[422])
-    detail: str = Field(examples=["picture: is not a picture in JPEG, PNG, WEBP"])
+    detail: str = Field(examples=["image: is not an image in JPEG, PNG, WEBP"])
     instance: str | None = Field(None, description="the path that was asked for", examples=["/v1/query"])
     request_id: str | None = Field(None, description="the same as the answer's X-Request-ID header")
     errors: list[FieldError] | None = Field(None, description=f"the wrong values, at most {MAX_ERRORS} of them")
@@ -59,7 +59,7 @@ def problem_of(slug: str, status: int, detail: str) -> Problem:
 
 
 def image_problem(error: ImageError) -> Problem:
-    """A picture that cannot be read; by the name that the client gave it."""
+    """An image that cannot be read; by the name that the client gave it."""
     return problem_of(BadImage.slug, BadImage.status, str(error))
 
 

@@ -35,14 +35,14 @@ class SearchParams(FilterParams):
         gt=0,
         lt=1,
         description="leave out candidates whose probability is below; for a calibrated model, and a query of one "
-        "picture with its `camera_id` and without `expand`; items of that or of no camera have none and are left out",
+        "image with its `camera_id` and without `expand`; items of that or of no camera have none and are left out",
     )
     group_by: GroupBy = Field(
         "item",
         description="one candidate for all items of one person, track or camera, ranked and shown by its best item; "
         "items without that label are groups of their own",
     )
-    exclude_same_camera: bool = Field(False, description="no items of the camera that took the query picture")
+    exclude_same_camera: bool = Field(False, description="no items of the camera that took the query image")
     expand: int = Field(
         0,
         ge=0,
@@ -77,7 +77,7 @@ class SearchParams(FilterParams):
     gallery: str = Field(DEFAULT_GALLERY, max_length=128, description="which gallery to search")
 
     def question(self, asked_by: Collection[str | None], *, exclude_ids: Iterable[int] = ()) -> Question:
-        """What is asked with pictures of these cameras (None: not known).
+        """What is asked with images of these cameras (None: not known).
 
         Raises BadParameter where conditions contradict each other.
         """
@@ -114,9 +114,9 @@ class SearchParams(FilterParams):
 
 
 class QueryParams(SearchParams):
-    """The parameters of a query by pictures."""
+    """The parameters of a query by images."""
 
-    camera_id: Named | None = Field(None, description="the camera that took the query pictures", examples=["c2"])
+    camera_id: Named | None = Field(None, description="the camera that took the query images", examples=["c2"])
 
 
 class ItemQueryParams(SearchParams):
@@ -126,9 +126,9 @@ class ItemQueryParams(SearchParams):
 
 
 class EmbedParams(Params):
-    """The parameters of embedding pictures without a search."""
+    """The parameters of embedding images without a search."""
 
-    camera_id: Named | None = Field(None, description="the camera that took the pictures", examples=["c2"])
+    camera_id: Named | None = Field(None, description="the camera that took the images", examples=["c2"])
     gallery: str = Field(DEFAULT_GALLERY, max_length=128, description="whose cameras are meant")
 
 
@@ -141,7 +141,7 @@ class ExplainParams(Params):
     camera_id: Annotated[list[Named], at_most(2)] = Field(
         default_factory=list,
         max_length=2,
-        description="the cameras that took the pictures that are sent, in their order",
+        description="the cameras that took the images that are sent, in their order",
         examples=[["c2"]],
     )
     gallery: str = Field(DEFAULT_GALLERY, max_length=128, description="whose items and cameras are meant")

@@ -1,4 +1,4 @@
-"""One query: pictures of a person, or a stored item, in; candidates out."""
+"""One query: images of a person, or a stored item, in; candidates out."""
 
 from __future__ import annotations
 
@@ -33,13 +33,13 @@ class Asked:
 
     embedding: NDArray[np.float32]
     """(D,), unit length."""
-    pictures: int
+    images: int
     size: Size | None
-    """(height, width) of the first picture."""
+    """(height, width) of the first image."""
     camera_id: str | None
     camera_known: bool
     foregrounds: Callable[[], Sequence[Foreground]]
-    """Looks at the patches of the pictures that make the query."""
+    """Looks at the patches of the images that make the query."""
     item_id: int | None = None
     exclude_ids: frozenset[int] = frozenset()
     """Items that the query itself is made of."""
@@ -50,9 +50,9 @@ class Asked:
 
 
 async def answer(service: Service, uploads: Sequence[Upload], params: QueryParams, principal: Principal) -> QueryResult:
-    """Search with pictures of one person, among what the caller may see.
+    """Search with images of one person, among what the caller may see.
 
-    Raises ImageError for a picture that cannot be read, EmbeddingFailed, GalleryNotFound, BadParameter.
+    Raises ImageError for an image that cannot be read, EmbeddingFailed, GalleryNotFound, BadParameter.
     """
     begin = perf_counter()
     gallery = service.gallery(params.gallery)
@@ -78,14 +78,14 @@ async def answer_item(service: Service, item_id: int, params: ItemQueryParams, p
 
 
 async def embed_uploads(service: Service, gallery: Gallery, uploads: Sequence[Upload], camera_id: str | None) -> Asked:
-    """One embedding for pictures of one person by one camera of a gallery.
+    """One embedding for images of one person by one camera of a gallery.
 
-    Raises ImageError or EmbeddingFailed, naming the picture; EmbeddingRejected.
+    Raises ImageError or EmbeddingFailed, naming the image; EmbeddingRejected.
     """
 
     def decode() -> tuple[list[NDArray[np.uint8]], list[Size], str | None]:
         pixels, sizes = [], []
-        for at, upload in enumerate(uploads):  # one after the other: a picture may be large
+        for at, upload in enumerate(uploads):  # one after the other: an image may be large
             with decoded(upload.content, service.limits, name=_name(uploads, at)) as image:
                 pixels.append(service.embedder.prepare(image))
                 sizes.append((image.height, image.width))
@@ -100,7 +100,7 @@ async def embed_uploads(service: Service, gallery: Gallery, uploads: Sequence[Up
     embedded = await service.embed(pixels, cameras)
     return Asked(
         embedding=mean_embedding(_rows(uploads, embedded)),
-        pictures=len(pixels),
+        images=len(pixels),
         size=sizes[0],
         camera_id=camera_id,
         camera_known=service.bundle.manifest.camera_index(learned) >= 0,
@@ -113,12 +113,12 @@ async def embed_uploads(service: Service, gallery: Gallery, uploads: Sequence[Up
 
 
 async def embedding_body(service: Service, uploads: Sequence[Upload], params: EmbedParams) -> EmbeddingBody:
-    """The embedding of pictures of one person. Raises what `embed_uploads` does, and GalleryNotFound."""
+    """The embedding of images of one person. Raises what `embed_uploads` does, and GalleryNotFound."""
     asked = await embed_uploads(service, service.gallery(params.gallery), uploads, params.camera_id)
     return EmbeddingBody(
         embedding=asked.embedding.tolist(),
         dimension=len(asked.embedding),
-        pictures=asked.pictures,
+        images=asked.images,
         camera_known=asked.camera_known,
         bundle_id=service.bundle.manifest.bundle_id,
     )
@@ -132,7 +132,7 @@ def _stored(service: Service, item_id: int, params: ItemQueryParams, principal: 
         ids = gallery.ids(principal.filter(Filter(track_id=item.track_id)))
     return Asked(
         embedding=mean_embedding(gallery.embeddings(ids)),
-        pictures=len(ids),
+        images=len(ids),
         size=None if item.quality is None else (item.quality.height, item.quality.width),
         camera_id=item.camera_id,
         camera_known=item.model_camera is not None,
@@ -147,7 +147,7 @@ def _result(
 ) -> QueryResult:
     gallery = service.gallery(params.gallery)
     least = gallery.settings().min_score if params.min_score is None else params.min_score
-    meaning = _meaning(service, gallery, asked.pictures, asked.camera_id, params)
+    meaning = _meaning(service, gallery, asked.images, asked.camera_id, params)
     least = meaning.least_score(least, params.min_probability)
     where = principal.filter(question.where)
     if params.min_probability is not None:
@@ -179,15 +179,15 @@ def _result(
     )
 
 
-def _meaning(service: Service, gallery: Gallery, pictures: int, camera_id: str | None, params: SearchParams) -> Meaning:
+def _meaning(service: Service, gallery: Gallery, images: int, camera_id: str | None, params: SearchParams) -> Meaning:
     calibration = calibration_within(service.bundle.manifest.calibration, gallery.settings().domain)
-    return Meaning(calibration, camera_id=camera_id, single=pictures == 1 and not params.expand)
+    return Meaning(calibration, camera_id=camera_id, single=images == 1 and not params.expand)
 
 
 def _echo(asked: Asked, params: SearchParams, question: Question) -> QueryEcho:
     height, width = asked.size or (None, None)
     return QueryEcho(
-        pictures=asked.pictures,
+        images=asked.images,
         item_id=asked.item_id,
         height=height,
         width=width,
@@ -213,11 +213,11 @@ def _rows(uploads: Sequence[Upload], embedded: Embedded) -> NDArray[np.float32]:
 
 
 def _name(uploads: Sequence[Upload], place: int) -> str | None:
-    """What an error calls one of the pictures."""
+    """What an error calls one of the images."""
     name = uploads[place].name
     if len(uploads) == 1:
         return name
-    return f"picture {place + 1} of {len(uploads)}" + (f" ({name})" if name else "")
+    return f"image {place + 1} of {len(uploads)}" + (f" ({name})" if name else "")
 
 
 def _ms(begin: float, end: float) -> float:

@@ -20,7 +20,7 @@ logger = logging.getLogger("vitreid")
 
 
 class Readiness:
-    """Embeds a grey picture as requests do and searches every gallery with it.
+    """Embeds a grey image as requests do and searches every gallery with it.
 
     All that ask within `again_s` share one try, on one thread: probes are no load, and none waits longer than
     `try_s`, whatever the model does.
@@ -84,7 +84,7 @@ class Readiness:
     def _late(self) -> NotReady:
         return NotReady(
             f"no test query was answered within {self._try_s:g} s; "
-            f"{self._batcher.waiting} pictures wait, the present run lasts {self._batcher.running_s:.1f} s"
+            f"{self._batcher.waiting} images wait, the present run lasts {self._batcher.running_s:.1f} s"
         )
 
     def _shared(self) -> Future[dict[str, str]]:

@@ -53,7 +53,7 @@ def check_address(config: ServiceConfig) -> None:
         )
     if not config.loopback and not config.insecure and not keys_exist(config.data):
         raise NotLoopback(
-            f"host {config.host} can be reached from other machines, and anybody there could read and delete pictures; "
+            f"host {config.host} can be reached from other machines, and anybody there could read and delete images; "
             f"make a key first (vitreid keys create NAME --scope read --data {config.data}), use --host 127.0.0.1, "
             "or --insecure where something else keeps others out"
         )

@@ -1,4 +1,4 @@
-"""From a request's body to the bytes of its pictures: a raw body, or parts of a form."""
+"""From a request's body to the bytes of its images: a raw body, or parts of a form."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ MAX_QUERY_IMAGES = 8
 
 @dataclass(frozen=True)
 class Upload:
-    """One picture as it was sent; `name` is the last part of the client's file name."""
+    """One image as it was sent; `name` is the last part of the client's file name."""
 
     content: bytes
     name: str | None = None
 
 
 async def read_query(request: Request) -> list[Upload]:
-    """The pictures of one person: the raw body, or 1 to MAX_QUERY_IMAGES form fields `image`.
+    """The images of one person: the raw body, or 1 to MAX_QUERY_IMAGES form fields `image`.
 
     Raises UnsupportedMedia, RequestError, TooLarge or BadParameter.
     """
@@ -41,19 +41,19 @@ async def read_query(request: Request) -> list[Upload]:
     async with read_form(request, "image", max_files=MAX_QUERY_IMAGES + 1) as form:
         uploads = _files(form, "image")
     if not 1 <= len(uploads) <= MAX_QUERY_IMAGES:
-        raise BadParameter(f"the form has {len(uploads)} pictures in `image`; send 1 to {MAX_QUERY_IMAGES} of a person")
+        raise BadParameter(f"the form has {len(uploads)} images in `image`; send 1 to {MAX_QUERY_IMAGES} of a person")
     return uploads
 
 
 async def read_compared(request: Request) -> list[Upload]:
-    """The pictures that are compared: none where the request has no body, else as `read_query`, which it raises as."""
+    """The images that are compared: none where the request has no body, else as `read_query`, which it raises as."""
     if not _media_type(request) and not await request.body():
         return []
     return await read_query(request)
 
 
 async def read_items(request: Request, max_images: int) -> tuple[list[Upload], bytes | None]:
-    """The pictures in the form field `images`, and the text of the field `metadata`.
+    """The images in the form field `images`, and the text of the field `metadata`.
 
     Raises UnsupportedMedia, RequestError, TooLarge or BadParameter.
     """
@@ -77,7 +77,7 @@ def _files(form: FormData, field: str, *others: str) -> list[Upload]:
         raise BadParameter(f"the form has a field {shown(unknown[0])}; allowed: {allowed}; all else is in the address")
     parts = form.getlist(field)
     if any(not isinstance(part, UploadFile) for part in parts):
-        raise BadParameter(f"the field `{field}` holds text; send a file (with curl: -F {field}=@picture.jpg)")
+        raise BadParameter(f"the field `{field}` holds text; send a file (with curl: -F {field}=@image.jpg)")
     return [Upload(part.file.read(), _file_name(part.filename)) for part in parts if isinstance(part, UploadFile)]
 
 

@@ -1,8 +1,8 @@
 """How thoroughly must an approximate index search, so that it finds what comparing everything finds?
 
-The index is asked for the neighbours of embeddings that it holds. Pictures of the same moment, nearly equal to the one
-that asks, are left out: they are easily found, and a new picture has none. Measured on made embeddings, this asks
-for as much as new pictures of the same people do, where all neighbours ask for too little.
+The index is asked for the neighbours of embeddings that it holds. Images of the same moment, nearly equal to the one
+that asks, are left out: they are easily found, and a new image has none. Measured on made embeddings, this asks
+for as much as new images of the same people do, where all neighbours ask for too little.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ AIM = 0.994  # recall of the best, on average: 0.99 is promised, and other quest
 FAR = 160  # the number of best that shows how much more it takes to find more
 MOMENT = 64  # answers beyond the best that are looked at, as some are passed over
 QUERIES = 1000
-SAME_MOMENT = 0.85  # the cosine of two pictures that follow each other
+SAME_MOMENT = 0.85  # the cosine of two images that follow each other
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""Uploaded pictures become items: each has its own result, and a bad one never fails its neighbours."""
+"""Uploaded images become items: each has its own result, and a bad one never fails its neighbours."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ from vitreid.service.intake.labels import Label, label_of_name
 from vitreid.service.intake.preparing import (
     Known,
     Outcome,
-    Picture,
     Prepared,
+    ReceivedImage,
     Rejected,
     Rules,
     Unusable,
     portions,
-    prepare_picture,
+    prepare_image,
 )
 from vitreid.service.intake.relabelling import relabelled
 from vitreid.service.messages import first_mistake
@@ -45,7 +45,7 @@ MAX_VALUES = 200_000
 
 @dataclass(frozen=True)
 class Sent:
-    """One uploaded picture, and what was said about it."""
+    """One uploaded image, and what was said about it."""
 
     index: int
     upload: Upload
@@ -56,11 +56,11 @@ class Sent:
         """The items it may become, and its bytes."""
         return 1 if self.labels.boxes is None else len(self.labels.boxes), len(self.upload.content)
 
-    def picture(self) -> Picture:
-        """The picture with its boxes."""
+    def image(self) -> ReceivedImage:
+        """The image with its boxes."""
         labels = self.labels
         label = Label(labels.person_id, labels.camera_id, labels.track_id, labels.captured_at, labels.metadata)
-        return Picture(self.upload.name, self.upload.content, label, boxes_of(labels))
+        return ReceivedImage(self.upload.name, self.upload.content, label, boxes_of(labels))
 
 
 @dataclass
@@ -74,7 +74,7 @@ class _Slot:
 
 
 def parse_labels(text: bytes | None, uploads: Sequence[Upload]) -> list[FrameLabels]:
-    """One set of labels per picture: from the JSON list or one object for all, and else from Market-1501 file names.
+    """One set of labels per image: from the JSON list or one object for all, and else from Market-1501 file names.
 
     It may be 4 MiB of JSON: call it in a thread. Raises BadParameter that names the first mistake.
     """
@@ -85,14 +85,14 @@ def parse_labels(text: bytes | None, uploads: Sequence[Upload]) -> list[FrameLab
     try:
         given = from_json(text)
     except ValueError as error:
-        raise BadParameter(f"metadata is not JSON ({error}); send an object, or a list with one per picture") from error
+        raise BadParameter(f"metadata is not JSON ({error}); send an object, or a list with one per image") from error
     if not isinstance(given, list):
         labels = _checked(given, "metadata")
         if labels.boxes is not None and len(uploads) > 1:
-            raise BadParameter(f"metadata has boxes for one of {len(uploads)} pictures; send one object per picture")
+            raise BadParameter(f"metadata has boxes for one of {len(uploads)} images; send one object per image")
         return [_labelled(labels, upload) for upload in uploads]
     if len(given) != len(uploads):  # before any entry is looked at
-        raise BadParameter(f"metadata has {len(given):,} entries for {len(uploads)} pictures; send one per picture")
+        raise BadParameter(f"metadata has {len(given):,} entries for {len(uploads)} images; send one per image")
     checked = [_checked(each, f"metadata[{place}]") for place, each in enumerate(given)]
     return [_labelled(labels, upload) for labels, upload in zip(checked, uploads, strict=True)]
 
@@ -106,17 +106,17 @@ async def add_uploads(
     *,
     relabel: bool,
 ) -> AddResultBody:
-    """Decode, embed and store the pictures, a few at a time; the good ones are durable when this returns.
+    """Decode, embed and store the images, a few at a time; the good ones are durable when this returns.
 
-    A picture is a duplicate only of items of the `visible` cameras (None: of all). Should it end early, what was stored
-    by then stays, and sending the pictures again adds only the others.
+    An image is a duplicate only of items of the `visible` cameras (None: of all). Should it end early, what was stored
+    by then stays, and sending the images again adds only the others.
     """
     settings = await service.work(gallery.settings)
     rules = Rules(
         service.embedder.prepare,
         service.limits,
         settings.reject,
-        settings.store_pictures,
+        settings.store_images,
         settings.retention_days,
     )
     cameras = camera_map(settings, service.bundle.manifest)
@@ -158,15 +158,15 @@ def _prepare(
     visible: Collection[str] | None,
     rejected: Callable[[str], None],
 ) -> list[_Slot]:
-    pictures = [each.picture() for each in sent]
-    cameras = {name: label.camera_id for picture in pictures for name, label in picture.labels()}
+    images = [each.image() for each in sent]
+    cameras = {name: label.camera_id for image in images for name, label in image.labels()}
     known = gallery.ids_by_hash(cameras, visible)
     slots: list[_Slot] = []
     rejections: Counter[tuple[str | None, str]] = Counter()
-    for each, picture in zip(sent, pictures, strict=True):
-        unknown = AddedItem(index=each.index, source=picture.name, status="error")
+    for each, image in zip(sent, images, strict=True):
+        unknown = AddedItem(index=each.index, source=image.name, status="error")
         try:
-            outcomes = prepare_picture(picture, rules, known)
+            outcomes = prepare_image(image, rules, known)
         except ImageError as error:
             slots.append(_Slot(unknown.model_copy(update={"error": image_problem(error)})))
             continue
@@ -175,7 +175,7 @@ def _prepare(
                 rejections[outcome.camera_id, outcome.breach.rule] += 1
                 rejected(outcome.breach.rule)
         for place, outcome in enumerate(outcomes):
-            box = None if picture.boxes is None else place
+            box = None if image.boxes is None else place
             slots.append(_slot(outcome, unknown.model_copy(update={"box": box}), known))
     for (camera_id, rule), n in rejections.items():
         gallery.count_rejection(camera_id, rule, n)
@@ -249,7 +249,7 @@ def _checked(given: object, place: str) -> FrameLabels:
 
 
 def _labelled(given: FrameLabels, upload: Upload) -> FrameLabels:
-    """What was said about a picture; of a crop, what its file name says about what was left out. Null says: nobody."""
+    """What was said about an image; of a crop, what its file name says about what was left out. Null says: nobody."""
     name = label_of_name("" if given.boxes is not None else upload.name or "")
     named = {"camera_id": name.camera_id, "person_id": name.person_id}
     labels = given.model_copy(update={key: named[key] for key in named.keys() - given.model_fields_set})

@@ -22,7 +22,7 @@ class CameraReport:
     stale: int
     """Items whose embeddings were made with another learned camera than `learned`."""
     rejected: dict[str, int]
-    """Pictures that were not taken, by the rule of quality that they broke."""
+    """Images that were not taken, by the rule of quality that they broke."""
 
 
 def camera_map(settings: GallerySettings, manifest: Manifest) -> dict[str, str]:
@@ -31,7 +31,7 @@ def camera_map(settings: GallerySettings, manifest: Manifest) -> dict[str, str]:
 
 
 def report_cameras(gallery: Gallery, manifest: Manifest) -> list[CameraReport]:
-    """Every camera that has items, is mapped or had pictures rejected, by name; the unknown one last."""
+    """Every camera that has items, is mapped or had images rejected, by name; the unknown one last."""
     mapping = camera_map(gallery.settings(), manifest)
     rejections = gallery.rejections()
     counts = gallery.camera_counts()

@@ -38,7 +38,7 @@ def embed_images(
     """
     found = scan_folder(folder)
     tasks = crops_of(found)
-    rules = Rules(embedder.prepare, keep_pictures=False)
+    rules = Rules(embedder.prepare, keep_images=False)
     names: list[str] = []
     bad = unreadable_of(found)
     embeddings = [np.empty((0, embedder.dimension), dtype=np.float32)]

@@ -1,4 +1,4 @@
-"""Folders of pictures: which files there are, and their bytes."""
+"""Folders of images: which files there are, and their bytes."""
 
 from __future__ import annotations
 

@@ -140,7 +140,7 @@ def index_images(
     """Add all crops below a folder, or the persons in its frames where `boxes` says where they are, batch by batch.
 
     Labels of crops come from `table` (see `read_table`), `camera_id` and names, Market-style or by a `pattern`; those
-    of boxes from their file. The gallery's settings say which quality is taken, whether pictures are kept, and which
+    of boxes from their file. The gallery's settings say which quality is taken, whether images are kept, and which
     camera each is embedded with. Items that the gallery has are not decoded, so that a second run adds nothing and an
     interrupted one goes on; those with other labels are reported, and get the new ones with `relabel`. What cannot be
     used is reported and the rest indexed. A dry run reads and checks and adds nothing.
@@ -154,7 +154,7 @@ def index_images(
     rules = Rules(
         embedder.prepare,
         reject=settings.reject,
-        keep_pictures=settings.store_pictures and not dry_run,
+        keep_images=settings.store_images and not dry_run,
         retention_days=settings.retention_days,
     )
     labels = LabelSummary.of(label for task in tasks for label in task.labels)

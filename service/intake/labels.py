@@ -27,7 +27,7 @@ LABELS = ("person_id", "camera_id", "track_id")
 
 @dataclass(frozen=True)
 class Label:
-    """What is known about one picture."""
+    """What is known about one image."""
 
     person_id: str | None = None
     camera_id: str | None = None

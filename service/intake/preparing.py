@@ -1,4 +1,4 @@
-"""Pictures on their way in: each one hashed, decoded, cut into the persons in it, measured and prepared, or refused."""
+"""Images on their way in: each one hashed, decoded, cut into the persons in it, measured and prepared, or refused."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from vitreid.bundle import ImageError, ImageLimits, decoded
 from vitreid.bundle.preprocess import DEFAULT_LIMITS
 from vitreid.service.gallery.items import Box, NewItem, Quality, Range
 from vitreid.service.intake.boxes import PersonBox, box_hash, cut
+from vitreid.service.intake.images import encode_image
 from vitreid.service.intake.labels import Label
-from vitreid.service.intake.pictures import encode_picture
 from vitreid.service.intake.quality import Breach, breach_of, measure
 from vitreid.service.intake.time_warning import time_warning
 
@@ -27,8 +27,8 @@ BYTES_AT_ONCE = 16 * 2**20
 
 
 @dataclass(frozen=True, eq=False)
-class Picture:
-    """A picture as it arrived: a crop of one person or, with `boxes`, a frame with several."""
+class ReceivedImage:
+    """An image as it arrived: a crop of one person or, with `boxes`, a frame with several."""
 
     name: str | None
     """Relative path, or name of the upload."""
@@ -59,7 +59,7 @@ class Rules:
     limits: ImageLimits = DEFAULT_LIMITS
     reject: Mapping[str, Range] = field(default_factory=dict)
     """Ranges of quality, by name."""
-    keep_pictures: bool = True
+    keep_images: bool = True
     retention_days: float | None = None
     """How long items are kept; an older one is added with a warning."""
 
@@ -99,7 +99,7 @@ class Prepared:
     quality: Quality
     pixels: NDArray[np.uint8]
     """(height, width, 3), as the model takes them."""
-    picture: bytes | None
+    image: bytes | None
     """What the gallery keeps."""
     warning: str | None = None
     """What is doubtful about it; it is taken all the same."""
@@ -109,7 +109,7 @@ class Prepared:
         return NewItem(
             embedding=embedding,
             image_hash=self.image_hash,
-            picture=self.picture,
+            image=self.image,
             camera_id=self.label.camera_id,
             model_camera=learned_camera,
             person_id=self.label.person_id,
@@ -125,21 +125,21 @@ class Prepared:
 Outcome = Prepared | Known | Unusable | Rejected
 
 
-def prepare_picture(picture: Picture, rules: Rules, known: Collection[str] = ()) -> list[Outcome]:
+def prepare_image(received: ReceivedImage, rules: Rules, known: Collection[str] = ()) -> list[Outcome]:
     """What becomes of a crop, or of each box of a frame, which is decoded once for all of them.
 
-    Nothing is decoded where all of its hashes are `known`. Raises ImageError for a picture that is none.
+    Nothing is decoded where all of its hashes are `known`. Raises ImageError for an image that is none.
     """
-    if all(image_hash in known for image_hash in picture.hashes):
-        return [Known(*each, picture.name) for each in picture.labels()]
-    with decoded(picture.content, rules.limits, name=picture.name) as image:
-        if picture.boxes is None:
-            return [_prepare(picture, image, picture.label, picture.hashes[0], rules)]
+    if all(image_hash in known for image_hash in received.hashes):
+        return [Known(*each, received.name) for each in received.labels()]
+    with decoded(received.content, rules.limits, name=received.name) as image:
+        if received.boxes is None:
+            return [_prepare(received, image, received.label, received.hashes[0], rules)]
         return [
-            Known(image_hash, box.label, picture.name)
+            Known(image_hash, box.label, received.name)
             if image_hash in known
-            else _prepare_box(picture, image, box, image_hash, rules)
-            for box, image_hash in zip(picture.boxes, picture.hashes, strict=True)
+            else _prepare_box(received, image, box, image_hash, rules)
+            for box, image_hash in zip(received.boxes, received.hashes, strict=True)
         ]
 
 
@@ -161,16 +161,16 @@ def portions(tasks: Iterable[T], size: Callable[[T], tuple[int, int]], *, most: 
         yield portion
 
 
-def _prepare_box(picture: Picture, frame: Image.Image, box: PersonBox, image_hash: str, rules: Rules) -> Outcome:
+def _prepare_box(received: ReceivedImage, frame: Image.Image, box: PersonBox, image_hash: str, rules: Rules) -> Outcome:
     try:
         crop, outside = cut(frame, box.box, min_side=rules.limits.min_side)
     except ImageError as error:
         return Unusable(str(error))
-    return _prepare(picture, crop, box.label, image_hash, rules, box, outside)
+    return _prepare(received, crop, box.label, image_hash, rules, box, outside)
 
 
 def _prepare(
-    picture: Picture,
+    received: ReceivedImage,
     image: Image.Image,
     label: Label,
     image_hash: str,
@@ -182,12 +182,12 @@ def _prepare(
     if (breach := breach_of(quality, rules.reject)) is not None:
         return Rejected(label.camera_id, breach)
     return Prepared(
-        name=picture.name,
+        name=received.name,
         label=label,
         image_hash=image_hash,
         box=box.box if box else None,
         quality=quality,
         pixels=rules.prepare(image),
-        picture=encode_picture(image) if rules.keep_pictures else None,
+        image=encode_image(image) if rules.keep_images else None,
         warning=time_warning(label.captured_at, now=datetime.now(UTC), retention_days=rules.retention_days),
     )

@@ -1,4 +1,4 @@
-"""How good a crop is as a picture: its size, sharpness and light, and how much of the person is in it."""
+"""How good a crop is as an image: its size, sharpness and light, and how much of the person is in it."""
 
 from __future__ import annotations
 

@@ -17,13 +17,13 @@ from vitreid.service.intake.labels import Label, labels_of_names, read_table
 from vitreid.service.intake.preparing import (
     Known,
     Outcome,
-    Picture,
     Prepared,
+    ReceivedImage,
     Rejected,
     Rules,
     Unusable,
     portions,
-    prepare_picture,
+    prepare_image,
 )
 
 ITEMS_AT_ONCE = 8
@@ -118,15 +118,15 @@ def prepared(
 
 
 def _prepare(tasks: Sequence[Task], rules: Rules, known: KnownHashes) -> list[Prepared | Known | Refusal]:
-    pictures = [_read(task) for task in tasks]
-    hashes = known({each for picture in pictures if isinstance(picture, Picture) for each in picture.hashes})
+    images = [_read(task) for task in tasks]
+    hashes = known({each for image in images if isinstance(image, ReceivedImage) for each in image.hashes})
     results: list[Prepared | Known | Refusal] = []
-    for task, picture in zip(tasks, pictures, strict=True):
-        if isinstance(picture, Refusal):
-            results.append(picture)
+    for task, image in zip(tasks, images, strict=True):
+        if isinstance(image, Refusal):
+            results.append(image)
             continue
         try:
-            outcomes = prepare_picture(picture, rules, hashes)
+            outcomes = prepare_image(image, rules, hashes)
         except ImageError as error:
             results.append(Refusal(error.name, error.reason, task.items))
         else:
@@ -134,9 +134,9 @@ def _prepare(tasks: Sequence[Task], rules: Rules, known: KnownHashes) -> list[Pr
     return results
 
 
-def _read(task: Task) -> Picture | Refusal:
+def _read(task: Task) -> ReceivedImage | Refusal:
     try:
-        return Picture(task.file.name, task.file.read(), task.label, task.boxes)
+        return ReceivedImage(task.file.name, task.file.read(), task.label, task.boxes)
     except ImageError as error:
         return Refusal(error.name, error.reason, task.items)
 

@@ -46,7 +46,7 @@ class AuditParams(Params):
     openapi_extra={"x-curl": "curl -H 'Authorization: Bearer vitreid_...' '{origin}/v1/audit?format=jsonl'"},
 )
 async def read_audit(request: Request, params: Annotated[AuditParams, Query()]) -> Response:
-    """Who asked, added and erased what, and who was refused; ids and times, never pictures.
+    """Who asked, added and erased what, and who was refused; ids and times, never images.
 
     Reading it is recorded too. Rows are kept for VITREID_AUDIT_DAYS days.
     """

@@ -47,7 +47,7 @@ async def list_cameras(
 async def put_cameras(request: Request, name: GalleryName, body: CameraMapping) -> CameraList:
     """Replaces the whole mapping. Names are never mapped by being equal: what is left out is unknown to the model.
 
-    Pictures that are added or asked with from now on are embedded accordingly. Items that are there keep their
+    Images that are added or asked with from now on are embedded accordingly. Items that are there keep their
     embeddings and are counted as `stale` where those were made with another learned camera.
     """
     service = service_of(request)

@@ -65,7 +65,7 @@ async def erase_items(
     body: ErasureRequest,
     principal: Annotated[Principal, Depends(needs("write", "erase", reach="everything"))],
 ) -> Response:
-    """One erasure of all these items: search by a picture, let a human confirm the matches, erase those.
+    """One erasure of all these items: search by an image, let a human confirm the matches, erase those.
 
     Name a match by its `id` and `image_hash` in `items`: 409 `image-mismatch`, and nothing is erased, where one of
     them has another image in this gallery. Items that are not there any more are passed over; 404 where not one is.

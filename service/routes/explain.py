@@ -1,4 +1,4 @@
-"""Tell which parts of two pictures the model compares."""
+"""Tell which parts of two images the model compares."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ PNG = "image/png"
 
 @router.post(
     "/explain",
-    summary="Tell which parts of two pictures the model compares",
+    summary="Tell which parts of two images the model compares",
     response_model=Explanation,
     response_description="the patches that correspond, the most alike first",
     openapi_extra={
@@ -42,10 +42,10 @@ async def explain_match(
     params: Annotated[ExplainParams, Query()],
     principal: Annotated[Principal, Depends(needs("read", "explain"))],
 ) -> Response:
-    """A picture that is sent and a stored item, or two pictures, or two items: which foreground patches correspond.
+    """An image that is sent and a stored item, or two images, or two items: which foreground patches correspond.
 
     Foreground are the fewest patches that hold 80 % of what the model looks at; two correspond where each is the
-    other's most alike. With `format=png`, or where the request accepts image/png, the pictures come side by side, the
+    other's most alike. With `format=png`, or where the request accepts image/png, the images come side by side, the
     most alike pairs in boxes joined by lines. It shows what the model compared and proves nobody's identity.
     """
     service = service_of(request)
@@ -55,7 +55,7 @@ async def explain_match(
 
     def answer() -> Response:
         explained = explain(service, uploads, params, principal)
-        # Pictures of people stay out of shared and disk caches: a deleted item must be gone.
+        # Images of people stay out of shared and disk caches: a deleted item must be gone.
         kept = {"cache-control": "private, no-store"}
         if wants_png:
             return Response(explained.png(), media_type=PNG, headers=kept)

@@ -1,4 +1,4 @@
-"""/v1/items: add pictures to a gallery, look at them, label them, take them out."""
+"""/v1/items: add images to a gallery, look at them, label them, take them out."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ BODY: dict[str, Any] = {
                         "images": {"type": "array", "minItems": 1, "items": {"type": "string", "format": "binary"}},
                         "metadata": {
                             "type": "string",
-                            "description": "JSON: one object for all pictures, or a list with one object per picture, "
+                            "description": "JSON: one object for all images, or a list with one object per image, "
                             "with camera_id, person_id, track_id, captured_at and metadata, all optional. A frame has "
                             "`boxes`, a list of objects with box ([left, top, right, bottom] in pixels), person_id, "
                             "track_id, captured_at and metadata",
@@ -82,11 +82,11 @@ class ActParams(GalleryParams):
 
 
 class AddParams(GalleryParams):
-    """How pictures are added."""
+    """How images are added."""
 
     on_duplicate: Literal["keep", "relabel"] = Field(
         "keep",
-        description="an item that has the same picture keeps its labels, or takes those that were sent and differ; "
+        description="an item that has the same image keeps its labels, or takes those that were sent and differ; "
         "nothing is cleared",
     )
 
@@ -106,14 +106,14 @@ ActOn = Annotated[ActParams, Query()]
 
 @router.post(
     "",
-    summary="Add pictures",
-    response_description="every picture is in the gallery",
+    summary="Add images",
+    response_description="every image is in the gallery",
     openapi_extra=BODY,
     responses={
         200: {"links": links_of_item("$response.body#/results/0/id")},
         207: {
             "model": AddResultBody,
-            "description": "Multi-Status: some pictures were rejected or failed, each says why",
+            "description": "Multi-Status: some images were rejected or failed, each says why",
             "links": links_of_item("$response.body#/results/0/id"),
         },
         **problems(400, 404, 409, 413, 415, 422, 507),
@@ -183,7 +183,7 @@ async def get_item(
     params: InGallery,
     principal: Annotated[Principal, Depends(needs("read", "view"))],
 ) -> ItemBody:
-    """What is known about one picture."""
+    """What is known about one image."""
     service = service_of(request)
     gallery = service.gallery(params.gallery)
     return ItemBody.of(await service.work(lambda: principal.check_item(gallery.get(item_id))), gallery.name)
@@ -223,9 +223,9 @@ async def patch_item(
 
 @router.get(
     "/{item_id}/image",
-    summary="One item's picture",
+    summary="One item's image",
     response_class=Response,
-    responses={200: {"content": {"image/jpeg": {}}, "description": "the picture"}, **problems(404, 422)},
+    responses={200: {"content": {"image/jpeg": {}}, "description": "the image"}, **problems(404, 422)},
 )
 async def get_image(
     request: Request,
@@ -233,14 +233,14 @@ async def get_image(
     params: InGallery,
     principal: Annotated[Principal, Depends(needs("read", "view-image"))],
 ) -> Response:
-    """The picture as it was stored: re-encoded, without the metadata of the upload."""
+    """The image as it was stored: re-encoded, without the metadata of the upload."""
     service = service_of(request)
     gallery = service.gallery(params.gallery)
-    picture = await service.work(lambda: gallery.picture(principal.check_item(gallery.get(item_id)).id))
-    if picture is None:
-        raise ItemNotFound(f"item {item_id} is kept without its picture")
-    # Pictures of people stay out of shared and disk caches: a deleted item must be gone.
-    return Response(picture, media_type="image/jpeg", headers={"cache-control": "private, no-store"})
+    image = await service.work(lambda: gallery.image(principal.check_item(gallery.get(item_id)).id))
+    if image is None:
+        raise ItemNotFound(f"item {item_id} is kept without its image")
+    # Images of people stay out of shared and disk caches: a deleted item must be gone.
+    return Response(image, media_type="image/jpeg", headers={"cache-control": "private, no-store"})
 
 
 @router.delete(

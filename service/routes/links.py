@@ -26,7 +26,7 @@ def links_of_item(item_id: str) -> dict[str, Any]:
     to = {"item_id": item_id, "gallery": GALLERY}
     return {
         "item": link("GET /v1/items/{item_id}", "look at it", to),
-        "picture": link("GET /v1/items/{item_id}/image", "its picture", to),
+        "image": link("GET /v1/items/{item_id}/image", "its image", to),
         "label": link("PATCH /v1/items/{item_id}", "change its labels", to),
         "candidates": link("POST /v1/query/{item_id}", "what looks like it", to),
         "erasure": link("POST /v1/erasures", "erase it, with a receipt", {"gallery": GALLERY}, {"item_ids": [item_id]}),
@@ -44,7 +44,7 @@ def links_of_gallery(name: str) -> dict[str, Any]:
     """What can be done with a gallery."""
     return {
         "items": link("GET /v1/items", "what is in it", {"gallery": name}),
-        "addition": link("POST /v1/items", "add pictures to it", {"gallery": name}),
+        "addition": link("POST /v1/items", "add images to it", {"gallery": name}),
         "cameras": link("GET /v1/galleries/{name}/cameras", "its cameras", {"name": name}),
         "mapping": link("PUT /v1/galleries/{name}/cameras", "map its cameras", {"name": name}),
         "drop": link("DELETE /v1/galleries/{name}", "drop it", {"name": name}),

@@ -1,4 +1,4 @@
-"""Search with pictures of a person or with a stored item, and embed without a search."""
+"""Search with images of a person or with a stored item, and embed without a search."""
 
 from __future__ import annotations
 
@@ -25,18 +25,18 @@ SEVERAL = {"type": "array", "items": BINARY, "minItems": 1, "maxItems": MAX_QUER
 FORM = {"type": "object", "required": ["image"], "additionalProperties": False, "properties": {"image": SEVERAL}}
 BODY: dict[str, Any] = {
     "required": True,
-    "description": "One picture of a person as the body itself, or several of one person as form fields `image`.",
+    "description": "One image of a person as the body itself, or several of one person as form fields `image`.",
     "content": {
         **{kind: {"schema": BINARY} for kind in IMAGE_TYPES},
         FORM_TYPE: {"schema": FORM},
     },
 }
-SEND = "curl --data-binary @picture.jpg -H 'Content-Type: image/jpeg'"
+SEND = "curl --data-binary @image.jpg -H 'Content-Type: image/jpeg'"
 
 
 @router.post(
     "/query",
-    summary="Find candidates that look like the person in one or several pictures",
+    summary="Find candidates that look like the person in one or several images",
     response_model=QueryResult,
     response_description="candidates, most alike first, or why there are none",
     openapi_extra={"requestBody": BODY, "x-curl": f"{SEND} '{{origin}}/v1/query?k=5&camera_id=c1'"},
@@ -52,9 +52,9 @@ async def query(
 ) -> Response:
     """Candidates come most alike first, each with its cosine likeness as `score`.
 
-    A score says how alike two pictures are to the model; it never says who somebody is. A human decides.
-    Several pictures are searched with as one: the mean of their embeddings. Conditions hold before the search, so k
-    candidates come back whenever k exist. The query pictures are not stored.
+    A score says how alike two images are to the model; it never says who somebody is. A human decides.
+    Several images are searched with as one: the mean of their embeddings. Conditions hold before the search, so k
+    candidates come back whenever k exist. The query images are not stored.
     """
     service = service_of(request)
     result = await answer(service, await read_query(request), params, principal)
@@ -76,7 +76,7 @@ async def query_item(
     params: Annotated[ItemQueryParams, Query()],
     principal: Annotated[Principal, Depends(needs("read", "query-item"))],
 ) -> Response:
-    """As a query with the item's picture, by its stored embedding: no model runs.
+    """As a query with the item's image, by its stored embedding: no model runs.
 
     The item is not among the candidates; with `pool=track`, no item of its track is.
     """
@@ -88,12 +88,12 @@ async def query_item(
 
 @router.post(
     "/embed",
-    summary="Embed one or several pictures of a person",
+    summary="Embed one or several images of a person",
     response_description="the embedding",
     openapi_extra={"requestBody": BODY, "x-curl": f"{SEND} '{{origin}}/v1/embed?camera_id=c1'"},
     responses=problems(400, 404, 413, 415, 422),
     dependencies=[Depends(needs("read", "embed"))],
 )
 async def embed(request: Request, params: Annotated[EmbedParams, Query()]) -> EmbeddingBody:
-    """What a query with these pictures would search with. Nothing is searched and nothing is stored."""
+    """What a query with these images would search with. Nothing is searched and nothing is stored."""
     return await embedding_body(service_of(request), await read_query(request), params)

@@ -34,7 +34,7 @@ async def healthz() -> Health:
     "/readyz", summary="Whether queries can be answered", response_description="they can", responses={503: problem(503)}
 )
 async def readyz(request: Request, principal: Annotated[Principal | None, Depends(known)]) -> Health:
-    """Embeds a grey picture and searches the galleries with it: ready means that a query would be answered now.
+    """Embeds a grey image and searches the galleries with it: ready means that a query would be answered now.
 
     Tried at most once a second, however many ask. Open to all; what was tried is told to those with a key.
     """

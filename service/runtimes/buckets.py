@@ -16,12 +16,12 @@ if TYPE_CHECKING:
 
 
 def bucket_sizes(max_batch: int) -> list[int]:
-    """1, 2, 4, ... up to the first that holds `max_batch` pictures."""
+    """1, 2, 4, ... up to the first that holds `max_batch` images."""
     return [2**power for power in range((max_batch - 1).bit_length() + 1)]
 
 
 class BucketedRuntime:
-    """A session whose runs are 1, 2, 4, ... pictures: others are filled up with black ones, or cut.
+    """A session whose runs are 1, 2, 4, ... images: others are filled up with black ones, or cut.
 
     A GPU chooses its kernels and reserves its memory by shape, so it has seen all of them before the first request.
     Inputs and outputs stay where they are on the `device` ("cuda"; "cpu" in tests) and are copied once each way.
@@ -42,7 +42,7 @@ class BucketedRuntime:
             self.run(np.zeros((size, image.height, image.width, 3), np.uint8), np.full(size, -1, np.int64))
 
     def run(self, images: NDArray[np.uint8], cameras: NDArray[np.int64]) -> NDArray[np.float32]:
-        """(B, D) embeddings of any number of (B, height, width, 3) pictures; cameras (B,), -1 = unknown."""
+        """(B, D) embeddings of any number of (B, height, width, 3) images; cameras (B,), -1 = unknown."""
         embeddings = np.empty((len(images), self._manifest.dimension), dtype=np.float32)
         largest = max(self._buckets)
         with self._lock:

@@ -21,7 +21,7 @@ CUDA = ("CUDAExecutionProvider", {"device_id": 0, "arena_extend_strategy": "kSam
 CPU = ("CPUExecutionProvider", dict[str, Any]())  # for the few nodes that compute shapes
 
 PRODUCTS = {"Attention", "Conv", "ConvInteger", "DynamicQuantizeLinear", "Gemm", "MatMul", "MatMulInteger"}
-"""Operators that take the time of a graph: with one of them on the processor, pictures travel there and back."""
+"""Operators that take the time of a graph: with one of them on the processor, images travel there and back."""
 
 
 def load_cuda(bundle: Bundle, choice: RuntimeChoice) -> BucketedRuntime:
@@ -48,7 +48,7 @@ def load_on_gpu(
     except Exception as error:  # onnxruntime's exception types share no base class but this one
         reason = " ".join(str(error).split())[:300]
         raise RuntimeMissing(
-            f"{provider} cannot run {bundle.model_path} with up to {max_batch} pictures ({reason}); "
+            f"{provider} cannot run {bundle.model_path} with up to {max_batch} images ({reason}); "
             "take a smaller VITREID_MAX_BATCH, or another VITREID_PROVIDER"
         ) from error
 

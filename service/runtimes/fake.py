@@ -1,4 +1,4 @@
-"""A stand-in for tests: no model, but similar pictures do get similar embeddings, always the same."""
+"""A stand-in for tests: no model, but similar images do get similar embeddings, always the same."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ class FakeRuntime:
     threads: int | None = 1
 
     def __init__(self, bundle: Bundle, choice: RuntimeChoice) -> None:
-        # One more input than colours is always 1, so that no picture is the zero vector.
+        # One more input than colours is always 1, so that no image is the zero vector.
         shape = (ROWS * COLUMNS * 3 + 1, bundle.manifest.dimension)
         self._projection = np.random.default_rng(0).standard_normal(shape).astype(np.float32)
 
     def run(self, images: NDArray[np.uint8], cameras: NDArray[np.int64]) -> NDArray[np.float32]:
-        """(B, D) unit embeddings of (B, height, width, 3) pictures; row by row, so that batches change nothing."""
+        """(B, D) unit embeddings of (B, height, width, 3) images; row by row, so that batches change nothing."""
         embeddings = np.stack([self._embed(image) for image in images]) if len(images) else self._projection[:0]
         return embeddings.astype(np.float32)
 

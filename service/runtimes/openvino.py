@@ -37,5 +37,5 @@ class OpenVinoRuntime:
         self._runner = OpenVinoRunner(bundle, threads=self.threads, precision=computed, batches=batches)
 
     def run(self, images: NDArray[np.uint8], cameras: NDArray[np.int64]) -> NDArray[np.float32]:
-        """(B, D) unit embeddings of (B, height, width, 3) pictures; cameras (B,), -1 = unknown."""
+        """(B, D) unit embeddings of (B, height, width, 3) images; cameras (B,), -1 = unknown."""
         return self._runner.run(images, cameras)

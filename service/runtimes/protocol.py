@@ -24,7 +24,7 @@ class RuntimeChoice:
     threads: int | None = None
     """Cores of one run; None: all that the process may use."""
     max_batch: int = 4
-    """Pictures of the largest run that a GPU is made ready for; larger ones are cut."""
+    """Images of the largest run that a GPU is made ready for; larger ones are cut."""
     engines: Path | None = None
     """Folder that keeps what TensorRT builds; None: it builds at every start."""
 
@@ -40,7 +40,7 @@ class Runtime(Protocol):
     """Cores of one run; None where it is not for cores to compute."""
 
     def run(self, images: NDArray[np.uint8], cameras: NDArray[np.int64]) -> NDArray[np.float32]:
-        """(B, D) unit embeddings of (B, height, width, 3) RGB pictures; cameras are (B,) learned indices or -1."""
+        """(B, D) unit embeddings of (B, height, width, 3) RGB images; cameras are (B,) learned indices or -1."""
         ...
 
 

@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 
 class AuditRow(BaseModel):
-    """One request or command: who, when, what, and about which items. Never a picture, never an embedding."""
+    """One request or command: who, when, what, and about which items. Never an image, never an embedding."""
 
     model_config = ConfigDict(from_attributes=True)
 

@@ -11,7 +11,7 @@ from vitreid.bundle import Calibration
 from vitreid.bundle.calibration import CalibrationData, HeldOut, Thresholds
 
 CLAIM = (
-    "A probability is how often pairs of pictures by two cameras with such a score showed one person in the "
+    "A probability is how often pairs of images by two cameras with such a score showed one person in the "
     "calibration data, where the share of such pairs is `prior`. It is a likeness, not an identity: a human decides."
 )
 

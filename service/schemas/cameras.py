@@ -28,7 +28,7 @@ class CameraEntry(BaseModel):
 
     camera_id: str | None = Field(description="null: items of an unknown camera", examples=["gate"])
     learned: str | None = Field(
-        description="what its pictures are embedded as; null: unknown to the model",
+        description="what its images are embedded as; null: unknown to the model",
         examples=["c1"],
     )
     items: int = Field(examples=[120])
@@ -37,7 +37,7 @@ class CameraEntry(BaseModel):
         examples=[0],
     )
     rejected: dict[str, int] = Field(
-        description="pictures that were not taken, by the rule that they broke", examples=[{"min_height": 3}]
+        description="images that were not taken, by the rule that they broke", examples=[{"min_height": 3}]
     )
 
 

@@ -19,7 +19,7 @@ from pydantic_core import PydanticCustomError
 from vitreid.service.digits import in_digits
 from vitreid.service.gallery.texts import LABEL_PATTERN, LONGEST_LABEL, label_fault
 
-NOTE = "Scores are cosine likenesses between pictures, not identities: a human decides who is shown."
+NOTE = "Scores are cosine likenesses between images, not identities: a human decides who is shown."
 MAX_ID = 2**63 - 1
 
 

@@ -96,7 +96,7 @@ class ReceiptBody(BaseModel):
         description="from here on no file of the gallery holds bytes of them; null: not yet"
     )
     items: int = Field(description="how many were erased", examples=[2])
-    pictures: int = Field(description="how many of them had a picture", examples=[2])
+    images: int = Field(description="how many of them had an image", examples=[2])
     item_ids: list[int] = Field(examples=[[17, 42]])
     reason: str | None = Field(examples=["request of 2026-11-20"])
     requested_by: str | None = Field(description="the API key's name; or the command", examples=["ops"])

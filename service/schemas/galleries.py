@@ -32,7 +32,7 @@ class GalleryDropped(BaseModel):
 
     name: str = Field(examples=["night-shift"])
     items: int = Field(examples=[360])
-    pictures: int = Field(examples=[360])
+    images: int = Field(examples=[360])
     bytes: int = Field(description="of its database", examples=[3269192])
     remaining: list[str] = Field(
         description="files that could not be removed, by their place in its folder, whose place the log tells; an "

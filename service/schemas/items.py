@@ -21,7 +21,7 @@ MAX_BOXES = 500
 
 
 class ItemLabels(BaseModel):
-    """What is known about a picture that is added; every part may be left out."""
+    """What is known about an image that is added; every part may be left out."""
 
     model_config = BODY
 
@@ -48,7 +48,7 @@ class BoxLabels(BaseModel):
 
 
 class FrameLabels(ItemLabels):
-    """What is known about a picture: a crop of one person or, with `boxes`, a frame with several."""
+    """What is known about an image: a crop of one person or, with `boxes`, a frame with several."""
 
     boxes: Annotated[list[BoxLabels] | None, at_most(MAX_BOXES)] = Field(
         None, max_length=MAX_BOXES, description="one item is made of each"
@@ -94,7 +94,7 @@ class ItemPatch(BaseModel):
 
 
 class QualityBody(BaseModel):
-    """What is known about a crop as a picture."""
+    """What is known about a crop as an image."""
 
     height: int = Field(description="pixels", examples=[256])
     width: int = Field(description="pixels", examples=[128])
@@ -110,7 +110,7 @@ class QualityBody(BaseModel):
 
 
 class ItemBody(BaseModel):
-    """One picture in a gallery."""
+    """One image in a gallery."""
 
     gallery: str = Field(description="the gallery that it is in; ids are of one gallery each", examples=["default"])
     id: int = Field(examples=[17])
@@ -133,7 +133,7 @@ class ItemBody(BaseModel):
         examples=["81fcd33a048ebedc8dfaf33c0ed95f2f42397c486039240dbe3a662ec97f5498"],
     )
     created_at: datetime
-    image_url: str | None = Field(description="null where the picture is not kept", examples=["/v1/items/17/image"])
+    image_url: str | None = Field(description="null where the image is not kept", examples=["/v1/items/17/image"])
 
     @classmethod
     def of(cls, item: Item, gallery: str) -> ItemBody:
@@ -142,16 +142,16 @@ class ItemBody(BaseModel):
 
 
 class AddedItem(BaseModel):
-    """What became of one picture, or of one box in it: an `id`, a `reason` or an `error`."""
+    """What became of one image, or of one box in it: an `id`, a `reason` or an `error`."""
 
-    index: int = Field(description="position among the uploaded pictures, from 0", examples=[0])
+    index: int = Field(description="position among the uploaded images, from 0", examples=[0])
     box: int | None = Field(
-        None, description="position among the picture's boxes; null for a crop, and for a frame that cannot be read"
+        None, description="position among the image's boxes; null for a crop, and for a frame that cannot be read"
     )
     source: str | None = Field(examples=["0002_c1s1_000451_03.jpg"])
     status: Literal["added", "duplicate", "rejected", "error"]
     id: int | None = Field(None, examples=[17])
-    duplicate: bool = Field(False, description="the same picture was in the gallery already")
+    duplicate: bool = Field(False, description="the same image was in the gallery already")
     differing: list[str] = Field(
         default_factory=list,
         description="of a duplicate: the labels that were sent and say something else than the item's",
@@ -159,7 +159,7 @@ class AddedItem(BaseModel):
     )
     relabelled: bool = Field(False, description="whether the item has these labels now: `on_duplicate=relabel`")
     warning: str | None = Field(None, description="what is doubtful about what was added, as a time in the future")
-    reason: str | None = Field(None, description="why the gallery does not take a picture of this quality")
+    reason: str | None = Field(None, description="why the gallery does not take an image of this quality")
     error: Problem | None = None
 
 
@@ -198,5 +198,5 @@ def item_values(item: Item, gallery: str) -> dict[str, Any]:
         "metadata": item.metadata,
         "image_hash": item.image_hash,
         "created_at": item.created_at,
-        "image_url": address if item.has_picture else None,
+        "image_url": address if item.has_image else None,
     }

@@ -34,7 +34,7 @@ class MatchBody(ItemBody):
         le=1,
         description="how often pairs with this score showed one person in the calibration data (/v1/info), not that "
         "this one does; null: the model is not calibrated on images like the gallery's, the query is not a "
-        "single picture, or the two are not by two known cameras",
+        "single image, or the two are not by two known cameras",
         examples=[0.62],
     )
     rerank_distance: float | None = Field(
@@ -60,10 +60,10 @@ class MatchBody(ItemBody):
 class QueryEcho(BaseModel):
     """How the query was understood."""
 
-    pictures: int = Field(description="how many make the query: its mean is searched with", examples=[1])
+    images: int = Field(description="how many make the query: its mean is searched with", examples=[1])
     item_id: int | None = Field(None, description="the stored item that was asked with")
-    height: int | None = Field(description="of the first picture, in pixels; null: not known", examples=[128])
-    width: int | None = Field(description="of the first picture, in pixels; null: not known", examples=[64])
+    height: int | None = Field(description="of the first image, in pixels; null: not known", examples=[128])
+    width: int | None = Field(description="of the first image, in pixels; null: not known", examples=[64])
     camera_id: str | None = Field(examples=["c2"])
     camera_known: bool = Field(description="whether the model learned this camera; an unknown one is no error")
     k: int = Field(examples=[10])
@@ -83,7 +83,7 @@ class QueryEcho(BaseModel):
 class Timings(BaseModel):
     """Where the time went, in milliseconds."""
 
-    decode: float = Field(description="reading and resizing the pictures", examples=[0.4])
+    decode: float = Field(description="reading and resizing the images", examples=[0.4])
     wait: float = Field(description="until the model was free", examples=[0.1])
     run: float = Field(description="in the model, with what others asked at that moment", examples=[11.1])
     embed: float = Field(description="wait and run, and handing over", examples=[11.2])
@@ -113,13 +113,13 @@ class QueryResult(BaseModel):
 
 
 class EmbeddingBody(BaseModel):
-    """The embedding of one person's pictures."""
+    """The embedding of one person's images."""
 
     embedding: list[float] = Field(
-        description="of unit length: the mean where there are several pictures", examples=[[0.0213, -0.0478]]
+        description="of unit length: the mean where there are several images", examples=[[0.0213, -0.0478]]
     )
     dimension: int = Field(examples=[384])
-    pictures: int = Field(examples=[1])
+    images: int = Field(examples=[1])
     camera_known: bool = Field(description="whether the model learned this camera; an unknown one is no error")
     bundle_id: str = Field(
         description="the model that made it; embeddings of two models cannot be compared",

@@ -58,17 +58,17 @@ class RuntimeInfo(BaseModel):
 class BatchingInfo(BaseModel):
     """How requests share the model."""
 
-    max_batch: int = Field(description="pictures of one run", examples=[4])
-    max_queue: int = Field(description="pictures that may wait", examples=[256])
-    waiting: int = Field(description="pictures that wait now", examples=[0])
+    max_batch: int = Field(description="images of one run", examples=[4])
+    max_queue: int = Field(description="images that may wait", examples=[256])
+    waiting: int = Field(description="images that wait now", examples=[0])
 
 
 class LimitsInfo(BaseModel):
     """What a request may be, and how many at a time."""
 
     body_bytes: int = Field(description="of one request", examples=[33554432])
-    images: int = Field(description="pictures of one POST /v1/items", examples=[64])
-    pixels: int = Field(description="of one picture", examples=[25000000])
+    images: int = Field(description="images of one POST /v1/items", examples=[64])
+    pixels: int = Field(description="of one image", examples=[25000000])
     requests: int = Field(description="under way at a time", examples=[512])
     deadline_s: float = Field(description="within which an answer begins", examples=[30.0])
 

@@ -1,4 +1,4 @@
-"""One embedding for several pictures of one person."""
+"""One embedding for several images of one person."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ SHORTEST = 1e-3
 def mean_embedding(embeddings: NDArray[np.float32]) -> NDArray[np.float32]:
     """The mean of (N, D) unit embeddings as a unit embedding (D,).
 
-    Raises EmbeddingRejected for pictures so different that they cancel each other out.
+    Raises EmbeddingRejected for images so different that they cancel each other out.
     """
     if len(embeddings) == 1:
         return np.asarray(embeddings[0])
@@ -23,8 +23,8 @@ def mean_embedding(embeddings: NDArray[np.float32]) -> NDArray[np.float32]:
     length = float(np.linalg.norm(mean))
     if length < SHORTEST:
         raise EmbeddingRejected(
-            f"the mean of {len(embeddings)} embeddings has the length {length:.1e}: these pictures have nothing in "
-            "common; send pictures of one person"
+            f"the mean of {len(embeddings)} embeddings has the length {length:.1e}: these images have nothing in "
+            "common; send images of one person"
         )
     return np.asarray(mean / length, dtype=np.float32)
 

@@ -1,8 +1,8 @@
-"""What the scores of a query say about who is shown, where the model is calibrated: for one picture against one other.
+"""What the scores of a query say about who is shown, where the model is calibrated: for one image against one other.
 
-A calibration is measured on pairs of pictures by two different cameras. So there is a probability for the pair of a
-query of one picture and the item that a candidate shows, from their score: re-ranking changes the order and not the
-pair, and a group has the probability of its best item. There is none where the query is a mean of several pictures, of
+A calibration is measured on pairs of images by two different cameras. So there is a probability for the pair of a
+query of one image and the item that a candidate shows, from their score: re-ranking changes the order and not the
+pair, and a group has the probability of its best item. There is none where the query is a mean of several images, of
 a track, or of what was found (expansion), whose scores are not those of pairs; none where the two are by one camera, or
 may be, because the camera of either is not known; and none in a gallery of another domain than that of the calibration.
 """
@@ -40,7 +40,7 @@ class Meaning:
     camera_id: str | None
     """Of the query, where it is known."""
     single: bool
-    """Whether the query is one picture and nothing else."""
+    """Whether the query is one image and nothing else."""
 
     def probability(self, candidate: Candidate) -> float | None:
         """That a candidate's item shows the person of the query; None: nothing was measured for such a pair."""
@@ -64,8 +64,8 @@ class Meaning:
             )
         if not self.single:
             raise BadParameter(
-                f"min_probability {min_probability} is for a query of one picture without expand: what was measured is "
-                "one picture against one; use min_score"
+                f"min_probability {min_probability} is for a query of one image without expand: what was measured is "
+                "one image against one; use min_score"
             )
         if self.camera_id is None:
             raise BadParameter(

@@ -1,4 +1,4 @@
-// Adds pictures to the gallery, a few at a time, and says what became of each.
+// Adds images to the gallery, a few at a time, and says what became of each.
 
 import { askJson } from "./api.js";
 import { fromLocal, gallery } from "./conditions.js";
@@ -8,7 +8,7 @@ const AT_ONCE = 8;
 const WORDS = { added: "added", duplicate: "there already", rejected: "not taken", error: "failed", unsent: "not sent" };
 
 let files = [];
-let most = AT_ONCE; // pictures that one request may hold
+let most = AT_ONCE; // images that one request may hold
 
 export function allowAtOnce(limit) {
   most = Math.min(AT_ONCE, limit);
@@ -17,19 +17,19 @@ export function allowAtOnce(limit) {
 export function chooseToAdd(chosen) {
   files = chosen;
   $("adding").open = true;
-  $("adding-chosen").textContent = files.length ? `${count(files.length, "picture")} chosen` : "Drop crops here, or choose files";
-  $("add").textContent = files.length ? `Add ${count(files.length, "picture")}` : "Add";
+  $("adding-chosen").textContent = files.length ? `${count(files.length, "image")} chosen` : "Drop crops here, or choose files";
+  $("add").textContent = files.length ? `Add ${count(files.length, "image")}` : "Add";
 }
 
 async function add() {
   // what is sent, and where to, stays as it was when the button was pressed
   const [mine, address, known] = [files, `/v1/items?gallery=${gallery()}`, labels()];
   const results = [];
-  let failure = mine.length ? null : new Error("Choose pictures first.");
+  let failure = mine.length ? null : new Error("Choose images first.");
   if (!gallery()) failure = new Error("The service has not answered yet. Try again in a moment.");
   $("outcomes").replaceChildren();
   while (results.length < mine.length && !failure) {
-    $("adding-summary").textContent = `${results.length} of ${count(mine.length, "picture")} sent…`;
+    $("adding-summary").textContent = `${results.length} of ${count(mine.length, "image")} sent…`;
     try {
       const few = (await send(address, mine.slice(results.length, results.length + most), known)).results;
       results.push(...few);
@@ -65,7 +65,7 @@ function remark(result) {
 }
 
 function outcome(status, name, why = "") {
-  return make("li", { className: status }, make("b", {}, WORDS[status]), ` ${name ?? "picture"}${why && `: ${why}`}`);
+  return make("li", { className: status }, make("b", {}, WORDS[status]), ` ${name ?? "image"}${why && `: ${why}`}`);
 }
 
 function summary(results, failure) {

@@ -56,7 +56,7 @@ function words(status, { title, detail }, wait_s) {
     case 403: return `The key does not allow this: ${said}. Use another key, or ask whoever runs the service for one.`;
     case 429: return `Too many requests: ${said}. ${later}`;
     case 503: return `The service cannot answer just now: ${said}. ${later}`;
-    case 504: return `It took too long: ${said}. ${later} Fewer pictures or candidates take less time.`;
+    case 504: return `It took too long: ${said}. ${later} Fewer images or candidates take less time.`;
     default: return said ? `${title}: ${said}.` : `${title}.`;
   }
 }

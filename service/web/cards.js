@@ -3,13 +3,13 @@
 import { $, count, describe, make, showError, time } from "./dom.js";
 import { keyOf } from "./items.js";
 import { markable } from "./marks.js";
-import { pictureOf } from "./pictures.js";
+import { imageOf } from "./images.js";
 import { percent, probability } from "./worth.js";
 
 const REASONS = {
-  "empty-gallery": () => "There is no picture to search in.",
-  "nothing-passed-the-filter": (answer) => `None of the ${count(answer.gallery_size, "picture")} fulfils the conditions.`,
-  "below-min-score": ({ searched, best_score, query }) => `${count(searched, "picture")} searched: the most alike has ${best_score.toFixed(3)}, the least score is ${+query.min_score.toFixed(4)}${query.min_probability === null ? "" : `, as a probability of ${percent(query.min_probability)} was asked for`}. Nobody found is a result, too.`,
+  "empty-gallery": () => "There is no image to search in.",
+  "nothing-passed-the-filter": (answer) => `None of the ${count(answer.gallery_size, "image")} fulfils the conditions.`,
+  "below-min-score": ({ searched, best_score, query }) => `${count(searched, "image")} searched: the most alike has ${best_score.toFixed(3)}, the least score is ${+query.min_score.toFixed(4)}${query.min_probability === null ? "" : `, as a probability of ${percent(query.min_probability)} was asked for`}. Nobody found is a result, too.`,
 };
 
 export function factsOf(item) {
@@ -76,7 +76,7 @@ function card(match, place, groupBy, act) {
   const bar = make("i");
   bar.style.width = `${100 * Math.max(0, Math.min(1, match.score))}%`;
   return make("li", { className: "card" },
-    picture(match, act),
+    image(match, act),
     make("div", { className: "line" }, make("span", { className: "rank" }, `#${place + 1}`), make("span", { className: "score" }, match.score.toFixed(3))),
     make("div", { className: "bar", ariaHidden: "true" }, bar),
     make("p", { className: "likely", hidden: match.probability === null }, probability(match) ?? ""),
@@ -96,9 +96,9 @@ function nameOf({ rank, score, person_id }) {
   return `Compare candidate ${rank}, score ${score.toFixed(3)}, ${person_id === null ? "no label" : `labelled ${person_id}`}`;
 }
 
-function picture(match, act) {
-  if (!match.image_url) return make("div", { className: "pic" }, "picture not kept");
-  const shown = make("button", { type: "button", className: "pic" }, pictureOf(match), make("span", { className: "hint" }, "Compare"));
+function image(match, act) {
+  if (!match.image_url) return make("div", { className: "pic" }, "image not kept");
+  const shown = make("button", { type: "button", className: "pic" }, imageOf(match), make("span", { className: "hint" }, "Compare"));
   shown.setAttribute("aria-label", nameOf(match));
   shown.addEventListener("click", () => act.compare(match));
   return shown;

@@ -4,7 +4,7 @@ import { factsOf } from "./cards.js";
 import { $, describe, make, on } from "./dom.js";
 import { keyOf } from "./items.js";
 import { markable } from "./marks.js";
-import { draw, fetchPicture } from "./pictures.js";
+import { draw, fetchImage } from "./images.js";
 import { probability } from "./worth.js";
 
 let matches = [];
@@ -14,7 +14,7 @@ let searchWith = null;
 // `first` is one of `all` candidates, `act` what searches with one
 export function openCompare(all, first, blobs, act) {
   [matches, searchWith] = [all, act];
-  $("compare-query").replaceChildren(...blobs.map((blob, at) => draw(make("img", { alt: `Query picture ${at + 1}` }), blob)));
+  $("compare-query").replaceChildren(...blobs.map((blob, at) => draw(make("img", { alt: `Query image ${at + 1}` }), blob)));
   show(all.indexOf(first));
   $("compare").showModal();
 }
@@ -31,7 +31,7 @@ async function show(wanted) {
   $("compare-image").removeAttribute("src");
   if (!match.image_url) return;
   try {
-    const blob = await fetchPicture(match);
+    const blob = await fetchImage(match);
     if (matches[place] === match) draw($("compare-image"), blob);
   } catch {
     if (matches[place] === match) $("compare-image").classList.add("broken");

@@ -1,4 +1,4 @@
-// What is asked besides the pictures. The form, a query's parameters and the page's address use the same names.
+// What is asked besides the images. The form, a query's parameters and the page's address use the same names.
 
 import { $, make } from "./dom.js";
 
@@ -67,7 +67,7 @@ export function change(name, value) {
   for (const box of form.querySelectorAll(`[name="${name}"][type=checkbox]`)) box.checked = box.value === value;
 }
 
-// Keeps the conditions in the address, so that a reload has them; never a key, never a picture.
+// Keeps the conditions in the address, so that a reload has them; never a key, never an image.
 export function keep() {
   history.replaceState(null, "", `?${asked()}`);
   show();

@@ -69,7 +69,7 @@ function body(operation, api) {
   if (!content.length) return [];
   const rows = content.flatMap(([type, { schema }]) => {
     const parts = Object.entries(resolve(schema, api).properties ?? {});
-    if (!parts.length) return [[text("code", type), "the body", "the picture itself"]];
+    if (!parts.length) return [[text("code", type), "the body", "the image itself"]];
     return parts.map(([field, part]) => [text("code", type), text("code", field), part.description ?? kind(part, api)]);
   });
   return [text("h4", "Body"), table(["type", "field", "meaning"], rows)];

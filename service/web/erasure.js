@@ -1,4 +1,4 @@
-// Marked pictures are erased in one request; the receipt says when they were gone, and from where.
+// Marked images are erased in one request; the receipt says when they were gone, and from where.
 
 import { askJson, sending } from "./api.js";
 import { $, count, describe, make, on, time } from "./dom.js";
@@ -23,7 +23,7 @@ async function erase(marked) {
 function show(given) {
   receipt = given;
   $("receipt").hidden = false;
-  $("receipt-title").textContent = `${count(receipt.items, "picture")} erased`;
+  $("receipt-title").textContent = `${count(receipt.items, "image")} erased`;
   $("receipt-state").textContent = receipt.purged_at === null
     ? "They are in no answer any more. The files are purged next; this page looks from time to time."
     : "They are in no answer and in no file of the gallery any more.";

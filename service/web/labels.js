@@ -1,4 +1,4 @@
-// One label for all marked pictures.
+// One label for all marked images.
 
 import { askJson, sending } from "./api.js";
 import { $, count, on } from "./dom.js";
@@ -9,7 +9,7 @@ function prepare() {
   $("label-text").value = marked().find((item) => item.person_id !== null)?.person_id ?? "";
 }
 
-// One request a picture: those that were labelled are unmarked, the others stay for another try.
+// One request an image: those that were labelled are unmarked, the others stay for another try.
 async function label(items) {
   const person_id = $("label-text").value.trim() || null;
   const done = [];
@@ -19,7 +19,7 @@ async function label(items) {
     if (done.length) announce("labelled", done);
     unmark(done.map(keyOf));
   }
-  $("summary").textContent = `${count(done.length, "picture")} ${person_id === null ? "without a label now" : `labelled ${person_id}`}`;
+  $("summary").textContent = `${count(done.length, "image")} ${person_id === null ? "without a label now" : `labelled ${person_id}`}`;
   return "answer-title";
 }
 

@@ -1,8 +1,8 @@
-// Pictures that a human confirmed to show the same person. They stay marked from search to search.
+// Images that a human confirmed to show the same person. They stay marked from search to search.
 
 import { $, count, make, on, onSubmit, tell } from "./dom.js";
 import { keyOf } from "./items.js";
-import { pictureOf } from "./pictures.js";
+import { imageOf } from "./images.js";
 
 const items = new Map(); // items by their keys, all of one gallery
 let allowed = true; // whether the key may write, as far as is known
@@ -32,15 +32,15 @@ export function forbid() {
   document.body.classList.add("reads-only");
 }
 
-// A dialog about the marked pictures, opened by the button #NAME-marked. `act` does what was confirmed to those
+// A dialog about the marked images, opened by the button #NAME-marked. `act` does what was confirmed to those
 // that the dialog shows and tells where the focus goes then; where it fails the dialog stays and says why. `denied` hides what the key may not do.
 export function markedDialog(name, verb, { prepare, act, denied }) {
   const part = (id) => $(`${name}-${id}`);
   let shown = [];
   const draw = (problem = "") => {
     shown = marked();
-    part("go").textContent = part("title").textContent = `${verb} ${count(shown.length, "picture")}`;
-    part("pictures").replaceChildren(...shown.map((item) => make("li", {}, item.image_url ? pictureOf(item, `Picture ${item.id}`) : `picture ${item.id}`)));
+    part("go").textContent = part("title").textContent = `${verb} ${count(shown.length, "image")}`;
+    part("images").replaceChildren(...shown.map((item) => make("li", {}, item.image_url ? imageOf(item, `Image ${item.id}`) : `image ${item.id}`)));
     tell(`${name}-error`, problem);
   };
   on(`${name}-marked`, "click", () => {
@@ -63,7 +63,7 @@ export function markedDialog(name, verb, { prepare, act, denied }) {
 
 function show() {
   $("marks").hidden = items.size === 0 || !allowed;
-  $("marks-count").textContent = items.size ? `${count(items.size, "picture")} marked as the same person, confirmed by you` : "";
+  $("marks-count").textContent = items.size ? `${count(items.size, "image")} marked as the same person, confirmed by you` : "";
   for (const box of document.querySelectorAll("input.mark")) box.checked = items.has(box.dataset.item);
 }
 

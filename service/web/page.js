@@ -9,7 +9,7 @@ import "./erasure.js";
 import { keyOf } from "./items.js";
 import "./labels.js";
 import { unmark } from "./marks.js";
-import { pictureOf } from "./pictures.js";
+import { imageOf } from "./images.js";
 import { begin, chooseFiles, chooseItem, forgetItem, leaveGallery, search } from "./query.js";
 import { tellWorth, thresholdsOf } from "./worth.js";
 import { offerWhy } from "./why.js";
@@ -38,7 +38,7 @@ async function start() {
   if (given.has("gallery") && wanted.name !== named) showError(new Error(`There is no gallery ${named} for you; this is ${wanted.name}.`));
   $("gallery").value = wanted.name;
   await lookAround(given);
-  $("try").open = info.bundle.starter; // drawn people; pictures of others are shown to those who ask
+  $("try").open = info.bundle.starter; // drawn people; images of others are shown to those who ask
   begin();
 }
 
@@ -53,7 +53,7 @@ async function lookAround(wanted = null) {
   const size = cameras.reduce((sum, camera) => sum + camera.items, 0);
   offerCameras(cameras, conditions);
   restore(conditions);
-  $("facts").textContent = [count(size, "picture"), index && `index ${index}`, `model ${info.bundle.name}`].filter(Boolean).join(" · ");
+  $("facts").textContent = [count(size, "image"), index && `index ${index}`, `model ${info.bundle.name}`].filter(Boolean).join(" · ");
   const calibration = info.bundle.calibration?.data.domain === (settings?.domain ?? null) ? info.bundle.calibration : null;
   tellWorth(calibration);
   const own = settings?.min_score == null ? "" : `This gallery's own least score is ${settings.min_score}.`;
@@ -70,7 +70,7 @@ function tellDrift(alarms) {
   tell("drift", cameras.length ? `Best scores have drifted for queries from camera ${cameras.join(", ")}. Look at the cameras before you rely on candidates.` : "");
 }
 
-// Pictures to begin with: one a person where there are labels, of one camera after the other, spread over the page.
+// Images to begin with: one a person where there are labels, of one camera after the other, spread over the page.
 async function offerSamples() {
   if ($("samples").children.length || $("try").hidden) return;
   const name = gallery();
@@ -81,7 +81,7 @@ async function offerSamples() {
   const step = Math.max(1, distinct.length / SAMPLES);
   const chosen = Array.from({ length: Math.min(SAMPLES, distinct.length) }, (_, place) => distinct[Math.floor(place * step)]);
   $("samples").replaceChildren(...chosen.map((item) => {
-    const button = make("button", { type: "button", ariaLabel: `Search with picture ${item.id}, camera ${item.camera_id ?? "not known"}` }, pictureOf(item));
+    const button = make("button", { type: "button", ariaLabel: `Search with image ${item.id}, camera ${item.camera_id ?? "not known"}` }, imageOf(item));
     button.dataset.item = keyOf(item);
     button.addEventListener("click", () => chooseItem(item));
     return make("li", {}, button);

@@ -1,4 +1,4 @@
-// The query: pictures of one person or a stored item, and the search with it.
+// The query: images of one person or a stored item, and the search with it.
 
 import { askJson } from "./api.js";
 import { clearAnswer, drawAnswer } from "./cards.js";
@@ -7,7 +7,7 @@ import { asked, change, gallery, keep } from "./conditions.js";
 import { $, make, showError } from "./dom.js";
 import { keyOf } from "./items.js";
 import { markable } from "./marks.js";
-import { draw, fetchPicture } from "./pictures.js";
+import { draw, fetchImage } from "./images.js";
 import { explainable, openWhy } from "./why.js";
 
 const MOST = 8;
@@ -35,7 +35,7 @@ export function chooseFiles(files, { further = false } = {}) {
 export async function chooseItem(item) {
   const mine = ++choice;
   try {
-    const blobs = item.image_url ? [await fetchPicture(item)] : [];
+    const blobs = item.image_url ? [await fetchImage(item)] : [];
     if (mine === choice) set({ item, blobs });
   } catch (error) {
     if (mine === choice) showError(error, () => chooseItem(item));
@@ -108,7 +108,7 @@ async function run(leads) {
 function request(signal) {
   if (query.item) return askJson(`/v1/query/${query.item.id}?${asked()}`, { method: "POST", signal });
   const body = new FormData();
-  query.blobs.forEach((blob, place) => body.append("image", blob, blob.name ?? `picture ${place + 1}`));
+  query.blobs.forEach((blob, place) => body.append("image", blob, blob.name ?? `image ${place + 1}`));
   return askJson(`/v1/query?${asked()}`, { method: "POST", body, signal });
 }
 
@@ -127,14 +127,14 @@ function set(chosen) {
 
 function show() {
   const { blobs = [], item = null } = query ?? {};
-  $("pictures").replaceChildren(...blobs.map((blob, place) => shown(blob, place, blobs)));
+  $("images").replaceChildren(...blobs.map((blob, place) => shown(blob, place, blobs)));
   $("thumbs").replaceChildren(...blobs.map((blob) => draw(make("img", { alt: "" }), blob)));
   $("drop").classList.toggle("full", query !== null);
-  $("choose").querySelector("b").textContent = query ? `Choose others${query.cut ? ` (the first ${MOST} are used)` : ""}` : "Drop, paste or choose pictures";
+  $("choose").querySelector("b").textContent = query ? `Choose others${query.cut ? ` (the first ${MOST} are used)` : ""}` : "Drop, paste or choose images";
   $("more").hidden = !query || item !== null || blobs.length >= MOST;
   $("stored").hidden = item === null;
   if (item) markable($("mark-query"), item);
-  // a stored item's camera is its own, and not that of the next picture
+  // a stored item's camera is its own, and not that of the next image
   if (item || $("camera").disabled) $("camera").value = item?.camera_id ?? "";
   $("camera").disabled = item !== null;
   $("go").disabled = query === null;
@@ -142,12 +142,12 @@ function show() {
 }
 
 function shown(blob, place, blobs) {
-  const entry = make("li", {}, draw(make("img", { alt: `Query picture ${place + 1}` }), blob));
+  const entry = make("li", {}, draw(make("img", { alt: `Query image ${place + 1}` }), blob));
   if (blobs.length > 1) {
-    const remove = make("button", { type: "button", className: "remove", ariaLabel: `Remove picture ${place + 1}` }, "×");
+    const remove = make("button", { type: "button", className: "remove", ariaLabel: `Remove image ${place + 1}` }, "×");
     remove.addEventListener("click", () => {
       set({ blobs: blobs.filter((each) => each !== blob) });
-      ($("pictures").querySelectorAll("button")[Math.max(0, place - 1)] ?? $("file")).focus();
+      ($("images").querySelectorAll("button")[Math.max(0, place - 1)] ?? $("file")).focus();
     });
     entry.append(remove);
   }

@@ -1,8 +1,8 @@
-// Which parts of query and candidate the model compares: a picture that the service draws, where its model can tell.
+// Which parts of query and candidate the model compares: an image that the service draws, where its model can tell.
 
 import { ask } from "./api.js";
 import { $, on, tell } from "./dom.js";
-import { draw } from "./pictures.js";
+import { draw } from "./images.js";
 
 let able = false;
 let asked = null; // AbortController of the request under way
@@ -20,7 +20,7 @@ export function explainable(match, { blobs }) {
 export async function openWhy(match, place, query) {
   asked?.abort();
   const mine = asked = new AbortController();
-  const first = query.item || query.blobs.length === 1 ? "" : ", by the first of the pictures";
+  const first = query.item || query.blobs.length === 1 ? "" : ", by the first of the images";
   $("why-title").textContent = `Why candidate ${place + 1}${first}`;
   $("why-image").removeAttribute("src");
   tell("why-error", "");

@@ -30,7 +30,7 @@ def test_a_camera_shifts_what_it_sees():
     assert (apart[~np.eye(CAMERAS, dtype=bool)] > 0.2).all()
 
 
-def test_embeddings_have_unit_length_and_people_fifty_pictures():
+def test_embeddings_have_unit_length_and_people_fifty_images():
     gallery = made_people(ROWS, 64).gallery(ROWS)
     assert gallery.embeddings.shape == (ROWS, 64)
     assert gallery.embeddings.dtype == np.float32

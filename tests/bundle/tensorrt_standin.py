@@ -53,7 +53,7 @@ def install(monkeypatch: pytest.MonkeyPatch, major: int = 10) -> MadeUp:
 
 
 def plan_of(bundle: Bundle, major: int = 10, *, largest: int = 4) -> bytes:
-    """The engine of `tiny_bundle` as TensorRT of this version writes it, for at most so many pictures."""
+    """The engine of `tiny_bundle` as TensorRT of this version writes it, for at most so many images."""
     made = MadeUp(major)
     network = SimpleNamespace(content=bundle.model_path.read_bytes())
     config = Config(made)

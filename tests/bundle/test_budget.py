@@ -1,4 +1,4 @@
-"""Pictures wait for each other's pixels, and only as long as they may."""
+"""Images wait for each other's pixels, and only as long as they may."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from vitreid.bundle import DecodingBusy, ImageError, ImageLimits, PixelBudget, d
 
 
 def flat_webp(side: int) -> bytes:
-    """A picture of one colour: 34 bytes, whatever its size."""
+    """An image of one colour: 34 bytes, whatever its size."""
     content = io.BytesIO()
     Image.new("RGB", (side, side)).save(content, "WEBP", lossless=True)
     return content.getvalue()
@@ -47,7 +47,7 @@ def test_who_waits_too_long_is_told() -> None:
         pytest.fail("it was let in")
 
 
-def test_small_pictures_pass_large_ones_that_wait() -> None:
+def test_small_images_pass_large_ones_that_wait() -> None:
     budget = PixelBudget(10_000, timeout_s=30)
     entered = threading.Event()
 
@@ -64,7 +64,7 @@ def test_small_pictures_pass_large_ones_that_wait() -> None:
     assert entered.is_set()
 
 
-def test_a_picture_larger_than_the_budget_comes_alone() -> None:
+def test_a_image_larger_than_the_budget_comes_alone() -> None:
     limits = ImageLimits(budget=PixelBudget(100, timeout_s=0))
     with decoded(flat_webp(50), limits) as image:
         assert image.size == (50, 50)

@@ -13,12 +13,12 @@ from vitreid.bundle import Bundle, BundleDamaged, Evidence, EvidenceMissing, Evi
 from vitreid.bundle.evidence import EXPLAIN
 
 
-def pictures(count: int) -> np.ndarray:
+def random_images(count: int) -> np.ndarray:
     return np.random.default_rng(0).integers(0, 256, (count, 64, 32, 3), dtype=np.uint8)
 
 
 def test_patches_and_attention(explained_bundle: Path) -> None:
-    images = pictures(7)
+    images = random_images(7)
     patches, attention = EvidenceRunner(Bundle.open(explained_bundle), threads=1).run(images, np.full(7, -1))
     for image, rows, weights in zip(images, patches, attention, strict=True):
         cells = [
@@ -33,9 +33,9 @@ def test_patches_and_attention(explained_bundle: Path) -> None:
 
 def test_a_learned_camera_is_told(explained_bundle: Path) -> None:
     runner = EvidenceRunner(Bundle.open(explained_bundle), threads=1)
-    known, unknown = (runner.run(pictures(1), np.array([camera]))[0] for camera in (0, -1))
+    known, unknown = (runner.run(random_images(1), np.array([camera]))[0] for camera in (0, -1))
     assert not np.allclose(known, unknown)
-    np.testing.assert_array_equal(runner.run(pictures(1))[0], unknown)
+    np.testing.assert_array_equal(runner.run(random_images(1))[0], unknown)
 
 
 def test_places_of_overlapping_patches() -> None:

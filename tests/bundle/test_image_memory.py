@@ -1,4 +1,4 @@
-"""The memory that a pixel costs while a picture is decoded, by kind: docs/operations.md says these numbers."""
+"""The memory that a pixel costs while an image is decoded, by kind: docs/operations.md says these numbers."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ MOST = {
 }
 """Bytes."""
 MARGIN = 1.5
-"""For buffers that do not grow with the picture."""
+"""For buffers that do not grow with the image."""
 SIDE = 1600
 CODE = """
 import json, os, sys

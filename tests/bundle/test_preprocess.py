@@ -1,4 +1,4 @@
-"""Every kind of picture that people send, and everything that only claims to be one."""
+"""Every kind of image that people send, and everything that only claims to be one."""
 
 from __future__ import annotations
 
@@ -80,7 +80,7 @@ def test_invisible_colors_do_not_count() -> None:
 
 
 @pytest.mark.parametrize("height", [8, 63, 64, 65, 200])
-def test_conversion_by_strips_is_that_of_the_whole_picture(height: int) -> None:
+def test_conversion_by_strips_is_that_of_the_whole_image(height: int) -> None:
     pixels = np.random.default_rng(height).integers(0, 256, (height, 24, 4), dtype=np.uint8)
     cmyk = Image.frombytes("CMYK", (24, height), pixels.tobytes())
     content = encoded(cmyk, "JPEG", quality=95)
@@ -116,15 +116,15 @@ def test_exif_orientation_is_applied() -> None:
     ("content", "reason"),
     [
         (b"", "empty"),
-        (b"hello, this is text", "not a picture"),
+        (b"hello, this is text", "not an image"),
         (READABLE["jpeg"][: len(READABLE["jpeg"]) // 2], "damaged"),
         (READABLE["png"][:60], "damaged"),
         (encoded(Image.new("RGB", (1, 1)), "PNG"), "1 x 1"),
         (huge_png(30_000, 30_000), "has 900,000,000 pixels, at most 25,000,000"),
         (huge_png(10_000, 10_000), "25,000,000"),
         (huge_png(8_000, 8_000), "8000 x 8000"),
-        (encoded(RGB, "GIF"), "not a picture"),
-        (encoded(RGB, "TIFF"), "not a picture"),
+        (encoded(RGB, "GIF"), "not an image"),
+        (encoded(RGB, "TIFF"), "not an image"),
     ],
 )
 def test_what_is_refused(content: bytes, reason: str) -> None:

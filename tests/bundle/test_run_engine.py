@@ -39,7 +39,7 @@ def test_embeddings_are_those_of_the_reference(
     assert max(sizes, default=0) <= 4
 
 
-def test_pictures_need_not_lie_in_one_piece(bundle: Bundle, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_images_need_not_lie_in_one_piece(bundle: Bundle, monkeypatch: pytest.MonkeyPatch) -> None:
     install(monkeypatch)
     runner = EngineRunner(bundle.manifest, plan_of(bundle))
     np.testing.assert_allclose(

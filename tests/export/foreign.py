@@ -37,7 +37,7 @@ def save_foreign(
         "tokens": np.array([batch if isinstance(batch, int) else -1, 4, 32]),
     }
     values |= {"little": np.full(1, 1e-4, kind), "less": np.full(1, 5e-7, kind), "one": np.ones(1, kind)}
-    values |= {"sequence": np.array([32, 4]), "picture": np.array([1, 4])}
+    values |= {"sequence": np.array([32, 4]), "image": np.array([1, 4])}
     nodes = []
     taken = "images"
     if dtype == TensorProto.UINT8:
@@ -82,12 +82,12 @@ TAILS: dict[str, list[onnx.NodeProto]] = {
         helper.make_node("Concat", ["token", "cells"], ["sequence_of_tokens"], axis=1),
         helper.make_node("ReduceMax", ["sequence_of_tokens"], ["out"], axes=[1], keepdims=0),
     ],
-    "one picture only": [
+    "one image only": [
         helper.make_node("Reshape", ["positive", "tokens"], ["columns"]),
         helper.make_node("Transpose", ["columns"], ["cells"], perm=[2, 0, 1]),
         helper.make_node("Reshape", ["cells", "sequence"], ["rows"]),
         helper.make_node("ReduceMax", ["rows"], ["largest"], axes=[0], keepdims=0),
-        helper.make_node("Reshape", ["largest", "picture"], ["out"]),
+        helper.make_node("Reshape", ["largest", "image"], ["out"]),
     ],
     "map": [helper.make_node("Identity", ["positive"], ["out"])],
     "two": [*_rows("out_a"), helper.make_node("Neg", ["out_a"], ["out_b"])],

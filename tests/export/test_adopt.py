@@ -20,25 +20,25 @@ from vitreid.export.errors import AdoptionError
 from vitreid.export.original import Original
 from vitreid.export.pixels import IMAGENET_MEAN, IMAGENET_STD, Stated
 
-PICTURES = np.random.default_rng(1).integers(0, 256, (20, HEIGHT, WIDTH, 3), dtype=np.uint8)
+IMAGES = np.random.default_rng(1).integers(0, 256, (20, HEIGHT, WIDTH, 3), dtype=np.uint8)
 HALF, UINT8 = TensorProto.FLOAT16, TensorProto.UINT8
 NO_PIXELS = {"mean": (0.0, 0.0, 0.0), "std": (1.0, 1.0, 1.0), "scale": 1.0}
 
 
 def adopted(path: Path, out: Path, **stated: object) -> Bundle:
     original = Original.open(path, Stated(**stated))
-    pictures = np.resize(PICTURES, (len(PICTURES), original.image.height, original.image.width, 3))
-    return adopt(original, out, pictures, images_from="noise")
+    images = np.resize(IMAGES, (len(IMAGES), original.image.height, original.image.width, 3))
+    return adopt(original, out, images, images_from="noise")
 
 
 def by_hand(path: Path, *, bgr: bool, mean: tuple, std: tuple, scale: float, nhwc: bool, dtype: type) -> np.ndarray:
-    """Unit embeddings of each picture by itself, from pixels that are computed one by one."""
+    """Unit embeddings of each image by itself, from pixels that are computed one by one."""
     session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
     rows = []
-    for picture in PICTURES:
+    for image in IMAGES:
         planes = np.empty((3, HEIGHT, WIDTH), dtype=np.float32)
         for channel in range(3):
-            source = picture[..., 2 - channel if bgr else channel].astype(np.float64)
+            source = image[..., 2 - channel if bgr else channel].astype(np.float64)
             planes[channel] = (source / scale - mean[channel]) / std[channel]
         fed = planes.transpose(1, 2, 0) if nhwc else planes
         taken = session.get_inputs()[0]
@@ -64,9 +64,9 @@ KINDS = {
     "batch of 1": {"batch": 1},
     "batch of 1, four axes out": {"batch": 1, "tail": "pooled"},
     "batch of 1, class token": {"batch": 1, "tail": "token"},
-    "batch of 1, only one by one": {"batch": 1, "tail": "one picture only"},
-    "half, only one by one": {"batch": 1, "tail": "one picture only", "dtype": HALF},
-    "dynamic by its word, not in truth": {"tail": "one picture only", "axes": ("n", 3, HEIGHT, WIDTH), "batch": 1},
+    "batch of 1, only one by one": {"batch": 1, "tail": "one image only"},
+    "half, only one by one": {"batch": 1, "tail": "one image only", "dtype": HALF},
+    "dynamic by its word, not in truth": {"tail": "one image only", "axes": ("n", 3, HEIGHT, WIDTH), "batch": 1},
     "batch of 3": {"batch": 3},
 }  # fmt: skip
 
@@ -85,7 +85,7 @@ def test_embeddings_are_those_of_the_original(tmp_path: Path, kind: str, bgr: bo
     expected = by_hand(model, bgr=bgr, nhwc=options.get("layout") == "NHWC", dtype=dtype, **pixels)
     runner = BundleRunner(Bundle.open(bundle.path), threads=1)
     for count in (1, 2, 7, 20):
-        np.testing.assert_allclose(runner.run(PICTURES[:count]), expected[:count], atol=1e-5)
+        np.testing.assert_allclose(runner.run(IMAGES[:count]), expected[:count], atol=1e-5)
     assert bundle.manifest.parity[0].max_abs_difference <= 1e-5
     assert bundle.manifest.parity[0].images == 20
 
@@ -97,9 +97,9 @@ def test_embeddings_are_those_of_the_original(tmp_path: Path, kind: str, bgr: bo
         ({"batch": 1}, "made dynamic"),
         ({"batch": 3}, "made dynamic"),
         ({"batch": 1, "tail": "token"}, "made dynamic"),
-        ({"batch": 1, "tail": "one picture only"}, "one by one"),
+        ({"batch": 1, "tail": "one image only"}, "one by one"),
         ({"axes": ("n", 3, HEIGHT, WIDTH), "batch": 1}, "made dynamic"),
-        ({"axes": ("n", 3, HEIGHT, WIDTH), "batch": 1, "tail": "one picture only"}, "one by one"),
+        ({"axes": ("n", 3, HEIGHT, WIDTH), "batch": 1, "tail": "one image only"}, "one by one"),
     ],
 )
 def test_the_fastest_right_form_is_taken(tmp_path: Path, options: dict, form: str) -> None:
@@ -112,7 +112,7 @@ def test_what_is_stated_counts(tmp_path: Path) -> None:
     pixels = {"mean": (10.0, 20.0, 30.0), "std": (2.0, 3.0, 4.0), "scale": 0.5}
     bundle = adopted(model, tmp_path / "bundle", resize="bicubic", **pixels)
     expected = by_hand(model, bgr=False, nhwc=False, dtype=np.float32, **pixels)
-    np.testing.assert_allclose(BundleRunner(bundle, threads=1).run(PICTURES), expected, atol=1e-5)
+    np.testing.assert_allclose(BundleRunner(bundle, threads=1).run(IMAGES), expected, atol=1e-5)
     manifest = bundle.manifest
     assert (manifest.name, manifest.image.resize, manifest.precision) == ("model", "bicubic", "fp32")
     assert (manifest.output.dimension, manifest.output.bnneck) == (DIMENSION, None)
@@ -137,7 +137,7 @@ def test_one_of_several_outputs(tmp_path: Path) -> None:
     model = save_foreign(tmp_path / "model.onnx", tail="two")
     [first, second] = [adopted(model, tmp_path / name, output=name) for name in ("out_a", "out_b")]
     np.testing.assert_allclose(
-        BundleRunner(first, threads=1).run(PICTURES), -BundleRunner(second, threads=1).run(PICTURES), atol=1e-6
+        BundleRunner(first, threads=1).run(IMAGES), -BundleRunner(second, threads=1).run(IMAGES), atol=1e-6
     )
     kept = {node.op_type for node in onnx.load(first.model_path).graph.node}
     assert "Neg" not in kept, "what another output needs is dropped"
@@ -161,10 +161,10 @@ def test_the_standard_operators_have_a_long_name(tmp_path: Path) -> None:
     assert adopted(tmp_path / "model.onnx", tmp_path / "bundle").manifest.source["batch"] == "dynamic"
 
 
-def test_few_pictures_prove_nothing(tmp_path: Path) -> None:
+def test_few_images_prove_nothing(tmp_path: Path) -> None:
     original = Original.open(save_foreign(tmp_path / "model.onnx"), Stated())
-    with pytest.raises(AdoptionError, match="at least 10 pictures, not on 9; give more as --images"):
-        adopt(original, tmp_path / "bundle", PICTURES[:9], images_from="noise")
+    with pytest.raises(AdoptionError, match="at least 10 images, not on 9; give more as --images"):
+        adopt(original, tmp_path / "bundle", IMAGES[:9], images_from="noise")
 
 
 def test_weights_in_other_files_are_pulled_inside(tmp_path: Path) -> None:
@@ -173,7 +173,7 @@ def test_weights_in_other_files_are_pulled_inside(tmp_path: Path) -> None:
     )
     bundle = adopted(model, tmp_path / "bundle")
     (tmp_path / "model.onnx.data").unlink()
-    assert len(BundleRunner(Bundle.open(bundle.path), threads=1).run(PICTURES)) == 20
+    assert len(BundleRunner(Bundle.open(bundle.path), threads=1).run(IMAGES)) == 20
 
 
 def test_the_precision_is_that_of_the_weights(tmp_path: Path) -> None:
@@ -238,21 +238,21 @@ BAD = {
     "two outputs": ({"tail": "two"}, {}, r"gives 2 outputs, out_a \(.*\), out_b \(.*\); choose one with --output NAME"),
     "no such output": ({"tail": "two"}, {"output": "out_c"}, "gives no output out_c, but out_a .*; correct --output"),
     "wrong type": ({"dtype": TensorProto.DOUBLE}, {}, r"does not load|takes tensor\(double\)"),
-    "no batch axis in": (without_batch, {}, r"takes \(3, 16, 8\); pictures have four axes"),
+    "no batch axis in": (without_batch, {}, r"takes \(3, 16, 8\); images have four axes"),
     "no batch axis out": ({"tail": "no batch"}, {}, "has no batch axis; export it as"),
-    "a map": ({"tail": "map"}, {}, r"gives out of shape \(4, 8, 4\) for a picture"),
-    "not numbers": ({"tail": "nan"}, {}, "values that are not finite for .* of 20 pictures; check --scale"),
-    "zeros": ({"tail": "zeros"}, {}, "nothing but zeros for 20 of 20 pictures"),
-    "all alike": ({"tail": "same"}, {}, "the same embedding for all of 20 pictures"),
-    "of the batch": ({"tail": "of the batch"}, {}, "not the same for one picture and for a batch .* evaluation mode"),
-    "batch of 3": ({"batch": 3, "tail": "one picture only"}, {}, "fixed to batches of 3|no batch axis|does not run"),
+    "a map": ({"tail": "map"}, {}, r"gives out of shape \(4, 8, 4\) for an image"),
+    "not numbers": ({"tail": "nan"}, {}, "values that are not finite for .* of 20 images; check --scale"),
+    "zeros": ({"tail": "zeros"}, {}, "nothing but zeros for 20 of 20 images"),
+    "all alike": ({"tail": "same"}, {}, "the same embedding for all of 20 images"),
+    "of the batch": ({"tail": "of the batch"}, {}, "not the same for one image and for a batch .* evaluation mode"),
+    "batch of 3": ({"batch": 3, "tail": "one image only"}, {}, "fixed to batches of 3|no batch axis|does not run"),
     "grey": ({"axes": ("n", 1, HEIGHT, WIDTH), "tail": "pooled"}, {}, "no axis is the three channels|does not load"),
     "any size": ({"size": ("h", "w"), "tail": "pooled"}, {"height": 16}, "any width; say with --width"),
     "no size": ({"size": ("h", "w"), "tail": "pooled"}, {"height": 16, "width": 0}, "--width from 1 to 4096"),
     "any layout": ({"axes": ("n", "c", "h", "w"), "tail": "pooled"}, {}, "say --layout NCHW or --layout NHWC"),
     "three by three": ({"axes": ("n", 3, "h", 3), "tail": "pooled"}, {"height": 16}, "say --layout NCHW or"),
     "other layout": ({}, {"layout": "NHWC"}, r"takes \(n, 3, 16, 8\), which is not NHWC; leave out --layout"),
-    "other height": ({}, {"height": 128}, "takes pictures of height 16, not 128; leave out --height"),
+    "other height": ({}, {"height": 128}, "takes images of height 16, not 128; leave out --height"),
     "wrong size": ({"size": ("h", "w")}, {"height": 99, "width": 50}, "does not run on an input of .*check --height"),
     "wrong layout": (
         {"axes": ("n", "c", "h", "w")}, {"height": 16, "width": 8, "layout": "NHWC"}, "does not run .* and --layout",
@@ -295,7 +295,7 @@ def test_the_command(tmp_path: Path) -> None:
     arguments = f"export adopt {model} --out {tmp_path / 'bundle'} --height 32 --width 16 --mean 0 0 0 --std 1 1 1"
     done = CliRunner().invoke(app, arguments.split())
     assert done.exit_code == 0, done.output
-    assert "osnet.onnx on 64 pictures" in done.output
+    assert "osnet.onnx on 64 images" in done.output
     manifest = Bundle.open(tmp_path / "bundle").manifest
     assert (manifest.name, manifest.image.height, manifest.image.resize) == ("osnet", 32, "bilinear")
     assert manifest.source["preprocessing"]["mean"] == [0, 0, 0]

@@ -17,7 +17,7 @@ from vitreid.export.original import Original
 from vitreid.export.pixels import Stated
 
 HEIGHT, WIDTH = 64, 32
-PICTURES = np.random.default_rng(0).integers(0, 256, (12, HEIGHT, WIDTH, 3), dtype=np.uint8)
+IMAGES = np.random.default_rng(0).integers(0, 256, (12, HEIGHT, WIDTH, 3), dtype=np.uint8)
 
 
 class Gate(nn.Module):
@@ -48,7 +48,7 @@ class OmniScale(nn.Module):
 
 
 class SmallOsnet(nn.Module):
-    """From pictures to a row by global pooling and a layer, with `view` as the original has it."""
+    """From images to a row by global pooling and a layer, with `view` as the original has it."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -92,10 +92,10 @@ def test_embeddings_are_those_of_torch(tmp_path: Path, name: str, batch: int | s
             nn.init.uniform_(norm.running_var, 0.5, 2)
     write(model, tmp_path / "model.onnx", dynamo=dynamo, axes=None if batch == 1 else {"images": {0: "batch"}})
     original = Original.open(tmp_path / "model.onnx", Stated())
-    bundle = adopt(original, tmp_path / "bundle", PICTURES, images_from="noise")
+    bundle = adopt(original, tmp_path / "bundle", IMAGES, images_from="noise")
     mean, std = (torch.tensor(each).view(3, 1, 1) for each in ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225)))
     with torch.inference_mode():
-        expected = model((torch.from_numpy(PICTURES).permute(0, 3, 1, 2) / 255 - mean) / std)
+        expected = model((torch.from_numpy(IMAGES).permute(0, 3, 1, 2) / 255 - mean) / std)
     expected = nn.functional.normalize(expected, dim=1).numpy()
-    np.testing.assert_allclose(BundleRunner(bundle, threads=1).run(PICTURES), expected, atol=1e-5)
+    np.testing.assert_allclose(BundleRunner(bundle, threads=1).run(IMAGES), expected, atol=1e-5)
     assert bundle.manifest.source["batch"] == ("made dynamic" if batch == 1 else "dynamic")

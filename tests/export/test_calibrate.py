@@ -1,4 +1,4 @@
-"""`vitreid export calibrate` on pictures of made persons: what is kept, what is drawn, and what is refused."""
+"""`vitreid export calibrate` on images of made persons: what is kept, what is drawn, and what is refused."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from vitreid.training.evaluate import embed_split, open_embedder
 
 
 def draw_people(folder: Path, *, persons: int = 12, cameras: int = 3, noise: float = 60.0, seed: int = 0) -> Path:
-    """Persons of their own colours in Market-1501's layout: one query and two gallery pictures by each camera."""
+    """Persons of their own colours in Market-1501's layout: one query and two gallery images by each camera."""
     random = np.random.default_rng(seed)
     for part in ("bounding_box_train", "query", "bounding_box_test"):
         (folder / part).mkdir(parents=True, exist_ok=True)
@@ -65,8 +65,8 @@ def test_it_is_kept_with_what_it_was_measured_on(bundle: Path, people: Path) -> 
     assert told == {"bundle": str(bundle), "calibration": json.loads(found.model_dump_json())}
     assert manifest.model_copy(update={"calibration": None}) == before
     assert (found.bundle_id, found.data.name, found.data.dataset) == (before.bundle_id, "site", "market1501")
-    assert (found.data.pictures, found.data.cameras, found.data.cameras_learned) == (108, ("c1", "c2", "c3"), True)
-    # 12 persons with 3 pictures by each of 3 cameras
+    assert (found.data.images, found.data.cameras, found.data.cameras_learned) == (108, ("c1", "c2", "c3"), True)
+    # 12 persons with 3 images by each of 3 cameras
     assert found.data.pairs.model_dump() == {"persons": 12, "same": 12 * 27, "different": 12 * 11 * 27}
     assert found.prior == pytest.approx(1 / 12)
     assert [each.cameras for each in found.thresholds] == [None, ("c1", "c2"), ("c1", "c3"), ("c2", "c3")]
@@ -126,7 +126,7 @@ def test_drawn_people_are_a_domain_of_their_own(bundle: Path, people: Path, tmp_
 def test_what_is_printed(bundle: Path, people: Path) -> None:
     lines = call(bundle, "--data", people).splitlines()
     found = calibrated(bundle)
-    assert lines[0].startswith(f"calibrated by {found.method} on site (market1501): 108 pictures, 324 pairs of one")
+    assert lines[0].startswith(f"calibrated by {found.method} on site (market1501): 108 images, 324 pairs of one")
     assert "where 8.333% of all such pairs do" in lines[1]
     assert lines[2].startswith("12 persons, each half scored by a fit on the other: log loss")
     [overall] = [line for line in lines if line.startswith("thresholds for all pairs")]
@@ -176,20 +176,20 @@ def refused(capsys: pytest.CaptureFixture[str], bundle: Path, *arguments: object
     return told
 
 
-def pictures_of(people: Path, folder: Path, *patterns: str) -> Path:
-    """A data set of the pictures whose names fit one of some patterns."""
+def images_of(people: Path, folder: Path, *patterns: str) -> Path:
+    """A data set of the images whose names fit one of some patterns."""
     for part in ("query", "bounding_box_test"):
         (folder / part).mkdir(parents=True)
         for pattern in patterns:
-            for picture in (people / part).glob(pattern):
-                shutil.copy(picture, folder / part)
+            for image in (people / part).glob(pattern):
+                shutil.copy(image, folder / part)
     return folder
 
 
 @pytest.mark.parametrize(
     ("patterns", "told"),
     [
-        (["*_c1s1_*"], "all 36 pictures are by the camera c1"),
+        (["*_c1s1_*"], "all 36 images are by the camera c1"),
         (["0001_*"], "1 persons, a half of those there are"),
         (["0001_*_c?s1*", "0002_*", "0003_*"], "needs 10 of each in either half"),
     ],
@@ -197,12 +197,10 @@ def pictures_of(people: Path, folder: Path, *patterns: str) -> Path:
 def test_too_little_data(
     capsys: pytest.CaptureFixture[str], bundle: Path, people: Path, tmp_path: Path, patterns: list[str], told: str
 ) -> None:
-    assert told in refused(capsys, bundle, "--data", pictures_of(people, tmp_path / "few", *patterns))
+    assert told in refused(capsys, bundle, "--data", images_of(people, tmp_path / "few", *patterns))
 
 
-@pytest.mark.parametrize(
-    ("part", "told"), [("query", "has no query pictures"), ("bounding_box_test", "has no gallery")]
-)
+@pytest.mark.parametrize(("part", "told"), [("query", "has no query images"), ("bounding_box_test", "has no gallery")])
 def test_no_query_or_no_gallery(
     capsys: pytest.CaptureFixture[str], bundle: Path, people: Path, tmp_path: Path, part: str, told: str
 ) -> None:
@@ -211,15 +209,15 @@ def test_no_query_or_no_gallery(
     assert told in refused(capsys, bundle, "--data", data)
 
 
-def test_pictures_that_do_not_say_their_camera(
+def test_images_that_do_not_say_their_camera(
     capsys: pytest.CaptureFixture[str], bundle: Path, people: Path, tmp_path: Path
 ) -> None:
-    for number, picture in enumerate(sorted((people / "query").iterdir())):
-        place = tmp_path / "named" / ("query" if number % 2 else "gallery") / picture.name[:4]
+    for number, image in enumerate(sorted((people / "query").iterdir())):
+        place = tmp_path / "named" / ("query" if number % 2 else "gallery") / image.name[:4]
         place.mkdir(parents=True, exist_ok=True)
-        shutil.copy(picture, place / f"{number}.png")
+        shutil.copy(image, place / f"{number}.png")
     told = refused(capsys, bundle, "--data", tmp_path / "named", "--dataset", "folders")
-    assert "none of the 18 query pictures says its camera" in told
+    assert "none of the 18 query images says its camera" in told
 
 
 @pytest.mark.parametrize(
@@ -229,7 +227,7 @@ def test_pictures_that_do_not_say_their_camera(
         (["--prior", "0"], "prior 0.0 is not between 0 and 1"),
         (["--prior", "1.5"], "prior 1.5"),
         (["--dataset", "nothing"], "there is no data set 'nothing'"),
-        (["--plot", "picture.jpg"], "--plot picture.jpg must be a file named *.png"),
+        (["--plot", "image.jpg"], "--plot image.jpg must be a file named *.png"),
         (["--plot", "/nowhere/at/all.png"], "--plot /nowhere/at/all.png"),
         (["--plot", "FOLDER.png"], "FOLDER.png must be a file named *.png"),
     ],
@@ -255,9 +253,9 @@ def test_a_model_to_which_nobody_is_like_themselves(
     data = tmp_path / "shuffled"
     for part in ("query", "bounding_box_test"):
         (data / part).mkdir(parents=True)
-        for number, picture in enumerate(sorted((people / part).iterdir())):
-            camera = picture.name[4:9]
-            shutil.copy(picture, data / part / f"{number * 7 % 12 + 1:04d}{camera}_{number:06d}_00.png")
+        for number, image in enumerate(sorted((people / part).iterdir())):
+            camera = image.name[4:9]
+            shutil.copy(image, data / part / f"{number * 7 % 12 + 1:04d}{camera}_{number:06d}_00.png")
     told = refused(capsys, bundle, "--data", data)
     assert "do not score higher" in told
 

@@ -15,8 +15,8 @@ from vitreid.export.adopt import adopt
 from vitreid.export.closeness import compare
 from vitreid.export.errors import AdoptionError, ExportError
 from vitreid.export.explain import add_evidence
+from vitreid.export.images import drawn_images
 from vitreid.export.original import Original
-from vitreid.export.pictures import drawn_pictures
 from vitreid.export.pixels import Stated
 from vitreid.export.to_onnx import export_onnx
 from vitreid.export.tolerance import TOLERANCES
@@ -49,34 +49,32 @@ def trained(folder: Path, common: float, *, outlier: float = 0.0, seed: int = 0)
 
 
 @pytest.fixture(scope="module")
-def pictures() -> np.ndarray:
-    return drawn_pictures(40, parse_config(RECIPE, (), "test").model.image)
+def images() -> np.ndarray:
+    return drawn_images(40, parse_config(RECIPE, (), "test").model.image)
 
 
 @pytest.mark.parametrize("common", [0.0, 100.0])
-def test_a_lost_ranking_is_refused_whatever_embeddings_share(
-    tmp_path: Path, pictures: np.ndarray, common: float
-) -> None:
+def test_a_lost_ranking_is_refused_whatever_embeddings_share(tmp_path: Path, images: np.ndarray, common: float) -> None:
     checkpoint = trained(tmp_path / "trained", common, outlier=100.0)
-    with pytest.raises(ExportError, match=r"in int8 is too far from torch on 40 pictures: corrected cosine -?0\.\d+ "):
-        export_onnx(checkpoint, tmp_path / "bundle", pictures, images_from="drawn", precision="int8")
+    with pytest.raises(ExportError, match=r"in int8 is too far from torch on 40 images: corrected cosine -?0\.\d+ "):
+        export_onnx(checkpoint, tmp_path / "bundle", images, images_from="drawn", precision="int8")
     assert not (tmp_path / "bundle").exists()
 
 
 @pytest.mark.parametrize("precision", ["fp32", "fp16", "int8"])
 @pytest.mark.parametrize("common", [0.0, 100.0])
-def test_a_good_export_passes(tmp_path: Path, pictures: np.ndarray, precision: str, common: float) -> None:
+def test_a_good_export_passes(tmp_path: Path, images: np.ndarray, precision: str, common: float) -> None:
     checkpoint = trained(tmp_path / "trained", common)
-    bundle = export_onnx(checkpoint, tmp_path / "bundle", pictures, images_from="drawn", precision=precision)
+    bundle = export_onnx(checkpoint, tmp_path / "bundle", images, images_from="drawn", precision=precision)
     [parity] = Bundle.open(bundle.path).manifest.parity
     assert parity.min_corrected_cosine >= TOLERANCES[precision].min_cosine
 
 
-def test_another_network_is_another_one_whatever_embeddings_share(tmp_path: Path, pictures: np.ndarray) -> None:
+def test_another_network_is_another_one_whatever_embeddings_share(tmp_path: Path, images: np.ndarray) -> None:
     one, other = (trained(tmp_path / str(seed), 100.0, seed=seed) for seed in (0, 1))
-    bundle = export_onnx(one, tmp_path / "bundle", pictures, images_from="drawn")
+    bundle = export_onnx(one, tmp_path / "bundle", images, images_from="drawn")
     with pytest.raises(ExportError, match=r"is not of this checkpoint: .* a mean corrected cosine of -?[01]"):
-        add_evidence(bundle, other, pictures)
+        add_evidence(bundle, other, images)
 
 
 @pytest.mark.parametrize("precision", TOLERANCES)
@@ -99,7 +97,7 @@ def test_an_adopted_model_is_tried_by_its_spread(tmp_path: Path) -> None:
         adopt(Original.open(model, Stated()), tmp_path / "bundle", images, images_from="noise")
 
 
-def test_what_two_pictures_have_in_common_counts_for_nothing() -> None:
+def test_what_two_images_have_in_common_counts_for_nothing() -> None:
     """Equal rows have 1, rows that are exchanged with those of other images 0 in the mean, with a constant or not."""
     random = np.random.default_rng(0)
     for common in (0.0, 10.0):

@@ -79,7 +79,7 @@ def test_from_a_checkpoint_to_a_bundle_that_is_tried_again(trained: Path, people
     bundle = bundle.extend(parity=())
     again = vitreid("verify", bundle.path, "--checkpoint", trained, "--images", people, "--record")
     assert again.exit_code == 0, again.output
-    assert "in int8-static against torch on 40 pictures: largest difference" in again.output
+    assert "in int8-static against torch on 40 images: largest difference" in again.output
     recorded = Bundle.open(bundle.path).manifest
     assert recorded.bundle_id == manifest.bundle_id
     assert recorded.parity == (parity.model_copy(update={"scores": None}),)
@@ -89,11 +89,11 @@ def test_from_a_checkpoint_to_a_bundle_that_is_tried_again(trained: Path, people
     ("options", "error", "told"),
     [
         ("--precision int4", PrecisionError, "there is no precision 'int4'; take one of fp32, fp16, int8, int8-static"),
-        ("--precision int8-static", PrecisionError, "at least 32 pictures such as it will see, not on 0"),
-        ("--precision int8-static --calibration EMPTY", ExportError, "holds no pictures"),
+        ("--precision int8-static", PrecisionError, "at least 32 images such as it will see, not on 0"),
+        ("--precision int8-static --calibration EMPTY", ExportError, "holds no images"),
         ("--precision int8-static --calibration FEW", PrecisionError, "not on 1; name a folder of them by"),
         ("--precision int8-static --calibration BROKEN", ImageError, "broken.jpg"),
-        ("--calibration FEW", PrecisionError, "fp32 is not calibrated on pictures; leave --calibration out"),
+        ("--calibration FEW", PrecisionError, "fp32 is not calibrated on images; leave --calibration out"),
         ("--opset 19 --data EMPTY --images FEW", ExportError, "not written in opset 19; take one of 18, 23"),
         ("--data EMPTY --images FEW", DataError, "EMPTY"),
         ("--data FEW --dataset mars", DataError, "there is no data set 'mars'; take one of market1501"),
@@ -109,7 +109,7 @@ def test_what_is_refused(trained: Path, tmp_path: Path, options: str, error: typ
         (tmp_path / name).mkdir()
         options = options.replace(name, str(tmp_path / name))
     Image.new("RGB", (20, 50)).save(tmp_path / "FEW" / "one.png")
-    (tmp_path / "BROKEN" / "broken.jpg").write_bytes(b"no picture")
+    (tmp_path / "BROKEN" / "broken.jpg").write_bytes(b"no image")
     with pytest.raises(error, match=told) as caught:
         raised(vitreid("onnx", trained, "--out", tmp_path / "bundle", *options.split()))
     assert "\n" not in str(caught.value)

@@ -25,7 +25,7 @@ from vitreid.export.explain import (
     evidence_of,
     write_evidence,
 )
-from vitreid.export.pictures import drawn_pictures
+from vitreid.export.images import drawn_images
 from vitreid.export.sanity import check_sanity
 from vitreid.export.to_onnx import export_onnx, verify_onnx
 from vitreid.training.backbones import POOLS, STEMS
@@ -66,28 +66,28 @@ def checkpoint_of(folder: Path, text: str, *, cameras: tuple[str, ...] = ()) -> 
 
 
 @pytest.fixture(scope="module")
-def pictures() -> np.ndarray:
-    return drawn_pictures(12, SPEC)
+def images() -> np.ndarray:
+    return drawn_images(12, SPEC)
 
 
 @pytest.fixture(scope="module")
-def explained(tmp_path_factory: pytest.TempPathFactory, pictures: np.ndarray) -> tuple[Bundle, Checkpoint, str]:
+def explained(tmp_path_factory: pytest.TempPathFactory, images: np.ndarray) -> tuple[Bundle, Checkpoint, str]:
     """An exported bundle with explain.onnx, its checkpoint, and the id that it had before."""
     folder = tmp_path_factory.mktemp("explained")
     trained = checkpoint_of(folder / "trained", config_text(pool="weighted", stride=8))
-    bundle = export_onnx(trained, folder / "bundle", pictures, images_from="drawn")
-    return add_evidence(bundle, trained, pictures), trained, bundle.manifest.bundle_id
+    bundle = export_onnx(trained, folder / "bundle", images, images_from="drawn")
+    return add_evidence(bundle, trained, images), trained, bundle.manifest.bundle_id
 
 
-def test_the_file_says_what_torch_says(explained: tuple[Bundle, Checkpoint, str], pictures: np.ndarray) -> None:
+def test_the_file_says_what_torch_says(explained: tuple[Bundle, Checkpoint, str], images: np.ndarray) -> None:
     bundle, trained, _ = explained
     runner, graph = EvidenceRunner(Bundle.open(bundle.path), threads=1), EvidenceGraph(trained.load_model())
     for size in (1, 2, 7):
         with torch.inference_mode():
-            expected = graph(torch.from_numpy(pictures[:size]))
-        for found, wanted in zip(runner.run(pictures[:size]), expected, strict=True):
+            expected = graph(torch.from_numpy(images[:size]))
+        for found, wanted in zip(runner.run(images[:size]), expected, strict=True):
             np.testing.assert_allclose(found, wanted.numpy(), atol=1e-5)
-    patches, attention = runner.run(pictures)
+    patches, attention = runner.run(images)
     np.testing.assert_allclose(np.linalg.norm(patches, axis=2), 1, atol=1e-5)
     np.testing.assert_allclose(attention.sum(1), 1, atol=1e-5)
     assert attention.min() >= 0
@@ -117,14 +117,14 @@ VARIANTS = {
 
 
 @pytest.mark.parametrize("variant", VARIANTS)
-def test_every_form_exports(tmp_path: Path, pictures: np.ndarray, variant: str) -> None:
+def test_every_form_exports(tmp_path: Path, images: np.ndarray, variant: str) -> None:
     text, side = VARIANTS[variant]
     graph = EvidenceGraph(model_of(text))
     names = ("a", "b") if side else ()
     said = evidence_of(graph, parity_images=1, difference=0.0)
     bundle = Bundle(tmp_path, Manifest.model_construct(image=SPEC, cameras=names, views=names, explain=said))
     write_evidence(graph, bundle, tmp_path / EXPLAIN)
-    assert difference_of(bundle, graph, pictures) <= 1e-5
+    assert difference_of(bundle, graph, images) <= 1e-5
 
 
 def test_a_damaged_file_is_noticed(explained: tuple[Bundle, Checkpoint, str], tmp_path: Path) -> None:
@@ -192,12 +192,12 @@ def test_attention_is_that_of_the_last_block(relative: str | None) -> None:
     torch.testing.assert_close(block.attn(normed), seen)  # so these are the weights that the block computes with
 
 
-def test_patches_are_the_normed_outputs_with_side_information_and_jigsaw(pictures: np.ndarray) -> None:
+def test_patches_are_the_normed_outputs_with_side_information_and_jigsaw(images: np.ndarray) -> None:
     text = (
         config_text(side="both", options="embed_dim = 24, depth = 1, num_heads = 2") + "\n[model.jigsaw]\nparts = 2\n"
     )
     model = model_of(text)
-    images = torch.from_numpy(pictures[:3])
+    images = torch.from_numpy(images[:3])
     camera, view = torch.tensor([0, 1, -1]), torch.tensor([1, -1, 0])
     patches, _ = EvidenceGraph(model)(images, camera, view)
     expected = model.backbone(model.normalised(images), camera, view).patches
@@ -212,17 +212,17 @@ def test_a_resnet_has_no_patches() -> None:
 
 
 def test_another_checkpoint_is_refused(
-    explained: tuple[Bundle, Checkpoint, str], tmp_path: Path, pictures: np.ndarray
+    explained: tuple[Bundle, Checkpoint, str], tmp_path: Path, images: np.ndarray
 ) -> None:
     other = checkpoint_of(tmp_path / "other", config_text(pool="cls"))
     with pytest.raises(ParityError, match="is not of this checkpoint"):
-        add_evidence(explained[0], other, pictures)
+        add_evidence(explained[0], other, images)
 
 
 @pytest.mark.parametrize(
     ("changes", "cameras", "told"),
     [
-        ({"height": 128, "width": 48}, (), "pictures of 64x32 instead of 128x48"),
+        ({"height": 128, "width": 48}, (), "images of 64x32 instead of 128x48"),
         ({"options": "embed_dim = 32, depth = 2, num_heads = 2"}, (), "embeddings of length 24 instead of 32"),
         ({"side": "camera"}, ("c1", "c2"), "the cameras none instead of c1, c2"),
     ],
@@ -230,7 +230,7 @@ def test_another_checkpoint_is_refused(
 def test_a_checkpoint_of_another_form_is_refused(
     explained: tuple[Bundle, Checkpoint, str],
     tmp_path: Path,
-    pictures: np.ndarray,
+    images: np.ndarray,
     changes: dict[str, Any],
     cameras: tuple[str, ...],
     told: str,
@@ -241,26 +241,26 @@ def test_a_checkpoint_of_another_form_is_refused(
     other = checkpoint_of(tmp_path / "other", text, cameras=cameras)
     for trial in (add_evidence, verify_onnx):
         with pytest.raises(ParityError, match=f"bundle is not of .*other: it has {told}; give the checkpoint"):
-            trial(explained[0], other, pictures)
+            trial(explained[0], other, images)
 
 
-def test_verifying_looks_at_the_evidence_too(explained: tuple[Bundle, Checkpoint, str], pictures: np.ndarray) -> None:
+def test_verifying_looks_at_the_evidence_too(explained: tuple[Bundle, Checkpoint, str], images: np.ndarray) -> None:
     bundle = explained[0]
-    check_sanity(bundle, pictures)
+    check_sanity(bundle, images)
     said = bundle.manifest.explain
     assert said is not None
     wrong = bundle.manifest.model_copy(update={"explain": said.model_copy(update={"rows": 8})})
     with pytest.raises(BundleDamaged, match=r"explain\.onnx takes and gives .*, the manifest says otherwise"):
-        check_sanity(Bundle(bundle.path, wrong), pictures)
+        check_sanity(Bundle(bundle.path, wrong), images)
 
 
 def test_a_graph_that_differs_is_not_added(
-    explained: tuple[Bundle, Checkpoint, str], pictures: np.ndarray, monkeypatch: pytest.MonkeyPatch
+    explained: tuple[Bundle, Checkpoint, str], images: np.ndarray, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("vitreid.export.explain.MAX_ABS_DIFFERENCE", -1.0)
     bundle, trained, _ = explained
     with pytest.raises(ParityError, match="was not added"):
-        add_evidence(bundle, trained, pictures)
+        add_evidence(bundle, trained, images)
     assert Bundle.open(bundle.path).manifest == bundle.manifest
 
 

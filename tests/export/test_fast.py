@@ -86,7 +86,7 @@ def network(part: Mapping[str, Any], persons: int = 5) -> ReIDModel:
 
 
 def feeds(graph: EmbeddingGraph | FastTransformer) -> Iterator[dict[str, np.ndarray]]:
-    """Batches of 1, 2 and 7 pictures from known and unknown cameras and views."""
+    """Batches of 1, 2 and 7 images from known and unknown cameras and views."""
     random = np.random.default_rng(0)
     for size in (1, 2, 7):
         images = random.integers(0, 256, (size, SPEC.height, SPEC.width, 3), dtype=np.uint8)

@@ -16,8 +16,8 @@ from vitreid.bundle import ImageSpec
 from vitreid.bundle.run import load_graph
 from vitreid.export.errors import PrecisionError
 from vitreid.export.fast import fast_form
+from vitreid.export.images import drawn_images
 from vitreid.export.int8 import Feeds
-from vitreid.export.pictures import drawn_pictures
 from vitreid.export.precision import MIN_CALIBRATION, PRECISIONS, check_precision, convert
 from vitreid.export.to_onnx import write_graph
 from vitreid.export.tolerance import TOLERANCES
@@ -38,8 +38,8 @@ NETWORKS: dict[str, tuple[dict[str, Any], int]] = {
 @pytest.fixture(scope="module")
 def feeds() -> Feeds:
     cameras = np.arange(MIN_CALIBRATION) % 4 - 1
-    pictures = drawn_pictures(MIN_CALIBRATION, SPEC)
-    return [{"images": pictures[rows], "camera": cameras[rows]} for rows in (slice(16), slice(16, None))]
+    images = drawn_images(MIN_CALIBRATION, SPEC)
+    return [{"images": images[rows], "camera": cameras[rows]} for rows in (slice(16), slice(16, None))]
 
 
 @pytest.fixture(scope="module")
@@ -112,7 +112,7 @@ def test_weights_have_a_scale_per_channel(graphs: dict[str, Path], feeds: Feeds,
         assert [24 * 4] in scales, name
 
 
-def test_a_static_graph_embeds_a_picture_alike_in_any_company(
+def test_a_static_graph_embeds_a_image_alike_in_any_company(
     graphs: dict[str, Path], feeds: Feeds, tmp_path: Path
 ) -> None:
     seen = taken(graphs["transformer"], feeds)
@@ -133,21 +133,21 @@ def test_conversions_tell_nothing(
 
 
 @pytest.mark.parametrize(
-    ("name", "pictures", "told"),
+    ("name", "images", "told"),
     [
         ("int4", 0, "no precision 'int4'; take one of fp32, fp16, int8, int8-static"),
         (
             "int8-static",
             0,
-            "at least 32 pictures such as it will see, not on 0; name a folder of them by",
+            "at least 32 images such as it will see, not on 0; name a folder of them by",
         ),
         ("int8-static", 31, "not on 31"),
-        ("fp16", 64, "fp16 is not calibrated on pictures; leave --calibration out, or take int8-static"),
+        ("fp16", 64, "fp16 is not calibrated on images; leave --calibration out, or take int8-static"),
     ],
 )
-def test_what_cannot_be_made(name: str, pictures: int, told: str) -> None:
+def test_what_cannot_be_made(name: str, images: int, told: str) -> None:
     with pytest.raises(PrecisionError, match=told):
-        check_precision(name, pictures)
+        check_precision(name, images)
 
 
 def test_a_conversion_asks_first(graphs: dict[str, Path], feeds: Feeds, tmp_path: Path) -> None:

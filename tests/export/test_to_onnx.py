@@ -1,4 +1,4 @@
-"""Exported graphs against torch: any batch, real pictures, and a difference that is noticed."""
+"""Exported graphs against torch: any batch, real images, and a difference that is noticed."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from vitreid.bundle import Bundle, BundleRunner, ImageSpec, OutputSpec
 from vitreid.export.closeness import compare
 from vitreid.export.errors import ParityError
 from vitreid.export.graph import EmbeddingGraph
-from vitreid.export.pictures import drawn_pictures, read_pictures
+from vitreid.export.images import drawn_images, read_images
 from vitreid.export.sanity import check_sanity
 from vitreid.export.to_onnx import export_onnx, verify_onnx, write_graph
 from vitreid.export.tolerance import TOLERANCES, Tolerance
@@ -56,19 +56,19 @@ def checkpoint(folder: Path, text: str, **learned: list[str]) -> Checkpoint:
 
 
 @pytest.fixture(scope="module")
-def pictures() -> np.ndarray:
-    return drawn_pictures(24, SPEC)
+def images() -> np.ndarray:
+    return drawn_images(24, SPEC)
 
 
 @pytest.mark.parametrize(("stem", "bnneck"), [("patch", "before"), ("conv", "after")])
-def test_the_bundle_is_the_trained_model(tmp_path: Path, pictures: np.ndarray, stem: str, bnneck: str) -> None:
+def test_the_bundle_is_the_trained_model(tmp_path: Path, images: np.ndarray, stem: str, bnneck: str) -> None:
     trained = checkpoint(tmp_path / "trained", recipe(stem, bnneck))
-    bundle = export_onnx(trained, tmp_path / "bundle", pictures, images_from="drawn", name="small")
+    bundle = export_onnx(trained, tmp_path / "bundle", images, images_from="drawn", name="small")
     model = trained.load_model()
     for size in (1, 2, 7):
-        found = BundleRunner(Bundle.open(tmp_path / "bundle"), threads=1).run(pictures[:size])
+        found = BundleRunner(Bundle.open(tmp_path / "bundle"), threads=1).run(images[:size])
         with torch.inference_mode():
-            expected = model.embed(torch.from_numpy(pictures[:size])).numpy()
+            expected = model.embed(torch.from_numpy(images[:size])).numpy()
         np.testing.assert_allclose(found, expected, atol=1e-5)
     manifest = bundle.manifest
     assert (manifest.name, manifest.image, manifest.output) == ("small", SPEC, OutputSpec(dimension=24, bnneck=bnneck))
@@ -87,15 +87,15 @@ def test_the_bundle_is_the_trained_model(tmp_path: Path, pictures: np.ndarray, s
     ],
 )
 def test_the_bundle_names_what_was_learned(
-    tmp_path: Path, pictures: np.ndarray, side: str, cameras: tuple[str, ...], views: tuple[str, ...]
+    tmp_path: Path, images: np.ndarray, side: str, cameras: tuple[str, ...], views: tuple[str, ...]
 ) -> None:
     learned = {"cameras": ["c1", "c2"], "views": ["front", "rear", "side"]}
     trained = checkpoint(tmp_path / "trained", recipe() + f'side = "{side}"\n', **learned)
-    bundle = export_onnx(trained, tmp_path / "bundle", pictures, images_from="drawn")
+    bundle = export_onnx(trained, tmp_path / "bundle", images, images_from="drawn")
     assert (bundle.manifest.cameras, bundle.manifest.views) == (cameras, views)
-    assert verify_onnx(bundle, trained, pictures)[0].max_abs_difference <= 1e-5
+    assert verify_onnx(bundle, trained, images)[0].max_abs_difference <= 1e-5
     unknown, first = (
-        BundleRunner(bundle, threads=1).run(pictures[:2], *[np.array([index, index])] * 2) for index in (-1, 0)
+        BundleRunner(bundle, threads=1).run(images[:2], *[np.array([index, index])] * 2) for index in (-1, 0)
     )
     assert np.abs(unknown - first).max() > 1e-4
 
@@ -108,21 +108,21 @@ def test_the_weights_are_inside_the_file(tmp_path: Path) -> None:
     onnx.checker.check_model(graph)
 
 
-def test_a_graph_of_other_weights_is_refused(tmp_path: Path, pictures: np.ndarray) -> None:
+def test_a_graph_of_other_weights_is_refused(tmp_path: Path, images: np.ndarray) -> None:
     trained = checkpoint(tmp_path / "trained", recipe())
-    bundle = export_onnx(trained, tmp_path / "bundle", pictures, images_from="drawn")
+    bundle = export_onnx(trained, tmp_path / "bundle", images, images_from="drawn")
     other = trained.load_model()
     with torch.no_grad():
         other.backbone.norm.weight.mul_(torch.rand(24))
-    with pytest.raises(ParityError, match="too far from torch on 24 pictures: by "):
-        TOLERANCES["fp32"].check(measure_parity(bundle, EmbeddingGraph(other), pictures))
+    with pytest.raises(ParityError, match="too far from torch on 24 images: by "):
+        TOLERANCES["fp32"].check(measure_parity(bundle, EmbeddingGraph(other), images))
 
 
-def test_a_failing_export_writes_nothing(tmp_path: Path, pictures: np.ndarray) -> None:
+def test_a_failing_export_writes_nothing(tmp_path: Path, images: np.ndarray) -> None:
     trained = checkpoint(tmp_path / "trained", recipe())
     trial = Trial(tolerance=Tolerance(min_cosine=1.1, max_loss=1))
     with pytest.raises(ParityError, match=r"corrected cosine 1.0000000 \(at least 1.1 needed\)"):
-        export_onnx(trained, tmp_path / "bundle", pictures, images_from="drawn", trial=trial)
+        export_onnx(trained, tmp_path / "bundle", images, images_from="drawn", trial=trial)
     assert not (tmp_path / "bundle").exists()
 
 
@@ -146,14 +146,14 @@ def test_the_difference_is_measured() -> None:
 
 @pytest.mark.parametrize("count", [1, 3])
 @pytest.mark.parametrize("value", [0.0, 0.5, np.nan])
-def test_the_same_embedding_for_all_pictures_shows_nothing(count: int, value: float) -> None:
+def test_the_same_embedding_for_all_images_shows_nothing(count: int, value: float) -> None:
     rows = np.full((count, 4), value, np.float32)
-    with pytest.raises(ParityError, match=rf"of {count} pictures do not differ, .*; give a folder of different"):
+    with pytest.raises(ParityError, match=rf"of {count} images do not differ, .*; give a folder of different"):
         compare(rows, rows, "int8")
 
 
-def test_sanity_of_a_sound_bundle(tiny_bundle: Path, pictures: np.ndarray) -> None:
-    check_sanity(Bundle.open(tiny_bundle), pictures)
+def test_sanity_of_a_sound_bundle(tiny_bundle: Path, images: np.ndarray) -> None:
+    check_sanity(Bundle.open(tiny_bundle), images)
 
 
 @pytest.mark.parametrize(
@@ -161,21 +161,21 @@ def test_sanity_of_a_sound_bundle(tiny_bundle: Path, pictures: np.ndarray) -> No
     [
         (lambda x: x * np.nan, "are not finite"),
         (lambda x: x * 2, "are not of unit length"),
-        (lambda x: np.full_like(x, 48**-0.5), "are the same for all pictures"),
-        (lambda x: np.roll(x, 1, axis=0), "change with the pictures beside them"),
+        (lambda x: np.full_like(x, 48**-0.5), "are the same for all images"),
+        (lambda x: np.roll(x, 1, axis=0), "change with the images beside them"),
     ],
 )
 def test_insane_bundles(
-    tiny_bundle: Path, pictures: np.ndarray, monkeypatch: pytest.MonkeyPatch, transform: object, fault: str
+    tiny_bundle: Path, images: np.ndarray, monkeypatch: pytest.MonkeyPatch, transform: object, fault: str
 ) -> None:
     run = BundleRunner.run
     monkeypatch.setattr(BundleRunner, "run", lambda self, images: transform(run(self, images)))
     with pytest.raises(ParityError, match=fault):
-        check_sanity(Bundle.open(tiny_bundle), pictures)
+        check_sanity(Bundle.open(tiny_bundle), images)
 
 
-def test_pictures_of_a_folder(tmp_path: Path) -> None:
+def test_images_of_a_folder(tmp_path: Path) -> None:
     paths = [tmp_path / f"{i}.png" for i in range(3)]
     for path in paths:
         Image.new("RGB", (20, 50)).save(path)
-    assert read_pictures(paths, SPEC).shape == (3, 64, 32, 3)
+    assert read_images(paths, SPEC).shape == (3, 64, 32, 3)

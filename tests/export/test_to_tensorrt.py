@@ -75,7 +75,7 @@ def test_timings_without_a_place_are_told_before_anything_is_built(
 
 def test_another_engine_is_not_kept(bundle: Bundle, made: MadeUp) -> None:
     made.noise = 0.05
-    with pytest.raises(ParityError, match=r"TensorRT .* differs from .*model.onnx in onnxruntime on 20 pictures: by "):
+    with pytest.raises(ParityError, match=r"TensorRT .* differs from .*model.onnx in onnxruntime on 20 images: by "):
         export_tensorrt(bundle, IMAGES, profile=PROFILE)
     made.noise = float("nan")
     with pytest.raises(ParityError, match="it gives values that are not finite; the engine was not kept"):
@@ -121,7 +121,7 @@ def test_the_command(bundle: Bundle, made: MadeUp, tmp_path: Path) -> None:
     arguments = f"export tensorrt {bundle.path} --batch 2 --max-batch 8 --timings {tmp_path / 'timings'}"
     done = CliRunner().invoke(app, arguments.split())
     assert done.exit_code == 0, done.output
-    assert "model.onnx on 64 pictures" in done.output
+    assert "model.onnx on 64 images" in done.output
     assert (tmp_path / "timings").read_bytes() == made.version.encode()
     assert max(call[1] for call in made.calls if call[0] == "execute") == 8
 

@@ -1,4 +1,4 @@
-"""A bundle tried by pictures and searches, in several runtimes: what passes, what does not, and what is told."""
+"""A bundle tried by images and searches, in several runtimes: what passes, what does not, and what is told."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import torch
 from vitreid.bundle import Bundle, BundleDamaged, BundleRunner, Parity, ParityScores, RuntimeMissing
 from vitreid.bundle.run_openvino import precisions
 from vitreid.export.errors import ParityError
-from vitreid.export.pictures import drawn_pictures
+from vitreid.export.images import drawn_images
 from vitreid.export.tolerance import TOLERANCES, Tolerance, tolerance_of
 from vitreid.export.trial import Trial, merged
 from vitreid.export.ways import REFERENCE, WAYS, Way
@@ -64,8 +64,8 @@ def model(bundle: Bundle) -> Callable[..., torch.Tensor]:
 
 
 @pytest.fixture(scope="module")
-def pictures(tiny_bundle: Path) -> np.ndarray:
-    return drawn_pictures(12, Bundle.open(tiny_bundle).manifest.image)
+def images(tiny_bundle: Path) -> np.ndarray:
+    return drawn_images(12, Bundle.open(tiny_bundle).manifest.image)
 
 
 @pytest.fixture(scope="module")
@@ -75,9 +75,9 @@ def people(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def test_every_runtime_here_is_measured(bundle: Bundle, model: Callable, pictures: np.ndarray) -> None:
+def test_every_runtime_here_is_measured(bundle: Bundle, model: Callable, images: np.ndarray) -> None:
     remarks: list[str] = []
-    parity = Trial(ways=WAYS, remark=remarks.append).parity(bundle, model, pictures, None)
+    parity = Trial(ways=WAYS, remark=remarks.append).parity(bundle, model, images, None)
     computed = ["fp32", *precisions()]
     assert [each.precision for each in parity] == computed
     assert all(re.fullmatch(r"(onnxruntime|openvino) \d[\d.]* CPU", each.runtime) for each in parity)
@@ -91,13 +91,13 @@ def test_bf16_is_for_fp32_bundles(bundle: Bundle) -> None:
     assert [way.precision(int8) for way in WAYS if way.takes(int8)] == ["int8", "int8"]
 
 
-def test_others_than_the_reference_are_only_told_of(bundle: Bundle, model: Callable, pictures: np.ndarray) -> None:
+def test_others_than_the_reference_are_only_told_of(bundle: Bundle, model: Callable, images: np.ndarray) -> None:
     remarks: list[str] = []
     ways = (REFERENCE, Way(lambda: "", absent), Way(lambda: "", damaged), way(noise(0.1)), way(noise(1e-3), "bf16"))
-    parity = Trial(ways=ways, remark=remarks.append).parity(bundle, model, pictures, None)
+    parity = Trial(ways=ways, remark=remarks.append).parity(bundle, model, images, None)
     assert [(each.runtime, each.precision) for each in parity][1:] == [("made-up 1.0", "bf16")]
     assert remarks[0] == "model.onnx does not load in made-up"
-    assert remarks[1].startswith("made-up 1.0 in fp32 is too far from torch on 12 pictures: by ")
+    assert remarks[1].startswith("made-up 1.0 in fp32 is too far from torch on 12 images: by ")
     assert len(remarks) == 2
 
 
@@ -108,30 +108,30 @@ def test_others_than_the_reference_are_only_told_of(bundle: Bundle, model: Calla
             noise(0.1),
             r"by \d\.\d\de-01 \(at most 1e-05 allowed\), corrected cosine 0\.\d{7} \(at least 0.99999 need",
         ),
-        (lambda rows: rows * np.nan, "pictures: it gives values that are not finite; take another precision"),
+        (lambda rows: rows * np.nan, "images: it gives values that are not finite; take another precision"),
         (lambda rows: rows * 0, r"corrected cosine -0\.\d{7} \(at least"),
     ],
 )
 def test_a_reference_that_is_another_model(
-    bundle: Bundle, model: Callable, pictures: np.ndarray, change: Change, told: str
+    bundle: Bundle, model: Callable, images: np.ndarray, change: Change, told: str
 ) -> None:
     with pytest.raises(ParityError, match=told):
-        Trial(ways=(way(change),)).parity(bundle, model, pictures, None)
+        Trial(ways=(way(change),)).parity(bundle, model, images, None)
 
 
-def test_searches(bundle: Bundle, model: Callable, pictures: np.ndarray, people: Path) -> None:
+def test_searches(bundle: Bundle, model: Callable, images: np.ndarray, people: Path) -> None:
     """What searches as its model does loses nothing; beside a model that finds all, this bundle loses much."""
     trial = Trial(data=Source("market1501", people))
     runner = BundleRunner(bundle, threads=1)
     searches = trial.searches(Embedder(runner.run, bundle.manifest.image, bundle.manifest.cameras))
     assert searches is not None
-    scores = trial.parity(bundle, model, pictures, searches)[0].scores
+    scores = trial.parity(bundle, model, images, searches)[0].scores
     assert scores is not None
     assert (scores.data, scores.queries, scores.loss) == ("people", 20, 0)
     assert (scores.mAP, scores.rank1) == (searches.scores.mAP, searches.scores.rank(1))
     better = replace(searches, scores=replace(searches.scores, mAP=1.0))
     with pytest.raises(ParityError, match=r"mAP on people \d+\.\d\d instead of 100\.00 \(at most 0\.05 less allowed\)"):
-        trial.parity(bundle, model, pictures, better)
+        trial.parity(bundle, model, images, better)
 
 
 def test_without_data_nothing_is_searched() -> None:

@@ -1,4 +1,4 @@
-"""Made pictures of persons, and all their pairs by a slow loop."""
+"""Made images of persons, and all their pairs by a slow loop."""
 
 from __future__ import annotations
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from vitreid.scoring import Labelled, ScoringError
 from vitreid.scoring.calibration import METHODS, fit_calibration, fit_knots, reliability
-from vitreid.scoring.pairs import PairCounts, PairNumbers, Pictures, centres, count_pairs, edge
+from vitreid.scoring.pairs import Images, PairCounts, PairNumbers, centres, count_pairs, edge
 
 from .pairing import made
 
@@ -164,16 +164,16 @@ def test_reliability_against_a_loop_over_pairs() -> None:
 
 
 def fitted(seed: int = 0, **options: Any) -> Any:
-    pictures = Pictures.of(*made(seed, persons=30, spread=0.8))
-    return fit_calibration(pictures, count_pairs(pictures), **options)
+    images = Images.of(*made(seed, persons=30, spread=0.8))
+    return fit_calibration(images, count_pairs(images), **options)
 
 
 @pytest.mark.parametrize("method", sorted(METHODS))
 def test_each_half_is_scored_by_what_was_fitted_on_the_other(method: str) -> None:
     fit = fitted(method=method)
-    pictures = Pictures.of(*made(persons=30, spread=0.8))
+    images = Images.of(*made(persons=30, spread=0.8))
     order = np.random.default_rng(0).permutation(28)
-    one, other = (count_pairs(pictures.only(part)) for part in (order[:14], order[14:]))
+    one, other = (count_pairs(images.only(part)) for part in (order[:14], order[14:]))
     by_other, by_one = (ratios(fit_knots(method, half, fit.prior)) for half in (other, one))
     both = PairCounts(*(np.concatenate([getattr(one, n), getattr(other, n)]) for n in ("same", "different")))
     numbers = PairNumbers(28, int(both.same.sum()), int(both.different.sum()))
@@ -182,7 +182,7 @@ def test_each_half_is_scored_by_what_was_fitted_on_the_other(method: str) -> Non
 
 def test_what_is_kept_is_fitted_on_all() -> None:
     fit = fitted()
-    assert fit.knots == fit_knots(fit.method, count_pairs(Pictures.of(*made(persons=30, spread=0.8))), fit.prior)
+    assert fit.knots == fit_knots(fit.method, count_pairs(Images.of(*made(persons=30, spread=0.8))), fit.prior)
 
 
 def test_the_method_is_the_one_with_the_lower_loss_on_persons_held_out() -> None:
@@ -202,8 +202,8 @@ def test_scores_that_were_not_seen_tell_no_more_than_those_that_were(method: str
 
 
 def test_the_prior_is_the_share_of_all_pairs_or_what_is_asked_for() -> None:
-    pictures = Pictures.of(*made(persons=30, spread=0.8))
-    total = count_pairs(pictures)
+    images = Images.of(*made(persons=30, spread=0.8))
+    total = count_pairs(images)
     assert fitted().prior == total.same.sum() / (total.same.sum() + total.different.sum())
     rare = fitted(prior=1e-5, method="isotonic")
     assert rare.prior == 1e-5
@@ -230,14 +230,14 @@ def test_options_outside_of_what_is_allowed(options: dict[str, Any], told: str) 
 def test_too_few_persons(persons: int) -> None:
     labels = np.repeat(np.arange(persons), 4)
     part = Labelled.of("some", np.eye(12)[np.arange(4 * persons)], labels, np.tile(["c1", "c2"], 2 * persons))
-    pictures = Pictures.of(part, part)
+    images = Images.of(part, part)
     with pytest.raises(ScoringError, match=r"^\d persons, a half .* needs 10 of each"):
-        fit_calibration(pictures, count_pairs(pictures))
+        fit_calibration(images, count_pairs(images))
 
 
 def test_persons_seen_by_one_camera_each() -> None:
     labels = np.arange(40)
     part = Labelled.of("some", np.eye(40), labels, np.where(labels % 2, "c1", "c2"))
-    pictures = Pictures.of(part, part)
+    images = Images.of(part, part)
     with pytest.raises(ScoringError, match="make 0 pairs of one person by two cameras"):
-        fit_calibration(pictures, count_pairs(pictures))
+        fit_calibration(images, count_pairs(images))

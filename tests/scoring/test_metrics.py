@@ -55,7 +55,7 @@ def test_the_querys_own_camera_is_left_out() -> None:
 
 
 def test_equal_scores_keep_the_gallerys_order() -> None:
-    """A model that gives every picture one embedding must not look perfect."""
+    """A model that gives every image one embedding must not look perfect."""
     gallery = np.ones((10, 1))
     persons = [2] * 9 + [1]
     scores = score_retrieval(
@@ -123,17 +123,15 @@ def stable_order_scores(query: Labelled, gallery: Labelled) -> tuple[list[float]
 
 
 @settings(max_examples=60, deadline=None)
-@given(
-    seed=st.integers(0, 2**32 - 1), queries=st.integers(1, 6), pictures=st.integers(1, 30), at_once=st.integers(1, 99)
-)
-def test_tied_scores_rank_as_in_a_stable_sort(seed: int, queries: int, pictures: int, at_once: int) -> None:
+@given(seed=st.integers(0, 2**32 - 1), queries=st.integers(1, 6), images=st.integers(1, 30), at_once=st.integers(1, 99))
+def test_tied_scores_rank_as_in_a_stable_sort(seed: int, queries: int, images: int, at_once: int) -> None:
     """Small whole numbers: their scores are exact, and many are equal."""
     random = np.random.default_rng(seed)
 
     def rows(name: str, count: int) -> Labelled:
         return Labelled.of(name, random.choice([-1, 1], (count, 2)), *random.integers(0, 3, (2, count)))
 
-    query, gallery = rows("query", queries), rows("gallery", pictures)
+    query, gallery = rows("query", queries), rows("gallery", images)
     precisions, firsts = stable_order_scores(query, gallery)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(labelled, "SCORES_AT_ONCE", at_once)  # blocks of every size
@@ -174,7 +172,7 @@ def test_given_scores_take_the_place_of_the_cosines() -> None:
     [
         ([[[0.1, 0.2]]], "end after 1 of 2 queries"),
         ([[[0.1, 0.2]]] * 3, "ends at query 3"),
-        ([[[0.1]], [[0.2]]], "for each of the 2 gallery pictures"),
+        ([[[0.1]], [[0.2]]], "for each of the 2 gallery images"),
         ([[[0.1, float("nan")]]] * 2, "a number for each"),
     ],
 )

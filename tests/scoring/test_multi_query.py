@@ -7,7 +7,7 @@ from vitreid.scoring import Labelled, pool_queries, score_retrieval
 
 
 def test_by_hand() -> None:
-    """Two pictures of one person by one camera become their middle; another camera stays by itself."""
+    """Two images of one person by one camera become their middle; another camera stays by itself."""
     query = Labelled.of("query", [[0, 1], [1, 0], [0, 1], [1, 0]], ["b", "a", "a", "a"], ["c1", "c1", "c1", "c2"])
     pooled = pool_queries(query)
     assert list(zip(pooled.persons, pooled.cameras, strict=True)) == [("b", "c1"), ("a", "c1"), ("a", "c2")]
@@ -31,12 +31,12 @@ def test_against_slow_loops() -> None:
         np.testing.assert_allclose(embedding, total / np.linalg.norm(total), atol=1e-6)
 
 
-def test_opposite_pictures_give_a_query_that_resembles_nobody() -> None:
+def test_opposite_images_give_a_query_that_resembles_nobody() -> None:
     pooled = pool_queries(Labelled.of("query", [[1, 0], [-1, 0]], [1, 1], [1, 1]))
     assert pooled.embeddings.tolist() == [[0, 0]]
 
 
-def test_pooling_lets_a_good_picture_help_a_bad_one() -> None:
+def test_pooling_lets_a_good_image_help_a_bad_one() -> None:
     query = Labelled.of("query", [[0.8, 0.6], [0, 1]], [1, 1], [1, 1])
     gallery = Labelled.of("gallery", [[1, 0], [0, 1]], [1, 2], [2, 2])
     assert score_retrieval(query, gallery).mAP == pytest.approx(0.75)

@@ -36,7 +36,7 @@ def test_by_hand() -> None:
     gallery = Labelled.of("gallery", at(0, 180), [1, 2], [2, 2])
     one, two, every = score_open_set(query, gallery, rates=(1 / 3, 2 / 3, 1), draws=4)
     assert {row.enrolled for row in (one, two, every)} == {1}
-    assert {row.pictures for row in (one, two, every)} == {1}
+    assert {row.images for row in (one, two, every)} == {1}
     assert (one.fpir, one.fnir, one.fnir_rank1, one.spread) == pytest.approx((1 / 3, 2 / 3, 2 / 3, 0))
     assert (two.fpir, two.fnir) == pytest.approx((2 / 3, 0))
     assert (every.fpir, every.fnir) == (1, 0)
@@ -45,7 +45,7 @@ def test_by_hand() -> None:
 def slow_rates(
     query: Labelled, gallery: Labelled, order: list[int], size: int, rate: float
 ) -> tuple[float, float, float, int]:
-    """FPIR, FNIR, FNIR at rank 1 and pictures, where the first of an order of persons are enrolled."""
+    """FPIR, FNIR, FNIR at rank 1 and images, where the first of an order of persons are enrolled."""
     enrolled, strangers = order[:size], order[len(order) // 2 :]
     watched = [j for j in range(len(gallery)) if gallery.persons[j] in enrolled]
 
@@ -96,7 +96,7 @@ def test_against_slow_loops(at_once: int, monkeypatch: pytest.MonkeyPatch) -> No
     for row in found:
         expected = [slow_rates(query, gallery, order, row.enrolled, row.allowed_fpir) for order in orders]
         means = np.mean(expected, 0)
-        assert (row.fpir, row.fnir, row.fnir_rank1, row.pictures) == pytest.approx(tuple(means))
+        assert (row.fpir, row.fnir, row.fnir_rank1, row.images) == pytest.approx(tuple(means))
         assert row.spread == pytest.approx(np.std([fnir for _, fnir, _, _ in expected]))
 
 
@@ -143,7 +143,7 @@ def test_fewer_than_two_persons(cameras: list[int], count: int) -> None:
 
 
 def test_a_rival_with_the_same_score_comes_first() -> None:
-    """A model that gives every picture one embedding finds everybody and tells nobody apart."""
+    """A model that gives every image one embedding finds everybody and tells nobody apart."""
     query, gallery = (Labelled.of(name, np.ones((4, 1)), range(4), [camera] * 4) for camera, name in enumerate("qg"))
     [alone, together] = score_open_set(query, gallery, sizes=(1, 2), rates=(1,))
     assert (alone.enrolled, alone.fnir, alone.fnir_rank1) == (1, 0, 0)

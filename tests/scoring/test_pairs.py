@@ -1,4 +1,4 @@
-"""Pairs across cameras, counted in blocks, against a loop over all pictures."""
+"""Pairs across cameras, counted in blocks, against a loop over all images."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from vitreid.scoring import Labelled, ScoringError, pairs
 from vitreid.scoring.pairs import (
     BINS,
     NOBODY,
-    Pictures,
+    Images,
     bins_of,
     centres,
     count_pairs,
@@ -33,7 +33,7 @@ def test_every_pair_counts_once(monkeypatch: pytest.MonkeyPatch, at_once: int, s
     monkeypatch.setattr(pairs, "SCORES_AT_ONCE", at_once)
     query, gallery = made(seed)
     slow = list(slow_pairs(query, gallery))
-    found = dict(counts_by_cameras(Pictures.of(query, gallery)))
+    found = dict(counts_by_cameras(Images.of(query, gallery)))
     assert list(found) == [("c9", "c10"), ("c9", "c11"), ("c10", "c11")]
     for cameras, counts in found.items():
         own = [pair for pair in slow if pair[1:3] == cameras]
@@ -43,33 +43,33 @@ def test_every_pair_counts_once(monkeypatch: pytest.MonkeyPatch, at_once: int, s
             assert values.sum() == sum(expected.values())
             # another order of adding numbers may put a score into the bin beside its own
             assert all(expected[i - 1] + expected[i] + expected[i + 1] for i in places)
-    total = count_pairs(Pictures.of(query, gallery))
+    total = count_pairs(Images.of(query, gallery))
     assert total.same.sum() + total.different.sum() == len(slow)
 
 
 def test_distractors_are_of_nobody_and_make_no_pairs_among_themselves() -> None:
     query, gallery = made()
-    pictures = Pictures.of(query, gallery)
-    assert pictures.count == 6
-    assert np.count_nonzero(pictures.persons == NOBODY) == 12
-    only = Pictures(pictures.embeddings, np.where(pictures.persons == 0, 0, NOBODY), pictures.cameras)
+    images = Images.of(query, gallery)
+    assert images.count == 6
+    assert np.count_nonzero(images.persons == NOBODY) == 12
+    only = Images(images.embeddings, np.where(images.persons == 0, 0, NOBODY), images.cameras)
     counts = count_pairs(only)
     assert (counts.same.sum(), counts.different.sum()) == (12, 6 * 42 * 2 // 3)
 
 
 def test_tallies_and_pairs_of_one_person() -> None:
     query, gallery = made()
-    pictures = Pictures.of(query, gallery)
-    tallies = pictures.tallies(pictures.camera_names())
+    images = Images.of(query, gallery)
+    tallies = images.tallies(images.camera_names())
     assert tallies.tolist() == [[2, 2, 2, 2, 2, 2, 4]] * 3
     assert own_pairs(tallies).tolist() == [12] * 6 + [48]
-    numbers = pictures.numbers(count_pairs(pictures))
+    numbers = images.numbers(count_pairs(images))
     assert (numbers.persons, numbers.same) == (6, 72)
 
 
 def test_some_of_the_persons() -> None:
-    pictures = Pictures.of(*made())
-    part = pictures.only(np.array([1, 4]))
+    images = Images.of(*made())
+    part = images.only(np.array([1, 4]))
     assert sorted(set(part.persons.tolist())) == [1, 4]
     assert len(part.persons) == len(part.embeddings) == len(part.cameras) == 12
 
@@ -85,5 +85,5 @@ def test_bins_hold_what_their_edges_say() -> None:
 
 def test_a_single_camera() -> None:
     part = Labelled.of("some", np.eye(3), ["a", "b", "a"], ["c1"] * 3)
-    with pytest.raises(ScoringError, match="all 6 pictures are by the camera c1"):
-        Pictures.of(part, part)
+    with pytest.raises(ScoringError, match="all 6 images are by the camera c1"):
+        Images.of(part, part)

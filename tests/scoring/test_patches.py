@@ -63,7 +63,7 @@ def test_the_foreground_is_the_smallest_that_holds_the_share(seed: int, count: i
     assert attention[kept].sum() - attention[kept].min() < 0.8
 
 
-def test_the_foreground_of_a_picture() -> None:
+def test_the_foreground_of_a_image() -> None:
     patches = unit(np.random.default_rng(0), 3)
     found = Foreground.of(patches, np.array([0.1, 0.7, 0.2], np.float32))
     assert found.places.tolist() == [1, 2]

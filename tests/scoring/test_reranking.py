@@ -110,7 +110,7 @@ def test_blocks_are_the_whole(monkeypatch: pytest.MonkeyPatch) -> None:
     np.testing.assert_allclose(np.concatenate(blocks), whole, atol=1e-6)
 
 
-def test_the_order_of_the_pictures_does_not_matter() -> None:
+def test_the_order_of_the_images_does_not_matter() -> None:
     query, gallery = made(5, 12), made(6, 80)
     random = np.random.default_rng(0)
     rows, columns = random.permutation(12), random.permutation(80)
@@ -125,7 +125,7 @@ def test_turning_all_embeddings_does_not_matter() -> None:
     np.testing.assert_allclose(rerank(query @ turn, gallery @ turn), rerank(query, gallery), atol=1e-5)
 
 
-def test_distances_are_shares_and_zero_for_the_same_picture() -> None:
+def test_distances_are_shares_and_zero_for_the_same_image() -> None:
     gallery = made(9, 70)
     found = rerank(gallery[:5], gallery[5:])
     assert found.min() >= 0
@@ -134,7 +134,7 @@ def test_distances_are_shares_and_zero_for_the_same_picture() -> None:
     assert same[0].argmin() == 0
 
 
-def test_more_copies_of_one_picture_than_neighbours() -> None:
+def test_more_copies_of_one_image_than_neighbours() -> None:
     gallery = np.concatenate([np.repeat(made(10, 1), 40, axis=0), made(11, 40)])
     found = rerank(made(10, 1), gallery)
     assert np.isfinite(found).all()
@@ -142,7 +142,7 @@ def test_more_copies_of_one_picture_than_neighbours() -> None:
 
 
 def test_friends_of_the_query_rise() -> None:
-    """A look-alike of the query that keeps other company falls behind a picture that the query's company knows."""
+    """A look-alike of the query that keeps other company falls behind an image that the query's company knows."""
     base = np.eye(8, dtype=np.float32)
 
     def mix(**shares: float) -> np.ndarray:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from vitreid.scoring import Labelled, pairs, thresholds
-from vitreid.scoring.pairs import Pictures, count_pairs
+from vitreid.scoring.pairs import Images, count_pairs
 from vitreid.scoring.thresholds import Thresholds, find_thresholds
 
 from .pairing import made, slow_pairs
@@ -15,7 +15,7 @@ RATES = (0.2, 0.05, 0.001)
 
 
 def found(**options: int) -> list[Thresholds]:
-    return find_thresholds(Pictures.of(*made()), rates=RATES, **options)[1]
+    return find_thresholds(Images.of(*made()), rates=RATES, **options)[1]
 
 
 @pytest.mark.parametrize("at_once", [5, 10**6])
@@ -75,16 +75,16 @@ def test_a_person_drawn_more_often_widens_more_than_its_pairs_would() -> None:
     rows = np.eye(16)[labels]
     rows[2:4] = 0.6 * rows[2:4] + 0.8 * np.eye(16)[0]  # person 1 looks like person 0
     part = Labelled.of("some", rows, labels, np.tile(["c1", "c2"], 12))
-    at = find_thresholds(Pictures.of(part, part), rates=(0.1,), resamples=400)[1][0].at[0]
+    at = find_thresholds(Images.of(part, part), rates=(0.1,), resamples=400)[1][0].at[0]
     assert at.false_matches.value == pytest.approx(1 / 66)
     assert at.false_matches.low == 0
     assert at.false_matches.high > 3 / 66
 
 
 def test_all_pairs_are_told_as_well() -> None:
-    pictures = Pictures.of(*made())
-    total, _ = find_thresholds(pictures, resamples=2)
-    expected = count_pairs(pictures)
+    images = Images.of(*made())
+    total, _ = find_thresholds(images, resamples=2)
+    expected = count_pairs(images)
     assert np.array_equal(total.same, expected.same)
     assert np.array_equal(total.different, expected.different)
 
@@ -93,12 +93,12 @@ def test_cameras_that_saw_nobody_in_common_have_no_row() -> None:
     labels = np.repeat(np.arange(12), 2)
     cameras = np.where(labels < 6, np.tile(["c1", "c2"], 12), np.tile(["c3", "c4"], 12))
     part = Labelled.of("some", np.random.default_rng(0).standard_normal((24, 4)), labels, cameras)
-    every = find_thresholds(Pictures.of(part, part), rates=RATES, resamples=2)[1]
+    every = find_thresholds(Images.of(part, part), rates=RATES, resamples=2)[1]
     assert [each.cameras for each in every] == [None, ("c1", "c2"), ("c3", "c4")]
 
 
 def test_too_few_pairs_for_any_rate() -> None:
-    every = find_thresholds(Pictures.of(*made()), rates=(0.0001,), resamples=2)[1]
+    every = find_thresholds(Images.of(*made()), rates=(0.0001,), resamples=2)[1]
     assert all((each.at, each.too_few_for) == ((), (0.0001,)) for each in every)
 
 
@@ -106,7 +106,7 @@ def test_rates_are_told_from_ten_expected_false_matches_on() -> None:
     assert thresholds.FEWEST_FALSE == 10
     different = found(resamples=2)[0].pairs.different
     for rate, told in ((9.9 / different, False), (10.1 / different, True)):
-        [first, *_] = find_thresholds(Pictures.of(*made()), rates=(rate,), resamples=2)[1]
+        [first, *_] = find_thresholds(Images.of(*made()), rates=(rate,), resamples=2)[1]
         assert bool(first.at) is told
 
 
@@ -115,18 +115,18 @@ def test_intervals_hold_the_truth_about_as_often_as_they_say() -> None:
     random = np.random.default_rng(11)
     least = 0.6
 
-    def experiment(persons: int) -> Pictures:
+    def experiment(persons: int) -> Images:
         places = random.vonmises(0, 0.4, persons)[:, None] + random.normal(0, 0.1, (persons, 2))
         rows = np.stack([np.cos(places), np.sin(places)], -1).reshape(-1, 2)
         labels = np.repeat(np.arange(persons), 2)
         part = Labelled.of("some", rows, labels, np.tile(["c1", "c2"], persons))
-        return Pictures.of(part.take(np.arange(0, 2 * persons, 2)), part.take(np.arange(1, 2 * persons, 2)))
+        return Images.of(part.take(np.arange(0, 2 * persons, 2)), part.take(np.arange(1, 2 * persons, 2)))
 
     first = int((least + 1) / 2 * pairs.BINS + 1e-6)
 
-    def measured(pictures: Pictures) -> thresholds.Threshold:
-        [(_, hits)] = [each for each in thresholds._hits(pictures, {None: {0.1: first}, ("c1", "c2"): {}}) if each[1]]
-        tallies = pictures.tallies(pictures.camera_names())
+    def measured(images: Images) -> thresholds.Threshold:
+        [(_, hits)] = [each for each in thresholds._hits(images, {None: {0.1: first}, ("c1", "c2"): {}}) if each[1]]
+        tallies = images.tallies(images.camera_names())
         return thresholds._threshold(0.1, hits[0], tallies, thresholds._draws(tallies, 200, 0))
 
     truth = measured(experiment(3000)).false_matches.value

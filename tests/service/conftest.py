@@ -1,4 +1,4 @@
-"""A running application around a tiny real bundle, and pictures to send to it."""
+"""A running application around a tiny real bundle, and images to send to it."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ from vitreid.service.indexes.faiss_calls import load_faiss
 
 
 @pytest.fixture(scope="session")
-def picture() -> Callable[..., bytes]:
-    """Makes the bytes of a picture of random cells; the same seed, the same picture."""
+def make_image() -> Callable[..., bytes]:
+    """Makes the bytes of an image of random cells; the same seed, the same image."""
 
     def make(seed: int, kind: str = "JPEG", size: tuple[int, int] = (64, 32)) -> bytes:
         cells = np.random.default_rng(seed).integers(0, 256, (8, 4, 3), dtype=np.uint8)

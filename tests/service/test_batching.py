@@ -18,12 +18,12 @@ GREY, POISON = 0, 255
 WAIT_S = 30
 
 
-def picture(value: int) -> Pixels:
+def make_image(value: int) -> Pixels:
     return np.full((2, 2, 3), value, dtype=np.uint8)
 
 
 class Held:
-    """Embeds a picture's value as an angle; each run waits for a permit, and a poisoned picture in it fails it."""
+    """Embeds an image's value as an angle; each run waits for a permit, and a poisoned image in it fails it."""
 
     dimension = 2
 
@@ -68,7 +68,7 @@ def make(model: Held) -> Iterator[Callable[..., MicroBatcher]]:
     made: list[MicroBatcher] = []
 
     def batcher(max_batch: int = 4, max_waiting: int = 100, **options: object) -> MicroBatcher:
-        made.append(MicroBatcher(model, picture(GREY), max_batch=max_batch, max_waiting=max_waiting, **options))
+        made.append(MicroBatcher(model, make_image(GREY), max_batch=max_batch, max_waiting=max_waiting, **options))
         return made[-1]
 
     yield batcher
@@ -78,7 +78,7 @@ def make(model: Held) -> Iterator[Callable[..., MicroBatcher]]:
 
 
 def ask(batcher: MicroBatcher, *values: int) -> Future[Embedded]:
-    return batcher.submit([picture(value) for value in values], [f"c{value}" for value in values])
+    return batcher.submit([make_image(value) for value in values], [f"c{value}" for value in values])
 
 
 def rows(future: Future[Embedded]) -> list[tuple[float, ...]]:
@@ -135,7 +135,7 @@ def test_a_full_queue_refuses_and_takes_again(make: Callable[..., MicroBatcher],
     running = ask(batcher, 1)
     model.begun()
     waiting = ask(batcher, 2, 3)
-    with pytest.raises(QueueFull, match="2 pictures wait for the model, 3 may"):
+    with pytest.raises(QueueFull, match="2 images wait for the model, 3 may"):
         ask(batcher, 4, 5)
     fits = ask(batcher, 4)
     model.allow()
@@ -172,7 +172,7 @@ def test_the_rest_of_a_request_given_up_half_way_is_not_run(make: Callable[..., 
     assert model.batches == [[1, 2], [9]]
 
 
-def test_a_poisoned_picture_fails_alone(make: Callable[..., MicroBatcher], model: Held) -> None:
+def test_a_poisoned_image_fails_alone(make: Callable[..., MicroBatcher], model: Held) -> None:
     batcher = make()
     running = ask(batcher, 1)
     model.begun()
@@ -189,7 +189,7 @@ def test_a_poisoned_picture_fails_alone(make: Callable[..., MicroBatcher], model
     assert model.batches == [[1], [2, 3, POISON], [GREY], [2], [3], [POISON], [4]]
 
 
-def test_a_model_that_embeds_nothing_is_not_blamed_on_pictures(make: Callable[..., MicroBatcher], model: Held) -> None:
+def test_a_model_that_embeds_nothing_is_not_blamed_on_images(make: Callable[..., MicroBatcher], model: Held) -> None:
     batcher = make()
     model.allow()
     model.error = RuntimeError("/secret/device lost")

@@ -1,4 +1,4 @@
-"""Pictures to embeddings."""
+"""Images to embeddings."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from vitreid.service.runtimes import RuntimeChoice
 
 
 @pytest.fixture
-def pictures() -> list[Image.Image]:
+def images() -> list[Image.Image]:
     random = np.random.default_rng(0)
     return [
         Image.fromarray(random.integers(0, 256, (height, width, 3), dtype=np.uint8))
@@ -21,21 +21,21 @@ def pictures() -> list[Image.Image]:
     ]
 
 
-def test_pictures_of_any_size_are_embedded_as_the_reference_does(tiny_bundle, pictures):
+def test_images_of_any_size_are_embedded_as_the_reference_does(tiny_bundle, images):
     bundle = Bundle.open(tiny_bundle)
     embedder = Embedder(bundle, RuntimeChoice(threads=1))
-    found = embedder.embed(pictures, ["c2", None, "another"])
-    pixels = np.stack([resize_to_spec(picture, bundle.manifest.image) for picture in pictures])
+    found = embedder.embed(images, ["c2", None, "another"])
+    pixels = np.stack([resize_to_spec(image, bundle.manifest.image) for image in images])
     np.testing.assert_array_equal(found, BundleRunner(bundle, threads=1).run(pixels, np.array([1, -1, -1])))
-    assert np.abs(found[:1] - embedder.embed(pictures[:1], [None])).max() > 1e-4  # the camera matters
+    assert np.abs(found[:1] - embedder.embed(images[:1], [None])).max() > 1e-4  # the camera matters
     assert (embedder.runtime.provider, embedder.dimension) == ("cpu", 48)
 
 
-def test_no_pictures_and_missing_cameras(tiny_bundle, pictures):
+def test_no_images_and_missing_cameras(tiny_bundle, images):
     embedder = Embedder(Bundle.open(tiny_bundle), RuntimeChoice("fake"))
     assert embedder.embed([], []).shape == (0, 48)
-    with pytest.raises(ValueError, match="3 pictures with 1 cameras"):
-        embedder.embed(pictures, [None])
+    with pytest.raises(ValueError, match="3 images with 1 cameras"):
+        embedder.embed(images, [None])
 
 
 @pytest.mark.parametrize(
@@ -58,5 +58,5 @@ def test_a_model_that_gives_no_embeddings_is_refused(tmp_path, runtime, factor, 
     save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=10), tmp_path / "model.onnx")
     image, output = ImageSpec(height=64, width=32), OutputSpec(dimension=48)
     bundle = Bundle.save(tmp_path / "bundle", tmp_path / "model.onnx", name="useless", image=image, output=output)
-    with pytest.raises(BundleDamaged, match=f"model.onnx gives of a grey picture {told}; export the bundle again"):
+    with pytest.raises(BundleDamaged, match=f"model.onnx gives of a grey image {told}; export the bundle again"):
         Embedder(bundle, RuntimeChoice(runtime, threads=1))

@@ -50,12 +50,12 @@ def traces(gallery: Gallery, item_id: int, sent: bytes, model: str) -> dict[str,
     """Pieces of all that is known about an item, so short that no page hides them."""
     item = gallery.get(item_id)
     embedding = np.asarray(gallery.embeddings([item_id])[0], dtype="<f4")
-    stored = gallery.picture(item_id) or b""
+    stored = gallery.image(item_id) or b""
     [patches] = gallery.store.foregrounds([item_id], model).values()
     return {
-        "picture as sent": sent[len(sent) // 2 :][:48],
+        "image as sent": sent[len(sent) // 2 :][:48],
         "comment": b"a comment about somebody",
-        "picture as stored": stored[len(stored) // 2 :][:48],
+        "image as stored": stored[len(stored) // 2 :][:48],
         "hash": item.image_hash.encode(),
         "source": (item.source or "").encode(),
         "embedding": embedding.tobytes()[:48],
@@ -117,8 +117,8 @@ def test_nothing_is_left_in_any_file(
     assert again.json()["duplicates"] == 1
     gallery.write_snapshot()
     assert len(generations(gallery.folder)) == 2
-    # The bytes as they were sent are nowhere even now: pictures are stored anew, without comments.
-    assert set(everything) - set(found(tmp_path, everything)) == {"picture as sent", "comment", "half precision"}
+    # The bytes as they were sent are nowhere even now: images are stored anew, without comments.
+    assert set(everything) - set(found(tmp_path, everything)) == {"image as sent", "comment", "half precision"}
 
     receipt = erase(client, item_id)
     assert receipt["item_ids"] == [item_id]

@@ -1,4 +1,4 @@
-"""The foreground of prepared pictures, in batches and by several threads."""
+"""The foreground of prepared images, in batches and by several threads."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from vitreid.service.explainer import AT_ONCE, Explainer
 PIXELS = list(np.random.default_rng(0).integers(0, 256, (2 * AT_ONCE + 3, 64, 32, 3), dtype=np.uint8))
 
 
-def test_it_is_that_of_each_picture(explained_bundle: Path) -> None:
+def test_it_is_that_of_each_image(explained_bundle: Path) -> None:
     bundle = Bundle.open(explained_bundle)
     explainer = Explainer(bundle, threads=1)
     assert explainer.model == sha256_of(explained_bundle / "explain.onnx")

@@ -57,9 +57,9 @@ def test_names_that_a_gallery_cannot_have(opened: Callable[[], Galleries], tmp_p
 
 def test_a_dropped_gallery_is_gone_with_its_files(opened: Callable[[], Galleries], tmp_path: Path) -> None:
     with opened() as galleries:
-        galleries.create("night")[0].add([NewItem(embedding=UNIT, image_hash="1" * 64, picture=b"jpeg")])
+        galleries.create("night")[0].add([NewItem(embedding=UNIT, image_hash="1" * 64, image=b"jpeg")])
         gone = galleries.drop("night")
-        assert (gone.items, gone.pictures) == (1, 1)
+        assert (gone.items, gone.images) == (1, 1)
         assert galleries.names() == ["default"]
         assert [path.name for path in tmp_path.iterdir()] == ["default"]
         assert len(galleries.create("night")[0]) == 0

@@ -86,29 +86,29 @@ def items(client: TestClient) -> dict[int, dict[str, Any]]:
     return {item["id"]: item for item in client.get("/v1/items").json()["items"]}
 
 
-def test_additions_and_their_times_stay_in_order(client: TestClient, clocks: Clocks, picture: Any) -> None:
+def test_additions_and_their_times_stay_in_order(client: TestClient, clocks: Clocks, make_image: Any) -> None:
     ids = []
     for number, jump in enumerate([timedelta(0), -YEARS, timedelta(hours=1), YEARS, -YEARS]):
         clocks.now += jump
-        ids.append(add(client, picture(number)))
+        ids.append(add(client, make_image(number)))
         assert client.patch(f"/v1/items/{ids[-1]}", json={"person_id": f"{number}"}).status_code == 200
     found = items(client)
     assert list(found) == ids == sorted(ids)
     made = [item["created_at"] for item in found.values()]
     assert made == sorted(made)
-    first = client.post("/v1/query", content=picture(1), headers={"content-type": "image/jpeg"}).json()
+    first = client.post("/v1/query", content=make_image(1), headers={"content-type": "image/jpeg"}).json()
     assert first["matches"][0]["id"] == ids[1]
 
 
 def test_retention_loses_nothing_early_and_keeps_nothing_late(
-    client: TestClient, clocks: Clocks, look: Callable[[], None], picture: Any
+    client: TestClient, clocks: Clocks, look: Callable[[], None], make_image: Any
 ) -> None:
     assert client.put("/v1/galleries/default", json={"retention_days": 2}).status_code == 200
-    old = add(client, picture(1))
+    old = add(client, make_image(1))
     clocks.now -= YEARS
     look()
     assert set(items(client)) == {old}  # by the wrong clock it comes from the future
-    while_wrong = add(client, picture(2), captured_at=clocks.now.isoformat())
+    while_wrong = add(client, make_image(2), captured_at=clocks.now.isoformat())
     look()
     assert set(items(client)) == {old, while_wrong}
     clocks.now += YEARS + timedelta(days=1)
@@ -125,17 +125,17 @@ FAR = datetime(2099, 1, 1, tzinfo=UTC)
 
 
 def test_one_start_in_2099_does_not_stop_retention(
-    client: TestClient, clocks: Clocks, look: Callable[[], None], picture: Any
+    client: TestClient, clocks: Clocks, look: Callable[[], None], make_image: Any
 ) -> None:
     assert client.put("/v1/galleries/default", json={"retention_days": 30}).status_code == 200
     right = clocks.now
-    before = add(client, picture(1))
+    before = add(client, make_image(1))
     clocks.now = FAR
-    ahead = add(client, picture(2))
+    ahead = add(client, make_image(2))
     look()
     assert set(items(client)) == {before, ahead}  # nothing expires by a clock that cannot be right
     clocks.now = right + timedelta(days=1)
-    later = add(client, picture(3))
+    later = add(client, make_image(3))
     look()
     assert {made["created_at"][:4] for made in items(client).values()} == {str(right.year), str(clocks.now.year)}
     clocks.now += timedelta(days=31)
@@ -144,16 +144,16 @@ def test_one_start_in_2099_does_not_stop_retention(
 
 
 def test_items_of_a_clock_that_was_ahead_are_dated_anew(
-    service: Service, client: TestClient, clocks: Clocks, look: Callable[[], None], picture: Any
+    service: Service, client: TestClient, clocks: Clocks, look: Callable[[], None], make_image: Any
 ) -> None:
     assert client.put("/v1/galleries/default", json={"retention_days": 30}).status_code == 200
-    old = add(client, picture(1))
+    old = add(client, make_image(1))
     with service.gallery().store.database.writing() as connection:  # as a version before wrote it
         connection.exec_driver_sql("UPDATE items SET created_at = '2099-01-01T00:00:00.000000Z'")
         connection.exec_driver_sql("UPDATE gallery SET last_at = '2099-01-01T00:00:00.000000Z'")
     look()
     assert items(client)[old]["created_at"] < (clocks.now + timedelta(minutes=1)).isoformat()
-    later = add(client, picture(2))
+    later = add(client, make_image(2))
     assert items(client)[later]["created_at"] < (clocks.now + timedelta(minutes=1)).isoformat()
     clocks.now += timedelta(days=31)
     look()
@@ -161,13 +161,13 @@ def test_items_of_a_clock_that_was_ahead_are_dated_anew(
 
 
 def test_a_clock_that_was_ahead_by_years_does_not_date_what_comes_after_it(
-    client: TestClient, clocks: Clocks, picture: Any
+    client: TestClient, clocks: Clocks, make_image: Any
 ) -> None:
     right = clocks.now
     clocks.now += timedelta(days=800)
-    add(client, picture(1))
+    add(client, make_image(1))
     clocks.now = right + timedelta(hours=1)
-    later = add(client, picture(2))
+    later = add(client, make_image(2))
     assert items(client)[later]["created_at"][:10] == f"{clocks.now:%Y-%m-%d}"
 
 
@@ -191,9 +191,9 @@ def test_a_wrong_clock_is_reported(
 
 
 def test_receipts_of_an_impossible_clock_have_the_last_believable_times(
-    client: TestClient, clocks: Clocks, look: Callable[[], None], picture: Any
+    client: TestClient, clocks: Clocks, look: Callable[[], None], make_image: Any
 ) -> None:
-    right, first = clocks.now, add(client, picture(1))
+    right, first = clocks.now, add(client, make_image(1))
     clocks.now = FAR
     receipt = client.post("/v1/erasures", json={"item_ids": [first]}).json()["id"]
     look()
@@ -241,12 +241,12 @@ def test_no_key_that_expires_is_made_in_2099(clocks: Clocks, service: Service) -
 
 
 def test_receipts_tell_times_in_order(
-    client: TestClient, clocks: Clocks, look: Callable[[], None], picture: Any
+    client: TestClient, clocks: Clocks, look: Callable[[], None], make_image: Any
 ) -> None:
     receipts = []
     for number, jump in enumerate([timedelta(0), -YEARS, YEARS, -YEARS]):
         clocks.now += jump
-        receipts.append(client.post("/v1/erasures", json={"item_ids": [add(client, picture(number))]}).json()["id"])
+        receipts.append(client.post("/v1/erasures", json={"item_ids": [add(client, make_image(number))]}).json()["id"])
         clocks.now -= timedelta(days=1)
         look()
     told = [client.get(f"/v1/erasures/{receipt}").json() for receipt in receipts]

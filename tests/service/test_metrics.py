@@ -35,12 +35,12 @@ def value(found: Samples, name: str, **labels: str) -> float | None:
     return found.get((name, frozenset(labels.items())))
 
 
-def test_what_was_done_is_counted(client: TestClient, picture: Make) -> None:
-    files = [("images", (f"{seed}.jpg", picture(seed))) for seed in range(3)]
+def test_what_was_done_is_counted(client: TestClient, make_image: Make) -> None:
+    files = [("images", (f"{seed}.jpg", make_image(seed))) for seed in range(3)]
     client.post("/v1/items", files=files, data={"metadata": '{"camera_id": "gate"}'})
     for _ in range(2):
-        assert client.post("/v1/query?camera_id=gate", content=picture(1), headers=JPEG).status_code == 200
-    client.post("/v1/query", content=b"no picture", headers=JPEG)
+        assert client.post("/v1/query?camera_id=gate", content=make_image(1), headers=JPEG).status_code == 200
+    client.post("/v1/query", content=b"no image", headers=JPEG)
     client.get("/v1/items/99")
     client.get("/nothing/at/all")
     answer = client.get("/metrics")
@@ -55,39 +55,39 @@ def test_what_was_done_is_counted(client: TestClient, picture: Make) -> None:
     assert value(found, "vitreid_stage_seconds_count", stage="search") == 2
     for stage in ("decode", "wait", "run"):  # additions, too
         assert value(found, "vitreid_stage_seconds_count", stage=stage) == 3
-    assert value(found, "vitreid_batch_pictures_sum") == 3 + 2 + 1  # additions, queries, and the start's own test query
+    assert value(found, "vitreid_batch_images_sum") == 3 + 2 + 1  # additions, queries, and the start's own test query
     assert value(found, "vitreid_rejections_total", reason="bad-image") == 1
     assert value(found, "vitreid_rejections_total", reason="item-not-found") == 1
     assert value(found, "vitreid_best_score_count", gallery="default", camera="gate") == 2
     assert value(found, "vitreid_gallery_items", gallery="default") == 3
     assert value(found, "vitreid_gallery_up", gallery="default") == 1
-    assert value(found, "vitreid_queue_pictures") == 0
+    assert value(found, "vitreid_queue_images") == 0
     assert [labels for (name, labels) in found if name == "vitreid_index"]
 
 
-def test_pictures_refused_for_their_quality_are_counted(client: TestClient, picture: Make) -> None:
+def test_images_refused_for_their_quality_are_counted(client: TestClient, make_image: Make) -> None:
     client.put("/v1/galleries/strict", json={"reject": {"height": [1000, None]}})
-    files = [("images", (f"000{seed}_c{seed}s1_000001_00.jpg", picture(seed))) for seed in (1, 2)]
+    files = [("images", (f"000{seed}_c{seed}s1_000001_00.jpg", make_image(seed))) for seed in (1, 2)]
     assert client.post("/v1/items?gallery=strict", files=files).json()["rejected"] == 2
     found = samples(client.get("/metrics").text)
     refused = {labels: count for (name, labels), count in found.items() if name == "vitreid_rejections_total"}
     assert list(refused.values()) == [2]
 
 
-def test_a_dropped_gallery_is_not_shown_any_more(client: TestClient, picture: Make) -> None:
+def test_a_dropped_gallery_is_not_shown_any_more(client: TestClient, make_image: Make) -> None:
     client.put("/v1/galleries/night", json={})
-    client.post("/v1/items?gallery=night", files=[("images", ("a.jpg", picture(1)))])
-    client.post("/v1/query?gallery=night", content=picture(1), headers=JPEG)
+    client.post("/v1/items?gallery=night", files=[("images", ("a.jpg", make_image(1)))])
+    client.post("/v1/query?gallery=night", content=make_image(1), headers=JPEG)
     assert 'gallery="night"' in client.get("/metrics").text
     client.delete("/v1/galleries/night")
     assert 'gallery="night"' not in client.get("/metrics").text
 
 
-def test_what_deletions_left_in_the_files_is_told_until_it_is_purged(client: TestClient, picture: Make) -> None:
+def test_what_deletions_left_in_the_files_is_told_until_it_is_purged(client: TestClient, make_image: Make) -> None:
     def pending() -> float | None:
         return value(samples(client.get("/metrics").text), "vitreid_purge_pending", gallery="default")
 
-    client.post("/v1/items", files=[("images", ("a.jpg", picture(1)))])
+    client.post("/v1/items", files=[("images", ("a.jpg", make_image(1)))])
     assert pending() == 0  # an addition leaves nothing to be purged
     client.delete("/v1/items/1")
     assert pending() == 1
@@ -113,14 +113,14 @@ def test_clients_cannot_make_up_labels_without_end(monkeypatch: pytest.MonkeyPat
     assert counts == {"c0": 1, "c1": 1, "c2": 1, "other": 7, "unknown": 1}
 
 
-def test_made_up_cameras_do_not_push_out_real_ones(client: TestClient, picture: Make) -> None:
+def test_made_up_cameras_do_not_push_out_real_ones(client: TestClient, make_image: Make) -> None:
     labels = {"metadata": '{"camera_id": "gate"}'}
-    client.post("/v1/items", files=[("images", ("a.jpg", picture(1)))], data=labels)
+    client.post("/v1/items", files=[("images", ("a.jpg", make_image(1)))], data=labels)
     mapping = client.put("/v1/galleries/default/cameras", json={"mapping": {"hall": "c1"}})
     for number in range(module.CAMERAS + 1):
-        client.post(f"/v1/query?camera_id=made-up-{number}", content=picture(1), headers=JPEG)
-    client.post("/v1/query?camera_id=gate", content=picture(1), headers=JPEG)
-    client.post("/v1/query?camera_id=hall", content=picture(1), headers=JPEG)
+        client.post(f"/v1/query?camera_id=made-up-{number}", content=make_image(1), headers=JPEG)
+    client.post("/v1/query?camera_id=gate", content=make_image(1), headers=JPEG)
+    client.post("/v1/query?camera_id=hall", content=make_image(1), headers=JPEG)
     found = samples(client.get("/metrics").text)
     assert value(found, "vitreid_best_score_count", gallery="default", camera="gate") == 1
     mapped = mapping.status_code == 200

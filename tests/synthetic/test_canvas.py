@@ -51,7 +51,7 @@ def test_box_covers_its_rectangle() -> None:
     assert inked(canvas) == pytest.approx(20 * 30, rel=0.08)
 
 
-def test_shapes_outside_of_the_picture_change_nothing() -> None:
+def test_shapes_outside_of_the_image_change_nothing() -> None:
     canvas = blank()
     canvas.box(100, 100, 120, 120, WHITE)
     canvas.ball((-50, 5), (8, 8), WHITE)

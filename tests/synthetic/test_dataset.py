@@ -14,7 +14,7 @@ from vitreid.synthetic import (
     contact_sheet,
     dataset,
     draw_dataset,
-    picture,
+    image,
 )
 
 SMALL = (64, 32)
@@ -49,14 +49,14 @@ def test_layout_counts_and_names(tmp_path: Path) -> None:
     assert [f.name for f in tmp_path.iterdir()] == ["set"]
 
 
-def test_files_are_the_pictures(tmp_path: Path) -> None:
+def test_files_are_the_images(tmp_path: Path) -> None:
     draw(tmp_path / "set")
     with Image.open(tmp_path / "set" / "query" / "0004_c2s1_000001_00.jpg") as file:
         stored = np.asarray(file.convert("RGB"), np.float32)
-    assert np.abs(stored - picture(7, 4, 2, 0, SMALL).pixels).mean() < 6
+    assert np.abs(stored - image(7, 4, 2, 0, SMALL).pixels).mean() < 6
 
 
-def test_one_picture_per_camera_gives_one_query_per_identity(tmp_path: Path) -> None:
+def test_one_image_per_camera_gives_one_query_per_identity(tmp_path: Path) -> None:
     summary = draw(tmp_path / "set", images=1, identities=12, train_identities=0)
     assert (summary.train, summary.query, summary.gallery) == (0, 12, 24)
     queries = [f.name for f in (tmp_path / "set" / "query").iterdir()]
@@ -76,10 +76,10 @@ def test_same_seed_same_bytes_for_any_number_of_workers_and_identities(
     draw(tmp_path / "other", seed=8, workers=1)
     one, two, more, other = (content(tmp_path / name) for name in ("one", "two", "more", "other"))
     assert one == two
-    pictures = {name: data for name, data in one.items() if name.endswith(".jpg")}
-    assert pictures.items() <= more.items()
-    assert pictures.keys() <= other.keys()
-    assert not set(pictures.values()) & set(other.values())
+    images = {name: data for name, data in one.items() if name.endswith(".jpg")}
+    assert images.items() <= more.items()
+    assert images.keys() <= other.keys()
+    assert not set(images.values()) & set(other.values())
 
 
 def test_a_complete_folder_is_reused(tmp_path: Path) -> None:
@@ -102,7 +102,7 @@ def test_other_folders_are_refused(tmp_path: Path) -> None:
     with pytest.raises(FolderRefused, match=r"seed 7 instead of 8.*new folder"):
         draw(out, seed=8)
     next((out / "query").iterdir()).unlink()
-    with pytest.raises(FolderRefused, match=r"8 pictures instead of 9.*draw it again"):
+    with pytest.raises(FolderRefused, match=r"8 images instead of 9.*draw it again"):
         draw(out)
     (out / "synthetic.json").write_text("{", encoding="utf-8")
     with pytest.raises(FolderRefused, match=r"synthetic\.json.*new folder"):
@@ -168,7 +168,7 @@ def test_ctrl_c_with_processes_leaves_nothing(tmp_path: Path, monkeypatch: pytes
     assert list(tmp_path.iterdir()) == []
 
 
-def test_progress_counts_all_pictures(tmp_path: Path) -> None:
+def test_progress_counts_all_images(tmp_path: Path) -> None:
     seen: list[tuple[int, int]] = []
     draw(tmp_path / "set", progress=lambda done, total: seen.append((done, total)))
     assert seen == [(6 * k, 30) for k in range(1, 6)]
@@ -178,12 +178,12 @@ def test_parts_are_those_of_the_layout() -> None:
     assert (dataset.TRAIN, dataset.QUERY, dataset.GALLERY) == PARTS
 
 
-def test_contact_sheet_of_pictures_and_of_a_folder(tmp_path: Path) -> None:
-    rows = [[picture(7, p, c, 0, SMALL).pixels for c in (1, 2, 3)] for p in (1, 2)]
+def test_contact_sheet_of_images_and_of_a_folder(tmp_path: Path) -> None:
+    rows = [[image(7, p, c, 0, SMALL).pixels for c in (1, 2, 3)] for p in (1, 2)]
     assert contact_sheet(rows, margin=4).size == (3 * 36 + 4, 2 * 68 + 4)
     draw(tmp_path / "set")
     assert contact_sheet(tmp_path / "set", persons=4, cameras=2, margin=0).size == (64, 256)
-    with pytest.raises(SyntheticError, match="no pictures"):
+    with pytest.raises(SyntheticError, match="no images"):
         contact_sheet([])
-    with pytest.raises(SyntheticError, match="no pictures"):
+    with pytest.raises(SyntheticError, match="no images"):
         contact_sheet(tmp_path)

@@ -10,11 +10,11 @@ from vitreid.synthetic.work import share_out
 def test_every_identity_is_drawn_and_counted_in_order(workers: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("vitreid.synthetic.work.SMALL", 1)
     seen: list[tuple[int, int]] = []
-    share_out(abs, range(1, 5), pictures=10, workers=workers, progress=lambda *counts: seen.append(counts))
+    share_out(abs, range(1, 5), images=10, workers=workers, progress=lambda *counts: seen.append(counts))
     assert seen == [(1, 10), (3, 10), (6, 10), (10, 10)]
 
 
 def test_a_process_that_dies_is_a_typed_error(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("vitreid.synthetic.work.SMALL", 1)
     with pytest.raises(DrawingStopped, match="use workers=1"):
-        share_out(os._exit, range(1, 5), pictures=10, workers=2, progress=None)
+        share_out(os._exit, range(1, 5), images=10, workers=2, progress=None)

@@ -78,7 +78,7 @@ def refused(said: tuple[int, list[str]], *words: str) -> None:
         (["model.stride=0"], ["model.stride = 0", "greater than or equal to 1"]),
         (["model.stem=conv", "model.stride=8"], ["model.stride = 8 is for the stem 'patch'"]),
         (["data.persons=9"], ["data.persons = 9", "has 8 persons", "--set data.persons=8"]),
-        (["losses.relation_divergence.top=99"], ["top = 99; a picture has 8 patches"]),
+        (["losses.relation_divergence.top=99"], ["top = 99; an image has 8 patches"]),
         (
             ["losses={ triplet = {} }", "optim.backbone_lr=0"],
             ["the losses triplet reach nothing that may learn", "add identity", "optim.backbone_lr"],
@@ -98,13 +98,13 @@ def test_where_nothing_can_be_written(train: Train, tmp_path: Path) -> None:
     refused(train(options=board), "--tensorboard", "recipe.toml cannot be written (File exists)")
 
 
-def test_a_person_with_one_picture_trains(train: Train, people: Path, tmp_path: Path) -> None:
+def test_a_person_with_one_image_trains(train: Train, people: Path, tmp_path: Path) -> None:
     shutil.copytree(people, tmp_path / "data")
     next((tmp_path / "data" / "bounding_box_train").glob("0003_c2*")).unlink()
     code, lines = train("epochs=1", data=tmp_path / "data")
     assert code == 0
     assert lines == [
-        "note: 1 of 8 persons have one picture: they come as 2 copies of it, and no triplet pulls those together"
+        "note: 1 of 8 persons have one image: they come as 2 copies of it, and no triplet pulls those together"
     ]
 
 
@@ -116,8 +116,8 @@ def test_one_camera_only(train: Train, people: Path, tmp_path: Path) -> None:
     shutil.rmtree(tmp_path / "data" / "query")
     code, lines = train("epochs=1", "model.side=camera", data=tmp_path / "data")
     assert code == 0
-    assert "note: all training pictures are by one camera, c1: nothing is learned across cameras" in lines
-    assert "note: model.side = 'camera' has no effect: the training pictures tell 1 camera" in lines
+    assert "note: all training images are by one camera, c1: nothing is learned across cameras" in lines
+    assert "note: model.side = 'camera' has no effect: the training images tell 1 camera" in lines
 
 
 def kept(run: Path) -> dict[str, bytes]:

@@ -81,7 +81,7 @@ def test_evaluating_data_without_queries(
 ) -> None:
     (tmp_path / "bounding_box_test").symlink_to(people / "bounding_box_test")
     assert cli.run(["evaluate", str(tiny_bundle), "--data", str(tmp_path)]) == 2
-    assert "has no query pictures" in capsys.readouterr().err
+    assert "has no query images" in capsys.readouterr().err
 
 
 def test_evaluating_queries_of_strangers(
@@ -90,7 +90,7 @@ def test_evaluating_queries_of_strangers(
     (tmp_path / "bounding_box_test").symlink_to(people / "bounding_box_train")
     (tmp_path / "query").symlink_to(people / "query")
     assert cli.run(["evaluate", str(tiny_bundle), "--data", str(tmp_path)]) == 2
-    assert "none of the 8 queries has a picture of its person" in capsys.readouterr().err
+    assert "none of the 8 queries has an image of its person" in capsys.readouterr().err
 
 
 def test_curves_rank_lists_and_tensorboard(people: Path, tmp_path: Path) -> None:
@@ -145,7 +145,7 @@ def test_training_on_two_data_sets_and_scoring_on_a_third(
         assert cli.run(["evaluate", str(tmp_path / "run"), "--data", str(tmp_path / name), *options, "--json"]) == 0
         scores.append(json.loads(capsys.readouterr().out))
     sides = [told.pop("sides", None) for told in scores]
-    assert scores[1] == scores[2]  # the same pictures, by cameras that were not learned
+    assert scores[1] == scores[2]  # the same images, by cameras that were not learned
     assert sides[1]["cameras"]["known"] == []  # a warning where it was not said
     assert sides[2] is None
 

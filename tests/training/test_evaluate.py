@@ -66,7 +66,7 @@ def test_unknown_cameras_count_as_different(people: Path) -> None:
 def test_nothing_to_score(people: Path, missing: str) -> None:
     split = read_dataset("market1501", people)
     parts = {"query": split.query, "gallery": split.gallery, missing: ()}
-    with pytest.raises(DataError, match=f"no {missing} pictures"):
+    with pytest.raises(DataError, match=f"no {missing} images"):
         evaluate(Split(split.train, **parts), COLORS)
 
 

@@ -225,7 +225,7 @@ def test_values_that_a_file_has_no_use_for(
     assert not (tmp_path / "out").exists()
 
 
-def test_the_grid_of_the_file_is_not_that_of_the_pictures(tmp_path: Path) -> None:
+def test_the_grid_of_the_file_is_not_that_of_the_images(tmp_path: Path) -> None:
     """As many patches in another grid are another grid: 24x8 of 384x128 pixels are resized for 256x192."""
     source = timm.create_model("vit_tiny_patch16_224", img_size=(384, 128), num_classes=0, **SMALL)
     torch.save(source.state_dict(), tmp_path / "vit.pth")

@@ -223,7 +223,7 @@ BAG_OF_TRICKS: Settings = {
     "INPUT.FLIP.PROB": 0.5,
     "INPUT.PADDING.SIZE": 10,
     "INPUT.REA.PROB": 0.5,
-    "INPUT.REA.VALUE": "the mean of all pictures",
+    "INPUT.REA.VALUE": "the mean of all images",
     "DATALOADER.SAMPLER_TRAIN": "NaiveIdentitySampler",
     "DATALOADER.NUM_INSTANCE": 4,
     "SOLVER.IMS_PER_BATCH": 64,
@@ -277,7 +277,7 @@ OWN_FILE = {"MODEL.PRETRAIN_PATH": "the file has no published name; the recipe's
 BETTER = {
     "SOLVER.EVAL_PERIOD": "the last epoch counts, as with the others; scoring more often would choose by the test",
     "SOLVER.REPLACEMENT": "the bias is not symmetric, and a pair of a patch with itself says nothing of two",
-    "row that chooses the patches": "a picture's own class token is known at test, too",
+    "row that chooses the patches": "an image's own class token is known at test, too",
     "divergence": "theirs has its arguments turned round, so it has no bound; a Jensen-Shannon divergence was meant",
 }
 DIFFERENT: dict[str, dict[str, str]] = {

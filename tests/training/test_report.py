@@ -34,9 +34,9 @@ def evaluated(cameras: list[str | None], *, copies: int = 1, seed: int = 0) -> E
         embeddings = centres[[int(label) for label in labels]] + random.standard_normal((len(samples), 5)) / 2
         return samples, Labelled.of(name, embeddings, labels, seen_by)
 
-    (queries, query), (pictures, gallery) = part("query", copies), part("gallery", 1)
+    (queries, query), (images, gallery) = part("query", copies), part("gallery", 1)
     seen, offered = ([np.eye(2, 4, dtype=np.float16)] * len(side) for side in (query, gallery))
-    return Evaluated(Split((), queries, pictures), query, gallery, score_retrieval(query, gallery), (seen, offered))
+    return Evaluated(Split((), queries, images), query, gallery, score_retrieval(query, gallery), (seen, offered))
 
 
 def test_parts_and_texts_go_together() -> None:
@@ -104,7 +104,7 @@ def test_parts_with_nothing_to_tell_say_so_on_one_line() -> None:
     ]
 
 
-def test_pictures_of_unknown_cameras_stay_out_of_the_pairs() -> None:
+def test_images_of_unknown_cameras_stay_out_of_the_pairs() -> None:
     told = report(evaluated(["c1", "c2", None]), ["camera_pairs"])
     assert [(row["query_camera"], row["gallery_camera"]) for row in told["camera_pairs"]] == [
         ("c1", "c2"),

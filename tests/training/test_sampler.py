@@ -11,7 +11,7 @@ from vitreid.training.sampler import SAMPLERS, PKSampler, RandomIdentitySampler
 LABELS = [0] * 9 + [1] * 4 + [2] * 1 + [3] * 6 + [4] * 3
 
 
-def test_batches_hold_p_persons_with_k_pictures() -> None:
+def test_batches_hold_p_persons_with_k_images() -> None:
     sampler = PKSampler(LABELS, persons=3, images_per_person=4, samples_per_epoch=600)
     batches = sampler.epoch(0)
     assert len(batches) == 50
@@ -20,7 +20,7 @@ def test_batches_hold_p_persons_with_k_pictures() -> None:
 
 
 @pytest.mark.parametrize("seed", range(5))
-def test_all_pictures_of_a_person_are_dealt_before_any_comes_again(seed: int) -> None:
+def test_all_images_of_a_person_are_dealt_before_any_comes_again(seed: int) -> None:
     labels = [person for person in range(8) for _ in range(8)]
     sampler = PKSampler(labels, persons=4, images_per_person=4, samples_per_epoch=320, seed=seed)
     seen = Counter(i for batch in sampler.epoch(0) for i in batch)
@@ -31,7 +31,7 @@ def test_all_pictures_of_a_person_are_dealt_before_any_comes_again(seed: int) ->
 
 
 def test_the_tail_is_not_dropped() -> None:
-    """A person with many pictures is not cut short because the others have run out."""
+    """A person with many images is not cut short because the others have run out."""
     labels = [0] * 40 + [1] * 4 + [2] * 4
     sampler = PKSampler(labels, persons=2, images_per_person=4, samples_per_epoch=800)
     seen = Counter(i for batch in sampler.epoch(0) for i in batch)
@@ -58,7 +58,7 @@ def test_a_single_person() -> None:
         PKSampler([0, 0, 0], persons=2, images_per_person=2)
 
 
-def test_a_person_with_one_picture_comes_as_copies() -> None:
+def test_a_person_with_one_image_comes_as_copies() -> None:
     batches = list(PKSampler([0, 1, 1, 1], persons=2, images_per_person=3).epoch(0))
     assert all(sorted(batch).count(0) == 3 for batch in batches)
 
@@ -73,7 +73,7 @@ SETS = {
 
 @pytest.mark.parametrize("seed", range(3))
 @pytest.mark.parametrize("labels", SETS.values(), ids=SETS)
-def test_an_epoch_shows_every_picture(labels: list[int], seed: int) -> None:
+def test_an_epoch_shows_every_image(labels: list[int], seed: int) -> None:
     batches = PKSampler(labels, persons=4, images_per_person=4, seed=seed).epoch(seed)
     hands = [-(-labels.count(person) // 4) for person in set(labels)]
     assert len(batches) == max(-(-sum(hands) // 4), *hands)  # no fewer would do

@@ -241,7 +241,7 @@ def test_another_error_is_not_the_end_of_a_worker(config: TrainConfig, people: P
 
 
 @pytest.mark.parametrize("workers", [0, 2])
-def test_a_picture_that_breaks_stops_the_run_in_one_line(
+def test_a_image_that_breaks_stops_the_run_in_one_line(
     config: TrainConfig, people: Path, tmp_path: Path, workers: int
 ) -> None:
     shutil.copytree(people, tmp_path / "data")
@@ -254,14 +254,14 @@ def test_a_picture_that_breaks_stops_the_run_in_one_line(
 
 
 @pytest.mark.parametrize("part", ["bounding_box_train", "query", "bounding_box_test"])
-def test_a_missing_picture_is_found_before_the_first_step(
+def test_a_missing_image_is_found_before_the_first_step(
     config: TrainConfig, people: Path, tmp_path: Path, part: str
 ) -> None:
     shutil.copytree(people, tmp_path / "data")
     split = read_dataset("market1501", tmp_path / "data")
     gone = sorted((tmp_path / "data" / part).iterdir())[0]
     gone.unlink()
-    with pytest.raises(DataError, match=f"{gone.name} is missing, and 1 of 32 pictures.*`vitreid data check`"):
+    with pytest.raises(DataError, match=f"{gone.name} is missing, and 1 of 32 images.*`vitreid data check`"):
         Trainer(config, split, "people", CPU)
 
 
@@ -309,7 +309,7 @@ def test_a_disk_that_fills_keeps_the_last_checkpoint(config: TrainConfig, people
 def test_queries_that_nobody_answers_are_told_before_the_first_step(config: TrainConfig, people: Path) -> None:
     split = read_dataset("market1501", people)
     one_camera = [tuple(s for s in part if s.camera == "c1") for part in (split.train, split.query, split.gallery)]
-    with pytest.raises(DataError, match="none of the 4 queries has a picture of its person by another camera"):
+    with pytest.raises(DataError, match="none of the 4 queries has an image of its person by another camera"):
         Trainer(config, Split(*one_camera), "people", CPU)
     Trainer(config, Split(one_camera[0], (), ()), "people", CPU)  # nothing to score is no fault
 
@@ -354,9 +354,9 @@ def test_outputs_are_not_overwritten(config: TrainConfig, people: Path, tmp_path
     check_output(tmp_path / "run", resume=True)
 
 
-def test_data_without_training_pictures(config: TrainConfig, people: Path) -> None:
+def test_data_without_training_images(config: TrainConfig, people: Path) -> None:
     split = read_dataset("market1501", people)
-    with pytest.raises(DataError, match="no training pictures"):
+    with pytest.raises(DataError, match="no training images"):
         Trainer(config, split.__class__((), split.query, split.gallery), "people", CPU)
 
 
@@ -381,7 +381,7 @@ def test_gradients_of_several_batches_make_one_step(config: TrainConfig, people:
 
 
 def test_accumulated_gradients_are_those_of_one_batch(config: TrainConfig, people: Path) -> None:
-    """Where pictures do not see each other: identity, and necks that keep their statistics."""
+    """Where images do not see each other: identity, and necks that keep their statistics."""
     options = {"embed_dim": 24, "depth": 2, "num_heads": 2}
     still = config.model.model_copy(update={"options": options})
     run = trainer(config.model_copy(update={"model": still, "losses": {"identity": {}}}), people)

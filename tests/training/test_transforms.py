@@ -53,7 +53,7 @@ def test_erasing_replaces_one_rectangle_within_the_bounds() -> None:
         assert 0.01 < area / (64 * 32) < 0.33
 
 
-def test_affine_without_change_is_the_picture(image: np.ndarray) -> None:
+def test_affine_without_change_is_the_image(image: np.ndarray) -> None:
     np.testing.assert_array_equal(random_affine(image, np.random.default_rng(0), 0, 0), image)
 
 
@@ -94,7 +94,7 @@ def test_jitter_scales_and_stays_in_range() -> None:
         assert changed.max() <= 1
 
 
-def test_the_same_generator_gives_the_same_picture(image: np.ndarray) -> None:
+def test_the_same_generator_gives_the_same_image(image: np.ndarray) -> None:
     options = {"mean": PLAIN["mean"], "std": PLAIN["std"], "pad": 2, "brightness": 0.3, "erase": 1.0}
     first, second = (train_transform(image, np.random.default_rng(5), **options) for _ in range(2))
     np.testing.assert_array_equal(first, second)

@@ -1,4 +1,4 @@
-"""Networks that turn pictures into features."""
+"""Networks that turn images into features."""
 
 from vitreid.training.backbones.cnn import CNN, build_cnn
 from vitreid.training.backbones.features import Features

@@ -13,7 +13,7 @@ def run_block(block: nn.Module, tokens: Tensor, places: Tensor | None = None) ->
     """Attention and MLP with their residuals on (B, 1 + N, D) tokens, the class token first.
 
     `places` (parts, L) tells which patches the tokens are where they are not all of them: then the tokens are
-    (B x parts, 1 + L, D), the parts of one picture next to each other. Only relative positions need to know.
+    (B x parts, 1 + L, D), the parts of one image next to each other. Only relative positions need to know.
     """
     parts: Any = block
     attention = parts.attn

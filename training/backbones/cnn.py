@@ -28,7 +28,7 @@ class CNN(nn.Module):
         self.num_features: int = resnet.num_features
 
     def forward(self, images: Tensor, camera: Tensor | None = None, view: Tensor | None = None) -> Features:
-        """Features of normalised (B, 3, H, W) pictures; it does not know cameras or views."""
+        """Features of normalised (B, 3, H, W) images; it does not know cameras or views."""
         maps: Tensor = self.resnet.forward_features(images)
         return Features((maps.mean((2, 3)),))
 

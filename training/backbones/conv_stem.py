@@ -13,10 +13,10 @@ from torch import Tensor, nn
 
 
 class ConvStem(nn.Module):
-    """(B, in_chans, H, W) pictures to (B, tokens, embed_dim), one token per patch_size x patch_size pixels.
+    """(B, in_chans, H, W) images to (B, tokens, embed_dim), one token per patch_size x patch_size pixels.
 
     It takes the arguments of timm's PatchEmbed. `patch_size` is a power of two. Raises ValueError where it does not
-    divide the picture.
+    divide the image.
     """
 
     dynamic_img_pad = False  # timm's transformer reads these four of its patch embedding

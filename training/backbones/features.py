@@ -1,4 +1,4 @@
-"""What a backbone makes of pictures."""
+"""What a backbone makes of images."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from torch import Tensor
 
 @dataclass(frozen=True)
 class Features:
-    """Features of B pictures.
+    """Features of B images.
 
-    `parts` holds (B, D) each: the picture as a whole first, then its local parts, if any. Transformers also give
+    `parts` holds (B, D) each: the image as a whole first, then its local parts, if any. Transformers also give
     `cls` (B, D) and `patches` (B, N, D), both after the final norm.
     """
 

@@ -1,4 +1,4 @@
-"""The jigsaw patch module: the last block also looks at parts of the patches, each part spread over the picture.
+"""The jigsaw patch module: the last block also looks at parts of the patches, each part spread over the image.
 
 He et al., "TransReID", ICCV 2021, section 3.3: patches are shifted, shuffled in groups and cut into parts; every part,
 with the class token before it, goes through one more copy of the last block and gives a local feature.

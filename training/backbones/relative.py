@@ -109,7 +109,7 @@ class KeyAttention(RelativeAttention):
     def between_patches(self, query: Tensor, index: Tensor) -> Tensor:
         """The queries' products with the vectors of the offsets."""
         vectors = self.relative_keys[index]  # (parts, L, L, d)
-        # Each patch's row of vectors meets the queries of that patch in all pictures and heads: one batched product.
+        # Each patch's row of vectors meets the queries of that patch in all images and heads: one batched product.
         grouped = query.reshape(-1, len(index), *query.shape[1:])  # (B, parts, heads, L, d)
         products: Tensor = torch.einsum("bphid,pijd->bphij", grouped, vectors)
         scaled: Tensor = products.flatten(0, 1) * self.head_dim**-0.5

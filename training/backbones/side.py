@@ -1,4 +1,4 @@
-"""Side information embedding: which camera took the picture, and from which view.
+"""Side information embedding: which camera took the image, and from which view.
 
 He et al., "TransReID: Transformer-based Object Re-Identification", ICCV 2021, section 3.4: a learned vector of camera
 and view is added to every token, the class token's included.

@@ -16,7 +16,7 @@ OURS = {
     "img_size": "say model.height and model.width",
     "pos_embed": "say model.position",
     "embed_layer": "say model.stem",
-    "in_chans": "pictures have three channels",
+    "in_chans": "images have three channels",
     "num_classes": "the training data tell the persons",
     "drop_rate": "it is for timm's classifier, which is not used",
     "patch_drop_rate": "all patches are used",

@@ -18,7 +18,7 @@ STRIDE = 16  # of a ResNet whose last stage keeps its resolution
 
 
 def check_forward(backbone: ViT | CNN, size: tuple[int, int], name: str) -> None:
-    """Run a backbone on a picture of `size` (height, width) on the meta device.
+    """Run a backbone on an image of `size` (height, width) on the meta device.
 
     Raises ConfigError where it fails, or gives another map or other features than it should.
     """
@@ -36,7 +36,7 @@ def check_forward(backbone: ViT | CNN, size: tuple[int, int], name: str) -> None
     except UNSUITABLE as error:
         reason = " ".join(str(error).split()) or type(error).__name__
         raise ConfigError(
-            f"model.backbone = {name!r} fails on pictures of {height}x{width}: {reason}; take another one"
+            f"model.backbone = {name!r} fails on images of {height}x{width}: {reason}; take another one"
         ) from error
     finally:
         backbone.train(training)

@@ -99,7 +99,7 @@ class ViT(nn.Module):
         )
 
     def forward(self, images: Tensor, camera: Tensor | None = None, view: Tensor | None = None) -> Features:
-        """Features of normalised (B, 3, H, W) pictures; camera and view are (B,) indices, left out = unknown."""
+        """Features of normalised (B, 3, H, W) images; camera and view are (B,) indices, left out = unknown."""
         tokens = self.before_last(images, camera, view)
         local = () if self.jigsaw is None else self.jigsaw(tokens)
         tokens = self.norm(run_block(self.blocks[-1], tokens))
@@ -150,7 +150,7 @@ def build_vit(
     jigsaw: JigsawOptions | None = None,
     pool: str = "cls",
 ) -> ViT:
-    """Build a timm ViT for pictures of `size` (height, width).
+    """Build a timm ViT for images of `size` (height, width).
 
     Its weights are random, or with `pretrained` timm's published ones, downloaded, with the position embedding resized
     to this grid. `options` go to timm's constructor. `stride` lets patches overlap. `position` is a

@@ -15,7 +15,7 @@ from vitreid.training.checks.near_duplicates import near
 from vitreid.training.checks.published import Published
 from vitreid.training.checks.scan import Scan
 from vitreid.training.datasets import Sample, Split
-from vitreid.training.datasets.remarks import before_one_camera, with_one_picture, without_match
+from vitreid.training.datasets.remarks import before_one_camera, with_one_image, without_match
 
 MIN_SIDE = 20  # pixels
 ODD = 2.0  # times the data set's median aspect ratio, or its inverse
@@ -25,7 +25,7 @@ Level = Literal["error", "warning"]
 
 @dataclass(frozen=True)
 class Checked:
-    """A data set, its pictures' scan in the order train, query, gallery, and what it should hold, if that is known."""
+    """A data set, its images' scan in the order train, query, gallery, and what it should hold, if that is known."""
 
     split: Split
     scan: Scan
@@ -72,7 +72,7 @@ def check(split: Split, scan: Scan, published: Sequence[Published] = ()) -> list
 
 
 def unreadable(checked: Checked) -> list[str]:
-    """Files that are missing, damaged or no pictures."""
+    """Files that are missing, damaged or no images."""
     return list(checked.scan.failures.values())
 
 
@@ -116,13 +116,13 @@ def answered_by_itself(checked: Checked) -> list[str]:
 
 
 def wrong_counts(checked: Checked) -> list[str]:
-    """Parts that have not as many pictures and persons as any published version."""
+    """Parts that have not as many images and persons as any published version."""
     versions = [(published, _differences(checked.split, published)) for published in checked.published]
     return min((cases for _, cases in versions), key=len, default=[])
 
 
 def near_duplicates(checked: Checked) -> list[str]:
-    """Pictures of the test that look like one of train, without having the same bytes."""
+    """Images of the test that look like one of train, without having the same bytes."""
     samples, scan = checked.samples, checked.scan
     readable = scan.sizes[:, 0] > 0
     train = np.flatnonzero(readable[: checked.of_train])
@@ -132,14 +132,14 @@ def near_duplicates(checked: Checked) -> list[str]:
 
 
 def copies(checked: Checked) -> list[str]:
-    """Training pictures that are there more than once."""
+    """Training images that are there more than once."""
     groups = ([sample for i, sample in group if i < checked.of_train] for group in _equal(checked))
     return [" = ".join(map(_told, group)) for group in groups if len(group) > 1]
 
 
-def one_picture(checked: Checked) -> list[str]:
-    """Training persons with a single picture."""
-    return with_one_picture(checked.split.train)
+def one_image(checked: Checked) -> list[str]:
+    """Training persons with a single image."""
+    return with_one_image(checked.split.train)
 
 
 def one_camera(checked: Checked) -> list[str]:
@@ -148,23 +148,23 @@ def one_camera(checked: Checked) -> list[str]:
 
 
 def unanswerable(checked: Checked) -> list[str]:
-    """Queries that no other camera's picture answers."""
+    """Queries that no other camera's image answers."""
     return [_told(sample) for sample in without_match(checked.split)] if checked.split.gallery else []
 
 
 def no_camera(checked: Checked) -> list[str]:
-    """Pictures whose camera is unknown."""
+    """Images whose camera is unknown."""
     return [_told(sample) for sample in checked.samples if sample.camera is None]
 
 
 def tiny(checked: Checked) -> list[str]:
-    """Pictures with a side below MIN_SIDE."""
+    """Images with a side below MIN_SIDE."""
     sides = checked.scan.sizes.min(1)
     return _sized(checked, np.flatnonzero((sides > 0) & (sides < MIN_SIDE)))
 
 
 def odd(checked: Checked) -> list[str]:
-    """Pictures far taller or wider than the others."""
+    """Images far taller or wider than the others."""
     places = np.flatnonzero(checked.scan.sizes[:, 0])
     if not len(places):
         return []
@@ -174,7 +174,7 @@ def odd(checked: Checked) -> list[str]:
 
 
 CHECKS: dict[str, Check] = {
-    "unreadable": Check("error", "pictures cannot be read", unreadable),
+    "unreadable": Check("error", "images cannot be read", unreadable),
     "shared_persons": Check(
         "error", "persons in train and in the test, whose scores are then too good", shared_persons
     ),
@@ -182,20 +182,20 @@ CHECKS: dict[str, Check] = {
     "two_persons": Check("error", "files are, byte for byte, two persons", two_persons),
     "answered_by_itself": Check("error", "queries find themselves in the gallery", answered_by_itself),
     "counts": Check("error", "numbers are not those published", wrong_counts),
-    "near_duplicates": Check("warning", "pictures of the test look like one of train", near_duplicates),
-    "copies": Check("warning", "training pictures are there more than once", copies),
-    "one_picture": Check("warning", "training persons have one picture, to be pulled nowhere", one_picture),
+    "near_duplicates": Check("warning", "images of the test look like one of train", near_duplicates),
+    "copies": Check("warning", "training images are there more than once", copies),
+    "one_image": Check("warning", "training persons have one image, to be pulled nowhere", one_image),
     "one_camera": Check("warning", "training persons seen by one camera only", one_camera),
     "unanswerable": Check("warning", "queries without their person by another camera: they do not count", unanswerable),
-    "no_camera": Check("warning", "pictures tell no camera: each counts as by one of its own", no_camera),
-    "tiny": Check("warning", f"pictures with a side of less than {MIN_SIDE} pixels", tiny),
-    "odd": Check("warning", f"pictures more than {ODD:g} times as tall or as wide as the others", odd),
+    "no_camera": Check("warning", "images tell no camera: each counts as by one of its own", no_camera),
+    "tiny": Check("warning", f"images with a side of less than {MIN_SIDE} pixels", tiny),
+    "odd": Check("warning", f"images more than {ODD:g} times as tall or as wide as the others", odd),
 }
 """By kind, the worst first."""
 
 
 def _told(sample: Sample) -> str:
-    """A picture by its folder and name."""
+    """An image by its folder and name."""
     return str(Path(*sample.path.parts[-2:]))
 
 
@@ -221,7 +221,7 @@ def _differences(split: Split, published: Published) -> list[str]:
         expected: tuple[int, int] = getattr(published, part)
         cases += [
             f"{part}: {have:,} {what}, {published.name} has {want:,}"
-            for have, want, what in zip(found, expected, ("pictures", "persons"), strict=True)
+            for have, want, what in zip(found, expected, ("images", "persons"), strict=True)
             if have != want
         ]
     return cases

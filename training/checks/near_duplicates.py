@@ -1,10 +1,10 @@
-"""Pictures that look alike but for size, compression and small changes of light.
+"""Images that look alike but for size, compression and small changes of light.
 
-A difference hash tells for 8x8 places whether the picture gets brighter to the right. Two hashes that differ in at most
-DISTANCE of 64 bits agree in one of DISTANCE + 1 bands at least, so only pictures that share a band are compared: the
-time grows with the number of pictures, not with that of pairs.
+A difference hash tells for 8x8 places whether the image gets brighter to the right. Two hashes that differ in at most
+DISTANCE of 64 bits agree in one of DISTANCE + 1 bands at least, so only images that share a band are compared: the
+time grows with the number of images, not with that of pairs.
 
-Of 1,000 pictures of CUHK03 at 0.8 of their size, brighter by 8 % and saved again at quality 70, 94 % are found; of 18
+Of 1,000 images of CUHK03 at 0.8 of their size, brighter by 8 % and saved again at quality 70, 94 % are found; of 18
 million pairs of different persons, two are taken for duplicates.
 """
 
@@ -21,7 +21,7 @@ Hashes = NDArray[np.uint64]
 
 
 def difference_hash(image: Image.Image) -> int:
-    """64 bits of a picture."""
+    """64 bits of an image."""
     grey = np.asarray(image.convert("L").resize((9, 8), Image.Resampling.BOX), dtype=np.int16)
     return int.from_bytes(np.packbits(grey[:, 1:] > grey[:, :-1]).tobytes())
 

@@ -1,4 +1,4 @@
-"""How many pictures and persons the known data sets have, as their readers give them."""
+"""How many images and persons the known data sets have, as their readers give them."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Published:
-    """(pictures, persons) of each part of one version of a data set."""
+    """(images, persons) of each part of one version of a data set."""
 
     name: str
     train: tuple[int, int]

@@ -1,4 +1,4 @@
-"""Every picture of a data set decoded once, and what is kept of it: some bytes, whatever its size."""
+"""Every image of a data set decoded once, and what is kept of it: some bytes, whatever its size."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class Scan:
 
 
 def scan(samples: Sequence[Sample], progress: Callable[[int, int], None] | None = None) -> Scan:
-    """Decode samples in a few threads, a chunk at a time; `progress` gets pictures done and in all."""
+    """Decode samples in a few threads, a chunk at a time; `progress` gets images done and in all."""
     rows: list[tuple[bytes, int, tuple[int, int], str]] = []
     with ThreadPoolExecutor(min(MAX_THREADS, os.cpu_count() or 1)) as pool:
         for start in range(0, len(samples), CHUNK):

@@ -28,5 +28,5 @@ def _explain(folder: Path) -> None:
     if files := sorted(folder.rglob("*.mat")):
         raise DataError(
             f"{folder} holds {files[0].name}, the original, which is not read; "
-            "unpack the new protocol's pictures (CUHK03-NP) and give their folder detected or labeled"
+            "unpack the new protocol's images (CUHK03-NP) and give their folder detected or labeled"
         )

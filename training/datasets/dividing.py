@@ -25,10 +25,10 @@ COLUMNS = ("path", "person_id", "camera_id", "view", "split")
 
 
 def divide(split: Split, name: str, *, test_persons: int | None = None, seed: int = 0) -> Split:
-    """Draw persons for the test, whose pictures become queries and gallery, and leave the others for training.
+    """Draw persons for the test, whose images become queries and gallery, and leave the others for training.
 
     The parts that a data set had do not count. Only persons who can be asked for are drawn, half of them where
-    `test_persons` is None; pictures of nobody go to the gallery. One seed draws the same persons of the same data.
+    `test_persons` is None; images of nobody go to the gallery. One seed draws the same persons of the same data.
 
     Raises DataError where too few can be asked for, and for files that are missing.
     """
@@ -39,7 +39,7 @@ def divide(split: Split, name: str, *, test_persons: int | None = None, seed: in
     count = len(able) // 2 if test_persons is None else test_persons
     if not 1 <= count <= len(able):
         raise DataError(
-            f"{name}: {count} persons for the test, but {len(able)} have pictures by two cameras (or by unknown ones) "
+            f"{name}: {count} persons for the test, but {len(able)} have images by two cameras (or by unknown ones) "
             "to be asked for and found; give --test-persons a number from 1 to that"
         )
     drawn = set(np.random.default_rng([seed, len(able)]).choice(able, count, replace=False).tolist())
@@ -49,7 +49,7 @@ def divide(split: Split, name: str, *, test_persons: int | None = None, seed: in
 
 
 def write_divided(split: Split, out: Path) -> None:
-    """Write a table (`*.csv`) of where the pictures are, or copy them into a folder in Market-1501's layout.
+    """Write a table (`*.csv`) of where the images are, or copy them into a folder in Market-1501's layout.
 
     It appears whole or not at all. Raises DataError where `out` is there, and for what the form cannot say.
     """
@@ -90,7 +90,7 @@ def _write_table(split: Split, out: Path) -> None:
 def _write_market(split: Split, out: Path) -> None:
     if unknown := [sample for sample in split.samples if sample.camera is None]:
         raise DataError(
-            f"{len(unknown)} pictures tell no camera, which Market-1501's names need, such as {unknown[0].path}; "
+            f"{len(unknown)} images tell no camera, which Market-1501's names need, such as {unknown[0].path}; "
             "write a table (--out *.csv), or say the cameras by --name-pattern"
         )
     persons = {name: f"{i:04d}" for i, name in enumerate(sorted({s.person for s in split.samples} - {""}), 1)}

@@ -1,6 +1,6 @@
 """A folder per person: `DIR/PERSON/*.jpg`, `DIR/PERSON/CAMERA/*.jpg`, or either in `DIR/train|query|gallery/`.
 
-A picture's camera is its folder's below the person's, or the `cN` in a name such as `lobby_c3_0042.jpg`; without one
+An image's camera is its folder's below the person's, or the `cN` in a name such as `lobby_c3_0042.jpg`; without one
 it is unknown, and unknown cameras count as different ones in an evaluation. A name pattern says otherwise.
 """
 
@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from vitreid.bundle.name_pattern import NamePattern
-from vitreid.training.datasets.split import Sample, Split, folders, pictures
+from vitreid.training.datasets.split import Sample, Split, folders, image_files
 from vitreid.training.errors import DataError, WrongLayout
 
 PARTS = {"train": "train", "query": "query", "gallery": "gallery", "test": "gallery"}
@@ -27,7 +27,7 @@ def read_folders(folder: Path, pattern: NamePattern | None = None) -> Split:
     for part, path in _parts(folder):
         parts[part] += _samples(path) if pattern is None else _by_pattern(path, pattern)
     if not any(parts.values()):
-        raise WrongLayout(f"{folder} holds no folder of pictures per person, such as {folder.name}/anna/1.jpg")
+        raise WrongLayout(f"{folder} holds no folder of images per person, such as {folder.name}/anna/1.jpg")
     return Split(*(tuple(samples) for samples in parts.values()))
 
 
@@ -42,10 +42,10 @@ def _parts(folder: Path) -> list[tuple[str, Path]]:
 
 def _samples(folder: Path) -> Iterator[Sample]:
     for person in folders(folder):
-        for path in pictures(person):
+        for path in image_files(person):
             yield Sample(path, person.name.strip(), _camera(path.name))
         for camera in folders(person):
-            for path in pictures(camera):
+            for path in image_files(camera):
                 yield Sample(path, person.name.strip(), camera.name.strip())
 
 
@@ -68,6 +68,6 @@ def _by_pattern(folder: Path, pattern: NamePattern) -> Iterator[Sample]:
 
 
 def _below(folder: Path) -> Iterator[Path]:
-    yield from pictures(folder)
+    yield from image_files(folder)
     for each in folders(folder):
         yield from _below(each)

@@ -12,7 +12,7 @@ from vitreid.bundle.image_files import HIDDEN, OTHER_FILES, OTHER_FORMATS, SUFFI
 from vitreid.training.datasets.split import LeftOut, Sample
 
 JUNK = "junk boxes: person -1"
-NOBODY = "pictures of person 0000, who is nobody by Market-1501's names (rename a real person)"
+NOBODY = "images of person 0000, who is nobody by Market-1501's names (rename a real person)"
 NO_PART = "images where the layout has none, or without a line in its lists"
 UNREADABLE = "folders that cannot be read"
 OF_OTHER_FORMATS = f"{OTHER_FORMATS} than {', '.join(SUFFIXES)}"
@@ -22,7 +22,7 @@ _REASONS = {HIDDEN: False, OTHER_FILES: False, OF_OTHER_FORMATS: True, JUNK: Fal
 
 
 def left_out(path: Path, samples: Iterable[Sample]) -> tuple[LeftOut, ...]:
-    """What lies in a data set's folder, or beside the pictures of a table, and is none of its samples."""
+    """What lies in a data set's folder, or beside the images of a table, and is none of its samples."""
     taken = {str(sample.path) for sample in samples}
     found: dict[str, list[Path]] = defaultdict(list)
     if path.is_dir():

@@ -1,4 +1,4 @@
-"""Text files that list pictures, one a line, with values after the name."""
+"""Text files that list images, one a line, with values after the name."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from vitreid.training.errors import DataError, WrongLayout
 
 
 def read_list(file: Path, values: int, whose: str) -> list[list[str]]:
-    """The words of each line that is not empty: the picture's name and as many `values`.
+    """The words of each line that is not empty: the image's name and as many `values`.
 
     Raises DataError where the file is missing, empty, or a line is of another form; `whose` is the data set.
     """
@@ -18,11 +18,11 @@ def read_list(file: Path, values: int, whose: str) -> list[list[str]]:
     for number, line in enumerate(file.read_text(errors="replace").splitlines(), 1):
         words = line.split()
         if words and len(words) != 1 + values:
-            raise DataError(f"{file}, line {number}: {line.strip()[:80]!r} is not a picture and {values} values")
+            raise DataError(f"{file}, line {number}: {line.strip()[:80]!r} is not an image and {values} values")
         if words:
             rows.append(words)
     if not rows:
-        raise DataError(f"{file} lists no pictures; unpack {whose} again")
+        raise DataError(f"{file} lists no images; unpack {whose} again")
     return rows
 
 

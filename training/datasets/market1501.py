@@ -1,4 +1,4 @@
-"""Market-1501's layout: three folders of pictures whose names say person and camera.
+"""Market-1501's layout: three folders of images whose names say person and camera.
 
 Zheng et al., "Scalable Person Re-identification: A Benchmark", ICCV 2015. Junk boxes (person -1) are left out,
 distractors (person 0000) stay in the gallery as wrong answers, and neither train nor are asked for.
@@ -19,5 +19,5 @@ def read_market1501(folder: Path) -> Split:
         raise WrongLayout(f"{folder} has none of the folders {', '.join(FOLDERS)} of Market-1501's layout")
     parts = [named_samples(folder / name) if (folder / name).is_dir() else () for name in FOLDERS]
     if not any(parts):
-        raise WrongLayout(f"{folder} holds no pictures named like 0002_c1s1_000451_03.jpg")
+        raise WrongLayout(f"{folder} holds no images named like 0002_c1s1_000451_03.jpg")
     return Split(*parts)

@@ -1,6 +1,6 @@
-"""MSMT17: 15 cameras, no junk boxes; four lists say which pictures are for what.
+"""MSMT17: 15 cameras, no junk boxes; four lists say which images are for what.
 
-Wei et al., "Person Transfer GAN to Bridge Domain Gap for Person Re-Identification", CVPR 2018. V1 keeps its pictures in
+Wei et al., "Person Transfer GAN to Bridge Domain Gap for Person Re-Identification", CVPR 2018. V1 keeps its images in
 train/ and test/, V2, whose faces are blurred, in mask_train_v2/ and mask_test_v2/. The validation list trains too, as
 in TransReID and those compared with it.
 """

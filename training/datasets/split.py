@@ -15,7 +15,7 @@ from vitreid.training.errors import DataError
 
 @dataclass(frozen=True)
 class Sample:
-    """A picture of a person by a camera, from a view (front, rear, ...); None is an unknown one."""
+    """An image of a person by a camera, from a view (front, rear, ...); None is an unknown one."""
 
     path: Path
     person: str
@@ -77,7 +77,7 @@ def _in_order(names: Iterable[str | None]) -> tuple[str, ...]:
 def hold_out(split: Split, persons: int, seed: int) -> Split:
     """Keep persons of the training part from training and make them the query and the gallery.
 
-    See `query_and_gallery` for which pictures become queries.
+    See `query_and_gallery` for which images become queries.
 
     Raises DataError where fewer than two persons would be left to train on.
     """
@@ -95,9 +95,9 @@ def hold_out(split: Split, persons: int, seed: int) -> Split:
 
 
 def query_and_gallery(samples: Iterable[Sample]) -> tuple[tuple[Sample, ...], tuple[Sample, ...]]:
-    """Make one picture of each person and camera a query and the others the gallery.
+    """Make one image of each person and camera a query and the others the gallery.
 
-    A picture stays in the gallery where it is needed there, so that every query has an answer by another camera.
+    An image stays in the gallery where it is needed there, so that every query has an answer by another camera.
     """
     of_person: dict[str, list[Sample]] = {}
     for sample in samples:
@@ -124,7 +124,7 @@ def folders(folder: Path) -> list[Path]:
     return [path for path in _entries(folder) if path.is_dir() and not path.name.startswith(".")]
 
 
-def pictures(folder: Path) -> list[Path]:
+def image_files(folder: Path) -> list[Path]:
     """The image files directly in a folder, sorted by name. Raises DataError."""
     return [path for path in _entries(folder) if is_image_name(path.name) and not path.is_dir()]
 

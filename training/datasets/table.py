@@ -19,13 +19,13 @@ PARTS = ("train", "query", "gallery")
 
 
 def read_table(file: Path) -> Split:
-    """Read a CSV whose paths are relative to its folder; without a column split all pictures train.
+    """Read a CSV whose paths are relative to its folder; without a column split all images train.
 
     Spaces around a value do not count: "A" and "A " are one person. An empty camera or view is an unknown one, an empty
     person in the gallery nobody: a wrong answer to every query.
     """
     if not file.is_file():
-        raise DataError(f"{file} is not a file; give the CSV itself, such as {file / 'pictures.csv'}")
+        raise DataError(f"{file} is not a file; give the CSV itself, such as {file / 'images.csv'}")
     parts: dict[str, list[Sample]] = {name: [] for name in PARTS}
     try:
         with file.open(newline="", encoding="utf-8-sig") as lines:
@@ -37,7 +37,7 @@ def read_table(file: Path) -> Split:
     except (UnicodeDecodeError, csv.Error) as error:
         raise DataError(f"{file} is not a CSV in UTF-8 ({error})") from error
     if not any(parts.values()):
-        raise DataError(f"{file} has no rows; one is a picture: {','.join(COLUMNS)}")
+        raise DataError(f"{file} has no rows; one is an image: {','.join(COLUMNS)}")
     return Split(*(tuple(parts[name]) for name in PARTS))
 
 
@@ -62,6 +62,6 @@ def _sample(file: Path, line: int, row: Mapping[str, str]) -> tuple[str, Sample]
     if part not in PARTS:
         raise DataError(f"{file}, line {line}: split {part!r} is none of {', '.join(PARTS)}")
     if not row["person_id"] and part != "gallery":
-        raise DataError(f"{file}, line {line}: the person is empty, which only a picture of the gallery may be")
+        raise DataError(f"{file}, line {line}: the person is empty, which only an image of the gallery may be")
     path, person = file.parent / row["path"], row["person_id"]
     return part, Sample(path, person, row.get("camera_id") or None, row.get("view") or None)

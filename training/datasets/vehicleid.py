@@ -1,7 +1,7 @@
 """VehicleID: vehicles from the front or the rear, without camera names.
 
 Liu et al., "Deep Relative Distance Learning: Tell the Difference Between Similar Vehicles", CVPR 2016. Of each test
-vehicle one picture, drawn at random, is the gallery and the others are queries. Published scores are means over ten
+vehicle one image, drawn at random, is the gallery and the others are queries. Published scores are means over ten
 draws; one seed always gives one draw, so that two models meet the same task.
 """
 

@@ -1,7 +1,7 @@
 """VeRi-776: vehicles before 20 cameras.
 
 Liu et al., "Large-scale Vehicle Re-Identification in Urban Surveillance Videos", ICME 2016. The lists name_*.txt say
-which pictures count, *_label.xml which vehicle and camera they show, else their names do. The view (0 front to 7 right
+which images count, *_label.xml which vehicle and camera they show, else their names do. The view (0 front to 7 right
 rear) is known where Wang et al.'s files of key points are there ("Orientation Invariant Feature Embedding", ICCV 2017).
 """
 
@@ -12,7 +12,7 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 from vitreid.training.datasets.lists import need_folder, read_list
-from vitreid.training.datasets.split import Sample, Split, pictures
+from vitreid.training.datasets.split import Sample, Split, image_files
 from vitreid.training.errors import DataError
 
 WHOSE = "VeRi-776"
@@ -35,9 +35,9 @@ def _samples(folder: Path, part: str, labels: dict[str, tuple[str, str]], views:
 
 
 def _names(folder: Path) -> list[str]:
-    names = [path.name for path in pictures(folder)]
+    names = [path.name for path in image_files(folder)]
     if not names:
-        raise DataError(f"{folder} holds no pictures; unpack {WHOSE} again")
+        raise DataError(f"{folder} holds no images; unpack {WHOSE} again")
     return names
 
 
@@ -49,7 +49,7 @@ def _named(path: Path) -> tuple[str, str]:
 
 
 def _labels(file: Path) -> dict[str, tuple[str, str]]:
-    """Vehicle and camera by picture. The files say gb2312, which the parser does not know, and are ASCII."""
+    """Vehicle and camera by image. The files say gb2312, which the parser does not know, and are ASCII."""
     if not file.is_file():
         return {}
     text = re.sub(r"^<\?xml[^>]*\?>", "", file.read_text("ascii", errors="replace").lstrip())

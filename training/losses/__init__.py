@@ -27,7 +27,7 @@ EACH_BRANCH: dict[str, Callable[..., Tensor]] = {
     "circle": circle,
     "triplet": triplet,
 }
-"""Taken of the whole picture's feature and of every local one."""
+"""Taken of the whole image's feature and of every local one."""
 
 OF_TOKENS: dict[str, Callable[..., Tensor]] = {
     "weighted_triplet": weighted_triplet,
@@ -46,7 +46,7 @@ JIGSAW_TOTALS: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
     "paper": lambda whole, local: whole + local,
     "code": lambda whole, local: (whole + local) / 2,
 }
-"""How the loss of the whole picture and the mean over its parts become one: in TransReID's paper, and in its code."""
+"""How the loss of the whole image and the mean over its parts become one: in TransReID's paper, and in its code."""
 
 
 def total_loss(
@@ -54,7 +54,7 @@ def total_loss(
 ) -> Callable[[Sequence[LossInputs]], dict[str, Tensor]]:
     """Build the weighted losses of a recipe: `{name: {"weight": 1.0, option: value}}`.
 
-    The result maps a batch, seen through each of its features and the whole picture's first, to every loss by name,
+    The result maps a batch, seen through each of its features and the whole image's first, to every loss by name,
     unweighted, and their weighted sum as "total". `jigsaw` is a name of JIGSAW_TOTALS.
 
     Raises ConfigError for a name or an option that does not exist.

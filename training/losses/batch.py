@@ -12,9 +12,9 @@ from vitreid.training.model import Branch, Tokens
 
 @dataclass(frozen=True)
 class LossInputs:
-    """A batch of B pictures after the network, seen through one `branch` of it.
+    """A batch of B images after the network, seen through one `branch` of it.
 
-    `persons` (B,) are class indices, `sources` (B,) tell copies of one picture from different pictures of a person.
+    `persons` (B,) are class indices, `sources` (B,) tell copies of one image from different images of a person.
     `tokens` are a transformer's.
     """
 
@@ -31,10 +31,10 @@ class LossInputs:
 
     @property
     def positives(self) -> Tensor:
-        """(B, B): other pictures of the same person; never the picture itself nor a copy of it."""
+        """(B, B): other images of the same person; never the image itself nor a copy of it."""
         return (self.persons[:, None] == self.persons[None]) & (self.sources[:, None] != self.sources[None])
 
     @property
     def negatives(self) -> Tensor:
-        """(B, B): pictures of other persons."""
+        """(B, B): images of other persons."""
         return self.persons[:, None] != self.persons[None]

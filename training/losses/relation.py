@@ -1,7 +1,7 @@
-"""Losses on how the places of a picture's most telling patches relate to each other.
+"""Losses on how the places of an image's most telling patches relate to each other.
 
 The relation of two patches in a map (a head of a layer) is the product of their absolute position embeddings plus their
-relative position bias. Pictures of one person should show the same relations between the patches that tell most.
+relative position bias. Images of one person should show the same relations between the patches that tell most.
 """
 
 from __future__ import annotations
@@ -73,7 +73,7 @@ CHOICES: dict[str, Callable[[LossInputs], Tensor]] = {
     "cls": lambda batch: batch.transformer().cls,
     "person": lambda batch: batch.branch.classes[batch.persons],
 }
-"""What chooses a picture's patches by its products with them (B, D): its class token, or the classifier's row of its
+"""What chooses an image's patches by its products with them (B, D): its class token, or the classifier's row of its
 person."""
 
 DIVERGENCES: dict[str, Callable[[Tensor, Tensor], Tensor]] = {"kl": kl, "reverse_kl": reverse_kl, "js": jensen_shannon}
@@ -141,14 +141,14 @@ def telling_relations(
     source: str = "both",
     mean_heads: bool = False,
 ) -> Tensor:
-    """Relations (B, maps, pairs) between each picture's `top` patches. Raises ConfigError for what is not there."""
+    """Relations (B, maps, pairs) between each image's `top` patches. Raises ConfigError for what is not there."""
     tokens = batch.transformer()
     between = _relations(tokens, source)
     if mean_heads:
         between = between.mean(0, keepdim=True)
     patches = tokens.patches.shape[1]
     if not 2 <= top <= patches:
-        raise ConfigError(f"losses: top = {top}; a picture has {patches} patches, give 2 to {patches}")
+        raise ConfigError(f"losses: top = {top}; an image has {patches} patches, give 2 to {patches}")
     looking = _chosen(CHOICES, chosen_by, "chosen_by")(batch)
     agreement = torch.einsum("bd,bjd->bj", looking.float(), tokens.patches.float())
     chosen = agreement.topk(top, dim=1).indices  # in descending order

@@ -27,7 +27,7 @@ def triplet(
     """Pull every anchor's farthest positive nearer than its nearest negative, by Euclidean distance.
 
     Without `margin` it is the soft margin log(1 + exp(positive - negative)). Positives exclude the anchor and copies
-    of its picture. An anchor without a positive or a negative does not count; if no anchor counts the loss is 0.
+    of its image. An anchor without a positive or a negative does not count; if no anchor counts the loss is 0.
     `bnneck` is the side of the BNNeck on which distances are taken. Before it, a network of random weights can make
     all features alike, which is worth more than separating the hardest triplets, and stay there; after it, it cannot.
     `unit` scales features to unit length first.

@@ -1,4 +1,4 @@
-"""Triplet loss on patches pooled by what the pictures of a person have in common."""
+"""Triplet loss on patches pooled by what the images of a person have in common."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from vitreid.training.losses.triplet import batch_hard, pairwise_distance
 
 
 def weighted_triplet(batch: LossInputs, *, margin: float | None = None, detach: bool = False) -> Tensor:
-    """Batch-hard triplet on patches weighted by the class tokens of the picture's positives.
+    """Batch-hard triplet on patches weighted by the class tokens of the image's positives.
 
-    Picture x looks at the patches j of picture a with s = softmax_j(cls_x . patch_aj / sqrt D); the weight of a patch
+    Image x looks at the patches j of image a with s = softmax_j(cls_x . patch_aj / sqrt D); the weight of a patch
     is the mean of s over a's positives (a's own class token where it has none), and a's feature the weighted sum of
     its patches. `detach` keeps gradients out of the weights.
     """

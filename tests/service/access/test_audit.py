@@ -32,7 +32,7 @@ def test_a_row_comes_back_as_it_was_recorded(log: AuditLog, clock: Any) -> None:
     assert (row.items, row.person_id, row.status) == ([3, 1], "p 2", 200)
 
 
-def test_there_is_no_place_for_pictures_or_embeddings() -> None:
+def test_there_is_no_place_for_images_or_embeddings() -> None:
     assert {column.name for column in audit.columns} == {
         "id", "at", "request_id", "key_id", "name", "address", "action", "gallery", "items", "person_id", "status",
     }  # fmt: skip
@@ -135,7 +135,7 @@ def look(log: AuditLog, item: int, key: str = "a", gallery: str = "default", sta
     log.record(Entry("view-image", key, key, f"r{item}", None, gallery, [item], None, status))
 
 
-def test_a_page_of_pictures_is_one_row_of_who_saw_what(log: AuditLog, clock: Any) -> None:
+def test_a_page_of_images_is_one_row_of_who_saw_what(log: AuditLog, clock: Any) -> None:
     begun = clock.now
     for item in range(1, 41):
         look(log, item)
@@ -146,7 +146,7 @@ def test_a_page_of_pictures_is_one_row_of_who_saw_what(log: AuditLog, clock: Any
     assert (found[0].at, found[0].request_id, found[0].key_id, found[0].gallery) == (begun, "r1", "a", "default")
 
 
-def test_a_row_of_pictures_is_of_one_key_one_gallery_and_one_minute(log: AuditLog, clock: Any) -> None:
+def test_a_row_of_images_is_of_one_key_one_gallery_and_one_minute(log: AuditLog, clock: Any) -> None:
     for item in (1, 2):
         look(log, item)
         look(log, item, key="b")
@@ -162,7 +162,7 @@ def test_a_row_of_pictures_is_of_one_key_one_gallery_and_one_minute(log: AuditLo
     ]
 
 
-def test_a_row_of_pictures_has_an_end(log: AuditLog) -> None:
+def test_a_row_of_images_has_an_end(log: AuditLog) -> None:
     for item in range(250):
         look(log, item)
     assert [len(row.items) for row in rows(log)] == [100, 100, 50]

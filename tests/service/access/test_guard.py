@@ -119,13 +119,13 @@ def shared(config: ServiceConfig) -> Iterator[TestClient]:
         yield started
 
 
-def test_only_the_named_origins_are_let_in(shared: TestClient, picture: Make) -> None:
+def test_only_the_named_origins_are_let_in(shared: TestClient, make_image: Make) -> None:
     asked = {"access-control-request-method": "DELETE", "access-control-request-headers": "authorization,x-api-key"}
     allowed = shared.options("/v1/items/1", headers={**asked, "origin": SITE})
     assert allowed.status_code == 200
     assert allowed.headers["access-control-allow-origin"] == SITE
     assert "default-src 'self'" in allowed.headers["content-security-policy"]
-    files = {"images": ("a.jpg", picture(1))}
+    files = {"images": ("a.jpg", make_image(1))}
     headers = {"origin": SITE, "sec-fetch-site": "cross-site"}
     added = shared.post("/v1/items", files=files, headers=headers)
     assert (added.status_code, added.headers["access-control-allow-origin"]) == (200, SITE)

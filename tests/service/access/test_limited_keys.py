@@ -22,10 +22,10 @@ def as_key(client: TestClient, scope: str = "admin", **limits: list[str]) -> dic
 
 
 @pytest.fixture
-def filled(client: TestClient, picture: Make) -> TestClient:
+def filled(client: TestClient, make_image: Make) -> TestClient:
     """Items 1 to 5 of the cameras in CAMERAS."""
     labels = [{} if camera is None else {"camera_id": camera} for camera in CAMERAS]
-    files = [("images", (f"{seed}.jpg", picture(seed))) for seed in range(5)]
+    files = [("images", (f"{seed}.jpg", make_image(seed))) for seed in range(5)]
     answer = client.post("/v1/items", files=files, data={"metadata": json.dumps(labels)})
     assert [result["id"] for result in answer.json()["results"]] == [1, 2, 3, 4, 5]
     return client
@@ -36,13 +36,13 @@ def ids(answer: Any, field: str) -> list[int]:
     return sorted(each["id"] for each in answer.json()[field])
 
 
-def test_lists_and_queries_show_only_its_cameras(filled: TestClient, picture: Make) -> None:
+def test_lists_and_queries_show_only_its_cameras(filled: TestClient, make_image: Make) -> None:
     gate = as_key(filled, "read", cameras=["c1"])
     assert ids(filled.get("/v1/items", headers=gate), "items") == [1, 3]
     assert ids(filled.get("/v1/items?cameras=c2&cameras=c1", headers=gate), "items") == [1, 3]
     assert ids(filled.get("/v1/items?cameras=c2", headers=gate), "items") == []
     for seed in range(5):
-        answer = filled.post("/v1/query?k=5", content=picture(seed), headers={**gate, **JPEG})
+        answer = filled.post("/v1/query?k=5", content=make_image(seed), headers={**gate, **JPEG})
         assert ids(answer, "matches") == [1, 3]
     assert ids(filled.post("/v1/query/1?k=5", headers=gate), "matches") == [3]
 
@@ -81,11 +81,11 @@ def test_its_own_items_may_be_seen_changed_and_taken_out(filled: TestClient) -> 
 
 @pytest.mark.parametrize("camera", ["c2", None])
 def test_nothing_is_added_or_moved_outside_of_its_cameras(
-    filled: TestClient, picture: Make, camera: str | None
+    filled: TestClient, make_image: Make, camera: str | None
 ) -> None:
     gate = as_key(filled, "write", cameras=["c1"])
     labels = [{"camera_id": "c1"}, {} if camera is None else {"camera_id": camera}]
-    files = [("images", (f"new{seed}.jpg", picture(10 + seed))) for seed in range(2)]
+    files = [("images", (f"new{seed}.jpg", make_image(10 + seed))) for seed in range(2)]
     answer = filled.post("/v1/items", files=files, data={"metadata": json.dumps(labels)}, headers=gate)
     assert (answer.status_code, answer.json()["type"]) == (403, "/problems/forbidden")
     answer = filled.patch("/v1/items/1", json={"camera_id": camera}, headers=gate)
@@ -94,11 +94,11 @@ def test_nothing_is_added_or_moved_outside_of_its_cameras(
     assert [item["camera_id"] for item in everything] == CAMERAS
 
 
-def test_its_own_camera_may_be_added_to(filled: TestClient, picture: Make) -> None:
+def test_its_own_camera_may_be_added_to(filled: TestClient, make_image: Make) -> None:
     gate = as_key(filled, "write", cameras=["c1"])
-    files = [("images", ("0001_c1s1_000001_00.jpg", picture(20)))]  # the camera is in the name
+    files = [("images", ("0001_c1s1_000001_00.jpg", make_image(20)))]  # the camera is in the name
     assert filled.post("/v1/items", files=files, headers=gate).json()["added"] == 1
-    files = [("images", ("0001_c2s1_000001_00.jpg", picture(21)))]
+    files = [("images", ("0001_c2s1_000001_00.jpg", make_image(21)))]
     assert filled.post("/v1/items", files=files, headers=gate).status_code == 403
 
 
@@ -153,40 +153,40 @@ def added(client: TestClient, content: bytes, key: dict[str, str], **labels: obj
     return dict(result)
 
 
-def test_an_image_that_a_hidden_item_has_is_added_as_any_other(filled: TestClient, picture: Make) -> None:
+def test_an_image_that_a_hidden_item_has_is_added_as_any_other(filled: TestClient, make_image: Make) -> None:
     gate = as_key(filled, "write", cameras=["c1"])
     for hidden in (1, 3):  # of c2, and of an unknown camera
-        first = added(filled, picture(hidden), gate, camera_id="c1")
+        first = added(filled, make_image(hidden), gate, camera_id="c1")
         assert (first["status"], first["duplicate"]) == ("added", False)
         assert filled.get(f"/v1/items/{first['id']}/image", headers=gate).status_code == 200
-        again = added(filled, picture(hidden), gate, camera_id="c1")
+        again = added(filled, make_image(hidden), gate, camera_id="c1")
         assert (again["status"], again["id"]) == ("duplicate", first["id"])
 
 
-def test_a_box_that_a_hidden_item_has_is_added_as_any_other(filled: TestClient, picture: Make) -> None:
+def test_a_box_that_a_hidden_item_has_is_added_as_any_other(filled: TestClient, make_image: Make) -> None:
     everything, gate = as_key(filled), as_key(filled, "write", cameras=["c1"])
     boxes = [{"box": [0, 0, 32, 64]}]
-    hidden = added(filled, picture(9), everything, camera_id="c2", boxes=boxes)
-    own = added(filled, picture(9), gate, camera_id="c1", boxes=boxes)
+    hidden = added(filled, make_image(9), everything, camera_id="c2", boxes=boxes)
+    own = added(filled, make_image(9), gate, camera_id="c1", boxes=boxes)
     assert own["status"] == "added"
     assert own["id"] != hidden["id"]
 
 
-def test_to_a_key_without_limits_one_image_is_one_item(filled: TestClient, picture: Make) -> None:
+def test_to_a_key_without_limits_one_image_is_one_item(filled: TestClient, make_image: Make) -> None:
     everything, gate = as_key(filled), as_key(filled, "write", cameras=["c1"])
-    added(filled, picture(1), gate, camera_id="c1")
-    again = added(filled, picture(1), everything, camera_id="c3")
+    added(filled, make_image(1), gate, camera_id="c1")
+    again = added(filled, make_image(1), everything, camera_id="c3")
     assert (again["status"], again["id"]) == ("duplicate", 2)  # the first of the two that it sees
 
 
-def test_of_several_items_with_one_image_that_of_the_camera_is_relabelled(filled: TestClient, picture: Make) -> None:
+def test_of_several_items_with_one_image_that_of_the_camera_is_relabelled(filled: TestClient, make_image: Make) -> None:
     everything, gate = as_key(filled), as_key(filled, "write", cameras=["c1"])
-    own = added(filled, picture(1), gate, camera_id="c1")["id"]
+    own = added(filled, make_image(1), gate, camera_id="c1")["id"]
     before = filled.get("/v1/items/2", headers=everything).json()
     for _ in range(2):
         body = filled.post(
             "/v1/items?on_duplicate=relabel",
-            files=[("images", ("a.jpg", picture(1)))],
+            files=[("images", ("a.jpg", make_image(1)))],
             data={"metadata": json.dumps({"camera_id": "c1", "person_id": "somebody"})},
             headers=everything,
         ).json()
@@ -195,13 +195,13 @@ def test_of_several_items_with_one_image_that_of_the_camera_is_relabelled(filled
     assert filled.get("/v1/items/2", headers=everything).json() == before
 
 
-def test_a_key_relabels_no_item_that_it_does_not_see(filled: TestClient, picture: Make) -> None:
+def test_a_key_relabels_no_item_that_it_does_not_see(filled: TestClient, make_image: Make) -> None:
     everything, gate = as_key(filled), as_key(filled, "write", cameras=["c1"])
     before = filled.get("/v1/items/2", headers=everything).json()
     metadata = json.dumps({"camera_id": "c1", "person_id": "somebody"})
     body = filled.post(
         "/v1/items?on_duplicate=relabel",
-        files=[("images", ("a.jpg", picture(1)))],
+        files=[("images", ("a.jpg", make_image(1)))],
         data={"metadata": metadata},
         headers=gate,
     ).json()

@@ -36,17 +36,17 @@ def key_of(client: TestClient, *scopes: Any) -> dict[str, str]:
     return {"authorization": f"Bearer {service_of(client).access.keys.create('gate', scopes)[1]}"}
 
 
-def add(client: TestClient, picture: Make, count: int) -> None:
-    files = [("images", (f"0007_c1s1_{seed:06}_00.jpg", picture(seed))) for seed in range(count)]
+def add(client: TestClient, make_image: Make, count: int) -> None:
+    files = [("images", (f"0007_c1s1_{seed:06}_00.jpg", make_image(seed))) for seed in range(count)]
     assert client.post("/v1/items", files=files).json()["added"] == count
 
 
-def test_every_action_leaves_one_row(client: TestClient, log: Callable[[], list[Recorded]], picture: Make) -> None:
-    add(client, picture, 3)
+def test_every_action_leaves_one_row(client: TestClient, log: Callable[[], list[Recorded]], make_image: Make) -> None:
+    add(client, make_image, 3)
     steps: list[tuple[str, str, dict[str, Any]]] = [
-        ("POST", "/v1/query?k=2", {"content": picture(1), "headers": JPEG}),
+        ("POST", "/v1/query?k=2", {"content": make_image(1), "headers": JPEG}),
         ("POST", "/v1/query/2?k=1", {}),
-        ("POST", "/v1/embed", {"content": picture(1), "headers": JPEG}),
+        ("POST", "/v1/embed", {"content": make_image(1), "headers": JPEG}),
         ("GET", "/v1/items?person_id=0007", {}),
         ("GET", "/v1/items/2", {}),
         ("GET", "/v1/items/2/image", {}),
@@ -109,16 +109,16 @@ def test_who_it_was_and_what_was_refused(client: TestClient, log: Callable[[], l
 
 
 def test_failures_are_recorded_with_their_status(
-    client: TestClient, log: Callable[[], list[Recorded]], picture: Make, monkeypatch: pytest.MonkeyPatch
+    client: TestClient, log: Callable[[], list[Recorded]], make_image: Make, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    client.post("/v1/query", content=b"no picture", headers=JPEG)
-    client.post("/v1/query?k=0", content=picture(1), headers=JPEG)
+    client.post("/v1/query", content=b"no image", headers=JPEG)
+    client.post("/v1/query?k=0", content=make_image(1), headers=JPEG)
 
     def broken(*_: object, **__: object) -> None:
         raise RuntimeError
 
     monkeypatch.setattr(Gallery, "search", broken)
-    assert client.post("/v1/query", content=picture(1), headers=JPEG).status_code == 500
+    assert client.post("/v1/query", content=make_image(1), headers=JPEG).status_code == 500
     assert [(row.action, row.status, row.items) for row in log()] == [
         ("query", 422, []), ("query", 422, []), ("query", 500, []),
     ]  # fmt: skip
@@ -145,9 +145,9 @@ def test_the_row_is_committed_before_the_answer_begins(client: TestClient, log: 
 
 
 def test_an_answer_that_cannot_be_recorded_is_not_given(
-    client: TestClient, log: Callable[[], list[Recorded]], picture: Make, monkeypatch: pytest.MonkeyPatch
+    client: TestClient, log: Callable[[], list[Recorded]], make_image: Make, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    add(client, picture, 1)
+    add(client, make_image, 1)
 
     def full(*_: object) -> None:
         raise AccessUnusable("/secret/access.db cannot be used (disk is full)")
@@ -155,7 +155,7 @@ def test_an_answer_that_cannot_be_recorded_is_not_given(
     monkeypatch.setattr(AuditLog, "record", full)
     for answer in (
         client.get("/v1/items/1/image"),
-        client.post("/v1/query", content=picture(0), headers=JPEG),
+        client.post("/v1/query", content=make_image(0), headers=JPEG),
         client.get("/v1/audit?format=jsonl"),
     ):
         assert answer.status_code == 503

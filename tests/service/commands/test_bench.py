@@ -13,7 +13,7 @@ from typer.testing import CliRunner
 
 from vitreid.bundle import Bundle, BundleDamaged, BundleMissing, BundleRunner, OpenVinoRunner
 from vitreid.service.commands import bench_actions
-from vitreid.service.commands.bench_actions import WAYS, Bench, Measured, Missing, loads_of, made_up_pictures, time_runs
+from vitreid.service.commands.bench_actions import WAYS, Bench, Measured, Missing, loads_of, made_up_images, time_runs
 from vitreid.service.commands.bench_cli import app
 from vitreid.service.commands.bench_reports import as_object, as_text, recommended, settings_of
 from vitreid.service.runtimes import RUNTIMES, RuntimeChoice
@@ -71,11 +71,11 @@ def test_the_text_has_the_table_and_settings_to_copy(tiny_bundle: Path, monkeypa
 def test_an_end_by_ctrl_c_keeps_what_was_measured(tiny_bundle: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     calls: list[int] = []
 
-    def interrupted(runtime: Any, pictures: np.ndarray, seconds: float) -> np.ndarray:
-        calls.append(len(pictures))
+    def interrupted(runtime: Any, images: np.ndarray, seconds: float) -> np.ndarray:
+        calls.append(len(images))
         if len(calls) == 3:
             raise KeyboardInterrupt
-        return time_runs(runtime, pictures, seconds)
+        return time_runs(runtime, images, seconds)
 
     monkeypatch.setattr(bench_actions, "time_runs", interrupted)
     result = bench(tiny_bundle, "--seconds", 0, "--json")
@@ -100,7 +100,7 @@ def test_a_model_that_gives_no_embeddings_is_told(tiny_bundle: Path, monkeypatch
     monkeypatch.setattr(BundleRunner, "run", lambda self, images, cameras: np.full((len(images), 48), np.nan))
     error = bench(tiny_bundle, "--seconds", 0, "--json").exception
     assert isinstance(error, BundleDamaged)
-    assert "gives of a grey picture is not finite" in str(error)
+    assert "gives of a grey image is not finite" in str(error)
 
 
 def test_a_way_that_gives_no_embeddings_is_not_recommended(tiny_bundle: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -162,7 +162,7 @@ def test_cores_and_sizes_that_are_tried(monkeypatch: pytest.MonkeyPatch, cores: 
     assert loads_of(RuntimeChoice("onnx", ("cuda",))) == [(None, (1, 8, 32))]
 
 
-def test_made_up_pictures_are_of_the_models_size_and_all_different(tiny_bundle: Path) -> None:
-    pictures = made_up_pictures(Bundle.open(tiny_bundle), 3)
-    assert (pictures.shape, pictures.dtype) == ((3, 64, 32, 3), np.uint8)
-    assert len({picture.tobytes() for picture in pictures}) == 3
+def test_made_up_images_are_of_the_models_size_and_all_different(tiny_bundle: Path) -> None:
+    images = made_up_images(Bundle.open(tiny_bundle), 3)
+    assert (images.shape, images.dtype) == ((3, 64, 32, 3), np.uint8)
+    assert len({image.tobytes() for image in images}) == 3

@@ -42,12 +42,12 @@ REPOSITORY = Path(__file__).resolve().parents[3]
 
 
 @pytest.fixture
-def images(tmp_path: Path, picture: Make) -> Path:
-    """Six pictures of three persons by two cameras, in two folders."""
+def images(tmp_path: Path, make_image: Make) -> Path:
+    """Six images of three persons by two cameras, in two folders."""
     for seed in range(6):
         file = tmp_path / "images" / f"part{seed % 2}" / f"{1 + seed % 3:04d}_c{1 + seed // 3}s1_000001_00.jpg"
         file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_bytes(picture(seed))
+        file.write_bytes(make_image(seed))
     return tmp_path / "images"
 
 
@@ -86,12 +86,12 @@ def test_a_dry_run_leaves_nothing(images: Path, tmp_path: Path, tiny_bundle: Pat
 def test_unreadable_files_are_listed_and_the_others_indexed(
     images: Path, tmp_path: Path, tiny_bundle: Path, option: list[str], exit_code: int
 ) -> None:
-    (images / "text.jpg").write_text("no picture")
+    (images / "text.jpg").write_text("no image")
     (images / "empty.png").write_bytes(b"")
     result = vitreid("index", images, "--gallery", tmp_path / "gallery", "--bundle", tiny_bundle, *option)
     assert result.exit_code == exit_code
     assert "added 6" in result.stdout
-    assert "text.jpg: is not a picture" in result.stderr
+    assert "text.jpg: is not an image" in result.stderr
     assert "empty.png: is empty" in result.stderr
 
 
@@ -154,9 +154,11 @@ def test_index_shows_what_names_say_and_takes_labels_that_come_later(
     assert "without a day" in str(dated.exception)
 
 
-def test_times_in_names_without_an_offset_are_said_to_be_utc(tmp_path: Path, picture: Make, tiny_bundle: Path) -> None:
+def test_times_in_names_without_an_offset_are_said_to_be_utc(
+    tmp_path: Path, make_image: Make, tiny_bundle: Path
+) -> None:
     (tmp_path / "images").mkdir()
-    (tmp_path / "images" / "gate_20260501_093000.jpg").write_bytes(picture(1))
+    (tmp_path / "images" / "gate_20260501_093000.jpg").write_bytes(make_image(1))
     options = [tmp_path / "images", "--gallery", tmp_path / "gallery", "--bundle", tiny_bundle, "--dry-run"]
     pattern = ["--name-pattern", "{camera}_{time:%Y%m%d_%H%M%S}"]
     found = vitreid("index", *options, *pattern)
@@ -194,43 +196,43 @@ def test_a_table_gives_labels(images: Path, tmp_path: Path, tiny_bundle: Path) -
     assert match["captured_at"] == "2026-05-01T09:30:00Z"
 
 
-def test_query_answers_each_picture_on_its_own(images: Path, tmp_path: Path, tiny_bundle: Path) -> None:
+def test_query_answers_each_image_on_its_own(images: Path, tmp_path: Path, tiny_bundle: Path) -> None:
     options = ["--gallery", tmp_path / "gallery", "--bundle", tiny_bundle]
     assert vitreid("index", images, *options).exit_code == 0
-    pictures = sorted(images.rglob("*.jpg"))[:2]
-    result = vitreid("query", *pictures, *options, "-k", 3, "--json")
+    chosen = sorted(images.rglob("*.jpg"))[:2]
+    result = vitreid("query", *images, *options, "-k", 3, "--json")
     answers = json.loads(result.stdout)["queries"]
-    assert [answer["image"] for answer in answers] == [str(path) for path in pictures]
-    for path, answer in zip(pictures, answers, strict=True):
+    assert [answer["image"] for answer in answers] == [str(path) for path in chosen]
+    for path, answer in zip(images, answers, strict=True):
         assert answer["camera_id"] == path.name[5:7]
         assert answer["matches"][0]["source"] == path.relative_to(images).as_posix()
         assert [match["rank"] for match in answer["matches"]] == [1, 2, 3]
-    tables = vitreid("query", *pictures, *options, "-k", 3).stdout
+    tables = vitreid("query", *images, *options, "-k", 3).stdout
     assert tables.count("rank") == 2
     assert "a human decides" in " ".join(tables.split())
 
 
-def test_query_names_unreadable_pictures(images: Path, tmp_path: Path, tiny_bundle: Path) -> None:
+def test_query_names_unreadable_images(images: Path, tmp_path: Path, tiny_bundle: Path) -> None:
     options = ["--gallery", tmp_path / "gallery", "--bundle", tiny_bundle]
     assert vitreid("index", images, *options).exit_code == 0
     bad, good = tmp_path / "bad.jpg", next(images.rglob("*.jpg"))
-    bad.write_text("no picture")
+    bad.write_text("no image")
     mixed = vitreid("query", bad, good, *options, "--json")
     assert mixed.exit_code == 1
-    assert "bad.jpg: is not a picture" in mixed.stderr
+    assert "bad.jpg: is not an image" in mixed.stderr
     assert len(json.loads(mixed.stdout)["queries"][1]["matches"]) == 6
     assert "bad.jpg" in error_of(vitreid("query", bad, *options), ImageError)
 
 
 def test_query_makes_no_gallery(images: Path, tmp_path: Path, tiny_bundle: Path) -> None:
-    picture = next(images.rglob("*.jpg"))
-    error_of(vitreid("query", picture, "--gallery", tmp_path / "none", "--bundle", tiny_bundle), GalleryNotFound)
+    image = next(images.rglob("*.jpg"))
+    error_of(vitreid("query", image, "--gallery", tmp_path / "none", "--bundle", tiny_bundle), GalleryNotFound)
     assert not (tmp_path / "none").exists()
-    assert vitreid("query", picture, "--gallery", tmp_path, "-k", 0).exit_code == 2
+    assert vitreid("query", image, "--gallery", tmp_path, "-k", 0).exit_code == 2
 
 
 def test_embed_writes_what_the_reference_runner_gives(images: Path, tmp_path: Path, tiny_bundle: Path) -> None:
-    (images / "bad.jpg").write_text("no picture")
+    (images / "bad.jpg").write_text("no image")
     out = tmp_path / "out.npz"
     result = vitreid("embed", images, "--bundle", tiny_bundle, "--out", out, "--skip-bad", "--batch-size", 4)
     assert result.exit_code == 0
@@ -354,12 +356,12 @@ def test_serve_answers_and_stops_on_a_signal(
 
 
 def test_a_request_under_way_is_finished_before_the_service_stops(
-    tmp_path: Path, tiny_bundle: Path, free_port: int, picture: Make
+    tmp_path: Path, tiny_bundle: Path, free_port: int, make_image: Make
 ) -> None:
     process = start("serve", "--data", tmp_path / "data", "--bundle", tiny_bundle, "--port", free_port)
     try:
         log_until(process, "serving")
-        content = picture(1)
+        content = make_image(1)
         head = (
             "POST /v1/query HTTP/1.1\r\nHost: localhost\r\nContent-Type: image/jpeg\r\n"
             f"Content-Length: {len(content)}\r\n\r\n"

@@ -55,12 +55,12 @@ def answer(run: Run) -> Callable[..., Any]:
 
 
 @pytest.fixture
-def folder(tmp_path: Path, tiny_bundle: Path, picture: Callable[..., bytes]) -> Path:
-    """A service's default gallery with twelve pictures of three persons."""
+def folder(tmp_path: Path, tiny_bundle: Path, make_image: Callable[..., bytes]) -> Path:
+    """A service's default gallery with twelve images of three persons."""
     images = tmp_path / "images"
     images.mkdir()
     for seed in range(12):
-        (images / f"{seed // 4 + 1:04d}_c{seed % 3}s1_{seed:06d}_00.jpg").write_bytes(picture(seed))
+        (images / f"{seed // 4 + 1:04d}_c{seed % 3}s1_{seed:06d}_00.jpg").write_bytes(make_image(seed))
     made = tmp_path / "data" / "galleries" / "default"
     assert cli.run(["index", str(images), "--gallery", str(made), "--bundle", str(tiny_bundle)]) == 0
     return made
@@ -98,7 +98,7 @@ def test_info_tells_settings_models_and_backups(run: Run, answer: Callable[..., 
     assert found["purged"] is True
     code, out, _ = run("info", folder)
     assert code == 0
-    for words in ("12 with 12 pictures", "generation 1", str(kept), "purged from all files", "setting store_pictures"):
+    for words in ("12 with 12 images", "generation 1", str(kept), "purged from all files", "setting store_images"):
         assert words in out
 
 
@@ -112,8 +112,8 @@ def test_where_there_is_no_gallery(run: Run, command: str, tmp_path: Path) -> No
 
 
 def test_verify_finds_nothing_then_something(run: Run, answer: Callable[..., Any], folder: Path) -> None:
-    found = answer("verify", folder, "--pictures")
-    assert found["counts"] == {"items": 12, "embeddings": 12, "pictures": 12, "snapshots": 0}
+    found = answer("verify", folder, "--images")
+    assert found["counts"] == {"items": 12, "embeddings": 12, "images": 12, "snapshots": 0}
     assert (found["findings"], found["recall"]) == ([], 1.0)
     with open_as_it_is(folder) as gallery, gallery.store.database.writing() as connection:
         connection.exec_driver_sql("UPDATE embeddings_1 SET checksum = 1 WHERE item_id = 7")
@@ -164,7 +164,7 @@ def test_erasing_asks_first(
     assert answer("info", folder)["info"]["items"] == 12
     code, out, _ = run("erase", folder, "--item", 3, "--reason", "asked for", "--yes")
     assert code == 0
-    assert "erased 1 items with 1 pictures" in out
+    assert "erased 1 items with 1 images" in out
     assert "purged from all files" in out
     assert answer("info", folder)["info"]["items"] == 11
 
@@ -224,13 +224,13 @@ def test_another_model(run: Run, answer: Callable[..., Any], folder: Path, new_b
         assert gallery.bundle_id == Bundle.open(new_bundle).manifest.bundle_id
 
 
-def test_items_without_pictures_stop_another_model(run: Run, folder: Path, new_bundle: Path) -> None:
+def test_items_without_images_stop_another_model(run: Run, folder: Path, new_bundle: Path) -> None:
     with open_as_it_is(folder) as gallery, gallery.store.database.writing() as connection:
-        connection.exec_driver_sql("DELETE FROM pictures WHERE item_id < 3")
+        connection.exec_driver_sql("DELETE FROM images WHERE item_id < 3")
     code, _, err = run("reembed", folder, "--bundle", new_bundle)
-    assert (code, "2 items have no picture" in err, "(1, 2)" in err) == (2, True, True)
-    code, out, _ = run("reembed", folder, "--bundle", new_bundle, "--drop-without-picture")
-    assert (code, "2 without a picture were deleted" in out) == (0, True)
+    assert (code, "2 items have no image" in err, "(1, 2)" in err) == (2, True, True)
+    code, out, _ = run("reembed", folder, "--bundle", new_bundle, "--drop-without-image")
+    assert (code, "2 without an image were deleted" in out) == (0, True)
 
 
 INTERRUPTED = """

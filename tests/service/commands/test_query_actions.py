@@ -1,4 +1,4 @@
-"""`vitreid query` with conditions, groups, several pictures together, and what it prints."""
+"""`vitreid query` with conditions, groups, several images together, and what it prints."""
 
 from __future__ import annotations
 
@@ -33,19 +33,19 @@ def answers(folder: Path, *arguments: object) -> list[dict[str, Any]]:
 
 
 @pytest.fixture
-def folder(tmp_path: Path, picture: Make, tiny_bundle: Path) -> Path:
-    """Twelve pictures of three persons by two learned cameras in a gallery, and the pictures beside it."""
+def folder(tmp_path: Path, make_image: Make, tiny_bundle: Path) -> Path:
+    """Twelve images of three persons by two learned cameras in a gallery, and the images beside it."""
     (tmp_path / "bundle").symlink_to(tiny_bundle)
     for seed in range(12):
         file = tmp_path / "images" / f"{1 + seed % 3:04d}_c{1 + seed // 6}s1_0000{seed:02d}_00.jpg"
         file.parent.mkdir(exist_ok=True)
-        file.write_bytes(picture(seed))
+        file.write_bytes(make_image(seed))
     command = ["index", tmp_path / "images", "--gallery", tmp_path / "gallery", "--bundle", tmp_path / "bundle"]
     assert CliRunner().invoke(app, [str(part) for part in command]).exit_code == 0
     return tmp_path
 
 
-def pictures(folder: Path) -> list[Path]:
+def images(folder: Path) -> list[Path]:
     return sorted((folder / "images").glob("*.jpg"))
 
 
@@ -55,34 +55,34 @@ def opened(folder: Path) -> Gallery:
 
 
 def test_conditions_hold_before_the_search(folder: Path) -> None:
-    [answer] = answers(folder, pictures(folder)[0], "-k", 4, "--where", "cameras=c2", "--where", "cameras=c3")
+    [answer] = answers(folder, images(folder)[0], "-k", 4, "--where", "cameras=c2", "--where", "cameras=c3")
     assert [match["camera_id"] for match in answer["matches"]] == ["c2"] * 4
     assert (answer["searched"], answer["gallery_size"], answer["no_match"]) == (6, 12, False)
-    [answer] = answers(folder, pictures(folder)[0], "--exclude-same-camera", "--where", "person_id=0002")
+    [answer] = answers(folder, images(folder)[0], "--exclude-same-camera", "--where", "person_id=0002")
     assert {(match["camera_id"], match["person_id"]) for match in answer["matches"]} == {("c2", "0002")}
 
 
 def test_groups(folder: Path) -> None:
-    [answer] = answers(folder, pictures(folder)[0], "--group-by", "person")
+    [answer] = answers(folder, images(folder)[0], "--group-by", "person")
     assert sorted((match["group"]["label"], match["group"]["items"]) for match in answer["matches"]) == [
         ("0001", 4), ("0002", 4), ("0003", 4),
     ]  # fmt: skip
-    table = query(folder, pictures(folder)[0], "--group-by", "person").stdout
+    table = query(folder, images(folder)[0], "--group-by", "person").stdout
     assert "items" in table
     assert "0003" in table
 
 
 def test_reranking_and_expansion_reach_the_search(folder: Path) -> None:
-    [plain] = answers(folder, pictures(folder)[0])
-    [reranked] = answers(folder, pictures(folder)[0], "--rerank", "k-reciprocal", "--rerank-top", 5, "-k", 3)
+    [plain] = answers(folder, images(folder)[0])
+    [reranked] = answers(folder, images(folder)[0], "--rerank", "k-reciprocal", "--rerank-top", 5, "-k", 3)
     distances = [match["rerank_distance"] for match in reranked["matches"]]
     assert distances == sorted(distances)
-    [expanded] = answers(folder, pictures(folder)[0], "--expand", 3)
+    [expanded] = answers(folder, images(folder)[0], "--expand", 3)
     assert expanded["matches"][0]["score"] < plain["matches"][0]["score"]
 
 
-def test_together_is_one_query_with_each_pictures_own_camera(folder: Path) -> None:
-    chosen = [pictures(folder)[0], pictures(folder)[3]]
+def test_together_is_one_query_with_each_images_own_camera(folder: Path) -> None:
+    chosen = [images(folder)[0], images(folder)[3]]
     [one] = answers(folder, *chosen, "--together", "--exclude-same-camera")
     assert one["images"] == [str(path) for path in chosen]
     assert (one["matches"], one["no_match_reason"]) == ([], "nothing-passed-the-filter")
@@ -91,30 +91,30 @@ def test_together_is_one_query_with_each_pictures_own_camera(folder: Path) -> No
     assert one["matches"][0]["score"] < 1 - 1e-3
 
 
-def test_one_unreadable_picture_of_several_ends_a_query_together(folder: Path) -> None:
-    (folder / "bad.jpg").write_text("no picture")
-    result = query(folder, pictures(folder)[0], folder / "bad.jpg", "--together")
+def test_one_unreadable_image_of_several_ends_a_query_together(folder: Path) -> None:
+    (folder / "bad.jpg").write_text("no image")
+    result = query(folder, images(folder)[0], folder / "bad.jpg", "--together")
     assert isinstance(result.exception, ImageError)
     assert "bad.jpg" in str(result.exception)
 
 
 def test_the_gallerys_cameras_and_least_score_count(folder: Path) -> None:
-    picture = pictures(folder)[0]
-    assert answers(folder, picture)[0]["matches"][0]["score"] == pytest.approx(1, abs=1e-5)
+    image = images(folder)[0]
+    assert answers(folder, image)[0]["matches"][0]["score"] == pytest.approx(1, abs=1e-5)
     with opened(folder) as gallery:
         gallery.change_settings(cameras={}, min_score=0.99999)
-    [answer] = answers(folder, picture, "--camera", "c1")
+    [answer] = answers(folder, image, "--camera", "c1")
     unknown_now = answer["best_score"]
     assert (answer["no_match_reason"], unknown_now < 0.99999) in {("below-min-score", True), (None, False)}
     with opened(folder) as gallery:
         gallery.change_settings(cameras={"c1": "c2"}, min_score=None)
-    assert answers(folder, picture)[0]["best_score"] != unknown_now
+    assert answers(folder, image)[0]["best_score"] != unknown_now
 
 
 def test_why_nothing_was_found_is_printed(folder: Path) -> None:
-    told = query(folder, pictures(folder)[0], "--where", "cameras=elsewhere").stdout
+    told = query(folder, images(folder)[0], "--where", "cameras=elsewhere").stdout
     assert "no item passes the conditions" in told
-    told = query(folder, pictures(folder)[0], "--where", "cameras=c2", "--min-score", 1).stdout
+    told = query(folder, images(folder)[0], "--where", "cameras=c2", "--min-score", 1).stdout
     assert "none has the score asked for; the best has 0." in told
 
 
@@ -134,7 +134,7 @@ def test_why_nothing_was_found_is_printed(folder: Path) -> None:
     ],
 )
 def test_what_cannot_be_asked_is_one_line(folder: Path, arguments: list[str], message: str) -> None:
-    result = query(folder, pictures(folder)[0], *arguments)
+    result = query(folder, images(folder)[0], *arguments)
     assert isinstance(result.exception, BadParameter)
     assert message in str(result.exception)
     assert "\n" not in str(result.exception)

@@ -21,16 +21,16 @@ ASKED = "0001_c9s1_000000_00.jpg"
 
 
 @pytest.fixture
-def folder(tmp_path: Path, picture: Make, tiny_bundle: Path) -> Path:
-    """Six pictures of three persons by two cameras; the bundle is calibrated, and `plain` is not."""
+def folder(tmp_path: Path, make_image: Make, tiny_bundle: Path) -> Path:
+    """Six images of three persons by two cameras; the bundle is calibrated, and `plain` is not."""
     shutil.copytree(tiny_bundle, tmp_path / "plain")
     bundle = Bundle.open(Path(shutil.copytree(tiny_bundle, tmp_path / "bundle")))
     bundle.extend(calibration=made(bundle_id=bundle.manifest.bundle_id))
     for seed in range(6):
         file = tmp_path / "images" / f"{1 + seed % 3:04d}_c{1 + seed // 3}s1_0000{seed:02d}_00.jpg"
         file.parent.mkdir(exist_ok=True)
-        file.write_bytes(picture(seed))
-    (tmp_path / ASKED).write_bytes(picture(0))
+        file.write_bytes(make_image(seed))
+    (tmp_path / ASKED).write_bytes(make_image(0))
     assert run("index", tmp_path / "images", folder=tmp_path).exit_code == 0
     return tmp_path
 
@@ -68,7 +68,7 @@ def test_a_least_probability(folder: Path) -> None:
     assert (none["matches"], none["no_match_reason"], none["searched"]) == ([], "below-min-score", 3)
 
 
-def test_pictures_of_one_person_together_have_none(folder: Path) -> None:
+def test_images_of_one_person_together_have_none(folder: Path) -> None:
     [answer] = answers(folder, folder / ASKED, folder / ASKED, "--together")
     assert {match["probability"] for match in answer["matches"]} == {None}
     each = answers(folder, folder / ASKED, folder / ASKED)

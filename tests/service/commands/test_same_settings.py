@@ -16,11 +16,11 @@ Make = Callable[..., bytes]
 
 
 @pytest.fixture
-def pictures(tmp_path: Path, picture: Make) -> Path:
-    folder = tmp_path / "pictures"
+def images(tmp_path: Path, make_image: Make) -> Path:
+    folder = tmp_path / "images"
     folder.mkdir()
     for seed in range(2):
-        (folder / f"000{seed}_c1s1_00000{seed}_00.jpg").write_bytes(picture(seed))
+        (folder / f"000{seed}_c1s1_00000{seed}_00.jpg").write_bytes(make_image(seed))
     return folder
 
 
@@ -34,7 +34,7 @@ def usual_rights() -> Iterator[None]:
 
 def test_every_command_takes_the_bundle_of_the_environment(
     tmp_path: Path,
-    pictures: Path,
+    images: Path,
     tiny_bundle: Path,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
@@ -42,9 +42,9 @@ def test_every_command_takes_the_bundle_of_the_environment(
     monkeypatch.setenv("VITREID_BUNDLE", str(tiny_bundle))
     gallery, out = str(tmp_path / "data" / "galleries" / "default"), tmp_path / "out.npz"
     for arguments in (
-        ["embed", str(pictures), "--out", str(out)],
-        ["index", str(pictures), "--gallery", gallery],
-        ["query", str(next(pictures.iterdir())), "--gallery", gallery],
+        ["embed", str(images), "--out", str(out)],
+        ["index", str(images), "--gallery", gallery],
+        ["query", str(next(images.iterdir())), "--gallery", gallery],
         ["gallery", "cameras", gallery, "--map", "c1=c2"],
     ):
         assert cli.run(arguments) == 0, arguments
@@ -81,15 +81,15 @@ def test_variables_that_are_settings_are_not_reported(
 
 
 @pytest.mark.usefixtures("usual_rights")
-def test_what_commands_make_is_readable_by_its_owner_alone(tmp_path: Path, pictures: Path, tiny_bundle: Path) -> None:
+def test_what_commands_make_is_readable_by_its_owner_alone(tmp_path: Path, images: Path, tiny_bundle: Path) -> None:
     made = tmp_path / "made"
     gallery, bundle = str(made / "galleries" / "default"), ["--bundle", str(tiny_bundle)]
     assert cli.run(["keys", "create", "a", "--scope", "read", "--data", str(made)]) == 0
-    assert cli.run(["index", str(pictures), "--gallery", gallery, *bundle]) == 0
+    assert cli.run(["index", str(images), "--gallery", gallery, *bundle]) == 0
     assert cli.run(["gallery", "rebuild", gallery]) == 0
     assert cli.run(["gallery", "backup", gallery, str(made / "backup")]) == 0
     assert cli.run(["gallery", "export", gallery, str(made / "rows.csv"), "--embeddings", str(made / "rows.npz")]) == 0
-    assert cli.run(["embed", str(pictures), "--out", str(made / "all.npz"), *bundle]) == 0
+    assert cli.run(["embed", str(images), "--out", str(made / "all.npz"), *bundle]) == 0
     found = {path: stat.S_IMODE(path.stat().st_mode) for path in (made, *made.rglob("*"))}
     assert len(found) > 10
     assert {path for path, mode in found.items() if mode & 0o077} == set()

@@ -37,7 +37,7 @@ KEEPING = ("snapshot", "rebuild", "purge", "backup")
 
 
 @cache
-def picture(number: int) -> bytes:
+def make_image(number: int) -> bytes:
     """A JPEG of noise: bytes that nothing else has."""
     content = io.BytesIO()
     noise = np.random.default_rng(number).integers(0, 256, (16, 16, 3), dtype=np.uint8)
@@ -53,7 +53,7 @@ def embedding(number: int) -> np.ndarray:
 
 def new_item(number: int, camera_id: str | None, person_id: str | None) -> NewItem:
     """The item of this number."""
-    content = picture(number)
+    content = make_image(number)
     return NewItem(
         embedding(number),
         hashlib.sha256(content).hexdigest(),

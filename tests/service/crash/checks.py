@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
-from tests.service.crash.actor import DIMENSION, embedding, patches, picture
+from tests.service.crash.actor import DIMENSION, embedding, make_image, patches
 from tests.service.crash.history import Known, State
 from vitreid.service.gallery import Gallery
 from vitreid.service.gallery.snapshot import check_snapshot, generations
@@ -57,16 +57,16 @@ def rows_of(path: Path) -> Rows:
         (header,) = read("SELECT last_seq, purged_seq, generation FROM gallery")
         items = {}
         embeddings = f"embeddings_{header[2]}"
-        whole = f"SELECT * FROM items JOIN {embeddings} e ON e.item_id = id JOIN pictures p ON p.item_id = id"
+        whole = f"SELECT * FROM items JOIN {embeddings} e ON e.item_id = id JOIN images p ON p.item_id = id"
         connection.row_factory = sqlite3.Row
         for row in connection.execute(whole):
             number = json.loads(row["metadata"])["number"]
-            assert row["picture"] == picture(number)
+            assert row["image"] == make_image(number)
             assert row["embedding"] == embedding(number).tobytes()
             assert row["checksum"] == zlib.crc32(row["embedding"])
             items[row["id"]] = Known(number, row["camera_id"], row["person_id"], row["seq"])
         connection.row_factory = None
-        for table in ("items", "pictures", embeddings, "item_metadata"):
+        for table in ("items", "images", embeddings, "item_metadata"):
             assert read(f"SELECT count(*) FROM {table}") == [(len(items),)], table
         for item_id, vectors in read("SELECT item_id, vectors FROM patches"):
             assert vectors == patches(items[item_id].number).vectors.astype("<f2").tobytes()
@@ -106,7 +106,7 @@ def check_files(folder: Path, rows: Rows, state: State) -> None:
         trace
         for number in set(gone) - here
         for trace in (
-            picture(number),
+            make_image(number),
             embedding(number).tobytes(),
             patches(number).vectors.astype("<f2").tobytes(),
         )

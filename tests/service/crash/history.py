@@ -35,7 +35,7 @@ class State:
     last_seq: int = 0
     last_id: int = 0
     numbers: int = 0
-    """How many different pictures there were."""
+    """How many different images there were."""
 
 
 @dataclass(frozen=True)
@@ -132,7 +132,7 @@ def _plan_erase(state: State, random: Random) -> Operation | None:
 
 
 def _plan_look(state: State, random: Random) -> Operation | None:
-    """Patches are derived of pictures, as snapshots are of embeddings: no part of the state."""
+    """Patches are derived of images, as snapshots are of embeddings: no part of the state."""
     if not state.items:
         return None
     ids = random.sample(sorted(state.items), random.randint(1, len(state.items)))

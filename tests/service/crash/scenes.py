@@ -22,10 +22,10 @@ from tests.service.crash.actor import (
     Round,
     backups_of,
     embedding,
+    make_image,
     new_item,
     now,
     open_gallery,
-    picture,
 )
 from tests.service.crash.checks import check_files, check_searches, rows_of
 from tests.service.crash.history import Operation, State, then
@@ -169,7 +169,7 @@ def prepare_format_1(place: Path) -> None:
                 labels,
             )
             connection.execute("INSERT INTO embeddings VALUES (?, ?)", (item_id, item.embedding.tobytes()))
-            connection.execute("INSERT INTO pictures VALUES (?, ?)", (item_id, item.picture))
+            connection.execute("INSERT INTO images VALUES (?, ?)", (item_id, item.image))
         connection.execute("INSERT INTO deletions VALUES (3, 2, '2026-11-04T00:00:00.000000Z')")
 
 
@@ -205,7 +205,7 @@ def check_restored(place: Path) -> None:
 
 
 class OtherModel:
-    """Embeds a picture by its bytes."""
+    """Embeds an image by its bytes."""
 
     manifest = SimpleNamespace(bundle_id="b" * 64, dimension=DIMENSION, cameras=())
 
@@ -245,11 +245,11 @@ def check_embedded(place: Path) -> None:
 
 
 def embedding_of(number: int, bundle_id: str) -> np.ndarray:
-    """What a model makes of the picture of this number."""
+    """What a model makes of the image of this number."""
     if bundle_id == BUNDLE_ID:
         return embedding(number)
     model = OtherModel()
-    return model.run([model.prepare(read_image(picture(number)))], [None])[0]
+    return model.run([model.prepare(read_image(make_image(number)))], [None])[0]
 
 
 def prepare_embedded(place: Path) -> None:

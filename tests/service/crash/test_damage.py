@@ -48,9 +48,9 @@ def searched(gallery: Gallery) -> object:
 
 
 def look_at_all(gallery: Gallery) -> None:
-    """Read what has no checksum: labels, pictures, settings and receipts may differ by the bit, or are told."""
+    """Read what has no checksum: labels, images, settings and receipts may differ by the bit, or are told."""
     for item in gallery.items():
-        gallery.picture(item.id)
+        gallery.image(item.id)
     gallery.ids(Filter(person_id="7", metadata={"number": 1}))
     gallery.search(embedding(1)[None], 20, where=Filter(cameras=frozenset({"c2"})))
     gallery.settings(), gallery.rejections(), gallery.info(), gallery.store.receipts()

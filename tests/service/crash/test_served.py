@@ -50,7 +50,7 @@ class Client:
     """Adds, labels, deletes and erases items of its own, and remembers what it was told."""
 
     number: int
-    picture: Callable[[int], bytes]
+    make_image: Callable[[int], bytes]
     labels: dict[int, str] = field(default_factory=dict)
     """Of the items that must be there, by id."""
     gone: set[int] = field(default_factory=set)
@@ -103,7 +103,7 @@ class Client:
     def _ask(self, http: httpx2.Client, kind: str, what: dict[str, Any]) -> httpx2.Response:
         if kind == "add":
             labels = {"person_id": what["label"], "metadata": {"client": self.number}}
-            files = [("images", (f"{number}.jpg", self.picture(number))) for number in what["numbers"]]
+            files = [("images", (f"{number}.jpg", self.image(number))) for number in what["numbers"]]
             return http.post("/v1/items", files=files, data={"metadata": json.dumps(labels)})
         address = f"/v1/items/{what['ids'][0]}"
         if kind == "patch":
@@ -156,9 +156,9 @@ def serving(data: Path, bundle: Path) -> Iterator[tuple[subprocess.Popen[str], s
 
 @pytest.mark.parametrize("seed", [0])
 def test_every_answer_holds_after_the_next_start(
-    seed: int, tmp_path: Path, tiny_bundle: Path, picture: Callable[[int], bytes]
+    seed: int, tmp_path: Path, tiny_bundle: Path, make_image: Callable[[int], bytes]
 ) -> None:
-    clients = [Client(seed + number, picture) for number in range(CLIENTS)]
+    clients = [Client(seed + number, make_image) for number in range(CLIENTS)]
     for ending in (signal.SIGKILL, signal.SIGKILL, signal.SIGTERM, None):
         with ThreadPoolExecutor(CLIENTS) as pool, serving(tmp_path, tiny_bundle) as (process, address):
             list(pool.map(lambda client, address=address: client.settle(address), clients))

@@ -30,7 +30,7 @@ def make_items() -> Callable[..., list[NewItem]]:
             NewItem(
                 embedding=row,
                 image_hash=hashlib.sha256(row.tobytes()).hexdigest(),
-                **{"picture": b"picture of " + row.tobytes(), "camera_id": "c1"} | values,
+                **{"image": b"image of " + row.tobytes(), "camera_id": "c1"} | values,
             )
             for row in unit_rows(count, seed=seed)
         ]

@@ -82,7 +82,7 @@ def test_a_backup_holds_nothing_of_what_was_deleted_before(gallery, make_items, 
     gallery.erase([result.id])  # and not purged
     back_up(gallery.store.database, tmp_path / "kept", NOW)
     content = bytes_below(tmp_path / "kept")
-    for trace in (gone.embedding.tobytes(), gone.picture, b"somebody else", b"umbrella", gone.image_hash.encode()):
+    for trace in (gone.embedding.tobytes(), gone.image, b"somebody else", b"umbrella", gone.image_hash.encode()):
         assert trace not in content
     assert b"anna" in content
 
@@ -216,7 +216,7 @@ def test_a_replaced_gallery_is_what_it_was_without_what_was_erased_since(kept, g
     assert listed(gallery) == [str(kept)]
     assert gallery.info().seq > seq
     content = bytes_below(gallery.folder)
-    for trace in (gone.embedding.tobytes(), gone.picture, gone.image_hash.encode(), b"later", b"carl"):
+    for trace in (gone.embedding.tobytes(), gone.image, gone.image_hash.encode(), b"later", b"carl"):
         assert trace not in content
     [added] = gallery.add(make_items(1, seed=4))
     assert added.id > later.id

@@ -17,9 +17,9 @@ from vitreid.service.gallery.tables import (
     deletions,
     embeddings_of,
     generations,
+    images,
     item_metadata,
     items,
-    pictures,
 )
 
 NOON = datetime(2026, 11, 20, 12, tzinfo=UTC)
@@ -29,19 +29,19 @@ NOON = datetime(2026, 11, 20, 12, tzinfo=UTC)
 def gallery(open_gallery, make_items):
     with open_gallery() as opened:
         opened.add(make_items(6, person_id="anna", metadata={"note": "red coat"}))
-        opened.add(make_items(4, seed=1, person_id="bert", picture=None))
+        opened.add(make_items(4, seed=1, person_id="bert", image=None))
         yield opened
 
 
 def test_an_erasure_takes_all_rows_of_its_items_and_no_others(gallery):
     receipt = gallery.erase([2, 3, 8])
-    assert (receipt.items, receipt.pictures, receipt.item_ids) == (3, 2, (2, 3, 8))
+    assert (receipt.items, receipt.images, receipt.item_ids) == (3, 2, (2, 3, 8))
     assert receipt.requested_at <= receipt.unsearchable_at
     assert receipt.purged_at is None
     kept = [1, 4, 5, 6, 7, 9, 10]
     with gallery.store.database.reading() as connection:
         assert list(connection.execute(select(items.c.id).order_by(items.c.id)).scalars()) == kept
-        for table in (embeddings_of(1), pictures, item_metadata):
+        for table in (embeddings_of(1), images, item_metadata):
             assert not {2, 3, 8} & set(connection.execute(select(table.c.item_id)).scalars())
         gone = connection.execute(deletions.select().order_by(deletions.c.seq)).all()
     assert [row.item_id for row in gone] == [2, 3, 8]

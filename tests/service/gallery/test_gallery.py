@@ -72,8 +72,8 @@ def test_an_item_comes_back_as_it_was_given(open_gallery, make_items):
     with open_gallery() as gallery:
         [added] = gallery.add([new])
         item = gallery.get(added.id)
-        assert gallery.picture(item.id) == new.picture
-    assert (item.id, item.seq, item.has_picture) == (1, 1, True)
+        assert gallery.image(item.id) == new.image
+    assert (item.id, item.seq, item.has_image) == (1, 1, True)
     assert item.captured_at == datetime(2026, 11, 20, 0, tzinfo=UTC)
     assert item.captured_at.utcoffset() == timedelta(0)
     for name in ("image_hash", "camera_id", "person_id", "track_id", "box", "source", "metadata"):
@@ -166,10 +166,10 @@ def test_wrong_queries_are_refused(open_gallery):
 
 def test_unknown_items_are_told(open_gallery, make_items):
     with open_gallery() as gallery:
-        gallery.add(make_items(1, picture=None))
-        assert gallery.picture(1) is None
-        assert not gallery.get(1).has_picture
-        for call in (gallery.get, gallery.picture, gallery.delete):
+        gallery.add(make_items(1, image=None))
+        assert gallery.image(1) is None
+        assert not gallery.get(1).has_image
+        for call in (gallery.get, gallery.image, gallery.delete):
             with pytest.raises(ItemNotFound, match="no item 2"):
                 call(2)
 
@@ -184,7 +184,7 @@ def test_items_are_listed_in_pages_and_by_label(open_gallery, make_items):
         assert [item.id for item in gallery.items(where=Filter(cameras=frozenset({"c2"})))] == [4, 5]
         assert [item.id for item in gallery.items(3, 1, where=Filter(person_id="1"))] == [4]
         info = gallery.info()
-    assert (info.items, info.pictures, info.persons, info.cameras) == (6, 6, 1, {"c1": 3, "c2": 2})
+    assert (info.items, info.images, info.persons, info.cameras) == (6, 6, 1, {"c1": 3, "c2": 2})
     assert (info.bundle_id, info.dimension, info.index) == ("a" * 64, 16, "flat")
     assert info.bytes > 4096
 

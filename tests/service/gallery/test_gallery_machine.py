@@ -70,26 +70,26 @@ def embedding(number: int, model: int) -> np.ndarray:
 
 
 def patches(number: int) -> Foreground:
-    """Three rows of halves that tell a picture's number."""
+    """Three rows of halves that tell an image's number."""
     return Foreground(np.arange(3), np.full((3, 4), number + 1, np.float32))
 
 
-def picture(number: int) -> bytes:
-    """A grey picture that tells its number."""
+def make_image(number: int) -> bytes:
+    """A grey image that tells its number."""
     content = io.BytesIO()
     Image.new("L", (8, 8), number).save(content, "PNG")
     return content.getvalue()
 
 
 class Model:
-    """Embeds such pictures."""
+    """Embeds such images."""
 
     def __init__(self, model: int) -> None:
         self.model = model
         self.manifest = SimpleNamespace(bundle_id=MODELS[model], dimension=DIMENSION, cameras=())
 
     def prepare(self, image: Image.Image) -> int:
-        """The number of a picture."""
+        """The number of an image."""
         return int(np.asarray(image)[0, 0, 0])
 
     def run(self, numbers: Sequence[int], cameras: Sequence[str | None]) -> np.ndarray:
@@ -127,7 +127,7 @@ class GalleryMachine(RuleBasedStateMachine):
             NewItem(
                 embedding(number, self.model),
                 hashlib.sha256(bytes([number])).hexdigest(),
-                picture(number),
+                make_image(number),
                 camera_id=camera,
                 person_id=person,
                 metadata={"door": door},

@@ -42,12 +42,12 @@ def gallery(tmp_path: Path, embedder: Embedder) -> Iterator[Gallery]:
 
 
 @pytest.fixture
-def add(gallery: Gallery, embedder: Embedder, picture: Callable[..., bytes]) -> Callable[..., None]:
+def add(gallery: Gallery, embedder: Embedder, make_image: Callable[..., bytes]) -> Callable[..., None]:
     def add_items(seeds: range, **values: object) -> None:
-        pictures = [picture(seed) for seed in seeds]
-        rows = embedder.embed([read_image(each) for each in pictures], [None] * len(pictures))
-        new = zip(seeds, rows, pictures, strict=True)
-        gallery.add([NewItem(row, f"{seed:064d}", **{"picture": each} | values) for seed, row, each in new])
+        images = [make_image(seed) for seed in seeds]
+        rows = embedder.embed([read_image(each) for each in images], [None] * len(images))
+        new = zip(seeds, rows, images, strict=True)
+        gallery.add([NewItem(row, f"{seed:064d}", **{"image": each} | values) for seed, row, each in new])
 
     return add_items
 
@@ -74,19 +74,19 @@ def test_items_are_looked_at_a_few_at_a_time(gallery: Gallery, job: PatchUpkeep,
     add(range(100, 102))
     job(gallery)
     assert kept(gallery, explainer) == gallery.ids()
-    pixels = np.asarray(read_image(gallery.picture(2) or b""))
+    pixels = np.asarray(read_image(gallery.image(2) or b""))
     [expected] = explainer.look([pixels], ["c1"])  # with the camera that the item was embedded with
     found = gallery.store.foregrounds([2], explainer.model or "")[2]
     np.testing.assert_array_equal(found.places, expected.places)
     np.testing.assert_allclose(found.vectors, expected.vectors, atol=1e-3)
 
 
-def test_items_without_a_picture_are_passed_over(
+def test_items_without_a_image_are_passed_over(
     gallery: Gallery, job: PatchUpkeep, explainer: Explainer, add, caplog: pytest.LogCaptureFixture
 ) -> None:
     gallery.change_settings(store_patches=True)
-    add(range(1), picture=None)
-    add(range(1, 2), picture=b"no picture")
+    add(range(1), image=None)
+    add(range(1, 2), image=b"no image")
     add(range(2, 3))
     job(gallery)
     assert kept(gallery, explainer) == [3]

@@ -31,7 +31,7 @@ def seen(seed: int, count: int = 5) -> Foreground:
 
 @pytest.fixture
 def filled(open_gallery: Open, make_items: Make) -> Gallery:
-    """Items 1 to 4, with pictures; patches of 1 to 3."""
+    """Items 1 to 4, with images; patches of 1 to 3."""
     gallery = open_gallery()
     gallery.add(make_items(4))
     keep(gallery, {1: seen(1), 2: seen(2), 3: seen(3)})
@@ -71,8 +71,8 @@ def test_another_model_replaces_them(filled: Gallery) -> None:
 
 
 def test_items_without_patches_are_found(filled: Gallery, make_items: Make) -> None:
-    filled.add(make_items(1, seed=5, picture=None))
-    assert missing(filled) == [4]  # 5 has no picture
+    filled.add(make_items(1, seed=5, image=None))
+    assert missing(filled) == [4]  # 5 has no image
     assert missing(filled, OTHER) == [1, 2, 3, 4]
     assert missing(filled, OTHER, after=2, limit=1) == [3]
     keep(filled, {4: seen(4), 77: seen(77)})  # 77 was deleted meanwhile

@@ -31,8 +31,8 @@ def traces_of(item: NewItem) -> dict[str, bytes]:
         "embedding": vector.tobytes(),
         "half of the embedding": vector.tobytes()[:32],
         "fp16 embedding": vector.astype("<f2").tobytes(),
-        "picture": item.picture[:48],
-        "end of the picture": item.picture[-48:],
+        "image": item.image[:48],
+        "end of the image": item.image[-48:],
         "hash": item.image_hash.encode(),
         "person_id": item.person_id.encode(),
         "track_id": item.track_id.encode(),
@@ -87,8 +87,8 @@ def test_nothing_of_an_erased_item_is_left_in_any_file(gallery, secret, make_ite
     gallery.write_snapshot()
     for leftover in ("a", "b"):  # of processes that were killed
         (gallery.folder / f"{UNFINISHED}{leftover}").mkdir()
-        (gallery.folder / f"{UNFINISHED}{leftover}" / "gallery.db").write_bytes(traces["picture"])
-    assert {"embedding", "picture", "hash", "person_id", "metadata value"} <= found(gallery.folder, traces)
+        (gallery.folder / f"{UNFINISHED}{leftover}" / "gallery.db").write_bytes(traces["image"])
+    assert {"embedding", "image", "hash", "person_id", "metadata value"} <= found(gallery.folder, traces)
     assert len(generations(gallery.folder)) == 2
 
     receipt = gallery.erase(gallery.ids(Filter(person_id="another name for a while")))

@@ -19,7 +19,7 @@ from vitreid.service.errors import BadParameter
 from vitreid.service.gallery import Gallery, NewItem
 from vitreid.service.gallery import reembedding as module
 from vitreid.service.gallery.erasure import unpurged_seq
-from vitreid.service.gallery.errors import BundleMismatch, GenerationNotFound, PicturesMissing
+from vitreid.service.gallery.errors import BundleMismatch, GenerationNotFound, ImagesMissing
 from vitreid.service.gallery.reembedding import drop_generation, reembed
 from vitreid.service.gallery.tables import generations, items
 from vitreid.service.runtimes import RuntimeChoice
@@ -59,9 +59,9 @@ def items_of(old: Embedder) -> Callable[..., list[NewItem]]:
             cells = np.random.default_rng((seed, number)).integers(0, 256, (8, 4, 3), dtype=np.uint8)
             content = io.BytesIO()
             Image.fromarray(cells).resize((32, 64), Image.Resampling.NEAREST).save(content, "JPEG")
-            picture = content.getvalue()
-            [embedding] = old.embed([read_image(picture)], [None])
-            given = {"picture": picture, "camera_id": f"gate-{number % 3}"} | values
+            image = content.getvalue()
+            [embedding] = old.embed([read_image(image)], [None])
+            given = {"image": image, "camera_id": f"gate-{number % 3}"} | values
             made.append(NewItem(embedding, f"{seed:032x}{number:032x}", **given))
         return made
 
@@ -92,9 +92,9 @@ def states(gallery: Gallery) -> dict[int, str]:
 
 
 def expected(gallery: Gallery, embedder: Embedder, cameras: dict[str, str]) -> np.ndarray:
-    """One by one, from the pictures themselves."""
+    """One by one, from the images themselves."""
     rows = [
-        embedder.embed([read_image(gallery.picture(item.id))], [cameras.get(item.camera_id)])[0]
+        embedder.embed([read_image(gallery.image(item.id))], [cameras.get(item.camera_id)])[0]
         for item in gallery.items(limit=1000)
     ]
     return np.stack(rows)
@@ -193,22 +193,22 @@ def test_what_is_added_after_the_last_look_is_embedded_under_the_lock(gallery, o
         assert len(again.search(again.embeddings([12]), 20)[0]) == 12
 
 
-def test_items_without_a_picture_are_listed_and_refused(gallery, old, new, items_of):
-    gallery.add(items_of(2, seed=8, picture=None))
-    with pytest.raises(PicturesMissing, match=r"2 items .*\(11, 12\).*--drop-without-picture"):
+def test_items_without_a_image_are_listed_and_refused(gallery, old, new, items_of):
+    gallery.add(items_of(2, seed=8, image=None))
+    with pytest.raises(ImagesMissing, match=r"2 items .*\(11, 12\).*--drop-without-image"):
         reembed(gallery.store.database, new, clock)
     gallery.erase([11, 12])
-    gallery.add(items_of(1, seed=9, picture=b"\xff\xd8\xff not a picture"))
-    with pytest.raises(PicturesMissing, match=r"1 items .*\(13\)"):
+    gallery.add(items_of(1, seed=9, image=b"\xff\xd8\xff not an image"))
+    with pytest.raises(ImagesMissing, match=r"1 items .*\(13\)"):
         reembed(gallery.store.database, new, clock)
     assert states(gallery) == {1: "live", 2: "making"}
     assert len(gallery) == 11
 
 
-def test_items_without_a_picture_are_dropped_when_asked(gallery, opened, new, items_of):
-    gallery.add(items_of(1, seed=8, picture=None))
-    gallery.add(items_of(1, seed=9, picture=b"\xff\xd8\xff not a picture"))
-    told = reembed(gallery.store.database, new, clock, drop_without_picture=True)
+def test_items_without_a_image_are_dropped_when_asked(gallery, opened, new, items_of):
+    gallery.add(items_of(1, seed=8, image=None))
+    gallery.add(items_of(1, seed=9, image=b"\xff\xd8\xff not an image"))
+    told = reembed(gallery.store.database, new, clock, drop_without_image=True)
     assert (told.items, told.dropped) == (10, (11, 12))
     with opened(new) as again:
         assert again.ids() == list(range(1, 11))
@@ -221,7 +221,7 @@ def test_going_back_embeds_only_what_came_since(gallery, opened, old, new, items
     reembed(gallery.store.database, new, clock)
     with opened(new) as again:
         [embedding] = again.embeddings([1])
-        again.add([NewItem(embedding, "f" * 64, again.picture(1))])
+        again.add([NewItem(embedding, "f" * 64, again.image(1))])
     embedded: list[int] = []
     embed = module._embed
     monkeypatch.setattr(

@@ -116,18 +116,18 @@ def fill_up(disk: Path) -> None:
 
 
 def test_a_service_on_a_full_disk(
-    small_disk: Path, tiny_bundle: Path, picture: Make, monkeypatch: pytest.MonkeyPatch
+    small_disk: Path, tiny_bundle: Path, make_image: Make, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(module, "RESERVE_BYTES", 2 * MIB)
     config = ServiceConfig(data=small_disk / "data", bundle=tiny_bundle, runtime="fake", threads=1)
     with TestClient(create_app(config), raise_server_exceptions=False, base_url="http://127.0.0.1") as client:
-        files = [("images", (f"{seed}.jpg", picture(seed))) for seed in range(8)]
+        files = [("images", (f"{seed}.jpg", make_image(seed))) for seed in range(8)]
         assert client.post("/v1/items", files=files).json()["added"] == 8
         fill_up(small_disk)
         for again in range(30):
-            answer = client.post("/v1/query", content=picture(1), headers=JPEG)
+            answer = client.post("/v1/query", content=make_image(1), headers=JPEG)
             assert answer.status_code == 200, (again, answer.text)
-            added = client.post("/v1/items", files=[("images", ("new.jpg", picture(100 + again)))])
+            added = client.post("/v1/items", files=[("images", ("new.jpg", make_image(100 + again)))])
             assert (added.status_code, added.json()["type"]) == (507, "/problems/gallery-full")
         assert client.put("/v1/galleries/new", json={}).json()["type"] == "/problems/gallery-full"
         assert client.put("/v1/galleries/default", json={}).status_code == 200
@@ -138,7 +138,7 @@ def test_a_service_on_a_full_disk(
         assert ready["checks"]["room"].startswith("full")
 
         fill_up(small_disk)  # somebody else takes what was kept: now nothing can be recorded, and nobody is let in
-        answers = [client.post("/v1/query", content=picture(1), headers=JPEG) for _ in range(2000 // 20)]
+        answers = [client.post("/v1/query", content=make_image(1), headers=JPEG) for _ in range(2000 // 20)]
         if answers[-1].status_code == 503:
             assert answers[-1].json()["type"] == "/problems/access-unusable"
             service_of(client).readiness._last = None
@@ -147,7 +147,7 @@ def test_a_service_on_a_full_disk(
         (small_disk / "filler").unlink()
         service_of(client).readiness._last = None
         assert client.get("/readyz").json()["checks"]["room"] == "ok"
-        assert client.post("/v1/items", files=[("images", ("new.jpg", picture(99)))]).json()["added"] == 1
+        assert client.post("/v1/items", files=[("images", ("new.jpg", make_image(99)))]).json()["added"] == 1
         assert service_of(client).gallery().reserve.path.exists()  # type: ignore[union-attr]  # the service set it
 
 

@@ -38,7 +38,7 @@ def test_settings_are_kept_and_seen_by_others(open_gallery):
 def test_wrong_settings_change_nothing(changes, reason, open_gallery):
     with open_gallery() as gallery:
         with pytest.raises(BadParameter, match=reason) as error:
-            gallery.change_settings(store_pictures=False, **changes)
+            gallery.change_settings(store_images=False, **changes)
         assert "\n" not in str(error.value)
         assert gallery.settings() == GallerySettings()
 

@@ -64,7 +64,7 @@ FORMAT_1_ROWS = (
         (1, 1, 'h1', 'c1', '7', NULL, '2026-11-02T00:00:00.000000Z', NULL, 'a.jpg',
          '{"door": "\u5317", "floor": 2.0, "open": true, "tags": [1]}', '2026-11-03T00:00:00.000000Z'),
         (3, 4, 'h3', NULL, NULL, NULL, NULL, '[1.0, 2.0, 3.0, 4.0]', NULL, '{}', '2026-11-05T00:00:00.000000Z')""",
-    "INSERT INTO pictures VALUES (1, x'ffd8')",
+    "INSERT INTO images VALUES (1, x'ffd8')",
     "INSERT INTO deletions VALUES (3, 2, '2026-11-04T00:00:00.000000Z')",
 )
 
@@ -99,11 +99,11 @@ def test_a_migration_loses_nothing_that_hangs_on_items(tmp_path, open_gallery, m
         rows = [(item_id, item.embedding.tobytes()) for item_id, item in zip((1, 3), make_items(2), strict=True)]
         connection.executemany("INSERT INTO embeddings VALUES (?, ?)", rows)
     with open_gallery() as gallery:
-        assert gallery.picture(1) == b"\xff\xd8"
+        assert gallery.image(1) == b"\xff\xd8"
         for item_id in (1, 3):
             gallery.delete(item_id)
     with closing(sqlite3.connect(folder / FILE)) as connection:
-        for table in ("embeddings_1", "pictures", "item_metadata"):
+        for table in ("embeddings_1", "images", "item_metadata"):
             assert connection.execute(f"SELECT count(*) FROM {table}").fetchone() == (0,), table
         assert connection.execute("PRAGMA foreign_key_check").fetchall() == []
 
@@ -285,7 +285,7 @@ def test_a_full_disk_is_told_and_nothing_half_written(filled, open_gallery, make
     with open_gallery() as gallery:
         with pytest.raises(GalleryFull, match="free some disk space"):
             gallery.add(make_items(500, seed=8))
-        assert len(gallery) == len(gallery.items()) == gallery.info().pictures == 50
+        assert len(gallery) == len(gallery.items()) == gallery.info().images == 50
         gallery.add(make_items(1, seed=8))
         assert len(gallery) == 51
 
@@ -322,7 +322,7 @@ def test_a_file_that_cannot_grow_ends_additions_and_loses_none(tmp_path, open_ga
     assert len(acknowledged) > 10
     with open_gallery(folder) as gallery:
         assert [str(item.id) for item in gallery.items(limit=100_000)] == acknowledged
-        assert all(gallery.picture(int(item_id)) for item_id in acknowledged)
+        assert all(gallery.image(int(item_id)) for item_id in acknowledged)
         gallery.add(make_items(3))
 
 
@@ -332,11 +332,11 @@ def test_nothing_of_a_deleted_item_is_left_once_the_log_is_truncated(filled, ope
         gallery.add([gone, kept])
         before = b"".join(file.read_bytes() for file in filled.parent.iterdir())
         assert gone.embedding.tobytes() in before
-        assert gone.picture in before
+        assert gone.image in before
         gallery.delete(51)
         gallery.store.database.truncate_log()
         after = b"".join(file.read_bytes() for file in filled.parent.iterdir())
         assert gone.embedding.tobytes() not in after
         assert gone.embedding.tobytes()[:32] not in after
-        assert gone.picture[:16] + gone.embedding.tobytes()[:16] not in after
-        assert kept.picture in after
+        assert gone.image[:16] + gone.embedding.tobytes()[:16] not in after
+        assert kept.image in after

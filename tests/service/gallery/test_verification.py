@@ -29,9 +29,9 @@ def jpeg() -> bytes:
 def folder(open_gallery, make_items, tmp_path) -> Path:
     """A closed gallery with two snapshots."""
     with open_gallery(index="flat") as gallery:
-        gallery.add(make_items(40, picture=jpeg(), metadata={"door": 1, "list": [1], "note": "ä"}))
+        gallery.add(make_items(40, image=jpeg(), metadata={"door": 1, "list": [1], "note": "ä"}))
         gallery.write_snapshot()
-        gallery.add(make_items(20, seed=1, picture=None))
+        gallery.add(make_items(20, seed=1, image=None))
         gallery.write_snapshot()
     return tmp_path / "gallery"
 
@@ -48,16 +48,16 @@ def told(folder: Path, **options: bool) -> list[tuple[str, str]]:
 
 def test_a_sound_gallery_has_no_findings(folder):
     heard: list[tuple[str, int, int]] = []
-    verified = verify(folder, decode_pictures=True, progress=lambda *told: heard.append(told))
+    verified = verify(folder, decode_images=True, progress=lambda *told: heard.append(told))
     assert verified.findings == ()
-    assert verified.counts == {"items": 60, "embeddings": 60, "pictures": 40, "snapshots": 2}
+    assert verified.counts == {"items": 60, "embeddings": 60, "images": 40, "snapshots": 2}
     assert verified.recall == 1.0
-    assert heard == [("items", 60, 60), ("embeddings", 60, 60), ("pictures", 40, 40)]
+    assert heard == [("items", 60, 60), ("embeddings", 60, 60), ("images", 40, 40)]
 
 
 def test_an_empty_gallery_has_no_findings(open_gallery, tmp_path):
     open_gallery().close()
-    assert told(tmp_path / "gallery", decode_pictures=True) == []
+    assert told(tmp_path / "gallery", decode_images=True) == []
 
 
 def test_where_there_is_no_gallery(tmp_path):
@@ -81,7 +81,7 @@ def test_where_there_is_no_gallery(tmp_path):
         ("UPDATE gallery SET last_seq = 3", "table gallery", "items go up to 60"),
         ("INSERT INTO deletions VALUES (99, 1, '2026-01-01T00:00:00.000000Z')", "table gallery", "deletions go up to"),
         ("UPDATE generations SET state = 'kept'", "table generations", "generation 1"),
-        ("INSERT INTO pictures VALUES (99, x'00')", "table pictures", "belongs to nothing in items"),
+        ("INSERT INTO images VALUES (99, x'00')", "table images", "belongs to nothing in items"),
     ],
 )
 def test_rows_that_contradict_each_other_are_found(statement, where, what, folder):
@@ -91,12 +91,12 @@ def test_rows_that_contradict_each_other_are_found(statement, where, what, folde
     assert what in findings[0][1]
 
 
-def test_pictures_are_decoded_when_asked(folder):
-    changed(folder, "UPDATE pictures SET picture = substr(picture, 1, 100) WHERE item_id = 3")
+def test_images_are_decoded_when_asked(folder):
+    changed(folder, "UPDATE images SET image = substr(image, 1, 100) WHERE item_id = 3")
     assert told(folder) == []
-    [(where, what)] = told(folder, decode_pictures=True)
+    [(where, what)] = told(folder, decode_images=True)
     assert where == "item 3"
-    assert "its picture" in what
+    assert "its image" in what
 
 
 @pytest.mark.parametrize("damage", [lambda path: path.write_text("no\n" * 9999), lambda path: os.truncate(path, 9000)])

@@ -59,11 +59,11 @@ class Asking:
     def query(self, content: bytes) -> Future[httpx2.Response]:
         return self._pool.submit(self.client.post, "/v1/query", content=content, headers=JPEG)
 
-    def queued(self, pictures: int) -> None:
-        """Wait until so many pictures wait for the model."""
+    def queued(self, images: int) -> None:
+        """Wait until so many images wait for the model."""
         until = time.monotonic() + WAIT_S
-        while self.service.batcher.waiting != pictures:
-            assert time.monotonic() < until, f"{self.service.batcher.waiting} pictures wait, not {pictures}"
+        while self.service.batcher.waiting != images:
+            assert time.monotonic() < until, f"{self.service.batcher.waiting} images wait, not {images}"
             time.sleep(0.002)
 
     def close(self) -> None:
@@ -93,34 +93,34 @@ def kind_of(answer: httpx2.Response) -> str:
     return str(answer.json()["type"]).rpartition("/")[2]
 
 
-def test_waiting_requests_become_one_run(serve: Callable[..., Any], picture: Make) -> None:
+def test_waiting_requests_become_one_run(serve: Callable[..., Any], make_image: Make) -> None:
     with serve(max_batch=8) as asking:
-        first = asking.query(picture(0))
+        first = asking.query(make_image(0))
         assert asking.gate.begun.acquire(timeout=WAIT_S)
-        others = [asking.query(picture(seed)) for seed in range(1, 6)]
+        others = [asking.query(make_image(seed)) for seed in range(1, 6)]
         asking.queued(5)
         asking.gate.open.set()
         assert {answer.result().status_code for answer in (first, *others)} == {200}
     assert asking.gate.sizes == [1, 5]
 
 
-def test_a_full_queue_refuses_with_503(serve: Callable[..., Any], picture: Make) -> None:
+def test_a_full_queue_refuses_with_503(serve: Callable[..., Any], make_image: Make) -> None:
     with serve(max_batch=1, max_queue=2) as asking:
-        running_one = asking.query(picture(0))
+        running_one = asking.query(make_image(0))
         assert asking.gate.begun.acquire(timeout=WAIT_S)
-        waiting = [asking.query(picture(seed)) for seed in (1, 2)]
+        waiting = [asking.query(make_image(seed)) for seed in (1, 2)]
         asking.queued(2)
-        refused = asking.query(picture(3)).result()
+        refused = asking.query(make_image(3)).result()
         assert (refused.status_code, kind_of(refused), refused.headers["retry-after"]) == (503, "queue-full", "1")
         assert asking.client.get("/healthz").status_code == 200
         asking.gate.open.set()
         assert {answer.result().status_code for answer in (running_one, *waiting)} == {200}
-        assert asking.query(picture(3)).result().status_code == 200
+        assert asking.query(make_image(3)).result().status_code == 200
 
 
-def test_more_requests_than_may_be_under_way_are_refused_unread(serve: Callable[..., Any], picture: Make) -> None:
+def test_more_requests_than_may_be_under_way_are_refused_unread(serve: Callable[..., Any], make_image: Make) -> None:
     with serve(max_requests=1) as asking:
-        inside = asking.query(picture(0))
+        inside = asking.query(make_image(0))
         assert asking.gate.begun.acquire(timeout=WAIT_S)
         refused = asking.client.get("/v1/info")
         assert (refused.status_code, kind_of(refused)) == (503, "queue-full")
@@ -130,22 +130,22 @@ def test_more_requests_than_may_be_under_way_are_refused_unread(serve: Callable[
         assert asking.client.get("/v1/info").status_code == 200
 
 
-def test_the_deadline_ends_those_that_run_and_those_that_wait(serve: Callable[..., Any], picture: Make) -> None:
+def test_the_deadline_ends_those_that_run_and_those_that_wait(serve: Callable[..., Any], make_image: Make) -> None:
     with serve(max_batch=1, deadline_s=0.3) as asking:
-        running_one = asking.query(picture(0))
+        running_one = asking.query(make_image(0))
         assert asking.gate.begun.acquire(timeout=WAIT_S)
-        waiting = asking.query(picture(1))
+        waiting = asking.query(make_image(1))
         for late in (running_one.result(), waiting.result()):
             assert (late.status_code, kind_of(late), late.headers["retry-after"]) == (504, "deadline-exceeded", "1")
             assert late.headers["x-request-id"]
         asking.queued(0)
         asking.gate.open.set()
-        assert asking.query(picture(2)).result().status_code == 200
+        assert asking.query(make_image(2)).result().status_code == 200
     assert len(asking.gate.sizes) == 2  # the one that waited was never run
 
 
 def test_the_deadline_counts_while_waiting_to_be_decoded(
-    serve: Callable[..., Any], picture: Make, monkeypatch: pytest.MonkeyPatch
+    serve: Callable[..., Any], make_image: Make, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     decoding, go_on = threading.Event(), threading.Event()
     with serve(workers=1, deadline_s=0.3) as asking:
@@ -157,21 +157,21 @@ def test_the_deadline_counts_while_waiting_to_be_decoded(
             return prepare(image)
 
         monkeypatch.setattr(asking.service.embedder, "prepare", slow)
-        first = asking.query(picture(0))
+        first = asking.query(make_image(0))
         assert decoding.wait(WAIT_S)
-        second = asking.query(picture(1))
+        second = asking.query(make_image(1))
         assert [answer.result().status_code for answer in (first, second)] == [504, 504]
         go_on.set()
         asking.gate.open.set()
-        assert asking.query(picture(2)).result().status_code == 200
+        assert asking.query(make_image(2)).result().status_code == 200
     assert asking.gate.sizes == [1]
 
 
-def test_a_client_that_went_away_frees_its_place(serve: Callable[..., Any], picture: Make) -> None:
+def test_a_client_that_went_away_frees_its_place(serve: Callable[..., Any], make_image: Make) -> None:
     with serve(max_batch=1) as asking:
-        running_one = asking.query(picture(0))
+        running_one = asking.query(make_image(0))
         assert asking.gate.begun.acquire(timeout=WAIT_S)
-        content = picture(1)
+        content = make_image(1)
         head = (
             "POST /v1/query HTTP/1.1\r\nHost: localhost\r\nContent-Type: image/jpeg\r\n"
             f"Content-Length: {len(content)}\r\n\r\n"
@@ -186,14 +186,14 @@ def test_a_client_that_went_away_frees_its_place(serve: Callable[..., Any], pict
 
 
 def test_a_client_that_goes_away_in_the_middle_of_its_body_harms_nobody(
-    serve: Callable[..., Any], picture: Make
+    serve: Callable[..., Any], make_image: Make
 ) -> None:
     with serve() as asking:
         asking.gate.open.set()
         head = "POST /v1/query HTTP/1.1\r\nHost: localhost\r\nContent-Type: image/jpeg\r\nContent-Length: 5000\r\n\r\n"
         with socket.create_connection(("127.0.0.1", asking.port), timeout=WAIT_S) as connection:
             connection.sendall(head.encode() + b"some")
-        assert asking.query(picture(1)).result().status_code == 200
+        assert asking.query(make_image(1)).result().status_code == 200
     assert asking.gate.sizes == [1]
 
 
@@ -206,11 +206,11 @@ def test_a_body_that_stalls_is_given_up(serve: Callable[..., Any]) -> None:
             assert answer.readline().split()[1] == b"408"
 
 
-def test_a_poisoned_picture_fails_alone(
-    serve: Callable[..., Any], picture: Make, monkeypatch: pytest.MonkeyPatch
+def test_a_poisoned_image_fails_alone(
+    serve: Callable[..., Any], make_image: Make, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with serve() as asking:
-        poison = picture(13)
+        poison = make_image(13)
         run = asking.service.embedder.run
         bad = asking.service.embedder.prepare
         prepared: list[NDArray[np.uint8]] = []
@@ -233,18 +233,18 @@ def test_a_poisoned_picture_fails_alone(
         alone = asking.query(poison).result()
         assert (alone.status_code, kind_of(alone)) == (422, "embedding-failed")
         assert "secret" not in alone.text
-        files = [("images", (f"{seed}.jpg", picture(seed))) for seed in (12, 13, 14)]
+        files = [("images", (f"{seed}.jpg", make_image(seed))) for seed in (12, 13, 14)]
         added = asking.client.post("/v1/items", files=files)
         assert added.status_code == 207
         results = added.json()["results"]
         assert [result["status"] for result in results] == ["added", "error", "added"]
         assert results[1]["error"]["type"] == "/problems/embedding-failed"
-        assert asking.query(picture(14)).result().status_code == 200
+        assert asking.query(make_image(14)).result().status_code == 200
         assert asking.client.get("/readyz").status_code == 200
 
 
-def test_a_broken_model_is_no_bad_picture(
-    serve: Callable[..., Any], picture: Make, monkeypatch: pytest.MonkeyPatch
+def test_a_broken_model_is_no_bad_image(
+    serve: Callable[..., Any], make_image: Make, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def broken(*_: object) -> None:
         raise RuntimeError("/secret: the device is gone")
@@ -253,15 +253,15 @@ def test_a_broken_model_is_no_bad_picture(
         asking.gate.open.set()
         with monkeypatch.context() as patched:
             patched.setattr(asking.service.embedder, "run", broken)
-            failed = asking.query(picture(1)).result()
+            failed = asking.query(make_image(1)).result()
             assert (failed.status_code, kind_of(failed)) == (503, "model-failed")
             assert "secret" not in failed.text
-        assert asking.query(picture(1)).result().status_code == 200
+        assert asking.query(make_image(1)).result().status_code == 200
 
 
-def test_stopping_tells_those_that_still_wait(serve: Callable[..., Any], picture: Make) -> None:
+def test_stopping_tells_those_that_still_wait(serve: Callable[..., Any], make_image: Make) -> None:
     with serve(drain_s=0) as asking:
-        content = picture(1)
+        content = make_image(1)
         head = (
             "POST /v1/query HTTP/1.1\r\nHost: localhost\r\nContent-Type: image/jpeg\r\n"
             f"Content-Length: {len(content)}\r\n\r\n"

@@ -54,18 +54,18 @@ REACHED = {
 """What nobody is answered so who does not use what an earlier answer told."""
 
 
-def picture(kind: str, seed: int = 0) -> bytes:
+def make_image(kind: str, seed: int = 0) -> bytes:
     out = io.BytesIO()
     pixels = np.random.default_rng(seed).integers(0, 256, (64, 32, 3), dtype=np.uint8)
     Image.fromarray(pixels).save(out, kind)
     return out.getvalue()
 
 
-PICTURES = {"image/jpeg": "JPEG", "image/png": "PNG", "image/webp": "WEBP"}
-for media_type, kind in PICTURES.items():
-    good = picture(kind)
-    schemathesis.openapi.media_type(media_type, st.sampled_from([good, good[:-20], b"", b"no picture"]))
-uploads = [b"", b"no picture", *(picture("JPEG", seed) for seed in range(6))]
+IMAGES = {"image/jpeg": "JPEG", "image/png": "PNG", "image/webp": "WEBP"}
+for media_type, kind in IMAGES.items():
+    good = make_image(kind)
+    schemathesis.openapi.media_type(media_type, st.sampled_from([good, good[:-20], b"", b"no image"]))
+uploads = [b"", b"no image", *(make_image("JPEG", seed) for seed in range(6))]
 schemathesis.openapi.format("binary", st.sampled_from([Binary(data=content) for content in uploads]))
 
 
@@ -111,7 +111,7 @@ class Api:
 
     def check(self, case: schemathesis.Case, response: Any) -> None:
         """Fail where an answer is not as described."""
-        # A file of random bytes fits the description and is no picture: refusing it is right. Without any key nobody
+        # A file of random bytes fits the description and is no image: refusing it is right. Without any key nobody
         # is asked for one; with one, each operation is tried without it, too.
         excluded = [positive_data_acceptance, *([] if self.headers else [ignored_auth])]
         case.validate_response(response, excluded_checks=excluded, headers=self.headers)
@@ -123,7 +123,7 @@ def api(request: pytest.FixtureRequest, tmp_path: Path, tiny_bundle: Path) -> Ap
     headers = {}
     config = ServiceConfig(data=tmp_path / "data", bundle=tiny_bundle, runtime="fake")
     with open_service(config) as service, TestClient(create_app(config, service)) as client:
-        client.post("/v1/items", files={"images": ("a.jpg", picture("JPEG"))})
+        client.post("/v1/items", files={"images": ("a.jpg", make_image("JPEG"))})
         if request.param:
             headers = {"Authorization": f"Bearer {service.access.keys.create('everything', ['admin'])[1]}"}
     return Api(create_app(config, opens=False), config.data, tiny_bundle, headers)

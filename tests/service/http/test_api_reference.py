@@ -58,7 +58,7 @@ ROUTE: dict[str, Any] = {
 }
 DESCRIPTION: dict[str, Any] = {
     "info": {"description": "What it is."},
-    "tags": [{"name": "items", "description": "Pictures."}],
+    "tags": [{"name": "items", "description": "Images."}],
     "paths": {
         "/v1/items/{id}": {"put": ROUTE},
         "/v1/items": {"get": {"tags": ["items"], "summary": "List", "responses": {"204": {"description": "none"}}}},

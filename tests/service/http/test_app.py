@@ -28,8 +28,8 @@ def runtime() -> str:
     return "fake"
 
 
-def test_info_says_what_is_running(client: TestClient, tiny_bundle: Path, picture: Make) -> None:
-    files = [("images", (f"0001_c{camera}s1_000001_00.jpg", picture(camera))) for camera in (1, 2)]
+def test_info_says_what_is_running(client: TestClient, tiny_bundle: Path, make_image: Make) -> None:
+    files = [("images", (f"0001_c{camera}s1_000001_00.jpg", make_image(camera))) for camera in (1, 2)]
     client.post("/v1/items", files=files)
     info = client.get("/v1/info").json()
     manifest = Bundle.open(tiny_bundle).manifest
@@ -70,10 +70,10 @@ def test_not_ready_when_search_fails(client: TestClient, monkeypatch: pytest.Mon
     assert client.get("/healthz").status_code == 200
 
 
-def test_not_ready_before_the_parts_are_open(config: ServiceConfig, picture: Make) -> None:
+def test_not_ready_before_the_parts_are_open(config: ServiceConfig, make_image: Make) -> None:
     client = TestClient(create_app(config))  # without starting it
     assert client.get("/healthz").status_code == 200
-    for answer in (client.get("/readyz"), client.post("/v1/query", content=picture(1), headers=JPEG)):
+    for answer in (client.get("/readyz"), client.post("/v1/query", content=make_image(1), headers=JPEG)):
         assert (answer.status_code, answer.json()["type"]) == (503, "/problems/not-ready")
 
 
@@ -85,13 +85,13 @@ def test_parts_opened_elsewhere_are_used_and_left_open(config: ServiceConfig) ->
 
 
 def test_an_unexpected_error_tells_nothing_of_the_inside(
-    client: TestClient, picture: Make, monkeypatch: pytest.MonkeyPatch
+    client: TestClient, make_image: Make, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def broken(*_: object, **__: object) -> None:
         raise RuntimeError("/secret/path")
 
     monkeypatch.setattr(Gallery, "search", broken)
-    answer = client.post("/v1/query", content=picture(1), headers={**JPEG, "x-request-id": "mine"})
+    answer = client.post("/v1/query", content=make_image(1), headers={**JPEG, "x-request-id": "mine"})
     assert answer.status_code == 500
     assert answer.headers["content-type"] == "application/problem+json"
     assert answer.headers["x-request-id"] == answer.json()["request_id"] == "mine"
@@ -103,13 +103,13 @@ def test_an_unexpected_error_tells_nothing_of_the_inside(
     ("error", "status"), [(GalleryDamaged("/secret/gallery.db is damaged"), 503), (BundleError("/secret/model"), 503)]
 )
 def test_errors_of_the_parts_name_no_folders(
-    client: TestClient, picture: Make, monkeypatch: pytest.MonkeyPatch, error: Exception, status: int
+    client: TestClient, make_image: Make, monkeypatch: pytest.MonkeyPatch, error: Exception, status: int
 ) -> None:
     def broken(*_: object, **__: object) -> None:
         raise error
 
     monkeypatch.setattr(Gallery, "search", broken)
-    answer = client.post("/v1/query", content=picture(1), headers=JPEG)
+    answer = client.post("/v1/query", content=make_image(1), headers=JPEG)
     assert answer.status_code == status
     assert "secret" not in answer.text
 

@@ -129,12 +129,12 @@ def test_headers_without_end_in_size(serve: Callable[..., Any]) -> None:
         assert drip(attack.connect(b"GET /" + b"x" * 70_000), b"x").split()[1:2] in ([b"431"], [])
 
 
-def test_requests_that_are_half_sent_take_no_place(serve: Callable[..., Any], picture: Make) -> None:
+def test_requests_that_are_half_sent_take_no_place(serve: Callable[..., Any], make_image: Make) -> None:
     with serve(max_requests=2) as attack:
         for _ in range(20):
             attack.connect((HEAD % 5000).encode() + b"some")
         headers = {"content-type": "image/jpeg"}
-        assert attack.client.post("/v1/query", content=picture(1), headers=headers).status_code == 200
+        assert attack.client.post("/v1/query", content=make_image(1), headers=headers).status_code == 200
         assert attack.client.get("/v1/info").status_code == 200
 
 
@@ -147,14 +147,14 @@ def test_bodies_may_hold_so_much_memory_together(serve: Callable[..., Any]) -> N
         attack.healthy()
 
 
-def test_idle_connections_make_room_for_new_ones(serve: Callable[..., Any], picture: Make) -> None:
+def test_idle_connections_make_room_for_new_ones(serve: Callable[..., Any], make_image: Make) -> None:
     with serve(max_connections=8) as attack:
         attack.client.get("/healthz")  # a connection that is kept open
         crowd = [attack.connect(HEALTH[:10]) for _ in range(40)]
         crowd += [attack.connect((HEAD % 5000).encode()) for _ in range(40)]
         attack.healthy()
         headers = {"content-type": "image/jpeg"}
-        assert attack.client.post("/v1/query", content=picture(1), headers=headers).status_code == 200
+        assert attack.client.post("/v1/query", content=make_image(1), headers=headers).status_code == 200
         ended = 0
         for connection in crowd:
             connection.setblocking(False)

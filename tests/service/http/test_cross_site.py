@@ -27,9 +27,9 @@ def shared(config: ServiceConfig) -> Iterator[TestClient]:
         yield started
 
 
-def change(client: TestClient, picture: Make, **headers: str) -> int:
+def change(client: TestClient, make_image: Make, **headers: str) -> int:
     sent = {name.replace("_", "-"): value for name, value in headers.items()}
-    return client.post("/v1/items", files={"images": ("a.jpg", picture(1))}, headers=sent).status_code
+    return client.post("/v1/items", files={"images": ("a.jpg", make_image(1))}, headers=sent).status_code
 
 
 @pytest.mark.parametrize(
@@ -40,30 +40,30 @@ def change(client: TestClient, picture: Make, **headers: str) -> int:
         "file://", "http://", "http://testserver http://evil.example",
     ],
 )  # fmt: skip
-def test_a_change_with_the_origin_of_another_page_is_refused(client: TestClient, picture: Make, origin: str) -> None:
+def test_a_change_with_the_origin_of_another_page_is_refused(client: TestClient, make_image: Make, origin: str) -> None:
     """A form of another site on a plain-http name: the browser sends Origin and no Sec-Fetch-Site."""
-    answer = client.post("/v1/items", files={"images": ("a.jpg", picture(1))}, headers={"origin": origin})
+    answer = client.post("/v1/items", files={"images": ("a.jpg", make_image(1))}, headers={"origin": origin})
     assert (answer.status_code, answer.json()["type"]) == (403, "/problems/cross-site")
     assert "VITREID_CORS_ORIGINS" in answer.json()["detail"]
-    assert change(client, picture, origin=origin, sec_fetch_site="same-origin") == 403
+    assert change(client, make_image, origin=origin, sec_fetch_site="same-origin") == 403
     assert client.get("/v1/items").json()["items"] == []
 
 
 @pytest.mark.parametrize("host", ["testserver", "127.0.0.1:8000", "[::1]:8000"])
-def test_a_change_by_our_own_page_is_let_in(client: TestClient, picture: Make, host: str) -> None:
-    assert change(client, picture, host=host, origin=f"http://{host.upper()}", sec_fetch_site="same-origin") == 200
-    assert change(client, picture, host=f"{host.partition(':')[0]}" if "[" not in host else "[::1]") == 200
+def test_a_change_by_our_own_page_is_let_in(client: TestClient, make_image: Make, host: str) -> None:
+    assert change(client, make_image, host=host, origin=f"http://{host.upper()}", sec_fetch_site="same-origin") == 200
+    assert change(client, make_image, host=f"{host.partition(':')[0]}" if "[" not in host else "[::1]") == 200
 
 
-def test_a_standard_port_is_the_same_origin_with_and_without_being_named(client: TestClient, picture: Make) -> None:
-    assert change(client, picture, host="testserver:80", origin="http://testserver") == 200
-    assert change(client, picture, host="testserver", origin="http://testserver:80") == 200
+def test_a_standard_port_is_the_same_origin_with_and_without_being_named(client: TestClient, make_image: Make) -> None:
+    assert change(client, make_image, host="testserver:80", origin="http://testserver") == 200
+    assert change(client, make_image, host="testserver", origin="http://testserver:80") == 200
 
 
-def test_what_was_forwarded_as_https_is_an_origin_of_https(config: ServiceConfig, picture: Make) -> None:
+def test_what_was_forwarded_as_https_is_an_origin_of_https(config: ServiceConfig, make_image: Make) -> None:
     with TestClient(create_app(config), base_url="https://testserver") as client:
-        assert change(client, picture, origin="https://testserver") == 200
-        assert change(client, picture, origin="http://testserver") == 403
+        assert change(client, make_image, origin="https://testserver") == 200
+        assert change(client, make_image, origin="http://testserver") == 403
 
 
 @pytest.mark.parametrize("site", ["cross-site", "same-site"])
@@ -87,10 +87,10 @@ def test_a_link_leads_to_the_pages_and_not_into_the_api(client: TestClient) -> N
     assert client.get("/v1/items", headers={"sec-fetch-site": "none", **NAVIGATION}).status_code == 200
 
 
-def test_an_allowed_origin_may_read_and_change(shared: TestClient, picture: Make) -> None:
+def test_an_allowed_origin_may_read_and_change(shared: TestClient, make_image: Make) -> None:
     headers = {"origin": SITE, "sec-fetch-site": "cross-site", "sec-fetch-mode": "cors"}
     assert shared.get("/v1/items", headers=headers).headers["access-control-allow-origin"] == SITE
-    assert change(shared, picture, origin=SITE, sec_fetch_site="cross-site") == 200
+    assert change(shared, make_image, origin=SITE, sec_fetch_site="cross-site") == 200
     assert shared.get("/v1/items", headers={**headers, "origin": "https://evil.example"}).status_code == 403
 
 
@@ -103,7 +103,7 @@ def test_no_answer_may_be_embedded_by_another_site(shared: TestClient, path: str
     "path",
     ["/v1/items", "/v1/items/1", "/v1/info", "/v1/galleries", "/v1/audit?format=jsonl", "/v1/x", "/metrics"],
 )
-def test_no_cache_keeps_what_the_api_answers(client: TestClient, picture: Make, path: str) -> None:
-    change(client, picture)
+def test_no_cache_keeps_what_the_api_answers(client: TestClient, make_image: Make, path: str) -> None:
+    change(client, make_image)
     assert "no-store" in client.get(path).headers["cache-control"]
     assert "no-store" in client.get("/v1/items/1/image").headers["cache-control"]

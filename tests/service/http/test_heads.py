@@ -19,8 +19,8 @@ def runtime() -> str:
 @pytest.mark.parametrize(
     "path", ["/", "/docs", "/healthz", "/readyz", "/v1/info", "/v1/items", "/v1/items/1/image", "/v1/items/9", "/x"]
 )
-def test_head_is_get_without_body(client: TestClient, picture: Make, path: str) -> None:
-    client.post("/v1/items", files=[("images", ("a.jpg", picture(1)))])
+def test_head_is_get_without_body(client: TestClient, make_image: Make, path: str) -> None:
+    client.post("/v1/items", files=[("images", ("a.jpg", make_image(1)))])
     get, head = client.get(path), client.head(path)
     assert head.status_code == get.status_code
     assert head.content == b""

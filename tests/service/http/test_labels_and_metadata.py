@@ -78,11 +78,13 @@ def add(client: TestClient, content: bytes, metadata: str) -> Any:
 
 @pytest.mark.parametrize("label", BAD_LABELS)
 @pytest.mark.parametrize("name", ["camera_id", "person_id", "track_id"])
-def test_no_door_takes_a_bad_label(client: TestClient, picture: Make, tmp_path: Path, name: str, label: str) -> None:
-    assert add(client, picture(1), json.dumps({name: label})).status_code == 422
+def test_no_door_takes_a_bad_label(client: TestClient, make_image: Make, tmp_path: Path, name: str, label: str) -> None:
+    assert add(client, make_image(1), json.dumps({name: label})).status_code == 422
     if name != "camera_id":
-        assert add(client, picture(1), json.dumps({"boxes": [{"box": [0, 0, 9, 9], name: label}]})).status_code == 422
-    assert add(client, picture(1), "{}").status_code == 200
+        assert (
+            add(client, make_image(1), json.dumps({"boxes": [{"box": [0, 0, 9, 9], name: label}]})).status_code == 422
+        )
+    assert add(client, make_image(1), "{}").status_code == 200
     assert client.patch("/v1/items/1", content=json.dumps({name: label}).encode()).status_code == 422
     entry = {"path": "a.jpg", "box": [0, 0, 9, 9], name: label}
     (tmp_path / "boxes.json").write_text(json.dumps([entry]))
@@ -113,9 +115,9 @@ def test_a_key_is_for_galleries_that_can_be(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("label", GOOD_LABELS)
-def test_a_good_label_can_be_given_found_and_erased(client: TestClient, picture: Make, label: str) -> None:
+def test_a_good_label_can_be_given_found_and_erased(client: TestClient, make_image: Make, label: str) -> None:
     labels = {"camera_id": label, "person_id": label, "track_id": label}
-    assert add(client, picture(1), json.dumps(labels)).json()["added"] == 1
+    assert add(client, make_image(1), json.dumps(labels)).json()["added"] == 1
     for name, value in {"cameras": label, "person_id": label, "track_id": label}.items():
         assert len(client.get("/v1/items", params={name: value}).json()["items"]) == 1
     address = client.build_request("DELETE", "/v1/persons/x").url.copy_with(
@@ -125,11 +127,11 @@ def test_a_good_label_can_be_given_found_and_erased(client: TestClient, picture:
 
 
 @pytest.mark.parametrize("metadata", BAD_METADATA)
-def test_metadata_is_json(client: TestClient, picture: Make, metadata: str) -> None:
-    assert add(client, picture(1), f'{{"metadata": {metadata}}}').status_code == 422
+def test_metadata_is_json(client: TestClient, make_image: Make, metadata: str) -> None:
+    assert add(client, make_image(1), f'{{"metadata": {metadata}}}').status_code == 422
     boxes = f'{{"boxes": [{{"box": [0, 0, 9, 9], "metadata": {metadata}}}]}}'
-    assert add(client, picture(1), boxes).status_code == 422
-    assert add(client, picture(1), "{}").status_code == 200
+    assert add(client, make_image(1), boxes).status_code == 422
+    assert add(client, make_image(1), "{}").status_code == 200
     headers = {"content-type": "application/json"}
     answer = client.patch("/v1/items/1", content=f'{{"metadata": {metadata}}}', headers=headers)
     assert answer.status_code == 422
@@ -137,8 +139,8 @@ def test_metadata_is_json(client: TestClient, picture: Make, metadata: str) -> N
 
 
 @pytest.mark.parametrize("depth", [31, 32, 240, 250, 251, 252, 253, 254, 255, 256])
-def test_no_metadata_is_too_deep_to_be_listed(client: TestClient, picture: Make, depth: int) -> None:
-    add(client, picture(1), "{}")
+def test_no_metadata_is_too_deep_to_be_listed(client: TestClient, make_image: Make, depth: int) -> None:
+    add(client, make_image(1), "{}")
     deep = "[" * depth + "]" * depth
     headers = {"content-type": "application/json"}
     answer = client.patch("/v1/items/1", content=f'{{"metadata": {{"a": {deep}}}}}', headers=headers)
@@ -159,8 +161,8 @@ def test_a_confidence_that_is_no_number_is_refused(tmp_path: Path) -> None:
         read_boxes(BoxSource(tmp_path / "det.txt"), {"000001.jpg"})
 
 
-def test_what_an_older_version_took_is_read_found_and_erased(client: TestClient, picture: Make) -> None:
-    assert add(client, picture(1), '{"person_id": "anna"}').status_code == 200
+def test_what_an_older_version_took_is_read_found_and_erased(client: TestClient, make_image: Make) -> None:
+    assert add(client, make_image(1), '{"person_id": "anna"}').status_code == 200
     service: Any = service_of(client)
     with service.gallery().store.database.writing() as connection:
         connection.exec_driver_sql(
@@ -171,7 +173,7 @@ def test_what_an_older_version_took_is_read_found_and_erased(client: TestClient,
         connection.exec_driver_sql("UPDATE items SET seq = (SELECT last_seq FROM gallery)")
     [item] = client.get("/v1/items", params={"person_id": " old"}).json()["items"]
     assert item["metadata"] == {"a": None, "b": ["?", None], "c": 1}
-    found = client.post("/v1/query", content=picture(1), headers={"content-type": "image/jpeg"})
+    found = client.post("/v1/query", content=make_image(1), headers={"content-type": "image/jpeg"})
     assert found.json()["matches"][0]["metadata"] == item["metadata"]
     assert client.delete("/v1/persons/%20old").status_code == 202
     assert client.get("/v1/items").json()["items"] == []

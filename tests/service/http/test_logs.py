@@ -87,11 +87,11 @@ def test_what_is_no_terminal_gets_json(logged: Callable[..., io.StringIO]) -> No
 
 
 def test_each_answer_is_logged_with_its_request(
-    client: TestClient, picture: Make, logged: Callable[..., io.StringIO]
+    client: TestClient, make_image: Make, logged: Callable[..., io.StringIO]
 ) -> None:
     stream = logged()
     answer = client.post(
-        "/v1/query?camera_id=secret-camera", content=picture(1), headers={**JPEG, "x-request-id": "mine"}
+        "/v1/query?camera_id=secret-camera", content=make_image(1), headers={**JPEG, "x-request-id": "mine"}
     )
     assert answer.status_code == 200
     client.get("/v1/items/77")

@@ -39,7 +39,7 @@ def kind_of(answer: Any) -> str:
 
 
 def test_health_at_once_and_the_rest_when_all_is_there(
-    config: ServiceConfig, picture: Make, monkeypatch: pytest.MonkeyPatch
+    config: ServiceConfig, make_image: Make, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     loading, go_on, opened = threading.Event(), threading.Event(), threading.Event()
 
@@ -61,14 +61,14 @@ def test_health_at_once_and_the_rest_when_all_is_there(
             client.get("/readyz"),
             client.get("/v1/info"),
             client.get("/metrics"),
-            client.post("/v1/query", content=picture(1), headers=JPEG),
+            client.post("/v1/query", content=make_image(1), headers=JPEG),
         ):
             assert (answer.status_code, kind_of(answer), answer.headers["retry-after"]) == (503, "not-ready", "1")
             assert "the gallery default is still being loaded" in answer.json()["detail"]
         go_on.set()
         assert opened.wait(WAIT_S)
         assert client.get("/readyz").status_code == 200
-        assert client.post("/v1/query", content=picture(1), headers=JPEG).status_code == 200
+        assert client.post("/v1/query", content=make_image(1), headers=JPEG).status_code == 200
     assert app.state.service is None
 
 

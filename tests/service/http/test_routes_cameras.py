@@ -17,9 +17,9 @@ def add(client: TestClient, content: bytes, camera_id: str) -> None:
     assert client.post("/v1/items", files={"images": ("a.png", content)}, data=form).json()["added"] == 1
 
 
-def test_cameras_are_unknown_until_they_are_mapped(client: TestClient, picture: Callable[..., bytes]) -> None:
+def test_cameras_are_unknown_until_they_are_mapped(client: TestClient, make_image: Callable[..., bytes]) -> None:
     assert client.get(ADDRESS).json() == {"gallery": "default", "cameras": [], "learned": ["c1", "c2"]}
-    add(client, picture(1), "c1")
+    add(client, make_image(1), "c1")
     [camera] = client.get(ADDRESS).json()["cameras"]
     assert camera == {"camera_id": "c1", "learned": None, "items": 1, "stale": 0, "rejected": {}}
     answer = client.put(ADDRESS, json={"mapping": {"c1": "c1", "gate": "c2"}})
@@ -29,9 +29,9 @@ def test_cameras_are_unknown_until_they_are_mapped(client: TestClient, picture: 
         ("c1", "c1", 1),
         ("gate", "c2", 0),
     ]
-    add(client, picture(2), "gate")
+    add(client, make_image(2), "gate")
     assert client.get("/v1/items/2").json()["model_camera"] == "c2"
-    query = {"content": picture(2), "headers": {"content-type": "image/jpeg"}}
+    query = {"content": make_image(2), "headers": {"content-type": "image/jpeg"}}
     assert client.post("/v1/query?camera_id=gate", **query).json()["query"]["camera_known"] is True
     assert client.post("/v1/query?camera_id=c2", **query).json()["query"]["camera_known"] is False
 

@@ -14,9 +14,9 @@ Make = Callable[..., bytes]
 
 
 @pytest.fixture
-def filled(client: TestClient, picture: Make) -> TestClient:
+def filled(client: TestClient, make_image: Make) -> TestClient:
     labels = [{"person_id": "anna/2", "camera_id": f"c{seed % 2}"} for seed in range(4)] + [{"camera_id": "c1"}] * 2
-    files = [("images", (f"{seed}.jpg", picture(seed))) for seed in range(6)]
+    files = [("images", (f"{seed}.jpg", make_image(seed))) for seed in range(6)]
     assert client.post("/v1/items", files=files, data={"metadata": json.dumps(labels)}).status_code == 200
     return client
 
@@ -25,7 +25,7 @@ def test_a_person_is_erased(filled: TestClient) -> None:
     answer = filled.delete("/v1/persons/anna/2")
     assert answer.status_code == 202
     receipt = answer.json()
-    assert (receipt["gallery"], receipt["items"], receipt["pictures"]) == ("default", 4, 4)
+    assert (receipt["gallery"], receipt["items"], receipt["images"]) == ("default", 4, 4)
     assert receipt["item_ids"] == [1, 2, 3, 4]
     assert receipt["purged_at"] is None
     assert receipt["remaining"][0]["kind"] == "database"
@@ -35,8 +35,8 @@ def test_a_person_is_erased(filled: TestClient) -> None:
     assert (again.status_code, again.json()["type"]) == (404, "/problems/person-not-found")
 
 
-def test_confirmed_matches_of_a_search_are_erased_together(filled: TestClient, picture: Make) -> None:
-    query = filled.post("/v1/query?k=3", content=picture(5), headers={"content-type": "image/jpeg"})
+def test_confirmed_matches_of_a_search_are_erased_together(filled: TestClient, make_image: Make) -> None:
+    query = filled.post("/v1/query?k=3", content=make_image(5), headers={"content-type": "image/jpeg"})
     confirmed = [match["id"] for match in query.json()["matches"]][:2]
     answer = filled.post("/v1/erasures", json={"item_ids": confirmed, "reason": "request 12"})
     assert answer.status_code == 202
@@ -44,7 +44,9 @@ def test_confirmed_matches_of_a_search_are_erased_together(filled: TestClient, p
     assert receipt["item_ids"] == sorted(confirmed)
     assert (receipt["reason"], receipt["requested_by"]) == ("request 12", "anonymous")
     assert filled.get(f"/v1/erasures/{receipt['id']}").json() == receipt
-    left = filled.post("/v1/query?k=10", content=picture(5), headers={"content-type": "image/jpeg"}).json()["matches"]
+    left = filled.post("/v1/query?k=10", content=make_image(5), headers={"content-type": "image/jpeg"}).json()[
+        "matches"
+    ]
     assert len(left) == 4
     assert not set(confirmed) & {match["id"] for match in left}
 
@@ -125,12 +127,12 @@ def test_an_item_is_erased_only_with_the_image_that_was_looked_at(filled: TestCl
     assert (receipt["gallery"], receipt["item_ids"]) == ("default", [1, 2, 5])
 
 
-def test_answers_say_which_gallery_an_item_is_in(filled: TestClient, picture: Make) -> None:
+def test_answers_say_which_gallery_an_item_is_in(filled: TestClient, make_image: Make) -> None:
     assert filled.put("/v1/galleries/night", json={}).status_code == 201
-    filled.post("/v1/items?gallery=night", files=[("images", ("0.jpg", picture(9)))])
+    filled.post("/v1/items?gallery=night", files=[("images", ("0.jpg", make_image(9)))])
     for gallery in ("default", "night"):
         query = filled.post(
-            f"/v1/query?gallery={gallery}", content=picture(5), headers={"content-type": "image/jpeg"}
+            f"/v1/query?gallery={gallery}", content=make_image(5), headers={"content-type": "image/jpeg"}
         ).json()
         shown = [*query["matches"], *filled.get(f"/v1/items?gallery={gallery}").json()["items"]]
         shown.append(filled.get(f"/v1/items/1?gallery={gallery}").json())

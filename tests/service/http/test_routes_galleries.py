@@ -14,7 +14,7 @@ Make = Callable[..., bytes]
 JPEG = {"content-type": "image/jpeg"}
 DEFAULTS: dict[str, object] = {
     "retention_days": None,
-    "store_pictures": True,
+    "store_images": True,
     "store_patches": False,
     "cameras": {},
     "min_score": None,
@@ -76,26 +76,26 @@ def test_settings_leave_the_mapping_of_cameras_alone(client: TestClient) -> None
     assert client.put("/v1/galleries/default", json={"cameras": {}}).json()["settings"] == DEFAULTS
 
 
-def test_galleries_do_not_see_each_other(client: TestClient, picture: Make) -> None:
+def test_galleries_do_not_see_each_other(client: TestClient, make_image: Make) -> None:
     client.put("/v1/galleries/night", json={})
-    files = [("images", ("a.jpg", picture(1)))]
+    files = [("images", ("a.jpg", make_image(1)))]
     assert client.post("/v1/items", files=files, params={"gallery": "night"}).json()["added"] == 1
     sizes = {entry["name"]: entry["size"] for entry in client.get("/v1/galleries").json()["galleries"]}
     assert sizes == {"default": 0, "night": 1}
     for gallery, found in (("default", 0), ("night", 1)):
-        answer = client.post("/v1/query", content=picture(1), headers=JPEG, params={"gallery": gallery})
+        answer = client.post("/v1/query", content=make_image(1), headers=JPEG, params={"gallery": gallery})
         assert len(answer.json()["matches"]) == found
 
 
-def test_a_dropped_gallery_answers_nothing(client: TestClient, picture: Make) -> None:
+def test_a_dropped_gallery_answers_nothing(client: TestClient, make_image: Make) -> None:
     client.put("/v1/galleries/night", json={})
-    client.post("/v1/items", files=[("images", ("a.jpg", picture(1)))], params={"gallery": "night"})
+    client.post("/v1/items", files=[("images", ("a.jpg", make_image(1)))], params={"gallery": "night"})
     dropped = client.delete("/v1/galleries/night")
     assert dropped.status_code == 200
-    assert {key: dropped.json()[key] for key in ("name", "items", "pictures")} == {
-        "name": "night", "items": 1, "pictures": 1
+    assert {key: dropped.json()[key] for key in ("name", "items", "images")} == {
+        "name": "night", "items": 1, "images": 1
     }  # fmt: skip
-    asked = client.post("/v1/query", content=picture(1), headers=JPEG, params={"gallery": "night"})
+    asked = client.post("/v1/query", content=make_image(1), headers=JPEG, params={"gallery": "night"})
     assert (asked.status_code, asked.json()["type"]) == (404, "/problems/gallery-not-found")
     assert client.delete("/v1/galleries/night").status_code == 404
 

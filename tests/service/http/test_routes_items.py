@@ -1,4 +1,4 @@
-"""/v1/items: each picture has its own result, and labels come from where they were given."""
+"""/v1/items: each image has its own result, and labels come from where they were given."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ def send(client: TestClient, *files: tuple[str, bytes], metadata: Any = None, **
     return client.post("/v1/items", files=[("images", file) for file in files], data=data, **options)
 
 
-def test_a_bad_picture_never_fails_its_neighbours(client: TestClient, picture: Make) -> None:
+def test_a_bad_image_never_fails_its_neighbours(client: TestClient, make_image: Make) -> None:
     answer = send(
-        client, ("a.jpg", picture(1)), ("b.jpg", b"not a picture"), ("c.png", picture(2, "PNG")), ("d.jpg", b"")
+        client, ("a.jpg", make_image(1)), ("b.jpg", b"not an image"), ("c.png", make_image(2, "PNG")), ("d.jpg", b"")
     )
     assert answer.status_code == 207
     body = answer.json()
@@ -35,16 +35,16 @@ def test_a_bad_picture_never_fails_its_neighbours(client: TestClient, picture: M
     assert "b.jpg" in problem["detail"]
 
 
-def test_the_same_bytes_are_the_same_item(client: TestClient, picture: Make) -> None:
-    first = send(client, ("a.jpg", picture(1)))
-    again = send(client, ("b.jpg", picture(1)), ("c.jpg", picture(2)))
+def test_the_same_bytes_are_the_same_item(client: TestClient, make_image: Make) -> None:
+    first = send(client, ("a.jpg", make_image(1)))
+    again = send(client, ("b.jpg", make_image(1)), ("c.jpg", make_image(2)))
     assert first.status_code == again.status_code == 200
     assert [result["status"] for result in again.json()["results"]] == ["duplicate", "added"]
     assert again.json()["results"][0]["id"] == first.json()["results"][0]["id"]
 
 
-def test_more_pictures_than_one_batch(client: TestClient, picture: Make) -> None:
-    body = send(client, *((f"{seed}.jpg", picture(seed)) for seed in range(18))).json()
+def test_more_images_than_one_batch(client: TestClient, make_image: Make) -> None:
+    body = send(client, *((f"{seed}.jpg", make_image(seed)) for seed in range(18))).json()
     assert [result["index"] for result in body["results"]] == list(range(18))
     assert len({result["id"] for result in body["results"]}) == 18
 
@@ -61,20 +61,22 @@ def test_more_pictures_than_one_batch(client: TestClient, picture: Make) -> None
     ],
 )
 def test_labels_from_file_names(
-    client: TestClient, picture: Make, name: str, person_id: str | None, camera_id: str | None
+    client: TestClient, make_image: Make, name: str, person_id: str | None, camera_id: str | None
 ) -> None:
-    [result] = send(client, (name, picture(1))).json()["results"]
+    [result] = send(client, (name, make_image(1))).json()["results"]
     item = client.get(f"/v1/items/{result['id']}").json()
     assert (item["person_id"], item["camera_id"]) == (person_id, camera_id)
     assert item["source"] == name.rsplit("/", 1)[-1]
 
 
-def test_labels_from_a_list(client: TestClient, picture: Make) -> None:
+def test_labels_from_a_list(client: TestClient, make_image: Make) -> None:
     given = [
         {"camera_id": "gate", "person_id": "anna", "track_id": "t1", "captured_at": "2026-05-01T11:30:00+02:00"},
         {"metadata": {"note": "left", "list": [1, None, {"deep": "ä"}]}, "person_id": "0000"},
     ]
-    results = send(client, ("a.jpg", picture(1)), ("0002_c1s1_1_0.jpg", picture(2)), metadata=given).json()["results"]
+    results = send(client, ("a.jpg", make_image(1)), ("0002_c1s1_1_0.jpg", make_image(2)), metadata=given).json()[
+        "results"
+    ]
     first, second = (client.get(f"/v1/items/{result['id']}").json() for result in results)
     assert (first["camera_id"], first["person_id"], first["track_id"]) == ("gate", "anna", "t1")
     assert first["captured_at"] == "2026-05-01T09:30:00Z"
@@ -82,8 +84,10 @@ def test_labels_from_a_list(client: TestClient, picture: Make) -> None:
     assert second["person_id"] is None
 
 
-def test_one_object_for_all(client: TestClient, picture: Make) -> None:
-    results = send(client, ("a.jpg", picture(1)), ("b.jpg", picture(2)), metadata={"camera_id": "c9"}).json()["results"]
+def test_one_object_for_all(client: TestClient, make_image: Make) -> None:
+    results = send(client, ("a.jpg", make_image(1)), ("b.jpg", make_image(2)), metadata={"camera_id": "c9"}).json()[
+        "results"
+    ]
     assert {client.get(f"/v1/items/{result['id']}").json()["camera_id"] for result in results} == {"c9"}
 
 
@@ -104,15 +108,15 @@ NAME = "0002_c1s1_000451_03.jpg"
     ],
 )
 def test_a_file_name_tells_what_metadata_leaves_out(
-    client: TestClient, picture: Make, metadata: Any, person_id: str | None, camera_id: str | None
+    client: TestClient, make_image: Make, metadata: Any, person_id: str | None, camera_id: str | None
 ) -> None:
-    [added] = send(client, (NAME, picture(1)), metadata=metadata).json()["results"]
+    [added] = send(client, (NAME, make_image(1)), metadata=metadata).json()["results"]
     item = client.get(f"/v1/items/{added['id']}").json()
     assert (item["person_id"], item["camera_id"]) == (person_id, camera_id)
 
 
-def test_the_name_of_a_frame_tells_nothing_about_the_persons_in_it(client: TestClient, picture: Make) -> None:
-    send(client, (NAME, picture(1)), metadata={"boxes": [{"box": [0, 0, 20, 60]}]})
+def test_the_name_of_a_frame_tells_nothing_about_the_persons_in_it(client: TestClient, make_image: Make) -> None:
+    send(client, (NAME, make_image(1)), metadata={"boxes": [{"box": [0, 0, 20, 60]}]})
     [item] = client.get("/v1/items").json()["items"]
     assert (item["person_id"], item["camera_id"]) == (None, None)
 
@@ -136,15 +140,15 @@ def test_the_name_of_a_frame_tells_nothing_about_the_persons_in_it(client: TestC
         '{"metadata": 3}',
     ],
 )
-def test_wrong_metadata_is_refused_as_a_whole(client: TestClient, picture: Make, metadata: str) -> None:
-    answer = send(client, ("a.jpg", picture(1)), metadata=metadata)
+def test_wrong_metadata_is_refused_as_a_whole(client: TestClient, make_image: Make, metadata: str) -> None:
+    answer = send(client, ("a.jpg", make_image(1)), metadata=metadata)
     assert answer.status_code == 422
     assert answer.json()["type"] == "/problems/bad-parameter"
     assert client.get("/v1/info").json()["gallery"]["size"] == 0
 
 
-def test_wrong_forms(client: TestClient, picture: Make) -> None:
-    file = ("a.jpg", picture(1))
+def test_wrong_forms(client: TestClient, make_image: Make) -> None:
+    file = ("a.jpg", make_image(1))
     cases = {
         "several metadata": {"files": [("images", file), ("metadata", ("m", b"{}")), ("metadata", ("m", b"{}"))]},
         "unknown field": {"files": [("images", file), ("image", file)]},
@@ -156,20 +160,20 @@ def test_wrong_forms(client: TestClient, picture: Make) -> None:
         answer = client.post("/v1/items", **form)
         assert answer.status_code == 422, name
     assert client.post("/v1/items", files=[("images", file)] * 23).status_code == 400
-    assert client.post("/v1/items", content=picture(1), headers={"content-type": "image/jpeg"}).status_code == 415
+    assert client.post("/v1/items", content=make_image(1), headers={"content-type": "image/jpeg"}).status_code == 415
     broken = {"content-type": "multipart/form-data"}
     assert client.post("/v1/items", content=b"hello", headers=broken).status_code == 400
 
 
-def test_metadata_may_come_as_a_file(client: TestClient, picture: Make) -> None:
-    files = [("images", ("a.jpg", picture(1))), ("metadata", ("labels.json", b'{"camera_id": "c4"}'))]
+def test_metadata_may_come_as_a_file(client: TestClient, make_image: Make) -> None:
+    files = [("images", ("a.jpg", make_image(1))), ("metadata", ("labels.json", b'{"camera_id": "c4"}'))]
     [result] = client.post("/v1/items", files=files).json()["results"]
     assert client.get(f"/v1/items/{result['id']}").json()["camera_id"] == "c4"
 
 
-def test_listing_pages_and_filters(client: TestClient, picture: Make) -> None:
+def test_listing_pages_and_filters(client: TestClient, make_image: Make) -> None:
     names = [f"{1 + seed % 2:04d}_c{1 + seed % 3}s1_000001_00.jpg" for seed in range(7)]
-    send(client, *((name, picture(seed)) for seed, name in enumerate(names)))
+    send(client, *((name, make_image(seed)) for seed, name in enumerate(names)))
     ids, after = [], 0
     while after is not None:
         page = client.get("/v1/items", params={"after": after, "limit": 3}).json()
@@ -189,8 +193,8 @@ def test_listing_refuses(client: TestClient, params: str) -> None:
     assert client.get(f"/v1/items?{params}").status_code == 422
 
 
-def test_image_is_a_jpeg_without_the_metadata_of_the_upload(client: TestClient, picture: Make) -> None:
-    [result] = send(client, ("a.png", picture(1, "PNG"))).json()["results"]
+def test_image_is_a_jpeg_without_the_metadata_of_the_upload(client: TestClient, make_image: Make) -> None:
+    [result] = send(client, ("a.png", make_image(1, "PNG"))).json()["results"]
     image = client.get(client.get(f"/v1/items/{result['id']}").json()["image_url"])
     assert image.headers["content-type"] == "image/jpeg"
     assert image.headers["cache-control"] == "private, no-store"
@@ -198,15 +202,15 @@ def test_image_is_a_jpeg_without_the_metadata_of_the_upload(client: TestClient, 
     assert b"Exif" not in image.content
 
 
-def test_a_deleted_item_is_gone(client: TestClient, picture: Make) -> None:
-    [result] = send(client, ("a.jpg", picture(1))).json()["results"]
+def test_a_deleted_item_is_gone(client: TestClient, make_image: Make) -> None:
+    [result] = send(client, ("a.jpg", make_image(1))).json()["results"]
     address = f"/v1/items/{result['id']}"
     gone = client.delete(address)
     assert (gone.status_code, gone.content) == (204, b"")
     for answer in (client.delete(address), client.get(address), client.get(f"{address}/image")):
         assert answer.status_code == 404
         assert answer.json()["type"] == "/problems/item-not-found"
-    query = client.post("/v1/query", content=picture(1), headers={"content-type": "image/jpeg"})
+    query = client.post("/v1/query", content=make_image(1), headers={"content-type": "image/jpeg"})
     assert query.json()["matches"] == []
 
 
@@ -216,16 +220,16 @@ def test_impossible_ids(client: TestClient, item_id: str) -> None:
         assert client.request(method, f"/v1/items/{item_id}").status_code == 422
 
 
-def test_only_the_default_gallery_exists(client: TestClient, picture: Make) -> None:
-    assert send(client, ("a.jpg", picture(1)), params={"gallery": "other"}).status_code == 404
+def test_only_the_default_gallery_exists(client: TestClient, make_image: Make) -> None:
+    assert send(client, ("a.jpg", make_image(1)), params={"gallery": "other"}).status_code == 404
     assert client.get("/v1/items?gallery=other").json()["type"] == "/problems/gallery-not-found"
     assert client.get("/v1/items?gallery=default").status_code == 200
 
 
-def test_another_site_changes_nothing(client: TestClient, picture: Make) -> None:
+def test_another_site_changes_nothing(client: TestClient, make_image: Make) -> None:
     foreign = {"sec-fetch-site": "cross-site"}
-    [result] = send(client, ("a.jpg", picture(1))).json()["results"]
-    assert send(client, ("b.jpg", picture(2)), headers=foreign).status_code == 403
+    [result] = send(client, ("a.jpg", make_image(1))).json()["results"]
+    assert send(client, ("b.jpg", make_image(2)), headers=foreign).status_code == 403
     assert client.delete(f"/v1/items/{result['id']}", headers=foreign).json()["type"] == "/problems/cross-site"
     assert client.delete(f"/v1/items/{result['id']}", headers={"sec-fetch-site": "same-origin"}).status_code == 204
 
@@ -234,7 +238,7 @@ def results_of(answer: Any) -> list[tuple[Any, ...]]:
     return [(each["index"], each["box"], each["status"]) for each in answer.json()["results"]]
 
 
-def test_every_box_of_a_frame_has_its_own_result(client: TestClient, picture: Make) -> None:
+def test_every_box_of_a_frame_has_its_own_result(client: TestClient, make_image: Make) -> None:
     given = [
         {
             "camera_id": "gate",
@@ -251,7 +255,7 @@ def test_every_box_of_a_frame_has_its_own_result(client: TestClient, picture: Ma
         {"boxes": [{"box": [0, 0, 30, 60]}, {"box": [0, 0, 30, 61]}]},
         {"boxes": []},
     ]
-    files = [("f.png", picture(1, "PNG")), ("crop.jpg", picture(2)), ("bad.png", b"no picture"), ("none.png", b"")]
+    files = [("f.png", make_image(1, "PNG")), ("crop.jpg", make_image(2)), ("bad.png", b"no image"), ("none.png", b"")]
     answer = send(client, *files, metadata=given)
     assert answer.status_code == 207
     assert results_of(answer) == [
@@ -274,32 +278,32 @@ def test_every_box_of_a_frame_has_its_own_result(client: TestClient, picture: Ma
     assert read_image(image.content).size == (30, 60)
 
 
-def test_the_same_box_of_the_same_frame_is_the_same_item(client: TestClient, picture: Make) -> None:
+def test_the_same_box_of_the_same_frame_is_the_same_item(client: TestClient, make_image: Make) -> None:
     boxes = [{"box": [0, 0, 30, 60]}, {"box": [0.0, 0, 30, 60]}, {"box": [0, 0, 30, 50]}]
-    [first, *others] = send(client, ("f.jpg", picture(1)), metadata={"boxes": boxes}).json()["results"]
+    [first, *others] = send(client, ("f.jpg", make_image(1)), metadata={"boxes": boxes}).json()["results"]
     assert [each["status"] for each in others] == ["duplicate", "added"]
     assert others[0]["id"] == first["id"]
-    again = send(client, ("g.jpg", picture(1)), metadata={"boxes": boxes})
+    again = send(client, ("g.jpg", make_image(1)), metadata={"boxes": boxes})
     assert again.status_code == 200
     assert {each["status"] for each in again.json()["results"]} == {"duplicate"}
-    assert send(client, ("f.jpg", picture(1))).json()["added"] == 1  # as a crop it is another item
+    assert send(client, ("f.jpg", make_image(1))).json()["added"] == 1  # as a crop it is another item
 
 
-def test_known_pictures_are_not_embedded_again(client: TestClient, picture: Make, monkeypatch: Any) -> None:
-    files = [(f"{seed}.jpg", picture(seed)) for seed in range(3)]
+def test_known_images_are_not_embedded_again(client: TestClient, make_image: Make, monkeypatch: Any) -> None:
+    files = [(f"{seed}.jpg", make_image(seed)) for seed in range(3)]
     ids = [each["id"] for each in send(client, *files).json()["results"]]
     monkeypatch.setattr("vitreid.service.intake.preparing.decoded", None)
     again = send(client, *files).json()
     assert (again["duplicates"], [each["id"] for each in again["results"]]) == (3, ids)
 
 
-def test_many_boxes_are_embedded_few_at_a_time(client: TestClient, picture: Make) -> None:
+def test_many_boxes_are_embedded_few_at_a_time(client: TestClient, make_image: Make) -> None:
     service = service_of(client)
     sizes: list[int] = []
     submit = service.batcher.submit
     service.batcher.submit = lambda pixels, cameras: sizes.append(len(pixels)) or submit(pixels, cameras)
     boxes = [{"box": [0, 0, 30, 20 + place]} for place in range(40)]
-    body = send(client, ("f.jpg", picture(1)), ("g.jpg", picture(2)), metadata=[{"boxes": boxes}, {}]).json()
+    body = send(client, ("f.jpg", make_image(1)), ("g.jpg", make_image(2)), metadata=[{"boxes": boxes}, {}]).json()
     assert (body["added"], sizes) == (41, [16, 16, 8, 1])
     assert [each["box"] for each in body["results"]] == [*range(40), None]
 
@@ -316,22 +320,22 @@ def test_many_boxes_are_embedded_few_at_a_time(client: TestClient, picture: Make
         {"person_id": "anna", "boxes": []},
     ],
 )
-def test_wrong_boxes_are_refused_as_a_whole(client: TestClient, picture: Make, metadata: Any) -> None:
-    answer = send(client, ("a.jpg", picture(1)), metadata=metadata)
+def test_wrong_boxes_are_refused_as_a_whole(client: TestClient, make_image: Make, metadata: Any) -> None:
+    answer = send(client, ("a.jpg", make_image(1)), metadata=metadata)
     assert (answer.status_code, answer.json()["type"]) == (422, "/problems/bad-parameter")
 
 
-def test_one_list_of_boxes_is_for_one_picture(client: TestClient, picture: Make) -> None:
-    files = [("a.jpg", picture(1)), ("b.jpg", picture(2))]
+def test_one_list_of_boxes_is_for_one_image(client: TestClient, make_image: Make) -> None:
+    files = [("a.jpg", make_image(1)), ("b.jpg", make_image(2))]
     assert send(client, *files, metadata={"boxes": []}).status_code == 422
     assert send(client, files[0], metadata='{"boxes": [{"box": [NaN, 0, 1, 1]}]}').json()["failed"] == 1
 
 
-def test_the_settings_say_what_is_taken_and_kept(client: TestClient, picture: Make) -> None:
-    settings = {"store_pictures": False, "reject": {"height": [50, None]}}
+def test_the_settings_say_what_is_taken_and_kept(client: TestClient, make_image: Make) -> None:
+    settings = {"store_images": False, "reject": {"height": [50, None]}}
     assert client.put("/v1/galleries/default", json=settings).status_code == 200
     answer = send(
-        client, ("a.jpg", picture(1)), ("b.jpg", picture(2, "JPEG", (40, 20))), metadata={"camera_id": "gate"}
+        client, ("a.jpg", make_image(1)), ("b.jpg", make_image(2, "JPEG", (40, 20))), metadata={"camera_id": "gate"}
     )
     assert answer.status_code == 207
     taken, rejected = answer.json()["results"]
@@ -345,16 +349,16 @@ def test_the_settings_say_what_is_taken_and_kept(client: TestClient, picture: Ma
     assert 'vitreid_rejections_total{reason="min_height"} 1.0' in client.get("/metrics").text
 
 
-def test_pictures_are_embedded_with_the_mapped_camera(client: TestClient, picture: Make) -> None:
-    send(client, ("a.png", picture(1, "PNG")), metadata={"camera_id": "c1"})
+def test_images_are_embedded_with_the_mapped_camera(client: TestClient, make_image: Make) -> None:
+    send(client, ("a.png", make_image(1, "PNG")), metadata={"camera_id": "c1"})
     assert client.put("/v1/galleries/default/cameras", json={"mapping": {"gate": "c1"}}).status_code == 200
-    send(client, ("b.png", picture(2, "PNG")), metadata={"camera_id": "gate"})
+    send(client, ("b.png", make_image(2, "PNG")), metadata={"camera_id": "gate"})
     assert [item["model_camera"] for item in client.get("/v1/items").json()["items"]] == [None, "c1"]
 
 
-def test_labels_change_and_null_clears(client: TestClient, picture: Make) -> None:
+def test_labels_change_and_null_clears(client: TestClient, make_image: Make) -> None:
     given = {"camera_id": "gate", "track_id": "7", "captured_at": "2026-05-01T09:30:00Z", "metadata": {"lamp": 1}}
-    [added] = send(client, ("a.jpg", picture(1)), metadata=given).json()["results"]
+    [added] = send(client, ("a.jpg", make_image(1)), metadata=given).json()["results"]
     address = f"/v1/items/{added['id']}"
     before = client.get(address).json()
     assert client.patch(address, json={}).json() == before
@@ -384,18 +388,18 @@ def test_labels_change_and_null_clears(client: TestClient, picture: Make) -> Non
         None,
     ],
 )
-def test_wrong_changes_are_refused(client: TestClient, picture: Make, patch: Any) -> None:
-    [added] = send(client, ("a.jpg", picture(1))).json()["results"]
+def test_wrong_changes_are_refused(client: TestClient, make_image: Make, patch: Any) -> None:
+    [added] = send(client, ("a.jpg", make_image(1))).json()["results"]
     before = client.get(f"/v1/items/{added['id']}").json()
     assert client.patch(f"/v1/items/{added['id']}", json=patch).status_code == 422
     assert client.get(f"/v1/items/{added['id']}").json() == before
     assert client.patch("/v1/items/99", json={"person_id": "anna"}).status_code == 404
 
 
-def test_every_route_takes_a_gallery(client: TestClient, picture: Make) -> None:
+def test_every_route_takes_a_gallery(client: TestClient, make_image: Make) -> None:
     assert client.put("/v1/galleries/night", json={}).status_code == 201
     night = {"gallery": "night"}
-    [added] = send(client, ("a.jpg", picture(1)), params=night).json()["results"]
+    [added] = send(client, ("a.jpg", make_image(1)), params=night).json()["results"]
     address = f"/v1/items/{added['id']}"
     item = client.get(address, params=night).json()
     assert item["image_url"] == f"{address}/image?gallery=night"
@@ -408,14 +412,14 @@ def test_every_route_takes_a_gallery(client: TestClient, picture: Make) -> None:
     assert client.get(address, params={"gallery": "none"}).json()["type"] == "/problems/gallery-not-found"
 
 
-def test_listing_takes_all_conditions(client: TestClient, picture: Make) -> None:
+def test_listing_takes_all_conditions(client: TestClient, make_image: Make) -> None:
     times = [f"2026-05-0{day}T12:00:00Z" for day in range(1, 6)]
     labels = [
         {"camera_id": f"c{place % 2}", "captured_at": time, "track_id": str(place // 2), "metadata": {"n": place}}
         for place, time in enumerate(times)
     ]
     sizes = [(40 + 10 * place, 20 + 5 * place) for place in range(5)]
-    files = [(f"{place}.jpg", picture(place, "JPEG", size)) for place, size in enumerate(sizes)]
+    files = [(f"{place}.jpg", make_image(place, "JPEG", size)) for place, size in enumerate(sizes)]
     ids = [each["id"] for each in send(client, *files, metadata=labels).json()["results"]]
 
     def listed(**params: Any) -> list[int]:
@@ -437,27 +441,27 @@ def test_listing_takes_all_conditions(client: TestClient, picture: Make) -> None
     assert ([item["id"] for item in rest["items"]], rest["next_after"]) == ([ids[4]], None)
 
 
-def test_other_labels_of_a_picture_that_is_there_are_told_and_taken_on_request(
-    client: TestClient, picture: Make
+def test_other_labels_of_a_image_that_is_there_are_told_and_taken_on_request(
+    client: TestClient, make_image: Make
 ) -> None:
-    send(client, ("a.jpg", picture(1)), metadata={"person_id": "0001", "camera_id": "c1"})
+    send(client, ("a.jpg", make_image(1)), metadata={"person_id": "0001", "camera_id": "c1"})
     new = {"person_id": "0002", "camera_id": "c1", "captured_at": "2026-05-01T09:30:00Z", "metadata": {"site": "north"}}
     for params in ({}, {"on_duplicate": "keep"}):
-        body = send(client, ("a.jpg", picture(1)), metadata=new, params=params).json()
+        body = send(client, ("a.jpg", make_image(1)), metadata=new, params=params).json()
         assert (body["duplicates"], body["relabelled"]) == (1, 0)
         assert body["results"][0]["differing"] == ["person_id", "captured_at", "metadata"]
         assert client.get("/v1/items/1").json()["person_id"] == "0001"
-    body = send(client, ("a.jpg", picture(1)), metadata=new, params={"on_duplicate": "relabel"}).json()
+    body = send(client, ("a.jpg", make_image(1)), metadata=new, params={"on_duplicate": "relabel"}).json()
     assert (body["duplicates"], body["relabelled"], body["results"][0]["relabelled"]) == (1, 1, True)
     item = client.get("/v1/items/1").json()
     assert {name: item[name] for name in new} == new
-    body = send(client, ("a.jpg", picture(1)), metadata=new, params={"on_duplicate": "relabel"}).json()
+    body = send(client, ("a.jpg", make_image(1)), metadata=new, params={"on_duplicate": "relabel"}).json()
     assert (body["relabelled"], body["results"][0]["differing"]) == (0, [])
-    assert send(client, ("a.jpg", picture(1)), params={"on_duplicate": "replace"}).status_code == 422
+    assert send(client, ("a.jpg", make_image(1)), params={"on_duplicate": "replace"}).status_code == 422
 
 
-def test_other_labels_of_boxes_that_are_there(client: TestClient, picture: Make) -> None:
-    frame = ("frame.png", picture(1, "PNG"))
+def test_other_labels_of_boxes_that_are_there(client: TestClient, make_image: Make) -> None:
+    frame = ("frame.png", make_image(1, "PNG"))
     boxes = [{"box": [0, 0, 16, 32]}, {"box": [4, 4, 30, 60]}]
     send(client, frame, metadata={"camera_id": "c1", "boxes": boxes})
     boxes[1]["track_id"] = "t1"  # type: ignore[assignment]
@@ -466,7 +470,7 @@ def test_other_labels_of_boxes_that_are_there(client: TestClient, picture: Make)
     assert [client.get(f"/v1/items/{id}").json()["track_id"] for id in (1, 2)] == [None, "t1"]
 
 
-def test_labels_by_other_names_are_refused_by_the_right_one(client: TestClient, picture: Make) -> None:
-    answer = send(client, ("a.jpg", picture(1)), metadata={"camera": "c1"})
+def test_labels_by_other_names_are_refused_by_the_right_one(client: TestClient, make_image: Make) -> None:
+    answer = send(client, ("a.jpg", make_image(1)), metadata={"camera": "c1"})
     assert answer.status_code == 422
     assert "metadata.camera is called camera_id here" in answer.json()["detail"]

@@ -40,8 +40,8 @@ def test_text_is_compressed_for_those_who_read_that(client: TestClient, path: st
     assert len(packed.content) == len(plain.content)
 
 
-def test_pictures_and_short_answers_are_sent_as_they_are(client: TestClient, picture: Callable[..., bytes]) -> None:
-    client.post("/v1/items", files=[("images", ("a.png", picture(1, "PNG", (512, 256))))])
+def test_images_and_short_answers_are_sent_as_they_are(client: TestClient, make_image: Callable[..., bytes]) -> None:
+    client.post("/v1/items", files=[("images", ("a.png", make_image(1, "PNG", (512, 256))))])
     image = client.get("/v1/items/1/image", headers={"accept-encoding": "gzip"})
     assert image.headers.get("content-encoding") is None
     assert len(image.content) > 1024

@@ -1,4 +1,4 @@
-"""POST /v1/query and /v1/embed: good and bad pictures, parameters, bodies. The searches are in `search/`."""
+"""POST /v1/query and /v1/embed: good and bad images, parameters, bodies. The searches are in `search/`."""
 
 from __future__ import annotations
 
@@ -25,10 +25,12 @@ JPEG = {"content-type": "image/jpeg"}
 
 
 @pytest.fixture
-def filled(client: TestClient, picture: Make) -> TestClient:
-    """A gallery of eight pictures of four persons by two cameras, which the model learned."""
+def filled(client: TestClient, make_image: Make) -> TestClient:
+    """A gallery of eight images of four persons by two cameras, which the model learned."""
     service_of(client).gallery().change_settings(cameras={"c1": "c1", "c2": "c2"})
-    files = [("images", (f"{1 + seed % 4:04d}_c{1 + seed // 4}s1_000001_00.jpg", picture(seed))) for seed in range(8)]
+    files = [
+        ("images", (f"{1 + seed % 4:04d}_c{1 + seed // 4}s1_000001_00.jpg", make_image(seed))) for seed in range(8)
+    ]
     assert client.post("/v1/items", files=files).status_code == 200
     return client
 
@@ -37,8 +39,8 @@ def ask(client: TestClient, content: bytes, kind: str = "image/jpeg", **params: 
     return client.post("/v1/query", content=content, headers={"content-type": kind}, params=params)
 
 
-def test_a_query_finds_its_own_picture_first(filled: TestClient, picture: Make, tiny_bundle: Path) -> None:
-    body = ask(filled, picture(5), k=3, camera_id="c2").json()
+def test_a_query_finds_its_own_image_first(filled: TestClient, make_image: Make, tiny_bundle: Path) -> None:
+    body = ask(filled, make_image(5), k=3, camera_id="c2").json()
     best = body["matches"][0]
     assert [match["rank"] for match in body["matches"]] == [1, 2, 3]
     assert best["score"] == pytest.approx(1, abs=1e-5)
@@ -49,7 +51,7 @@ def test_a_query_finds_its_own_picture_first(filled: TestClient, picture: Make, 
     assert body["gallery_size"] == 8
     assert body["bundle_id"] == Bundle.open(tiny_bundle).manifest.bundle_id
     assert body["query"] == {
-        "pictures": 1, "item_id": None, "height": 64, "width": 32, "camera_id": "c2", "camera_known": True, "k": 3,
+        "images": 1, "item_id": None, "height": 64, "width": 32, "camera_id": "c2", "camera_known": True, "k": 3,
         "min_score": None, "min_probability": None, "group_by": "item", "filter": {}, "expand": 0, "rerank": "none",
         "rerank_top": 0, "gallery": "default",
     }  # fmt: skip
@@ -59,14 +61,14 @@ def test_a_query_finds_its_own_picture_first(filled: TestClient, picture: Make, 
     assert "human decides" in body["note"]
 
 
-def test_raw_and_form_bodies_give_the_same_candidates(filled: TestClient, picture: Make) -> None:
-    raw = ask(filled, picture(3), camera_id="c1").json()["matches"]
-    form = filled.post("/v1/query", files={"image": ("a.jpg", picture(3))}, params={"camera_id": "c1"})
+def test_raw_and_form_bodies_give_the_same_candidates(filled: TestClient, make_image: Make) -> None:
+    raw = ask(filled, make_image(3), camera_id="c1").json()["matches"]
+    form = filled.post("/v1/query", files={"image": ("a.jpg", make_image(3))}, params={"camera_id": "c1"})
     assert form.json()["matches"] == raw
 
 
 @pytest.mark.parametrize("runtime", ["onnx"], indirect=True)
-def test_scores_are_those_of_the_reference_runner(filled: TestClient, picture: Make, tiny_bundle: Path) -> None:
+def test_scores_are_those_of_the_reference_runner(filled: TestClient, make_image: Make, tiny_bundle: Path) -> None:
     bundle = Bundle.open(tiny_bundle)
     runner = BundleRunner(bundle, threads=1)
 
@@ -74,20 +76,20 @@ def test_scores_are_those_of_the_reference_runner(filled: TestClient, picture: M
         pixels = resize_to_spec(read_image(content), bundle.manifest.image)[None]
         return runner.run(pixels, np.array([camera]))[0]
 
-    gallery = np.stack([embed(picture(seed), seed // 4) for seed in range(8)])
+    gallery = np.stack([embed(make_image(seed), seed // 4) for seed in range(8)])
     for camera_id, camera in (("c1", 0), ("c2", 1), (None, -1), ("never seen", -1)):
         params = {} if camera_id is None else {"camera_id": camera_id}
-        body = ask(filled, picture(20), k=8, **params).json()
-        expected = np.sort(gallery @ embed(picture(20), camera))[::-1]
+        body = ask(filled, make_image(20), k=8, **params).json()
+        expected = np.sort(gallery @ embed(make_image(20), camera))[::-1]
         assert [match["score"] for match in body["matches"]] == pytest.approx(expected, abs=1e-5)
         assert body["query"]["camera_known"] is (camera >= 0)
 
 
-def test_min_score_and_k(filled: TestClient, picture: Make) -> None:
-    everything = ask(filled, picture(3), k=10_000).json()["matches"]
+def test_min_score_and_k(filled: TestClient, make_image: Make) -> None:
+    everything = ask(filled, make_image(3), k=10_000).json()["matches"]
     assert len(everything) == 8
     above = everything[2]["score"]
-    assert len(ask(filled, picture(3), min_score=above - 1e-5).json()["matches"]) == 3
+    assert len(ask(filled, make_image(3), min_score=above - 1e-5).json()["matches"]) == 3
 
 
 def no_match(body: dict[str, Any]) -> tuple[object, ...]:
@@ -95,24 +97,24 @@ def no_match(body: dict[str, Any]) -> tuple[object, ...]:
     return body["no_match"], body["no_match_reason"], body["searched"], body["gallery_size"]
 
 
-def test_why_there_is_no_match(client: TestClient, picture: Make) -> None:
-    body = ask(client, picture(1)).json()
+def test_why_there_is_no_match(client: TestClient, make_image: Make) -> None:
+    body = ask(client, make_image(1)).json()
     assert no_match(body) == (True, "empty-gallery", 0, 0)
     assert body["best_score"] is None
     for seed in range(3):
-        client.post("/v1/items", files={"images": (f"0001_c1s1_00000{seed}_00.jpg", picture(seed))})
-    body = ask(client, picture(30), min_score=1).json()
+        client.post("/v1/items", files={"images": (f"0001_c1s1_00000{seed}_00.jpg", make_image(seed))})
+    body = ask(client, make_image(30), min_score=1).json()
     assert no_match(body) == (True, "below-min-score", 3, 3)
     assert -1 <= body["best_score"] < 1
-    assert no_match(ask(client, picture(1), cameras="elsewhere").json()) == (True, "nothing-passed-the-filter", 0, 3)
+    assert no_match(ask(client, make_image(1), cameras="elsewhere").json()) == (True, "nothing-passed-the-filter", 0, 3)
 
 
-def test_the_gallerys_least_score_counts_until_another_is_asked_for(filled: TestClient, picture: Make) -> None:
+def test_the_gallerys_least_score_counts_until_another_is_asked_for(filled: TestClient, make_image: Make) -> None:
     service_of(filled).gallery().change_settings(min_score=0.999)
-    body = ask(filled, picture(2), camera_id="c1").json()
+    body = ask(filled, make_image(2), camera_id="c1").json()
     assert ([match["score"] for match in body["matches"]], body["query"]["min_score"]) == ([pytest.approx(1)], 0.999)
-    assert ask(filled, picture(30)).json()["no_match_reason"] == "below-min-score"
-    assert len(ask(filled, picture(30), min_score=-1).json()["matches"]) == 8
+    assert ask(filled, make_image(30)).json()["no_match_reason"] == "below-min-score"
+    assert len(ask(filled, make_image(30), min_score=-1).json()["matches"]) == 8
 
 
 @pytest.mark.parametrize(
@@ -126,14 +128,14 @@ def test_the_gallerys_least_score_counts_until_another_is_asked_for(filled: Test
         "camera_id=c1&cameras=c1&exclude_same_camera=true",
     ],
 )
-def test_parameters_outside_of_what_is_allowed(client: TestClient, picture: Make, params: str) -> None:
-    answer = client.post(f"/v1/query?{params}", content=picture(1), headers=JPEG)
+def test_parameters_outside_of_what_is_allowed(client: TestClient, make_image: Make, params: str) -> None:
+    answer = client.post(f"/v1/query?{params}", content=make_image(1), headers=JPEG)
     assert answer.status_code == (404 if params == "gallery=" else 422)
     assert answer.headers["content-type"] == "application/problem+json"
 
 
-def test_an_unknown_gallery(client: TestClient, picture: Make) -> None:
-    problem = ask(client, picture(1), gallery="other").json()
+def test_an_unknown_gallery(client: TestClient, make_image: Make) -> None:
+    problem = ask(client, make_image(1), gallery="other").json()
     assert problem["type"] == "/problems/gallery-not-found"
     assert "'other'" in problem["detail"]
     assert problem["instance"] == "/v1/query"
@@ -145,7 +147,7 @@ def saved(image: Image.Image, kind: str, **options: Any) -> bytes:
     return out.getvalue()
 
 
-def unusual_pictures() -> Iterator[tuple[str, bytes]]:
+def unusual_images() -> Iterator[tuple[str, bytes]]:
     pixels = np.random.default_rng(0).integers(0, 256, (64, 32, 3), dtype=np.uint8)
     rgb = Image.fromarray(pixels)
     yield "cmyk", saved(rgb.convert("CMYK"), "JPEG")
@@ -163,29 +165,29 @@ def png_header(width: int, height: int) -> bytes:
     return b"\x89PNG\r\n\x1a\n" + b"".join(chunks)
 
 
-def bad_pictures() -> Iterator[tuple[str, bytes]]:
+def bad_images() -> Iterator[tuple[str, bytes]]:
     rgb = Image.new("RGB", (32, 64), (200, 40, 90))
     yield "truncated", saved(rgb, "JPEG")[:-80]
     yield "zero-byte", b""
     yield "1x1", saved(rgb.resize((1, 1)), "PNG")
     yield "huge header", png_header(30_000, 30_000)
-    yield "text renamed .jpg", b"this is no picture at all\n" * 20
+    yield "text renamed .jpg", b"this is no image at all\n" * 20
     yield "gif", saved(rgb, "GIF")
     yield "bmp", saved(rgb, "BMP")
 
 
 @pytest.mark.parametrize(
-    ("name", "content"), list(unusual_pictures()), ids=lambda value: value if isinstance(value, str) else ""
+    ("name", "content"), list(unusual_images()), ids=lambda value: value if isinstance(value, str) else ""
 )
-def test_unusual_pictures_are_answered(client: TestClient, name: str, content: bytes) -> None:
+def test_unusual_images_are_answered(client: TestClient, name: str, content: bytes) -> None:
     assert ask(client, content, "image/png").status_code == 200
 
 
 @pytest.mark.parametrize(
-    ("name", "content"), list(bad_pictures()), ids=lambda value: value if isinstance(value, str) else ""
+    ("name", "content"), list(bad_images()), ids=lambda value: value if isinstance(value, str) else ""
 )
-def test_bad_pictures_are_named_and_the_next_query_is_answered(
-    client: TestClient, picture: Make, name: str, content: bytes
+def test_bad_images_are_named_and_the_next_query_is_answered(
+    client: TestClient, make_image: Make, name: str, content: bytes
 ) -> None:
     answer = client.post("/v1/query", files={"image": (f"{name}.jpg", content)})
     assert answer.status_code == 422
@@ -194,23 +196,23 @@ def test_bad_pictures_are_named_and_the_next_query_is_answered(
     assert f"{name}.jpg" in problem["detail"]
     assert "\n" not in problem["detail"]
     assert ask(client, content).status_code == 422
-    assert ask(client, picture(1)).status_code == 200
+    assert ask(client, make_image(1)).status_code == 200
 
 
 @pytest.mark.parametrize(
     "kind", ["text/plain", "application/json", "image/gif", "application/x-www-form-urlencoded", ""]
 )
-def test_other_bodies_are_refused_with_what_is_taken(client: TestClient, picture: Make, kind: str) -> None:
-    answer = client.post("/v1/query", content=picture(1), headers={"content-type": kind} if kind else {})
+def test_other_bodies_are_refused_with_what_is_taken(client: TestClient, make_image: Make, kind: str) -> None:
+    answer = client.post("/v1/query", content=make_image(1), headers={"content-type": kind} if kind else {})
     assert answer.status_code == 415
     assert "image/jpeg" in answer.json()["detail"]
 
 
-def test_forms_without_one_to_eight_pictures(client: TestClient, picture: Make) -> None:
-    file = ("a.jpg", picture(1))
+def test_forms_without_one_to_eight_images(client: TestClient, make_image: Make) -> None:
+    file = ("a.jpg", make_image(1))
     for form in (
         {"files": [("image", file)] * 9},
-        {"files": {"picture": file}},
+        {"files": {"image": file}},
         {"data": {"image": "x"}, "files": {"y": file}},
         {"data": {"k": "3"}, "files": {"image": file}},
     ):
@@ -218,59 +220,63 @@ def test_forms_without_one_to_eight_pictures(client: TestClient, picture: Make) 
             assert client.post(path, **form).json()["type"] == "/problems/bad-parameter"
 
 
-def embedding(client: TestClient, *pictures: bytes, **params: Any) -> np.ndarray:
-    files = [("image", (f"{i}.jpg", content)) for i, content in enumerate(pictures)]
+def embedding(client: TestClient, *images: bytes, **params: Any) -> np.ndarray:
+    files = [("image", (f"{i}.jpg", content)) for i, content in enumerate(images)]
     body = client.post("/v1/embed", files=files, params=params).json()
-    assert (body["pictures"], body["dimension"]) == (len(pictures), len(body["embedding"]))
+    assert (body["images"], body["dimension"]) == (len(images), len(body["embedding"]))
     return np.array(body["embedding"])
 
 
-def test_several_pictures_are_searched_with_their_mean(filled: TestClient, picture: Make) -> None:
-    contents = [picture(seed) for seed in (20, 21, 22)]
+def test_several_images_are_searched_with_their_mean(filled: TestClient, make_image: Make) -> None:
+    contents = [make_image(seed) for seed in (20, 21, 22)]
     each = np.stack([embedding(filled, content, camera_id="c2") for content in contents])
     mean = each.sum(0) / np.linalg.norm(each.sum(0))
     np.testing.assert_allclose(embedding(filled, *contents, camera_id="c2"), mean, atol=1e-5)
     np.testing.assert_allclose(np.linalg.norm(each, axis=1), 1, atol=1e-5)
     files = [("image", ("a.jpg", content)) for content in contents]
     body = filled.post("/v1/query", files=files, params={"camera_id": "c2", "k": 8}).json()
-    gallery = np.stack([embedding(filled, picture(seed), camera_id=f"c{1 + seed // 4}") for seed in range(8)])
+    gallery = np.stack([embedding(filled, make_image(seed), camera_id=f"c{1 + seed // 4}") for seed in range(8)])
     expected = np.sort(gallery @ mean)[::-1]
     assert [match["score"] for match in body["matches"]] == pytest.approx(expected, abs=1e-5)
-    assert body["query"]["pictures"] == 3
+    assert body["query"]["images"] == 3
 
 
-def test_an_embedding_knows_its_camera_and_model(filled: TestClient, picture: Make, tiny_bundle: Path) -> None:
-    body = ask_embed(filled, picture(1), camera_id="c1")
+def test_an_embedding_knows_its_camera_and_model(filled: TestClient, make_image: Make, tiny_bundle: Path) -> None:
+    body = ask_embed(filled, make_image(1), camera_id="c1")
     assert body["camera_known"] is True
     assert body["bundle_id"] == Bundle.open(tiny_bundle).manifest.bundle_id
-    assert ask_embed(filled, picture(1), camera_id="never seen")["camera_known"] is False
-    assert filled.post("/v1/embed?k=3", content=picture(1), headers=JPEG).status_code == 422
+    assert ask_embed(filled, make_image(1), camera_id="never seen")["camera_known"] is False
+    assert filled.post("/v1/embed?k=3", content=make_image(1), headers=JPEG).status_code == 422
 
 
 def ask_embed(client: TestClient, content: bytes, **params: Any) -> Any:
     return client.post("/v1/embed", content=content, headers=JPEG, params=params).json()
 
 
-def test_one_bad_picture_of_several_is_named(client: TestClient, picture: Make) -> None:
-    files = [("image", ("a.jpg", picture(1))), ("image", ("b.jpg", b"no picture")), ("image", ("c.jpg", picture(2)))]
+def test_one_bad_image_of_several_is_named(client: TestClient, make_image: Make) -> None:
+    files = [
+        ("image", ("a.jpg", make_image(1))),
+        ("image", ("b.jpg", b"no image")),
+        ("image", ("c.jpg", make_image(2))),
+    ]
     for path in ("/v1/query", "/v1/embed"):
         problem = client.post(path, files=files).json()
         assert problem["type"] == "/problems/bad-image"
-        assert "picture 2 of 3 (b.jpg)" in problem["detail"]
+        assert "image 2 of 3 (b.jpg)" in problem["detail"]
 
 
-def test_a_picture_of_several_that_the_model_cannot_embed_is_named(
-    client: TestClient, picture: Make, monkeypatch: pytest.MonkeyPatch
+def test_a_image_of_several_that_the_model_cannot_embed_is_named(
+    client: TestClient, make_image: Make, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def embed(self: object, pixels: list[np.ndarray], cameras: list[None]) -> Embedded:
         row = np.eye(48, dtype=np.float32)[0]
-        return Embedded([row, EmbeddingFailed("the model cannot embed this picture")][: len(pixels)], 0, 0)
+        return Embedded([row, EmbeddingFailed("the model cannot embed this image")][: len(pixels)], 0, 0)
 
     monkeypatch.setattr(type(service_of(client)), "embed", embed)
-    files = [("image", ("a.jpg", picture(1))), ("image", ("b.jpg", picture(2)))]
+    files = [("image", ("a.jpg", make_image(1))), ("image", ("b.jpg", make_image(2)))]
     problem = client.post("/v1/query", files=files).json()
     assert problem["type"] == "/problems/embedding-failed"
-    assert problem["detail"].startswith("picture 2 of 2 (b.jpg): the model")
+    assert problem["detail"].startswith("image 2 of 2 (b.jpg): the model")
     assert client.post("/v1/query", files=files[:1]).status_code == 200
 
 
@@ -278,10 +284,10 @@ def ask_item(client: TestClient, item_id: int, **params: Any) -> Any:
     return client.post(f"/v1/query/{item_id}", params=params)
 
 
-def test_a_stored_item_asks_without_its_picture_and_without_the_model(
-    filled: TestClient, picture: Make, monkeypatch: pytest.MonkeyPatch
+def test_a_stored_item_asks_without_its_image_and_without_the_model(
+    filled: TestClient, make_image: Make, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    uploaded = ask(filled, picture(5), k=9, camera_id="c2").json()["matches"]
+    uploaded = ask(filled, make_image(5), k=9, camera_id="c2").json()["matches"]
     item_id = uploaded[0]["id"]
     monkeypatch.setattr(type(service_of(filled)), "embed", None)
     body = ask_item(filled, item_id, k=9).json()
@@ -301,35 +307,35 @@ def test_an_item_that_is_not_there_cannot_ask(filled: TestClient) -> None:
     assert ask_item(filled, 1, camera_id="c1").status_code == 422
 
 
-def test_a_whole_track_asks_and_is_no_candidate(client: TestClient, picture: Make) -> None:
+def test_a_whole_track_asks_and_is_no_candidate(client: TestClient, make_image: Make) -> None:
     labels = [{"track_id": "t1"}] * 3 + [{"track_id": "t2"}] * 2 + [{}]
-    files = [("images", (f"{seed}.jpg", picture(seed))) for seed in range(6)]
+    files = [("images", (f"{seed}.jpg", make_image(seed))) for seed in range(6)]
     added = client.post("/v1/items", files=files, data={"metadata": json.dumps(labels)}).json()["results"]
     ids = [result["id"] for result in added]
-    mean = embedding(client, *(picture(seed) for seed in range(3)))
+    mean = embedding(client, *(make_image(seed) for seed in range(3)))
     body = ask_item(client, ids[0], pool="track").json()
     assert {match["id"] for match in body["matches"]} == set(ids[3:])
-    assert body["query"]["pictures"] == 3
-    expected = sorted((float(embedding(client, picture(seed)) @ mean) for seed in (3, 4, 5)), reverse=True)
+    assert body["query"]["images"] == 3
+    expected = sorted((float(embedding(client, make_image(seed)) @ mean) for seed in (3, 4, 5)), reverse=True)
     assert [match["score"] for match in body["matches"]] == pytest.approx(expected, abs=1e-5)
     alone = ask_item(client, ids[5], pool="track", group_by="track").json()
     assert {(match["group"]["label"], match["group"]["items"]) for match in alone["matches"]} == {("t1", 3), ("t2", 2)}
 
 
-def test_conditions_are_echoed_as_they_were_given(filled: TestClient, picture: Make) -> None:
+def test_conditions_are_echoed_as_they_were_given(filled: TestClient, make_image: Make) -> None:
     given = {
         "cameras": ["c1"], "since": "2026-05-01T02:00:00+02:00", "metadata": json.dumps({"gate": 3}), "min_height": 10,
     }  # fmt: skip
-    body = ask(filled, picture(1), **given, camera_id="c2", exclude_same_camera=True).json()
+    body = ask(filled, make_image(1), **given, camera_id="c2", exclude_same_camera=True).json()
     assert body["query"]["filter"] == {
         "cameras": ["c1"], "since": "2026-05-01T00:00:00Z", "metadata": {"gate": 3}, "min_height": 10,
         "exclude_same_camera": True,
     }  # fmt: skip
 
 
-def test_reranked_candidates_keep_their_cosines(filled: TestClient, picture: Make) -> None:
-    plain = {match["id"]: match["score"] for match in ask(filled, picture(3), k=8).json()["matches"]}
-    body = ask(filled, picture(3), k=8, rerank="k-reciprocal", rerank_top=6).json()
+def test_reranked_candidates_keep_their_cosines(filled: TestClient, make_image: Make) -> None:
+    plain = {match["id"]: match["score"] for match in ask(filled, make_image(3), k=8).json()["matches"]}
+    body = ask(filled, make_image(3), k=8, rerank="k-reciprocal", rerank_top=6).json()
     assert {match["id"]: match["score"] for match in body["matches"]} == plain
     distances = [match["rerank_distance"] for match in body["matches"]]
     assert distances[:6] == sorted(distances[:6])

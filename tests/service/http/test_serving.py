@@ -39,14 +39,14 @@ def client(service: Service) -> Iterator[httpx2.Client]:
         yield connected
 
 
-def test_many_clients_at_once_each_get_their_own_answer(client: httpx2.Client, picture: Make) -> None:
-    files = [("images", (f"{seed}.jpg", picture(seed))) for seed in range(12)]
+def test_many_clients_at_once_each_get_their_own_answer(client: httpx2.Client, make_image: Make) -> None:
+    files = [("images", (f"{seed}.jpg", make_image(seed))) for seed in range(12)]
     assert client.post("/v1/items", files=files).json()["added"] == 12
 
     def ask(seed: int) -> str:
         if seed % 5 == 4:  # a bad one among the good ones
-            assert client.post("/v1/query", content=b"no picture", headers=JPEG).status_code == 422
-        answer = client.post("/v1/query", content=picture(seed % 12), headers=JPEG, params={"k": 1})
+            assert client.post("/v1/query", content=b"no image", headers=JPEG).status_code == 422
+        answer = client.post("/v1/query", content=make_image(seed % 12), headers=JPEG, params={"k": 1})
         return str(answer.json()["matches"][0]["source"])
 
     with ThreadPoolExecutor(8) as pool:
@@ -54,7 +54,7 @@ def test_many_clients_at_once_each_get_their_own_answer(client: httpx2.Client, p
 
 
 def test_the_process_answers_while_the_model_is_busy(
-    client: httpx2.Client, service: Service, picture: Make, monkeypatch: pytest.MonkeyPatch
+    client: httpx2.Client, service: Service, make_image: Make, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     entered, release = threading.Event(), threading.Event()
     run = service.embedder.run
@@ -66,7 +66,7 @@ def test_the_process_answers_while_the_model_is_busy(
 
     monkeypatch.setattr(service.embedder, "run", slow)
     with ThreadPoolExecutor(1) as pool:
-        waiting = pool.submit(client.post, "/v1/query", content=picture(1), headers=JPEG)
+        waiting = pool.submit(client.post, "/v1/query", content=make_image(1), headers=JPEG)
         try:
             assert entered.wait(30)
             assert client.get("/healthz").status_code == 200
@@ -98,9 +98,9 @@ def test_an_address_of_another_machine_is_named() -> None:
     ],
 )
 def test_long_answers_are_written_beside_the_event_loop(
-    client: httpx2.Client, picture: Make, monkeypatch: pytest.MonkeyPatch, method: str, path: str
+    client: httpx2.Client, make_image: Make, monkeypatch: pytest.MonkeyPatch, method: str, path: str
 ) -> None:
-    client.post("/v1/items", files=[("images", (f"{seed}.jpg", picture(seed))) for seed in range(3)])
+    client.post("/v1/items", files=[("images", (f"{seed}.jpg", make_image(seed))) for seed in range(3)])
     threads: list[str] = []
     dump = BaseModel.model_dump_json
 
@@ -109,15 +109,15 @@ def test_long_answers_are_written_beside_the_event_loop(
         return dump(self)
 
     monkeypatch.setattr(BaseModel, "model_dump_json", noted)
-    answer = client.request(method, path, content=picture(1) if path == "/v1/query" else None, headers=JPEG)
+    answer = client.request(method, path, content=make_image(1) if path == "/v1/query" else None, headers=JPEG)
     assert (answer.status_code, answer.headers["content-type"]) == (200, "application/json")
     assert [name.startswith(("writer", "lister")) for name in threads] == [True]
 
 
 def test_a_slow_reader_of_the_database_holds_up_no_other_answer(
-    client: httpx2.Client, picture: Make, monkeypatch: pytest.MonkeyPatch
+    client: httpx2.Client, make_image: Make, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    client.post("/v1/items", files=[("images", ("1.jpg", picture(1)))])
+    client.post("/v1/items", files=[("images", ("1.jpg", make_image(1)))])
     entered, release = threading.Event(), threading.Event()
     items = Gallery.items
 
@@ -131,7 +131,7 @@ def test_a_slow_reader_of_the_database_holds_up_no_other_answer(
         listing = pool.submit(client.get, "/v1/items")
         assert entered.wait(30)
         try:
-            assert client.post("/v1/query", content=picture(1), headers=JPEG).status_code == 200
+            assert client.post("/v1/query", content=make_image(1), headers=JPEG).status_code == 200
         finally:
             release.set()
         assert listing.result().status_code == 200

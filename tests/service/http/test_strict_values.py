@@ -27,24 +27,24 @@ def add(client: TestClient, content: bytes, **labels: object) -> Any:
 
 
 @pytest.mark.parametrize("time", TIMES)
-def test_only_rfc_3339_is_a_time(client: TestClient, picture: Make, time: object) -> None:
-    assert add(client, picture(1), captured_at=time).status_code == 422
-    assert add(client, picture(1), boxes=[{"box": [0, 0, 30, 60], "captured_at": time}]).status_code == 422
+def test_only_rfc_3339_is_a_time(client: TestClient, make_image: Make, time: object) -> None:
+    assert add(client, make_image(1), captured_at=time).status_code == 422
+    assert add(client, make_image(1), boxes=[{"box": [0, 0, 30, 60], "captured_at": time}]).status_code == 422
     assert client.get("/v1/items").json()["items"] == []
-    assert add(client, picture(1)).status_code == 200
+    assert add(client, make_image(1)).status_code == 200
     assert client.patch("/v1/items/1", json={"captured_at": time}).status_code == 422
     for name in ("since", "until"):
         assert client.get("/v1/items", params={name: f"{time}"}).status_code == 422
         assert client.get("/v1/audit", params={name: f"{time}"}).status_code == 422
         asked = client.post(
-            "/v1/query", params={name: f"{time}"}, content=picture(1), headers={"content-type": "image/jpeg"}
+            "/v1/query", params={name: f"{time}"}, content=make_image(1), headers={"content-type": "image/jpeg"}
         )
         assert asked.status_code == 422
 
 
 @pytest.mark.parametrize("ids", [[True], ["1"], [1.0], ["1_0"], 1, "1"])
-def test_only_whole_numbers_are_items_to_erase(client: TestClient, picture: Make, ids: object) -> None:
-    assert add(client, picture(1)).status_code == 200
+def test_only_whole_numbers_are_items_to_erase(client: TestClient, make_image: Make, ids: object) -> None:
+    assert add(client, make_image(1)).status_code == 200
     assert client.post("/v1/erasures", json={"item_ids": ids}).status_code == 422
     assert [item["id"] for item in client.get("/v1/items").json()["items"]] == [1]
 
@@ -54,7 +54,7 @@ def test_only_whole_numbers_are_items_to_erase(client: TestClient, picture: Make
     [
         {"retention_days": "30"},
         {"retention_days": True},
-        {"store_pictures": 0},
+        {"store_images": 0},
         {"store_patches": "no"},
         {"min_score": "0.5"},
         {"reject": {"height": ["64", None]}},
@@ -75,16 +75,16 @@ def test_a_range_of_quality_is_finite(client: TestClient, value: str) -> None:
 
 
 @pytest.mark.parametrize("box", [["0", 0, 30, 60], [False, 0, 30, 60]])
-def test_boxes_are_numbers(client: TestClient, picture: Make, box: list[object]) -> None:
-    assert add(client, picture(1), boxes=[{"box": box}]).status_code == 422
+def test_boxes_are_numbers(client: TestClient, make_image: Make, box: list[object]) -> None:
+    assert add(client, make_image(1), boxes=[{"box": box}]).status_code == 422
 
 
 @pytest.mark.parametrize(
     "query",
     ["k=1_0", "k=10.0", "k=%2010", "k=true", "min_score=nan", "min_score=0_1", "expand=1.0", "min_height=1_0"],
 )
-def test_numbers_in_an_address_are_digits(client: TestClient, picture: Make, query: str) -> None:
-    answer = client.post(f"/v1/query?{query}", content=picture(1), headers={"content-type": "image/jpeg"})
+def test_numbers_in_an_address_are_digits(client: TestClient, make_image: Make, query: str) -> None:
+    answer = client.post(f"/v1/query?{query}", content=make_image(1), headers={"content-type": "image/jpeg"})
     assert answer.status_code == 422
 
 
@@ -104,12 +104,12 @@ def test_so_are_ids_and_pages(client: TestClient, path: str) -> None:
     ],
 )
 def test_a_time_that_can_hardly_be_meant_is_reported(
-    client: TestClient, picture: Make, age: timedelta, days: int | None, said: str | None
+    client: TestClient, make_image: Make, age: timedelta, days: int | None, said: str | None
 ) -> None:
     if days is not None:
         assert client.put("/v1/galleries/default", json={"retention_days": days}).status_code == 200
-    [result] = add(client, picture(1), captured_at=(datetime.now(UTC) - age).isoformat()).json()["results"]
+    [result] = add(client, make_image(1), captured_at=(datetime.now(UTC) - age).isoformat()).json()["results"]
     assert result["status"] == "added"
     assert said is result["warning"] is None or said in result["warning"]
-    [again] = add(client, picture(1), captured_at=(datetime.now(UTC) - age).isoformat()).json()["results"]
+    [again] = add(client, make_image(1), captured_at=(datetime.now(UTC) - age).isoformat()).json()["results"]
     assert again["warning"] is None

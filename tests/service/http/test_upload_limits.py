@@ -38,7 +38,7 @@ def config(config: ServiceConfig) -> ServiceConfig:
 
 @pytest.fixture
 def large() -> bytes:
-    """A picture of more than a mebibyte."""
+    """An image of more than a mebibyte."""
     pixels = np.random.default_rng(1).integers(0, 256, (800, 600, 3), dtype=np.uint8)
     out = io.BytesIO()
     Image.fromarray(pixels).save(out, "PNG")
@@ -50,7 +50,7 @@ def large() -> bytes:
     ("route", "field"),
     [("/v1/query", "image"), ("/v1/embed", "image"), ("/v1/items", "images"), ("/v1/explain", "image")],
 )
-def test_pictures_are_never_written_to_a_temporary_file(
+def test_images_are_never_written_to_a_temporary_file(
     client: TestClient, large: bytes, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, route: str, field: str
 ) -> None:
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "missing"))  # whoever writes there gets an error
@@ -60,27 +60,27 @@ def test_pictures_are_never_written_to_a_temporary_file(
     assert not (tmp_path / "missing").exists()
 
 
-def send(client: TestClient, picture: bytes, metadata: Any) -> Any:
-    return client.post("/v1/items", files=[("images", ("a.jpg", picture)), ("metadata", ("m.json", metadata))])
+def send(client: TestClient, image: bytes, metadata: Any) -> Any:
+    return client.post("/v1/items", files=[("images", ("a.jpg", image)), ("metadata", ("m.json", metadata))])
 
 
-def test_metadata_as_a_file_has_the_cap_of_a_field(client: TestClient, picture: Make) -> None:
-    answer = send(client, picture(1), b" " * (4 * 2**20 + 1))
+def test_metadata_as_a_file_has_the_cap_of_a_field(client: TestClient, make_image: Make) -> None:
+    answer = send(client, make_image(1), b" " * (4 * 2**20 + 1))
     assert (answer.status_code, answer.json()["type"]) == (413, "/problems/too-large")
     assert "metadata" in answer.json()["detail"]
-    text = client.post("/v1/items", files={"images": picture(1)}, data={"metadata": " " * (4 * 2**20 + 1)})
+    text = client.post("/v1/items", files={"images": make_image(1)}, data={"metadata": " " * (4 * 2**20 + 1)})
     assert (text.status_code, text.json()["type"]) == (413, "/problems/too-large")
 
 
 def test_a_long_list_is_refused_by_its_length(
-    client: TestClient, picture: Make, monkeypatch: pytest.MonkeyPatch
+    client: TestClient, make_image: Make, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(adding.FrameLabels, "model_validate", lambda given: pytest.fail("an entry was looked at"))
-    answer = send(client, picture(1), json.dumps([3] * 100_000).encode())
-    assert answer.json()["detail"] == "metadata has 100,000 entries for 1 pictures; send one per picture"
+    answer = send(client, make_image(1), json.dumps([3] * 100_000).encode())
+    assert answer.json()["detail"] == "metadata has 100,000 entries for 1 images; send one per image"
 
 
-def test_metadata_is_read_in_a_thread(client: TestClient, picture: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_metadata_is_read_in_a_thread(client: TestClient, make_image: Make, monkeypatch: pytest.MonkeyPatch) -> None:
     threads: list[str] = []
     parse = adding.from_json
 
@@ -89,7 +89,7 @@ def test_metadata_is_read_in_a_thread(client: TestClient, picture: Make, monkeyp
         return parse(text)
 
     monkeypatch.setattr(adding, "from_json", noted)
-    assert send(client, picture(1), b"{}").status_code == 200
+    assert send(client, make_image(1), b"{}").status_code == 200
     assert [name.startswith("worker") for name in threads] == [True]
 
 
@@ -100,20 +100,20 @@ def test_metadata_is_read_in_a_thread(client: TestClient, picture: Make, monkeyp
         ({str(key): key for key in range(65)}, "65 keys; an item's metadata has at most 64"),
     ],
 )
-def test_the_metadata_of_an_item_is_bounded(client: TestClient, picture: Make, metadata: Any, told: str) -> None:
-    whole = send(client, picture(1), json.dumps({"metadata": metadata}).encode())
+def test_the_metadata_of_an_item_is_bounded(client: TestClient, make_image: Make, metadata: Any, told: str) -> None:
+    whole = send(client, make_image(1), json.dumps({"metadata": metadata}).encode())
     assert whole.status_code == 422
     assert told in whole.json()["detail"]
-    assert send(client, picture(1), b"{}").status_code == 200
+    assert send(client, make_image(1), b"{}").status_code == 200
     [item] = client.get("/v1/items").json()["items"]
     patched = client.patch(f"/v1/items/{item['id']}", json={"metadata": metadata})
     assert patched.status_code == 422
     assert told in patched.json()["detail"]
 
 
-def test_boxes_and_their_frame_share_the_bounds(client: TestClient, picture: Make) -> None:
+def test_boxes_and_their_frame_share_the_bounds(client: TestClient, make_image: Make) -> None:
     boxes = [{"box": [0, 0, 20, 40], "metadata": {"n": "y" * 7000}}] * 500
-    answer = send(client, picture(1), json.dumps({"metadata": {"note": "x" * 10_000}, "boxes": boxes}).encode())
+    answer = send(client, make_image(1), json.dumps({"metadata": {"note": "x" * 10_000}, "boxes": boxes}).encode())
     assert "metadata of box 0, with that of its frame, has 17,0" in answer.json()["detail"]
 
 
@@ -169,9 +169,9 @@ def test_refusals_are_short(client: TestClient, path: str) -> None:
     assert len(client.get(path).content) < 1500
 
 
-def test_a_field_that_is_not_known_is_named_shortly(client: TestClient, picture: Make) -> None:
+def test_a_field_that_is_not_known_is_named_shortly(client: TestClient, make_image: Make) -> None:
     for route in ("/v1/items", "/v1/query"):
-        answer = client.post(route, files={"x" * 3000: picture(1)})
+        answer = client.post(route, files={"x" * 3000: make_image(1)})
         assert answer.status_code == 422
         assert len(answer.json()["detail"]) < 250
 
@@ -180,18 +180,18 @@ def test_a_field_that_is_not_known_is_named_shortly(client: TestClient, picture:
     "metadata", ["[" + "[]," * 1_000_000 + "[]]", json.dumps(dict.fromkeys(map(str, range(201_000)), 1))]
 )
 def test_metadata_of_too_many_values_is_refused_unread(
-    client: TestClient, picture: Make, monkeypatch: pytest.MonkeyPatch, metadata: str
+    client: TestClient, make_image: Make, monkeypatch: pytest.MonkeyPatch, metadata: str
 ) -> None:
     monkeypatch.setattr("vitreid.service.intake.adding.from_json", lambda text: pytest.fail("was parsed"))
-    answer = client.post("/v1/items", files={"images": ("a.jpg", picture(1))}, data={"metadata": metadata})
+    answer = client.post("/v1/items", files={"images": ("a.jpg", make_image(1))}, data={"metadata": metadata})
     assert answer.status_code == 422
     assert "commas, at most 200,000 are allowed" in answer.json()["detail"]
 
 
 @pytest.mark.parametrize(("route", "field", "most"), [("/v1/query", "image", 8), ("/v1/items", "images", 20)])
 def test_too_many_files_are_told_how_many_may_come(
-    client: TestClient, picture: Make, route: str, field: str, most: int
+    client: TestClient, make_image: Make, route: str, field: str, most: int
 ) -> None:
-    answer = client.post(route, files=[(field, ("a.jpg", picture(1)))] * (most + 2))
+    answer = client.post(route, files=[(field, ("a.jpg", make_image(1)))] * (most + 2))
     assert answer.status_code in (400, 413, 422)
     assert f"{most} files" in answer.json()["detail"]

@@ -16,19 +16,19 @@ COMPRESSED = {"gzip": gzip.compress, "deflate": zlib.compress, "br": bytes, "GZI
 
 
 @pytest.mark.parametrize("kind", ["image/jpg", "IMAGE/JPG; charset=binary", "image/pjpeg"])
-def test_jpeg_has_other_names(client: TestClient, picture: Make, kind: str) -> None:
-    client.post("/v1/items", files=[("images", ("a.jpg", picture(1), kind))])
+def test_jpeg_has_other_names(client: TestClient, make_image: Make, kind: str) -> None:
+    client.post("/v1/items", files=[("images", ("a.jpg", make_image(1), kind))])
     for door in DOORS:
-        answer = client.post(door, content=picture(1), headers={"content-type": kind})
-        # the tiny model explains nothing, and says so after the picture was read
+        answer = client.post(door, content=make_image(1), headers={"content-type": kind})
+        # the tiny model explains nothing, and says so after the image was read
         assert answer.status_code == 200 or answer.json()["type"] == "/problems/no-evidence", door
 
 
 @pytest.mark.parametrize("coding", COMPRESSED)
-def test_a_compressed_body_is_refused_in_one_clear_line(client: TestClient, picture: Make, coding: str) -> None:
+def test_a_compressed_body_is_refused_in_one_clear_line(client: TestClient, make_image: Make, coding: str) -> None:
     compress = COMPRESSED[coding]
     headers = {"content-encoding": coding}
-    image, text = compress(picture(1)), compress(json.dumps({"item_ids": [1]}).encode())
+    image, text = compress(make_image(1)), compress(json.dumps({"item_ids": [1]}).encode())
     answers = [client.post(door, content=image, headers={"content-type": "image/jpeg", **headers}) for door in DOORS]
     answers += [
         client.post("/v1/items", files=[("images", ("a.jpg", image))], headers=headers),
@@ -49,6 +49,6 @@ def test_a_compressed_body_is_refused_in_one_clear_line(client: TestClient, pict
     assert [each["name"] for each in client.get("/v1/galleries").json()["galleries"]] == ["default"]
 
 
-def test_a_body_without_a_coding_is_taken(client: TestClient, picture: Make) -> None:
+def test_a_body_without_a_coding_is_taken(client: TestClient, make_image: Make) -> None:
     headers = {"content-type": "image/jpeg", "content-encoding": "identity"}
-    assert client.post("/v1/query", content=picture(1), headers=headers).status_code == 200
+    assert client.post("/v1/query", content=make_image(1), headers=headers).status_code == 200

@@ -27,7 +27,7 @@ def test_questions_are_answered_as_a_slow_loop_answers(gallery):
         moment = {each for each in by_hand if scores[each] >= SAME_MOMENT}
         assert 2 * own + 1 in passed
         assert passed == moment
-        assert len(passed) > 1  # the made pictures of one moment
+        assert len(passed) > 1  # the made images of one moment
         assert list(nearest[:BEST]) == [each for each in by_hand if each not in moment][:BEST]
 
 

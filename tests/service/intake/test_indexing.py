@@ -69,8 +69,8 @@ def spoilt(folder: Path) -> list[Refusal]:
         "cam1/empty.jpg": "is empty",
         "cam2/cut.JPG": "is damaged",
         "nowhere.jpeg": "cannot be read",
-        "text.png": "is not a picture",
-        "zzz.webp": "is not a picture",
+        "text.png": "is not an image",
+        "zzz.webp": "is not an image",
     }
     return [Refusal(name, reason) for name, reason in sorted(reasons.items())]
 
@@ -94,7 +94,7 @@ def test_every_image_becomes_an_item_in_order_of_the_names(folder, gallery, embe
     first = gallery.items(limit=1)[0]
     content = (folder / names[0]).read_bytes()
     assert first.image_hash == hashlib.sha256(content).hexdigest()
-    kept = gallery.picture(first.id)
+    kept = gallery.image(first.id)
     assert kept is not None
     assert read_image(kept).size == (32, 64)
     [[best, *_]] = gallery.search(embedder.embed([read_image(content)], ["c1"]), 3)
@@ -161,11 +161,11 @@ def test_a_wrong_table_stops_before_anything_is_added(folder, gallery, embedder,
     assert len(gallery) == 0
 
 
-def test_pictures_can_be_left_out(folder, gallery, embedder):
-    gallery.change_settings(store_pictures=False)
+def test_images_can_be_left_out(folder, gallery, embedder):
+    gallery.change_settings(store_images=False)
     index_images(folder, gallery, embedder)
-    assert gallery.picture(1) is None
-    assert gallery.info().pictures == 0
+    assert gallery.image(1) is None
+    assert gallery.info().images == 0
 
 
 def test_ctrl_c_keeps_whole_batches_and_the_next_run_goes_on(folder, gallery, embedder):
@@ -313,8 +313,8 @@ def test_a_folder_is_embedded_in_order(folder, spoilt, embedder):
     steps: list[tuple[int, int]] = []
     embedded = embed_images(folder, embedder, batch_size=16, progress=lambda *step: steps.append(step))
     assert embedded.paths == sorted(path.relative_to(folder).as_posix() for path in folder.rglob("0*.jpg"))
-    pictures = [read_image(folder / name) for name in embedded.paths]
-    expected = embedder.embed(pictures, [name[5:7] for name in embedded.paths])
+    images = [read_image(folder / name) for name in embedded.paths]
+    expected = embedder.embed(images, [name[5:7] for name in embedded.paths])
     np.testing.assert_allclose(embedded.embeddings, expected, atol=1e-6)
     assert [bad.path for bad in embedded.bad] == [bad.path for bad in spoilt]
     assert steps[-1] == (56, 56)

@@ -1,4 +1,4 @@
-"""Pictures on their way in: crops and boxes of frames, good, known, refused, and hostile ones."""
+"""Images on their way in: crops and boxes of frames, good, known, refused, and hostile ones."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ from vitreid.service.intake.labels import Label
 from vitreid.service.intake.preparing import (
     Known,
     Outcome,
-    Picture,
     Prepared,
+    ReceivedImage,
     Rejected,
     Rules,
     Unusable,
     portions,
-    prepare_picture,
+    prepare_image,
 )
 
 SPEC = ImageSpec(height=64, width=32)
@@ -57,30 +57,30 @@ def test_a_crop_becomes_one_item() -> None:
     image = noise(80, 40)
     content = encoded(image)
     label = Label("anna", "gate", "t1", metadata={"lamp": 1})
-    [found] = prepare_picture(Picture("a.png", content, label), RULES)
+    [found] = prepare_image(ReceivedImage("a.png", content, label), RULES)
     assert isinstance(found, Prepared)
     assert (found.name, found.label, found.box) == ("a.png", label, None)
     assert found.image_hash == hashlib.sha256(content).hexdigest()
     assert (found.quality.height, found.quality.width, found.quality.outside) == (80, 40, 0.0)
     np.testing.assert_array_equal(found.pixels, prepare(image))
-    assert found.picture is not None
-    assert read_image(found.picture).size == (40, 80)
+    assert found.image is not None
+    assert read_image(found.image).size == (40, 80)
 
 
 def test_boxes_become_items_as_their_crops_would() -> None:
     frame = noise(120, 200)
     boxes = [PersonBox((10, 20, 50, 100), Label("anna")), PersonBox((-20, 20, 20, 100), Label(track_id="7"))]
-    picture = Picture("f.png", encoded(frame), Label("ignored"), boxes)
-    first, second = prepare_picture(picture, RULES)
+    image = ReceivedImage("f.png", encoded(frame), Label("ignored"), boxes)
+    first, second = prepare_image(image, RULES)
     assert isinstance(first, Prepared)
     assert isinstance(second, Prepared)
     for found, box, part in ((first, boxes[0], (10, 20, 50, 100)), (second, boxes[1], (0, 20, 20, 100))):
-        [alone] = prepare_picture(Picture("f.png", encoded(frame.crop(part))), RULES)
+        [alone] = prepare_image(ReceivedImage("f.png", encoded(frame.crop(part))), RULES)
         assert isinstance(alone, Prepared)
         np.testing.assert_array_equal(found.pixels, alone.pixels)
-        assert found.picture == alone.picture
+        assert found.image == alone.image
         assert (found.label, found.box, found.name) == (box.label, box.box, "f.png")
-        assert found.image_hash == box_hash(hashlib.sha256(picture.content).hexdigest(), box.box)
+        assert found.image_hash == box_hash(hashlib.sha256(image.content).hexdigest(), box.box)
         assert found.quality.sharpness == alone.quality.sharpness
     assert (first.quality.outside, second.quality.outside, second.quality.width) == (0.0, 0.5, 20)
 
@@ -90,7 +90,7 @@ def test_boxes_are_of_the_upright_frame() -> None:
     exif = Image.Exif()
     exif[0x0112] = 6  # turn right by 90 degrees to see it upright
     content = encoded(upright.rotate(90, expand=True), exif=exif)
-    [found] = prepare_picture(Picture("f.png", content, boxes=[PersonBox((60, 10, 100, 60))]), RULES)
+    [found] = prepare_image(ReceivedImage("f.png", content, boxes=[PersonBox((60, 10, 100, 60))]), RULES)
     assert isinstance(found, Prepared)
     np.testing.assert_array_equal(found.pixels, prepare(upright.crop((60, 10, 100, 60))))
 
@@ -98,7 +98,9 @@ def test_boxes_are_of_the_upright_frame() -> None:
 def test_a_bad_box_fails_alone() -> None:
     nan = float("nan")
     edges = [(0, 0, 20, 40), (nan, 0, 20, 40), (300, 0, 320, 40), (0, 0, 20, 40), (0, 0, 3, 40)]
-    found = prepare_picture(Picture("f.png", encoded(noise(50, 50)), boxes=[PersonBox(box) for box in edges]), RULES)
+    found = prepare_image(
+        ReceivedImage("f.png", encoded(noise(50, 50)), boxes=[PersonBox(box) for box in edges]), RULES
+    )
     assert [type(each) for each in found] == [Prepared, Unusable, Unusable, Prepared, Unusable]
     reasons = [each.reason for each in found if isinstance(each, Unusable)]
     assert [("numbers" in reasons[0]), ("outside" in reasons[1]), ("3 x 40" in reasons[2])] == [True] * 3
@@ -107,19 +109,19 @@ def test_a_bad_box_fails_alone() -> None:
 def test_quality_outside_of_its_ranges_is_rejected() -> None:
     rules = Rules(prepare, LIMITS, reject={"height": (50, None), "outside": (None, 0.2)})
     boxes = [PersonBox(edges, Label(camera_id="gate")) for edges in ((0, 0, 30, 60), (0, 0, 30, 40), (-30, 0, 30, 60))]
-    found = prepare_picture(Picture("f.png", encoded(noise(80, 80)), boxes=boxes), rules)
+    found = prepare_image(ReceivedImage("f.png", encoded(noise(80, 80)), boxes=boxes), rules)
     assert [type(each) for each in found] == [Prepared, Rejected, Rejected]
     assert [(each.camera_id, each.breach.rule) for each in found if isinstance(each, Rejected)] == [
         ("gate", "min_height"),
         ("gate", "max_outside"),
     ]
-    assert isinstance(prepare_picture(Picture("c.png", encoded(noise(49, 30))), rules)[0], Rejected)
+    assert isinstance(prepare_image(ReceivedImage("c.png", encoded(noise(49, 30))), rules)[0], Rejected)
 
 
-def test_pictures_can_be_left_out() -> None:
-    [found] = prepare_picture(Picture("c.png", encoded(noise(40, 20))), Rules(prepare, LIMITS, keep_pictures=False))
+def test_images_can_be_left_out() -> None:
+    [found] = prepare_image(ReceivedImage("c.png", encoded(noise(40, 20))), Rules(prepare, LIMITS, keep_images=False))
     assert isinstance(found, Prepared)
-    assert found.picture is None
+    assert found.image is None
 
 
 def test_a_frame_is_decoded_once_and_not_at_all_where_all_is_known(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -130,25 +132,25 @@ def test_a_frame_is_decoded_once_and_not_at_all_where_all_is_known(monkeypatch: 
         return decoded(content, limits, name=name)
 
     monkeypatch.setattr(intake, "decoded", counting)
-    picture = Picture("f.png", encoded(noise(50, 50)), boxes=[PersonBox((x, 0, x + 20, 40)) for x in range(20)])
-    assert len(prepare_picture(picture, RULES)) == 20
+    image = ReceivedImage("f.png", encoded(noise(50, 50)), boxes=[PersonBox((x, 0, x + 20, 40)) for x in range(20)])
+    assert len(prepare_image(image, RULES)) == 20
     assert names == ["f.png"]
-    assert [type(each) for each in prepare_picture(picture, RULES, picture.hashes[1:])] == [Prepared] + [Known] * 19
+    assert [type(each) for each in prepare_image(image, RULES, image.hashes[1:])] == [Prepared] + [Known] * 19
     assert names == ["f.png"] * 2
-    assert prepare_picture(picture, RULES, picture.hashes) == [Known(each) for each in picture.hashes]
-    assert prepare_picture(Picture("none.png", b"no picture", boxes=[]), RULES) == []
+    assert prepare_image(image, RULES, image.hashes) == [Known(each) for each in image.hashes]
+    assert prepare_image(ReceivedImage("none.png", b"no image", boxes=[]), RULES) == []
     assert names == ["f.png"] * 2
 
 
 def test_an_item_keeps_all_that_is_known() -> None:
     label = Label("anna", "gate", "t1", metadata={"lamp": 1})
     box = PersonBox((0, 0, 20, 40), label)
-    [found] = prepare_picture(Picture("f.png", encoded(noise(50, 50)), boxes=[box]), RULES)
+    [found] = prepare_image(ReceivedImage("f.png", encoded(noise(50, 50)), boxes=[box]), RULES)
     assert isinstance(found, Prepared)
     item = found.item(np.ones(3, dtype=np.float32), "c1")
     assert (item.camera_id, item.model_camera, item.person_id, item.track_id) == ("gate", "c1", "anna", "t1")
     assert (item.box, item.quality, item.source, item.metadata) == (box.box, found.quality, "f.png", {"lamp": 1})
-    assert (item.image_hash, item.picture) == (found.image_hash, found.picture)
+    assert (item.image_hash, item.image) == (found.image_hash, found.image)
 
 
 def test_portions_are_small_in_items_and_bytes(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -167,7 +169,7 @@ def test_portions_are_small_in_items_and_bytes(monkeypatch: pytest.MonkeyPatch) 
 
 
 def bases() -> dict[str, bytes]:
-    """One small picture of every kind that is taken."""
+    """One small image of every kind that is taken."""
     image, other = noise(24, 16), noise(24, 16, 1)
     exif = Image.Exif()
     exif[0x0112] = 8
@@ -251,50 +253,50 @@ def mutants() -> Iterator[bytes]:
 
 @pytest.mark.parametrize("kind", bases())
 def test_every_kind_is_taken(kind: str) -> None:
-    [found] = prepare_picture(Picture(kind, bases()[kind]), RULES)
+    [found] = prepare_image(ReceivedImage(kind, bases()[kind]), RULES)
     assert isinstance(found, Prepared)
     rotated = bases()[kind].find(b"a description") >= 0
     assert (found.quality.height, found.quality.width) == ((16, 24) if rotated else (24, 16))
 
 
-def test_mutated_pictures_get_typed_answers() -> None:
+def test_mutated_images_get_typed_answers() -> None:
     boxes = [PersonBox((0, 0, 12, 20)), PersonBox((5, 5, 90, 90))]
     outcomes: Counter[str] = Counter()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # as in production: Pillow warns of odd EXIF and palettes
         for number, content in enumerate(mutants()):
-            outcomes[_outcome(Picture("odd", content, boxes=boxes if number % 2 else None))] += 1
+            outcomes[_outcome(ReceivedImage("odd", content, boxes=boxes if number % 2 else None))] += 1
     assert sum(outcomes.values()) >= 5000
     assert set(outcomes) == {"taken", "refused"}
     assert min(outcomes.values()) > 500
 
 
-def _outcome(picture: Picture) -> str:
-    found = _refusal_or_items(picture)
+def _outcome(image: ReceivedImage) -> str:
+    found = _refusal_or_items(image)
     if isinstance(found, ImageError):
         assert found.name == "odd"
         assert "\n" not in str(found)
         assert len(str(found)) < 500
         return "refused"
-    assert len(found) == len(picture.hashes)
+    assert len(found) == len(image.hashes)
     for each in found:
         assert isinstance(each, Prepared | Unusable)
         if isinstance(each, Prepared):
             assert each.pixels.shape == (64, 32, 3)
-            assert each.picture is not None
-            assert max(read_image(each.picture).size) <= 512
+            assert each.image is not None
+            assert max(read_image(each.image).size) <= 512
     return "taken"
 
 
-def _refusal_or_items(picture: Picture) -> ImageError | list[Outcome]:
+def _refusal_or_items(image: ReceivedImage) -> ImageError | list[Outcome]:
     try:
-        return prepare_picture(picture, RULES)
+        return prepare_image(image, RULES)
     except ImageError as error:
         return error
 
 
 def bomb(kind: str, width: int, height: int) -> bytes:
-    """A picture whose header says that it is huge."""
+    """An image whose header says that it is huge."""
     content = bytearray(bases()[kind])
     if kind == "png":
         content[16:24] = struct.pack(">II", width, height)
@@ -311,4 +313,4 @@ def bomb(kind: str, width: int, height: int) -> bytes:
 def test_bombs_are_refused_by_their_header(kind: str, width: int, height: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Image.core, "new", lambda *_: pytest.fail("memory was taken for the pixels"))
     with pytest.raises(ImageError, match=r"pixels, at most 1,000,000 are allowed"):
-        prepare_picture(Picture("bomb", bomb(kind, width, height)), RULES)
+        prepare_image(ReceivedImage("bomb", bomb(kind, width, height)), RULES)

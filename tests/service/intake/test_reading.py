@@ -86,7 +86,7 @@ def test_boxes_become_the_items_that_their_crops_would(
         np.testing.assert_array_equal(gallery.embeddings(range(1, 25)), other.embeddings(range(1, 25)))
         for item, crop in zip(gallery.items(), other.items(), strict=True):
             assert (item.camera_id, item.model_camera) == (crop.camera_id, crop.model_camera) == ("c2", "c2")
-            assert gallery.picture(item.id) == other.picture(crop.id)
+            assert gallery.image(item.id) == other.image(crop.id)
             assert item.quality is not None
             assert crop.quality is not None
             assert (item.quality.sharpness, item.quality.height) == (crop.quality.sharpness, crop.quality.height)
@@ -118,7 +118,7 @@ def test_a_second_run_decodes_nothing_and_goes_on(
 
 
 def test_each_refusal_is_told_with_its_line(frames: Path, gallery: Gallery, embedder: Embedder) -> None:
-    (frames / "img1" / "000005.png").write_bytes(b"no picture")
+    (frames / "img1" / "000005.png").write_bytes(b"no image")
     (frames / "img1" / "000006.png").unlink()
     (frames / "img1" / "000006.png").symlink_to("nowhere")
     boxes = table_of(
@@ -137,7 +137,7 @@ def test_each_refusal_is_told_with_its_line(frames: Path, gallery: Gallery, embe
         ("img1/000006.png", 4),
     ]
     assert "lies outside of the frame" in report.bad[1].reason
-    assert "is not a picture" in report.bad[2].reason
+    assert "is not an image" in report.bad[2].reason
 
 
 @pytest.mark.parametrize("batch_size", [1, 32])

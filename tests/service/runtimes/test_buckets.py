@@ -54,12 +54,12 @@ def buckets(bundle: Bundle, session: Watched) -> BucketedRuntime:
 
 
 @pytest.mark.parametrize(
-    ("pictures", "sizes"), [(0, []), (1, [1]), (2, [2]), (3, [4]), (4, [4]), (5, [4, 1]), (11, [4, 4, 4])]
+    ("count", "sizes"), [(0, []), (1, [1]), (2, [2]), (3, [4]), (4, [4]), (5, [4, 1]), (11, [4, 4, 4])]
 )
-def test_embeddings_are_those_of_the_reference(bundle, session, buckets, pictures, sizes) -> None:
-    rng = np.random.default_rng(pictures)
-    images = rng.integers(0, 256, (pictures, 64, 32, 3), dtype=np.uint8)
-    cameras = rng.integers(-1, 2, pictures)
+def test_embeddings_are_those_of_the_reference(bundle, session, buckets, count, sizes) -> None:
+    rng = np.random.default_rng(count)
+    images = rng.integers(0, 256, (count, 64, 32, 3), dtype=np.uint8)
+    cameras = rng.integers(-1, 2, count)
     expected = BundleRunner(bundle, threads=1).run(images, cameras)
     np.testing.assert_allclose(buckets.run(images, cameras), expected, atol=1e-6)
     assert session.sizes == sizes

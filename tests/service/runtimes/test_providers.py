@@ -128,7 +128,7 @@ def test_a_gpu_that_cannot_run_the_largest_batch_is_told(gpu, bundle, monkeypatc
 
     gpu()
     monkeypatch.setattr(cuda, "BucketedRuntime", out_of_memory)
-    with pytest.raises(RuntimeMissing, match=r"up to 64 pictures \(Failed to allocate memory for .* VITREID_MAX_BATCH"):
+    with pytest.raises(RuntimeMissing, match=r"up to 64 images \(Failed to allocate memory for .* VITREID_MAX_BATCH"):
         load_runtime(bundle, RuntimeChoice(providers=("cuda",), max_batch=64))
 
 

@@ -19,6 +19,6 @@ def test_the_mean_has_unit_length_and_one_type() -> None:
     assert mean.dtype == np.float32
 
 
-def test_opposite_pictures_have_no_mean() -> None:
+def test_opposite_images_have_no_mean() -> None:
     with pytest.raises(EmbeddingRejected, match="one person"):
         mean_embedding(np.array([[1, 0], [-1, 0]], np.float32))

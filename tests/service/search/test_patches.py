@@ -1,4 +1,4 @@
-"""Re-ranking by patches: against loops, from kept patches and from pictures, for every kind of query."""
+"""Re-ranking by patches: against loops, from kept patches and from images, for every kind of query."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ SHARE = 0.6
 
 @pytest.fixture(autouse=True)
 def a_share_that_matters(monkeypatch: pytest.MonkeyPatch) -> None:
-    """So large that patches change the order of a few random pictures."""
+    """So large that patches change the order of a few random images."""
     monkeypatch.setattr("vitreid.service.search.patches.with_patches", partial(with_patches, share=SHARE))
 
 
@@ -40,8 +40,8 @@ def client(tmp_path: Path, explained_bundle: Path) -> Iterator[TestClient]:
 
 
 @pytest.fixture
-def filled(client: TestClient, picture: Callable[..., bytes]) -> TestClient:
-    files = [("images", (f"{seed:04d}_c{1 + seed % 2}_1.jpg", picture(seed))) for seed in range(ITEMS)]
+def filled(client: TestClient, make_image: Callable[..., bytes]) -> TestClient:
+    files = [("images", (f"{seed:04d}_c{1 + seed % 2}_1.jpg", make_image(seed))) for seed in range(ITEMS)]
     assert client.post("/v1/items", files=files).json()["added"] == ITEMS
     return client
 
@@ -70,7 +70,7 @@ def expected_order(service: Service, query: list[bytes], matches: list[dict[str,
     seen = np.concatenate([each.vectors for each in look(service, query)])
     scored = []
     for match in matches:
-        [item] = look(service, [gallery.picture(match["id"]) or b""])
+        [item] = look(service, [gallery.image(match["id"]) or b""])
         together = (1 - SHARE) * match["score"] + SHARE * slow_score(seen, item.vectors)
         scored.append((match["id"], (1 - together) / 2))
     return sorted(scored, key=lambda pair: pair[1])
@@ -89,22 +89,22 @@ def check(service: Service, query: list[bytes], plain: dict[str, Any], found: di
 
 
 @pytest.mark.parametrize("kept", [False, True])
-def test_a_picture(filled: TestClient, picture: Callable[..., bytes], kept: bool) -> None:
+def test_a_image(filled: TestClient, make_image: Callable[..., bytes], kept: bool) -> None:
     service = service_of(filled)
     if kept:
         filled.put("/v1/galleries/default", json={"store_patches": True})
         keep_patches(service)
         assert len(service.gallery().store.foregrounds(range(1, ITEMS + 1), service.explainer.model or "")) == ITEMS
     plain, found = (
-        filled.post(f"/v1/query?k=20&rerank={rerank}", content=picture(50), headers=JPEG).json()
+        filled.post(f"/v1/query?k=20&rerank={rerank}", content=make_image(50), headers=JPEG).json()
         for rerank in ("none", "patches")
     )
-    check(service, [picture(50)], plain, found)
+    check(service, [make_image(50)], plain, found)
     assert [match["id"] for match in found["matches"]] != [match["id"] for match in plain["matches"]]
 
 
-def test_several_pictures(filled: TestClient, picture: Callable[..., bytes]) -> None:
-    query = [picture(50), picture(51)]
+def test_several_images(filled: TestClient, make_image: Callable[..., bytes]) -> None:
+    query = [make_image(50), make_image(51)]
     files = [("image", each) for each in query]
     plain, found = (
         filled.post(f"/v1/query?k=20&rerank={rerank}", files=files).json() for rerank in ("none", "patches")
@@ -115,45 +115,45 @@ def test_several_pictures(filled: TestClient, picture: Callable[..., bytes]) -> 
 def test_an_item(filled: TestClient) -> None:
     service = service_of(filled)
     plain, found = (filled.post(f"/v1/query/3?k=20&rerank={rerank}").json() for rerank in ("none", "patches"))
-    check(service, [service.gallery().picture(3) or b""], plain, found)
+    check(service, [service.gallery().image(3) or b""], plain, found)
 
 
-def test_only_the_best_are_compared(filled: TestClient, picture: Callable[..., bytes]) -> None:
+def test_only_the_best_are_compared(filled: TestClient, make_image: Callable[..., bytes]) -> None:
     plain, found = (
-        filled.post(f"/v1/query?k=20&{rerank}", content=picture(50), headers=JPEG).json()
+        filled.post(f"/v1/query?k=20&{rerank}", content=make_image(50), headers=JPEG).json()
         for rerank in ("rerank=none", "rerank=patches&rerank_top=5")
     )
-    expected = expected_order(service_of(filled), [picture(50)], plain["matches"][:5])
+    expected = expected_order(service_of(filled), [make_image(50)], plain["matches"][:5])
     assert [match["id"] for match in found["matches"]][:5] == [item_id for item_id, _ in expected]
     assert [match["id"] for match in found["matches"]][5:] == [match["id"] for match in plain["matches"]][5:]
     assert all(match["rerank_distance"] is None for match in found["matches"][5:])
 
 
-def test_groups_by_their_best_items(filled: TestClient, picture: Callable[..., bytes]) -> None:
-    answer = filled.post("/v1/query?group_by=camera&rerank=patches", content=picture(50), headers=JPEG).json()
+def test_groups_by_their_best_items(filled: TestClient, make_image: Callable[..., bytes]) -> None:
+    answer = filled.post("/v1/query?group_by=camera&rerank=patches", content=make_image(50), headers=JPEG).json()
     assert len(answer["matches"]) == 2
     assert all(match["rerank_distance"] is not None for match in answer["matches"])
 
 
-def test_a_candidate_without_a_picture(filled: TestClient, picture: Callable[..., bytes]) -> None:
-    filled.put("/v1/galleries/default", json={"store_pictures": False})
-    files = {"images": ("0099_c1_1.jpg", picture(99))}
+def test_a_candidate_without_a_image(filled: TestClient, make_image: Callable[..., bytes]) -> None:
+    filled.put("/v1/galleries/default", json={"store_images": False})
+    files = {"images": ("0099_c1_1.jpg", make_image(99))}
     item_id = filled.post("/v1/items", files=files).json()["results"][0]["id"]
-    answer = filled.post("/v1/query?k=20&rerank=patches", content=picture(50), headers=JPEG)
-    assert (answer.status_code, answer.json()["type"]) == (409, "/problems/pictures-missing")
-    assert f"item {item_id} has no picture" in answer.json()["detail"]
+    answer = filled.post("/v1/query?k=20&rerank=patches", content=make_image(50), headers=JPEG)
+    assert (answer.status_code, answer.json()["type"]) == (409, "/problems/images-missing")
+    assert f"item {item_id} has no image" in answer.json()["detail"]
     others = filled.post(
-        "/v1/query?k=20&rerank=patches&max_height=1000&exclude_cameras=c1", content=picture(50), headers=JPEG
+        "/v1/query?k=20&rerank=patches&max_height=1000&exclude_cameras=c1", content=make_image(50), headers=JPEG
     )
     assert others.status_code == 200
 
 
-def test_damaged_patches_are_no_answer(filled: TestClient, picture: Callable[..., bytes]) -> None:
+def test_damaged_patches_are_no_answer(filled: TestClient, make_image: Callable[..., bytes]) -> None:
     filled.put("/v1/galleries/default", json={"store_patches": True})
     service = service_of(filled)
     keep_patches(service)
     gallery: Gallery = service.gallery()
     with gallery.store.database.writing() as connection:
         connection.exec_driver_sql("UPDATE patches SET checksum = checksum + 1 WHERE item_id = 2")
-    answer = filled.post("/v1/query?k=20&rerank=patches", content=picture(50), headers=JPEG)
+    answer = filled.post("/v1/query?k=20&rerank=patches", content=make_image(50), headers=JPEG)
     assert (answer.status_code, answer.json()["type"]) == (503, "/problems/gallery-damaged")

@@ -50,7 +50,7 @@ def test_a_calibration_holds_in_its_own_domain() -> None:
     assert calibration_within(None, None) is None
 
 
-def test_none_without_a_calibration_and_for_a_mean_of_pictures() -> None:
+def test_none_without_a_calibration_and_for_a_mean_of_images() -> None:
     assert meaning(calibration=None).probability(candidate(0.8)) is None
     assert meaning(single=False).probability(candidate(0.8)) is None
 
@@ -72,7 +72,7 @@ def test_a_least_probability_is_refused_rather_than_guessed() -> None:
         NotCalibrated, match=r"min_probability 0\.5 needs a model that is calibrated .* `vitreid export calibrate"
     ):
         meaning(calibration=None).least_score(None, 0.5)
-    with pytest.raises(BadParameter, match="for a query of one picture without expand"):
+    with pytest.raises(BadParameter, match="for a query of one image without expand"):
         meaning(single=False).least_score(None, 0.5)
     with pytest.raises(BadParameter, match=r"needs the query's camera, .*: give camera_id"):
         meaning(camera_id=None).least_score(None, 0.5)

@@ -26,11 +26,11 @@ class Served:
     service: Service
     key: str | None = None
 
-    def add(self, pictures: Sequence[bytes], labels: Sequence[dict[str, Any]], gallery: str = "default") -> None:
-        """Put pictures into a gallery."""
+    def add(self, images: Sequence[bytes], labels: Sequence[dict[str, Any]], gallery: str = "default") -> None:
+        """Put images into a gallery."""
         import httpx2
 
-        files = [("images", (f"{place}.jpg", content)) for place, content in enumerate(pictures)]
+        files = [("images", (f"{place}.jpg", content)) for place, content in enumerate(images)]
         answer = httpx2.post(
             f"{self.address}/v1/items?gallery={gallery}",
             data={"metadata": json.dumps(list(labels))},
@@ -40,8 +40,8 @@ class Served:
         )
         assert answer.status_code == 200, answer.text
 
-    def add_eight(self, picture: Callable[..., bytes], gallery: str = "default") -> None:
-        """Pictures 0 to 7: persons 0001 to 0004 at the cameras c1 and c2, one an hour from 8:30 UTC on."""
+    def add_eight(self, make_image: Callable[..., bytes], gallery: str = "default") -> None:
+        """Images 0 to 7: persons 0001 to 0004 at the cameras c1 and c2, one an hour from 8:30 UTC on."""
         labels = [
             {
                 "person_id": f"{1 + seed % 4:04d}",
@@ -51,7 +51,7 @@ class Served:
             }
             for seed in range(8)
         ]
-        self.add([picture(seed) for seed in range(8)], labels, gallery)
+        self.add([make_image(seed) for seed in range(8)], labels, gallery)
 
 
 @contextmanager
@@ -73,7 +73,7 @@ def jpeg(name: str, content: bytes) -> FilePayload:
 
 
 def choose(page: Page, *contents: bytes, field: str = "#file") -> None:
-    """Choose pictures called 0.jpg, 1.jpg, ..."""
+    """Choose images called 0.jpg, 1.jpg, ..."""
     page.set_input_files(field, [jpeg(f"{place}.jpg", content) for place, content in enumerate(contents)])
 
 
@@ -148,7 +148,7 @@ def erase(page: Page, reason: str = "request of 2026-11-20") -> None:
 
 
 def wait_until_drawn(image: Locator) -> None:
-    """Wait until the pixels of one of our pictures are there."""
+    """Wait until the pixels of one of our images are there."""
     from playwright.sync_api import expect
 
     expect(image).to_have_js_property("naturalWidth", 32)

@@ -37,34 +37,36 @@ def served(tmp_path: Path, tiny_bundle: Path) -> Iterator[Served]:
 
 
 @pytest.fixture
-def filled(served: Served, picture: Callable[..., bytes]) -> Served:
-    """Eight pictures without keys, to be changed."""
-    served.add_eight(picture)
+def filled(served: Served, make_image: Callable[..., bytes]) -> Served:
+    """Eight images without keys, to be changed."""
+    served.add_eight(make_image)
     return served
 
 
 @pytest.fixture
-def two(filled: Served, picture: Callable[..., bytes]) -> Served:
-    """The eight pictures, and eight others with the same ids in the gallery `night`."""
+def two(filled: Served, make_image: Callable[..., bytes]) -> Served:
+    """The eight images, and eight others with the same ids in the gallery `night`."""
     filled.service.galleries.create("night")
     labels = [{"person_id": f"night {seed}", "camera_id": "c2"} for seed in range(8)]
-    filled.add([picture(20 + seed) for seed in range(8)], labels, "night")
+    filled.add([make_image(20 + seed) for seed in range(8)], labels, "night")
     return filled
 
 
 @pytest.fixture
-def locked(tmp_path: Path, tiny_bundle: Path, picture: Callable[..., bytes]) -> Iterator[Served]:
-    """Eight pictures behind keys."""
+def locked(tmp_path: Path, tiny_bundle: Path, make_image: Callable[..., bytes]) -> Iterator[Served]:
+    """Eight images behind keys."""
     with serve(tmp_path / "data", tiny_bundle, with_keys=True) as started:
-        started.add_eight(picture)
+        started.add_eight(make_image)
         yield started
 
 
 @pytest.fixture(scope="module")
-def shown(tmp_path_factory: pytest.TempPathFactory, tiny_bundle: Path, picture: Callable[..., bytes]) -> Iterator[str]:
-    """The address of eight pictures that all tests share and none changes."""
+def shown(
+    tmp_path_factory: pytest.TempPathFactory, tiny_bundle: Path, make_image: Callable[..., bytes]
+) -> Iterator[str]:
+    """The address of eight images that all tests share and none changes."""
     with serve(tmp_path_factory.mktemp("shown"), tiny_bundle) as started:
-        started.add_eight(picture)
+        started.add_eight(make_image)
         yield started.address
 
 

@@ -19,15 +19,15 @@ WEB = Path(__file__).resolve().parents[3] / "service" / "web"
 MOST_BYTES = 72 * 1024
 
 
-def test_axe_finds_nothing_while_searching(page: Page, shown: str, picture: Callable[..., bytes], axe: str) -> None:
+def test_axe_finds_nothing_while_searching(page: Page, shown: str, make_image: Callable[..., bytes], axe: str) -> None:
     page.emulate_media(reduced_motion="reduce")  # axe would see colours on their way
     page.goto(shown)
-    page.wait_for_selector("#facts:has-text('8 pictures')")
+    page.wait_for_selector("#facts:has-text('8 images')")
     page.click("#adding summary")
     page.click("#try summary")
     page.wait_for_selector("#samples button")
     assert violations(page, axe) == []
-    choose(page, picture(3), picture(4))
+    choose(page, make_image(3), make_image(4))
     page.wait_for_selector(".card")
     page.click("#conditions summary")
     page.locator("#only input").first.check()
@@ -41,9 +41,9 @@ def test_axe_finds_nothing_while_searching(page: Page, shown: str, picture: Call
     assert violations(page, axe) == []
 
 
-def test_axe_finds_nothing_in_dialogs(page: Page, filled: Served, picture: Callable[..., bytes], axe: str) -> None:
+def test_axe_finds_nothing_in_dialogs(page: Page, filled: Served, make_image: Callable[..., bytes], axe: str) -> None:
     page.emulate_media(reduced_motion="reduce")
-    search(page, filled.address, picture(3))
+    search(page, filled.address, make_image(3))
     page.locator(".card .pic").first.click()
     page.wait_for_selector("#compare[open]")
     assert violations(page, axe) == []
@@ -79,7 +79,7 @@ def test_axe_finds_nothing_in_the_description(page: Page, shown: str, axe: str) 
     assert violations(page, axe, "header, nav, #about, h2 + p + .operation, .operation:has(.patch)") == []
 
 
-def test_a_keyboard_is_enough(page: Page, filled: Served, picture: Callable[..., bytes]) -> None:
+def test_a_keyboard_is_enough(page: Page, filled: Served, make_image: Callable[..., bytes]) -> None:
     def tab_to(element: str) -> None:
         for _ in range(60):
             page.keyboard.press("Tab")
@@ -90,10 +90,10 @@ def test_a_keyboard_is_enough(page: Page, filled: Served, picture: Callable[...,
         raise AssertionError(f"Tab never comes to {element}")
 
     page.goto(filled.address)
-    page.wait_for_selector("#facts:has-text('8 pictures')")
+    page.wait_for_selector("#facts:has-text('8 images')")
     tab_to("#skip")
     tab_to("#file")
-    choose(page, picture(3))
+    choose(page, make_image(3))
     page.wait_for_selector(".answer:not(.busy) .card")
     tab_to("#conditions summary")
     page.keyboard.press("Space")
@@ -119,13 +119,13 @@ def test_a_keyboard_is_enough(page: Page, filled: Served, picture: Callable[...,
 
 
 @pytest.mark.parametrize("width", [320, 1440])
-def test_nothing_runs_out_of_the_window(page: Page, shown: str, picture: Callable[..., bytes], width: int) -> None:
+def test_nothing_runs_out_of_the_window(page: Page, shown: str, make_image: Callable[..., bytes], width: int) -> None:
     def fits() -> bool:
         wide: bool = page.evaluate("document.documentElement.scrollWidth <= innerWidth")
         return wide
 
     page.set_viewport_size({"width": width, "height": 800})
-    search(page, shown, *(picture(seed) for seed in range(8)))
+    search(page, shown, *(make_image(seed) for seed in range(8)))
     page.click("#conditions summary")
     page.click("#adding summary")
     mark(page, 0)

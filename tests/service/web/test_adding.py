@@ -1,4 +1,4 @@
-"""Adding pictures on the page: a word about each."""
+"""Adding images on the page: a word about each."""
 
 from __future__ import annotations
 
@@ -26,15 +26,15 @@ def add(page: Page, *files: FilePayload) -> list[str]:
     return page.locator("#outcomes li").all_inner_texts()
 
 
-def test_each_picture_is_told_what_became_of_it(page: Page, filled: Served, picture: Callable[..., bytes]) -> None:
+def test_each_image_is_told_what_became_of_it(page: Page, filled: Served, make_image: Callable[..., bytes]) -> None:
     filled.service.gallery().change_settings(reject={"width": (None, 40.0)})
     page.goto(filled.address)
-    page.wait_for_selector("#facts:has-text('8 pictures')")
+    page.wait_for_selector("#facts:has-text('8 images')")
     told = add(
         page,
-        jpeg("0009_c2s1_000001_00.jpg", picture(50)),
-        jpeg("again.jpg", picture(3)),
-        jpeg("wide.jpg", picture(51, size=(64, 64))),
+        jpeg("0009_c2s1_000001_00.jpg", make_image(50)),
+        jpeg("again.jpg", make_image(3)),
+        jpeg("wide.jpg", make_image(51, size=(64, 64))),
         jpeg("<b onclick=alert(1)>.jpg", b"nothing"),
     )
     assert told[0] == "added 0009_c2s1_000001_00.jpg"
@@ -44,19 +44,19 @@ def test_each_picture_is_told_what_became_of_it(page: Page, filled: Served, pict
     assert told[3].startswith("failed <b onclick=alert(1)>.jpg: ")
     assert page.locator("#outcomes b[onclick]").count() == 0
     assert page.inner_text("#adding-summary") == "1 added, 1 there already, 1 not taken, 1 failed."
-    page.wait_for_selector("#facts:has-text('9 pictures')")
+    page.wait_for_selector("#facts:has-text('9 images')")
     item = filled.service.gallery().items(after=8)[0]
     assert (item.person_id, item.camera_id) == ("0009", "c2")  # read from the name
 
 
-def test_camera_and_local_time_go_along(page: Page, filled: Served, picture: Callable[..., bytes]) -> None:
+def test_camera_and_local_time_go_along(page: Page, filled: Served, make_image: Callable[..., bytes]) -> None:
     page.goto(filled.address)
-    page.wait_for_selector("#facts:has-text('8 pictures')")
+    page.wait_for_selector("#facts:has-text('8 images')")
     page.click("#adding summary")
     page.fill("#adding-camera", "gate")
     page.fill("#adding-time", "2026-12-01T12:00:30")  # in Berlin, in winter
-    add(page, jpeg("0009_c2s1_000001_00.jpg", picture(50)))
-    page.wait_for_selector("#facts:has-text('9 pictures')")
+    add(page, jpeg("0009_c2s1_000001_00.jpg", make_image(50)))
+    page.wait_for_selector("#facts:has-text('9 images')")
     item = filled.service.gallery().items(after=8)[0]
     assert (item.person_id, item.camera_id) == ("0009", "gate")
     assert item.captured_at == datetime(2026, 12, 1, 11, 0, 30, tzinfo=UTC)
@@ -64,32 +64,32 @@ def test_camera_and_local_time_go_along(page: Page, filled: Served, picture: Cal
 
 
 def test_labels_that_were_not_taken_and_doubtful_ones_are_told(
-    page: Page, filled: Served, picture: Callable[..., bytes]
+    page: Page, filled: Served, make_image: Callable[..., bytes]
 ) -> None:
     page.goto(filled.address)
-    page.wait_for_selector("#facts:has-text('8 pictures')")
+    page.wait_for_selector("#facts:has-text('8 images')")
     page.click("#adding summary")
     page.fill("#adding-camera", "gate")
     page.fill("#adding-time", "2096-12-01T12:00")
-    told = add(page, jpeg("again.jpg", picture(3)), jpeg("new.jpg", picture(50)))
+    told = add(page, jpeg("again.jpg", make_image(3)), jpeg("new.jpg", make_image(50)))
     assert told[0] == "there already again.jpg: its camera_id, captured_at of before were kept"
     assert told[1].startswith("added new.jpg: ")
     assert "2096" in told[1]
 
 
-def test_many_pictures_go_in_several_requests(page: Page, served: Served, picture: Callable[..., bytes]) -> None:
+def test_many_images_go_in_several_requests(page: Page, served: Served, make_image: Callable[..., bytes]) -> None:
     page.goto(served.address)
     page.wait_for_selector("#empty:not([hidden])")
     requests: list[str] = []
     page.on("request", lambda request: requests.append(request.method) if "/v1/items" in request.url else None)
-    add(page, *(jpeg(f"{seed}.jpg", picture(seed)) for seed in range(19)))
-    page.wait_for_selector("#facts:has-text('19 pictures')")
+    add(page, *(jpeg(f"{seed}.jpg", make_image(seed)) for seed in range(19)))
+    page.wait_for_selector("#facts:has-text('19 images')")
     assert requests.count("POST") == 3
     assert page.locator("#empty").is_hidden()
     assert page.inner_text("#adding-summary") == "19 added."
 
 
-def test_what_was_not_sent_stays_chosen(page: Page, served: Served, picture: Callable[..., bytes]) -> None:
+def test_what_was_not_sent_stays_chosen(page: Page, served: Served, make_image: Callable[..., bytes]) -> None:
     page.goto(served.address)
     page.wait_for_selector("#empty:not([hidden])")
     page.click("#adding summary")
@@ -97,7 +97,7 @@ def test_what_was_not_sent_stays_chosen(page: Page, served: Served, picture: Cal
         "**/v1/items*",
         lambda route: route.fulfill(status=503, json={"title": "Busy", "detail": "no"}, headers={"retry-after": "3"}),
     )
-    page.set_input_files("#adding-files", [jpeg(f"{seed}.jpg", picture(seed)) for seed in range(2)])
+    page.set_input_files("#adding-files", [jpeg(f"{seed}.jpg", make_image(seed)) for seed in range(2)])
     page.click("#add")
     page.wait_for_selector("#outcomes .unsent")
     assert page.locator("#outcomes li").all_inner_texts() == ["not sent 0.jpg", "not sent 1.jpg"]

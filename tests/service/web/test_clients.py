@@ -27,10 +27,10 @@ def program(language: str) -> str:
 
 
 @pytest.fixture
-def purging(tmp_path: Path, tiny_bundle: Path, picture: Make) -> Iterator[Served]:
-    """Eight pictures behind keys, in a gallery that purges at once what is erased."""
+def purging(tmp_path: Path, tiny_bundle: Path, make_image: Make) -> Iterator[Served]:
+    """Eight images behind keys, in a gallery that purges at once what is erased."""
     with serve(tmp_path / "data", tiny_bundle, with_keys=True, purge_after_s=0) as started:
-        started.add_eight(picture)
+        started.add_eight(make_image)
         yield started
 
 
@@ -40,9 +40,9 @@ def run_python(served: Served, key: str, typed: str, *arguments: Path) -> subpro
     return subprocess.run(command, input=typed, env=environment, capture_output=True, text=True, timeout=120)
 
 
-def test_python_adds_finds_and_erases(purging: Served, picture: Make, tmp_path: Path) -> None:
+def test_python_adds_finds_and_erases(purging: Served, make_image: Make, tmp_path: Path) -> None:
     for name, seed in (("new.jpg", 30), ("asked.jpg", 3)):
-        (tmp_path / name).write_bytes(picture(seed))
+        (tmp_path / name).write_bytes(make_image(seed))
     assert purging.key
     ended = run_python(purging, purging.key, "4", tmp_path / "new.jpg", tmp_path / "asked.jpg")
     assert (ended.returncode, ended.stderr) == (0, "")
@@ -54,9 +54,9 @@ def test_python_adds_finds_and_erases(purging: Served, picture: Make, tmp_path: 
     assert 4 not in [item.id for item in purging.service.gallery("default").items(0, 100)]
 
 
-def test_python_tells_what_the_service_says(purging: Served, picture: Make, tmp_path: Path) -> None:
-    (tmp_path / "broken.jpg").write_bytes(b"no picture")
-    (tmp_path / "asked.jpg").write_bytes(picture(3))
+def test_python_tells_what_the_service_says(purging: Served, make_image: Make, tmp_path: Path) -> None:
+    (tmp_path / "broken.jpg").write_bytes(b"no image")
+    (tmp_path / "asked.jpg").write_bytes(make_image(3))
     ended = run_python(purging, "vitreid_wrong", "", tmp_path / "asked.jpg", tmp_path / "asked.jpg")
     assert ended.returncode == 1
     assert "401: " in ended.stderr.splitlines()[-1]
@@ -67,7 +67,7 @@ def test_python_tells_what_the_service_says(purging: Served, picture: Make, tmp_
 
 
 @pytest.mark.browser
-def test_javascript_adds_finds_and_erases(purging: Served, picture: Make, page: Page) -> None:
+def test_javascript_adds_finds_and_erases(purging: Served, make_image: Make, page: Page) -> None:
     page.goto(f"{purging.address}/docs")
     done: dict[str, Any] = page.evaluate(
         """async ([source, address, key, added, asked]) => {
@@ -76,14 +76,14 @@ def test_javascript_adds_finds_and_erases(purging: Served, picture: Make, page: 
             const blob = (bytes) => new Blob([new Uint8Array(bytes)], { type: "image/jpeg" });
             const result = await client.add({ "new.jpg": blob(added), "broken.jpg": new Blob(["no"]) });
             const found = await client.find(blob(asked), { k: 3, exclude_cameras: "roof" });
-            const seen = await client.picture(found.matches[0]);
+            const seen = await client.image(found.matches[0]);
             const receipt = await client.erase(found.matches.slice(0, 1), "confirmed by hand");
             const left = [];
             for await (const item of client.items()) left.push(item.id);
             const refused = await new Client(address, "vitreid_wrong").items().next().catch((error) => error.message);
             return { result, found, receipt, left, refused, seen: seen.type };
         }""",
-        [program("js").replace("export ", ""), purging.address, purging.key, list(picture(30)), list(picture(3))],
+        [program("js").replace("export ", ""), purging.address, purging.key, list(make_image(30)), list(make_image(3))],
     )
     assert [(each["source"], each["status"]) for each in done["result"]["results"]] == [
         ("new.jpg", "added"),

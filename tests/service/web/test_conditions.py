@@ -37,9 +37,9 @@ def chip(page: Page, box: str, camera: str) -> None:
 
 
 def test_conditions_are_sent_as_chosen_and_kept_in_the_address(
-    page: Page, shown: str, picture: Callable[..., bytes]
+    page: Page, shown: str, make_image: Callable[..., bytes]
 ) -> None:
-    search(page, shown, picture(1))
+    search(page, shown, make_image(1))
     page.click("#conditions summary")
     page.select_option("#camera", "c1")
     page.fill("#k", "5")
@@ -59,10 +59,10 @@ def test_conditions_are_sent_as_chosen_and_kept_in_the_address(
     assert parse_qs(urlsplit(page.url).query) == ASKED
 
     page.reload()
-    page.wait_for_selector("#facts:has-text('8 pictures')")
+    page.wait_for_selector("#facts:has-text('8 images')")
     assert page.get_attribute("#conditions", "open") is not None
-    assert page.locator("#pictures img").count() == 0  # a picture is never kept
-    _, again = sent(page, lambda: choose(page, picture(1)))
+    assert page.locator("#images img").count() == 0  # an image is never kept
+    _, again = sent(page, lambda: choose(page, make_image(1)))
     assert again == ASKED
     assert page.input_value("#since") == "2026-05-01T12:00"
     page.click("#clear")
@@ -70,8 +70,8 @@ def test_conditions_are_sent_as_chosen_and_kept_in_the_address(
     assert page.input_value("#camera") == "c1"
 
 
-def test_cameras_can_be_left_out(page: Page, shown: str, picture: Callable[..., bytes]) -> None:
-    search(page, shown, picture(1))
+def test_cameras_can_be_left_out(page: Page, shown: str, make_image: Callable[..., bytes]) -> None:
+    search(page, shown, make_image(1))
     page.click("#conditions summary")
     _, asked = sent(page, lambda: chip(page, "#not", "c2"))  # a change searches by itself
     assert asked["exclude_cameras"] == ["c2"]
@@ -79,36 +79,36 @@ def test_cameras_can_be_left_out(page: Page, shown: str, picture: Callable[..., 
     assert "4 candidates from 4 searched (of 8)" in page.inner_text("#summary")
 
 
-def test_an_address_with_odd_values_does_no_harm(page: Page, shown: str, picture: Callable[..., bytes]) -> None:
+def test_an_address_with_odd_values_does_no_harm(page: Page, shown: str, make_image: Callable[..., bytes]) -> None:
     page.goto(f"{shown}/?k=x&since=yesterday&group_by=<b>&cameras=nowhere&camera_id=gone&unknown=1&min_score=")
-    page.wait_for_selector("#facts:has-text('8 pictures')")
-    assert page.locator("#only input:checked").count() == 1  # a camera without pictures can be asked for, too
+    page.wait_for_selector("#facts:has-text('8 images')")
+    assert page.locator("#only input:checked").count() == 1  # a camera without images can be asked for, too
     assert page.input_value("#camera") == "gone"
     assert page.input_value("#since") == ""
-    choose(page, picture(1))
+    choose(page, make_image(1))
     page.wait_for_selector("#k:invalid")
     page.fill("#k", "4")
     _, asked = sent(page, lambda: page.click("#go"))
     assert asked == {"gallery": ["default"], "k": ["4"], "camera_id": ["gone"], "cameras": ["nowhere"]}
 
 
-def test_a_wrong_value_in_the_closed_part_is_shown(page: Page, shown: str, picture: Callable[..., bytes]) -> None:
-    search(page, shown, picture(1))
+def test_a_wrong_value_in_the_closed_part_is_shown(page: Page, shown: str, make_image: Callable[..., bytes]) -> None:
+    search(page, shown, make_image(1))
     page.evaluate("document.querySelector('#least').value = '7'")
     page.click("#go")
     page.wait_for_selector("#conditions[open] #least:focus")
 
 
-def test_nothing_found_is_an_answer(page: Page, shown: str, picture: Callable[..., bytes]) -> None:
-    search(page, shown, picture(20))
+def test_nothing_found_is_an_answer(page: Page, shown: str, make_image: Callable[..., bytes]) -> None:
+    search(page, shown, make_image(20))
     page.click("#conditions summary")
     page.fill("#person", "9999")
     sent(page, lambda: page.click("#go"))
-    assert page.inner_text("#none-reason") == "None of the 8 pictures fulfils the conditions."
+    assert page.inner_text("#none-reason") == "None of the 8 images fulfils the conditions."
     page.fill("#person", "")
     page.fill("#least", "0.999")
     sent(page, lambda: page.click("#go"))
-    assert "8 pictures searched: the most alike has 0." in page.inner_text("#none-reason")
+    assert "8 images searched: the most alike has 0." in page.inner_text("#none-reason")
     assert "the least score is 0.999" in page.inner_text("#none-reason")
     assert page.inner_text("#summary").startswith("no match among 8 searched")
     sent(page, lambda: page.click("#none-clear"))
@@ -116,8 +116,8 @@ def test_nothing_found_is_an_answer(page: Page, shown: str, picture: Callable[..
     assert page.locator("#none").is_hidden()
 
 
-def test_a_group_shows_its_best_picture_and_opens(page: Page, shown: str, picture: Callable[..., bytes]) -> None:
-    search(page, shown, picture(1))
+def test_a_group_shows_its_best_image_and_opens(page: Page, shown: str, make_image: Callable[..., bytes]) -> None:
+    search(page, shown, make_image(1))
     page.click("#conditions summary")
     sent(page, lambda: page.select_option("#group", "person"))
     assert "4 persons from 8 searched" in page.inner_text("#summary")
@@ -128,31 +128,31 @@ def test_a_group_shows_its_best_picture_and_opens(page: Page, shown: str, pictur
     assert page.evaluate("document.activeElement.id") == "answer-title"
 
 
-def test_one_of_several_galleries(page: Page, filled: Served, picture: Callable[..., bytes]) -> None:
+def test_one_of_several_galleries(page: Page, filled: Served, make_image: Callable[..., bytes]) -> None:
     filled.service.galleries.create("night")
-    filled.add([picture(30), picture(31)], [{"camera_id": "c9"}, {}], gallery="night")
-    search(page, filled.address, picture(30))
+    filled.add([make_image(30), make_image(31)], [{"camera_id": "c9"}, {}], gallery="night")
+    search(page, filled.address, make_image(30))
     page.locator(".card .mark").first.check()
     _, asked = sent(page, lambda: page.select_option("#gallery", "night"))
     assert asked["gallery"] == ["night"]
-    page.wait_for_selector("#facts:has-text('2 pictures')")
+    page.wait_for_selector("#facts:has-text('2 images')")
     assert page.locator(".card").count() == 2
     wait_until_drawn(page.locator(".card img").first)  # of this gallery
     assert page.locator("#marks").is_hidden()
-    assert page.locator("#only .chips label").all_text_contents() == ["c91"]  # c9 with 1 picture
+    assert page.locator("#only .chips label").all_text_contents() == ["c91"]  # c9 with 1 image
     page.reload()
-    page.wait_for_selector("#facts:has-text('2 pictures')")
+    page.wait_for_selector("#facts:has-text('2 images')")
     assert page.input_value("#gallery") == "night"
     page.goto(f"{filled.address}/?gallery=<b>gone</b>")
-    page.wait_for_selector("#facts:has-text('8 pictures')")
+    page.wait_for_selector("#facts:has-text('8 images')")
     assert page.inner_text("#error-text") == "There is no gallery <b>gone</b> for you; this is default."
 
 
 def test_a_small_window_goes_to_the_answer_but_not_away_from_the_form(
-    page: Page, shown: str, picture: Callable[..., bytes]
+    page: Page, shown: str, make_image: Callable[..., bytes]
 ) -> None:
     page.set_viewport_size({"width": 390, "height": 700})
-    search(page, shown, picture(1))
+    search(page, shown, make_image(1))
     assert page.evaluate("document.querySelector('.answer-head').getBoundingClientRect().top") < 100
     page.click("#conditions summary")
     sent(page, lambda: chip(page, "#not", "c2"))

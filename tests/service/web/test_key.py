@@ -29,7 +29,9 @@ def come_in(page: Page, address: str, key: str) -> None:
     page.wait_for_selector("#facts:has-text('model')")
 
 
-def test_a_key_opens_the_page_and_stays_in_the_tab(page: Page, locked: Served, picture: Callable[..., bytes]) -> None:
+def test_a_key_opens_the_page_and_stays_in_the_tab(
+    page: Page, locked: Served, make_image: Callable[..., bytes]
+) -> None:
     key = locked.service.access.keys.create("gate", ["read"])[1]
     page.goto(locked.address)
     page.wait_for_selector("#door:not([hidden])")
@@ -43,10 +45,10 @@ def test_a_key_opens_the_page_and_stays_in_the_tab(page: Page, locked: Served, p
     assert page.evaluate("document.activeElement.id") == "key"
     assert page.locator("#main").is_hidden()
     enter(page, f" {key} ")
-    page.wait_for_selector("#facts:has-text('8 pictures')")
+    page.wait_for_selector("#facts:has-text('8 images')")
     assert page.locator("#door").is_hidden()
     assert page.evaluate("document.activeElement.id") == "query-title"
-    choose(page, picture(3))
+    choose(page, make_image(3))
     page.wait_for_selector(".card")
     wait_until_drawn(page.locator(".card img").first)  # an <img> by itself would have sent no key
     assert page.evaluate("Object.values(sessionStorage)") == [key]
@@ -54,18 +56,18 @@ def test_a_key_opens_the_page_and_stays_in_the_tab(page: Page, locked: Served, p
     assert key not in page.url
     assert key not in page.content()
     page.reload()
-    page.wait_for_selector("#facts:has-text('8 pictures')")
+    page.wait_for_selector("#facts:has-text('8 images')")
     page.click("#forget")
     page.wait_for_selector("#door:not([hidden])")
     assert page.evaluate("sessionStorage.length") == 0
     assert page.locator(".card").count() == 0
 
 
-def test_a_query_goes_on_with_another_key(page: Page, locked: Served, picture: Callable[..., bytes]) -> None:
+def test_a_query_goes_on_with_another_key(page: Page, locked: Served, make_image: Callable[..., bytes]) -> None:
     keys = locked.service.access.keys
     old, text = keys.create("old", ["write"])
     come_in(page, locked.address, text)
-    choose(page, picture(3))
+    choose(page, make_image(3))
     page.wait_for_selector(".card")
     mark(page, 0)
     page.click("#erase-marked")
@@ -96,10 +98,10 @@ def test_too_many_wrong_keys_are_told(page: Page, locked: Served) -> None:
 
 
 def test_what_a_key_may_not_do_is_told_and_then_hidden(
-    page: Page, locked: Served, picture: Callable[..., bytes]
+    page: Page, locked: Served, make_image: Callable[..., bytes]
 ) -> None:
     come_in(page, locked.address, locked.service.access.keys.create("gate", ["read"])[1])
-    choose(page, picture(3))
+    choose(page, make_image(3))
     page.wait_for_selector(".card")
     mark(page, 0, 1)
     page.click("#label-marked")
@@ -112,22 +114,24 @@ def test_what_a_key_may_not_do_is_told_and_then_hidden(
     assert len(locked.service.gallery()) == 8
 
 
-def test_a_key_for_one_gallery_and_one_camera(page: Page, locked: Served, picture: Callable[..., bytes]) -> None:
+def test_a_key_for_one_gallery_and_one_camera(page: Page, locked: Served, make_image: Callable[..., bytes]) -> None:
     locked.service.galleries.create("night")
-    locked.add([picture(40), picture(41)], [{"camera_id": "c1"}, {"camera_id": "c2"}], gallery="night")
+    locked.add([make_image(40), make_image(41)], [{"camera_id": "c1"}, {"camera_id": "c2"}], gallery="night")
     text = locked.service.access.keys.create("night watch", ["read"], galleries=["night"], cameras=["c2"])[1]
     come_in(page, locked.address, text)
     assert page.locator("#gallery-field").is_hidden()
-    assert "1 picture " in page.inner_text("#facts")
-    _, asked = sent(page, lambda: choose(page, picture(41)))
+    assert "1 image " in page.inner_text("#facts")
+    _, asked = sent(page, lambda: choose(page, make_image(41)))
     assert asked["gallery"] == ["night"]
     assert page.locator(".card").count() == 1
     assert page.locator("#error").is_hidden()
 
 
-def test_a_key_with_limits_may_label_and_not_erase(page: Page, locked: Served, picture: Callable[..., bytes]) -> None:
+def test_a_key_with_limits_may_label_and_not_erase(
+    page: Page, locked: Served, make_image: Callable[..., bytes]
+) -> None:
     come_in(page, locked.address, locked.service.access.keys.create("gate", ["write"], cameras=["c1"])[1])
-    choose(page, picture(3))
+    choose(page, make_image(3))
     page.wait_for_selector(".card")
     mark(page, 0, 1)
     page.click("#erase-marked")
@@ -141,10 +145,10 @@ def test_a_key_with_limits_may_label_and_not_erase(page: Page, locked: Served, p
     page.click("#label-marked")
     page.click("#label-go")
     page.wait_for_selector("#marks", state="hidden")
-    assert "2 pictures labelled 0004" in page.inner_text("#summary")
+    assert "2 images labelled 0004" in page.inner_text("#summary")
 
 
-def test_without_keys_none_is_asked_for(page: Page, shown: str, picture: Callable[..., bytes]) -> None:
-    search(page, shown, picture(3))
+def test_without_keys_none_is_asked_for(page: Page, shown: str, make_image: Callable[..., bytes]) -> None:
+    search(page, shown, make_image(3))
     assert page.locator("#door").is_hidden()
     assert page.locator("#forget").is_hidden()

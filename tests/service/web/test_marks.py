@@ -19,15 +19,15 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.browser
 
 
-def test_marked_pictures_get_one_label(page: Page, filled: Served, picture: Callable[..., bytes]) -> None:
-    search(page, filled.address, picture(3))
+def test_marked_images_get_one_label(page: Page, filled: Served, make_image: Callable[..., bytes]) -> None:
+    search(page, filled.address, make_image(3))
     mark(page, 0, 2, 4)
     page.locator(".card .mark").nth(4).uncheck()
-    assert page.inner_text("#marks-count") == "2 pictures marked as the same person, confirmed by you"
+    assert page.inner_text("#marks-count") == "2 images marked as the same person, confirmed by you"
     ids = [item_id(page, place) for place in (0, 2)]
     page.click("#label-marked")
-    assert page.inner_text("#label-title") == "Label 2 pictures"
-    assert page.locator("#label-pictures img").count() == 2
+    assert page.inner_text("#label-title") == "Label 2 images"
+    assert page.locator("#label-images img").count() == 2
     assert page.input_value("#label-text") == "0004"
     page.keyboard.type("visitor 7")  # the old label was selected
     page.keyboard.press("Enter")
@@ -35,7 +35,7 @@ def test_marked_pictures_get_one_label(page: Page, filled: Served, picture: Call
     gallery = filled.service.gallery()
     assert [gallery.get(item_id).person_id for item_id in ids] == ["visitor 7"] * 2
     assert "visitor 7" in page.locator(".card").nth(2).inner_text()
-    assert "2 pictures labelled visitor 7" in page.inner_text("#summary")
+    assert "2 images labelled visitor 7" in page.inner_text("#summary")
     assert page.locator(".mark:checked").count() == 0
 
     mark(page, 0)
@@ -46,8 +46,8 @@ def test_marked_pictures_get_one_label(page: Page, filled: Served, picture: Call
     assert gallery.get(ids[0]).person_id is None
 
 
-def test_what_was_not_labelled_stays_marked(page: Page, filled: Served, picture: Callable[..., bytes]) -> None:
-    search(page, filled.address, picture(3))
+def test_what_was_not_labelled_stays_marked(page: Page, filled: Served, make_image: Callable[..., bytes]) -> None:
+    search(page, filled.address, make_image(3))
     mark(page, 0, 1)
     gone = item_id(page, 1)
     filled.service.gallery().delete(gone)
@@ -57,18 +57,18 @@ def test_what_was_not_labelled_stays_marked(page: Page, filled: Served, picture:
     page.wait_for_selector("#label-error:not([hidden])")
     assert f"no item {gone} in this gallery" in page.inner_text("#label-error")
     page.click("#label-close")
-    assert page.inner_text("#marks-count").startswith("1 picture marked")
+    assert page.inner_text("#marks-count").startswith("1 image marked")
 
 
 def test_nothing_is_erased_without_a_reason_and_a_look(
-    page: Page, filled: Served, picture: Callable[..., bytes]
+    page: Page, filled: Served, make_image: Callable[..., bytes]
 ) -> None:
-    search(page, filled.address, picture(3))
+    search(page, filled.address, make_image(3))
     mark(page, 0, 1)
     page.click("#erase-marked")
-    assert page.inner_text("#erase-title") == "Erase 2 pictures"
+    assert page.inner_text("#erase-title") == "Erase 2 images"
     assert "cannot be undone" in page.inner_text("#erase-warning")
-    assert page.locator("#erase-pictures img").count() == 2
+    assert page.locator("#erase-images img").count() == 2
     assert page.evaluate("document.activeElement.id") == "reason"
     page.click("#erase-go")
     page.fill("#reason", "because")
@@ -84,21 +84,21 @@ def test_nothing_is_erased_without_a_reason_and_a_look(
 
 
 def test_an_erasure_ends_with_its_receipt(
-    page: Page, filled: Served, picture: Callable[..., bytes], tmp_path: Path
+    page: Page, filled: Served, make_image: Callable[..., bytes], tmp_path: Path
 ) -> None:
     page.clock.install()
-    search(page, filled.address, picture(3))
+    search(page, filled.address, make_image(3))
     mark(page, 0, 1)
     ids = [item_id(page, place) for place in (0, 1)]
     erase(page)
     gallery = filled.service.gallery()
     assert len(gallery) == 6
-    assert page.inner_text("#receipt-title") == "2 pictures erased"
+    assert page.inner_text("#receipt-title") == "2 images erased"
     assert page.evaluate("document.activeElement.id") == "receipt-title"
     assert "not yet" in page.inner_text("#receipt-facts")
     assert page.locator(".card").count() == 6  # the others stay, and so do those still to be looked at
     assert page.locator("#marks").is_hidden()
-    page.wait_for_selector("#facts:has-text('6 pictures')")
+    page.wait_for_selector("#facts:has-text('6 images')")
 
     with page.expect_response("**/v1/erasures/*"):
         page.clock.fast_forward(2_000)
@@ -122,9 +122,9 @@ def test_an_erasure_ends_with_its_receipt(
 
 
 def test_a_stored_query_can_be_erased_with_its_candidates(
-    page: Page, filled: Served, picture: Callable[..., bytes]
+    page: Page, filled: Served, make_image: Callable[..., bytes]
 ) -> None:
-    search(page, filled.address, picture(3))
+    search(page, filled.address, make_image(3))
     page.locator(".card").first.get_by_text("Search with this").click()
     page.wait_for_selector("#stored:not([hidden])")
     page.check("#mark-query")
@@ -132,14 +132,14 @@ def test_a_stored_query_can_be_erased_with_its_candidates(
     erase(page)
     assert len(filled.service.gallery()) == 6
     assert page.is_disabled("#go")  # there is nothing to ask with any more
-    assert page.locator(".card, #pictures img").count() == 0
-    choose(page, picture(3))
+    assert page.locator(".card, #images img").count() == 0
+    choose(page, make_image(3))
     page.wait_for_selector(".card")
     assert page.locator(".card").count() == 6
 
 
-def test_an_erasure_that_fails_keeps_the_dialog(page: Page, filled: Served, picture: Callable[..., bytes]) -> None:
-    search(page, filled.address, picture(3))
+def test_an_erasure_that_fails_keeps_the_dialog(page: Page, filled: Served, make_image: Callable[..., bytes]) -> None:
+    search(page, filled.address, make_image(3))
     mark(page, 0)
     page.route("**/v1/erasures*", lambda route: route.fulfill(status=503, json={"title": "Busy", "detail": "later"}))
     page.click("#erase-marked")

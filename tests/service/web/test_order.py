@@ -39,13 +39,13 @@ def persons(page: Page) -> list[str]:
 
 @pytest.mark.parametrize("slow", ["**/v1/info", "**/v1/galleries", "**/v1/galleries/*/cameras"])
 def test_nothing_is_asked_before_the_gallery_of_the_address_is_known(
-    page: Page, two: Served, picture: Make, slow: str
+    page: Page, two: Served, make_image: Make, slow: str
 ) -> None:
     asked = galleries_asked(page)
     start = Held(page, slow)
     page.goto(f"{two.address}/?gallery=night&cameras=c2&k=5")
     start.wait()
-    choose(page, picture(3))
+    choose(page, make_image(3))
     page.click("#go")
     settle(page)
     assert asked == []
@@ -64,11 +64,11 @@ def test_nothing_is_asked_before_the_gallery_of_the_address_is_known(
     assert len(left) == 7
 
 
-def test_candidates_of_another_gallery_are_not_shown(page: Page, two: Served, picture: Make) -> None:
+def test_candidates_of_another_gallery_are_not_shown(page: Page, two: Served, make_image: Make) -> None:
     page.goto(two.address)
-    page.wait_for_selector("#facts:has-text('8 pictures')")
+    page.wait_for_selector("#facts:has-text('8 images')")
     queries, cameras = Held(page, "**/v1/query?*"), Held(page, "**/v1/galleries/night/cameras")
-    choose(page, picture(3))
+    choose(page, make_image(3))
     queries.wait()
     page.select_option("#gallery", "night")
     cameras.wait()
@@ -83,7 +83,7 @@ def test_candidates_of_another_gallery_are_not_shown(page: Page, two: Served, pi
 
 def test_what_is_there_to_choose_from_is_of_the_gallery_that_is_chosen(page: Page, two: Served) -> None:
     page.goto(two.address)
-    page.wait_for_selector("#facts:has-text('8 pictures')")
+    page.wait_for_selector("#facts:has-text('8 images')")
     two.service.gallery("night").delete(1)
     samples = Held(page, "**/v1/items?*")
     cameras = Held(page, "**/v1/galleries/*/cameras")
@@ -99,16 +99,16 @@ def test_what_is_there_to_choose_from_is_of_the_gallery_that_is_chosen(page: Pag
     assert page.locator("#samples li").count() == 0
     cameras.release(2)
     cameras.release(1)
-    assert page.inner_text("#facts").startswith("7 pictures")
+    assert page.inner_text("#facts").startswith("7 images")
     cameras.release(0)
-    assert page.inner_text("#facts").startswith("7 pictures")
+    assert page.inner_text("#facts").startswith("7 images")
     samples.wait()
     samples.release()
     assert page.locator("#samples li").count() == 7
 
 
-def test_a_late_erasure_leaves_the_same_ids_of_another_gallery(page: Page, two: Served, picture: Make) -> None:
-    search(page, two.address, picture(3))
+def test_a_late_erasure_leaves_the_same_ids_of_another_gallery(page: Page, two: Served, make_image: Make) -> None:
+    search(page, two.address, make_image(3))
     erasures = Held(page, "**/v1/erasures*")
     mark(page, *range(8))
     page.click("#erase-marked")
@@ -122,18 +122,20 @@ def test_a_late_erasure_leaves_the_same_ids_of_another_gallery(page: Page, two: 
     mark(page, 0)
     erasures.release()
     page.wait_for_selector("#receipt:not([hidden])")
-    assert page.inner_text("#receipt-title") == "8 pictures erased"
+    assert page.inner_text("#receipt-title") == "8 images erased"
     assert page.locator(".card").count() == 8
     assert page.locator(".card .mark:checked").count() == 1
     assert (len(two.service.gallery()), len(two.service.gallery("night"))) == (0, 8)
 
 
-def test_pictures_go_to_the_gallery_that_was_chosen_when_they_were_sent(page: Page, two: Served, picture: Make) -> None:
+def test_images_go_to_the_gallery_that_was_chosen_when_they_were_sent(
+    page: Page, two: Served, make_image: Make
+) -> None:
     page.goto(two.address)
-    page.wait_for_selector("#facts:has-text('8 pictures')")
+    page.wait_for_selector("#facts:has-text('8 images')")
     sent = Held(page, "**/v1/items?*")
     page.click("#adding summary")
-    page.set_input_files("#adding-files", [jpeg(f"{seed}.jpg", picture(40 + seed)) for seed in range(9)])
+    page.set_input_files("#adding-files", [jpeg(f"{seed}.jpg", make_image(40 + seed)) for seed in range(9)])
     page.click("#add")
     sent.wait()
     page.select_option("#gallery", "night")
@@ -144,11 +146,11 @@ def test_pictures_go_to_the_gallery_that_was_chosen_when_they_were_sent(page: Pa
     assert (len(two.service.gallery()), len(two.service.gallery("night"))) == (17, 8)
 
 
-def test_an_older_answer_never_replaces_a_newer_one(page: Page, shown: str, picture: Make) -> None:
+def test_an_older_answer_never_replaces_a_newer_one(page: Page, shown: str, make_image: Make) -> None:
     page.goto(shown)
-    page.wait_for_selector("#facts:has-text('8 pictures')")
+    page.wait_for_selector("#facts:has-text('8 images')")
     queries = Held(page, "**/v1/query?*")
-    choose(page, picture(3))
+    choose(page, make_image(3))
     queries.wait()
     page.fill("#k", "3")
     page.click("#go")
@@ -166,15 +168,15 @@ def test_an_older_answer_never_replaces_a_newer_one(page: Page, shown: str, pict
     assert page.locator(".answer.busy").count() == 0
 
 
-def test_a_late_stored_picture_does_not_replace_a_newer_choice(page: Page, shown: str, picture: Make) -> None:
-    search(page, shown, picture(3))
+def test_a_late_stored_image_does_not_replace_a_newer_choice(page: Page, shown: str, make_image: Make) -> None:
+    search(page, shown, make_image(3))
     images = Held(page, "**/v1/items/*/image")
     page.locator(".card").nth(1).get_by_text("Search with this").click()
     images.wait()
-    choose(page, picture(3), picture(4))
-    page.wait_for_selector("#pictures img >> nth=1")
+    choose(page, make_image(3), make_image(4))
+    page.wait_for_selector("#images img >> nth=1")
     images.release()
-    assert page.locator("#pictures img").count() == 2
+    assert page.locator("#images img").count() == 2
     assert page.locator("#stored").is_hidden()
 
 
@@ -185,8 +187,8 @@ COUNT = """() => {
 }"""
 
 
-def test_a_late_picture_is_not_shown_beside_the_facts_of_another(page: Page, shown: str, picture: Make) -> None:
-    search(page, shown, picture(3))
+def test_a_late_image_is_not_shown_beside_the_facts_of_another(page: Page, shown: str, make_image: Make) -> None:
+    search(page, shown, make_image(3))
     for image in page.locator(".card img").all():
         wait_until_drawn(image)
     images = Held(page, "**/v1/items/*/image")
@@ -202,7 +204,7 @@ def test_a_late_picture_is_not_shown_beside_the_facts_of_another(page: Page, sho
     page.unroute("**/v1/items/*/image")
 
 
-def test_pictures_that_could_not_be_had_are_asked_for_again(page: Page, shown: str, picture: Make) -> None:
+def test_images_that_could_not_be_had_are_asked_for_again(page: Page, shown: str, make_image: Make) -> None:
     refused: list[str] = []
 
     def once(route: Route) -> None:
@@ -213,15 +215,15 @@ def test_pictures_that_could_not_be_had_are_asked_for_again(page: Page, shown: s
             route.fulfill(status=503, json={"title": "Busy", "detail": "later"}, headers={"retry-after": "1"})
 
     page.route("**/v1/items/*/image", once)
-    search(page, shown, picture(3))
+    search(page, shown, make_image(3))
     for image in page.locator(".card img").all():
         wait_until_drawn(image)
     assert len(refused) == 8
 
 
-def test_an_older_receipt_never_replaces_a_newer_one(page: Page, filled: Served, picture: Make) -> None:
+def test_an_older_receipt_never_replaces_a_newer_one(page: Page, filled: Served, make_image: Make) -> None:
     page.clock.install()
-    search(page, filled.address, picture(3))
+    search(page, filled.address, make_image(3))
     looks = Held(page, "**/v1/erasures/*")
     mark(page, 0)
     erase(page, "the first")
@@ -233,22 +235,22 @@ def test_an_older_receipt_never_replaces_a_newer_one(page: Page, filled: Served,
     page.fill("#reason", "the second")
     page.check("#looked")
     page.click("#erase-go")
-    page.wait_for_selector("#receipt-title:has-text('2 pictures erased')")
+    page.wait_for_selector("#receipt-title:has-text('2 images erased')")
     assert purge(filled.service.gallery(), utc_now)
     page.clock.resume()
     looks.release()
-    assert page.inner_text("#receipt-title") == "2 pictures erased"
+    assert page.inner_text("#receipt-title") == "2 images erased"
     assert "the second" in page.inner_text("#receipt-facts")
 
 
-def test_a_wrong_value_in_the_address_leaves_a_choice(page: Page, shown: str, picture: Make) -> None:
-    search(page, f"{shown}/?rerank=nothing&group_by=nobody", picture(3))
+def test_a_wrong_value_in_the_address_leaves_a_choice(page: Page, shown: str, make_image: Make) -> None:
+    search(page, f"{shown}/?rerank=nothing&group_by=nobody", make_image(3))
     assert page.eval_on_selector_all("#rerank, #group", "(all) => all.map((each) => each.selectedIndex)") == [0, 0]
     assert page.locator(".card").count() == 8
 
 
-def test_what_was_erased_is_nowhere_on_the_page(page: Page, filled: Served, picture: Make) -> None:
-    search(page, filled.address, picture(3))
+def test_what_was_erased_is_nowhere_on_the_page(page: Page, filled: Served, make_image: Make) -> None:
+    search(page, filled.address, make_image(3))
     gone = page.locator(".card .from").first.inner_text()
     queries = Held(page, "**/v1/query?*")
     mark(page, 0)
@@ -264,8 +266,8 @@ def test_what_was_erased_is_nowhere_on_the_page(page: Page, filled: Served, pict
     assert "7 candidates from 7 searched" in page.inner_text("#summary")
 
 
-def test_a_label_is_the_same_wherever_it_is_told(page: Page, filled: Served, picture: Make) -> None:
-    search(page, filled.address, picture(3))
+def test_a_label_is_the_same_wherever_it_is_told(page: Page, filled: Served, make_image: Make) -> None:
+    search(page, filled.address, make_image(3))
     mark(page, 0)
     page.click("#label-marked")
     page.fill("#label-text", "zed")
@@ -297,10 +299,10 @@ PASTE = """(content) => {
 }"""
 
 
-def test_the_query_stays_while_a_dialog_is_open(page: Page, shown: str, picture: Make) -> None:
-    search(page, shown, picture(3))
+def test_the_query_stays_while_a_dialog_is_open(page: Page, shown: str, make_image: Make) -> None:
+    search(page, shown, make_image(3))
     asked = galleries_asked(page)
-    pasted = base64.b64encode(picture(5)).decode()
+    pasted = base64.b64encode(make_image(5)).decode()
     page.locator(".card .pic").first.click()
     page.evaluate(PASTE, pasted)
     settle(page)
@@ -313,7 +315,7 @@ def test_the_query_stays_while_a_dialog_is_open(page: Page, shown: str, picture:
 
 
 @pytest.mark.parametrize("act", ["label", "erase"])
-def test_an_act_is_refused_where_another_picture_was_seen(page: Page, filled: Served, picture: Make, act: str) -> None:
+def test_an_act_is_refused_where_another_image_was_seen(page: Page, filled: Served, make_image: Make, act: str) -> None:
     def of_another(route: Route) -> None:
         answer = route.fetch().json()
         for match in answer["matches"]:
@@ -321,7 +323,7 @@ def test_an_act_is_refused_where_another_picture_was_seen(page: Page, filled: Se
         route.fulfill(json=answer)
 
     page.route("**/v1/query?*", of_another)
-    search(page, filled.address, picture(3))
+    search(page, filled.address, make_image(3))
     before = filled.service.gallery().items()
     mark(page, 0)
     page.click(f"#{act}-marked")

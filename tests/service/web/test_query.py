@@ -1,4 +1,4 @@
-"""The query: pictures or a stored item in, candidates out, or why there are none."""
+"""The query: images or a stored item in, candidates out, or why there are none."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.browser
 
 
-def test_a_chosen_picture_gives_candidates(page: Page, shown: str, picture: Callable[..., bytes]) -> None:
-    search(page, shown, picture(3))
-    assert page.inner_text("#facts") == "8 pictures · index flat · model tiny"
+def test_a_chosen_image_gives_candidates(page: Page, shown: str, make_image: Callable[..., bytes]) -> None:
+    search(page, shown, make_image(3))
+    assert page.inner_text("#facts") == "8 images · index flat · model tiny"
     assert page.locator(".card").count() == 8
     first = page.locator(".card").first
     assert first.locator(".score").inner_text() == "1.000"
@@ -42,9 +42,11 @@ URL.revokeObjectURL = (address) => { give_up.call(URL, address); given_up.add(ad
 """
 
 
-def test_pictures_are_shown_and_their_addresses_given_up(page: Page, shown: str, picture: Callable[..., bytes]) -> None:
+def test_images_are_shown_and_their_addresses_given_up(
+    page: Page, shown: str, make_image: Callable[..., bytes]
+) -> None:
     page.add_init_script(WATCH)
-    search(page, shown, picture(3))
+    search(page, shown, make_image(3))
     for image in page.locator(".card img").all():
         wait_until_drawn(image)
     assert page.locator(".card img[src^='blob:']").count() == 8
@@ -52,18 +54,18 @@ def test_pictures_are_shown_and_their_addresses_given_up(page: Page, shown: str,
     assert page.evaluate("made.size") >= 8 + 2  # the candidates, and the query twice
 
 
-def test_several_pictures_are_one_query(page: Page, shown: str, picture: Callable[..., bytes]) -> None:
-    search(page, shown, picture(1), picture(5))
-    assert page.locator("#pictures img").count() == 2
+def test_several_images_are_one_query(page: Page, shown: str, make_image: Callable[..., bytes]) -> None:
+    search(page, shown, make_image(1), make_image(5))
+    assert page.locator("#images img").count() == 2
     with page.expect_response("**/v1/query?*") as answered:
-        choose(page, picture(9), field="#further")
-    assert answered.value.json()["query"]["pictures"] == 3
-    page.get_by_label("Remove picture 2").click()
+        choose(page, make_image(9), field="#further")
+    assert answered.value.json()["query"]["images"] == 3
+    page.get_by_label("Remove image 2").click()
     page.wait_for_selector(".answer:not(.busy)")
-    assert page.locator("#pictures img").count() == 2
-    assert page.evaluate("document.activeElement.ariaLabel") == "Remove picture 1"
-    choose(page, *(picture(seed) for seed in range(9)))
-    assert page.locator("#pictures img").count() == 8
+    assert page.locator("#images img").count() == 2
+    assert page.evaluate("document.activeElement.ariaLabel") == "Remove image 1"
+    choose(page, *(make_image(seed) for seed in range(9)))
+    assert page.locator("#images img").count() == 8
     assert page.locator("#more").is_hidden()
     assert "the first 8 are used" in page.inner_text("#choose")
 
@@ -80,18 +82,18 @@ DROP = """async (files) => {
 }"""
 
 
-def test_files_can_be_dropped_anywhere(page: Page, shown: str, picture: Callable[..., bytes]) -> None:
+def test_files_can_be_dropped_anywhere(page: Page, shown: str, make_image: Callable[..., bytes]) -> None:
     page.goto(shown)
-    page.wait_for_selector("#facts:has-text('8 pictures')")
-    files = [[f"{seed}.jpg", base64.b64encode(picture(seed)).decode()] for seed in (2, 6)]
+    page.wait_for_selector("#facts:has-text('8 images')")
+    files = [[f"{seed}.jpg", base64.b64encode(make_image(seed)).decode()] for seed in (2, 6)]
     page.evaluate(DROP, files)
     page.wait_for_selector(".card")
-    assert page.locator("#pictures img").count() == 2
+    assert page.locator("#images img").count() == 2
     assert page.locator(".over").count() == 0
 
 
-def test_a_stored_picture_is_a_query_of_its_own(page: Page, shown: str, picture: Callable[..., bytes]) -> None:
-    search(page, shown, picture(3))
+def test_a_stored_image_is_a_query_of_its_own(page: Page, shown: str, make_image: Callable[..., bytes]) -> None:
+    search(page, shown, make_image(3))
     path, asked = sent(page, lambda: page.locator(".card", has_text="t5").get_by_text("Search with this").click())
     assert path.startswith("/v1/query/")
     assert asked == {"gallery": ["default"], "k": ["12"]}
@@ -102,17 +104,17 @@ def test_a_stored_picture_is_a_query_of_its_own(page: Page, shown: str, picture:
     assert page.evaluate("document.activeElement.id") == "answer-title"
     page.check("#mark-query")
     mark(page, 0)
-    assert "2 pictures marked" in page.inner_text("#marks")
-    choose(page, picture(3))
+    assert "2 images marked" in page.inner_text("#marks")
+    choose(page, make_image(3))
     page.wait_for_selector(".answer:not(.busy)")
     assert page.is_enabled("#camera")
-    assert page.input_value("#camera") == ""  # that of the stored picture is not that of this one
+    assert page.input_value("#camera") == ""  # that of the stored image is not that of this one
     assert page.locator(".card .mark:checked").count() == 2  # marks stay from search to search
 
 
-def test_pictures_of_the_gallery_are_shown_to_those_who_ask(page: Page, shown: str) -> None:
+def test_images_of_the_gallery_are_shown_to_those_who_ask(page: Page, shown: str) -> None:
     page.goto(shown)
-    page.wait_for_selector("#facts:has-text('8 pictures')")
+    page.wait_for_selector("#facts:has-text('8 images')")
     assert page.locator("#samples button").count() == 0
     page.click("#try summary")
     page.wait_for_selector("#samples button")
@@ -122,8 +124,8 @@ def test_pictures_of_the_gallery_are_shown_to_those_who_ask(page: Page, shown: s
     assert path.startswith("/v1/query/")
 
 
-def test_candidates_are_compared_side_by_side(page: Page, shown: str, picture: Callable[..., bytes]) -> None:
-    search(page, shown, picture(3))
+def test_candidates_are_compared_side_by_side(page: Page, shown: str, make_image: Callable[..., bytes]) -> None:
+    search(page, shown, make_image(3))
     page.locator(".card .pic").nth(1).click()
     assert page.inner_text("#compare-title") == "Candidate 2 of 8"
     wait_until_drawn(page.locator("#compare-image"))
@@ -137,23 +139,23 @@ def test_candidates_are_compared_side_by_side(page: Page, shown: str, picture: C
     assert page.locator(".card .mark").nth(1).is_checked()
 
 
-def test_a_bad_file_is_told_with_its_name_as_text(page: Page, shown: str, picture: Callable[..., bytes]) -> None:
+def test_a_bad_file_is_told_with_its_name_as_text(page: Page, shown: str, make_image: Callable[..., bytes]) -> None:
     page.goto(shown)
-    page.wait_for_selector("#facts:has-text('8 pictures')")
-    page.set_input_files("#file", [jpeg("<img src=x onerror=alert(1)>.jpg", b"this is not a picture")])
+    page.wait_for_selector("#facts:has-text('8 images')")
+    page.set_input_files("#file", [jpeg("<img src=x onerror=alert(1)>.jpg", b"this is not an image")])
     page.wait_for_selector("#error:not([hidden])")
-    assert "<img src=x onerror=alert(1)>.jpg: is not a picture in JPEG, PNG, WEBP" in page.inner_text("#error")
+    assert "<img src=x onerror=alert(1)>.jpg: is not an image in JPEG, PNG, WEBP" in page.inner_text("#error")
     assert page.locator("#again").is_hidden()
     assert page.locator(".card").count() == 0
-    choose(page, picture(3))
+    choose(page, make_image(3))
     page.wait_for_selector(".card")
     assert page.locator("#error").is_hidden()
 
 
-def test_labels_are_text_and_never_markup(page: Page, served: Served, picture: Callable[..., bytes]) -> None:
+def test_labels_are_text_and_never_markup(page: Page, served: Served, make_image: Callable[..., bytes]) -> None:
     evil = "<img src=x onerror=alert(1)>"
-    served.add([picture(1)], [{"camera_id": evil, "person_id": "<b>x</b>", "track_id": "javascript:alert(2)"}])
-    search(page, served.address, picture(2))
+    served.add([make_image(1)], [{"camera_id": evil, "person_id": "<b>x</b>", "track_id": "javascript:alert(2)"}])
+    search(page, served.address, make_image(2))
     page.locator(".card .pic").click()
     page.wait_for_selector("#compare[open]")
     page.keyboard.press("Escape")
@@ -167,18 +169,18 @@ def test_labels_are_text_and_never_markup(page: Page, served: Served, picture: C
 REFUSALS = {
     429: "Too many requests: d. Try again in 7 s.",
     503: "The service cannot answer just now: d. Try again in 7 s.",
-    504: "It took too long: d. Try again in 7 s. Fewer pictures or candidates take less time.",
+    504: "It took too long: d. Try again in 7 s. Fewer images or candidates take less time.",
     403: "The key does not allow this: d. Use another key, or ask whoever runs the service for one.",
     413: "Too large: d.",
 }
 LATER = {429, 503, 504}
 
 
-def test_refusals_are_told_in_plain_words(page: Page, shown: str, picture: Callable[..., bytes]) -> None:
+def test_refusals_are_told_in_plain_words(page: Page, shown: str, make_image: Callable[..., bytes]) -> None:
     def refuse(route: Route) -> None:
         route.fulfill(status=status, json={"title": "Too large", "detail": "d."}, headers={"retry-after": "7"})
 
-    search(page, shown, picture(3))
+    search(page, shown, make_image(3))
     for status, told in REFUSALS.items():
         page.route("**/v1/query*", refuse)
         sent(page, lambda: page.click("#go"))
@@ -200,7 +202,7 @@ def test_a_service_that_is_still_starting_is_told(page: Page, shown: str) -> Non
     assert page.inner_text("#facts") == "not connected"
     page.unroute("**/v1/info")
     page.click("#again")
-    page.wait_for_selector("#facts:has-text('8 pictures')")
+    page.wait_for_selector("#facts:has-text('8 images')")
     assert page.locator("#error").is_hidden()
 
 
@@ -211,12 +213,12 @@ def test_what_stands_before_the_service_may_answer_too(page: Page, shown: str) -
     assert page.inner_text("#error-text") == "The service answered 404."
 
 
-def test_an_empty_gallery_says_how_to_fill_it(page: Page, served: Served, picture: Callable[..., bytes]) -> None:
+def test_an_empty_gallery_says_how_to_fill_it(page: Page, served: Served, make_image: Callable[..., bytes]) -> None:
     page.goto(served.address)
     page.wait_for_selector("#empty:not([hidden])")
     assert "vitreid index" in page.inner_text("#empty")
     assert page.locator("#try").is_hidden()
-    choose(page, picture(3))
+    choose(page, make_image(3))
     page.wait_for_selector(".answer:not(.busy)")
     assert page.locator("#empty").is_visible()
     assert page.locator("#none").is_hidden()

@@ -17,10 +17,10 @@ pytestmark = pytest.mark.browser
 
 
 @pytest.fixture
-def explaining(tmp_path: Path, explained_bundle: Path, picture: Callable[..., bytes]) -> Iterator[Served]:
-    """Eight pictures before a model that can tell what it compares; named before `page`, it ends after it."""
+def explaining(tmp_path: Path, explained_bundle: Path, make_image: Callable[..., bytes]) -> Iterator[Served]:
+    """Eight images before a model that can tell what it compares; named before `page`, it ends after it."""
     with serve(tmp_path / "data", explained_bundle) as started:
-        started.add_eight(picture)
+        started.add_eight(make_image)
         yield started
 
 
@@ -34,8 +34,8 @@ def open_why(page: Page, place: int) -> tuple[str, str]:
     return answered.value.url, answered.value.headers["content-type"]
 
 
-def test_a_candidate_is_explained(explaining: Served, page: Page, picture: Callable[..., bytes]) -> None:
-    search(page, explaining.address, picture(3))
+def test_a_candidate_is_explained(explaining: Served, page: Page, make_image: Callable[..., bytes]) -> None:
+    search(page, explaining.address, make_image(3))
     sent(page, lambda: page.select_option("#camera", "c1"))
     url, kind = open_why(page, 1)
     assert kind == "image/png"
@@ -48,19 +48,19 @@ def test_a_candidate_is_explained(explaining: Served, page: Page, picture: Calla
     assert page.inner_text("#why-title") == "Why candidate 5"
 
 
-def test_of_several_pictures_the_first_is_explained_and_told(
-    explaining: Served, page: Page, picture: Callable[..., bytes]
+def test_of_several_images_the_first_is_explained_and_told(
+    explaining: Served, page: Page, make_image: Callable[..., bytes]
 ) -> None:
-    search(page, explaining.address, picture(3), picture(4))
+    search(page, explaining.address, make_image(3), make_image(4))
     open_why(page, 0)
-    assert page.inner_text("#why-title") == "Why candidate 1, by the first of the pictures"
+    assert page.inner_text("#why-title") == "Why candidate 1, by the first of the images"
 
 
 def test_axe_finds_nothing_in_an_explanation(
-    explaining: Served, page: Page, picture: Callable[..., bytes], axe: str
+    explaining: Served, page: Page, make_image: Callable[..., bytes], axe: str
 ) -> None:
     page.emulate_media(reduced_motion="reduce")
-    search(page, explaining.address, picture(3))
+    search(page, explaining.address, make_image(3))
     open_why(page, 1)
     assert violations(page, axe) == []
     assert page.evaluate("document.activeElement.closest('dialog')?.id") == "why"  # a keyboard is inside
@@ -73,16 +73,16 @@ def test_axe_finds_nothing_in_an_explanation(
     assert violations(page, axe) == []
 
 
-def test_the_query_is_a_stored_item(explaining: Served, page: Page, picture: Callable[..., bytes]) -> None:
-    search(page, explaining.address, picture(3))
+def test_the_query_is_a_stored_item(explaining: Served, page: Page, make_image: Callable[..., bytes]) -> None:
+    search(page, explaining.address, make_image(3))
     sent(page, lambda: page.locator(".card", has_text="t5").get_by_text("Search with this").click())
     url, _ = open_why(page, 0)
     assert url.count("item_id=") == 2
     assert "item_id=6&" in url  # t5 is the sixth; the query comes first
 
 
-def test_what_goes_wrong_is_told(explaining: Served, page: Page, picture: Callable[..., bytes]) -> None:
-    search(page, explaining.address, picture(3))
+def test_what_goes_wrong_is_told(explaining: Served, page: Page, make_image: Callable[..., bytes]) -> None:
+    search(page, explaining.address, make_image(3))
     explaining.service.gallery().delete(5)
     page.locator(".card", has_text="t4").get_by_role("button", name="Why").click()
     page.wait_for_selector("#why-error:has-text('no item 5')")
@@ -91,28 +91,28 @@ def test_what_goes_wrong_is_told(explaining: Served, page: Page, picture: Callab
     assert page.locator("#why-error").is_hidden()
 
 
-def test_candidates_are_ordered_by_patches(explaining: Served, page: Page, picture: Callable[..., bytes]) -> None:
-    search(page, explaining.address, picture(3))
+def test_candidates_are_ordered_by_patches(explaining: Served, page: Page, make_image: Callable[..., bytes]) -> None:
+    search(page, explaining.address, make_image(3))
     page.click("#conditions summary")
     _, asked = sent(page, lambda: page.select_option("#rerank", "patches"))
     assert asked["rerank"] == ["patches"]
     assert "re-ranked" in page.locator(".card").first.inner_text()
 
 
-def test_a_model_that_cannot_tell_offers_nothing(page: Page, shown: str, picture: Callable[..., bytes]) -> None:
-    search(page, shown, picture(3))
+def test_a_model_that_cannot_tell_offers_nothing(page: Page, shown: str, make_image: Callable[..., bytes]) -> None:
+    search(page, shown, make_image(3))
     assert page.get_by_role("button", name="Why").count() == 0
     assert page.locator("#by-patches").evaluate("option => option.disabled && option.hidden")
 
 
-def test_a_candidate_without_a_picture_has_no_button(
-    explaining: Served, page: Page, picture: Callable[..., bytes]
+def test_a_candidate_without_a_image_has_no_button(
+    explaining: Served, page: Page, make_image: Callable[..., bytes]
 ) -> None:
-    explaining.service.gallery().change_settings(store_pictures=False)
-    explaining.add([picture(9)], [{"track_id": "t9"}])
-    search(page, explaining.address, picture(3))
+    explaining.service.gallery().change_settings(store_images=False)
+    explaining.add([make_image(9)], [{"track_id": "t9"}])
+    search(page, explaining.address, make_image(3))
     assert page.locator(".card", has_text="t9").get_by_role("button", name="Why").count() == 0
     assert page.get_by_role("button", name="Why").count() == 8
-    choose(page, picture(9))
+    choose(page, make_image(9))
     page.wait_for_selector(".answer:not(.busy) .card")
     assert page.get_by_role("button", name="Why").count() == 8

@@ -26,21 +26,23 @@ AT = [
 
 
 @pytest.fixture(scope="module")
-def worthy(tmp_path_factory: pytest.TempPathFactory, tiny_bundle: Path, picture: Callable[..., bytes]) -> Iterator[str]:
-    """The address of eight pictures and a calibrated model."""
+def worthy(
+    tmp_path_factory: pytest.TempPathFactory, tiny_bundle: Path, make_image: Callable[..., bytes]
+) -> Iterator[str]:
+    """The address of eight images and a calibrated model."""
     folder = tmp_path_factory.mktemp("worthy")
     bundle = Bundle.open(Path(shutil.copytree(tiny_bundle, folder / "bundle")))
     thresholds = [{"cameras": None, "pairs": PAIRS, "too_few_for": [0.0001], "at": AT}]
     bundle.extend(calibration=made(bundle_id=bundle.manifest.bundle_id, thresholds=thresholds))
     with serve(folder / "data", bundle.path) as started:
-        started.add_eight(picture)
+        started.add_eight(make_image)
         yield started.address
 
 
 def test_candidates_of_other_cameras_have_a_probability_and_the_page_says_what_it_means(
-    page: Page, worthy: str, picture: Callable[..., bytes]
+    page: Page, worthy: str, make_image: Callable[..., bytes]
 ) -> None:
-    search(page, f"{worthy}/?camera_id=c2", picture(3))
+    search(page, f"{worthy}/?camera_id=c2", make_image(3))
     told = page.locator(".card .likely:visible").all_inner_texts()
     assert told[0] == "probability 92 %"
     assert len(told) == 4
@@ -51,8 +53,8 @@ def test_candidates_of_other_cameras_have_a_probability_and_the_page_says_what_i
     assert page.inner_text("#compare-score") == "score 1.000, probability 92 %"
 
 
-def test_a_query_of_no_known_camera_gets_none(page: Page, worthy: str, picture: Callable[..., bytes]) -> None:
-    search(page, worthy, picture(3))
+def test_a_query_of_no_known_camera_gets_none(page: Page, worthy: str, make_image: Callable[..., bytes]) -> None:
+    search(page, worthy, make_image(3))
     assert page.locator(".card").count() == 8
     assert page.locator(".card .likely:visible").count() == 0
 
@@ -64,9 +66,9 @@ def test_a_share_of_most_pairs_is_told_as_such(page: Page, worthy: str) -> None:
 
 
 def test_a_least_probability_is_asked_for_and_told_where_nobody_reaches_it(
-    page: Page, worthy: str, picture: Callable[..., bytes]
+    page: Page, worthy: str, make_image: Callable[..., bytes]
 ) -> None:
-    search(page, f"{worthy}/?camera_id=c2", picture(3))
+    search(page, f"{worthy}/?camera_id=c2", make_image(3))
     page.click("#conditions summary")
     assert page.inner_text("#least-help") == (
         "Of pairs of different persons 1 in 100 has 0.610 or more, 1 in 1,000 has 0.725 or more."
@@ -75,15 +77,17 @@ def test_a_least_probability_is_asked_for_and_told_where_nobody_reaches_it(
     _, asked = sent(page, lambda: page.click("#go"))
     assert asked["min_probability"] == ["0.9"]
     assert page.locator(".card").count() == 1
-    search(page, f"{worthy}/?camera_id=c2&min_probability=0.9", picture(3))
+    search(page, f"{worthy}/?camera_id=c2&min_probability=0.9", make_image(3))
     assert page.input_value("#probable") == "0.9"
     page.select_option("#camera", "c1")
     page.wait_for_selector("#none:not([hidden])")
     assert "the least score is 0.7825, as a probability of 90 % was asked for" in page.inner_text("#none-reason")
 
 
-def test_candidates_of_the_querys_own_camera_have_none(page: Page, worthy: str, picture: Callable[..., bytes]) -> None:
-    search(page, worthy, picture(3))
+def test_candidates_of_the_querys_own_camera_have_none(
+    page: Page, worthy: str, make_image: Callable[..., bytes]
+) -> None:
+    search(page, worthy, make_image(3))
     with page.expect_response("**/v1/query?*"):
         page.select_option("#camera", "c1")
     page.wait_for_selector(".answer:not(.busy)")
@@ -91,9 +95,9 @@ def test_candidates_of_the_querys_own_camera_have_none(page: Page, worthy: str, 
 
 
 def test_no_words_about_probability_without_a_calibration(
-    page: Page, shown: str, picture: Callable[..., bytes]
+    page: Page, shown: str, make_image: Callable[..., bytes]
 ) -> None:
-    search(page, shown, picture(3))
+    search(page, shown, make_image(3))
     page.click("#conditions summary")
     assert page.locator(".card .likely:visible").count() == 0
     assert page.locator("#probable-field").is_hidden()

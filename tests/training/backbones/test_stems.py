@@ -28,7 +28,7 @@ def test_grids_of_overlapping_patches(size: tuple[int, int], stride: int, grid: 
 
 
 def test_overlapping_patches_see_what_lies_under_them() -> None:
-    """A patch embedding of stride 8 is the plain one of the picture's windows."""
+    """A patch embedding of stride 8 is the plain one of the image's windows."""
     torch.manual_seed(0)
     vit = build_vit("vit_tiny_patch16_224", size=(32, 32), stride=8, options=SMALL)
     images = torch.randn(1, 3, 32, 32)
@@ -41,7 +41,7 @@ def test_overlapping_patches_see_what_lies_under_them() -> None:
             torch.testing.assert_close(tokens[0, 3 * row + column], expected, atol=1e-4, rtol=1e-4)
 
 
-def test_half_of_the_channels_are_normed_by_picture() -> None:
+def test_half_of_the_channels_are_normed_by_image() -> None:
     norm = HalfInstanceNorm(4).eval()
     maps = torch.randn(2, 4, 8, 8) * 5 + 3
     seen = norm(maps)

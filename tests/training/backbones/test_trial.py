@@ -46,8 +46,8 @@ def test_a_network_of_real_numbers_is_the_same_after_the_trial(name: str) -> Non
 @pytest.mark.parametrize(
     ("name", "message"),
     [
-        ("vit_base_patch16_18x2_224", "fails on pictures of 96x64: 'ParallelThingsBlock' object has no attribute"),
-        ("vit_intern300m_patch14_448", r"fails on pictures of 96x64: .*divisible by patch size \(14\)"),
+        ("vit_base_patch16_18x2_224", "fails on images of 96x64: 'ParallelThingsBlock' object has no attribute"),
+        ("vit_intern300m_patch14_448", r"fails on images of 96x64: .*divisible by patch size \(14\)"),
         ("vit_so150m2_patch16_reg1_gap_256", "has no single class token with a place"),
         ("deit3_small_patch16_224", "has no single class token with a place"),
         ("resnetv2_50", "is no ResNet of timm but its ResNetV2; take .* such as resnet50, resnet50d"),

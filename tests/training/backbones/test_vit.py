@@ -36,7 +36,7 @@ def test_any_vit_of_timm(name: str) -> None:
         ({"name": "vit_imaginary"}, "no Vision Transformer"),
         ({"options": {"dept": 3}}, "options.dept describes no network; allowed: "),
         ({"options": {"global_pool": "avg"}}, "model.options.global_pool is not for timm here; say model.pool"),
-        ({"options": {"in_chans": 1}}, "model.options.in_chans is not for timm here; pictures have three channels"),
+        ({"options": {"in_chans": 1}}, "model.options.in_chans is not for timm here; images have three channels"),
         ({"options": {"patch_drop_rate": 0.5}}, "model.options.patch_drop_rate is not for timm here; all patches are"),
         ({"options": {"drop_path_rate": 2}}, "drop_path_rate = 2 is no share; give a number from 0 to below 1"),
         ({"options": {"proj_drop_rate": "much"}}, "proj_drop_rate = 'much' is no share"),

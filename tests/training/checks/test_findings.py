@@ -82,7 +82,7 @@ def copied(folder: Path) -> None:
     shutil.copy(first(folder, TRAIN), folder / TRAIN / "0001_c1s1_000900_00.png")
 
 
-def one_picture(folder: Path) -> None:
+def one_image(folder: Path) -> None:
     save(folder / TRAIN / "0008_c1s1_000900_00.png", 900)
 
 
@@ -112,14 +112,14 @@ FAULTS: dict[str, tuple[Callable[[Path], None], str]] = {
     "answered_by_itself": (answered_by_itself, r"^query/0004_c1.*\.png = bounding_box_test/0004_c2s1_000900_00\.png$"),
     "near_duplicates": (look_alike, r"000900_00\.jpg ~ query/0004"),
     "copies": (copied, r"000001_00\.png = .*000900_00\.png"),
-    "one_picture": (one_picture, "^0008$"),
+    "one_image": (one_image, "^0008$"),
     "one_camera": (one_camera, "^0008$"),
     "unanswerable": (unanswerable, "^query/0009"),
     "tiny": (tiny, "000900_00.png: 32x16$"),
     "odd": (wide, "000900_00.png: 60x90$"),
 }
 BESIDE = {
-    "same_in_train_and_test": {"two_persons"},  # a copy of another person's picture is both
+    "same_in_train_and_test": {"two_persons"},  # a copy of another person's image is both
     "two_persons": {"copies"},
 }
 
@@ -164,7 +164,7 @@ def test_published_counts(sound: Path) -> None:
     scanned = scan((*split.train, *split.query, *split.gallery))
     [finding] = check(split, scanned, PUBLISHED["cuhk03"])
     assert (finding.kind, len(finding.cases)) == ("counts", 6)
-    assert finding.cases[0] == "train: 6 pictures, CUHK03-NP detected has 7,365"
+    assert finding.cases[0] == "train: 6 images, CUHK03-NP detected has 7,365"
     assert set(PUBLISHED) <= set(DATASETS)
 
 
@@ -177,11 +177,11 @@ def test_the_command(sound: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert "nothing is wrong" in capsys.readouterr().out
     tiny(sound)
     assert cli.run(["data", "check", str(sound)]) == 0  # a warning alone
-    assert "warning          1  pictures with a side of less than 20 pixels" in capsys.readouterr().out
+    assert "warning          1  images with a side of less than 20 pixels" in capsys.readouterr().out
     truncated(sound)
     assert cli.run(["data", "check", str(sound), "--json"]) == 1
     told = json.loads(capsys.readouterr().out)
-    assert told["parts"]["train"] == {"pictures": 7, "persons": 3, "cameras": 2}
+    assert told["parts"]["train"] == {"images": 7, "persons": 3, "cameras": 2}
     assert [(each["level"], each["kind"], each["count"]) for each in told["findings"]] == [
         ("error", "unreadable", 1),
         ("warning", "tiny", 1),

@@ -1,4 +1,4 @@
-"""The hash survives what does not change a picture, and near hashes are found among many."""
+"""The hash survives what does not change an image, and near hashes are found among many."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from PIL import Image
 from vitreid.training.checks.near_duplicates import DISTANCE, difference_hash, near
 
 
-def picture(seed: int) -> Image.Image:
+def image(seed: int) -> Image.Image:
     pixels = np.random.default_rng(seed).integers(0, 256, (8, 4, 3), dtype=np.uint8)
     return Image.fromarray(pixels).resize((64, 128), Image.Resampling.BICUBIC)
 
@@ -19,9 +19,9 @@ def test_the_hash_survives_size_and_compression() -> None:
     survived = 0
     for seed in range(20):
         content = io.BytesIO()
-        picture(seed).resize((48, 96)).save(content, "JPEG", quality=80)
-        survived += (difference_hash(picture(seed)) ^ difference_hash(Image.open(content))).bit_count() <= DISTANCE
-        assert (difference_hash(picture(seed)) ^ difference_hash(picture(seed + 100))).bit_count() > 10
+        image(seed).resize((48, 96)).save(content, "JPEG", quality=80)
+        survived += (difference_hash(image(seed)) ^ difference_hash(Image.open(content))).bit_count() <= DISTANCE
+        assert (difference_hash(image(seed)) ^ difference_hash(image(seed + 100))).bit_count() > 10
     assert survived >= 19
 
 

@@ -1,4 +1,4 @@
-"""Pictures that are there and no more, for miniatures of folder structures."""
+"""Images that are there and no more, for miniatures of folder structures."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from PIL import Image
 
 @pytest.fixture
 def touch() -> Callable[..., None]:
-    """Make pictures at these paths."""
+    """Make images at these paths."""
 
     def make(*paths: Path) -> None:
         for path in paths:

@@ -37,7 +37,7 @@ def test_market1501(market: Path) -> None:
     assert [s.person for s in split.gallery] == ["0000", "0001"]  # distractors stay, junk goes
 
 
-def test_real_pictures(shared: Path) -> None:
+def test_real_images(shared: Path) -> None:
     split = read_dataset("market1501", shared / "data" / "cuhk03")
     assert [len(part) for part in (split.train, split.query, split.gallery)] == [5819, 200, 773]
     assert (len(split.train_persons()), split.train_cameras()) == (600, ("c1", "c2"))
@@ -61,7 +61,7 @@ def test_folders_in_parts(tmp_path: Path, touch: Touch) -> None:
     [
         ("market1501", ["photos/1.jpg"], "none of the folders"),
         ("market1501", ["query/holiday.jpg"], r"holiday\.jpg does not say person and camera"),
-        ("folders", ["1.jpg"], "no folder of pictures per person"),
+        ("folders", ["1.jpg"], "no folder of images per person"),
         ("imaginary", ["1.jpg"], "no data set 'imaginary'; take one of market1501, .*folders"),
     ],
 )
@@ -71,9 +71,9 @@ def test_what_is_refused(tmp_path: Path, dataset: str, files: list[str], message
         read_dataset(dataset, tmp_path)
 
 
-def test_a_folder_without_pictures(tmp_path: Path) -> None:
+def test_a_folder_without_images(tmp_path: Path) -> None:
     (tmp_path / "query").mkdir()
-    with pytest.raises(DataError, match="holds no pictures"):
+    with pytest.raises(DataError, match="holds no images"):
         read_dataset("market1501", tmp_path)
     with pytest.raises(DataError, match="is not a folder"):
         read_dataset("market1501", tmp_path / "nowhere")

@@ -18,7 +18,7 @@ Touch = Callable[..., None]
 
 @pytest.fixture
 def own(tmp_path: Path, touch: Touch) -> Path:
-    """Ten persons by two cameras each, with two pictures by the first, and one who is seen once."""
+    """Ten persons by two cameras each, with two images by the first, and one who is seen once."""
     for person in range(10):
         names = (f"gate/{person}_1.jpg", f"gate/{person}_2.jpg", f"hall/{person}_3.jpg")
         touch(*(tmp_path / "own" / f"p{person}" / name for name in names))
@@ -83,7 +83,7 @@ def test_no_cell_is_a_formula_and_all_are_read_again(tmp_path: Path, touch: Touc
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [
-        (["--test-persons", "11"], "11 persons for the test, but 10 have pictures by two cameras"),
+        (["--test-persons", "11"], "11 persons for the test, but 10 have images by two cameras"),
         (["--test-persons", "0"], "0 persons for the test"),
         (["--name-pattern", "{camera}-*"], "31 of 31 names do not follow the name pattern"),
     ],
@@ -100,7 +100,7 @@ def test_cameras_that_market_names_cannot_say(tmp_path: Path, touch: Touch, caps
     touch(*(tmp_path / "own" / person / f"{i}.jpg" for person in "ab" for i in range(3)))
     arguments = ["data", "split", str(tmp_path / "own")]
     assert cli.run([*arguments, "--out", str(tmp_path / "market")]) == 2
-    assert "6 pictures tell no camera, which Market-1501's names need" in capsys.readouterr().err
+    assert "6 images tell no camera, which Market-1501's names need" in capsys.readouterr().err
     assert cli.run([*arguments, "--out", str(tmp_path / "own.csv")]) == 0  # unknown cameras count as different ones
     assert cli.run([*arguments, "--out", str(tmp_path / "own.csv")]) == 2
     assert "own.csv is there already" in capsys.readouterr().err

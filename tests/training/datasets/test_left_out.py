@@ -36,7 +36,7 @@ def test_person_0000_is_nobody_everywhere(dataset: str, tmp_path: Path, touch: T
     assert {sample.person for sample in split.query} == {"0003"}
     assert {sample.person for sample in split.gallery} == {"0000", "0003"}
     assert counts(split) == {JUNK: 2, NOBODY: 4}
-    assert any("4 pictures of person 0000" in line for line in remarks(split, 4, "none"))
+    assert any("4 images of person 0000" in line for line in remarks(split, 4, "none"))
 
 
 def test_person_0_is_somebody(tmp_path: Path, touch: Touch) -> None:
@@ -84,7 +84,7 @@ def test_names_with_and_without_spaces_are_one_person(tmp_path: Path, touch: Tou
     assert (split.train_persons(), split.train_cameras()) == (("A", "B"), ("c1",))
 
 
-def test_pictures_without_a_row(tmp_path: Path, touch: Touch) -> None:
+def test_images_without_a_row(tmp_path: Path, touch: Touch) -> None:
     touch(tmp_path / "a.jpg", tmp_path / "b.jpg", tmp_path / "deep" / "c.jpg")
     (tmp_path / "own.csv").write_text("path,person\na.jpg,A\n")
     assert counts(read_dataset("table", tmp_path / "own.csv")) == {NO_PART: 1}
@@ -96,7 +96,7 @@ def test_the_command_counts_what_is_left_out(tmp_path: Path, touch: Touch, capsy
     cli.run(["data", "check", str(tmp_path)])
     told = capsys.readouterr().out
     assert "left out         2  junk boxes: person -1" in told
-    assert "left out         2  pictures of person 0000, who is nobody by Market-1501" in told
+    assert "left out         2  images of person 0000, who is nobody by Market-1501" in told
     cli.run(["data", "check", str(tmp_path), "--json"])
     left_out = json.loads(capsys.readouterr().out)["left_out"]
     assert [(each["reason"], each["count"], len(each["paths"])) for each in left_out] == [(JUNK, 2, 2), (NOBODY, 2, 2)]

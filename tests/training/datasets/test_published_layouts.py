@@ -108,13 +108,13 @@ def vehicles(folder: Path, *, sizes: tuple[int, ...] = (800,)) -> Path:
     (folder / "image").mkdir()
     (folder / "train_test_split").mkdir()
     (folder / "train_test_split" / "train_list.txt").write_text("0000001 7\n0000002 7\n")
-    rows = "".join(f"{picture:07d} {picture // 10}\n" for picture in range(100, 150))
+    rows = "".join(f"{image:07d} {image // 10}\n" for image in range(100, 150))
     for size in sizes:
         (folder / "train_test_split" / f"test_list_{size}.txt").write_text(rows)
     return folder
 
 
-def test_vehicleid_draws_one_picture_of_each_vehicle(tmp_path: Path) -> None:
+def test_vehicleid_draws_one_image_of_each_vehicle(tmp_path: Path) -> None:
     split = read_dataset("vehicleid", vehicles(tmp_path))
     assert [sample.path.name for sample in split.train] == ["0000001.jpg", "0000002.jpg"]
     assert [sample.person for sample in split.gallery] == ["10", "11", "12", "13", "14"]
@@ -130,7 +130,7 @@ def test_vehicleid_draws_one_picture_of_each_vehicle(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("line", "message"),
     [
-        ("0000/0000_000_01_x_0.jpg", "line 1.*is not a picture and 1 values"),
+        ("0000/0000_000_01_x_0.jpg", "line 1.*is not an image and 1 values"),
         ("0000/0000.jpg 0", "does not say its camera"),
     ],
 )
@@ -152,7 +152,7 @@ EMPTY = {
     "vehicleid": "no folder image, which VehicleID comes with",
     "vehicleid-1600": "no folder image, which VehicleID comes with",
     "vehicleid-2400": "no folder image, which VehicleID comes with",
-    "folders": "no folder of pictures per person",
+    "folders": "no folder of images per person",
     "table": "is not a file; give the CSV itself",
 }
 
@@ -169,7 +169,7 @@ def test_an_empty_folder_is_told_in_one_line(dataset: str, tmp_path: Path) -> No
 def test_a_part_that_is_missing_or_empty(dataset: str, tmp_path: Path, touch: Touch) -> None:
     market_like(tmp_path, ("0001_c2_1.jpg", "0005_c8_1.jpg", "0005_c1_1.jpg"), touch)
     (tmp_path / "query" / "0005_c8_1.jpg").unlink()
-    with pytest.raises(DataError, match="query holds no pictures; unpack"):
+    with pytest.raises(DataError, match="query holds no images; unpack"):
         read_dataset(dataset, tmp_path)
     (tmp_path / "query").rmdir()
     with pytest.raises(DataError, match="has no folder query"):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from vitreid.training.datasets import Sample, Split
-from vitreid.training.datasets.remarks import before_one_camera, remarks, with_one_picture, without_match
+from vitreid.training.datasets.remarks import before_one_camera, remarks, with_one_image, without_match
 
 
 def samples(*seen: tuple[str, str | None]) -> tuple[Sample, ...]:
@@ -25,11 +25,11 @@ def test_sound_data_need_no_remark() -> None:
     assert told(SOUND, "camera") == ""
 
 
-def test_persons_with_one_picture_or_camera() -> None:
+def test_persons_with_one_image_or_camera() -> None:
     train = samples(("a", "c1"), ("b", "c1"), ("b", "c1"), ("c", None), ("c", None), ("d", "c1"), ("d", "c2"))
-    assert with_one_picture(train) == ["a"]
+    assert with_one_image(train) == ["a"]
     assert before_one_camera(train) == ["b"]  # who is seen by unknown cameras may be seen by several
-    assert "1 of 4 persons have one picture: they come as 4 copies" in told(Split(train, SOUND.query, SOUND.gallery))
+    assert "1 of 4 persons have one image: they come as 4 copies" in told(Split(train, SOUND.query, SOUND.gallery))
 
 
 def test_queries_without_a_match() -> None:
@@ -41,9 +41,9 @@ def test_queries_without_a_match() -> None:
 def test_one_camera_and_side_information_that_is_not_there() -> None:
     train = samples(("a", "c1"), ("a", "c1"), ("b", "c1"), ("b", "c1"))
     lines = told(Split(train, SOUND.query, SOUND.gallery), "both")
-    assert "all training pictures are by one camera, c1" in lines
-    assert "model.side = 'both' has no effect: the training pictures tell 1 camera" in lines
-    assert "model.side = 'both' has no effect: the training pictures tell 0 view" in lines
+    assert "all training images are by one camera, c1" in lines
+    assert "model.side = 'both' has no effect: the training images tell 1 camera" in lines
+    assert "model.side = 'both' has no effect: the training images tell 0 view" in lines
 
 
 def test_nothing_to_score() -> None:

@@ -53,9 +53,9 @@ def slow_triplet(b: LossInputs, margin: float | None, squared: bool) -> float:
     [
         ([0, 0, 1, 1, 2, 2], None),
         ([0, 0, 0, 1, 2, 2, 2, 2], None),  # unequal counts, one person alone
-        ([0, 0, 0, 1, 1, 1], [7, 7, 8, 9, 9, 9]),  # copies of one picture
+        ([0, 0, 0, 1, 1, 1], [7, 7, 8, 9, 9, 9]),  # copies of one image
         ([0, 0, 0, 0], None),  # one person
-        ([0, 1, 2], None),  # one picture a person
+        ([0, 1, 2], None),  # one image a person
     ],
 )
 def test_triplet_equals_slow_loops(
@@ -80,7 +80,7 @@ def test_triplet_after_the_neck_and_at_unit_length() -> None:
 
 
 def test_copies_are_no_positives() -> None:
-    """A person who is there only as copies of one picture gives no triplet, and no infinite gradient."""
+    """A person who is there only as copies of one image gives no triplet, and no infinite gradient."""
     b = batch([0, 0, 1, 1], [5, 5, 6, 6])
     assert triplet(b).detach() == 0
     zeros = torch.zeros(4, 3, requires_grad=True)

@@ -1,4 +1,4 @@
-"""Margin losses against slow loops over pictures and persons."""
+"""Margin losses against slow loops over images and persons."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def test_arcface(batch: LossInputs, margin: float) -> None:
 
 
 def test_circle(batch: LossInputs) -> None:
-    """Equation 6 for each anchor with positives and negatives; copies of a picture are no positives."""
+    """Equation 6 for each anchor with positives and negatives; copies of an image are no positives."""
     scale, margin = 8.0, 0.25
     features, persons, sources = batch.branch.features, batch.persons.tolist(), batch.sources.tolist()
     losses = []

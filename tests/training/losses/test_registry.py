@@ -116,7 +116,7 @@ def test_a_loss_trains_what_it_is_for(model: ReIDModel, name: str, dtype: torch.
 @pytest.mark.parametrize("dtype", [FULL, MIXED], ids=["fp32", "bf16"])
 @pytest.mark.parametrize("name", LOSSES)
 @pytest.mark.parametrize("alike", ["a person's", "all"])
-def test_pictures_at_no_distance(model: ReIDModel, name: str, dtype: torch.dtype, alike: str) -> None:
+def test_images_at_no_distance(model: ReIDModel, name: str, dtype: torch.dtype, alike: str) -> None:
     """Where a square root or a logarithm meets zero nothing becomes infinite."""
     images = (
         torch.randn(3, 3, 64, 48)[PERSONS] if alike == "a person's" else torch.randn(1, 3, 64, 48).expand(6, -1, -1, -1)
@@ -135,10 +135,10 @@ def test_pictures_at_no_distance(model: ReIDModel, name: str, dtype: torch.dtype
             [0, 0, 1, 1],
             [0, 1, 2, 3],
             True,
-        ),  # two persons, two pictures each: the smallest batch that a recipe can ask for
-        ([0, 0, 1, 1], [0, 0, 1, 1], False),  # each person's picture and a copy of it
+        ),  # two persons, two images each: the smallest batch that a recipe can ask for
+        ([0, 0, 1, 1], [0, 0, 1, 1], False),  # each person's image and a copy of it
         ([0, 0, 0, 0], [0, 1, 2, 3], False),  # one person
-        ([0, 1, 2], [0, 1, 2], False),  # one picture a person
+        ([0, 1, 2], [0, 1, 2], False),  # one image a person
     ],
 )
 def test_the_smallest_batches(
@@ -153,10 +153,10 @@ def test_the_smallest_batches(
     if looks_at_classes(name, model) or triplets:
         assert learns
     elif len(set(sources)) == len(set(persons)):
-        assert not learns  # nobody has a second picture
+        assert not learns  # nobody has a second image
     else:
         moved = any(bool(gradient.any()) for gradient in gradients(model).values())
-        assert learns == moved  # what needs no negatives pulls a person's pictures together; the others do nothing
+        assert learns == moved  # what needs no negatives pulls a person's images together; the others do nothing
 
 
 @pytest.mark.parametrize("scale", [0.01, 1.0, 100.0])

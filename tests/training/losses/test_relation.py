@@ -48,9 +48,7 @@ def hardest(batch: LossInputs, anchor: int) -> tuple[int, int] | None:
     return (max(same)[1], min(other)[1]) if same and other else None
 
 
-def relations(
-    batch: LossInputs, picture: int, pairs: list[tuple[int, int]], chosen_by: str = "cls"
-) -> list[list[float]]:
+def relations(batch: LossInputs, image: int, pairs: list[tuple[int, int]], chosen_by: str = "cls") -> list[list[float]]:
     """One list of relations a map."""
     tokens = batch.transformer()
     assert tokens.positions is not None
@@ -58,8 +56,8 @@ def relations(
     cls, patches, places, biases = (
         each.detach() for each in (tokens.cls, tokens.patches, tokens.positions, tokens.biases)
     )
-    looking = cls[picture] if chosen_by == "cls" else batch.branch.classes[PERSONS[picture]].detach()
-    agreement = [float(looking @ patches[picture, j]) for j in range(7)]
+    looking = cls[image] if chosen_by == "cls" else batch.branch.classes[PERSONS[image]].detach()
+    agreement = [float(looking @ patches[image, j]) for j in range(7)]
     best = sorted(range(7), key=lambda j: -agreement[j])[:TOP]
     return [
         [float(places[best[a]] @ places[best[b]] + biases[m, best[a], best[b]]) for a, b in pairs] for m in range(2)
@@ -103,7 +101,7 @@ def test_divergence_equals_slow_loops(
     for anchor in range(6):
         if (found := hardest(batch, anchor)) is None:
             continue
-        ours, theirs = (relations(batch, picture, pairs_of(pairs), chosen_by) for picture in (anchor, found[0]))
+        ours, theirs = (relations(batch, image, pairs_of(pairs), chosen_by) for image in (anchor, found[0]))
         each = [
             slow_divergence(name, softmax(p, temperature), softmax(q, temperature))
             for p, q in zip(ours, theirs, strict=True)
@@ -123,8 +121,8 @@ def test_relation_triplet_equals_slow_loops(batch: LossInputs, chosen_by: str, m
         if (found := hardest(batch, anchor)) is None:
             continue
         mine, positive, negative = (
-            [value for row in relations(batch, picture, pairs_of("combinations"), chosen_by) for value in row]
-            for picture in (anchor, *found)
+            [value for row in relations(batch, image, pairs_of("combinations"), chosen_by) for value in row]
+            for image in (anchor, *found)
         )
         difference = math.dist(mine, positive) - math.dist(mine, negative)
         losses.append(math.log1p(math.exp(difference)) if margin is None else max(0.0, difference + margin))
@@ -208,8 +206,8 @@ def slow_channel_distances(batch: LossInputs, anchor: int, share: float, thresho
     assert found is not None
     cls, patches = tokens.cls.detach().tolist(), tokens.patches.detach().tolist()
 
-    def agreement(picture: int) -> list[float]:
-        looked = [sum(c * p for c, p in zip(cls[picture], patches[anchor][j], strict=True)) / 2 for j in range(7)]
+    def agreement(image: int) -> list[float]:
+        looked = [sum(c * p for c, p in zip(cls[image], patches[anchor][j], strict=True)) / 2 for j in range(7)]
         return softmax(looked, 1.0)
 
     def best(values: list[float]) -> set[int]:
@@ -246,8 +244,8 @@ def test_channel_weighted_equals_slow_loops(
 @pytest.mark.parametrize(
     ("values", "message"),
     [
-        ({"top": 8}, "a picture has 7 patches"),
-        ({"top": 1}, "a picture has 7 patches"),
+        ({"top": 8}, "an image has 7 patches"),
+        ({"top": 1}, "an image has 7 patches"),
         ({"pairs": "triples"}, "take from combinations, combinations_with_replacement, permutations, product"),
         ({"chosen_by": "me"}, "take from cls, person"),
         ({"source": "neither"}, "take from absolute, relative, both"),

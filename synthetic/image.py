@@ -1,4 +1,4 @@
-"""One picture: a person before a camera at a moment."""
+"""One image: a person before a camera at a moment."""
 
 from dataclasses import dataclass
 from functools import lru_cache
@@ -14,34 +14,34 @@ from vitreid.synthetic.randomness import chance, stream
 from vitreid.synthetic.skeleton import Pose, View
 
 SIZE = (256, 128)
-"""Usual size of a picture, (height, width)."""
+"""Usual size of an image, (height, width)."""
 
 
 @dataclass(frozen=True)
-class Picture:
-    """A drawn picture: uint8 (H, W, 3), and what hides a part of the person, or None."""
+class Image:
+    """A drawn image: uint8 (H, W, 3), and what hides a part of the person, or None."""
 
     pixels: np.ndarray[tuple[int, ...], np.dtype[np.uint8]]
     occluder: str | None
 
 
-def picture(seed: int, identity: int, camera: int, n: int, size: tuple[int, int] = SIZE) -> Picture:
-    """The n-th picture (from 0) of an identity by a camera; depends on nothing but these numbers and the size."""
-    rng = stream(seed, "picture", identity, camera, n)
-    return draw_picture(known_person(seed, identity), known_camera(seed, camera), rng, size)
+def image(seed: int, identity: int, camera: int, n: int, size: tuple[int, int] = SIZE) -> Image:
+    """The n-th image (from 0) of an identity by a camera; depends on nothing but these numbers and the size."""
+    rng = stream(seed, "image", identity, camera, n)
+    return draw_image(known_person(seed, identity), known_camera(seed, camera), rng, size)
 
 
-def draw_picture(person: Person, camera: Camera, rng: np.random.Generator, size: tuple[int, int] = SIZE) -> Picture:
-    """A picture of a person by a camera, in a pose, a view and a crop that the random stream gives."""
+def draw_image(person: Person, camera: Camera, rng: np.random.Generator, size: tuple[int, int] = SIZE) -> Image:
+    """An image of a person by a camera, in a pose, a view and a crop that the random stream gives."""
     canvas = Canvas(camera.background(rng, size))
     view = crop(camera, person, rng, size)
     draw_person(canvas, person, Pose.sample(rng), view)
     occluder = occlude(canvas, rng, view) if chance(rng, OCCLUDED_SHARE) else None
-    return Picture(camera.record(canvas.pixels, rng), occluder)
+    return Image(camera.record(canvas.pixels, rng), occluder)
 
 
 def crop(camera: Camera, person: Person, rng: np.random.Generator, size: tuple[int, int]) -> View:
-    """Where the person stands in the picture, as a detector's box that is never quite right."""
+    """Where the person stands in the image, as a detector's box that is never quite right."""
     height, width = size
     scale = height * camera.tightness * person.body.height * float(rng.uniform(0.94, 1.05))
     ground = 0.5 * (height + scale) + height * float(np.clip(rng.normal(-0.005, 0.015), -0.04, 0.04))

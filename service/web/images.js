@@ -1,4 +1,4 @@
-// Pictures of items. An <img> cannot send a key: they are fetched once they are in sight, and shown as blobs.
+// Images of items. An <img> cannot send a key: they are fetched once they are in sight, and shown as blobs.
 
 import { ask } from "./api.js";
 import { make } from "./dom.js";
@@ -9,7 +9,7 @@ const inSight = new IntersectionObserver((entries) => {
 }, { rootMargin: "300px" });
 
 // an <img> of an item
-export function pictureOf(item, alt = "") {
+export function imageOf(item, alt = "") {
   const image = make("img", { alt });
   if (item.image_url) {
     addresses.set(image, item.image_url);
@@ -18,7 +18,7 @@ export function pictureOf(item, alt = "") {
   return image;
 }
 
-// Shows a blob. Its address is revoked at once when the picture is there: nothing else keeps it.
+// Shows a blob. Its address is revoked at once when the image is there: nothing else keeps it.
 export function draw(image, blob) {
   const address = URL.createObjectURL(blob);
   image.onload = image.onerror = (event) => {
@@ -29,7 +29,7 @@ export function draw(image, blob) {
   return image;
 }
 
-export async function fetchPicture(item) {
+export async function fetchImage(item) {
   return (await ask(item.image_url)).blob();
 }
 

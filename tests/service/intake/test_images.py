@@ -1,4 +1,4 @@
-"""The picture that is kept."""
+"""The image that is kept."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from vitreid.bundle import read_image
-from vitreid.service.intake.pictures import encode_picture
+from vitreid.service.intake.images import encode_image
 
 
 @pytest.mark.parametrize(
@@ -17,7 +17,7 @@ from vitreid.service.intake.pictures import encode_picture
     [((64, 128), (64, 128)), ((512, 100), (512, 100)), ((3000, 1500), (512, 256)), ((8, 4000), (8, 512))],
 )
 def test_sizes(size, kept):
-    assert read_image(encode_picture(Image.new("RGB", size))).size == kept
+    assert read_image(encode_image(Image.new("RGB", size))).size == kept
 
 
 def test_nothing_but_pixels_is_kept():
@@ -30,8 +30,8 @@ def test_nothing_but_pixels_is_kept():
     )
     content = source.getvalue() + b"SECRET second file"
     image = read_image(content)
-    kept = encode_picture(image)
+    kept = encode_image(image)
     assert content.count(b"SECRET") == 5
     assert b"SECRET" not in kept
-    assert image.info  # the caller's picture is left as it was
+    assert image.info  # the caller's image is left as it was
     assert np.abs(np.asarray(read_image(kept)).astype(int) - np.asarray(image)).max() < 12

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from vitreid.synthetic import Camera, Person, View, picture
+from vitreid.synthetic import Camera, Person, View, image
 from vitreid.synthetic.cameras import CASTS, PREFERENCE
 from vitreid.synthetic.canvas import Canvas
 from vitreid.synthetic.occlusion import OCCLUDED_SHARE, OCCLUDERS
@@ -17,27 +17,27 @@ SMALL = (128, 64)
 
 
 def test_the_same_numbers_give_the_same_pixels_and_others_do_not() -> None:
-    first = picture(3, 4, 2, 1, SMALL).pixels
+    first = image(3, 4, 2, 1, SMALL).pixels
     assert first.dtype == np.uint8
     assert first.shape == (128, 64, 3)
-    picture(3, 9, 1, 0, SMALL)
-    assert np.array_equal(picture(3, 4, 2, 1, SMALL).pixels, first)
+    image(3, 9, 1, 0, SMALL)
+    assert np.array_equal(image(3, 4, 2, 1, SMALL).pixels, first)
     for other in ((4, 4, 2, 1), (3, 5, 2, 1), (3, 4, 1, 1), (3, 4, 2, 0)):
-        assert not np.array_equal(picture(*other, SMALL).pixels, first)
+        assert not np.array_equal(image(*other, SMALL).pixels, first)
 
 
 def test_usual_size() -> None:
-    assert picture(0, 1, 1, 0).pixels.shape == (256, 128, 3)
+    assert image(0, 1, 1, 0).pixels.shape == (256, 128, 3)
 
 
 @pytest.mark.parametrize("size", [(32, 16), (65, 33), (40, 90)])
 def test_any_size(size: tuple[int, int]) -> None:
-    assert picture(0, 1, 1, 0, size).pixels.shape == (*size, 3)
+    assert image(0, 1, 1, 0, size).pixels.shape == (*size, 3)
 
 
-def test_some_pictures_are_occluded_and_all_occluders_occur() -> None:
+def test_some_images_are_occluded_and_all_occluders_occur() -> None:
     occluders = [
-        picture(1, identity, camera, 0, (32, 16)).occluder for identity in range(1, 61) for camera in range(1, 6)
+        image(1, identity, camera, 0, (32, 16)).occluder for identity in range(1, 61) for camera in range(1, 6)
     ]
     hidden = [name for name in occluders if name is not None]
     assert len(hidden) / len(occluders) == pytest.approx(OCCLUDED_SHARE, abs=0.06)
@@ -57,7 +57,7 @@ def test_every_occluder_hides_a_part_but_not_all(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", sorted(SCENES))
-def test_every_scene_fills_its_picture(name: str) -> None:
+def test_every_scene_fills_its_image(name: str) -> None:
     scene = draw_scene(name, 1, 1, SMALL)
     assert scene.size == (128, 141)
     pixels = np.asarray(scene)
@@ -82,7 +82,7 @@ def test_what_is_sampled_can_be_drawn() -> None:
 
 
 def colours(pixels: np.ndarray) -> np.ndarray:
-    """Mean colour of upper and lower body against the picture's mean: simple, and blind to most of the cast."""
+    """Mean colour of upper and lower body against the image's mean: simple, and blind to most of the cast."""
     small = np.asarray(Image.fromarray(pixels).resize((16, 32), Image.Resampling.BOX), np.float32)
     parts = [small[6:12, 6:10], small[18:25, 6:10]]
     tint = small.mean((0, 1))
@@ -91,7 +91,7 @@ def colours(pixels: np.ndarray) -> np.ndarray:
 
 def test_a_person_is_nearer_to_itself_than_to_others_across_cameras() -> None:
     persons = [identity for identity in range(1, 60) if Person.sample(8, identity).like is None]
-    one, other = (np.array([colours(picture(8, p, camera, 0, SMALL).pixels) for p in persons]) for camera in (1, 2))
+    one, other = (np.array([colours(image(8, p, camera, 0, SMALL).pixels) for p in persons]) for camera in (1, 2))
     distances = np.linalg.norm(one[:, None] - other[None], axis=2)
     same = np.diag(distances)
     different = distances[~np.eye(len(persons), dtype=bool)]

@@ -1,4 +1,4 @@
-"""The picture that a gallery keeps of an item: enough to show it and to embed it again with a later model."""
+"""The image that a gallery keeps of an item: enough to show it and to embed it again with a later model."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ LONGEST_SIDE = 512
 QUALITY = 90
 
 
-def encode_picture(image: Image.Image) -> bytes:
-    """An RGB picture as JPEG with at most 512 pixels on its longest side, and enough on the other to be read again.
+def encode_image(image: Image.Image) -> bytes:
+    """An RGB image as JPEG with at most 512 pixels on its longest side, and enough on the other to be read again.
 
     Always encoded anew, so that nothing of the source file but its pixels (EXIF, position, comments, a second file
-    behind the picture) is kept.
+    behind the image) is kept.
     """
     scale = LONGEST_SIDE / max(image.size)
     if scale < 1:

@@ -1,4 +1,4 @@
-"""Mutated pictures in every request that takes pictures: a typed answer each, and the next request works.
+"""Mutated images in every request that takes images: a typed answer each, and the next request works.
 
 That they are read without a crash is tested with all of them, without HTTP: tests/service/intake/test_preparing.py.
 """
@@ -33,15 +33,15 @@ def client(tmp_path_factory: pytest.TempPathFactory, tiny_bundle: Path) -> Itera
 
 
 def check_refusal(problem: dict[str, Any]) -> None:
-    """It says what is wrong with the picture, and nothing of our insides."""
+    """It says what is wrong with the image, and nothing of our insides."""
     assert (problem["type"], problem["status"]) == ("/problems/bad-image", 422)
-    assert problem["detail"].startswith("picture")
+    assert problem["detail"].startswith("image")
     assert "\n" not in problem["detail"]
     assert len(problem["detail"]) < 500
 
 
 @pytest.mark.parametrize("route", ["/v1/query", "/v1/embed"])
-def test_a_mutated_picture_as_the_body(route: str, client: TestClient, picture: Callable[[int], bytes]) -> None:
+def test_a_mutated_image_as_the_body(route: str, client: TestClient, make_image: Callable[[int], bytes]) -> None:
     headers = {"content-type": "image/jpeg"}
     statuses: Counter[int] = Counter()
     for content in islice(mutants(), 0, None, EVERY):
@@ -51,16 +51,16 @@ def test_a_mutated_picture_as_the_body(route: str, client: TestClient, picture: 
             check_refusal(answer.json())
     assert set(statuses) == {200, 422}
     assert min(statuses.values()) > 20
-    assert client.post(route, content=picture(1), headers=headers).status_code == 200
+    assert client.post(route, content=make_image(1), headers=headers).status_code == 200
 
 
-def test_mutated_pictures_beside_good_ones(client: TestClient, picture: Callable[[int], bytes]) -> None:
+def test_mutated_images_beside_good_ones(client: TestClient, make_image: Callable[[int], bytes]) -> None:
     every = islice(mutants(), 5, None, EVERY)
     statuses: Counter[str] = Counter()
     seed = 0
     while contents := list(islice(every, AT_ONCE)):
-        good, seed = picture(seed), seed + 1
-        files = [("images", (f"picture {place}", content)) for place, content in enumerate([*contents, good])]
+        good, seed = make_image(seed), seed + 1
+        files = [("images", (f"image {place}", content)) for place, content in enumerate([*contents, good])]
         body = client.post("/v1/items", files=files).json()
         *results, last = body["results"]
         assert last["status"] == "added"
