@@ -36,7 +36,7 @@ check: $(VENV)/dev ## lint, format and types
 	@$(BIN)/mypy
 
 docs: $(VENV)/service ## write docs/api.md from the API's own description
-	@$(BIN)/python -m vitreid.service.http.api_reference docs/api.md
+	@$(BIN)/python -m vitreid.service.api.openapi.reference docs/api.md
 
 bench: $(VENV)/dev ## measure and write benchmarks/RESULTS.md
 	@$(BIN)/python -m benchmarks.run

@@ -26,7 +26,7 @@ from benchmarks.attacks import ATTACKS, FORM, Target, form, image
 from benchmarks.memory import peak_mib
 from benchmarks.running import Running, serving
 from vitreid.service.access.access import open_records
-from vitreid.service.starter import starter_path
+from vitreid.service.models.bundle_choice import starter_path
 
 GOAL_MIB, GOAL_S = 1536, 1.0
 PROBE_EVERY_S = 0.02

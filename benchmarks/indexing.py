@@ -22,11 +22,11 @@ import typer
 from numpy.typing import NDArray
 
 from vitreid.bundle import Bundle, read_image
-from vitreid.service.embedder import Embedder
 from vitreid.service.gallery import Gallery
 from vitreid.service.intake.folders import find_images
 from vitreid.service.intake.indexing import index_images
-from vitreid.service.runtimes import RuntimeChoice
+from vitreid.service.models.embedder import Embedder
+from vitreid.service.models.runtimes import RuntimeChoice
 
 GOAL = 0.85
 

@@ -30,12 +30,12 @@ from benchmarks.models import explained_bundle
 from vitreid.bundle import Bundle, EvidenceRunner, read_image
 from vitreid.scoring import Labelled, RetrievalScores, compare_scores, score_retrieval
 from vitreid.scoring.patches import FOREGROUND_SHARE, PATCH_SHARE, TOP, Foreground, Half, reranked_blocks
-from vitreid.service.embedder import Embedder
-from vitreid.service.explainer import Explainer
 from vitreid.service.gallery import Gallery
-from vitreid.service.gallery.looking import PatchUpkeep
+from vitreid.service.gallery.maintenance.patch_backfill import PatchUpkeep
 from vitreid.service.intake.indexing import index_images
-from vitreid.service.runtimes import RuntimeChoice
+from vitreid.service.models.embedder import Embedder
+from vitreid.service.models.explainer import Explainer
+from vitreid.service.models.runtimes import RuntimeChoice
 from vitreid.service.search import Looking, Question, find
 from vitreid.service.search.patches import foregrounds
 from vitreid.synthetic import draw_dataset

@@ -43,8 +43,8 @@ from benchmarks import (
 from benchmarks.models import explained_bundle, random_bundle
 from vitreid.bundle import Bundle
 from vitreid.bundle.run_openvino import precisions
-from vitreid.service.embedder import Embedder
-from vitreid.service.starter import starter_path
+from vitreid.service.models.bundle_choice import starter_path
+from vitreid.service.models.embedder import Embedder
 from vitreid.synthetic import draw_dataset
 
 RESULTS = Path(__file__).parent / "RESULTS.md"

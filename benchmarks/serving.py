@@ -28,8 +28,8 @@ from numpy.typing import NDArray
 from benchmarks.running import Running, serving
 from vitreid.bundle import Bundle, read_image
 from vitreid.service.config import gallery_folder
-from vitreid.service.embedder import Embedder
 from vitreid.service.gallery import Gallery, NewItem
+from vitreid.service.models.embedder import Embedder
 
 GOALS = {"latency": 1.08, "throughput": 0.9, "p99_by_p50": 4.0}
 K = 10

@@ -27,7 +27,7 @@ import typer
 from PIL import Image
 
 from benchmarks.running import Running, serving
-from vitreid.service.starter import starter_path
+from vitreid.service.models.bundle_choice import starter_path
 
 GOAL = 0.05
 SIZE = 1000

@@ -14,7 +14,7 @@ class ParityScores(Part):
     queries: int = Field(gt=0)
     mAP: float  # noqa: N815 - the field's own spelling, also in JSON
     rank1: float
-    model_mAP: float  # noqa: N815 - likewise
+    model_mAP: float  # noqa: N815
     model_rank1: float
 
     @property

@@ -48,7 +48,7 @@ class RetrievalScores:
     """
 
     mAP: float  # noqa: N815 - the field's own spelling, also in JSON
-    mINP: float  # noqa: N815 - likewise
+    mINP: float  # noqa: N815
     cmc: NDArray[np.float64]
     queries: int
     skipped: int

@@ -13,11 +13,11 @@ from pydantic import AfterValidator, Field, ValidationError, ValidationInfo, fie
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from vitreid.bundle.preprocess import MAX_DECODING_PIXELS, MAX_PIXELS
-from vitreid.service.addresses import host_of, is_loopback, origin_of, origin_text
-from vitreid.service.digits import in_digits
 from vitreid.service.errors import ServiceError
-from vitreid.service.messages import shown
-from vitreid.service.runtimes.protocol import RuntimeChoice
+from vitreid.service.models.runtimes.protocol import RuntimeChoice
+from vitreid.service.values.addresses import host_of, is_loopback, origin_of, origin_text
+from vitreid.service.values.digits import in_digits
+from vitreid.service.values.messages import shown
 
 DEFAULT_GALLERY = "default"
 GALLERIES = "galleries"  # in a data folder, the one of all galleries

@@ -11,14 +11,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from tests.paths import REPOSITORY
 from vitreid.bundle import Bundle, Evidence, ImageSpec, OutputSpec
 from vitreid.bundle.evidence import EXPLAIN
-from vitreid.service.http.logs import FORMATS
+from vitreid.service.api.logs import FORMATS
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ["VITREID_ALLOWED_HOSTS"] = "testserver"  # what a TestClient calls the service
 
-REPOSITORY = Path(__file__).resolve().parent.parent
 SHARED = REPOSITORY.parent / "shared"
 
 

@@ -13,9 +13,9 @@ from typing import Any
 import pytest
 import yaml
 
+from tests.paths import REPOSITORY
 from vitreid.service.config import ServiceConfig
 
-REPOSITORY = Path(__file__).resolve().parent.parent
 DOCKER = REPOSITORY / "docker"
 FROM_HERE = {
     "pyproject.toml",

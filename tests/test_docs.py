@@ -12,9 +12,9 @@ from typing import Any
 import pytest
 from typer.main import get_command
 
+from tests.paths import REPOSITORY
 from vitreid import cli
 
-REPOSITORY = Path(__file__).resolve().parent.parent
 PAGES = sorted([REPOSITORY / "README.md", *(REPOSITORY / "docs").glob("*.md")])
 README = (REPOSITORY / "README.md").read_text()
 ALL = "\n".join(page.read_text() for page in PAGES)

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.paths import REPOSITORY
 from vitreid import service
 from vitreid.bundle import Bundle, Calibration
 from vitreid.bundle.calibration import (
@@ -26,25 +27,26 @@ from vitreid.bundle.calibration import (
 )
 from vitreid.service.access import audit
 from vitreid.service.access import database as access
-from vitreid.service.access.guard import guard_of
+from vitreid.service.api.app import create_app
+from vitreid.service.api.guard import guard_of
+from vitreid.service.api.schemas.erasures import ReceiptBody
+from vitreid.service.api.state import open_service
 from vitreid.service.config import PREFIX, ServiceConfig
 from vitreid.service.errors import ServiceError
-from vitreid.service.gallery import GallerySettings, Quality, tables
-from vitreid.service.gallery.backup import BackupManifest
-from vitreid.service.gallery.export import FIELDS
+from vitreid.service.gallery import GallerySettings, Quality
 from vitreid.service.gallery.items import QUALITIES
-from vitreid.service.gallery.snapshot import SnapshotManifest
-from vitreid.service.http.app import create_app
+from vitreid.service.gallery.maintenance.backup import BackupManifest
+from vitreid.service.gallery.maintenance.export import FIELDS
+from vitreid.service.gallery.rows.rows import tables
+from vitreid.service.gallery.snapshots.snapshot import SnapshotManifest
 from vitreid.service.intake.box_files import read_boxes
 from vitreid.service.intake.boxes import BoxSource
-from vitreid.service.schemas.erasures import ReceiptBody
-from vitreid.service.state import open_service
 from vitreid.training.config import AugmentConfig, DataConfig, JigsawConfig, ModelConfig, OptimConfig, TrainConfig
 from vitreid.training.datasets import DATASETS
 from vitreid.training.losses import LOSSES
 from vitreid.training.report import PARTS, TEXTS
 
-DOCS = Path(__file__).resolve().parent.parent / "docs"
+DOCS = REPOSITORY / "docs"
 OPERATIONS, FORMATS, EXTENDING = ((DOCS / f"{name}.md").read_text() for name in ("operations", "formats", "extending"))
 PAGES = {page.name: page.read_text() for page in [*DOCS.glob("*.md"), DOCS.parent / "README.md"]}
 # The type stands in no answer: only commands meet these, and print their message.

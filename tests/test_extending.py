@@ -15,12 +15,13 @@ import numpy as np
 import pytest
 import torch
 
+from tests.paths import REPOSITORY
 from vitreid.bundle import Bundle
 from vitreid.service.gallery import EVERYTHING, Gallery, NewItem
 from vitreid.service.indexes import INDEXES
-from vitreid.service.runtimes import RUNTIMES, RuntimeChoice, load_runtime
+from vitreid.service.models.runtimes import RUNTIMES, RuntimeChoice, load_runtime
 from vitreid.service.search import candidates, find, reranking
-from vitreid.service.search.question import Question
+from vitreid.service.search.request import Question
 from vitreid.training import losses
 from vitreid.training.checkpoint import build_model
 from vitreid.training.config import parse_config
@@ -28,7 +29,7 @@ from vitreid.training.datasets import DATASETS, read_dataset
 from vitreid.training.losses import LossInputs, total_loss
 from vitreid.training.model import Branch
 
-PAGE = (Path(__file__).resolve().parent.parent / "docs" / "extending.md").read_text(encoding="utf-8")
+PAGE = (REPOSITORY / "docs" / "extending.md").read_text(encoding="utf-8")
 
 
 def example(heading: str, language: str) -> str:
@@ -45,7 +46,6 @@ def module(heading: str, monkeypatch: pytest.MonkeyPatch) -> Any:
     return made
 
 
-REPOSITORY = Path(__file__).resolve().parent.parent
 TREE = [
     "vitreid",
     "bundle",

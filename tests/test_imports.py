@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-REPOSITORY = Path(__file__).resolve().parent.parent
+from tests.paths import REPOSITORY
+
 LEAVES = {"bundle", "scoring", "synthetic"}
 ALLOWED = {
     "bundle": set(),
@@ -65,7 +66,7 @@ def test_starting_the_service_leaves_out_what_is_slow_or_not_its_own(tiny_bundle
     code = f"""
 import sys
 from fastapi.testclient import TestClient
-from vitreid.service.http.app import create_app
+from vitreid.service.api.app import create_app
 from vitreid.service.config import ServiceConfig
 config = ServiceConfig(data={str(tmp_path)!r}, bundle={str(tiny_bundle)!r})
 with TestClient(create_app(config)) as client:

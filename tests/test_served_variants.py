@@ -15,8 +15,8 @@ from PIL import Image
 from vitreid.bundle import Bundle, ImageSpec
 from vitreid.export.images import drawn_images
 from vitreid.export.to_onnx import export_onnx
+from vitreid.service.api.app import create_app
 from vitreid.service.config import ServiceConfig
-from vitreid.service.http.app import create_app
 from vitreid.training.checkpoint import Checkpoint, build_model, save_checkpoint
 from vitreid.training.config import TrainConfig
 

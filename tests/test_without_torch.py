@@ -14,10 +14,10 @@ from pathlib import Path
 import pytest
 
 from tests.export.foreign import save_foreign
+from tests.paths import REPOSITORY
 from vitreid.bundle import Bundle
 from vitreid.synthetic import draw_dataset
 
-REPOSITORY = Path(__file__).resolve().parent.parent
 EXTRAS = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())["project"]["optional-dependencies"]
 IN_THE_IMAGE = {"cpu", "adopt"}
 """The extras of the service's image."""

@@ -15,13 +15,13 @@ from contextlib import contextmanager
 from importlib.metadata import version
 from typing import Any
 
-TRAINING, EXPORT, SERVICE = "vitreid.training.cli", "vitreid.export.cli", "vitreid.service.commands.cli"
+TRAINING, EXPORT, SERVICE = "vitreid.training.cli", "vitreid.export.cli", "vitreid.service.cli.service_cli"
 DATA, RECIPES = "vitreid.training.data_cli", "vitreid.training.recipes_cli"
-BENCH = "vitreid.service.commands.bench_cli"
+BENCH = "vitreid.service.cli.bench_cli"
 KEYS, AUDIT, GALLERY = (
-    "vitreid.service.commands.keys_cli",
-    "vitreid.service.commands.audit_cli",
-    "vitreid.service.commands.gallery_cli",
+    "vitreid.service.cli.keys_cli",
+    "vitreid.service.cli.audit_cli",
+    "vitreid.service.cli.gallery_cli",
 )
 
 # name: (module whose Typer app has the command or group, the extra that it needs, help)

@@ -14,9 +14,9 @@ from sqlalchemy import Row, Select, select
 from vitreid.service.access.database import AccessDatabase, audit
 from vitreid.service.access.principal import Principal
 from vitreid.service.access.views import VIEW, Views
-from vitreid.service.clock import HORIZON, believable
-from vitreid.service.gallery.reserve import Reserve
-from vitreid.service.gallery.tables import stored_time, utc_text
+from vitreid.service.gallery.maintenance.reserve import Reserve
+from vitreid.service.gallery.rows.tables import stored_time, utc_text
+from vitreid.service.values.clock import HORIZON, believable
 
 COMMAND_LINE = "command line"
 OTHER = "other"  # the action of what is recorded only where it was refused

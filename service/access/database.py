@@ -15,8 +15,8 @@ from sqlalchemy import JSON, Column, Connection, Integer, MetaData, String, Tabl
 from vitreid.service.access.errors import AccessUnusable
 from vitreid.service.errors import GalleryError
 from vitreid.service.gallery.database import Database, translated
-from vitreid.service.gallery.schema import Schema, schema_after, schema_faults
-from vitreid.service.gallery.tables import UtcText
+from vitreid.service.gallery.rows.schema import Schema, schema_after, schema_faults
+from vitreid.service.gallery.rows.tables import UtcText
 
 FILE = "access.db"
 OWNER_ONLY = 0o600  # SQLite gives its log the rights of the file

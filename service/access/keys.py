@@ -18,9 +18,9 @@ from sqlalchemy import Row, select
 from vitreid.service.access.database import AccessDatabase, keys
 from vitreid.service.access.errors import KeyNotFound, Unauthorized
 from vitreid.service.access.principal import Principal, Scope, held
-from vitreid.service.clock import HORIZON, STEP
 from vitreid.service.errors import BadParameter
-from vitreid.service.gallery.tables import utc_text
+from vitreid.service.gallery.rows.tables import utc_text
+from vitreid.service.values.clock import HORIZON, STEP
 
 ID_LENGTH = 8
 LONGEST_NAME = 64

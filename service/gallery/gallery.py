@@ -14,17 +14,17 @@ from numpy.typing import NDArray
 
 from vitreid.service.errors import BadParameter
 from vitreid.service.gallery.embeddings import check_embeddings
-from vitreid.service.gallery.erasure import Receipt
 from vitreid.service.gallery.errors import EmbeddingRejected
 from vitreid.service.gallery.filters import EVERYTHING, Filter
 from vitreid.service.gallery.items import AddResult, GalleryInfo, GallerySettings, Item, ItemChanges, Match, NewItem
-from vitreid.service.gallery.keeper import Keeper
-from vitreid.service.gallery.reserve import Reserve
-from vitreid.service.gallery.searching import Searcher
-from vitreid.service.gallery.settings import count_rejection, read_rejections, read_settings, write_settings
-from vitreid.service.gallery.snapshot import newest_manifest
-from vitreid.service.gallery.store import Store
-from vitreid.service.gallery.summary import camera_counts, summary
+from vitreid.service.gallery.maintenance.lock import Keeper
+from vitreid.service.gallery.maintenance.reserve import Reserve
+from vitreid.service.gallery.rows.erasure import Receipt
+from vitreid.service.gallery.rows.settings import count_rejection, read_rejections, read_settings, write_settings
+from vitreid.service.gallery.rows.store import Store
+from vitreid.service.gallery.rows.summary import camera_counts, summary
+from vitreid.service.gallery.snapshots.snapshot import newest_manifest
+from vitreid.service.gallery.view.searcher import Searcher
 from vitreid.service.indexes import AUTO, index_kind
 
 T = TypeVar("T")

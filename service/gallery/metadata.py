@@ -7,7 +7,7 @@ from typing import Annotated
 
 from pydantic import AfterValidator, JsonValue
 
-from vitreid.service.gallery.texts import metadata_fault
+from vitreid.service.values.texts import metadata_fault
 
 MAX_BYTES = 16 * 1024
 """Of one item's metadata as JSON."""

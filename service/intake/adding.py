@@ -15,10 +15,12 @@ from pydantic_core import from_json
 
 from vitreid.bundle import ImageError
 from vitreid.bundle.market_names import NOBODY
+from vitreid.service.api.problems import image_problem, problem_of
+from vitreid.service.api.schemas.items import AddedItem, AddResultBody, FrameLabels
+from vitreid.service.api.state import Service
+from vitreid.service.api.uploads import Upload
 from vitreid.service.errors import BadImage, BadParameter, EmbeddingFailed
 from vitreid.service.gallery import Gallery
-from vitreid.service.http.problems import image_problem, problem_of
-from vitreid.service.http.uploads import Upload
 from vitreid.service.intake.boxes import boxes_of
 from vitreid.service.intake.cameras import camera_map
 from vitreid.service.intake.labels import Label, label_of_name
@@ -34,9 +36,7 @@ from vitreid.service.intake.preparing import (
     prepare_image,
 )
 from vitreid.service.intake.relabelling import relabelled
-from vitreid.service.messages import first_mistake
-from vitreid.service.schemas.items import AddedItem, AddResultBody, FrameLabels
-from vitreid.service.state import Service
+from vitreid.service.values.messages import first_mistake
 
 BATCH = 16
 MAX_VALUES = 200_000

@@ -9,14 +9,14 @@ from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
-from vitreid.service.digits import number_of
+from vitreid.service.api.schemas.items import MAX_BOXES, FrameLabels
 from vitreid.service.errors import TableError
 from vitreid.service.gallery.items import Box
 from vitreid.service.intake.boxes import BoxSource, PersonBox, boxes_of
 from vitreid.service.intake.labels import COLUMNS, Label, known_path, rows_of, with_cells
 from vitreid.service.intake.mot import is_mot_line, read_mot
-from vitreid.service.messages import first_mistake
-from vitreid.service.schemas.items import MAX_BOXES, FrameLabels
+from vitreid.service.values.digits import number_of
+from vitreid.service.values.messages import first_mistake
 
 EDGES = ("left", "top", "right", "bottom")
 COLUMNS_OF_BOXES = ("path", *EDGES, *COLUMNS[1:])

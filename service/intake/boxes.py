@@ -12,9 +12,9 @@ from PIL import Image
 
 from vitreid.bundle import ImageError
 from vitreid.bundle.market_names import NOBODY
+from vitreid.service.api.schemas.items import FrameLabels
 from vitreid.service.gallery.items import Box
 from vitreid.service.intake.labels import Label
-from vitreid.service.schemas.items import FrameLabels
 
 
 @dataclass(frozen=True)

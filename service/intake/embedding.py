@@ -9,11 +9,11 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from vitreid.service.embedder import Embedder
 from vitreid.service.intake.folders import Passed, scan_folder
 from vitreid.service.intake.indexing import Progress
 from vitreid.service.intake.preparing import Prepared, Rules
 from vitreid.service.intake.reading import Refusal, crops_of, prepared, unreadable_of
+from vitreid.service.models.embedder import Embedder
 
 
 @dataclass(frozen=True, eq=False)

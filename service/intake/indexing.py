@@ -11,16 +11,16 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from vitreid.bundle.name_pattern import NamePattern
-from vitreid.service.ahead import ahead
-from vitreid.service.embedder import Embedder
 from vitreid.service.gallery import Gallery, NewItem
 from vitreid.service.intake.boxes import BoxSource
 from vitreid.service.intake.cameras import camera_map
 from vitreid.service.intake.folders import Passed, scan_folder
 from vitreid.service.intake.label_summary import LabelSummary
+from vitreid.service.intake.prefetch import ahead
 from vitreid.service.intake.preparing import Known, Prepared, Rules
 from vitreid.service.intake.reading import Refusal, crops_of, frames_of, prepared, unreadable_of
 from vitreid.service.intake.relabelling import Differing, Duplicates
+from vitreid.service.models.embedder import Embedder
 
 Progress = Callable[[int, int], None]
 """Called with the number of items that are done and of all items."""

@@ -18,8 +18,8 @@ from vitreid.bundle.name_pattern import NamePattern
 from vitreid.bundle.vocabulary import mistake_in_columns
 from vitreid.service.errors import TableError
 from vitreid.service.gallery.metadata import check_metadata
-from vitreid.service.gallery.texts import label_fault
-from vitreid.service.times import parse_time
+from vitreid.service.values.texts import label_fault
+from vitreid.service.values.times import parse_time
 
 COLUMNS = ("path", "person_id", "camera_id", "captured_at", "track_id")
 LABELS = ("person_id", "camera_id", "track_id")

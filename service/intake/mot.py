@@ -17,11 +17,11 @@ from collections.abc import Collection, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path, PurePosixPath
 
-from vitreid.service.digits import number_of
 from vitreid.service.errors import TableError
-from vitreid.service.gallery.texts import label_fault
 from vitreid.service.intake.boxes import BoxSource, PersonBox
 from vitreid.service.intake.labels import Label
+from vitreid.service.values.digits import number_of
+from vitreid.service.values.texts import label_fault
 
 TRUTH_VALUES = 9
 LARGEST = 2**53

@@ -9,11 +9,11 @@ from pathlib import Path
 from vitreid.bundle import ImageError
 from vitreid.bundle.errors import NamePatternError
 from vitreid.bundle.name_pattern import NamePattern
-from vitreid.service.ahead import WORKERS, ahead
 from vitreid.service.intake.box_files import read_boxes
 from vitreid.service.intake.boxes import BoxSource, PersonBox
 from vitreid.service.intake.folders import Found, ImageFile
 from vitreid.service.intake.labels import Label, labels_of_names, read_table
+from vitreid.service.intake.prefetch import WORKERS, ahead
 from vitreid.service.intake.preparing import (
     Known,
     Outcome,

@@ -4,6 +4,6 @@ from vitreid.service.search.answering import Found, find
 from vitreid.service.search.candidates import Candidate
 from vitreid.service.search.combining import mean_embedding
 from vitreid.service.search.patches import Looking
-from vitreid.service.search.question import Question
+from vitreid.service.search.request import Question
 
 __all__ = ["Candidate", "Found", "Looking", "Question", "find", "mean_embedding"]

@@ -16,7 +16,7 @@ from vitreid.service.gallery.gallery import Gallery
 from vitreid.service.search.candidates import Candidate, best_candidates, group_size
 from vitreid.service.search.combining import expanded
 from vitreid.service.search.patches import Looking
-from vitreid.service.search.question import Question
+from vitreid.service.search.request import Question
 from vitreid.service.search.reranking import Compared, reranked
 
 ATTEMPTS = 3

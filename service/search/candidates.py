@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from vitreid.service.gallery import Item, Match
 from vitreid.service.gallery.filters import Filter
 from vitreid.service.gallery.gallery import Gallery
-from vitreid.service.search.question import GroupBy
+from vitreid.service.search.request import GroupBy
 
 PER_GROUP = 4  # items looked for at first for each group that is wanted
 

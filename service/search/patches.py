@@ -11,9 +11,9 @@ from PIL import Image
 
 from vitreid.bundle import ImageError, read_image
 from vitreid.scoring.patches import Foreground, patch_scores, with_patches
-from vitreid.service.explainer import Explainer
 from vitreid.service.gallery.errors import ImagesMissing
 from vitreid.service.gallery.gallery import Gallery
+from vitreid.service.models.explainer import Explainer
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from vitreid.service.errors import NoEvidence
 from vitreid.service.gallery.gallery import Gallery
 from vitreid.service.search.candidates import Candidate
 from vitreid.service.search.patches import Looking
-from vitreid.service.search.question import Rerank
+from vitreid.service.search.request import Rerank
 
 Floats = NDArray[np.float32]
 

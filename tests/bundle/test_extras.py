@@ -7,13 +7,12 @@ import re
 import shlex
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 
+from tests.paths import REPOSITORY
 from vitreid.bundle.extras import gpu_command, install_command
 
-REPOSITORY = Path(__file__).resolve().parents[2]
 PRODUCT = ("bundle", "scoring", "synthetic", "training", "export", "service")
 
 

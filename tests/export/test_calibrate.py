@@ -12,6 +12,7 @@ import pytest
 from PIL import Image
 from typer.testing import CliRunner
 
+from tests.paths import REPOSITORY
 from vitreid import cli
 from vitreid.bundle import Bundle, Calibration
 from vitreid.export.cli import app
@@ -118,7 +119,7 @@ def test_drawn_people_are_a_domain_of_their_own(bundle: Path, people: Path, tmp_
     (drawn / "synthetic.json").write_text("{}")
     call(bundle, "--data", drawn)
     assert calibrated(bundle).data.domain == "drawn"
-    starter = Bundle.open(Path(__file__).parents[2] / "service" / "starter").manifest.calibration
+    starter = Bundle.open(REPOSITORY / "service" / "starter").manifest.calibration
     assert starter is not None
     assert starter.data.domain == "drawn"
 

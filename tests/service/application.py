@@ -5,7 +5,7 @@ from __future__ import annotations
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
 
-from vitreid.service.state import Service
+from vitreid.service.api.state import Service
 
 
 def application_of(client: TestClient) -> FastAPI:

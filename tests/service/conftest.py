@@ -11,8 +11,8 @@ import pytest
 from fastapi.testclient import TestClient
 from PIL import Image
 
+from vitreid.service.api.app import create_app
 from vitreid.service.config import ServiceConfig
-from vitreid.service.http.app import create_app
 from vitreid.service.indexes.faiss_calls import load_faiss
 
 
@@ -55,7 +55,7 @@ def client(config: ServiceConfig) -> Iterator[TestClient]:
 def small_reserve() -> Iterator[None]:
     """What a service keeps for a full disk is small, for thousands of services are started here."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("vitreid.service.gallery.reserve.RESERVE_BYTES", 2**14)
+        patch.setattr("vitreid.service.gallery.maintenance.reserve.RESERVE_BYTES", 2**14)
         yield
 
 

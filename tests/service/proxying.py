@@ -10,9 +10,9 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
+from vitreid.service.api.server.serving import bound_socket, make_server, running
+from vitreid.service.api.state import Service, open_service
 from vitreid.service.config import ServiceConfig
-from vitreid.service.http.serving import bound_socket, make_server, running
-from vitreid.service.state import Service, open_service
 
 PREFIX = "/vitreid"
 

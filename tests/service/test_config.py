@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from typer.main import get_command
 
-from vitreid.service.commands.cli import app
+from vitreid.service.cli.service_cli import app
 from vitreid.service.config import OPTIONS, ConfigError, ServiceConfig, config_lines, load_config, names_of
 
 

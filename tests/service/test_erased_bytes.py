@@ -14,12 +14,12 @@ from fastapi.testclient import TestClient
 from PIL import Image
 
 from tests.service.application import service_of
+from vitreid.service.api.app import create_app
 from vitreid.service.config import ServiceConfig
 from vitreid.service.gallery import Gallery
-from vitreid.service.gallery.looking import PatchUpkeep
-from vitreid.service.gallery.snapshot import generations
-from vitreid.service.http.app import create_app
-from vitreid.service.upkeep import Upkeep
+from vitreid.service.gallery.maintenance.patch_backfill import PatchUpkeep
+from vitreid.service.gallery.maintenance.scheduler import Upkeep
+from vitreid.service.gallery.snapshots.snapshot import generations
 
 LABELS = {
     "camera_id": "camera above the side door",

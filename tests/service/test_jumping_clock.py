@@ -12,11 +12,11 @@ from typing import Any
 import pytest
 from fastapi.testclient import TestClient
 
+from vitreid.service.api.app import create_app
+from vitreid.service.api.state import Service, open_service
 from vitreid.service.config import ServiceConfig
 from vitreid.service.errors import BadParameter
-from vitreid.service.http.app import create_app
-from vitreid.service.state import Service, open_service
-from vitreid.service.upkeep import EXPIRE_EVERY_S, Upkeep
+from vitreid.service.gallery.maintenance.scheduler import EXPIRE_EVERY_S, Upkeep
 
 YEARS = timedelta(days=3650)
 

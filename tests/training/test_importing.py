@@ -15,6 +15,7 @@ import timm
 import torch
 from safetensors.torch import save_file
 
+from tests.paths import REPOSITORY
 from tests.training.transreid import as_transreid
 from vitreid import cli
 from vitreid.training.backbones import build_vit
@@ -29,7 +30,7 @@ SMALL = {"embed_dim": 64, "depth": 2, "num_heads": 1}
 
 def cases() -> list[Path]:
     given = os.environ.get("TRANSVITREID_FIXTURES")
-    folder = Path(given) if given else Path(__file__).resolve().parents[3] / "shared" / "fixtures" / "transreid"
+    folder = Path(given) if given else REPOSITORY.parent / "shared" / "fixtures" / "transreid"
     return sorted(folder.glob("*.npz"))
 
 

@@ -12,10 +12,10 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from tests.paths import REPOSITORY
 from vitreid.training.errors import ConfigError
 from vitreid.training.ranks import Ranks, check_shareable
 
-REPOSITORY = Path(__file__).resolve().parents[2]
 RECIPE = """
 seed = 3
 epochs = 2

@@ -20,7 +20,7 @@ def log(database: AccessDatabase, clock: Any) -> AuditLog:
     return AuditLog(database, days=30, now=clock)
 
 
-def rows(log: AuditLog, asked: Asked = Asked()) -> list[Any]:  # noqa: B008  # a frozen value
+def rows(log: AuditLog, asked: Asked = Asked()) -> list[Any]:  # noqa: B008 - a frozen value
     return list(log.every(asked))
 
 

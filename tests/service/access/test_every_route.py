@@ -17,13 +17,13 @@ from starlette.routing import Router
 
 from tests.service.application import application_of
 from vitreid.service.access.access import Access
-from vitreid.service.access.guard import Guard
 from vitreid.service.access.principal import SCOPES
 from vitreid.service.access.rates import Buckets
+from vitreid.service.api.app import create_app
+from vitreid.service.api.guard import Guard
+from vitreid.service.api.problems import MEDIA_TYPE
+from vitreid.service.api.routes import ROUTERS
 from vitreid.service.config import ServiceConfig
-from vitreid.service.http.app import create_app
-from vitreid.service.http.problems import MEDIA_TYPE
-from vitreid.service.routes import ROUTERS
 
 OPEN = {"/", "/docs", "/web/{name}", "/openapi.json", "/healthz", "/readyz"}
 """What needs no key: files of the package, and what orchestrators ask."""

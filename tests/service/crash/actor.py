@@ -21,11 +21,11 @@ from tests.service.crash.history import PLANS, State, plan, then
 from tests.service.crash.moments import end_at, watch
 from vitreid.scoring.patches import Foreground
 from vitreid.service.gallery import Gallery, NewItem
-from vitreid.service.gallery.backup import back_up, drop_backup
-from vitreid.service.gallery.patches import write_patches
-from vitreid.service.gallery.purging import purge
-from vitreid.service.gallery.restoring import restore
-from vitreid.service.gallery.tables import backups
+from vitreid.service.gallery.maintenance.backup import back_up, drop_backup
+from vitreid.service.gallery.maintenance.purging import purge
+from vitreid.service.gallery.maintenance.restoring import restore
+from vitreid.service.gallery.rows.patches import write_patches
+from vitreid.service.gallery.rows.tables import backups
 from vitreid.service.indexes.faiss_calls import load_faiss
 
 load_faiss()  # before the process is copied for each round: afterwards it costs nothing

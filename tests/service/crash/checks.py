@@ -15,7 +15,7 @@ import numpy as np
 from tests.service.crash.actor import DIMENSION, embedding, make_image, patches
 from tests.service.crash.history import Known, State
 from vitreid.service.gallery import Gallery
-from vitreid.service.gallery.snapshot import check_snapshot, generations
+from vitreid.service.gallery.snapshots.snapshot import check_snapshot, generations
 
 TOLERANCE = 1e-5
 

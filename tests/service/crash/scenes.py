@@ -33,13 +33,13 @@ from vitreid.bundle import read_image
 from vitreid.service.access.access import keys_exist
 from vitreid.service.access.database import AccessDatabase
 from vitreid.service.access.keys import KeyStore
-from vitreid.service.galleries import Galleries
 from vitreid.service.gallery import Gallery
-from vitreid.service.gallery.backup import check_backup
-from vitreid.service.gallery.migrations import M001_FIRST_TABLES
-from vitreid.service.gallery.reembedding import drop_generation, reembed
-from vitreid.service.gallery.restoring import restore
-from vitreid.service.gallery.snapshot import generations
+from vitreid.service.gallery.galleries import Galleries
+from vitreid.service.gallery.maintenance.backup import check_backup
+from vitreid.service.gallery.maintenance.reembedding import drop_generation, reembed
+from vitreid.service.gallery.maintenance.restoring import restore
+from vitreid.service.gallery.rows.migrations import M001_FIRST_TABLES
+from vitreid.service.gallery.snapshots.snapshot import generations
 
 Begin = Callable[[], None]
 

@@ -13,9 +13,9 @@ from tests.service.crash.actor import BUNDLE_ID, DIMENSION, backups_of, embeddin
 from tests.service.crash.scenes import PREPARED, prepare
 from vitreid.service.errors import GalleryError
 from vitreid.service.gallery import Filter, Gallery
-from vitreid.service.gallery.backup import check_backup
 from vitreid.service.gallery.errors import BackupDamaged
-from vitreid.service.gallery.restoring import restore
+from vitreid.service.gallery.maintenance.backup import check_backup
+from vitreid.service.gallery.maintenance.restoring import restore
 
 FLIPS = 100
 Damage = Callable[[bytearray, Random], bytearray]

@@ -20,8 +20,8 @@ from tests.service.crash.checks import Rows, check_files, check_searches, rows_o
 from tests.service.crash.history import Operation, State, then
 from tests.service.crash.processes import run
 from vitreid.service.gallery import Gallery
-from vitreid.service.gallery.backup import MANIFEST, check_backup, drop_backup
-from vitreid.service.gallery.tables import backups
+from vitreid.service.gallery.maintenance.backup import MANIFEST, check_backup, drop_backup
+from vitreid.service.gallery.rows.tables import backups
 
 ROUNDS = int(os.environ.get("CRASH_ROUNDS", "20"))
 SEED = int(os.environ.get("CRASH_SEED", "0"))

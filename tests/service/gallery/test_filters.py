@@ -9,7 +9,7 @@ import pytest
 
 from vitreid.service.errors import BadParameter
 from vitreid.service.gallery import EVERYTHING, Filter, Gallery, Item, Quality
-from vitreid.service.gallery.conditions import as_text
+from vitreid.service.gallery.rows.conditions import as_text
 
 START = datetime(2026, 11, 20, tzinfo=UTC)
 VALUES = [None, True, False, 0, 1, 2.0, 2.5, "1", "north", "북", ["1"], {"a": 1}]

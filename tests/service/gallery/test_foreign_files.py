@@ -17,16 +17,17 @@ import pytest
 from sqlalchemy import event
 from sqlalchemy.engine import Engine
 
-from vitreid.service.commands.gallery_actions import describe, erase_items
-from vitreid.service.gallery import opening, snapshot, trial
-from vitreid.service.gallery.backup import MANIFEST, back_up, drop_backup
-from vitreid.service.gallery.creation import FILE
+from vitreid.service.cli.gallery_actions import describe, erase_items
+from vitreid.service.gallery import any_bundle
 from vitreid.service.gallery.database import Database
 from vitreid.service.gallery.errors import BackupDamaged, GalleryDamaged
-from vitreid.service.gallery.mirror import COLUMNS_FILE, INDEX_FILE, Mirror
-from vitreid.service.gallery.restoring import restore
-from vitreid.service.gallery.tables import backups
-from vitreid.service.gallery.verification import verify
+from vitreid.service.gallery.maintenance.backup import MANIFEST, back_up, drop_backup
+from vitreid.service.gallery.maintenance.restoring import restore
+from vitreid.service.gallery.maintenance.verification import verify
+from vitreid.service.gallery.opening import FILE
+from vitreid.service.gallery.rows.tables import backups
+from vitreid.service.gallery.snapshots import snapshot, trial
+from vitreid.service.gallery.view.search_view import COLUMNS_FILE, INDEX_FILE, Mirror
 from vitreid.service.indexes.exact import ExactIndex
 
 NOW = datetime(2026, 11, 20, 12, tzinfo=UTC)
@@ -112,7 +113,7 @@ def test_what_is_restored_is_the_copy_that_was_checked(kept: Path, tmp_path: Pat
         change(Path(source), "UPDATE items SET person_id = 'somebody else'")
         return copy(source, target)
 
-    monkeypatch.setattr("vitreid.service.gallery.restoring.shutil.copyfile", swapped)
+    monkeypatch.setattr("vitreid.service.gallery.maintenance.restoring.shutil.copyfile", swapped)
     with pytest.raises(BackupDamaged, match="changed while it was copied"):
         restore(kept, tmp_path / "new")
 
@@ -178,7 +179,7 @@ def test_a_command_reads_the_pages_once(command: Callable[[Path], object], galle
 
 
 def erase_items_of(folder: Path) -> None:
-    with opening.open_as_it_is(folder) as opened:
+    with any_bundle.open_as_it_is(folder) as opened:
         erase_items(opened, [1], None)
 
 

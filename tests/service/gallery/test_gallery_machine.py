@@ -20,13 +20,13 @@ from PIL import Image
 
 from vitreid.scoring.patches import Foreground
 from vitreid.service.gallery import Filter, Gallery, NewItem
-from vitreid.service.gallery.backup import back_up
 from vitreid.service.gallery.errors import BundleMismatch, ItemNotFound
-from vitreid.service.gallery.patches import drop_patches, write_patches
-from vitreid.service.gallery.purging import purge, unpurged
-from vitreid.service.gallery.reembedding import reembed
-from vitreid.service.gallery.restoring import restore
-from vitreid.service.gallery.snapshot import generations
+from vitreid.service.gallery.maintenance.backup import back_up
+from vitreid.service.gallery.maintenance.purging import purge, unpurged
+from vitreid.service.gallery.maintenance.reembedding import reembed
+from vitreid.service.gallery.maintenance.restoring import restore
+from vitreid.service.gallery.rows.patches import drop_patches, write_patches
+from vitreid.service.gallery.snapshots.snapshot import generations
 from vitreid.service.indexes import AUTO, INDEXES
 
 DIMENSION = 4

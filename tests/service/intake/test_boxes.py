@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from vitreid.bundle import ImageError
+from vitreid.service.api.schemas.items import FrameLabels
 from vitreid.service.intake.boxes import box_hash, boxes_of, cut
-from vitreid.service.schemas.items import FrameLabels
 
 WIDTH, HEIGHT = 40, 30
 PIXELS = np.arange(HEIGHT * WIDTH * 3, dtype=np.uint32).reshape(HEIGHT, WIDTH, 3).astype(np.uint8)

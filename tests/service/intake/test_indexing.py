@@ -16,7 +16,6 @@ from PIL import Image
 from vitreid.bundle import Bundle, read_image
 from vitreid.bundle.errors import NamePatternError
 from vitreid.bundle.name_pattern import NamePattern
-from vitreid.service.embedder import Embedder
 from vitreid.service.errors import FolderNotFound, IndexingError, NoImages, TableError
 from vitreid.service.gallery import Gallery
 from vitreid.service.gallery.errors import GalleryFull
@@ -26,7 +25,8 @@ from vitreid.service.intake.embedding import embed_images
 from vitreid.service.intake.folders import find_images
 from vitreid.service.intake.indexing import IndexingInterrupted, index_images
 from vitreid.service.intake.reading import Refusal
-from vitreid.service.runtimes import RuntimeChoice
+from vitreid.service.models.embedder import Embedder
+from vitreid.service.models.runtimes import RuntimeChoice
 
 
 @pytest.fixture

@@ -13,7 +13,6 @@ import pytest
 from PIL import Image
 
 from vitreid.bundle import Bundle
-from vitreid.service.embedder import Embedder
 from vitreid.service.errors import TableError
 from vitreid.service.gallery import Gallery
 from vitreid.service.intake import preparing as intake
@@ -21,7 +20,8 @@ from vitreid.service.intake.boxes import BoxSource
 from vitreid.service.intake.folders import scan_folder
 from vitreid.service.intake.indexing import index_images
 from vitreid.service.intake.reading import Refusal, crops_of, frames_of
-from vitreid.service.runtimes import RuntimeChoice
+from vitreid.service.models.embedder import Embedder
+from vitreid.service.models.runtimes import RuntimeChoice
 
 BOXES = [(5, 5, 25, 55), (30, 0, 60, 60), (60.4, 10.6, 90.2, 59.5), (-10, 0, 20, 40)]
 

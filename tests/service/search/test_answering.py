@@ -11,11 +11,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from vitreid.service.api.query_params import SearchParams
 from vitreid.service.errors import BadParameter
 from vitreid.service.gallery import Gallery, Item
 from vitreid.service.gallery.errors import ItemNotFound
 from vitreid.service.gallery.filters import EVERYTHING, Filter
-from vitreid.service.http.query_params import SearchParams
 from vitreid.service.search import Found, Question, find
 
 from .conftest import ITEMS, MORNING, unit_rows

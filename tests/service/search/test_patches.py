@@ -14,11 +14,11 @@ from fastapi.testclient import TestClient
 from tests.service.application import service_of
 from vitreid.bundle import read_image
 from vitreid.scoring.patches import Foreground, with_patches
+from vitreid.service.api.app import create_app
+from vitreid.service.api.state import Service
 from vitreid.service.config import ServiceConfig
 from vitreid.service.gallery import Gallery
-from vitreid.service.gallery.looking import PatchUpkeep
-from vitreid.service.http.app import create_app
-from vitreid.service.state import Service
+from vitreid.service.gallery.maintenance.patch_backfill import PatchUpkeep
 
 JPEG = {"content-type": "image/jpeg"}
 ITEMS = 12

@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs, urlsplit
 
+from vitreid.service.api.server.serving import address_of, bound_socket, make_server, running
+from vitreid.service.api.state import Service, open_service
 from vitreid.service.config import ServiceConfig
-from vitreid.service.http.serving import address_of, bound_socket, make_server, running
-from vitreid.service.state import Service, open_service
 
 if TYPE_CHECKING:
     from playwright.sync_api import FilePayload, Locator, Page, Route

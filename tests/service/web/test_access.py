@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.paths import REPOSITORY
 from tests.service.web.acting import Served, choose, mark, search, violations
 
 if TYPE_CHECKING:
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.browser
 
-WEB = Path(__file__).resolve().parents[3] / "service" / "web"
+WEB = REPOSITORY / "service" / "web"
 MOST_BYTES = 72 * 1024
 
 

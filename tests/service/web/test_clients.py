@@ -11,12 +11,13 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from tests.paths import REPOSITORY
 from tests.service.web.acting import Served, serve
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page
 
-PAGE = (Path(__file__).resolve().parents[3] / "docs" / "clients.md").read_text(encoding="utf-8")
+PAGE = (REPOSITORY / "docs" / "clients.md").read_text(encoding="utf-8")
 Make = Callable[..., bytes]
 
 

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.service.web.acting import Served, choose, erase, item_id, mark, search
-from vitreid.service.gallery.purging import purge
-from vitreid.service.upkeep import utc_now
+from vitreid.service.gallery.maintenance.purging import purge
+from vitreid.service.gallery.maintenance.scheduler import utc_now
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page

@@ -10,8 +10,8 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 
 from tests.service.web.acting import Held, Served, choose, erase, jpeg, mark, search, settle, wait_until_drawn
-from vitreid.service.gallery.purging import purge
-from vitreid.service.upkeep import utc_now
+from vitreid.service.gallery.maintenance.purging import purge
+from vitreid.service.gallery.maintenance.scheduler import utc_now
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page, Route

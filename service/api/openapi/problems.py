@@ -1,0 +1,85 @@
+"""How the API's description shows the errors of a route."""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+from typing import Any
+
+from vitreid.service.access.errors import Forbidden, RateLimited, Unauthorized
+from vitreid.service.api.problems import MEDIA_TYPE, problem_of
+from vitreid.service.errors import (
+    BadImage,
+    DeadlineExceeded,
+    NotReady,
+    RequestError,
+    RequestTimeout,
+    ServiceError,
+    TooLarge,
+    UnsupportedMedia,
+)
+from vitreid.service.gallery.errors import BundleMismatch, GalleryFull, ItemNotFound
+
+SCHEMA = {"$ref": "#/components/schemas/Problem"}
+_MEANING = {
+    400: "the body cannot be read",
+    401: "no key was given, or none that is valid",
+    403: "the key does not allow it, or a page of another site asked",
+    408: "the body came too slowly",
+    404: "no such gallery or item",
+    409: "the gallery has embeddings of another model now; an item has another image than the one "
+    "given; or the gallery `default` was to be dropped",
+    413: "the body is too large",
+    415: "the body is of a type that is not taken, or compressed",
+    422: "a value is outside of what is allowed, or the image cannot be read or embedded",
+    429: "too many requests of one key or address",
+    503: "not ready, or more waits already than may wait",
+    504: "the answer would have come too late; what a change did until then stays done",
+    507: "the disk is full; what was acknowledged is kept",
+}
+_EXAMPLES: dict[int, tuple[type[ServiceError], str]] = {
+    kind.status: (kind, detail)
+    for kind, detail in (
+        (RequestError, "There was an error parsing the body"),
+        (Unauthorized, "an API key is needed: send it as `Authorization: Bearer vitreid_...` or `X-API-Key`"),
+        (Forbidden, "this needs the scope 'write'; key 'gate' has read"),
+        (ItemNotFound, "no item 17 in this gallery; `GET /v1/items` lists those that are there"),
+        (
+            BundleMismatch,
+            "the gallery was embedded again (generation 2, this process opened 1); open it again with the bundle of "
+            "the new generation",
+        ),
+        (TooLarge, "the body has more than the 33,554,432 bytes allowed; send less at once"),
+        (RequestTimeout, "the body was not here 60 s after the request began; send less, or faster"),
+        (UnsupportedMedia, "the body is 'text/plain'; send multipart/form-data with one or more files in `images`"),
+        (BadImage, "a.jpg: is not an image in JPEG, PNG, WEBP"),
+        (RateLimited, "gate asks too often; wait 1.4 s"),
+        (NotReady, "the gallery default is still being loaded; ask /readyz and try again"),
+        (DeadlineExceeded, "no answer within 30 s; try again later, or with less at once"),
+        (GalleryFull, "No space is left for another row."),
+    )
+}
+_AGAIN = {
+    "Retry-After": {
+        "description": "seconds until a repetition may succeed",
+        "schema": {"type": "integer", "minimum": 1},
+    }
+}
+EVERYWHERE = (401, 403, 429, 503, 504)
+"""What every route under /v1 may answer."""
+
+
+def problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
+    """The `responses` of a route under /v1 that answers these statuses, and those of EVERYWHERE, with a problem."""
+    slow = {408} if 413 in statuses else set()  # where a body is read
+    return {status: problem(status) for status in sorted({*statuses, *EVERYWHERE, *slow})}
+
+
+def problem(status: int) -> dict[str, Any]:
+    """How one status that comes with a problem is described."""
+    kind, detail = _EXAMPLES[status]
+    example = problem_of(kind.slug, kind.status, detail).model_dump(exclude_none=True)
+    described: dict[str, Any] = {
+        "description": f"{HTTPStatus(status).phrase}: {_MEANING[status]}",
+        "content": {MEDIA_TYPE: {"schema": SCHEMA, "example": example}},
+    }
+    return described | ({"headers": _AGAIN} if status in {429, 503, 504} else {})

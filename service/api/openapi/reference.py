@@ -1,0 +1,209 @@
+"""docs/api.md, written from the application's own description: `python -m vitreid.service.api.openapi.reference docs/api.md`."""
+
+from __future__ import annotations
+
+import json
+import re
+import sys
+from collections.abc import Collection, Iterator, Mapping
+from pathlib import Path
+
+from vitreid.service.api.app import create_app
+from vitreid.service.api.filter_params import FilterParams
+from vitreid.service.api.openapi.description import UNLIMITED
+from vitreid.service.api.openapi.schema_text import Schema, sample, type_text, value_text
+from vitreid.service.api.problems import MEDIA_TYPE
+from vitreid.service.config import ServiceConfig
+
+SHORT_LIST = re.compile(r"\[\s+([^\[\]{}]+?)\s+\]")
+"""A list of numbers or words in JSON, which would fill the page with a line each."""
+ORIGIN = "http://127.0.0.1:8000"
+HEAD = """# The REST API
+
+This page is written from the service's own description by `make docs`; a running service shows the same at `/docs`,
+and for programs at `/openapi.json`.
+"""
+KEYS = f"""`key` is the scope that an API key needs: `write` may do what `read` may, and `admin` may do all. "no limits"
+refuses keys that are limited to galleries or cameras. Send a key with every request:
+
+```
+curl -H 'Authorization: Bearer vitreid_...' '{ORIGIN}/v1/info'
+curl -H 'X-API-Key: vitreid_...' '{ORIGIN}/v1/info'
+```
+"""
+CONDITIONS = """Parameters that several routes take. All that are given must hold, and hold before anything is searched.
+Items of which nothing is known match none of them: no camera, no time, no quality. Repeat a parameter for several
+values: `cameras=c1&cameras=c2`; of any other parameter that stands several times the last one counts.
+"""
+ERRORS = f"""Every answer outside of the 2xx is a [Problem](#problem) of type `{MEDIA_TYPE}`. What any route may answer
+besides: `404` and `405` where there is nothing, or nothing of this method, and `500` for a mistake of ours, which is in
+the log under the `request_id`. With `Retry-After` the same request may succeed after so many seconds.
+"""
+
+
+def api_markdown(openapi: Schema, conditions: Collection[str] = ()) -> str:
+    """The description as Markdown: routes with their parameters, bodies and errors, then bodies and errors by name.
+
+    The parameters called `conditions` are told once where a route has all of them.
+    """
+    named = openapi.get("components", {}).get("schemas", {})
+    operations = [each for tag in openapi["tags"] for each in _operations(openapi, tag["name"])]
+    lines = [HEAD, openapi["info"]["description"].strip(), "", "## Routes", "", *_overview(operations), KEYS]
+    for tag in openapi["tags"]:
+        lines += [f"## {tag['name'].capitalize()}", "", tag["description"], ""]
+        for method, path, operation in _operations(openapi, tag["name"]):
+            lines += _operation(method, path, operation, conditions)
+    if shared := next((each for *_, each in operations if conditions and _has_all(each, conditions)), None):
+        lines += ["## Conditions", "", CONDITIONS]
+        lines += _parameters([each for each in shared["parameters"] if each["name"] in conditions])
+    lines += ["## Errors", "", ERRORS, *_errors(operations), "## Bodies", ""]
+    for name, schema in sorted(named.items()):
+        lines += _body(name, schema, named)
+    return "\n".join(lines).rstrip() + "\n"
+
+
+def _operations(openapi: Schema, tag: str) -> Iterator[tuple[str, str, Schema]]:
+    for path, methods in openapi["paths"].items():
+        for method, operation in methods.items():
+            if tag in operation["tags"]:
+                yield method.upper(), path, operation
+
+
+def _overview(operations: Collection[tuple[str, str, Schema]]) -> Iterator[str]:
+    yield "| route | key | what it does |\n|---|---|---|"
+    for method, path, operation in operations:
+        yield f"| [{method} {path}](#{_anchor(f'{method} {path}')}) | {_key(operation)} | {operation['summary']} |"
+    yield ""
+
+
+def _operation(method: str, path: str, operation: Schema, conditions: Collection[str]) -> Iterator[str]:
+    yield f"### {method} {path}\n"
+    yield f"**{operation['summary']}.** {_paragraphs(operation.get('description', ''))}".rstrip() + "\n"
+    yield f"Key: {_key(operation)}.\n"
+    if "x-curl" in operation:
+        yield f"```\n{operation['x-curl'].replace('{origin}', ORIGIN)}\n```\n"
+    parameters = operation.get("parameters", [])
+    told_once = conditions if _has_all(operation, conditions) else ()
+    yield from _parameters([each for each in parameters if each["name"] not in told_once])
+    if told_once:
+        yield "And all [conditions](#conditions).\n"
+    if body := operation.get("requestBody"):
+        yield from _request(body)
+    yield from _answers(operation["responses"])
+
+
+def _parameters(parameters: Collection[Schema]) -> Iterator[str]:
+    if not parameters:
+        return
+    yield "| parameter | in | type | default | meaning |\n|---|---|---|---|---|"
+    for each in parameters:
+        schema = each["schema"]
+        name = f"`{each['name']}`" + (" (required)" if each.get("required") else "")
+        default = value_text(schema["default"]) if schema.get("default") is not None else ""
+        meaning = _cell(each.get("description") or schema.get("description", ""))
+        kind = _cell(type_text(schema).removesuffix(" or null"))
+        yield f"| {name} | {each['in']} | {kind} | {default} | {meaning}{_example(each, schema)} |"
+    yield ""
+
+
+def _request(body: Schema) -> Iterator[str]:
+    yield f"The body. {_cell(body.get('description', ''))}".rstrip() + "\n"
+    for kind, content in body["content"].items():
+        schema = content["schema"]
+        yield f"- `{kind}`" + ("" if "properties" in schema else f", {type_text(schema)}")
+        for name, part in schema.get("properties", {}).items():
+            required = " (required)" if name in schema.get("required", ()) else ""
+            described = f": {_cell(part['description'])}" if "description" in part else ""
+            yield f"    - `{name}`{required}, {type_text(part)}{described}{_example(part)}"
+    yield ""
+
+
+def _answers(responses: Schema) -> Iterator[str]:
+    good = {status: answer for status, answer in responses.items() if not _is_problem(answer)}
+    yield "| status | body | when |\n|---|---|---|"
+    for status, answer in good.items():
+        content = answer.get("content", {})
+        kinds = [f"`{kind}`" + (f" {type_text(each['schema'])}" if "$ref" in each.get("schema", {}) else "")
+                 for kind, each in content.items()]  # fmt: skip
+        yield f"| {status} | {', '.join(kinds) or 'none'} | {_cell(answer['description'])} |"
+    yield ""
+    if wrong := [f"`{status}`" for status, answer in responses.items() if _is_problem(answer)]:
+        yield f"[Errors](#errors): {', '.join(wrong)}.\n"
+
+
+def _errors(operations: Collection[tuple[str, str, Schema]]) -> Iterator[str]:
+    found: dict[str, Schema] = {}
+    for *_, operation in operations:
+        found |= {status: answer for status, answer in operation["responses"].items() if _is_problem(answer)}
+    yield "| status | when | example | |\n|---|---|---|---|"
+    for status, answer in sorted(found.items()):
+        example = answer["content"][MEDIA_TYPE].get("example", {})
+        again = ", ".join(f"`{name}`" for name in answer.get("headers", ()))
+        shown = f"`{example['type']}`: {_cell(example['detail'])}" if example else ""
+        yield f"| {status} | {_cell(answer['description'])} | {shown} | {again} |"
+    yield ""
+    for answer in list(found.values())[:1]:
+        yield from _json(answer["content"][MEDIA_TYPE].get("example", {}))
+
+
+def _body(name: str, schema: Schema, named: Mapping[str, Schema]) -> Iterator[str]:
+    properties = schema.get("properties", {})
+    yield f"### {name}\n"
+    yield _cell(schema.get("description", "" if properties else "Any JSON.")) + "\n"
+    if not properties:
+        return
+    required = schema.get("required", ())
+    yield "| field | type | meaning |\n|---|---|---|"
+    for field, each in properties.items():
+        shown = f"`{field}`" + ("" if field in required else " (optional)")
+        yield f"| {shown} | {_cell(type_text(each))} | {_cell(each.get('description', ''))}{_example(each)} |"
+    yield ""
+    yield from _json(sample(schema, named))
+
+
+def _key(operation: Schema) -> str:
+    scopes = sorted({scope for choice in operation.get("security", ()) for roles in choice.values() for scope in roles})
+    needed = ", ".join(f"`{scope}`" for scope in scopes) or "none"
+    return f"{needed}, no limits" if operation.get(UNLIMITED) else needed
+
+
+def _has_all(operation: Schema, names: Collection[str]) -> bool:
+    return bool(names) and set(names) <= {each["name"] for each in operation.get("parameters", ())}
+
+
+def _is_problem(answer: Schema) -> bool:
+    return MEDIA_TYPE in answer.get("content", {})
+
+
+def _example(*schemas: Schema) -> str:
+    for schema in schemas:
+        if examples := schema.get("examples") or [each for each in [schema.get("example")] if each is not None]:
+            return f" (e.g. {value_text(examples[0])})" if examples[0] is not None else ""
+    return ""
+
+
+def _json(value: object) -> Iterator[str]:
+    text = json.dumps(value, indent=2, ensure_ascii=False)
+    text = SHORT_LIST.sub(lambda match: f"[{' '.join(match[1].split())}]", text)
+    yield f"```json\n{text}\n```\n"
+
+
+def _anchor(heading: str) -> str:
+    return re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-")
+
+
+def _paragraphs(text: str) -> str:
+    return "\n\n".join(_cell(part) for part in text.split("\n\n"))
+
+
+def _cell(text: str) -> str:
+    return " ".join(text.split()).replace("|", "\\|")
+
+
+def describe() -> str:
+    """The whole page, of the application as it is."""
+    return api_markdown(create_app(ServiceConfig()).openapi(), frozenset(FilterParams.model_fields))
+
+
+if __name__ == "__main__":
+    Path(sys.argv[1]).write_text(describe(), encoding="utf-8")

@@ -1,0 +1,128 @@
+"""/v1/erasures: take confirmed items out for good, and see how far an erasure is."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Depends, Path, Query, Request, Response
+from pydantic import Field
+
+from vitreid.service.access.principal import Principal
+from vitreid.service.api.guard import needs, note
+from vitreid.service.api.openapi.links import links_of_receipt
+from vitreid.service.api.openapi.problems import problems
+from vitreid.service.api.schemas.common import MAX_ID, Params
+from vitreid.service.api.schemas.erasures import ErasureRequest, ReceiptBody, ReceiptPage
+from vitreid.service.api.state import service_of
+from vitreid.service.api.streaming import json_answer
+from vitreid.service.config import DEFAULT_GALLERY
+from vitreid.service.gallery import Gallery
+from vitreid.service.gallery.rows.erasure import Receipt
+
+router = APIRouter(prefix="/v1/erasures", tags=["erasure"])
+
+ErasureId = Annotated[
+    str,
+    Path(
+        min_length=1,
+        max_length=64,
+        description="the receipt's id",
+        examples=["7f1f5a34-6f0e-4c53-9d5a-3a1de0c4a1f2"],
+    ),
+]
+CURL: dict[str, Any] = {
+    "x-curl": 'curl -H \'Content-Type: application/json\' -d \'{"items": [{"id": 17, "image_hash": '
+    "\"81fcd33a048ebedc8dfaf33c0ed95f2f42397c486039240dbe3a662ec97f5498\"}]}' '{origin}/v1/erasures'\n"
+    "curl -H 'Content-Type: application/json' -d '{\"item_ids\": [17, 42]}' '{origin}/v1/erasures'"
+}
+
+
+class ErasureParams(Params):
+    """What may stand in the address of an erasure."""
+
+    gallery: str = Field(DEFAULT_GALLERY, max_length=128, description="the gallery's name")
+
+
+class ReceiptParams(ErasureParams):
+    """What may stand in the address of a list of receipts."""
+
+    before: int | None = Field(None, ge=1, le=MAX_ID, description="only receipts with a lesser seq")
+    limit: int = Field(100, ge=1, le=1000, description="how many receipts at most")
+
+
+@router.post(
+    "",
+    status_code=202,
+    summary="Erase items",
+    response_model=ReceiptBody,
+    response_description="they are gone from every answer; `purged_at` says when they are gone from every file",
+    responses={202: {"links": links_of_receipt("$response.body#/id")}, **problems(400, 404, 409, 413, 415, 422, 507)},
+    openapi_extra=CURL,
+)
+async def erase_items(
+    request: Request,
+    params: Annotated[ErasureParams, Query()],
+    body: ErasureRequest,
+    principal: Annotated[Principal, Depends(needs("write", "erase", reach="everything"))],
+) -> Response:
+    """One erasure of all these items: search by an image, let a human confirm the matches, erase those.
+
+    Name a match by its `id` and `image_hash` in `items`: 409 `image-mismatch`, and nothing is erased, where one of
+    them has another image in this gallery. Items that are not there any more are passed over; 404 where not one is.
+    """
+    service = service_of(request)
+    gallery = service.gallery(params.gallery)
+    receipt = await service.work(lambda: _erase(gallery, body, principal))
+    note(request, items=receipt.item_ids)
+    return await json_answer(service.write, lambda: ReceiptBody.of(receipt, gallery.name), 202)
+
+
+@router.get(
+    "",
+    summary="List erasures",
+    response_model=ReceiptPage,
+    response_description="newest first",
+    responses={200: {"links": links_of_receipt("$response.body#/erasures/0/id")}, **problems(404, 422)},
+)
+async def list_erasures(
+    request: Request,
+    params: Annotated[ReceiptParams, Query()],
+    _: Annotated[Principal, Depends(needs("admin", "erasures", reach="everything"))],
+) -> Response:
+    """The receipts of a gallery, as they are now. Give `next_before` of one page as `before` of the next."""
+    service = service_of(request)
+    gallery = service.gallery(params.gallery)
+
+    def page() -> ReceiptPage:
+        found = gallery.store.receipts(before=params.before, limit=params.limit + 1)
+        receipts = found[: params.limit]
+        return ReceiptPage(
+            erasures=[ReceiptBody.of(receipt, gallery.name) for receipt in receipts],
+            next_before=receipts[-1].seq if len(found) > len(receipts) else None,
+        )
+
+    return await json_answer(service.list, page)
+
+
+@router.get(
+    "/{erasure_id}",
+    summary="One erasure",
+    response_model=ReceiptBody,
+    response_description="the receipt",
+    responses=problems(404, 422),
+)
+async def get_erasure(
+    request: Request,
+    erasure_id: ErasureId,
+    params: Annotated[ErasureParams, Query()],
+    _: Annotated[Principal, Depends(needs("write", "erasures", reach="everything"))],
+) -> Response:
+    """The receipt as it is now: `purged_at` is set once no file of the gallery holds anything of the items."""
+    service = service_of(request)
+    gallery = service.gallery(params.gallery)
+    return await json_answer(service.list, lambda: ReceiptBody.of(gallery.store.receipt(erasure_id), gallery.name))
+
+
+def _erase(gallery: Gallery, body: ErasureRequest, principal: Principal) -> Receipt:
+    expected = [(item.id, item.image_hash) for item in body.items]
+    return gallery.erase(body.ids, expected=expected, reason=body.reason, requested_by=principal.name)

@@ -1,0 +1,64 @@
+"""Tell which parts of two images the model compares."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, Query, Request, Response
+from fastapi.responses import JSONResponse
+
+from vitreid.service.access.principal import Principal
+from vitreid.service.api.explaining import explain
+from vitreid.service.api.guard import needs, note
+from vitreid.service.api.openapi.problems import problems
+from vitreid.service.api.query_params import ExplainParams
+from vitreid.service.api.routes.query import BODY, SEND
+from vitreid.service.api.schemas.explain import Explanation
+from vitreid.service.api.state import service_of
+from vitreid.service.api.uploads import read_compared
+
+router = APIRouter(prefix="/v1", tags=["query"])
+
+PNG = "image/png"
+
+
+@router.post(
+    "/explain",
+    summary="Tell which parts of two images the model compares",
+    response_model=Explanation,
+    response_description="the patches that correspond, the most alike first",
+    openapi_extra={
+        "requestBody": BODY | {"required": False},
+        "x-curl": f"{SEND} '{{origin}}/v1/explain?item_id=17'\n"
+        "curl -X POST -H 'Accept: image/png' -o why.png '{origin}/v1/explain?item_id=3&item_id=17'",
+    },
+    responses={
+        200: {"content": {PNG: {"schema": {"type": "string", "format": "binary"}}}},
+        **problems(400, 404, 409, 413, 415, 422),
+    },
+)
+async def explain_match(
+    request: Request,
+    params: Annotated[ExplainParams, Query()],
+    principal: Annotated[Principal, Depends(needs("read", "explain"))],
+) -> Response:
+    """An image that is sent and a stored item, or two images, or two items: which foreground patches correspond.
+
+    Foreground are the fewest patches that hold 80 % of what the model looks at; two correspond where each is the
+    other's most alike. With `format=png`, or where the request accepts image/png, the images come side by side, the
+    most alike pairs in boxes joined by lines. It shows what the model compared and proves nobody's identity.
+    """
+    service = service_of(request)
+    uploads = await read_compared(request)
+    note(request, items=params.item_id)
+    wants_png = params.format == "png" or (params.format is None and PNG in request.headers.get("accept", ""))
+
+    def answer() -> Response:
+        explained = explain(service, uploads, params, principal)
+        # Images of people stay out of shared and disk caches: a deleted item must be gone.
+        kept = {"cache-control": "private, no-store"}
+        if wants_png:
+            return Response(explained.png(), media_type=PNG, headers=kept)
+        return JSONResponse(explained.body.model_dump(mode="json"), headers=kept)
+
+    return await service.work(answer)

@@ -1,0 +1,266 @@
+"""/v1/items: add images to a gallery, look at them, label them, take them out."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from fastapi import APIRouter, Depends, Path, Query, Request, Response
+from pydantic import BeforeValidator, Field
+
+from vitreid.service.access.principal import Principal
+from vitreid.service.api.filter_params import FilterParams
+from vitreid.service.api.guard import needs, note
+from vitreid.service.api.openapi.links import links_of_item
+from vitreid.service.api.openapi.problems import problems
+from vitreid.service.api.schemas.common import MAX_ID, ImageHash, Params
+from vitreid.service.api.schemas.items import AddResultBody, ItemBody, ItemPage, ItemPatch
+from vitreid.service.api.state import service_of
+from vitreid.service.api.streaming import json_answer
+from vitreid.service.api.uploads import FORM_TYPE, read_items
+from vitreid.service.config import DEFAULT_GALLERY
+from vitreid.service.gallery.errors import ImageMismatch, ItemNotFound
+from vitreid.service.gallery.items import Item
+from vitreid.service.intake.adding import add_uploads, parse_labels
+from vitreid.service.values.digits import whole
+
+router = APIRouter(prefix="/v1/items", tags=["items"])
+
+ItemId = Annotated[int, Path(ge=1, le=MAX_ID, description="the item's id", examples=[17]), BeforeValidator(whole)]
+BODY: dict[str, Any] = {
+    "requestBody": {
+        "required": True,
+        "content": {
+            FORM_TYPE: {
+                "schema": {
+                    "type": "object",
+                    "required": ["images"],
+                    "additionalProperties": False,
+                    "properties": {
+                        "images": {"type": "array", "minItems": 1, "items": {"type": "string", "format": "binary"}},
+                        "metadata": {
+                            "type": "string",
+                            "description": "JSON: one object for all images, or a list with one object per image, "
+                            "with camera_id, person_id, track_id, captured_at and metadata, all optional. A frame has "
+                            "`boxes`, a list of objects with box ([left, top, right, bottom] in pixels), person_id, "
+                            "track_id, captured_at and metadata",
+                            "example": '{"camera_id": "c1", "captured_at": "2026-05-01T09:30:00Z"}',
+                        },
+                    },
+                },
+            }
+        },
+    },
+    "x-curl": "curl -F images=@0002_c1s1_000451_03.jpg '{origin}/v1/items'\n"
+    'curl -F images=@frame.jpg -F \'metadata={"camera_id": "c1", "boxes": [{"box": [12, 8, 76, 200]}]}\' '
+    "'{origin}/v1/items'",
+}
+PATCH_CURL: dict[str, Any] = {
+    "x-curl": "curl -X PATCH -H 'Content-Type: application/json' -d '{\"person_id\": \"0002\"}' '{origin}/v1/items/17'"
+}
+
+
+class GalleryParams(Params):
+    """Which gallery an address is about."""
+
+    gallery: str = Field(DEFAULT_GALLERY, max_length=128, description="the gallery's name")
+
+
+class ActParams(GalleryParams):
+    """Which gallery an address is about, and which image the item must have."""
+
+    image_hash: ImageHash | None = Field(
+        None,
+        description="the item's `image_hash` as an answer showed it: 409 `image-mismatch`, and nothing is done, where "
+        "the item has another",
+    )
+
+    def check(self, item: Item) -> Item:
+        """The item itself. Raises ImageMismatch."""
+        if self.image_hash not in (None, item.image_hash):
+            raise ImageMismatch.of(item.id, item.image_hash, self.image_hash)
+        return item
+
+
+class AddParams(GalleryParams):
+    """How images are added."""
+
+    on_duplicate: Literal["keep", "relabel"] = Field(
+        "keep",
+        description="an item that has the same image keeps its labels, or takes those that were sent and differ; "
+        "nothing is cleared",
+    )
+
+
+class ListParams(FilterParams):
+    """Which items are listed."""
+
+    gallery: str = Field(DEFAULT_GALLERY, max_length=128, description="the gallery's name")
+    after: int = Field(0, ge=0, le=MAX_ID, description="only items with a greater id")
+    limit: int = Field(100, ge=1, le=1000, description="how many items at most")
+
+
+InGallery = Annotated[GalleryParams, Query()]
+Adding = Annotated[AddParams, Query()]
+ActOn = Annotated[ActParams, Query()]
+
+
+@router.post(
+    "",
+    summary="Add images",
+    response_description="every image is in the gallery",
+    openapi_extra=BODY,
+    responses={
+        200: {"links": links_of_item("$response.body#/results/0/id")},
+        207: {
+            "model": AddResultBody,
+            "description": "Multi-Status: some images were rejected or failed, each says why",
+            "links": links_of_item("$response.body#/results/0/id"),
+        },
+        **problems(400, 404, 409, 413, 415, 422, 507),
+    },
+)
+async def add_items(
+    request: Request,
+    params: Adding,
+    response: Response,
+    principal: Annotated[Principal, Depends(needs("write", "add"))],
+) -> AddResultBody:
+    """Crops of one person each, or frames with `boxes`, of which every box becomes an item.
+
+    Each crop and each box has its own result: added; duplicate, where the gallery has the same bytes (of a box: the
+    same frame and edges) already in an item that the key sees, with the names of the labels that are `differing`;
+    rejected, where the gallery's settings do not take its quality; or an error. What `metadata` leaves out of person_id
+    and camera_id is read from file names like `0002_c1s1_000451_03.jpg`, except for frames; null keeps it unknown. A
+    duplicate keeps its labels unless `on_duplicate=relabel`. What was added is on disk when the answer comes. 200 when
+    everything is in the gallery, else 207.
+    """
+    service = service_of(request)
+    gallery = service.gallery(params.gallery)
+    uploads, text = await read_items(request, service.config.max_images)
+    labels = await service.work(lambda: parse_labels(text, uploads))
+    for each in labels:
+        principal.check_camera(each.camera_id)
+    body = await add_uploads(
+        service, gallery, uploads, labels, principal.cameras, relabel=params.on_duplicate == "relabel"
+    )
+    note(request, items=[result.id for result in body.results if result.id is not None])
+    response.status_code = 207 if body.failed or body.rejected else 200
+    return body
+
+
+@router.get(
+    "",
+    summary="List items",
+    response_model=ItemPage,
+    response_description="one page",
+    responses={200: {"links": links_of_item("$response.body#/items/0/id")}, **problems(404, 422)},
+)
+async def list_items(
+    request: Request,
+    params: Annotated[ListParams, Query()],
+    principal: Annotated[Principal, Depends(needs("read", "list"))],
+) -> Response:
+    """Items by id. Give `next_after` of one page as `after` of the next."""
+    service = service_of(request)
+    gallery = service.gallery(params.gallery)
+    where = principal.filter(params.where())
+
+    def page() -> ItemPage:
+        found = gallery.items(params.after, params.limit + 1, where=where)
+        items = found[: params.limit]
+        return ItemPage(
+            items=[ItemBody.of(item, gallery.name) for item in items],
+            next_after=items[-1].id if found[len(items) :] else None,
+        )
+
+    return await json_answer(service.list, page)
+
+
+@router.get("/{item_id}", summary="One item", response_description="the item", responses=problems(404, 422))
+async def get_item(
+    request: Request,
+    item_id: ItemId,
+    params: InGallery,
+    principal: Annotated[Principal, Depends(needs("read", "view"))],
+) -> ItemBody:
+    """What is known about one image."""
+    service = service_of(request)
+    gallery = service.gallery(params.gallery)
+    return ItemBody.of(await service.work(lambda: principal.check_item(gallery.get(item_id))), gallery.name)
+
+
+@router.patch(
+    "/{item_id}",
+    summary="Change an item's labels",
+    response_description="the item as it is now",
+    openapi_extra=PATCH_CURL,
+    responses=problems(400, 404, 409, 413, 415, 422, 507),
+)
+async def patch_item(
+    request: Request,
+    item_id: ItemId,
+    patch: ItemPatch,
+    params: ActOn,
+    principal: Annotated[Principal, Depends(needs("write", "patch"))],
+) -> ItemBody:
+    """Labels that are left out stay; null clears one. Searches filter and group by the new labels at once.
+
+    The embedding stays as it was made, also where the new `camera_id` is another learned camera: `model_camera` says
+    with which one.
+    """
+    service = service_of(request)
+    gallery = service.gallery(params.gallery)
+    changes = patch.changes()
+    if "camera_id" in changes:
+        principal.check_camera(changes["camera_id"])
+
+    def change() -> ItemBody:
+        params.check(principal.check_item(gallery.get(item_id)))  # an item's image never changes, and no id comes back
+        return ItemBody.of(gallery.patch(item_id, changes), gallery.name)
+
+    return await service.work(change)
+
+
+@router.get(
+    "/{item_id}/image",
+    summary="One item's image",
+    response_class=Response,
+    responses={200: {"content": {"image/jpeg": {}}, "description": "the image"}, **problems(404, 422)},
+)
+async def get_image(
+    request: Request,
+    item_id: ItemId,
+    params: InGallery,
+    principal: Annotated[Principal, Depends(needs("read", "view-image"))],
+) -> Response:
+    """The image as it was stored: re-encoded, without the metadata of the upload."""
+    service = service_of(request)
+    gallery = service.gallery(params.gallery)
+    image = await service.work(lambda: gallery.image(principal.check_item(gallery.get(item_id)).id))
+    if image is None:
+        raise ItemNotFound(f"item {item_id} is kept without its image")
+    # Images of people stay out of shared and disk caches: a deleted item must be gone.
+    return Response(image, media_type="image/jpeg", headers={"cache-control": "private, no-store"})
+
+
+@router.delete(
+    "/{item_id}",
+    status_code=204,
+    response_class=Response,
+    summary="Take an item out",
+    response_description="it is gone",
+    responses=problems(404, 409, 422, 507),
+)
+async def delete_item(
+    request: Request,
+    item_id: ItemId,
+    params: ActOn,
+    principal: Annotated[Principal, Depends(needs("write", "delete"))],
+) -> None:
+    """The item is in no answer any more once this returns; what is left of it in the files goes with the next purge.
+
+    There is no receipt: `POST /v1/erasures` gives one.
+    """
+    service = service_of(request)
+    gallery = service.gallery(params.gallery)
+    await service.work(lambda: gallery.delete(params.check(principal.check_item(gallery.get(item_id))).id))

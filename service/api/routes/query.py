@@ -1,0 +1,99 @@
+"""Search with images of a person or with a stored item, and embed without a search."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Depends, Query, Request, Response
+
+from vitreid.service.access.principal import Principal
+from vitreid.service.api.guard import needs, note
+from vitreid.service.api.openapi.links import links_of_item
+from vitreid.service.api.openapi.problems import problems
+from vitreid.service.api.query_params import EmbedParams, ItemQueryParams, QueryParams
+from vitreid.service.api.querying import answer, answer_item, embedding_body
+from vitreid.service.api.routes.items import ItemId
+from vitreid.service.api.schemas.query import EmbeddingBody, QueryResult
+from vitreid.service.api.state import service_of
+from vitreid.service.api.streaming import json_answer
+from vitreid.service.api.uploads import FORM_TYPE, IMAGE_TYPES, MAX_QUERY_IMAGES, read_query
+
+router = APIRouter(prefix="/v1", tags=["query"])
+
+BINARY = {"type": "string", "format": "binary"}
+SEVERAL = {"type": "array", "items": BINARY, "minItems": 1, "maxItems": MAX_QUERY_IMAGES}
+FORM = {"type": "object", "required": ["image"], "additionalProperties": False, "properties": {"image": SEVERAL}}
+BODY: dict[str, Any] = {
+    "required": True,
+    "description": "One image of a person as the body itself, or several of one person as form fields `image`.",
+    "content": {
+        **{kind: {"schema": BINARY} for kind in IMAGE_TYPES},
+        FORM_TYPE: {"schema": FORM},
+    },
+}
+SEND = "curl --data-binary @image.jpg -H 'Content-Type: image/jpeg'"
+
+
+@router.post(
+    "/query",
+    summary="Find candidates that look like the person in one or several images",
+    response_model=QueryResult,
+    response_description="candidates, most alike first, or why there are none",
+    openapi_extra={"requestBody": BODY, "x-curl": f"{SEND} '{{origin}}/v1/query?k=5&camera_id=c1'"},
+    responses={
+        200: {"links": links_of_item("$response.body#/matches/0/id")},
+        **problems(400, 404, 409, 413, 415, 422),
+    },
+)
+async def query(
+    request: Request,
+    params: Annotated[QueryParams, Query()],
+    principal: Annotated[Principal, Depends(needs("read", "query"))],
+) -> Response:
+    """Candidates come most alike first, each with its cosine likeness as `score`.
+
+    A score says how alike two images are to the model; it never says who somebody is. A human decides.
+    Several images are searched with as one: the mean of their embeddings. Conditions hold before the search, so k
+    candidates come back whenever k exist. The query images are not stored.
+    """
+    service = service_of(request)
+    result = await answer(service, await read_query(request), params, principal)
+    note(request, items=[match.id for match in result.matches])
+    return await json_answer(service.write, lambda: result)
+
+
+@router.post(
+    "/query/{item_id}",
+    summary="Find candidates that look like a stored item",
+    response_model=QueryResult,
+    response_description="candidates, most alike first, or why there are none",
+    openapi_extra={"x-curl": "curl -X POST '{origin}/v1/query/17?group_by=track&exclude_same_camera=true'"},
+    responses={200: {"links": links_of_item("$response.body#/matches/0/id")}, **problems(404, 409, 422)},
+)
+async def query_item(
+    request: Request,
+    item_id: ItemId,
+    params: Annotated[ItemQueryParams, Query()],
+    principal: Annotated[Principal, Depends(needs("read", "query-item"))],
+) -> Response:
+    """As a query with the item's image, by its stored embedding: no model runs.
+
+    The item is not among the candidates; with `pool=track`, no item of its track is.
+    """
+    service = service_of(request)
+    result = await answer_item(service, item_id, params, principal)
+    note(request, items=[match.id for match in result.matches])
+    return await json_answer(service.write, lambda: result)
+
+
+@router.post(
+    "/embed",
+    summary="Embed one or several images of a person",
+    response_description="the embedding",
+    openapi_extra={"requestBody": BODY, "x-curl": f"{SEND} '{{origin}}/v1/embed?camera_id=c1'"},
+    responses=problems(400, 404, 413, 415, 422),
+    dependencies=[Depends(needs("read", "embed"))],
+)
+async def embed(request: Request, params: Annotated[EmbedParams, Query()]) -> EmbeddingBody:
+    """What a query with these images would search with. Nothing is searched and nothing is stored."""
+    return await embedding_body(service_of(request), await read_query(request), params)

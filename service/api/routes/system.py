@@ -1,0 +1,56 @@
+"""What is running, whether it lives, and whether it can answer."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, Request, Response
+from prometheus_client import CONTENT_TYPE_LATEST
+
+from vitreid.service.access.principal import Principal
+from vitreid.service.api.guard import known, needs
+from vitreid.service.api.info import about
+from vitreid.service.api.openapi.problems import problem, problems
+from vitreid.service.api.schemas.system import Health, Info
+from vitreid.service.api.state import service_of
+
+router = APIRouter(tags=["system"])
+
+
+@router.get("/v1/info", summary="What is running", response_description="what is running", responses=problems())
+async def info(request: Request, principal: Annotated[Principal, Depends(needs("read", reach="own"))]) -> Info:
+    """The model, the default gallery, limits and alarms. A limited key is told nothing about galleries."""
+    service = service_of(request)
+    return await service.work(lambda: about(service, galleries=principal.unlimited))
+
+
+@router.get("/healthz", summary="Whether the process lives", response_description="it lives")
+async def healthz() -> Health:
+    """Says ok as long as the process answers; for what it can do ask /readyz."""
+    return Health(status="ok")
+
+
+@router.get(
+    "/readyz", summary="Whether queries can be answered", response_description="they can", responses={503: problem(503)}
+)
+async def readyz(request: Request, principal: Annotated[Principal | None, Depends(known)]) -> Health:
+    """Embeds a grey image and searches the galleries with it: ready means that a query would be answered now.
+
+    Tried at most once a second, however many ask. Open to all; what was tried is told to those with a key.
+    """
+    checks = await service_of(request).readiness.check()
+    return Health(status="ready", checks=checks if principal is not None else {})
+
+
+@router.get(
+    "/metrics",
+    summary="Measurements for Prometheus",
+    response_class=Response,
+    responses={200: {"content": {"text/plain": {}}, "description": "its text format"}, **problems()},
+)
+async def metrics(
+    request: Request, principal: Annotated[Principal, Depends(needs("read", reach="service"))]
+) -> Response:
+    """Latencies by route and stage, the queue, the galleries, refusals, and how the scores of queries move."""
+    service = service_of(request)
+    return Response(await service.work(service.metrics.text), media_type=CONTENT_TYPE_LATEST)

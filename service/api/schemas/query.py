@@ -1,0 +1,136 @@
+"""Bodies of the routes that search and embed."""
+
+from __future__ import annotations
+
+from pydantic import BaseModel, Field, JsonValue
+
+from vitreid.service.api.schemas.common import NOTE, Score
+from vitreid.service.api.schemas.items import ItemBody, item_values
+from vitreid.service.config import DEFAULT_GALLERY
+from vitreid.service.search.answering import Found, NoMatch
+from vitreid.service.search.candidates import Candidate
+from vitreid.service.search.probability import Meaning
+from vitreid.service.search.request import GroupBy, Rerank
+
+
+class GroupBody(BaseModel):
+    """The items that one candidate stands for."""
+
+    label: str | None = Field(
+        description="the person_id, track_id or camera_id that they share; null: the item has none",
+        examples=["t17"],
+    )
+    items: int = Field(ge=1, description="how many of them passed the filter, this one included", examples=[14])
+
+
+class MatchBody(ItemBody):
+    """A candidate: an item that looks like the query, or the best item of a group."""
+
+    rank: int = Field(ge=1, examples=[1])
+    score: Score = Field(examples=[0.8731])
+    probability: float | None = Field(
+        None,
+        ge=0,
+        le=1,
+        description="how often pairs with this score showed one person in the calibration data (/v1/info), not that "
+        "this one does; null: the model is not calibrated on images like the gallery's, the query is not a "
+        "single image, or the two are not by two known cameras",
+        examples=[0.62],
+    )
+    rerank_distance: float | None = Field(
+        None, description="what a re-ranked candidate is ordered by, 0..1, lower is better"
+    )
+    group: GroupBody | None = Field(None, description="present where candidates are groups")
+
+    @classmethod
+    def of_candidate(
+        cls, rank: int, candidate: Candidate, probability: float | None, group: GroupBody | None, gallery: str
+    ) -> MatchBody:
+        """A candidate as the API shows it."""
+        return cls(
+            **item_values(candidate.match.item, gallery),
+            rank=rank,
+            score=candidate.match.score,
+            probability=probability,
+            rerank_distance=candidate.rerank_distance,
+            group=group,
+        )
+
+
+class QueryEcho(BaseModel):
+    """How the query was understood."""
+
+    images: int = Field(description="how many make the query: its mean is searched with", examples=[1])
+    item_id: int | None = Field(None, description="the stored item that was asked with")
+    height: int | None = Field(description="of the first image, in pixels; null: not known", examples=[128])
+    width: int | None = Field(description="of the first image, in pixels; null: not known", examples=[64])
+    camera_id: str | None = Field(examples=["c2"])
+    camera_known: bool = Field(description="whether the model learned this camera; an unknown one is no error")
+    k: int = Field(examples=[10])
+    min_score: float | None = Field(
+        description="the one that counted: asked for or the gallery's own, or that of min_probability if higher",
+        examples=[None],
+    )
+    min_probability: float | None = Field(None, description="the one asked for", examples=[None])
+    group_by: GroupBy = Field(examples=["item"])
+    filter: dict[str, JsonValue] = Field(description="the conditions that were given", examples=[{"cameras": ["c1"]}])
+    expand: int = Field(examples=[0])
+    rerank: Rerank = Field(examples=["none"])
+    rerank_top: int = Field(description="how many candidates were re-ranked at most", examples=[0])
+    gallery: str = Field(examples=["default"])
+
+
+class Timings(BaseModel):
+    """Where the time went, in milliseconds."""
+
+    decode: float = Field(description="reading and resizing the images", examples=[0.4])
+    wait: float = Field(description="until the model was free", examples=[0.1])
+    run: float = Field(description="in the model, with what others asked at that moment", examples=[11.1])
+    embed: float = Field(description="wait and run, and handing over", examples=[11.2])
+    search: float = Field(description="expansion and counting included", examples=[0.3])
+    rerank: float = Field(examples=[0.0])
+    total: float = Field(examples=[12.0])
+
+
+class QueryResult(BaseModel):
+    """Candidates for one person, most alike first, equal scores by id; re-ranked ones nearest first."""
+
+    query: QueryEcho
+    matches: list[MatchBody]
+    no_match: bool = Field(description="nothing was found; `no_match_reason` says why")
+    no_match_reason: NoMatch | None = Field(examples=[None])
+    best_score: Score | None = Field(
+        description="of the best that was searched, also where it is below min_score", examples=[0.8731]
+    )
+    searched: int = Field(description="items that passed the filter", examples=[310])
+    gallery_size: int = Field(examples=[360])
+    bundle_id: str = Field(
+        description="the model that the scores come from",
+        examples=["da20c6d75e0949b39554913c784c42dbdbc246057b0477c7061a6e71acdf2932"],
+    )
+    timings_ms: Timings
+    note: str = Field(NOTE, description="what a score means")
+
+
+class EmbeddingBody(BaseModel):
+    """The embedding of one person's images."""
+
+    embedding: list[float] = Field(
+        description="of unit length: the mean where there are several images", examples=[[0.0213, -0.0478]]
+    )
+    dimension: int = Field(examples=[384])
+    images: int = Field(examples=[1])
+    camera_known: bool = Field(description="whether the model learned this camera; an unknown one is no error")
+    bundle_id: str = Field(
+        description="the model that made it; embeddings of two models cannot be compared",
+        examples=["da20c6d75e0949b39554913c784c42dbdbc246057b0477c7061a6e71acdf2932"],
+    )
+
+
+def matches_of(found: Found, meaning: Meaning, group_by: GroupBy, gallery: str = DEFAULT_GALLERY) -> list[MatchBody]:
+    """What was found as the API shows it."""
+    groups = [GroupBody(label=each.label, items=size) for each, size in zip(found.candidates, found.sizes, strict=True)]
+    return [
+        MatchBody.of_candidate(rank, each, meaning.probability(each), None if group_by == "item" else group, gallery)
+        for rank, (each, group) in enumerate(zip(found.candidates, groups, strict=True), start=1)
+    ]

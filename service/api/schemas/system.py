@@ -1,0 +1,113 @@
+"""Bodies of the routes about the service itself."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Literal
+
+from pydantic import BaseModel, Field
+
+from vitreid.service.api.schemas.calibration import CalibrationInfo
+from vitreid.service.api.schemas.common import NOTE
+
+
+class BundleInfo(BaseModel):
+    """The model."""
+
+    id: str = Field(examples=["da20c6d75e0949b39554913c784c42dbdbc246057b0477c7061a6e71acdf2932"])
+    name: str = Field(examples=["starter"])
+    image_height: int = Field(examples=[128])
+    image_width: int = Field(examples=[64])
+    dimension: int = Field(description="numbers of an embedding", examples=[128])
+    cameras: list[str] = Field(description="cameras that the model learned", examples=[["c1", "c2"]])
+    starter: bool = Field(description="whether it is the starter bundle, trained on drawn people only")
+    explains: bool = Field(description="whether it can tell which patches it compares: `POST /v1/explain`")
+    calibration: CalibrationInfo | None = Field(description="what its scores are worth; null: it is not calibrated")
+
+
+class GalleryBody(BaseModel):
+    """The gallery."""
+
+    name: str = Field(examples=["default"])
+    size: int = Field(description="items", examples=[360])
+    persons: int = Field(description="distinct person_id labels", examples=[60])
+    cameras: dict[str, int] = Field(description="items per camera", examples=[{"c1": 180, "c2": 180}])
+    generation: int = Field(
+        description="number of the embeddings that answer; a new model makes the next", examples=[1]
+    )
+    index: str = Field(description="how it is searched", examples=["flat"])
+    index_reason: str = Field(
+        description="why this index",
+        examples=["360 embeddings, up to 600,000, are all compared with a query: exact and fast enough"],
+    )
+    index_parameters: dict[str, float] = Field(description="what it is tuned to")
+    index_bytes: int = Field(description="memory of the index", examples=[599040])
+    snapshot_at: datetime | None = Field(description="when the newest snapshot was written; null where there is none")
+    snapshot_lag: int = Field(description="changes since then, which the next start replays", examples=[0])
+
+
+class RuntimeInfo(BaseModel):
+    """What really runs the model, whatever was asked for."""
+
+    name: str = Field(description="the program", examples=["onnx"])
+    provider: str = Field(description="what computes: cpu, cuda or tensorrt", examples=["cpu"])
+    precision: str = Field(description="what it computes in", examples=["fp32"])
+    threads: int | None = Field(description="cores of one run; null on a GPU", examples=[2])
+
+
+class BatchingInfo(BaseModel):
+    """How requests share the model."""
+
+    max_batch: int = Field(description="images of one run", examples=[4])
+    max_queue: int = Field(description="images that may wait", examples=[256])
+    waiting: int = Field(description="images that wait now", examples=[0])
+
+
+class LimitsInfo(BaseModel):
+    """What a request may be, and how many at a time."""
+
+    body_bytes: int = Field(description="of one request", examples=[33554432])
+    images: int = Field(description="images of one POST /v1/items", examples=[64])
+    pixels: int = Field(description="of one image", examples=[25000000])
+    requests: int = Field(description="under way at a time", examples=[512])
+    deadline_s: float = Field(description="within which an answer begins", examples=[30.0])
+
+
+class DriftInfo(BaseModel):
+    """A camera whose queries' best scores no longer look like those of the beginning: an alarm for people."""
+
+    gallery: str = Field(examples=["default"])
+    camera_id: str = Field(description="of the query; `unknown` where it named none", examples=["gate"])
+    index: float = Field(description="population stability index; over 0.25 is an alarm", examples=[0.41])
+    reference_mean: float = Field(description="of the first best scores", examples=[0.71])
+    recent_mean: float = Field(description="of the latest ones", examples=[0.58])
+
+
+class Info(BaseModel):
+    """What is running."""
+
+    name: str = Field(examples=["vitreid"])
+    version: str = Field(examples=["0.1.0"])
+    bundle: BundleInfo
+    gallery: GalleryBody | None = Field(description="null for a key that is limited to galleries or cameras")
+    runtime: RuntimeInfo
+    batching: BatchingInfo
+    limits: LimitsInfo
+    drift: list[DriftInfo] = Field(description="alarms about score distributions; empty for a limited key")
+    warnings: list[str] = Field(
+        description="what an operator should look at, as a clock that cannot be right; empty for a limited key",
+        examples=[["gallery default: retention waits: the clock says 2099-01-01, which cannot be; set it right"]],
+    )
+    uptime_s: float = Field(description="seconds since everything was loaded", examples=[3600.0])
+    note: str = NOTE
+
+
+class Health(BaseModel):
+    """A state in one word, with what was tried."""
+
+    status: Literal["ok", "ready"]
+    checks: dict[str, str] = Field(
+        default_factory=dict,
+        description="of /readyz, to those with a key",
+        examples=[{"embedding": "ok", "search": "ok", "audit_log": "ok", "room": "ok"}],
+    )

@@ -1,0 +1,1 @@
+"""The HTTP server: its socket, its connections and their time limits."""

@@ -1,0 +1,187 @@
+"""The HTTP server: the port is taken before any work, and stopping it lets open requests finish."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import cast
+
+import uvicorn
+from fastapi import FastAPI
+
+from vitreid.service.access.access import keys_exist
+from vitreid.service.api.app import create_app
+from vitreid.service.api.middleware.admission import UnderWay
+from vitreid.service.api.server import descriptors
+from vitreid.service.api.server.accepting import Acceptor
+from vitreid.service.api.server.connections import Connection, ConnectionLimits
+from vitreid.service.api.startup import Opening
+from vitreid.service.api.state import Service
+from vitreid.service.config import ServiceConfig, names_of
+from vitreid.service.errors import PortInUse, ServiceError
+
+STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)
+TELL_S = 2  # for the answers of requests that are told that the service stops
+
+
+class NotLoopback(ServiceError):
+    """The address can be reached from other machines, and nothing would keep them out."""
+
+    slug = "not-loopback"
+
+
+class KeyRequired(ServiceError):
+    """A key is required, and there is none."""
+
+    slug = "key-required"
+
+
+def check_address(config: ServiceConfig) -> None:
+    """Raise NotLoopback for an address that other machines can reach without a key, unless that was asked for.
+
+    Raises KeyRequired where there is no key and one is required, AccessUnusable where that cannot be known.
+    """
+    if config.require_keys and not keys_exist(config.data):
+        raise KeyRequired(
+            f"VITREID_REQUIRE_KEYS is set and {config.data} holds no API key; mount the disk that has them, or make one: "
+            f"vitreid keys create NAME --scope admin --data {config.data}"
+        )
+    if not config.loopback and not config.insecure and not keys_exist(config.data):
+        raise NotLoopback(
+            f"host {config.host} can be reached from other machines, and anybody there could read and delete images; "
+            f"make a key first (vitreid keys create NAME --scope read --data {config.data}), use --host 127.0.0.1, "
+            "or --insecure where something else keeps others out"
+        )
+
+
+@contextmanager
+def bound_socket(host: str, port: int) -> Iterator[socket.socket]:
+    """A socket bound to the address, so that a taken port is known before a model is loaded.
+
+    Raises PortInUse, also for an address that this machine does not have.
+    """
+    try:
+        family, kind, protocol, _, address = socket.getaddrinfo(host.strip("[]"), port, type=socket.SOCK_STREAM)[0]
+    except socket.gaierror as error:
+        raise PortInUse(
+            f"host {host!r} is not an address of this machine ({error.strerror}); use --host 127.0.0.1"
+        ) from error
+    listener = socket.socket(family, kind, protocol)
+    with listener:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            listener.bind(address)
+            # Without listening, two processes may both bind: SO_REUSEADDR allows it until one of them listens.
+            listener.listen(2048)
+        except OSError as error:
+            raise PortInUse(
+                f"cannot listen on {host}:{port} ({error.strerror}); stop what runs there or choose another --port"
+            ) from error
+        yield listener
+
+
+def address_of(listener: socket.socket) -> str:
+    """The URL of a listening socket, without a slash at the end."""
+    host, port = listener.getsockname()[:2]
+    shown = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(host, f"[{host}]" if ":" in host else host)
+    return f"http://{shown}:{port}"
+
+
+def make_server(config: ServiceConfig, service: Service) -> uvicorn.Server:
+    """A server of the open service."""
+    return _server_of(create_app(config, service), config)
+
+
+def serve_until_stopped(
+    config: ServiceConfig, listener: socket.socket, opened: Callable[[Service], None] = lambda service: None
+) -> bool:
+    """Answer at once and open the parts meanwhile, until SIGINT or SIGTERM; open requests finish first.
+
+    `opened` hears when all is ready. False where a part was still being loaded when it had to end. Raises what opening
+    the parts raises (service.state.open_service).
+    """
+    descriptors.raise_limit()
+    app = create_app(config, opens=False)
+    server = _server_of(app, config)
+
+    def stop(*_: object) -> None:
+        server.should_exit = True
+
+    # uvicorn has handlers of its own only while it runs, and then raises the signal again: a stop that was asked for
+    # is no failure, so it ends here.
+    before = {number: signal.signal(number, stop) for number in STOP_SIGNALS}
+    try:
+        with Opening(config, app.state, opened=opened, failed=stop) as opening:
+            server.run(sockets=[listener])
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+    if opening.error is not None:
+        raise opening.error
+    return opening.ended
+
+
+class _Server(uvicorn.Server):
+    """Takes connections within limits, and lets open requests finish; those that do not within `drain_s` are told."""
+
+    def __init__(self, settings: uvicorn.Config, under_way: UnderWay, config: ServiceConfig) -> None:
+        super().__init__(settings)
+        self._under_way = under_way
+        self._drain_s = config.drain_s
+        self._limits = ConnectionLimits(receive_s=config.receive_s, send_s=config.send_s)
+        self._most = min(config.max_connections, max(1, descriptors.limit() // 2))  # the rest is for files
+        self._accepting: list[asyncio.Task[None]] = []
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Begin to take connections."""
+        await super().startup(sockets=[])  # by no acceptor of uvicorn's, which has no limits
+        connections = cast(set[Connection], self.server_state.connections)
+        acceptor = Acceptor(connections, self._connection, most=self._most)
+        self._accepting = [asyncio.create_task(acceptor.run(each)) for each in sockets or ()]
+
+    def _connection(self) -> Connection:
+        return Connection(self.config, self.server_state, self.lifespan.state, self._limits)
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Take no more connections, and end when the open ones have."""
+        for task in self._accepting:
+            task.cancel()
+        self._under_way.drain(self._drain_s)
+        await super().shutdown(sockets)
+
+
+def _server_of(app: FastAPI, config: ServiceConfig) -> uvicorn.Server:
+    proxies = names_of(config.trusted_proxies)
+    # Answers are logged by service.observation; who logs, and how, is decided by service.logs.
+    settings = uvicorn.Config(
+        app,
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        ws="none",
+        # Without this, uvicorn believes whoever connects from 127.0.0.1, and FORWARDED_ALLOW_IPS.
+        proxy_headers=bool(proxies),
+        forwarded_allow_ips=proxies,
+        timeout_keep_alive=config.keep_alive_s,
+        timeout_graceful_shutdown=config.drain_s + TELL_S,
+    )
+    return _Server(settings, app.state.under_way, config)
+
+
+@contextmanager
+def running(server: uvicorn.Server, listener: socket.socket) -> Iterator[None]:
+    """Serve from another thread for as long as the block lasts."""
+    thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, name="server")
+    thread.start()
+    try:
+        while not server.started and thread.is_alive():
+            time.sleep(0.005)
+        yield
+    finally:
+        server.should_exit = True
+        thread.join()

@@ -1,0 +1,1 @@
+"""Maintenance: what happens to a gallery behind its requests, or by command."""

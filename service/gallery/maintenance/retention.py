@@ -1,0 +1,89 @@
+"""Retention: items that are older than a gallery keeps them are erased like any others."""
+
+from __future__ import annotations
+
+import logging
+from datetime import UTC, datetime, timedelta
+
+from sqlalchemy import Connection, func, select
+
+from vitreid.service.gallery.errors import ItemNotFound
+from vitreid.service.gallery.gallery import Gallery
+from vitreid.service.gallery.rows.tables import UtcText, items
+from vitreid.service.values.clock import HORIZON, STEP, plausible
+
+logger = logging.getLogger("vitreid")
+
+REASON = "retention"
+AT_ONCE = 500  # items of one erasure, so that other writers get their turn in between
+
+_TAKEN_AT = func.min(func.coalesce(items.c.captured_at, items.c.created_at), items.c.created_at)
+"""When an item's age begins: at captured_at, but never after it was added, and then where that is unknown."""
+
+
+def expire(gallery: Gallery, now: datetime) -> int:
+    """Erase the items whose age at `now` is over the gallery's retention_days; their number.
+
+    None go while the clock cannot be right. Items that were added by such a clock count from now on.
+    """
+    days = gallery.settings().retention_days
+    if days is None or not plausible(now):
+        return 0
+    _date_anew(gallery, now)
+    erased = 0
+    while ids := _expired(gallery, _before(now, days)):
+        try:
+            gallery.erase(ids, reason=REASON)
+        except ItemNotFound:  # somebody was faster with all of them
+            continue
+        erased += len(ids)
+    return erased
+
+
+def clock_warning(gallery: Gallery, now: datetime) -> str | None:
+    """What a wrong clock does to the gallery's retention, as a sentence for operators; None: nothing."""
+    if gallery.settings().retention_days is None:
+        return None
+    told = f"gallery {gallery.name}: retention"
+    if not plausible(now):
+        return f"{told} waits: the clock says {now:%Y-%m-%d}, which cannot be; set it right"
+    with gallery.store.database.reading() as connection:
+        ahead = select(func.count(), func.max(items.c.created_at, type_=UtcText())).where(
+            items.c.created_at > now + STEP
+        )
+        count, newest = connection.execute(ahead).one()
+    if not count:
+        return None
+    return f"{told} keeps {count:,} items longer: by the clock of then they were added up to {newest:%Y-%m-%d}"
+
+
+def expired_ids(connection: Connection, before: datetime, limit: int) -> list[int]:
+    """Ids of the first items in order of id whose age begins before a time."""
+    # Texts of one width sort as times do, so the column can be compared with the time itself.
+    wanted = select(items.c.id).where(before > _TAKEN_AT).order_by(items.c.id).limit(limit)
+    return list(connection.execute(wanted).scalars())
+
+
+def _expired(gallery: Gallery, before: datetime) -> list[int]:
+    with gallery.store.database.reading() as connection:
+        return expired_ids(connection, before, AT_ONCE)
+
+
+def _date_anew(gallery: Gallery, now: datetime) -> None:
+    """Let items count from now on that a clock beyond all reason dated: they would stay for good."""
+    beyond = items.c.created_at >= HORIZON
+    with gallery.store.database.reading() as connection:
+        if connection.execute(select(items.c.id).where(beyond).limit(1)).first() is None:
+            return
+    with gallery.store.database.writing() as connection:
+        count = connection.execute(items.update().where(beyond).values(created_at=now)).rowcount
+    logger.warning(
+        "gallery %s: %d items were added by a clock that was wrong; they count from now on", gallery.name, count
+    )
+
+
+def _before(now: datetime, days: float) -> datetime:
+    try:
+        return now.astimezone(UTC) - timedelta(days=days)
+    except OverflowError:  # longer than the calendar: nothing is that old
+        return datetime.min.replace(tzinfo=UTC)

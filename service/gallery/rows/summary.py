@@ -1,0 +1,46 @@
+"""A gallery in numbers, read from its rows."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Connection, func, select
+
+from vitreid.service.gallery.rows.tables import gallery, images, items, patches
+
+_HEADER = ("bundle_id", "dimension", "format_version", "lineage", "generation", "created_at", "purged_seq")
+
+
+def camera_counts(connection: Connection) -> dict[tuple[str | None, str | None], int]:
+    """Items by camera and learned camera."""
+    by = (items.c.camera_id, items.c.model_camera)
+    return {(camera, learned): n for camera, learned, n in connection.execute(select(*by, func.count()).group_by(*by))}
+
+
+def summary(connection: Connection, path: Path) -> dict[str, Any]:
+    """The fields of GalleryInfo that the database knows; `path` is its file."""
+    header = connection.execute(gallery.select()).one()
+    by_camera = select(items.c.camera_id, func.count()).group_by(items.c.camera_id)
+    cameras: dict[str | None, int] = dict(connection.execute(by_camera).all())
+    return {
+        "path": path.parent,
+        **{name: getattr(header, name) for name in _HEADER},
+        "seq": header.last_seq,
+        "items": sum(cameras.values()),
+        "images": connection.execute(select(func.count()).select_from(images)).scalar_one(),
+        "patches": connection.execute(select(func.count()).select_from(patches)).scalar_one(),
+        "persons": connection.execute(select(func.count(items.c.person_id.distinct()))).scalar_one(),
+        "cameras": {camera: count for camera, count in sorted(cameras.items(), key=str) if camera is not None},
+        "bytes": _size(path),
+    }
+
+
+def _size(path: Path) -> int:
+    """Bytes of a database with its log, which whoever closes it last removes."""
+    total = 0
+    for file in path.parent.glob(f"{path.name}*"):
+        with suppress(FileNotFoundError):
+            total += file.stat().st_size
+    return total

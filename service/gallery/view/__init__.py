@@ -1,0 +1,1 @@
+"""The search view: an index over the embeddings and columns for filters, derived from the rows."""

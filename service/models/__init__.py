@@ -1,0 +1,1 @@
+"""Models: images to embeddings, in batches, by one of several runtimes."""

@@ -1,0 +1,244 @@
+"""Upkeep: due jobs are done, failures neither end nor repeat without pause, and stopping is prompt."""
+
+from __future__ import annotations
+
+import itertools
+import logging
+import threading
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from vitreid.service.gallery import Gallery, NewItem
+from vitreid.service.gallery.errors import GalleryFull
+from vitreid.service.gallery.maintenance import scheduler as module
+from vitreid.service.gallery.maintenance.scheduler import (
+    EXPIRE_EVERY_S,
+    FIRST_RETRY_S,
+    LONGEST_RETRY_S,
+    PURGE_SHARE,
+    Upkeep,
+)
+from vitreid.service.gallery.snapshots.snapshot import generations
+
+
+class Clocks:
+    """Time that passes only when told."""
+
+    def __init__(self) -> None:
+        self.s = 1000.0
+        self.now = datetime.now(UTC)
+
+    def pass_s(self, seconds: float) -> None:
+        self.s += seconds
+        self.now += timedelta(seconds=seconds)
+
+
+@pytest.fixture
+def clocks() -> Clocks:
+    return Clocks()
+
+
+@pytest.fixture
+def gallery(tmp_path: Path) -> Iterator[Gallery]:
+    with Gallery.open(tmp_path / "gate", bundle_id="a" * 64, dimension=4, index="exact") as opened:
+        opened.keep("test")
+        add(opened, 5)
+        yield opened
+
+
+def add(gallery: Gallery, count: int, **values: object) -> None:
+    start = gallery.info().seq
+    rows = np.random.default_rng(start).standard_normal((count, 4)).astype(np.float32)
+    rows /= np.linalg.norm(rows, axis=1, keepdims=True)
+    gallery.add([NewItem(row, f"{start + number:064x}", **values) for number, row in enumerate(rows)])
+
+
+@pytest.fixture
+def keep(gallery: Gallery, clocks: Clocks) -> Callable[..., Upkeep]:
+    def make(**values: float) -> Upkeep:
+        return Upkeep(lambda: [gallery], now=lambda: clocks.now, monotonic=lambda: clocks.s, **values)
+
+    return make
+
+
+def purged(gallery: Gallery) -> list[bool]:
+    return [receipt.purged_at is not None for receipt in gallery.store.receipts()]
+
+
+def test_a_purge_comes_once_for_all_erasures_of_a_while(gallery, clocks, keep, monkeypatch):
+    upkeep, times = keep(purge_after_s=60), []
+    real = module.purge
+    monkeypatch.setattr(module, "purge", lambda *given: times.append(clocks.s) or real(*given))
+    upkeep.look()
+    gallery.erase([1])
+    for _ in range(6):
+        upkeep.look()
+        assert purged(gallery).count(True) == 0
+        clocks.pass_s(10)
+        if len(gallery) > 2:
+            gallery.erase([gallery.ids()[0]])
+    upkeep.look()
+    assert purged(gallery) == [True] * 3
+    assert times == [1060.0]
+
+
+def test_a_purge_that_took_long_is_not_repeated_soon(gallery, clocks, keep, monkeypatch):
+    upkeep, times = keep(purge_after_s=0), []
+
+    def slow(*given: object) -> bool:
+        times.append(clocks.s)
+        clocks.pass_s(87)
+        return purge(*given)
+
+    purge = module.purge
+    monkeypatch.setattr(module, "purge", slow)
+    gallery.erase([1])
+    upkeep.look()
+    gallery.erase([2])
+    for _ in range(100):
+        upkeep.look()
+        clocks.pass_s(10)
+    assert len(times) == 2
+    assert times[1] - times[0] >= 87 * (1 + PURGE_SHARE)
+    assert purged(gallery) == [True, True]
+
+
+def test_items_that_are_too_old_expire_and_are_purged(gallery, clocks, keep):
+    upkeep = keep(purge_after_s=60)
+    gallery.change_settings(retention_days=1)
+    upkeep.look()
+    assert len(gallery) == 5
+    clocks.pass_s(86_400)
+    upkeep.look()
+    assert len(gallery) == 0
+    assert [receipt.reason for receipt in gallery.store.receipts()] == ["retention"]
+    clocks.pass_s(60)
+    upkeep.look()
+    assert purged(gallery) == [True]
+
+
+def test_a_clock_that_jumps_back_breaks_nothing(gallery, clocks, keep):
+    upkeep = keep(purge_after_s=60)
+    gallery.change_settings(retention_days=1)
+    gallery.erase([1])
+    upkeep.look()
+    clocks.now -= timedelta(days=3650)
+    clocks.pass_s(EXPIRE_EVERY_S)
+    upkeep.look()
+    assert len(gallery) == 4
+    [receipt] = gallery.store.receipts()
+    assert receipt.purged_at is not None
+    assert receipt.purged_at >= receipt.unsearchable_at >= receipt.requested_at
+    clocks.now += timedelta(days=3652)
+    clocks.pass_s(EXPIRE_EVERY_S)
+    upkeep.look()
+    assert len(gallery) == 0
+
+
+def test_snapshots_are_written_when_due(gallery, keep):
+    upkeep = keep()
+    gallery.refresh()
+    upkeep.look()
+    assert generations(gallery.folder) == []
+    add(gallery, 1200)
+    upkeep.look()
+    assert len(generations(gallery.folder)) == 1
+    upkeep.look()
+    assert len(generations(gallery.folder)) == 1
+
+
+def test_a_job_that_fails_is_told_and_tried_again_ever_more_seldom(gallery, clocks, keep, monkeypatch, caplog):
+    upkeep, times = keep(purge_after_s=0), []
+
+    def full(gallery: Gallery) -> None:
+        times.append(clocks.s)
+        raise GalleryFull("no space is left")
+
+    monkeypatch.setattr(Gallery, "upkeep_snapshot", full)
+    gallery.erase([1])
+    with caplog.at_level(logging.WARNING, "vitreid"):
+        for _ in range(400):
+            upkeep.look()
+            clocks.pass_s(10)
+    assert purged(gallery) == [True]  # the other jobs go on
+    waits = [later - earlier for earlier, later in itertools.pairwise(times)]
+    assert waits[0] == FIRST_RETRY_S
+    assert waits == sorted(waits)
+    assert waits[-1] == LONGEST_RETRY_S
+    assert caplog.messages[0] == "upkeep of gallery gate: snapshot failed (no space is left); tried again in 10 s"
+    assert caplog.records[0].exc_info is None
+    monkeypatch.undo()
+    clocks.pass_s(LONGEST_RETRY_S)
+    upkeep.look()
+    add(gallery, 1200)
+    gallery.refresh()
+    upkeep.look()
+    assert len(generations(gallery.folder)) == 1
+
+
+def test_an_error_that_nobody_expects_keeps_its_traceback(gallery, keep, monkeypatch, caplog):
+    def broken(gallery: Gallery) -> None:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(Gallery, "upkeep_index", broken)
+    with caplog.at_level(logging.WARNING, "vitreid"):
+        keep().look()
+    assert caplog.records[0].exc_info is not None
+
+
+def test_the_thread_waits_is_woken_and_stops(gallery, monkeypatch):
+    looks = threading.Semaphore(0)
+
+    class Counted(Upkeep):
+        def look(self) -> None:
+            super().look()
+            looks.release()
+
+    gallery.change_settings(retention_days=1)
+    now = datetime.now(UTC)
+    with Counted(lambda: [gallery], 3600, now=lambda: now) as upkeep:
+        assert looks.acquire(timeout=30)
+        assert len(gallery) == 5
+        now += timedelta(days=2)
+        upkeep.poke()
+        assert looks.acquire(timeout=30)
+        assert len(gallery) == 0
+        assert not looks.acquire(blocking=False)
+    assert not any(thread.name == "upkeep" for thread in threading.enumerate())
+
+
+def test_a_thread_outlives_what_its_jobs_meet(gallery, monkeypatch, caplog):
+    looks = threading.Semaphore(0)
+
+    def broken(gallery: Gallery) -> None:
+        looks.release()
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(Gallery, "upkeep_snapshot", broken)
+    with Upkeep(lambda: [gallery], 3600) as upkeep:
+        for _ in range(3):
+            assert looks.acquire(timeout=30)
+            upkeep.poke()
+
+
+def test_stopping_gives_up_a_purge(gallery, monkeypatch):
+    began, asked = threading.Event(), threading.Event()
+
+    def long_purge(gallery: Gallery, clock: object, cancelled: Callable[[], bool]) -> bool:
+        began.set()
+        while not cancelled():
+            asked.wait(0.001)
+        return False
+
+    monkeypatch.setattr(module, "purge", long_purge)
+    gallery.erase([1])
+    upkeep = Upkeep(lambda: [gallery], 3600, purge_after_s=0)
+    upkeep.start()
+    assert began.wait(30)
+    upkeep.stop()
+    assert purged(gallery) == [False]
+    upkeep.stop()  # again is no error

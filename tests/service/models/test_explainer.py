@@ -1,0 +1,48 @@
+"""The foreground of prepared images, in batches and by several threads."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from vitreid.bundle import Bundle, EvidenceRunner
+from vitreid.bundle.files import sha256_of
+from vitreid.scoring.patches import foreground
+from vitreid.service.errors import NoEvidence
+from vitreid.service.models.explainer import AT_ONCE, Explainer
+
+PIXELS = list(np.random.default_rng(0).integers(0, 256, (2 * AT_ONCE + 3, 64, 32, 3), dtype=np.uint8))
+
+
+def test_it_is_that_of_each_image(explained_bundle: Path) -> None:
+    bundle = Bundle.open(explained_bundle)
+    explainer = Explainer(bundle, threads=1)
+    assert explainer.model == sha256_of(explained_bundle / "explain.onnx")
+    cameras = [(None, "c1", "unheard of")[number % 3] for number in range(len(PIXELS))]
+    found = explainer.look(PIXELS, cameras)
+    assert len(found) == len(PIXELS)
+    runner = EvidenceRunner(bundle, threads=1)
+    for pixels, camera, seen in zip(PIXELS, cameras, found, strict=True):
+        patches, attention = runner.run(pixels[None], np.array([0 if camera == "c1" else -1]))
+        np.testing.assert_array_equal(seen.places, foreground(attention[0]))
+        np.testing.assert_allclose(seen.vectors, patches[0][seen.places], atol=1e-6)
+    assert explainer.look([], []) == []
+
+
+def test_several_threads(explained_bundle: Path) -> None:
+    explainer = Explainer(Bundle.open(explained_bundle), threads=1)
+    with ThreadPoolExecutor(4) as pool:
+        found = list(pool.map(lambda pixels: explainer.look([pixels], [None])[0], PIXELS[:8]))
+    for seen, expected in zip(found, explainer.look(PIXELS[:8], [None] * 8), strict=True):
+        np.testing.assert_array_equal(seen.places, expected.places)
+
+
+def test_a_bundle_without_evidence(tiny_bundle: Path) -> None:
+    explainer = Explainer(Bundle.open(tiny_bundle))
+    assert explainer.model is None
+    for ask in (explainer.check, lambda: explainer.look(PIXELS[:1], [None])):
+        with pytest.raises(NoEvidence, match="vitreid export explain"):
+            ask()
