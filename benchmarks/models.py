@@ -8,8 +8,8 @@ from typing import Any
 import torch
 
 from vitreid.bundle import Bundle, ImageSpec, OutputSpec
-from vitreid.bundle.evidence import EXPLAIN
-from vitreid.export.explain import EvidenceGraph, evidence_of, write_evidence
+from vitreid.bundle.patch_spec import EXPLAIN
+from vitreid.export.explain import PatchGraph, evidence_of, write_evidence
 from vitreid.export.fast import FastTransformer, fast_form
 from vitreid.export.graph import EmbeddingGraph
 from vitreid.export.to_onnx import OPSET, write_graph
@@ -29,7 +29,7 @@ def random_bundle(folder: Path, backbone: str = VIT_S, height: int = 256, width:
 def explained_bundle(folder: Path, backbone: str = VIT_S, height: int = 256, width: int = 128) -> Bundle:
     """The same bundle with an explain.onnx."""
     bundle = random_bundle(folder, backbone, height, width)
-    graph = EvidenceGraph(random_model(backbone=backbone, height=height, width=width))
+    graph = PatchGraph(random_model(backbone=backbone, height=height, width=width))
     write_evidence(graph, bundle, folder / EXPLAIN)
     return bundle.extend({EXPLAIN: folder / EXPLAIN}, explain=evidence_of(graph, parity_images=1, difference=0.0))
 

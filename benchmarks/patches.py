@@ -27,7 +27,7 @@ import numpy as np
 import typer
 
 from benchmarks.models import explained_bundle
-from vitreid.bundle import Bundle, EvidenceRunner, read_image
+from vitreid.bundle import Bundle, PatchRunner, read_image
 from vitreid.scoring import Labelled, RetrievalScores, compare_scores, score_retrieval
 from vitreid.scoring.patches import FOREGROUND_SHARE, PATCH_SHARE, TOP, Foreground, Half, reranked_blocks
 from vitreid.service.gallery import Gallery
@@ -36,7 +36,7 @@ from vitreid.service.intake.indexing import index_images
 from vitreid.service.models.embedder import Embedder
 from vitreid.service.models.explainer import Explainer
 from vitreid.service.models.runtimes import RuntimeChoice
-from vitreid.service.search import Looking, Question, find
+from vitreid.service.search import PatchReranker, SearchRequest, find
 from vitreid.service.search.patches import foregrounds
 from vitreid.synthetic import draw_dataset
 from vitreid.training.datasets import read_dataset
@@ -74,11 +74,11 @@ def measure_cost(bundle: Bundle, images: Path, rounds: int, *, threads: int | No
     ):
         index_images(images, gallery, embedder)
         query = gallery.ids()[0]
-        looking = Looking(
+        looking = PatchReranker(
             explainer, embedder.prepare, lambda: foregrounds(gallery, [query], explainer, embedder.prepare)
         )
         embedding = gallery.embeddings([query])[0]
-        asked = Question(k=TOP, rerank="patches")
+        asked = SearchRequest(k=TOP, rerank="patches")
         pixels = [embedder.prepare(read_image(gallery.image(item_id) or b"")) for item_id in gallery.ids()[:TOP]]
         times = {
             "looked": lambda: find(gallery, embedding, asked, looking=looking).rerank_ms,
@@ -112,7 +112,7 @@ def measure_gain(bundle: Path, data: Path, dataset: str) -> dict[str, Any]:
     """What each pair of shares gives on one half of the persons, and the best of them and ours on the other half."""
     split, embedder = read_dataset(dataset, data), open_embedder(bundle)
     query, gallery = embed_split(split, embedder)
-    runner = EvidenceRunner(Bundle.open(bundle))
+    runner = PatchRunner(Bundle.open(bundle))
     seen = [runner.run(*batch) for batch in batches((*split.query, *split.gallery), embedder)]
     patches, attention = (np.concatenate(part) for part in zip(*seen, strict=True))
     choosing = np.unique(query.persons)[::2]

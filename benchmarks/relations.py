@@ -22,8 +22,8 @@ from benchmarks.ablation import scored_split
 from vitreid.training.checkpoint import Checkpoint
 from vitreid.training.datasets import Sample
 from vitreid.training.evaluate import batches, open_embedder
-from vitreid.training.losses import LossInputs
-from vitreid.training.losses.relation import telling_relations
+from vitreid.training.losses import LossBatch
+from vitreid.training.losses.relation import top_patch_relations
 from vitreid.training.losses.triplet import pairwise_distance
 
 PERSONS, IMAGES_PER_PERSON = 100, 4
@@ -82,8 +82,8 @@ def seen(checkpoint: Path, samples: list[Sample]) -> tuple[Tensor, Tensor]:
         images, cameras, views = (torch.from_numpy(part) for part in batch)
         features = model.backbone(model.normalised(images), cameras, views)
         output, nobody = model.output(features), torch.zeros(len(images), dtype=torch.long)
-        inputs = LossInputs(output.branches[0], nobody, nobody, output.tokens)
-        relations.append(telling_relations(inputs, top=TOP, pairs=PAIRS).flatten(1))
+        inputs = LossBatch(output.branches[0], nobody, nobody, output.tokens)
+        relations.append(top_patch_relations(inputs, top=TOP, pairs=PAIRS).flatten(1))
         embeddings.append(model.joined(features.parts))
     return torch.cat(relations), torch.cat(embeddings)
 

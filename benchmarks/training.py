@@ -21,7 +21,7 @@ from torch import Tensor, nn
 from vitreid.training.backbones import fuse_attention
 from vitreid.training.checkpoint import build_model
 from vitreid.training.config import TrainConfig
-from vitreid.training.losses import LossInputs, total_loss
+from vitreid.training.losses import LossBatch, total_loss
 from vitreid.training.model import BNNeck, ReIDOutput
 
 PERSONS, IMAGES_PER_PERSON, CLASSES, CAMERAS = 4, 4, 751, 6
@@ -100,7 +100,7 @@ def stepper(model: nn.Module, losses: Mapping[str, Mapping[str, Any]]) -> Callab
     def step() -> None:
         with torch.autocast("cpu", torch.bfloat16):
             output = model(images, cameras)
-        inputs = [LossInputs(branch, persons, sources, output.tokens) for branch in output.branches]
+        inputs = [LossBatch(branch, persons, sources, output.tokens) for branch in output.branches]
         total(inputs)["total"].backward()
         optimiser.step()
         optimiser.zero_grad(set_to_none=True)

@@ -12,14 +12,14 @@ from vitreid.bundle.errors import (
     ImageError,
     RuntimeMissing,
 )
-from vitreid.bundle.evidence import Evidence
 from vitreid.bundle.manifest import Bundle, FileRecord, ImageSpec, Manifest, OutputSpec
 from vitreid.bundle.market_names import MarketName, parse_market_name
 from vitreid.bundle.parity import Parity, ParityScores
+from vitreid.bundle.patch_spec import PatchSpec
 from vitreid.bundle.preprocess import ImageLimits, decoded, read_image, resize_to_spec
 from vitreid.bundle.run import BundleRunner
-from vitreid.bundle.run_evidence import EvidenceRunner
 from vitreid.bundle.run_openvino import OpenVinoRunner
+from vitreid.bundle.run_patches import PatchRunner
 
 __all__ = [
     "Bundle",
@@ -30,9 +30,7 @@ __all__ = [
     "BundleTooNew",
     "Calibration",
     "DecodingBusy",
-    "Evidence",
     "EvidenceMissing",
-    "EvidenceRunner",
     "FileRecord",
     "ImageError",
     "ImageLimits",
@@ -43,6 +41,8 @@ __all__ = [
     "OutputSpec",
     "Parity",
     "ParityScores",
+    "PatchRunner",
+    "PatchSpec",
     "PixelBudget",
     "RuntimeMissing",
     "decoded",

@@ -17,7 +17,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from vitreid.bundle.part import Part
+from vitreid.bundle.frozen import FrozenModel
 
 Share = Annotated[float, Field(ge=0, le=1)]
 Count = Annotated[int, Field(ge=0)]
@@ -26,7 +26,7 @@ Within = Annotated[float, Field(gt=0, lt=1)]
 Domain = Literal["drawn"]
 
 
-class PairNumbers(Part):
+class PairNumbers(FrozenModel):
     """Pairs of images by two different cameras, and the persons they show."""
 
     persons: Count = Field(description="sought persons", examples=[100])
@@ -34,7 +34,7 @@ class PairNumbers(Part):
     different: Count = Field(description="pairs that show two persons", examples=[180000])
 
 
-class Estimate(Part):
+class Estimate(FrozenModel):
     """A rate, and the range that holds it with a confidence of 95 %, by bootstrap over persons."""
 
     value: Share = Field(examples=[0.62])
@@ -42,7 +42,7 @@ class Estimate(Part):
     high: Share = Field(examples=[0.69])
 
 
-class Threshold(Part):
+class Threshold(FrozenModel):
     """The lowest score at which no larger share of the pairs of different persons is matched than is asked for."""
 
     false_match_rate: Within = Field(description="asked for", examples=[0.001])
@@ -51,7 +51,7 @@ class Threshold(Part):
     true_matches: Estimate = Field(description="share of the pairs of one person at or above the score")
 
 
-class Thresholds(Part):
+class Thresholds(FrozenModel):
     """Thresholds for all pairs, or for those between two cameras."""
 
     cameras: tuple[str, str] | None = Field(description="null: all of them", examples=[["c1", "c2"]])
@@ -62,7 +62,7 @@ class Thresholds(Part):
     )
 
 
-class ReliabilityBin(Part):
+class ReliabilityBin(FrozenModel):
     """The pairs of persons not fitted on whose probability is within a range: what was said, and what was so."""
 
     low: Share = Field(examples=[0.2])
@@ -73,7 +73,7 @@ class ReliabilityBin(Part):
     observed: Share = Field(description="share of one person, the prior being what is assumed", examples=[0.2547])
 
 
-class HeldOut(Part):
+class HeldOut(FrozenModel):
     """How good such probabilities are for persons who were not fitted on, the prior being what is assumed.
 
     Half of the persons were scored by a fit on the other half and the other way round; what is kept is fitted on all.
@@ -89,7 +89,7 @@ class HeldOut(Part):
     bins: tuple[ReliabilityBin, ...]
 
 
-class CalibrationData(Part):
+class CalibrationData(FrozenModel):
     """The images that were compared."""
 
     name: str = Field(examples=["site-a"])
@@ -102,7 +102,7 @@ class CalibrationData(Part):
     pairs: PairNumbers
 
 
-class Calibration(Part):
+class Calibration(FrozenModel):
     """Probability of a score for pairs by two different cameras, measured on stated data and at a stated prior."""
 
     bundle_id: str
@@ -139,7 +139,7 @@ class Calibration(Part):
             ratio = self.knots[min(place, len(self.knots) - 1)][1]
         return (1 + math.tanh((ratio + _log_odds(self.prior)) / 2)) / 2  # the logistic function, without overflow
 
-    def least_score(self, probability: float) -> float | None:
+    def min_score(self, probability: float) -> float | None:
         """The lowest score, from -1, that reaches a probability in (0, 1); None where no score does."""
         wanted = _log_odds(probability) - _log_odds(self.prior)
         place = bisect_left(self.knots, wanted, key=itemgetter(1))

@@ -12,7 +12,7 @@ from pathlib import Path
 
 
 @contextmanager
-def written_whole(folder: Path) -> Iterator[Path]:
+def atomic_folder(folder: Path) -> Iterator[Path]:
     """Yield a temporary sibling to fill; it takes the folder's place once the block ends, durable on disk.
 
     An older folder of that name stays until its successor is complete. Whatever goes wrong inside the block leaves
@@ -39,7 +39,7 @@ def written_whole(folder: Path) -> Iterator[Path]:
 
 
 def recover(folder: Path) -> None:
-    """Put back the older folder where a crash came between the two renames of `written_whole`."""
+    """Put back the older folder where a crash came between the two renames of `atomic_folder`."""
     previous = _previous(folder)
     if previous.is_dir() and not folder.exists():
         previous.rename(folder)

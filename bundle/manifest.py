@@ -15,11 +15,11 @@ from pydantic import Field, JsonValue, ValidationError, model_validator
 
 from vitreid.bundle.calibration import Calibration
 from vitreid.bundle.errors import BundleDamaged, BundleError, BundleMissing, BundleTooNew
-from vitreid.bundle.evidence import EXPLAIN, Evidence
 from vitreid.bundle.external_data import has_external_data
-from vitreid.bundle.files import recover, sha256_of, written_whole
+from vitreid.bundle.files import atomic_folder, recover, sha256_of
+from vitreid.bundle.frozen import FrozenModel
 from vitreid.bundle.parity import Parity
-from vitreid.bundle.part import Part
+from vitreid.bundle.patch_spec import EXPLAIN, PatchSpec
 
 FORMAT_VERSION = 1
 MANIFEST = "manifest.json"
@@ -28,7 +28,7 @@ WEIGHTS = frozenset({".onnx", ".data", ".bin", ".weights", ".engine"})
 """Suffixes of files that may hold weights."""
 
 
-class ImageSpec(Part):
+class ImageSpec(FrozenModel):
     """The pixels a graph takes: RGB, uint8, channels last, resized by one of Pillow's antialiased filters."""
 
     height: int = Field(gt=0, le=4096)
@@ -37,21 +37,21 @@ class ImageSpec(Part):
     color: Literal["RGB"] = "RGB"
 
 
-class OutputSpec(Part):
+class OutputSpec(FrozenModel):
     """The embedding a graph gives: float32, unit length, taken before or after the BNNeck; None: nobody said."""
 
     dimension: int = Field(gt=0)
     bnneck: Literal["before", "after"] | None = "before"
 
 
-class FileRecord(Part):
+class FileRecord(FrozenModel):
     """A file's size in bytes and its content's hash."""
 
     bytes: int = Field(ge=0)
     sha256: str
 
 
-class Manifest(Part):
+class Manifest(FrozenModel):
     """Everything about a bundle but its weights.
 
     `cameras` and `views` name, in the order of their indices, what the model learned an embedding for; both are
@@ -70,7 +70,7 @@ class Manifest(Part):
     files: dict[str, FileRecord]
     parity: tuple[Parity, ...] = ()
     calibration: Calibration | None = None
-    explain: Evidence | None = None
+    explain: PatchSpec | None = None
     source: dict[str, JsonValue] = Field(default_factory=dict)
 
     @model_validator(mode="after")
@@ -178,7 +178,7 @@ class Bundle:
         Raises BundleError where the disk refuses it.
         """
         try:
-            with written_whole(self.path) as folder:
+            with atomic_folder(self.path) as folder:
                 for name in self.manifest.files:
                     (folder / name).parent.mkdir(parents=True, exist_ok=True)
                     shutil.copyfile(files.get(name, self.path / name), folder / name)

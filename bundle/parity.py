@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from pydantic import Field
 
-from vitreid.bundle.part import Part
+from vitreid.bundle.frozen import FrozenModel
 
 
-class ParityScores(Part):
+class ParityScores(FrozenModel):
     """A data set searched with a runtime's embeddings, and with those of the model itself; all but `queries` 0..1."""
 
     data: str
@@ -23,7 +23,7 @@ class ParityScores(Part):
         return self.model_mAP - self.mAP
 
 
-class Parity(Part):
+class Parity(FrozenModel):
     """Embeddings of a runtime compared with the model's, image by image, and by `scores` where data were given.
 
     `spread` is how far embeddings of different images are from their mean, the corrected cosines are by it; manifests

@@ -17,8 +17,8 @@ from timm.layers.patch_embed import PatchEmbed
 from torch import Tensor, nn
 from torch.nn.functional import normalize
 
-from vitreid.bundle import Bundle, BundleRunner, Evidence, EvidenceRunner
-from vitreid.bundle.evidence import EXPLAIN
+from vitreid.bundle import Bundle, BundleRunner, PatchRunner, PatchSpec
+from vitreid.bundle.patch_spec import EXPLAIN
 from vitreid.bundle.run import expected_inputs, feed_of
 from vitreid.export.closeness import batches, compare, sides_of
 from vitreid.export.errors import ExportError, ParityError
@@ -59,7 +59,7 @@ LOOKS: dict[Callable[[Tensor], Tensor], Look] = {
 """By the pooling of a model: whose look at the patches its embedding is made by."""
 
 
-class EvidenceGraph(nn.Module):
+class PatchGraph(nn.Module):
     """uint8 (B, H, W, 3) images to unit patches (B, N, D) after the final norm, and attention (B, N), rows of sum 1.
 
     Raises ExportError for a network without patches.
@@ -77,7 +77,7 @@ class EvidenceGraph(nn.Module):
         self, images: Tensor, camera: Tensor | None = None, view: Tensor | None = None
     ) -> tuple[Tensor, Tensor]:
         """Look at a batch."""
-        before = self.vit.before_last(self.model.normalised(images), camera, view)
+        before = self.vit.forward_to_last_block(self.model.normalised(images), camera, view)
         tokens = self.vit.norm(run_block(self.vit.blocks[-1], before))
         weights = self.look.weights(attention_weights(self.vit.blocks[-1], before), tokens)
         return normalize(tokens[:, 1:], dim=2), weights / weights.sum(1, keepdim=True)
@@ -105,7 +105,7 @@ def add_evidence(bundle: Bundle, checkpoint: Checkpoint, images: NDArray[np.uint
     ParityError where the graphs differ or the bundle is of another model.
     """
     model = check_origin(bundle, checkpoint)
-    graph = EvidenceGraph(model)
+    graph = PatchGraph(model)
     _check_same_model(bundle, model, images)
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / EXPLAIN
@@ -121,7 +121,7 @@ def add_evidence(bundle: Bundle, checkpoint: Checkpoint, images: NDArray[np.uint
         return bundle.extend({EXPLAIN: file}, explain=told(difference=difference))
 
 
-def write_evidence(graph: EvidenceGraph, bundle: Bundle, file: Path) -> None:
+def write_evidence(graph: PatchGraph, bundle: Bundle, file: Path) -> None:
     """Write the graph with its weights inside: inputs as the bundle's model, outputs `patches` and `attention`."""
     image = bundle.manifest.image
     example = feed_of(expected_inputs(bundle.manifest), np.zeros((2, image.height, image.width, 3), np.uint8))
@@ -141,9 +141,9 @@ def _check_same_model(bundle: Bundle, model: ReIDModel, images: NDArray[np.uint8
         )
 
 
-def difference_of(bundle: Bundle, graph: EvidenceGraph, images: NDArray[np.uint8]) -> float:
+def difference_of(bundle: Bundle, graph: PatchGraph, images: NDArray[np.uint8]) -> float:
     """The largest between the bundle's outputs and torch's, on batches of several sizes and every camera and view."""
-    runner = EvidenceRunner(bundle)
+    runner = PatchRunner(bundle)
     cameras, views = sides_of(bundle.manifest, len(images))
     largest = 0.0
     for rows in batches(len(images)):
@@ -155,12 +155,12 @@ def difference_of(bundle: Bundle, graph: EvidenceGraph, images: NDArray[np.uint8
     return largest
 
 
-def evidence_of(graph: EvidenceGraph, *, parity_images: int, difference: float) -> Evidence:
+def evidence_of(graph: PatchGraph, *, parity_images: int, difference: float) -> PatchSpec:
     """What the manifest says about the graph."""
     vit = graph.vit
     patch, stride = _steps(vit.patch_embed)
     rows, columns = vit.grid
-    return Evidence(
+    return PatchSpec(
         rows=rows,
         columns=columns,
         patch=patch,

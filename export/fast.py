@@ -18,7 +18,7 @@ from vitreid.export.errors import ExportError
 from vitreid.export.fast_blocks import AllTokens, ClassTokens, is_plain
 from vitreid.export.graph import EmbeddingGraph, inputs_of
 from vitreid.training.backbones import ViT
-from vitreid.training.backbones.side import SideInformation, or_unknown
+from vitreid.training.backbones.side import SIE, or_unknown
 from vitreid.training.backbones.vit import pool_cls
 from vitreid.training.model import ReIDModel
 
@@ -92,7 +92,7 @@ class _Side(nn.Module):
 
     table: Tensor
 
-    def __init__(self, side: SideInformation) -> None:
+    def __init__(self, side: SIE) -> None:
         super().__init__()
         self.cameras, self.views, _ = side.side_embed.shape
         self.register_buffer("table", side.table().detach().flatten(0, 1))

@@ -54,13 +54,13 @@ def to_half(model: ModelProto) -> ModelProto:
 
 
 def _between_products(graph: GraphProto) -> set[int]:
-    """Places of the products, and of the nodes with a product both before and after them."""
+    """The places of the products, and of the nodes with a product both before and after them."""
     after = _reached(graph.node, forward=True)
     return after & _reached(graph.node, forward=False)
 
 
 def _reached(nodes: list[NodeProto], *, forward: bool) -> set[int]:
-    """Places of the products and of what follows them, or of what they follow."""
+    """The places of the products and of what follows them, or of what they follow."""
     values: set[str] = set()
     places: set[int] = set()
     for place, node in _walk(nodes, forward=forward):

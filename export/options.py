@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from vitreid.bundle import Bundle, Parity
-from vitreid.bundle.evidence import EXPLAIN
+from vitreid.bundle.patch_spec import EXPLAIN
 from vitreid.training.data_options import DATA_HELP, source_of
 from vitreid.training.datasets import Source
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from vitreid.bundle import Bundle, BundleRunner, EvidenceRunner
+from vitreid.bundle import Bundle, BundleRunner, PatchRunner
 from vitreid.bundle.closeness import MIN_SPREAD, corrected_cosines, spread_of
 from vitreid.export.errors import ParityError
 from vitreid.export.tolerance import TOLERANCES
@@ -29,6 +29,6 @@ def check_sanity(bundle: Bundle, images: NDArray[np.uint8]) -> None:
         "are the same for all images": len(images) > 1 and spread_of(alone) <= MIN_SPREAD,
     }
     if bundle.manifest.explain is not None:
-        faults["come with patches that are not finite"] = not np.isfinite(EvidenceRunner(bundle).run(images)[0]).all()
+        faults["come with patches that are not finite"] = not np.isfinite(PatchRunner(bundle).run(images)[0]).all()
     if found := [fault for fault, present in faults.items() if present]:
         raise ParityError(f"{bundle.path}: embeddings {' and '.join(found)}; export the bundle again")

@@ -14,7 +14,7 @@ ServiceError
 │   └── TableError             the CSV table of labels is wrong, with its line
 ├── UnknownName                a registry has no entry of this name
 ├── EmbeddingFailed            the model cannot embed this image, and others it can
-├── NoEvidence                 the model cannot tell about patches
+├── ExplainUnsupported                 the model cannot tell about patches
 ├── NotCalibrated              the model's scores have no probabilities
 ├── Unavailable                the service cannot answer now; the same request may succeed later
 │   ├── NotReady               the service is still loading, or has lost a part
@@ -142,10 +142,10 @@ class EmbeddingFailed(ServiceError):
     status = 422
 
 
-class NoEvidence(ServiceError):
+class ExplainUnsupported(ServiceError):
     """The model cannot tell which patches of images it compares."""
 
-    slug = "no-evidence"
+    slug = "explain-unsupported"
     status = 409
 
 

@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 
 from tests.paths import REPOSITORY
-from vitreid.bundle import Bundle, Evidence, ImageSpec, OutputSpec
-from vitreid.bundle.evidence import EXPLAIN
+from vitreid.bundle import Bundle, ImageSpec, OutputSpec, PatchSpec
+from vitreid.bundle.patch_spec import EXPLAIN
 from vitreid.service.api.logs import FORMATS
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -62,7 +62,7 @@ def explained_bundle(tiny_bundle: Path, tmp_path_factory: pytest.TempPathFactory
     folder = tmp_path_factory.mktemp("explained")
     shutil.copytree(tiny_bundle, folder / "bundle")
     save_tiny_evidence(folder / EXPLAIN)
-    evidence = Evidence(
+    evidence = PatchSpec(
         rows=8,
         columns=4,
         patch=(8, 8),

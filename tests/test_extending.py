@@ -21,12 +21,12 @@ from vitreid.service.gallery import EVERYTHING, Gallery, NewItem
 from vitreid.service.indexes import INDEXES
 from vitreid.service.models.runtimes import RUNTIMES, RuntimeChoice, load_runtime
 from vitreid.service.search import candidates, find, reranking
-from vitreid.service.search.request import Question
+from vitreid.service.search.request import SearchRequest
 from vitreid.training import losses
 from vitreid.training.checkpoint import build_model
 from vitreid.training.config import parse_config
 from vitreid.training.datasets import DATASETS, read_dataset
-from vitreid.training.losses import LossInputs, total_loss
+from vitreid.training.losses import LossBatch, total_loss
 from vitreid.training.model import Branch
 
 PAGE = (REPOSITORY / "docs" / "extending.md").read_text(encoding="utf-8")
@@ -137,13 +137,13 @@ def test_loss(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(losses.LOSSES, "compact", made.compact)
     features = torch.tensor([[0.0, 0.0], [3.0, 4.0], [9.0, 9.0]], requires_grad=True)
     branch = Branch(features, features, features, features)
-    batch = LossInputs(branch, persons=torch.tensor([0, 0, 1]), sources=torch.arange(3))
+    batch = LossBatch(branch, persons=torch.tensor([0, 0, 1]), sources=torch.arange(3))
     found = total_loss({"compact": recipe["compact"]})([batch])
     assert float(found["compact"].detach()) == pytest.approx(5 - 0.2)
     assert float(found["total"].detach()) == pytest.approx(0.1 * (5 - 0.2))
     found["total"].backward()
     assert torch.isfinite(features.grad).all()
-    alone = LossInputs(branch, persons=torch.arange(3), sources=torch.arange(3))
+    alone = LossBatch(branch, persons=torch.arange(3), sources=torch.arange(3))
     assert float(made.compact(alone).detach()) == 0
 
 
@@ -197,7 +197,7 @@ def test_runtime(monkeypatch: pytest.MonkeyPatch, tiny_bundle: Path) -> None:
 def test_reranking(monkeypatch: pytest.MonkeyPatch, gallery: Gallery) -> None:
     made = module("A re-ranking", monkeypatch)
     monkeypatch.setitem(reranking.RERANKINGS, "smoothed", made.smoothed_distances)
-    found = find(gallery, unit_rows(1, seed=2)[0], Question(k=5, rerank="smoothed", rerank_top=20))
+    found = find(gallery, unit_rows(1, seed=2)[0], SearchRequest(k=5, rerank="smoothed", rerank_top=20))
     distances = [each.rerank_distance for each in found.candidates]
     assert len(distances) == 5
     assert distances == sorted(distances)
@@ -207,7 +207,7 @@ def test_reranking(monkeypatch: pytest.MonkeyPatch, gallery: Gallery) -> None:
 def test_grouping(monkeypatch: pytest.MonkeyPatch, gallery: Gallery) -> None:
     made = module("A grouping", monkeypatch)
     monkeypatch.setitem(candidates.GROUPINGS, "site", made.BY_SITE)
-    found = find(gallery, unit_rows(1, seed=2)[0], Question(k=100, group_by="site"), visible=EVERYTHING)
+    found = find(gallery, unit_rows(1, seed=2)[0], SearchRequest(k=100, group_by="site"), visible=EVERYTHING)
     labelled = {each.label: size for each, size in zip(found.candidates, found.sizes, strict=True) if each.label}
     assert labelled == {"north": 14, "south": 13}
     assert sum(each.label is None for each in found.candidates) == 13

@@ -25,7 +25,7 @@ width = 32
 bnneck = "after"
 [data]
 persons = 8
-images_per_person = 4
+images_per_identity = 4
 samples_per_epoch = 480
 workers = 0
 cache = true

@@ -17,7 +17,7 @@ import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
-from vitreid.bundle.files import recover, sha256_of, written_whole
+from vitreid.bundle.files import atomic_folder, recover, sha256_of
 from vitreid.training.backbones import CNN, JigsawOptions, ViT, build_cnn, build_vit, check_forward
 from vitreid.training.config import ModelConfig, TrainConfig, parse_config
 from vitreid.training.errors import CheckpointError, ConfigError
@@ -142,7 +142,7 @@ def _vit(part: ModelConfig, download: bool, *, cameras: int, views: int) -> ViT:
         zero_cls=part.zero_cls,
         cameras=cameras if part.side in ("camera", "both") else 0,
         views=views if part.side in ("view", "both") else 0,
-        side_scale=part.side_scale,
+        sie_scale=part.sie_scale,
         jigsaw=None if cut is None else JigsawOptions(cut.roll, cut.groups, cut.parts),
         pool=part.pool,
     )
@@ -160,7 +160,7 @@ def save_checkpoint(
     Raises CheckpointError where the disk is full or refuses; the older one is kept.
     """
     try:
-        with written_whole(path) as folder:
+        with atomic_folder(path) as folder:
             _write(folder, model, config, metrics, state)
     except (OSError, SafetensorError, RuntimeError) as error:
         reason = _told_by_disk(error)

@@ -82,8 +82,8 @@ def train(
     from vitreid.training.config import load_recipe, of_dataset
     from vitreid.training.curves import Board
     from vitreid.training.datasets.remarks import remarks
+    from vitreid.training.distributed import joined, process_device
     from vitreid.training.precision import precision_notes
-    from vitreid.training.ranks import joined, process_device
     from vitreid.training.records import check_output
     from vitreid.training.train import Trainer
 
@@ -101,7 +101,7 @@ def train(
             if resume:
                 trainer.resume(out)
             screen.epochs = len(trainer.history)
-            notes = remarks(trainer.split, config.data.images_per_person, config.model.side)
+            notes = remarks(trainer.split, config.data.images_per_identity, config.model.side)
             notes += [] if resume else trainer.notes
             notes += precision_notes(trainer.precision, device)
             screen.begin(

@@ -33,7 +33,7 @@ class _Part(BaseModel):
 
 
 class JigsawConfig(_Part):
-    """TransReID's jigsaw patch module: see `vitreid.training.backbones.jigsaw.jigsaw_places`.
+    """TransReID's jigsaw patch module: see `vitreid.training.backbones.jigsaw.jpm_indices`.
 
     `total` tells how the losses of the whole image and of its parts become one.
     """
@@ -66,7 +66,7 @@ class ModelConfig(_Part):
     relative: Literal["none", "bias", "keys"] = "none"
     zero_cls: bool = False
     side: Literal["none", "camera", "view", "both"] = "none"
-    side_scale: float = 3.0
+    sie_scale: float = 3.0
     jigsaw: JigsawConfig | None = None
     pool: Literal["cls", "mean", "weighted", "cls_gem"] = "cls"
     weights: str = "random"
@@ -87,15 +87,15 @@ class ModelConfig(_Part):
 class DataConfig(_Part):
     """What is read and in which portions.
 
-    A batch holds `persons` x `images_per_person` images. An epoch has `samples_per_epoch` images, or those that
-    `sampler`, a name of `vitreid.training.sampler.SAMPLERS`, takes: every image, or as TransReID. `holdout_persons` of the
+    A batch holds `persons` x `images_per_identity` images. An epoch has `samples_per_epoch` images, or those that
+    `sampler`, a name of `SAMPLERS`, takes: every image, or as TransReID. `holdout_persons` of the
     training persons are kept from training and choose the best epoch instead of query and gallery. `cache` keeps the
     resized images in memory.
     """
 
     dataset: str = "market1501"
     persons: int = Field(16, ge=2)
-    images_per_person: int = Field(4, ge=2)
+    images_per_identity: int = Field(4, ge=2)
     sampler: Literal["all_images", "random_identity"] = "all_images"
     samples_per_epoch: int | None = Field(None, gt=0)
     holdout_persons: int = Field(0, ge=0)
@@ -130,10 +130,11 @@ class AugmentConfig(_Part):
 class OptimConfig(_Part):
     """The optimiser and its learning rate over time.
 
-    The rate rises linearly from `warmup_start` x `lr` for `warmup_epochs`, then falls on a half cosine to `final` x
-    `lr`; `schedule` is a name of `vitreid.training.schedules.SCHEDULES`, of which `steps` goes to a tenth at each epoch of
-    `falls`. `bias_lr` multiplies the rate of biases; `decay_all` also decays biases, norms and position embeddings.
-    `backbone_lr` multiplies the backbone's rate, 0 trains head and side information; the first
+    The rate rises linearly from `warmup_lr_ratio` x `lr` for `warmup_epochs`, then falls on a half cosine to `final` x
+    `lr`; `schedule` is a name of `SCHEDULES`, of which `steps` goes to a tenth at each epoch of
+    `falls`. `bias_lr_mult` multiplies the rate of biases; `decay_bias_and_norm` also decays biases,
+    norms and position embeddings.
+    `backbone_lr_mult` multiplies the backbone's rate, 0 trains head and side information; the first
     `frozen_blocks` and all before them stay as they are.
 
     Gradients of `accumulate` batches make one step. With `ema` the weights that are scored and kept are a moving
@@ -144,14 +145,14 @@ class OptimConfig(_Part):
     lr: float = Field(0.008, gt=0)
     momentum: float = Field(0.9, ge=0, lt=1)
     weight_decay: float = Field(1e-4, ge=0)
-    decay_all: bool = False
-    bias_lr: float = Field(1.0, gt=0)
-    backbone_lr: float = Field(1.0, ge=0)
+    decay_bias_and_norm: bool = False
+    bias_lr_mult: float = Field(1.0, gt=0)
+    backbone_lr_mult: float = Field(1.0, ge=0)
     frozen_blocks: int = Field(0, ge=0)
     schedule: Literal["cosine", "cosine_by_epoch", "steps"] = "cosine"
     falls: tuple[Positive, ...] = (40, 90)
     warmup_epochs: float = Field(5, ge=0)
-    warmup_start: Share = 0.01
+    warmup_lr_ratio: Share = 0.01
     final: Share = 0.002
     clip_norm: float | None = Field(None, gt=0)
     accumulate: int = Field(1, ge=1)

@@ -40,7 +40,7 @@ def import_weights(
         int | None, typer.Option(min=0, help="How many cameras its side information tells apart.")
     ] = None,
     views: Annotated[int | None, typer.Option(min=0, help="How many views its side information tells apart.")] = None,
-    side_scale: Annotated[float | None, typer.Option(help="SIE_COE of TransReID; 3.0 when left out.")] = None,
+    sie_scale: Annotated[float | None, typer.Option(help="SIE_COE of TransReID; 3.0 when left out.")] = None,
     roll: Annotated[
         int | None,
         typer.Option(min=0, help="Of the jigsaw: SHIFT_NUM of TransReID less 1, 0 without RE_ARRANGE; else 4."),
@@ -75,7 +75,7 @@ def import_weights(
         "pool": pool,
         "cameras": cameras,
         "views": views,
-        "side_scale": side_scale,
+        "sie_scale": sie_scale,
         "roll": roll,
         "groups": groups,
     }

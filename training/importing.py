@@ -45,7 +45,7 @@ class Stated(TypedDict, total=False):
     pool: str
     cameras: int | None
     views: int | None
-    side_scale: float
+    sie_scale: float
     roll: int
     groups: int
 
@@ -70,7 +70,7 @@ ASSUMED: dict[str, Assumption] = {
     "bnneck": Assumption("--after-bnneck", lambda _: "before"),
     "pool": Assumption("--pool", lambda _: "cls"),
     "cameras": Assumption("--cameras, --views", lambda shape: shape.side, "side"),
-    "side_scale": Assumption("--side-scale", lambda _: 3.0, "side"),
+    "sie_scale": Assumption("--side-scale", lambda _: 3.0, "side"),
     "roll": Assumption("--roll", lambda _: 4, "parts"),
     "groups": Assumption("--groups", lambda _: 2, "parts"),
 }
@@ -219,7 +219,7 @@ def _config(file: Path, shape: Shape, seen: tuple[int, int], known: Mapping[str,
         "height": size[0],
         "width": size[1],
         "side": SIDES[seen[0] > 1, seen[1] > 1],
-        "side_scale": known.get("side_scale", 3.0),
+        "sie_scale": known.get("sie_scale", 3.0),
         "jigsaw": jigsaw if shape.parts else None,
         **{name: known[name] for name in ("mean", "std", "resize", "bnneck", "pool")},
     }

@@ -25,22 +25,25 @@ def build_optimiser(
     lr: float,
     weight_decay: float,
     momentum: float = 0.9,
-    decay_all: bool = False,
-    bias_lr: float = 1.0,
-    backbone_lr: float = 1.0,
+    decay_bias_and_norm: bool = False,
+    bias_lr_mult: float = 1.0,
+    backbone_lr_mult: float = 1.0,
 ) -> Optimizer:
     """Build an optimiser over the trainable parameters.
 
-    Unless `decay_all`, vectors (biases, norms) and token and position embeddings are not decayed. Biases learn at
-    `bias_lr` x `lr`, the backbone at `backbone_lr` x `lr`; what `freeze` leaves of one at 0 x `lr` learns at `lr`. Each
+    Unless `decay_bias_and_norm`, vectors (biases, norms) and token and position embeddings are not decayed. Biases
+    learn at `bias_lr_mult` x `lr`, the backbone at `backbone_lr_mult` x `lr`; what `freeze` leaves of one at 0 x `lr` learns at `lr`.
+    Each
     group keeps its own factor of the rate as "lr_factor".
     """
     groups: dict[tuple[bool, float], list[nn.Parameter]] = {}
-    of_backbone = backbone_lr or 1.0
+    of_backbone = backbone_lr_mult or 1.0
     for key, parameter in model.named_parameters():
         if parameter.requires_grad:
-            decayed = decay_all or (parameter.ndim > 1 and not key.endswith(FREE_OF_DECAY))
-            factor = (bias_lr if key.endswith(".bias") else 1.0) * (of_backbone if key.startswith("backbone.") else 1.0)
+            decayed = decay_bias_and_norm or (parameter.ndim > 1 and not key.endswith(FREE_OF_DECAY))
+            factor = (bias_lr_mult if key.endswith(".bias") else 1.0) * (
+                of_backbone if key.startswith("backbone.") else 1.0
+            )
             groups.setdefault((decayed, factor), []).append(parameter)
     parts = [
         {

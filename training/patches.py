@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from vitreid.bundle import Bundle, EvidenceRunner
+from vitreid.bundle import Bundle, PatchRunner
 from vitreid.scoring.patches import Foreground, Half
 from vitreid.training.datasets import Split
 from vitreid.training.errors import DataError
@@ -26,7 +26,7 @@ def look_at_split(
         raise DataError(
             f"--patches needs a bundle with explain.onnx; {model} is none: vitreid export onnx, then explain"
         )
-    runner = EvidenceRunner(Bundle.open(model))
+    runner = PatchRunner(Bundle.open(model))
     embedder = open_embedder(model).at_cameras_of(cameras_of)
     found: list[Half] = []
     for images, cameras, views in batches((*split.query, *split.gallery), embedder, progress):

@@ -1,4 +1,4 @@
-"""What `vitreid evaluate` tells beside the scores, on request. A new part is a function and a line in PARTS and TEXTS."""
+"""The optional parts of the report of `vitreid evaluate`. A new part is a function and a line in PARTS and TEXTS."""
 
 from __future__ import annotations
 

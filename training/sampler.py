@@ -26,7 +26,7 @@ class PKSampler:
         labels: Sequence[int],
         *,
         persons: int,
-        images_per_person: int,
+        images_per_identity: int,
         samples_per_epoch: int | None = None,
         seed: int = 0,
     ) -> None:
@@ -41,9 +41,9 @@ class PKSampler:
                 f"data.persons = {persons}, but the training part has {len(self._indices)} persons; "
                 f"lower it with --set data.persons={len(self._indices)}"
             )
-        self._persons, self._images, self._seed = persons, images_per_person, seed
+        self._persons, self._images, self._seed = persons, images_per_identity, seed
         self._batches = (
-            None if samples_per_epoch is None else max(1, samples_per_epoch // (persons * images_per_person))
+            None if samples_per_epoch is None else max(1, samples_per_epoch // (persons * images_per_identity))
         )
 
     def epoch(self, epoch: int) -> list[list[int]]:

@@ -7,17 +7,17 @@ from collections.abc import Callable, Sequence
 
 
 def cosine(
-    epoch: float, *, lr: float, epochs: int, warmup_epochs: float, warmup_start: float, final: float, **_: object
+    epoch: float, *, lr: float, epochs: int, warmup_epochs: float, warmup_lr_ratio: float, final: float, **_: object
 ) -> float:
-    """A linear rise from `warmup_start` x lr, then half a cosine over the epochs that are left, to `final` x lr."""
+    """A linear rise from `warmup_lr_ratio` x lr, then half a cosine over the epochs that are left, to `final` x lr."""
     if epoch < warmup_epochs:
-        return lr * _risen(epoch / warmup_epochs, warmup_start)
+        return lr * _risen(epoch / warmup_epochs, warmup_lr_ratio)
     passed = (epoch - warmup_epochs) / max(epochs - warmup_epochs, 1e-9)
     return _half_cosine(lr, final, passed)
 
 
 def cosine_by_epoch(
-    epoch: float, *, lr: float, epochs: int, warmup_epochs: float, warmup_start: float, final: float, **_: object
+    epoch: float, *, lr: float, epochs: int, warmup_epochs: float, warmup_lr_ratio: float, final: float, **_: object
 ) -> float:
     """TransReID's: one rate for all of an epoch, and a cosine that has begun when the warm-up ends.
 
@@ -26,15 +26,15 @@ def cosine_by_epoch(
     """
     number = math.floor(epoch) + 1
     if number < warmup_epochs:
-        return lr * _risen(number / warmup_epochs, warmup_start)
+        return lr * _risen(number / warmup_epochs, warmup_lr_ratio)
     return _half_cosine(lr, final, number / epochs)
 
 
 def steps(
-    epoch: float, *, lr: float, warmup_epochs: float, warmup_start: float, falls: Sequence[float], **_: object
+    epoch: float, *, lr: float, warmup_epochs: float, warmup_lr_ratio: float, falls: Sequence[float], **_: object
 ) -> float:
-    """A linear rise from `warmup_start` x lr, then a fall to a tenth at each of the epochs `falls`."""
-    risen = _risen(min(1.0, epoch / warmup_epochs), warmup_start) if warmup_epochs else 1.0
+    """A linear rise from `warmup_lr_ratio` x lr, then a fall to a tenth at each of the epochs `falls`."""
+    risen = _risen(min(1.0, epoch / warmup_epochs), warmup_lr_ratio) if warmup_epochs else 1.0
     return float(lr * risen * 0.1 ** sum(epoch >= fall for fall in falls))
 
 

@@ -111,7 +111,7 @@ def check_frozen(model: ReIDModel, at_random: frozenset[str], source: str) -> No
     if kept := sorted(frozen & at_random):
         raise ConfigError(
             f"{', '.join(_parts(kept))} would stay at random values, since {source} has none and "
-            "optim.backbone_lr = 0 or optim.frozen_blocks freezes them; leave those out of the recipe or let them learn"
+            "optim.backbone_lr_mult = 0 or optim.frozen_blocks freezes them; remove those settings or let them learn"
         )
 
 

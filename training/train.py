@@ -21,16 +21,16 @@ from vitreid.training.collapse import collapse_told, variances
 from vitreid.training.config import TrainConfig
 from vitreid.training.datasets import Split, hold_out
 from vitreid.training.datasets.remarks import check_trainable
+from vitreid.training.distributed import SINGLE_PROCESS, World, check_shareable
 from vitreid.training.errors import CheckpointError, ConfigError, Diverged
 from vitreid.training.evaluate import Embedder, evaluate, model_run
 from vitreid.training.loader import Batch, epoch_loader
-from vitreid.training.losses import OF_TOKENS, ON_RELATIONS, LossInputs, total_loss
+from vitreid.training.losses import RELATION_LOSSES, TOKEN_LOSSES, LossBatch, total_loss
 from vitreid.training.model import ReIDModel
 from vitreid.training.optim import build_optimiser, freeze, moving_average, set_learning_rate
 from vitreid.training.precision import PRECISIONS, chosen
 from vitreid.training.progress import Observer, Progress
 from vitreid.training.published import with_published_pixels
-from vitreid.training.ranks import ALONE, Ranks, check_shareable
 from vitreid.training.records import best_of, changes, origin
 from vitreid.training.schedules import SCHEDULES
 from vitreid.training.side_labels import side_notes
@@ -42,7 +42,7 @@ AT_RANDOM = (
     "what is frozen of the backbone stays at random values, since model.weights is 'random'; "
     "start from a file with --set model.weights=FILE"
 )
-Losses = Callable[[Sequence[LossInputs]], dict[str, Tensor]]
+Losses = Callable[[Sequence[LossBatch]], dict[str, Tensor]]
 
 
 class Trainer:
@@ -54,7 +54,7 @@ class Trainer:
         split: Split,
         data: str,
         device: torch.device,
-        ranks: Ranks = ALONE,
+        ranks: World = SINGLE_PROCESS,
         *,
         fresh: bool = True,
     ) -> None:
@@ -160,14 +160,14 @@ class Trainer:
         dtype = PRECISIONS[self.precision]
         with torch.autocast(self.device.type, dtype, enabled=dtype is not torch.float32):
             seen = self.backbone(images, batch.cameras, batch.views)
-            tokens = not OF_TOKENS.keys().isdisjoint(self.config.losses)
+            tokens = not TOKEN_LOSSES.keys().isdisjoint(self.config.losses)
             output = self.model.output(self.ranks.gathered(seen, tokens=tokens))
         persons, sources = self.ranks.whole(batch.persons), self.ranks.whole(batch.sources)
-        losses = self.losses([LossInputs(branch, persons, sources, output.tokens) for branch in output.branches])
+        losses = self.losses([LossBatch(branch, persons, sources, output.tokens) for branch in output.branches])
         if not losses["total"].requires_grad:
             raise ConfigError(
                 f"the losses {', '.join(self.config.losses)} reach nothing that may learn; add identity to them, or "
-                "raise optim.backbone_lr or lower optim.frozen_blocks"
+                "raise optim.backbone_lr_mult or lower optim.frozen_blocks"
             )
         scaled = self.scaler.scale(losses["total"] / together)
         scaled.backward()  # type: ignore[no-untyped-call]  # torch has no types there
@@ -208,9 +208,9 @@ class Trainer:
         elif self.ranks.count > 1:
             built.backbone = nn.SyncBatchNorm.convert_sync_batchnorm(built.backbone)  # type: ignore[no-untyped-call]  # torch has no types there
         optim = self.config.optim
-        freeze(built, blocks=optim.frozen_blocks, backbone=optim.backbone_lr == 0)
+        freeze(built, blocks=optim.frozen_blocks, backbone=optim.backbone_lr_mult == 0)
         check_frozen(built, started.at_random, part.weights)
-        if fresh and part.weights == "random" and (optim.frozen_blocks or optim.backbone_lr == 0):
+        if fresh and part.weights == "random" and (optim.frozen_blocks or optim.backbone_lr_mult == 0):
             self.notes.append(AT_RANDOM)
         return built
 
@@ -220,7 +220,7 @@ class Trainer:
 
     def _variances(self) -> dict[str, float]:
         """Of places, where a loss on relations needs them to differ."""
-        if not ON_RELATIONS & self.config.losses.keys():
+        if not RELATION_LOSSES & self.config.losses.keys():
             return {}
         return variances(self.model.backbone.positions(), self.model.backbone.biases())
 
@@ -232,9 +232,9 @@ class Trainer:
             lr=part.lr,
             weight_decay=part.weight_decay,
             momentum=part.momentum,
-            decay_all=part.decay_all,
-            bias_lr=part.bias_lr,
-            backbone_lr=part.backbone_lr,
+            decay_bias_and_norm=part.decay_bias_and_norm,
+            bias_lr_mult=part.bias_lr_mult,
+            backbone_lr_mult=part.backbone_lr_mult,
         )
 
     def _rate(self, epoch: float) -> float:
@@ -244,7 +244,7 @@ class Trainer:
             lr=part.lr,
             epochs=self.config.epochs,
             warmup_epochs=part.warmup_epochs,
-            warmup_start=part.warmup_start,
+            warmup_lr_ratio=part.warmup_lr_ratio,
             final=part.final,
             falls=part.falls,
         )

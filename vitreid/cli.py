@@ -1,6 +1,7 @@
 """The `vitreid` command: finds the package of a command, imports it, and hands over.
 
-Packages are imported only when one of their commands runs, so `vitreid --help` is quick and works whatever is installed.
+Packages are imported only when one of their commands runs, so `vitreid --help` is fast and works whatever is
+installed.
 """
 
 from __future__ import annotations

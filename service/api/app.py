@@ -15,13 +15,13 @@ from starlette.responses import Response
 
 from vitreid import service as service_package
 from vitreid.service.api.metrics import Metrics
-from vitreid.service.api.middleware.access_log import Observation
-from vitreid.service.api.middleware.admission import Admission, AdmissionLimits, UnderWay
-from vitreid.service.api.middleware.audit import AuditTrail
-from vitreid.service.api.middleware.body_size import REQUEST_ID, BodyCap, Envelope
+from vitreid.service.api.middleware.access_log import AccessLogMiddleware
+from vitreid.service.api.middleware.admission import Admission, AdmissionLimits, InFlightRequests
+from vitreid.service.api.middleware.audit import AuditMiddleware
+from vitreid.service.api.middleware.body_size import REQUEST_ID, BodySizeLimitMiddleware, ResponseHeadersMiddleware
 from vitreid.service.api.middleware.content_encoding import PlainBodies
 from vitreid.service.api.middleware.gate import Gate
-from vitreid.service.api.middleware.head import HeadAsGet
+from vitreid.service.api.middleware.head import HeadMiddleware
 from vitreid.service.api.middleware.hosts import AllowedHosts
 from vitreid.service.api.middleware.root_path import RootPath
 from vitreid.service.api.openapi.description import INTRODUCTION, LICENSE, SERVERS, TAGS, Described
@@ -69,7 +69,7 @@ def create_app(config: ServiceConfig, service: Service | None = None, *, opens: 
         lifespan=lifespan,
     )
     app.state.service, app.state.metrics, app.state.doing = service, metrics, "the service is starting"
-    app.state.under_way = UnderWay()
+    app.state.under_way = InFlightRequests()
     app.state.folders = _folders(config)
     for router in ROUTERS:
         app.include_router(router)
@@ -78,20 +78,20 @@ def create_app(config: ServiceConfig, service: Service | None = None, *, opens: 
     app.add_exception_handler(ClientDisconnect, _client_left)
     # The last one stands outermost: an answer passes them from here to the end.
     app.add_middleware(PlainBodies)
-    app.add_middleware(BodyCap, limit=config.max_body_bytes, json_limit=config.max_json_bytes)
+    app.add_middleware(BodySizeLimitMiddleware, limit=config.max_body_bytes, json_limit=config.max_json_bytes)
     limits = AdmissionLimits(config.max_requests, config.max_body_memory, config.receive_s, config.deadline_s)
     app.add_middleware(Admission, under_way=app.state.under_way, limits=limits)
     origins = config.origins
     app.add_middleware(Gate, routes=app.state.api_routes, origins=origins)
-    app.add_middleware(AuditTrail)
+    app.add_middleware(AuditMiddleware)
     if origins:
         app.add_middleware(CORSMiddleware, allow_origins=origins, **CORS)
     app.add_middleware(AllowedHosts, names=config.hosts)
     # Nothing that an answer says is worth guessing by its length: no page of another site can ask with the user's key.
     app.add_middleware(GZipMiddleware, minimum_size=1024, compresslevel=1)
-    app.add_middleware(Observation, metrics=metrics)
-    app.add_middleware(HeadAsGet)
-    app.add_middleware(Envelope)
+    app.add_middleware(AccessLogMiddleware, metrics=metrics)
+    app.add_middleware(HeadMiddleware)
+    app.add_middleware(ResponseHeadersMiddleware)
     if config.root_path:
         app.add_middleware(RootPath, prefix=config.root_path)
     return app

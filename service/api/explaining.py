@@ -56,7 +56,7 @@ class Explained:
 def explain(service: Service, uploads: Sequence[Upload], params: ExplainParams, principal: Principal) -> Explained:
     """Compare two images patch by patch: those that were sent come first, then stored items.
 
-    Blocks, so it is for threads. Raises BadParameter where they are not two, NoEvidence, ItemNotFound,
+    Blocks, so it is for threads. Raises BadParameter where they are not two, ExplainUnsupported, ItemNotFound,
     ImagesMissing, ImageError, BundleError.
     """
     if len(uploads) + len(params.item_id) != TWO or len(params.camera_id) > len(uploads):
@@ -76,7 +76,7 @@ def explain(service: Service, uploads: Sequence[Upload], params: ExplainParams, 
 
 
 def _sent(service: Service, gallery: Gallery, upload: Upload, camera_id: str | None) -> Seen:
-    learned = gallery.learned_camera(camera_id)
+    learned = gallery.model_camera(camera_id)
     with decoded(upload.content, service.limits, name=upload.name) as image:
         shown, pixels, (width, height) = fitted(image), service.embedder.prepare(image), image.size
     del image

@@ -13,7 +13,7 @@ from vitreid.service.api.schemas.common import MAX_ID, Named, Params
 from vitreid.service.config import DEFAULT_GALLERY
 from vitreid.service.errors import BadParameter
 from vitreid.service.gallery.filters import Filter
-from vitreid.service.search.request import MOST_EXPANDED, MOST_RERANKED, RERANK_TOP, GroupBy, Question, Rerank
+from vitreid.service.search.request import MOST_EXPANDED, MOST_RERANKED, RERANK_TOP, GroupBy, Rerank, SearchRequest
 from vitreid.service.values.bounds import at_most
 
 Pool = Literal["item", "track"]
@@ -76,12 +76,12 @@ class SearchParams(FilterParams):
     )
     gallery: str = Field(DEFAULT_GALLERY, max_length=128, description="which gallery to search")
 
-    def question(self, asked_by: Collection[str | None], *, exclude_ids: Iterable[int] = ()) -> Question:
+    def question(self, asked_by: Collection[str | None], *, exclude_ids: Iterable[int] = ()) -> SearchRequest:
         """What is asked with images of these cameras (None: not known).
 
         Raises BadParameter where conditions contradict each other.
         """
-        return Question(
+        return SearchRequest(
             k=self.k,
             where=self._where(asked_by, exclude_ids),
             min_score=self.min_score,

@@ -20,9 +20,9 @@ from vitreid.service.errors import EmbeddingFailed
 from vitreid.service.gallery.filters import EVERYTHING, Filter
 from vitreid.service.gallery.gallery import Gallery
 from vitreid.service.models.batching import Embedded
-from vitreid.service.search import Looking, Question, find, mean_embedding
+from vitreid.service.search import PatchReranker, SearchRequest, find, mean_embedding
 from vitreid.service.search.patches import foregrounds
-from vitreid.service.search.probability import Meaning, calibration_within, with_known_cameras
+from vitreid.service.search.probability import ScoreCalibration, calibration_within, with_known_cameras
 
 Size = tuple[int, int]
 
@@ -57,7 +57,7 @@ async def answer(service: Service, uploads: Sequence[Upload], params: QueryParam
     begin = perf_counter()
     gallery = service.gallery(params.gallery)
     question = params.question({params.camera_id})  # what contradicts itself is told before the model works
-    _meaning(service, gallery, len(uploads), params.camera_id, params).least_score(None, params.min_probability)
+    _meaning(service, gallery, len(uploads), params.camera_id, params).min_score(None, params.min_probability)
     asked = await embed_uploads(service, gallery, uploads, params.camera_id)
     return await service.work(lambda: _result(service, asked, question, params, principal, begin))
 
@@ -90,7 +90,7 @@ async def embed_uploads(service: Service, gallery: Gallery, uploads: Sequence[Up
                 pixels.append(service.embedder.prepare(image))
                 sizes.append((image.height, image.width))
             del image
-        return pixels, sizes, gallery.learned_camera(camera_id)
+        return pixels, sizes, gallery.model_camera(camera_id)
 
     begin = perf_counter()
     pixels, sizes, learned = await service.work(decode)
@@ -143,17 +143,17 @@ def _stored(service: Service, item_id: int, params: ItemQueryParams, principal: 
 
 
 def _result(
-    service: Service, asked: Asked, question: Question, params: SearchParams, principal: Principal, begin: float
+    service: Service, asked: Asked, question: SearchRequest, params: SearchParams, principal: Principal, begin: float
 ) -> QueryResult:
     gallery = service.gallery(params.gallery)
     least = gallery.settings().min_score if params.min_score is None else params.min_score
     meaning = _meaning(service, gallery, asked.images, asked.camera_id, params)
-    least = meaning.least_score(least, params.min_probability)
+    least = meaning.min_score(least, params.min_probability)
     where = principal.filter(question.where)
     if params.min_probability is not None:
         where = with_known_cameras(where, gallery)
     question = replace(question, where=where, min_score=least)
-    looking = Looking(service.explainer, service.embedder.prepare, asked.foregrounds)
+    looking = PatchReranker(service.explainer, service.embedder.prepare, asked.foregrounds)
     found = find(gallery, asked.embedding, question, visible=principal.filter(EVERYTHING), looking=looking)
     service.metrics.stage("search", found.search_ms)
     if asked.item_id is None and found.best_score is not None:
@@ -179,12 +179,14 @@ def _result(
     )
 
 
-def _meaning(service: Service, gallery: Gallery, images: int, camera_id: str | None, params: SearchParams) -> Meaning:
+def _meaning(
+    service: Service, gallery: Gallery, images: int, camera_id: str | None, params: SearchParams
+) -> ScoreCalibration:
     calibration = calibration_within(service.bundle.manifest.calibration, gallery.settings().domain)
-    return Meaning(calibration, camera_id=camera_id, single=images == 1 and not params.expand)
+    return ScoreCalibration(calibration, camera_id=camera_id, single=images == 1 and not params.expand)
 
 
-def _echo(asked: Asked, params: SearchParams, question: Question) -> QueryEcho:
+def _echo(asked: Asked, params: SearchParams, question: SearchRequest) -> QueryEcho:
     height, width = asked.size or (None, None)
     return QueryEcho(
         images=asked.images,

@@ -20,7 +20,7 @@ class _Stopped(BaseException):
     """The service was stopped before its parts were open."""
 
 
-class Opening:
+class BackgroundStartup:
     """Opens the parts for as long as the block lasts and puts them into an application's state when all are there.
 
     `opened` hears of that, `failed` that an error ends it, which is then in `error`.

@@ -29,7 +29,7 @@ from vitreid.service.gallery.galleries import Galleries
 from vitreid.service.gallery.gallery import Gallery
 from vitreid.service.gallery.maintenance.patch_backfill import PatchUpkeep
 from vitreid.service.gallery.maintenance.reserve import Reserve
-from vitreid.service.gallery.maintenance.scheduler import Upkeep
+from vitreid.service.gallery.maintenance.scheduler import Scheduler
 from vitreid.service.models.batching import Embedded, MicroBatcher
 from vitreid.service.models.bundle_choice import find_bundle, is_starter
 from vitreid.service.models.embedder import Embedder
@@ -53,7 +53,7 @@ class Service:
     access: Access
     metrics: Metrics
     readiness: Readiness
-    upkeep: Upkeep
+    upkeep: Scheduler
     starter: bool
     workers: ThreadPoolExecutor
     writer: ThreadPoolExecutor
@@ -143,7 +143,7 @@ def open_service(
         readiness.attempt()
         metrics.watch(batcher, galleries)
         jobs = {"patches": PatchUpkeep(explainer, embedder.prepare)}
-        upkeep = Upkeep(lambda: galleries.opened().values(), purge_after_s=config.purge_after_s, jobs=jobs)
+        upkeep = Scheduler(lambda: galleries.opened().values(), purge_after_s=config.purge_after_s, jobs=jobs)
         stack.enter_context(upkeep)
         yield Service(
             config=config,

@@ -28,7 +28,7 @@ from vitreid.service.intake.folders import find_images
 from vitreid.service.intake.indexing import IndexReport, check_readable, index_images
 from vitreid.service.models.bundle_choice import NOTICE, find_bundle, is_starter
 from vitreid.service.models.embedder import Embedder
-from vitreid.service.values.files import CannotWrite, file_written_whole
+from vitreid.service.values.files import CannotWrite, atomic_write
 
 logger = logging.getLogger("vitreid")
 
@@ -99,7 +99,7 @@ def embed_folder(
     embedder = open_embedder(bundle, threads, batch_size)
     with image_progress("embedding") as progress:
         embedded = embed_images(images, embedder, batch_size=batch_size, progress=progress)
-    with file_written_whole(out) as file:
+    with atomic_write(out) as file:
         paths = np.array(embedded.paths, dtype=np.str_)
         np.savez(file, allow_pickle=False, path=paths, embedding=embedded.embeddings)
     return embedded

@@ -51,7 +51,7 @@ class DemoError(ServiceError):
 def run_demo(data: Path, *, port: int | None, train: bool, serve: bool) -> None:
     """Draw, index, serve and query; then serve until SIGINT or SIGTERM unless `serve` is false.
 
-    `port` is that of the settings (VITREID_PORT) when it is None. Each step is skipped where its result is there already.
+    `port` is that of the settings (VITREID_PORT) when it is None. Steps whose results exist are skipped.
     Raises PortInUse before any work, DemoError, and the typed errors of the other packages.
     """
     begin = perf_counter()

@@ -17,8 +17,8 @@ from vitreid.service.gallery.gallery import Gallery
 from vitreid.service.intake.labels import label_of_name
 from vitreid.service.models.embedder import Embedder
 from vitreid.service.models.explainer import Explainer
-from vitreid.service.search import Found, Looking, find, mean_embedding
-from vitreid.service.search.probability import Meaning, calibration_within, with_known_cameras
+from vitreid.service.search import Found, PatchReranker, find, mean_embedding
+from vitreid.service.search.probability import ScoreCalibration, calibration_within, with_known_cameras
 from vitreid.service.values.messages import first_mistake
 
 LISTS = frozenset({"cameras", "exclude_cameras"})
@@ -30,7 +30,7 @@ class Answer:
 
     paths: list[Path]
     camera_ids: list[str | None]
-    meaning: Meaning
+    meaning: ScoreCalibration
     found: Found | None = None
     error: str | None = None
 
@@ -82,7 +82,7 @@ def query_images(
         for query in queries:
             single = len(query) == 1 and not params.expand
             calibration = calibration_within(embedder.manifest.calibration, opened.settings().domain)
-            meaning = Meaning(calibration, camera_id=cameras[query[0]], single=single)
+            meaning = ScoreCalibration(calibration, camera_id=cameras[query[0]], single=single)
             answer = Answer(query, [cameras[path] for path in query], meaning)
             try:
                 answers.append(replace(answer, found=_found(opened, embedder, explainer, answer, params)))
@@ -98,11 +98,11 @@ def _found(gallery: Gallery, embedder: Embedder, explainer: Explainer, asked: An
     settings = gallery.settings()
     question = params.question(set(asked.camera_ids))
     least = settings.min_score if question.min_score is None else question.min_score
-    least = asked.meaning.least_score(least, params.min_probability)
+    least = asked.meaning.min_score(least, params.min_probability)
     where = question.where if params.min_probability is None else with_known_cameras(question.where, gallery)
     question = replace(question, where=where, min_score=least)
     learned = [settings.cameras.get(camera_id or "") for camera_id in asked.camera_ids]
     pixels = [embedder.prepare(read_image(path)) for path in asked.paths]
     embedding = mean_embedding(embedder.run(pixels, learned))
-    looking = Looking(explainer, embedder.prepare, lambda: explainer.look(pixels, learned))
+    looking = PatchReranker(explainer, embedder.prepare, lambda: explainer.look(pixels, learned))
     return find(gallery, embedding, question, looking=looking)

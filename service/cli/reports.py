@@ -15,7 +15,7 @@ from vitreid.service.intake.embedding import EmbeddedImages
 from vitreid.service.intake.folders import Passed, counted
 from vitreid.service.intake.indexing import IndexReport
 from vitreid.service.intake.label_summary import LabelSummary
-from vitreid.service.intake.reading import Refusal
+from vitreid.service.intake.reading import SkippedFile
 
 SHOWN = 10  # warnings of one run, and ignored files
 
@@ -67,7 +67,7 @@ def print_embed(embedded: EmbeddedImages, out: Path, *, as_json: bool) -> None:
     print(f"wrote {images:,} embeddings of {dimension} numbers to {out}, {len(embedded.bad):,} unusable")
 
 
-def _refusals_as_json(refusals: Iterable[Refusal | Passed]) -> list[dict[str, str]]:
+def _refusals_as_json(refusals: Iterable[SkippedFile | Passed]) -> list[dict[str, str]]:
     return [{"path": each.path, "reason": each.reason} for each in refusals]
 
 
@@ -104,21 +104,21 @@ def _labels_as_json(labels: LabelSummary | None) -> dict[str, object] | None:
     return {name: value.isoformat() if isinstance(value, datetime) else value for name, value in counts.items()}
 
 
-def _rejected(rejected: Sequence[Refusal]) -> str:
+def _rejected(rejected: Sequence[SkippedFile]) -> str:
     if not rejected:
         return ""
     rules = Counter(each.rule or "" for each in rejected)
     return f", {len(rejected):,} rejected ({', '.join(f'{rule} {n:,}' for rule, n in sorted(rules.items()))})"
 
 
-def _print_bad(bad: Sequence[Refusal]) -> None:
+def _print_bad(bad: Sequence[SkippedFile]) -> None:
     if bad:
         print(f"{sum(each.items for each in bad):,} unusable:", file=sys.stderr)
     for each in bad:
         print(f"  {each.path}: {each.reason}", file=sys.stderr)
 
 
-def _print_warnings(warnings: Sequence[Refusal]) -> None:
+def _print_warnings(warnings: Sequence[SkippedFile]) -> None:
     for each in warnings[:SHOWN]:
         print(f"warning: {each.path}: {each.reason}", file=sys.stderr)
     if len(warnings) > SHOWN:

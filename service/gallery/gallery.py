@@ -17,7 +17,7 @@ from vitreid.service.gallery.embeddings import check_embeddings
 from vitreid.service.gallery.errors import EmbeddingRejected
 from vitreid.service.gallery.filters import EVERYTHING, Filter
 from vitreid.service.gallery.items import AddResult, GalleryInfo, GallerySettings, Item, ItemChanges, Match, NewItem
-from vitreid.service.gallery.maintenance.lock import Keeper
+from vitreid.service.gallery.maintenance.lock import MaintenanceLock
 from vitreid.service.gallery.maintenance.reserve import Reserve
 from vitreid.service.gallery.rows.erasure import Receipt
 from vitreid.service.gallery.rows.settings import count_rejection, read_rejections, read_settings, write_settings
@@ -48,7 +48,7 @@ class Gallery:
         self._searcher = Searcher(folder, store, index=index)
         self.reserve: Reserve | None = None
         """Room for erasing on a full disk."""
-        self._keeper: Keeper | None = None
+        self._keeper: MaintenanceLock | None = None
         self._settings: tuple[int, GallerySettings] | None = None  # with the version of the database that they are of
 
     @classmethod
@@ -104,7 +104,9 @@ class Gallery:
         Others are told `command`, the one that runs by default. Raises GalleryBusy where another keeps it.
         """
         if self._keeper is None:
-            self._keeper = Keeper.take(self.folder, command or " ".join([Path(sys.argv[0]).name, *sys.argv[1:2]]))
+            self._keeper = MaintenanceLock.take(
+                self.folder, command or " ".join([Path(sys.argv[0]).name, *sys.argv[1:2]])
+            )
 
     @property
     def loaded(self) -> bool:
@@ -225,7 +227,7 @@ class Gallery:
         with self.store.database.writing() as connection:
             return write_settings(connection, changes)
 
-    def learned_camera(self, camera_id: str | None) -> str | None:
+    def model_camera(self, camera_id: str | None) -> str | None:
         """The learned camera that a camera of this gallery is mapped to; None: unknown."""
         return None if camera_id is None else self.settings().cameras.get(camera_id)
 

@@ -10,10 +10,10 @@ _NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 _NO_FILES = {errno.EMFILE, errno.ENFILE}
 
 
-Refusal = type[GalleryFull] | type[GalleryOutOfFiles] | type[GalleryReadOnly]
+StorageRefusal = type[GalleryFull] | type[GalleryOutOfFiles] | type[GalleryReadOnly]
 
 
-def refused(error: OSError) -> Refusal:
+def refused(error: OSError) -> StorageRefusal:
     """The error of ours for one that a file or folder gave: no room, a quota and a limit are the same to a user."""
     if error.errno in _NO_ROOM:
         return GalleryFull

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from vitreid.service.errors import UnknownName
-from vitreid.service.indexes.choice import AUTO, choose_index, worn
+from vitreid.service.indexes.choice import AUTO, choose_index, rebuild_reason
 from vitreid.service.indexes.exact import ExactIndex
 from vitreid.service.indexes.flat import FlatIndex
 from vitreid.service.indexes.gpu import GpuIndex
@@ -39,5 +39,5 @@ __all__ = [
     "IvfIndex",
     "choose_index",
     "index_kind",
-    "worn",
+    "rebuild_reason",
 ]

@@ -1,4 +1,4 @@
-"""Which kind of index fits a gallery, and when one is worn out."""
+"""Which kind of index fits a gallery, and when one must be built again."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from vitreid.service.indexes.protocol import Index
 AUTO = "auto"
 FLAT_BYTES = 200_000 * 384 * 4  # one core compares a query with all of them in about 20 ms
 GPU_BYTES = 4 << 30  # leaves room for the model, and lies in the computer's memory as well
-BACK = 0.75  # of a limit, below which a gallery goes back over it: no rebuilding to and fro
+HYSTERESIS = 0.75  # of a limit, below which a gallery goes back over it: no rebuilding to and fro
 GROWTH = 4  # times the size that an index was tuned with
 FIRST_TUNING = 10_000  # embeddings up to which nothing needs to be tuned
 GARBAGE_LEAST = 1000
@@ -22,9 +22,9 @@ def choose_index(size: int, dimension: int, current: str | None = None) -> tuple
     """
     flat_limit, gpu_limit = (limit // (dimension * 4) for limit in (FLAT_BYTES, GPU_BYTES))
     if current in ("ivf", "gpu"):
-        flat_limit = int(flat_limit * BACK)
+        flat_limit = int(flat_limit * HYSTERESIS)
     if current == "ivf":
-        gpu_limit = int(gpu_limit * BACK)
+        gpu_limit = int(gpu_limit * HYSTERESIS)
     if size <= flat_limit:
         return (
             "flat",
@@ -37,7 +37,7 @@ def choose_index(size: int, dimension: int, current: str | None = None) -> tuple
     return "ivf", f"{size:,} embeddings, {why}, are too many to compare all: those in the nearest lists are"
 
 
-def worn(index: Index) -> str | None:
+def rebuild_reason(index: Index) -> str | None:
     """Why this index should be built again, a sentence for operators, or None."""
     size, garbage = len(index), index.garbage
     tuned = int(index.parameters.get("built_with", size))

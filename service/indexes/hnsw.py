@@ -13,7 +13,7 @@ from vitreid.service.indexes.columns import Column, Positions, allows
 from vitreid.service.indexes.faiss_calls import as_answer, load_faiss, selector, set_threads
 from vitreid.service.indexes.protocol import Allowed, Floats, Ids, Parameters, nothing
 from vitreid.service.indexes.trust import MOST_EF, check, check_graph, check_ids, check_parameters
-from vitreid.service.indexes.tuning import AIM, BEST, MOMENT, questions
+from vitreid.service.indexes.tuning import NEAR_DUPLICATES, TARGET_RECALL, K, questions
 
 LINKS = 32  # of an embedding to its neighbours, twice as many in the lowest layer
 BUILD_EF = 80
@@ -150,7 +150,7 @@ class HnswIndex:
     def _tune(self, ids: Ids, embeddings: Floats) -> None:
         asked = questions(ids, embeddings)
         for ef in EF_LEVELS:
-            recall = asked.recall(self._walk(asked.queries, BEST + MOMENT, None, ef)[1], BEST)
+            recall = asked.recall(self._walk(asked.queries, K + NEAR_DUPLICATES, None, ef)[1], K)
             self._parameters |= {"ef": ef, "recall": round(recall, 4)}
-            if recall >= AIM:
+            if recall >= TARGET_RECALL:
                 break

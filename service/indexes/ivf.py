@@ -12,7 +12,7 @@ from vitreid.service.indexes.columns import Column
 from vitreid.service.indexes.faiss_calls import as_answer, load_faiss, selector, set_threads
 from vitreid.service.indexes.protocol import Allowed, Floats, Ids, Parameters, nothing
 from vitreid.service.indexes.trust import check, check_ivf, check_parameters
-from vitreid.service.indexes.tuning import AIM, BEST, FAR, MOMENT, questions
+from vitreid.service.indexes.tuning import DEEP_K, NEAR_DUPLICATES, TARGET_RECALL, K, questions
 
 LISTS_PER_ROOT = 4  # lists for each unit of the square root of the number of embeddings
 POINTS_PER_LIST = 64  # that centroids are trained on; faiss warns below 39
@@ -136,7 +136,7 @@ class IvfIndex:
 
         They lie about as far as the best k / share of all. A little farther: what filters leave is seldom random.
         """
-        far = max(1.0, (k - SPARE) / BEST) / share**FILTER_POWER
+        far = max(1.0, (k - SPARE) / K) / share**FILTER_POWER
         return int(min(self._native.nlist, np.ceil(self._parameters["nprobe"] * far ** self._parameters["growth"])))
 
     def _probe(self, queries: Floats, k: int, members: Allowed | None, nprobe: int) -> tuple[Floats, Ids]:
@@ -158,11 +158,11 @@ class IvfIndex:
                 for row, nearest in enumerate(asked.nearest)
                 for answer in nearest[:best]
             ]
-            return 1 + int(np.quantile(needed, AIM, method="higher"))
+            return 1 + int(np.quantile(needed, TARGET_RECALL, method="higher"))
 
-        nprobe = lists_for(BEST)
-        growth = np.log(lists_for(FAR) / nprobe) / np.log(FAR / BEST)
-        recall = asked.recall(self._probe(asked.queries, min(BEST + MOMENT, len(self)), None, nprobe)[1], BEST)
+        nprobe = lists_for(K)
+        growth = np.log(lists_for(DEEP_K) / nprobe) / np.log(DEEP_K / K)
+        recall = asked.recall(self._probe(asked.queries, min(K + NEAR_DUPLICATES, len(self)), None, nprobe)[1], K)
         self._parameters |= {"nprobe": nprobe, "recall": round(recall, 4), "growth": round(float(growth), 3)}
 
 

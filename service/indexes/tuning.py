@@ -15,16 +15,18 @@ import numpy as np
 from vitreid.service.indexes.faiss_calls import load_faiss, set_threads
 from vitreid.service.indexes.protocol import Floats, Ids
 
-BEST = 10
-AIM = 0.994  # recall of the best, on average: 0.99 is promised, and other questions come out a little differently
-FAR = 160  # the number of best that shows how much more it takes to find more
-MOMENT = 64  # answers beyond the best that are looked at, as some are passed over
+K = 10
+TARGET_RECALL = (
+    0.994  # recall of the best, on average: 0.99 is promised, and other questions come out a little differently
+)
+DEEP_K = 160  # the number of best that shows how much more it takes to find more
+NEAR_DUPLICATES = 64  # answers beyond the best that are looked at, as some are passed over
 QUERIES = 1000
 SAME_MOMENT = 0.85  # the cosine of two images that follow each other
 
 
 @dataclass(frozen=True)
-class Questions:
+class TuningSet:
     """Held embeddings (Q, D), of each the ids to find, best first, and the ids to pass over."""
 
     queries: Floats
@@ -32,7 +34,7 @@ class Questions:
     passed: Sequence[frozenset[int]]
 
     def recall(self, found: Ids, best: int) -> float:
-        """The share of the `best` that is among the first of (Q, best + MOMENT) ids that were found."""
+        """The share of the `best` that is among the first of (Q, best + NEAR_DUPLICATES) ids that were found."""
         shares = []
         for row, nearest, passed in zip(found.tolist(), self.nearest, self.passed, strict=True):
             answers = set(nearest[:best])
@@ -41,17 +43,19 @@ class Questions:
         return float(np.mean(shares))
 
 
-def questions(ids: Ids, embeddings: Floats) -> Questions:
-    """Questions to an index of (N, D) embeddings under (N,) ids, N at least 2, answered by comparing everything."""
+def questions(ids: Ids, embeddings: Floats) -> TuningSet:
+    """TuningSet to an index of (N, D) embeddings under (N,) ids, N at least 2, answered by comparing everything."""
     asking = np.random.default_rng(0).permutation(len(ids))[:QUERIES]
     faiss = load_faiss()
     set_threads(len(asking))
-    scores, rows = faiss.knn(embeddings[asking], embeddings, min(FAR + MOMENT, len(ids)), faiss.METRIC_INNER_PRODUCT)
+    scores, rows = faiss.knn(
+        embeddings[asking], embeddings, min(DEEP_K + NEAR_DUPLICATES, len(ids)), faiss.METRIC_INNER_PRODUCT
+    )
     same = rows == asking[:, None]
     moment = same | (scores >= SAME_MOMENT)
-    enough = (~moment).sum(axis=1) >= min(BEST, len(ids) - 1)
+    enough = (~moment).sum(axis=1) >= min(K, len(ids) - 1)
     passed = np.where(enough[:, None], moment, same)
-    return Questions(
+    return TuningSet(
         queries=embeddings[asking],
         nearest=[ids[row[~out]].tolist() for row, out in zip(rows, passed, strict=True)],
         passed=[frozenset(ids[row[out]].tolist()) for row, out in zip(rows, passed, strict=True)],

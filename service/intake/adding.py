@@ -25,14 +25,14 @@ from vitreid.service.intake.boxes import boxes_of
 from vitreid.service.intake.cameras import camera_map
 from vitreid.service.intake.labels import Label, label_of_name
 from vitreid.service.intake.preparing import (
-    Known,
+    Duplicate,
+    InvalidBox,
     Outcome,
     Prepared,
+    QualityRejected,
     ReceivedImage,
-    Rejected,
     Rules,
-    Unusable,
-    portions,
+    chunked,
     prepare_image,
 )
 from vitreid.service.intake.relabelling import relabelled
@@ -122,7 +122,7 @@ async def add_uploads(
     cameras = camera_map(settings, service.bundle.manifest)
     sent = [Sent(index, *each) for index, each in enumerate(zip(uploads, labels, strict=True))]
     slots: list[_Slot] = []
-    for few in portions(sent, lambda each: each.size, most=BATCH):
+    for few in chunked(sent, lambda each: each.size, most=BATCH):
         begin = perf_counter()
         new = await service.work(partial(_prepare, gallery, few, rules, visible, service.metrics.rejected))
         service.metrics.stage("decode", (perf_counter() - begin) * 1000)
@@ -171,7 +171,7 @@ def _prepare(
             slots.append(_Slot(unknown.model_copy(update={"error": image_problem(error)})))
             continue
         for outcome in outcomes:
-            if isinstance(outcome, Rejected):
+            if isinstance(outcome, QualityRejected):
                 rejections[outcome.camera_id, outcome.breach.rule] += 1
                 rejected(outcome.breach.rule)
         for place, outcome in enumerate(outcomes):
@@ -186,12 +186,12 @@ def _slot(outcome: Outcome, unknown: AddedItem, known: Mapping[str, int]) -> _Sl
     match outcome:
         case Prepared():
             return _Slot(unknown.model_copy(update={"warning": outcome.warning}), outcome, outcome.label)
-        case Known(image_hash, label):
+        case Duplicate(image_hash, label):
             found = {"status": "duplicate", "id": known[image_hash], "duplicate": True}
             return _Slot(unknown.model_copy(update=found), label=label)
-        case Rejected(breach=breach):
+        case QualityRejected(breach=breach):
             found = {"status": "rejected", "reason": breach.reason}
-        case Unusable(reason):
+        case InvalidBox(reason):
             found = {"error": problem_of(BadImage.slug, BadImage.status, f"box {unknown.box}: {reason}")}
     return _Slot(unknown.model_copy(update=found))
 

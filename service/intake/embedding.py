@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from vitreid.service.intake.folders import Passed, scan_folder
 from vitreid.service.intake.indexing import Progress
 from vitreid.service.intake.preparing import Prepared, Rules
-from vitreid.service.intake.reading import Refusal, crops_of, prepared, unreadable_of
+from vitreid.service.intake.reading import SkippedFile, crops_of, prepared, unreadable_of
 from vitreid.service.models.embedder import Embedder
 
 
@@ -24,7 +24,7 @@ class EmbeddedImages:
     """(N,) relative to the folder, with slashes."""
     embeddings: NDArray[np.float32]
     """(N, D), unit length."""
-    bad: list[Refusal]
+    bad: list[SkippedFile]
     ignored: list[Passed]
     """What is no image by its suffix, and what else was passed over."""
 
@@ -50,9 +50,9 @@ def embed_images(
             progress(len(names) + len(bad), len(tasks) + len(found.unreadable))
 
     batch: list[Prepared] = []
-    with closing(prepared(tasks, rules, lambda hashes: set(), batch_size=batch_size)) as portions:
-        for result in (result for portion in portions for result in portion):
-            if isinstance(result, Refusal):
+    with closing(prepared(tasks, rules, lambda hashes: set(), batch_size=batch_size)) as chunked:
+        for result in (result for portion in chunked for result in portion):
+            if isinstance(result, SkippedFile):
                 bad.append(result)
             elif isinstance(result, Prepared):
                 batch.append(result)

@@ -17,8 +17,8 @@ from vitreid.service.intake.cameras import camera_map
 from vitreid.service.intake.folders import Passed, scan_folder
 from vitreid.service.intake.label_summary import LabelSummary
 from vitreid.service.intake.prefetch import ahead
-from vitreid.service.intake.preparing import Known, Prepared, Rules
-from vitreid.service.intake.reading import Refusal, crops_of, frames_of, prepared, unreadable_of
+from vitreid.service.intake.preparing import Duplicate, Prepared, Rules
+from vitreid.service.intake.reading import SkippedFile, crops_of, frames_of, prepared, unreadable_of
 from vitreid.service.intake.relabelling import Differing, Duplicates
 from vitreid.service.models.embedder import Embedder
 
@@ -34,16 +34,16 @@ class IndexReport:
     """New items; in a dry run, those that would be."""
     duplicates: int
     """Items that were in the gallery already, or came twice."""
-    bad: list[Refusal]
+    bad: list[SkippedFile]
     """What cannot be read or shows no person."""
-    rejected: list[Refusal]
+    rejected: list[SkippedFile]
     """What has not the quality that the gallery asks for."""
     seconds: float
     images_per_s: float
     """Items dealt with per second, of whatever outcome."""
     ignored: list[Passed] = field(default_factory=list)
     """Files that are no images by their suffix, and what else was passed over."""
-    warnings: list[Refusal] = field(default_factory=list)
+    warnings: list[SkippedFile] = field(default_factory=list)
     """What is doubtful about items that were added all the same."""
 
     labels: LabelSummary | None = None
@@ -73,14 +73,14 @@ class _Tally:
     progress: Progress | None
     added: int = 0
     duplicates: int = 0
-    refused: list[Refusal] = field(default_factory=list)
-    warnings: list[Refusal] = field(default_factory=list)
+    refused: list[SkippedFile] = field(default_factory=list)
+    warnings: list[SkippedFile] = field(default_factory=list)
     told: int = 0
     """Those of `refused` that the gallery has counted."""
     started: float = field(default_factory=time.perf_counter)
     lock: threading.Lock = field(default_factory=threading.Lock)
 
-    def count(self, *, added: int = 0, duplicates: Collection[Known | Prepared] = ()) -> None:
+    def count(self, *, added: int = 0, duplicates: Collection[Duplicate | Prepared] = ()) -> None:
         with self.lock:  # the thread that commits counts, too
             self.added += added
             self.duplicates += len(duplicates)
@@ -164,8 +164,8 @@ def index_images(
     tally = _Tally(total, found.ignored, labels, known, progress, refused=unreadable)
     try:
         with (
-            closing(prepared(tasks, rules, _known_to(gallery), batch_size=batch_size)) as portions,
-            closing(_batches(portions, batch_size, tally)) as batches,
+            closing(prepared(tasks, rules, _known_to(gallery), batch_size=batch_size)) as chunked,
+            closing(_batches(chunked, batch_size, tally)) as batches,
         ):
             if dry_run:
                 _pretend(batches, tally)
@@ -195,20 +195,20 @@ def check_readable(
 
 
 def _batches(
-    portions: Iterable[list[Prepared | Known | Refusal]], batch_size: int, tally: _Tally
+    chunked: Iterable[list[Prepared | Duplicate | SkippedFile]], batch_size: int, tally: _Tally
 ) -> Generator[list[Prepared], None, None]:
     """Batches of items that are neither refused nor known nor twice in a batch; the others are counted on the way."""
     batch: dict[str, Prepared] = {}
-    for portion in portions:
+    for portion in chunked:
         for result in portion:
-            if isinstance(result, Refusal):
+            if isinstance(result, SkippedFile):
                 tally.refused.append(result)
-            elif isinstance(result, Known) or result.image_hash in batch:
+            elif isinstance(result, Duplicate) or result.image_hash in batch:
                 tally.count(duplicates=[result])
             else:
                 batch[result.image_hash] = result
                 if result.warning is not None:
-                    tally.warnings.append(Refusal(result.name or "", result.warning))
+                    tally.warnings.append(SkippedFile(result.name or "", result.warning))
             if len(batch) == batch_size:
                 yield list(batch.values())
                 batch = {}

@@ -18,7 +18,7 @@ from vitreid.service.gallery.items import Box, NewItem, Quality, Range
 from vitreid.service.intake.boxes import PersonBox, box_hash, cut
 from vitreid.service.intake.images import encode_image
 from vitreid.service.intake.labels import Label
-from vitreid.service.intake.quality import Breach, breach_of, measure
+from vitreid.service.intake.quality import QualityViolation, measure, violation_of
 from vitreid.service.intake.time_warning import time_warning
 
 T = TypeVar("T")
@@ -65,7 +65,7 @@ class Rules:
 
 
 @dataclass(frozen=True)
-class Known:
+class Duplicate:
     """An item that the gallery has already, and what was said about it this time."""
 
     image_hash: str
@@ -74,18 +74,18 @@ class Known:
 
 
 @dataclass(frozen=True)
-class Unusable:
+class InvalidBox:
     """A box that shows no person."""
 
     reason: str
 
 
 @dataclass(frozen=True)
-class Rejected:
+class QualityRejected:
     """An item whose quality the gallery does not take."""
 
     camera_id: str | None
-    breach: Breach
+    breach: QualityViolation
 
 
 @dataclass(frozen=True, eq=False)
@@ -104,14 +104,14 @@ class Prepared:
     warning: str | None = None
     """What is doubtful about it; it is taken all the same."""
 
-    def item(self, embedding: NDArray[np.float32], learned_camera: str | None) -> NewItem:
+    def item(self, embedding: NDArray[np.float32], model_camera: str | None) -> NewItem:
         """The item, once it is embedded with a learned camera (None: unknown)."""
         return NewItem(
             embedding=embedding,
             image_hash=self.image_hash,
             image=self.image,
             camera_id=self.label.camera_id,
-            model_camera=learned_camera,
+            model_camera=model_camera,
             person_id=self.label.person_id,
             track_id=self.label.track_id,
             captured_at=self.label.captured_at,
@@ -122,7 +122,7 @@ class Prepared:
         )
 
 
-Outcome = Prepared | Known | Unusable | Rejected
+Outcome = Prepared | Duplicate | InvalidBox | QualityRejected
 
 
 def prepare_image(received: ReceivedImage, rules: Rules, known: Collection[str] = ()) -> list[Outcome]:
@@ -131,19 +131,19 @@ def prepare_image(received: ReceivedImage, rules: Rules, known: Collection[str] 
     Nothing is decoded where all of its hashes are `known`. Raises ImageError for an image that is none.
     """
     if all(image_hash in known for image_hash in received.hashes):
-        return [Known(*each, received.name) for each in received.labels()]
+        return [Duplicate(*each, received.name) for each in received.labels()]
     with decoded(received.content, rules.limits, name=received.name) as image:
         if received.boxes is None:
             return [_prepare(received, image, received.label, received.hashes[0], rules)]
         return [
-            Known(image_hash, box.label, received.name)
+            Duplicate(image_hash, box.label, received.name)
             if image_hash in known
             else _prepare_box(received, image, box, image_hash, rules)
             for box, image_hash in zip(received.boxes, received.hashes, strict=True)
         ]
 
 
-def portions(tasks: Iterable[T], size: Callable[[T], tuple[int, int]], *, most: int) -> Iterator[list[T]]:
+def chunked(tasks: Iterable[T], size: Callable[[T], tuple[int, int]], *, most: int) -> Iterator[list[T]]:
     """Tasks in their order, few at a time: `most` items and BYTES_AT_ONCE, or one task that has more.
 
     `size` gives a task's items and bytes.
@@ -165,7 +165,7 @@ def _prepare_box(received: ReceivedImage, frame: Image.Image, box: PersonBox, im
     try:
         crop, outside = cut(frame, box.box, min_side=rules.limits.min_side)
     except ImageError as error:
-        return Unusable(str(error))
+        return InvalidBox(str(error))
     return _prepare(received, crop, box.label, image_hash, rules, box, outside)
 
 
@@ -179,8 +179,8 @@ def _prepare(
     outside: float = 0.0,
 ) -> Outcome:
     quality = measure(image, outside)
-    if (breach := breach_of(quality, rules.reject)) is not None:
-        return Rejected(label.camera_id, breach)
+    if (breach := violation_of(quality, rules.reject)) is not None:
+        return QualityRejected(label.camera_id, breach)
     return Prepared(
         name=received.name,
         label=label,

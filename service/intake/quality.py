@@ -16,7 +16,7 @@ MEASURED = (128, 64)
 
 
 @dataclass(frozen=True)
-class Breach:
+class QualityViolation:
     """A quality outside of its range."""
 
     rule: str
@@ -54,12 +54,12 @@ def sharpness(luma: NDArray[np.float32]) -> float:
     return float(laplacian.var())
 
 
-def breach_of(quality: Quality, ranges: Mapping[str, Range]) -> Breach | None:
+def violation_of(quality: Quality, ranges: Mapping[str, Range]) -> QualityViolation | None:
     """The first range that the quality is outside of, or None."""
     for name, (least, most) in ranges.items():
         value = getattr(quality, name)
         if least is not None and value < least:
-            return Breach(f"min_{name}", f"{name} is {value:.4g}, at least {least:g} is required")
+            return QualityViolation(f"min_{name}", f"{name} is {value:.4g}, at least {least:g} is required")
         if most is not None and value > most:
-            return Breach(f"max_{name}", f"{name} is {value:.4g}, at most {most:g} is allowed")
+            return QualityViolation(f"max_{name}", f"{name} is {value:.4g}, at most {most:g} is allowed")
     return None

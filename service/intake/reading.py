@@ -15,14 +15,14 @@ from vitreid.service.intake.folders import Found, ImageFile
 from vitreid.service.intake.labels import Label, labels_of_names, read_table
 from vitreid.service.intake.prefetch import WORKERS, ahead
 from vitreid.service.intake.preparing import (
-    Known,
+    Duplicate,
+    InvalidBox,
     Outcome,
     Prepared,
+    QualityRejected,
     ReceivedImage,
-    Rejected,
     Rules,
-    Unusable,
-    portions,
+    chunked,
     prepare_image,
 )
 
@@ -53,7 +53,7 @@ class Task:
 
 
 @dataclass(frozen=True)
-class Refusal:
+class SkippedFile:
     """A file or a box in it that did not become an item."""
 
     path: str
@@ -66,9 +66,9 @@ class Refusal:
     camera_id: str | None = None
 
 
-def unreadable_of(found: Found) -> list[Refusal]:
+def unreadable_of(found: Found) -> list[SkippedFile]:
     """What of a folder cannot be looked into, as files that did not become items."""
-    return [Refusal(each.path, each.reason) for each in found.unreadable]
+    return [SkippedFile(each.path, each.reason) for each in found.unreadable]
 
 
 def crops_of(
@@ -109,43 +109,43 @@ def _named(box: PersonBox, said: Label | None) -> PersonBox:
 
 def prepared(
     tasks: Sequence[Task], rules: Rules, known: KnownHashes, *, batch_size: int
-) -> Generator[list[Prepared | Known | Refusal], None, None]:
+) -> Generator[list[Prepared | Duplicate | SkippedFile], None, None]:
     """What became of each item, a few files at a time, in order; closing it early stops the threads."""
     # Two batches ahead: while the model runs, the next batch gets ready however unevenly the cores are shared.
     depth = 1 + 2 * batch_size // (ITEMS_AT_ONCE * WORKERS)
-    few = portions(tasks, lambda task: (task.items, task.file.size), most=ITEMS_AT_ONCE)
+    few = chunked(tasks, lambda task: (task.items, task.file.size), most=ITEMS_AT_ONCE)
     return ahead(lambda portion: _prepare(portion, rules, known), few, depth=depth)
 
 
-def _prepare(tasks: Sequence[Task], rules: Rules, known: KnownHashes) -> list[Prepared | Known | Refusal]:
+def _prepare(tasks: Sequence[Task], rules: Rules, known: KnownHashes) -> list[Prepared | Duplicate | SkippedFile]:
     images = [_read(task) for task in tasks]
     hashes = known({each for image in images if isinstance(image, ReceivedImage) for each in image.hashes})
-    results: list[Prepared | Known | Refusal] = []
+    results: list[Prepared | Duplicate | SkippedFile] = []
     for task, image in zip(tasks, images, strict=True):
-        if isinstance(image, Refusal):
+        if isinstance(image, SkippedFile):
             results.append(image)
             continue
         try:
             outcomes = prepare_image(image, rules, hashes)
         except ImageError as error:
-            results.append(Refusal(error.name, error.reason, task.items))
+            results.append(SkippedFile(error.name, error.reason, task.items))
         else:
             results += [_result(task, place, outcome) for place, outcome in enumerate(outcomes)]
     return results
 
 
-def _read(task: Task) -> ReceivedImage | Refusal:
+def _read(task: Task) -> ReceivedImage | SkippedFile:
     try:
         return ReceivedImage(task.file.name, task.file.read(), task.label, task.boxes)
     except ImageError as error:
-        return Refusal(error.name, error.reason, task.items)
+        return SkippedFile(error.name, error.reason, task.items)
 
 
-def _result(task: Task, place: int, outcome: Outcome) -> Prepared | Known | Refusal:
-    if isinstance(outcome, Prepared | Known):
+def _result(task: Task, place: int, outcome: Outcome) -> Prepared | Duplicate | SkippedFile:
+    if isinstance(outcome, Prepared | Duplicate):
         return outcome
     path = task.file.name if task.boxes is None else f"{task.file.name}, {task.boxes[place].where}"
-    if isinstance(outcome, Unusable):
-        return Refusal(path, outcome.reason)
-    assert isinstance(outcome, Rejected)
-    return Refusal(path, outcome.breach.reason, rule=outcome.breach.rule, camera_id=outcome.camera_id)
+    if isinstance(outcome, InvalidBox):
+        return SkippedFile(path, outcome.reason)
+    assert isinstance(outcome, QualityRejected)
+    return SkippedFile(path, outcome.breach.reason, rule=outcome.breach.rule, camera_id=outcome.camera_id)

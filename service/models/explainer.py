@@ -8,10 +8,10 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from vitreid.bundle import Bundle, Evidence, EvidenceRunner
-from vitreid.bundle.evidence import EXPLAIN
+from vitreid.bundle import Bundle, PatchRunner, PatchSpec
+from vitreid.bundle.patch_spec import EXPLAIN
 from vitreid.scoring.patches import Foreground
-from vitreid.service.errors import NoEvidence
+from vitreid.service.errors import ExplainUnsupported
 
 AT_ONCE = 16
 
@@ -25,13 +25,13 @@ class Explainer:
     def __init__(self, bundle: Bundle, *, threads: int | None = None) -> None:
         self._bundle, self._threads = bundle, threads
         self._looking = threading.Lock()
-        self._runner: EvidenceRunner | None = None
+        self._runner: PatchRunner | None = None
 
     @property
-    def evidence(self) -> Evidence:
-        """Where the patches lie. Raises NoEvidence for a bundle without `explain.onnx`."""
+    def evidence(self) -> PatchSpec:
+        """Where the patches lie. Raises ExplainUnsupported for a bundle without `explain.onnx`."""
         if self._bundle.manifest.explain is None:
-            raise NoEvidence(
+            raise ExplainUnsupported(
                 f"the model has no {EXPLAIN}, so it cannot tell which patches it compares; whoever has its checkpoint "
                 "can add it: vitreid export explain"
             )
@@ -44,13 +44,13 @@ class Explainer:
         return None if record is None else record.sha256
 
     def check(self) -> None:
-        """Raise NoEvidence for a bundle without `explain.onnx`."""
+        """Raise ExplainUnsupported for a bundle without `explain.onnx`."""
         _ = self.evidence
 
     def look(self, pixels: Sequence[NDArray[np.uint8]], learned_cameras: Sequence[str | None]) -> list[Foreground]:
         """The foreground of each of N prepared images, seen by learned cameras (None: unknown).
 
-        Raises NoEvidence, BundleError.
+        Raises ExplainUnsupported, BundleError.
         """
         self.check()
         manifest = self._bundle.manifest
@@ -59,7 +59,7 @@ class Explainer:
         for start in range(0, len(pixels), AT_ONCE):
             part = slice(start, start + AT_ONCE)
             with self._looking:
-                self._runner = self._runner or EvidenceRunner(self._bundle, threads=self._threads)
+                self._runner = self._runner or PatchRunner(self._bundle, threads=self._threads)
                 patches, attention = self._runner.run(np.stack(pixels[part]), cameras[part])
             found += map(Foreground.of, patches, attention)
         return found

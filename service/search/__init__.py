@@ -3,7 +3,7 @@
 from vitreid.service.search.answering import Found, find
 from vitreid.service.search.candidates import Candidate
 from vitreid.service.search.combining import mean_embedding
-from vitreid.service.search.patches import Looking
-from vitreid.service.search.request import Question
+from vitreid.service.search.patches import PatchReranker
+from vitreid.service.search.request import SearchRequest
 
-__all__ = ["Candidate", "Found", "Looking", "Question", "find", "mean_embedding"]
+__all__ = ["Candidate", "Found", "PatchReranker", "SearchRequest", "find", "mean_embedding"]

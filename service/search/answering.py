@@ -15,8 +15,8 @@ from vitreid.service.gallery.filters import EVERYTHING, Filter
 from vitreid.service.gallery.gallery import Gallery
 from vitreid.service.search.candidates import Candidate, best_candidates, group_size
 from vitreid.service.search.combining import expanded
-from vitreid.service.search.patches import Looking
-from vitreid.service.search.request import Question
+from vitreid.service.search.patches import PatchReranker
+from vitreid.service.search.request import SearchRequest
 from vitreid.service.search.reranking import Compared, reranked
 
 ATTEMPTS = 3
@@ -54,10 +54,10 @@ class Found:
 def find(
     gallery: Gallery,
     embedding: NDArray[np.float32],
-    question: Question,
+    question: SearchRequest,
     *,
     visible: Filter = EVERYTHING,
-    looking: Looking | None = None,
+    looking: PatchReranker | None = None,
 ) -> Found:
     """The best candidates for a unit embedding (D,).
 
@@ -71,7 +71,11 @@ def find(
 
 
 def _find(
-    gallery: Gallery, embedding: NDArray[np.float32], question: Question, visible: Filter, looking: Looking | None
+    gallery: Gallery,
+    embedding: NDArray[np.float32],
+    question: SearchRequest,
+    visible: Filter,
+    looking: PatchReranker | None,
 ) -> Found:
     begin = perf_counter()
     where, least = question.where, question.min_score

@@ -17,7 +17,7 @@ from vitreid.service.models.explainer import Explainer
 
 
 @dataclass(frozen=True)
-class Looking:
+class PatchReranker:
     """How patches are looked at, and the query's own: asked for only where they are needed, which takes a model run."""
 
     explainer: Explainer
@@ -28,7 +28,7 @@ class Looking:
     def distances(self, gallery: Gallery, ids: Sequence[int], scores: NDArray[np.float32]) -> NDArray[np.float32]:
         """Distances (N,), 0..1, of the query to items, from their cosines (N,) and their patches.
 
-        Raises NoEvidence, ImagesMissing, ItemNotFound, BundleError.
+        Raises ExplainUnsupported, ImagesMissing, ItemNotFound, BundleError.
         """
         seen = np.concatenate([each.vectors for each in self.query()])
         items = foregrounds(gallery, ids, self.explainer, self.prepare)
@@ -44,7 +44,7 @@ def foregrounds(
 ) -> list[Foreground]:
     """The foreground of items: as the gallery keeps it, or else of their stored images.
 
-    Raises NoEvidence, ImagesMissing for an item without an image that can be read, ItemNotFound, BundleError.
+    Raises ExplainUnsupported, ImagesMissing for an item without an image that can be read, ItemNotFound, BundleError.
     """
     found = {} if explainer.model is None else gallery.store.foregrounds(ids, explainer.model)
     if missing := [item_id for item_id in ids if item_id not in found]:

@@ -33,7 +33,7 @@ def with_known_cameras(where: Filter, gallery: Gallery) -> Filter:
 
 
 @dataclass(frozen=True)
-class Meaning:
+class ScoreCalibration:
     """How the scores of one query are to be read."""
 
     calibration: Calibration | None
@@ -49,7 +49,7 @@ class Meaning:
             return None
         return self.calibration.probability(candidate.match.score)
 
-    def least_score(self, min_score: float | None, min_probability: float | None) -> float | None:
+    def min_score(self, min_score: float | None, min_probability: float | None) -> float | None:
         """The lowest score that satisfies both; None: any does.
 
         Raises NotCalibrated where there is no calibration, and BadParameter for a query that has no probability and
@@ -72,7 +72,7 @@ class Meaning:
                 f"min_probability {min_probability} needs the query's camera, since probabilities are of pairs by two "
                 "cameras: give camera_id (--camera), or use min_score"
             )
-        least = self.calibration.least_score(min_probability)
+        least = self.calibration.min_score(min_probability)
         if least is None:
             raise BadParameter(
                 f"min_probability {min_probability} is more than any score has with this calibration, which says "

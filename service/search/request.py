@@ -17,7 +17,7 @@ MOST_EXPANDED = 100
 
 
 @dataclass(frozen=True)
-class Question:
+class SearchRequest:
     """One search. Raises BadParameter for options that contradict each other."""
 
     k: int = 10

@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from vitreid.service.errors import NoEvidence
+from vitreid.service.errors import ExplainUnsupported
 from vitreid.service.gallery.gallery import Gallery
 from vitreid.service.search.candidates import Candidate
-from vitreid.service.search.patches import Looking
+from vitreid.service.search.patches import PatchReranker
 from vitreid.service.search.request import Rerank
 
 Floats = NDArray[np.float32]
@@ -26,7 +26,7 @@ class Compared:
     """(D,), unit length."""
     candidates: Sequence[Candidate]
     gallery: Gallery
-    looking: Looking | None
+    looking: PatchReranker | None
     """How patches are looked at; None: by nobody here."""
     numbers: Mapping[str, Any] = field(default_factory=dict)
     """Of k-reciprocal re-ranking, where they are not the published ones."""
@@ -58,10 +58,10 @@ def reciprocal_distances(compared: Compared) -> Floats:
 def patch_distances(compared: Compared) -> Floats:
     """Distances (N,) of a query to its candidates by their cosines and their foreground patches, matched pairwise.
 
-    Raises what `Looking.distances` does.
+    Raises what `PatchReranker.distances` does.
     """
     if compared.looking is None:
-        raise NoEvidence("nothing here looks at patches; ask with rerank=k-reciprocal")
+        raise ExplainUnsupported("nothing here looks at patches; ask with rerank=k-reciprocal")
     return compared.looking.distances(compared.gallery, compared.ids, compared.scores)
 
 

@@ -19,7 +19,7 @@ class CannotWrite(ServiceError):
 
 
 @contextmanager
-def file_written_whole(out: Path) -> Iterator[IO[bytes]]:
+def atomic_write(out: Path) -> Iterator[IO[bytes]]:
     """A file to fill; it takes the name `out` once the block ends, durable on disk. Raises CannotWrite."""
     try:
         with tempfile.NamedTemporaryFile(dir=out.parent, prefix=f".{out.name}.", suffix=".tmp", delete=False) as file:

@@ -39,18 +39,18 @@ def test_the_most_that_it_ever_says() -> None:
 
 @pytest.mark.parametrize("probability", [0.11, 0.2, 0.5, 0.9, 0.91])
 def test_the_least_score_is_where_the_probability_is_reached(probability: float) -> None:
-    least = made().least_score(probability)
+    least = made().min_score(probability)
     assert least is not None
     assert made().probability(least) == pytest.approx(probability)
     assert made().probability(least - 1e-6) < probability
 
 
 def test_least_scores_at_the_ends() -> None:
-    assert made().least_score(0.1) == -1  # every score reaches the lowest
-    assert made().least_score(0.01) == -1
-    assert made().least_score(0.95) is None
-    assert made(knots=[[0.5, 0.0]]).least_score(0.05) == -1
-    assert made(knots=[[0.5, 0.0]]).least_score(0.2) is None
+    assert made().min_score(0.1) == -1  # every score reaches the lowest
+    assert made().min_score(0.01) == -1
+    assert made().min_score(0.95) is None
+    assert made(knots=[[0.5, 0.0]]).min_score(0.05) == -1
+    assert made(knots=[[0.5, 0.0]]).min_score(0.2) is None
 
 
 @pytest.mark.parametrize(

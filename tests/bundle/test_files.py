@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from vitreid.bundle.files import recover, written_whole
+from vitreid.bundle.files import atomic_folder, recover
 
 
 def test_failure_leaves_nothing(tmp_path: Path) -> None:
-    with pytest.raises(RuntimeError), written_whole(tmp_path / "out") as folder:
+    with pytest.raises(RuntimeError), atomic_folder(tmp_path / "out") as folder:
         (folder / "half").write_text("half")
         raise RuntimeError
     assert list(tmp_path.iterdir()) == []
@@ -18,9 +18,9 @@ def test_failure_leaves_nothing(tmp_path: Path) -> None:
 
 def test_failure_keeps_the_older_folder(tmp_path: Path) -> None:
     for content in ("old", "new"):
-        with written_whole(tmp_path / "out") as folder:
+        with atomic_folder(tmp_path / "out") as folder:
             (folder / "file").write_text(content)
-    with pytest.raises(KeyboardInterrupt), written_whole(tmp_path / "out") as folder:
+    with pytest.raises(KeyboardInterrupt), atomic_folder(tmp_path / "out") as folder:
         raise KeyboardInterrupt
     assert (tmp_path / "out" / "file").read_text() == "new"
     assert [path.name for path in tmp_path.iterdir()] == ["out"]

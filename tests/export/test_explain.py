@@ -12,13 +12,13 @@ import torch
 from torch import Tensor, nn
 from typer.testing import CliRunner
 
-from vitreid.bundle import Bundle, BundleDamaged, EvidenceRunner, ImageSpec, Manifest
-from vitreid.bundle.evidence import EXPLAIN
+from vitreid.bundle import Bundle, BundleDamaged, ImageSpec, Manifest, PatchRunner
+from vitreid.bundle.patch_spec import EXPLAIN
 from vitreid.export.cli import app
 from vitreid.export.errors import ExportError, ParityError
 from vitreid.export.explain import (
     LOOKS,
-    EvidenceGraph,
+    PatchGraph,
     add_evidence,
     attention_weights,
     difference_of,
@@ -81,7 +81,7 @@ def explained(tmp_path_factory: pytest.TempPathFactory, images: np.ndarray) -> t
 
 def test_the_file_says_what_torch_says(explained: tuple[Bundle, Checkpoint, str], images: np.ndarray) -> None:
     bundle, trained, _ = explained
-    runner, graph = EvidenceRunner(Bundle.open(bundle.path), threads=1), EvidenceGraph(trained.load_model())
+    runner, graph = PatchRunner(Bundle.open(bundle.path), threads=1), PatchGraph(trained.load_model())
     for size in (1, 2, 7):
         with torch.inference_mode():
             expected = graph(torch.from_numpy(images[:size]))
@@ -119,7 +119,7 @@ VARIANTS = {
 @pytest.mark.parametrize("variant", VARIANTS)
 def test_every_form_exports(tmp_path: Path, images: np.ndarray, variant: str) -> None:
     text, side = VARIANTS[variant]
-    graph = EvidenceGraph(model_of(text))
+    graph = PatchGraph(model_of(text))
     names = ("a", "b") if side else ()
     said = evidence_of(graph, parity_images=1, difference=0.0)
     bundle = Bundle(tmp_path, Manifest.model_construct(image=SPEC, cameras=names, views=names, explain=said))
@@ -138,7 +138,7 @@ def test_a_damaged_file_is_noticed(explained: tuple[Bundle, Checkpoint, str], tm
 
 @pytest.mark.parametrize("stem", STEMS)
 def test_every_stem_says_where_its_patches_lie(stem: str) -> None:
-    evidence = evidence_of(EvidenceGraph(model_of(config_text(stem=stem))), parity_images=1, difference=0.0)
+    evidence = evidence_of(PatchGraph(model_of(config_text(stem=stem))), parity_images=1, difference=0.0)
     assert (evidence.rows, evidence.columns) == (4, 2)
     assert evidence.patch == evidence.stride == (16, 16)
 
@@ -146,7 +146,7 @@ def test_every_stem_says_where_its_patches_lie(stem: str) -> None:
 @pytest.mark.parametrize("pool", POOLS)
 def test_every_pooling_says_who_looks(pool: str) -> None:
     model = model_of(config_text(pool=pool))
-    graph = EvidenceGraph(model)
+    graph = PatchGraph(model)
     assert graph.look.name == pool.removesuffix("_gem")  # its class token looks
     attention, tokens = torch.rand(2, 9, 9), torch.randn(2, 9, 24)
     looks = {
@@ -199,16 +199,16 @@ def test_patches_are_the_normed_outputs_with_side_information_and_jigsaw(images:
     model = model_of(text)
     images = torch.from_numpy(images[:3])
     camera, view = torch.tensor([0, 1, -1]), torch.tensor([1, -1, 0])
-    patches, _ = EvidenceGraph(model)(images, camera, view)
+    patches, _ = PatchGraph(model)(images, camera, view)
     expected = model.backbone(model.normalised(images), camera, view).patches
     torch.testing.assert_close(patches, torch.nn.functional.normalize(expected, dim=2))
-    unknown, _ = EvidenceGraph(model)(images)
+    unknown, _ = PatchGraph(model)(images)
     assert not torch.allclose(patches, unknown)
 
 
 def test_a_resnet_has_no_patches() -> None:
     with pytest.raises(ExportError, match="only transformers can"):
-        EvidenceGraph(model_of('[model]\nbackbone = "resnet18"\nheight = 64\nwidth = 32\n'))
+        PatchGraph(model_of('[model]\nbackbone = "resnet18"\nheight = 64\nwidth = 32\n'))
 
 
 def test_another_checkpoint_is_refused(

@@ -18,7 +18,7 @@ from vitreid.service.api.app import create_app
 from vitreid.service.config import ServiceConfig
 from vitreid.service.gallery import Gallery
 from vitreid.service.gallery.maintenance.patch_backfill import PatchUpkeep
-from vitreid.service.gallery.maintenance.scheduler import Upkeep
+from vitreid.service.gallery.maintenance.scheduler import Scheduler
 from vitreid.service.gallery.snapshots.snapshot import generations
 
 LABELS = {
@@ -124,7 +124,7 @@ def test_nothing_is_left_in_any_file(
     assert receipt["item_ids"] == [item_id]
     assert receipt["purged_at"] is None
     assert client.get(f"/v1/items/{item_id}").status_code == 404
-    Upkeep(lambda: service.galleries.opened().values(), purge_after_s=0).look()
+    Scheduler(lambda: service.galleries.opened().values(), purge_after_s=0).look()
     done = client.get(f"/v1/erasures/{receipt['id']}").json()
     assert done["purged_at"] is not None
     assert done["remaining"] == []

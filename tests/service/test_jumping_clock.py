@@ -16,7 +16,7 @@ from vitreid.service.api.app import create_app
 from vitreid.service.api.state import Service, open_service
 from vitreid.service.config import ServiceConfig
 from vitreid.service.errors import BadParameter
-from vitreid.service.gallery.maintenance.scheduler import EXPIRE_EVERY_S, Upkeep
+from vitreid.service.gallery.maintenance.scheduler import EXPIRE_EVERY_S, Scheduler
 
 YEARS = timedelta(days=3650)
 
@@ -65,7 +65,7 @@ def client(service: Service) -> Iterator[TestClient]:
 @pytest.fixture
 def look(service: Service, clocks: Clocks) -> Callable[[], None]:
     """Lets upkeep look after the galleries, some minutes after it last did."""
-    upkeep = Upkeep(
+    upkeep = Scheduler(
         lambda: service.galleries.opened().values(), purge_after_s=0, now=clocks.time, monotonic=clocks.monotonic
     )
 

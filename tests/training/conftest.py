@@ -24,7 +24,7 @@ height = 64
 width = 32
 [data]
 persons = 4
-images_per_person = 2
+images_per_identity = 2
 workers = 0
 [augment]
 pad = 4

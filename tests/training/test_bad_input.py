@@ -25,7 +25,7 @@ height = 64
 width = 32
 [data]
 persons = 4
-images_per_person = 2
+images_per_identity = 2
 workers = 0
 [augment]
 pad = 4
@@ -80,8 +80,8 @@ def refused(said: tuple[int, list[str]], *words: str) -> None:
         (["data.persons=9"], ["data.persons = 9", "has 8 persons", "--set data.persons=8"]),
         (["losses.relation_divergence.top=99"], ["top = 99; an image has 8 patches"]),
         (
-            ["losses={ triplet = {} }", "optim.backbone_lr=0"],
-            ["the losses triplet reach nothing that may learn", "add identity", "optim.backbone_lr"],
+            ["losses={ triplet = {} }", "optim.backbone_lr_mult=0"],
+            ["the losses triplet reach nothing that may learn", "add identity", "optim.backbone_lr_mult"],
         ),
         (["losses.triplet.margin=wide"], ["losses.triplet.margin = 'wide'"]),
         (["model.weights=nowhere.pth"], ["model.weights = 'nowhere.pth'", "--set model.weights=PATH"]),

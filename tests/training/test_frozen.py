@@ -37,13 +37,13 @@ height = 64
 width = 32
 [data]
 persons = 4
-images_per_person = 2
+images_per_identity = 2
 workers = 0
 [optim]
 name = "adamw"
 lr = 1e-2
 weight_decay = 0.5
-decay_all = true
+decay_bias_and_norm = true
 warmup_epochs = 0
 ema = 0.5
 {optim}
@@ -60,7 +60,7 @@ def frozen(run: Trainer) -> dict[str, torch.Tensor]:
 
 @pytest.mark.parametrize(
     ("model", "optim"),
-    [(RESNET, "backbone_lr = 0"), (VIT, "backbone_lr = 0"), (VIT, "frozen_blocks = 2")],
+    [(RESNET, "backbone_lr_mult = 0"), (VIT, "backbone_lr_mult = 0"), (VIT, "frozen_blocks = 2")],
     ids=["resnet", "vit", "blocks"],
 )
 def test_training_does_not_move_what_is_frozen(people: Path, tmp_path: Path, model: str, optim: str) -> None:
@@ -92,7 +92,7 @@ def test_frozen_parts_give_the_same_twice_in_training_mode(people: Path) -> None
 SIDE = VIT + 'side = "camera"'
 
 
-@pytest.mark.parametrize("optim", ["backbone_lr = 0", "frozen_blocks = 2"])
+@pytest.mark.parametrize("optim", ["backbone_lr_mult = 0", "frozen_blocks = 2"])
 def test_side_information_learns_beside_what_is_frozen(people: Path, tmp_path: Path, optim: str) -> None:
     """It is made anew for the training cameras, so nothing else would ever give it a value."""
     run = trainer(people, SIDE, optim)
@@ -106,7 +106,7 @@ def test_side_information_learns_beside_what_is_frozen(people: Path, tmp_path: P
 @pytest.mark.parametrize(
     ("model", "optim", "told"),
     [
-        ('relative = "bias"', "backbone_lr = 0", "relative_bias would stay at random values, since {} has none"),
+        ('relative = "bias"', "backbone_lr_mult = 0", "relative_bias would stay at random values, since {} has none"),
         ('position = "2d"', "frozen_blocks = 1", "backbone.position would stay at random values"),
     ],
 )
@@ -123,7 +123,7 @@ def test_nothing_new_is_frozen_at_random_values(
     resumed.resume(tmp_path / "run")
 
 
-@pytest.mark.parametrize("optim", ["backbone_lr = 0", "frozen_blocks = 2"])
+@pytest.mark.parametrize("optim", ["backbone_lr_mult = 0", "frozen_blocks = 2"])
 def test_a_backbone_that_is_frozen_at_random_values_is_noted(people: Path, optim: str) -> None:
     [note] = trainer(people, VIT, optim).notes
     assert note.startswith("what is frozen of the backbone stays at random values, since model.weights is 'random'; ")

@@ -92,13 +92,13 @@ def test_backbones_alone(backbone: torch.nn.Module, tmp_path: Path, prefix: str,
     assert {name.removeprefix(prefix) for name in imported.dropped} == {"head.weight", "head.bias"}
 
 
-def vehicles(roll: int = 4, groups: int = 2, side_scale: float = 3.0) -> tuple[ReIDModel, dict[str, torch.Tensor]]:
+def vehicles(roll: int = 4, groups: int = 2, sie_scale: float = 3.0) -> tuple[ReIDModel, dict[str, torch.Tensor]]:
     """A model of 6 cameras, 8 views and a jigsaw, and its state as TransReID saves it: a row for each of the 48."""
     text = f"""
     [model]
     options = {{ embed_dim = 64, depth = 2, num_heads = 1 }}
     side = "both"
-    side_scale = {side_scale}
+    sie_scale = {sie_scale}
     jigsaw = {{ roll = {roll}, groups = {groups} }}
     """
     torch.manual_seed(1)
@@ -119,7 +119,7 @@ def assert_same(found: ReIDModel, expected: ReIDModel) -> None:
         )
 
 
-@pytest.mark.parametrize("stated", [{"roll": 7}, {"roll": 0, "groups": 1}, {"side_scale": 1.5}])
+@pytest.mark.parametrize("stated", [{"roll": 7}, {"roll": 0, "groups": 1}, {"sie_scale": 1.5}])
 def test_what_a_file_cannot_tell_is_stated(tmp_path: Path, stated: dict[str, Any]) -> None:
     """Shift 8 of the settings for vehicles, no rearrangement, another weight of side information."""
     model, state = vehicles(**stated)
@@ -154,7 +154,7 @@ def test_every_assumption_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[
         "bnneck": "before",
         "pool": "cls",
         "cameras": 48,
-        "side_scale": 3.0,
+        "sie_scale": 3.0,
         "roll": 4,
         "groups": 2,
     }
@@ -205,7 +205,7 @@ def test_options_that_tensors_tell(tmp_path: Path) -> None:
     ("stated", "error", "message"),
     [
         ({"roll": 7}, WeightsError, r"--roll is for the parts of a jigsaw, which .*vit\.pth has not"),
-        ({"side_scale": 1.0}, WeightsError, "--side-scale is for side information, which"),
+        ({"sie_scale": 1.0}, WeightsError, "--side-scale is for side information, which"),
         ({"key": "teacher"}, WeightsError, "has no network 'teacher'"),
         ({"grid": (3, 5)}, WeightsError, "196 patches of 16 pixels, not 3x5; give .* --grid ROWSxCOLUMNS"),
         ({"pool": "gem"}, ConfigError, "model.pool = 'gem': Input should be 'cls', "),

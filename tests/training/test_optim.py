@@ -20,7 +20,7 @@ class Model(nn.Module):
 @pytest.mark.parametrize("name", OPTIMISERS)
 def test_what_is_decayed(name: str) -> None:
     model = Model()
-    optimiser = build_optimiser(model, name=name, lr=0.1, weight_decay=0.5, bias_lr=2.0)
+    optimiser = build_optimiser(model, name=name, lr=0.1, weight_decay=0.5, bias_lr_mult=2.0)
     decay = {id(p): group["weight_decay"] for group in optimiser.param_groups for p in group["params"]}
     assert decay == {
         id(model.layer.weight): 0.5,
@@ -44,7 +44,7 @@ def test_the_kind_of_decay(name: str, moved: float) -> None:
 
 def test_biases_have_their_own_rate() -> None:
     model = Model()
-    optimiser = build_optimiser(model, name="sgd", lr=0.1, weight_decay=0.5, bias_lr=2.0, decay_all=True)
+    optimiser = build_optimiser(model, name="sgd", lr=0.1, weight_decay=0.5, bias_lr_mult=2.0, decay_bias_and_norm=True)
     set_learning_rate(optimiser, 0.3)
     rates = {id(p): (group["lr"], group["weight_decay"]) for group in optimiser.param_groups for p in group["params"]}
     assert rates[id(model.layer.bias)] == (0.6, 0.5)

@@ -7,7 +7,7 @@ import torch
 
 from vitreid.training.checkpoint import build_model
 from vitreid.training.config import RECIPES, TrainConfig, load_recipe
-from vitreid.training.losses import LossInputs, total_loss
+from vitreid.training.losses import LossBatch, total_loss
 from vitreid.training.schedules import SCHEDULES
 
 NAMES = sorted(path.stem for path in RECIPES.glob("*.toml"))
@@ -24,7 +24,7 @@ def test_a_recipe_builds_and_has_its_losses(name: str) -> None:
         output = model(images, label, label)
     jigsaw = config.model.jigsaw
     losses = total_loss(config.losses, jigsaw=jigsaw.total if jigsaw else "paper")
-    values = losses([LossInputs(branch, label, label, output.tokens) for branch in output.branches])
+    values = losses([LossBatch(branch, label, label, output.tokens) for branch in output.branches])
     assert set(values) == {*config.losses, "total"}
     assert len(output.branches) == (1 if jigsaw is None else 1 + jigsaw.parts)
 
@@ -58,7 +58,7 @@ def rates(config: TrainConfig, *epochs: int) -> list[float]:
             lr=part.lr,
             epochs=config.epochs,
             warmup_epochs=part.warmup_epochs,
-            warmup_start=part.warmup_start,
+            warmup_lr_ratio=part.warmup_lr_ratio,
             final=part.final,
             falls=part.falls,
         )

@@ -4,8 +4,8 @@ import pytest
 
 from vitreid.training.schedules import SCHEDULES, cosine, cosine_by_epoch, steps
 
-SCHEDULE = {"lr": 1.0, "epochs": 12, "warmup_epochs": 2, "warmup_start": 0.1, "final": 0.01}
-TRANSREID = {"lr": 0.008, "epochs": 120, "warmup_epochs": 5, "warmup_start": 0.01, "final": 0.002}
+SCHEDULE = {"lr": 1.0, "epochs": 12, "warmup_epochs": 2, "warmup_lr_ratio": 0.1, "final": 0.01}
+TRANSREID = {"lr": 0.008, "epochs": 120, "warmup_epochs": 5, "warmup_lr_ratio": 0.01, "final": 0.002}
 
 
 @pytest.mark.parametrize(("epoch", "rate"), [(0, 0.1), (1, 0.55), (2, 1.0), (7, 0.505), (12, 0.01), (13, 0.01)])
@@ -31,7 +31,7 @@ def test_the_published_rates(number: int, rate: float) -> None:
     ("epoch", "rate"), [(0, 0.1), (5, 0.55), (10, 1), (39.9, 1), (40, 0.1), (90, 0.01), (119, 0.01)]
 )
 def test_steps_fall_to_a_tenth(epoch: float, rate: float) -> None:
-    assert steps(epoch, lr=1.0, warmup_epochs=10, warmup_start=0.1, falls=(40, 90)) == pytest.approx(rate)
+    assert steps(epoch, lr=1.0, warmup_epochs=10, warmup_lr_ratio=0.1, falls=(40, 90)) == pytest.approx(rate)
 
 
 @pytest.mark.parametrize("name", SCHEDULES)

@@ -16,10 +16,10 @@ from safetensors.torch import load_file
 from vitreid.training.checkpoint import Checkpoint
 from vitreid.training.config import TrainConfig, parse_config
 from vitreid.training.datasets import Split, read_dataset
+from vitreid.training.distributed import World
 from vitreid.training.errors import CheckpointError, ConfigError, DataError, Diverged, WorkerDied
 from vitreid.training.loader import Batch
 from vitreid.training.progress import Progress
-from vitreid.training.ranks import Ranks
 from vitreid.training.records import check_output
 from vitreid.training.train import Trainer
 
@@ -121,13 +121,13 @@ width = 32
 bnneck = "after"
 [data]
 persons = 2
-images_per_person = 2
+images_per_identity = 2
 workers = 0
 cache = true
 [optim]
 name = "sgd"
-bias_lr = 2.0
-decay_all = true
+bias_lr_mult = 2.0
+decay_bias_and_norm = true
 [losses.identity]
 label_smoothing = 0.1
 [losses.triplet]
@@ -441,7 +441,7 @@ def test_the_moving_average_is_what_is_kept(config: TrainConfig, people: Path, t
 def test_persons_that_processes_cannot_share(config: TrainConfig, people: Path) -> None:
     split = read_dataset("market1501", people)
     with pytest.raises(ConfigError, match=r"data\.persons = 4 cannot be shared by 3 processes"):
-        Trainer(config, split, "people", torch.device("cpu"), Ranks(0, 3))
+        Trainer(config, split, "people", torch.device("cpu"), World(0, 3))
 
 
 def test_a_run_goes_on_without_the_weights_that_it_began_with(

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from vitreid.training.backbones.blocks import run_block
 
 
-def jigsaw_places(patches: int, *, roll: int = 4, groups: int = 2, parts: int = 4) -> Tensor:
+def jpm_indices(patches: int, *, roll: int = 4, groups: int = 2, parts: int = 4) -> Tensor:
     """Which patch stands where: (parts, patches // parts) indices into the patches.
 
     The sequence is rolled to the left by `roll` tokens, cut into `groups` that are then interleaved, and cut into
@@ -40,7 +40,7 @@ class Jigsaw(nn.Module):
     def __init__(self, block: nn.Module, norm: nn.Module, *, patches: int, roll: int, groups: int, parts: int) -> None:
         super().__init__()
         self.block, self.norm = deepcopy(block), deepcopy(norm)
-        self.register_buffer("places", jigsaw_places(patches, roll=roll, groups=groups, parts=parts), persistent=False)
+        self.register_buffer("places", jpm_indices(patches, roll=roll, groups=groups, parts=parts), persistent=False)
 
     def forward(self, tokens: Tensor) -> tuple[Tensor, ...]:
         """One (B, D) a part, from the tokens (B, 1 + N, D) that go into the last block."""

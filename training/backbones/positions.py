@@ -14,7 +14,7 @@ from torch import Tensor, nn
 STD = 0.02
 
 
-class Places(nn.Module):
+class PositionEmbedding1d(nn.Module):
     """1-D: a vector (D,) for each of the N patches and one for the class token."""
 
     def __init__(self, grid: tuple[int, int], dimension: int) -> None:
@@ -46,7 +46,7 @@ class RowsAndColumns(nn.Module):
         return torch.cat([self.cls_pos_embed, torch.cat([rows, columns], dim=2).flatten(0, 1)[None]], dim=1)
 
 
-KINDS: dict[str, Callable[[tuple[int, int], int], nn.Module]] = {"1d": Places, "2d": RowsAndColumns}
+KINDS: dict[str, Callable[[tuple[int, int], int], nn.Module]] = {"1d": PositionEmbedding1d, "2d": RowsAndColumns}
 """What tells a place."""
 
 LAYERS: dict[str, Callable[[int], tuple[int, ...]]] = {

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 
-class SideInformation(nn.Module):
+class SIE(nn.Module):
     """Vectors for `cameras` x `views`; 0 of either means that it is not told apart.
 
     An index outside of those learned, such as -1, is an unknown camera (view): the mean of the learned vectors.

@@ -16,9 +16,9 @@ from torch import Tensor, nn
 from vitreid.training.backbones.blocks import run_block
 from vitreid.training.backbones.features import Features
 from vitreid.training.backbones.jigsaw import Jigsaw
-from vitreid.training.backbones.positions import Places, PositionEmbedding
+from vitreid.training.backbones.positions import PositionEmbedding, PositionEmbedding1d
 from vitreid.training.backbones.relative import RELATIVE, BiasAttention, RelativeAttention
-from vitreid.training.backbones.side import SideInformation
+from vitreid.training.backbones.side import SIE
 from vitreid.training.backbones.stems import STEMS, OverlappingPatches
 from vitreid.training.backbones.timm_models import timm_model
 from vitreid.training.errors import ConfigError
@@ -62,7 +62,7 @@ POOLS: dict[str, Callable[[Tensor], Tensor]] = {
 
 @dataclass(frozen=True)
 class JigsawOptions:
-    """How patches are shifted, interleaved and cut; see `jigsaw_places`."""
+    """How patches are shifted, interleaved and cut; see `jpm_indices`."""
 
     roll: int = 4
     groups: int = 2
@@ -77,7 +77,7 @@ class ViT(nn.Module):
         vit: VisionTransformer,
         *,
         position: PositionEmbedding | None,
-        side: SideInformation | None,
+        side: SIE | None,
         jigsaw: JigsawOptions | None,
         pool: str,
     ) -> None:
@@ -100,12 +100,12 @@ class ViT(nn.Module):
 
     def forward(self, images: Tensor, camera: Tensor | None = None, view: Tensor | None = None) -> Features:
         """Features of normalised (B, 3, H, W) images; camera and view are (B,) indices, left out = unknown."""
-        tokens = self.before_last(images, camera, view)
+        tokens = self.forward_to_last_block(images, camera, view)
         local = () if self.jigsaw is None else self.jigsaw(tokens)
         tokens = self.norm(run_block(self.blocks[-1], tokens))
         return Features((self.pool(tokens), *local), tokens[:, 0], tokens[:, 1:])
 
-    def before_last(self, images: Tensor, camera: Tensor | None = None, view: Tensor | None = None) -> Tensor:
+    def forward_to_last_block(self, images: Tensor, camera: Tensor | None = None, view: Tensor | None = None) -> Tensor:
         """Tokens (B, 1 + N, D), the class token first, as the last block takes them; arguments as in `forward`."""
         patches: Tensor = self.patch_embed(images)
         tokens = torch.cat([self.cls_token.expand(patches.shape[0], -1, -1), patches], dim=1)
@@ -146,7 +146,7 @@ def build_vit(
     zero_cls: bool = False,
     cameras: int = 0,
     views: int = 0,
-    side_scale: float = 3.0,
+    sie_scale: float = 3.0,
     jigsaw: JigsawOptions | None = None,
     pool: str = "cls",
 ) -> ViT:
@@ -176,7 +176,7 @@ def build_vit(
             blocks: Any = vit.blocks
             for block in blocks:
                 block.attn = RELATIVE[relative](block.attn, grid)
-        side = SideInformation(cameras, views, vit.embed_dim, scale=side_scale) if cameras > 1 or views > 1 else None
+        side = SIE(cameras, views, vit.embed_dim, scale=sie_scale) if cameras > 1 or views > 1 else None
         placed = _positions(vit, position, position_at)
         built = ViT(vit, position=placed, side=side, jigsaw=jigsaw, pool=pool)
     except ValueError as error:
@@ -217,6 +217,6 @@ def _positions(vit: VisionTransformer, kind: str, at: str) -> PositionEmbedding 
     grid, depth = vit.patch_embed.grid_size, len(vit.blocks)
     placed = PositionEmbedding(kind, at, grid=grid, dimension=vit.embed_dim, depth=depth)
     first = placed.embeddings[0]
-    if isinstance(first, Places) and vit.pos_embed is not None:
+    if isinstance(first, PositionEmbedding1d) and vit.pos_embed is not None:
         first.pos_embed = vit.pos_embed  # resized by timm where weights were loaded
     return placed

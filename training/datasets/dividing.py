@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from vitreid.bundle.cells import cell_of
-from vitreid.bundle.files import sync, written_whole
+from vitreid.bundle.files import atomic_folder, sync
 from vitreid.bundle.market_names import DISTRACTOR
 from vitreid.training.datasets.named import FOLDERS
 from vitreid.training.datasets.remarks import check_files
@@ -96,7 +96,7 @@ def _write_market(split: Split, out: Path) -> None:
     persons = {name: f"{i:04d}" for i, name in enumerate(sorted({s.person for s in split.samples} - {""}), 1)}
     cameras = _numbered({sample.camera or "" for sample in split.samples})
     names = []
-    with written_whole(out) as folder:
+    with atomic_folder(out) as folder:
         for name in FOLDERS:
             (folder / name).mkdir()
         for i, (part, sample) in enumerate(_placed(split)):

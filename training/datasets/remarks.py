@@ -71,13 +71,13 @@ def left_out_notes(split: Split) -> list[str]:
     ]
 
 
-def remarks(split: Split, images_per_person: int, side: str) -> list[str]:
+def remarks(split: Split, images_per_identity: int, side: str) -> list[str]:
     """What whoever starts a run should know of its data, a line each; the others are values of its recipe."""
     persons, cameras = len(split.train_persons()), split.train_cameras()
     told = []
     if alone := len(with_one_image(split.train)):
         told.append(
-            f"{alone} of {persons} persons have one image: they come as {images_per_person} copies of it, "
+            f"{alone} of {persons} persons have one image: they come as {images_per_identity} copies of it, "
             "and no triplet pulls those together"
         )
     if len(cameras) == 1 and not any(sample.camera is None for sample in split.train):

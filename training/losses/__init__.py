@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from vitreid.training.errors import ConfigError
-from vitreid.training.losses.batch import LossInputs
+from vitreid.training.losses.batch import LossBatch
 from vitreid.training.losses.channel_weighted import channel_weighted
 from vitreid.training.losses.identity import identity
 from vitreid.training.losses.margins import am_softmax, arcface, circle, cosface
@@ -17,9 +17,9 @@ from vitreid.training.losses.relation import relation_divergence, relation_tripl
 from vitreid.training.losses.triplet import triplet
 from vitreid.training.losses.weighted_triplet import weighted_triplet
 
-Loss = Callable[[LossInputs], Tensor]
+Loss = Callable[[LossBatch], Tensor]
 
-EACH_BRANCH: dict[str, Callable[..., Tensor]] = {
+BRANCH_LOSSES: dict[str, Callable[..., Tensor]] = {
     "identity": identity,
     "arcface": arcface,
     "cosface": cosface,
@@ -29,7 +29,7 @@ EACH_BRANCH: dict[str, Callable[..., Tensor]] = {
 }
 """Taken of the whole image's feature and of every local one."""
 
-OF_TOKENS: dict[str, Callable[..., Tensor]] = {
+TOKEN_LOSSES: dict[str, Callable[..., Tensor]] = {
     "weighted_triplet": weighted_triplet,
     "channel_weighted": channel_weighted,
     "relation_triplet": relation_triplet,
@@ -37,12 +37,12 @@ OF_TOKENS: dict[str, Callable[..., Tensor]] = {
 }
 """Taken once: they look at a transformer's tokens."""
 
-ON_RELATIONS = frozenset({"relation_triplet", "relation_divergence"})
+RELATION_LOSSES = frozenset({"relation_triplet", "relation_divergence"})
 """Those of the tokens that compare what the network knows of places; they need it to differ from place to place."""
 
-LOSSES = EACH_BRANCH | OF_TOKENS
+LOSSES = BRANCH_LOSSES | TOKEN_LOSSES
 
-JIGSAW_TOTALS: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
+JPM_REDUCTIONS: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
     "paper": lambda whole, local: whole + local,
     "code": lambda whole, local: (whole + local) / 2,
 }
@@ -51,11 +51,11 @@ JIGSAW_TOTALS: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
 
 def total_loss(
     recipe: Mapping[str, Mapping[str, object]], *, jigsaw: str = "paper"
-) -> Callable[[Sequence[LossInputs]], dict[str, Tensor]]:
+) -> Callable[[Sequence[LossBatch]], dict[str, Tensor]]:
     """Build the weighted losses of a recipe: `{name: {"weight": 1.0, option: value}}`.
 
     The result maps a batch, seen through each of its features and the whole image's first, to every loss by name,
-    unweighted, and their weighted sum as "total". `jigsaw` is a name of JIGSAW_TOTALS.
+    unweighted, and their weighted sum as "total". `jigsaw` is a name of JPM_REDUCTIONS.
 
     Raises ConfigError for a name or an option that does not exist.
     """
@@ -63,17 +63,26 @@ def total_loss(
         raise ConfigError(f"there is no loss {unknown[0]!r}; take from {', '.join(LOSSES)}")
     terms = {name: bound(name, LOSSES[name], options) for name, options in recipe.items()}
 
-    def value(name: str, loss: Loss, batch: Sequence[LossInputs]) -> Tensor:
+    def value(name: str, loss: Loss, batch: Sequence[LossBatch]) -> Tensor:
         whole, *local = batch
-        if not local or name in OF_TOKENS:
+        if not local or name in TOKEN_LOSSES:
             return loss(whole)
-        return JIGSAW_TOTALS[jigsaw](loss(whole), torch.stack([loss(part) for part in local]).mean())
+        return JPM_REDUCTIONS[jigsaw](loss(whole), torch.stack([loss(part) for part in local]).mean())
 
-    def losses(batch: Sequence[LossInputs]) -> dict[str, Tensor]:
+    def losses(batch: Sequence[LossBatch]) -> dict[str, Tensor]:
         values = {name: value(name, loss, batch) for name, (_, loss) in terms.items()}
         return values | {"total": torch.stack([terms[name][0] * value for name, value in values.items()]).sum()}
 
     return losses
 
 
-__all__ = ["EACH_BRANCH", "JIGSAW_TOTALS", "LOSSES", "OF_TOKENS", "ON_RELATIONS", "Loss", "LossInputs", "total_loss"]
+__all__ = [
+    "BRANCH_LOSSES",
+    "JPM_REDUCTIONS",
+    "LOSSES",
+    "RELATION_LOSSES",
+    "TOKEN_LOSSES",
+    "Loss",
+    "LossBatch",
+    "total_loss",
+]

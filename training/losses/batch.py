@@ -11,7 +11,7 @@ from vitreid.training.model import Branch, Tokens
 
 
 @dataclass(frozen=True)
-class LossInputs:
+class LossBatch:
     """A batch of B images after the network, seen through one `branch` of it.
 
     `persons` (B,) are class indices, `sources` (B,) tell copies of one image from different images of a person.

@@ -9,13 +9,13 @@ import torch
 from torch import Tensor
 from torch.nn.functional import relu, softplus
 
-from vitreid.training.losses.batch import LossInputs
+from vitreid.training.losses.batch import LossBatch
 from vitreid.training.losses.options import Share
 from vitreid.training.losses.triplet import TINY, batch_hard_indices
 
 
 def channel_weighted(
-    batch: LossInputs, *, share: Share = 0.5, threshold: Share = 0.0, margin: float | None = None
+    batch: LossBatch, *, share: Share = 0.5, threshold: Share = 0.0, margin: float | None = None
 ) -> Tensor:
     """Triplet of anchor, hardest positive and hardest negative, who is hardest being decided on the features.
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 from torch import Tensor
 from torch.nn.functional import cross_entropy
 
-from vitreid.training.losses.batch import LossInputs
+from vitreid.training.losses.batch import LossBatch
 from vitreid.training.losses.options import Share
 
 
-def identity(batch: LossInputs, *, label_smoothing: Share = 0.0) -> Tensor:
+def identity(batch: LossBatch, *, label_smoothing: Share = 0.0) -> Tensor:
     """Cross entropy of the logits, the target mixed with `label_smoothing` (0..1) of the uniform distribution.
 
     Szegedy et al., "Rethinking the Inception Architecture", CVPR 2016, section 7.

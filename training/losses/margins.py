@@ -11,16 +11,16 @@ import torch
 from torch import Tensor
 from torch.nn.functional import cross_entropy, normalize, one_hot, softplus
 
-from vitreid.training.losses.batch import LossInputs
+from vitreid.training.losses.batch import LossBatch
 from vitreid.training.losses.options import Positive
 
 
-def cosines(batch: LossInputs) -> Tensor:
+def cosines(batch: LossBatch) -> Tensor:
     """Cosines (B, persons) of the features with the persons' rows."""
     return normalize(batch.branch.centred.float(), dim=1) @ normalize(batch.branch.classes.float(), dim=1).T
 
 
-def arcface(batch: LossInputs, *, scale: Positive = 30.0, margin: float = 0.5) -> Tensor:
+def arcface(batch: LossBatch, *, scale: Positive = 30.0, margin: float = 0.5) -> Tensor:
     """Cross entropy of scale x cosines, the own person's angle made larger by `margin` radians.
 
     Deng et al., "ArcFace: Additive Angular Margin Loss for Deep Face Recognition", CVPR 2019, equation 3. An angle
@@ -34,7 +34,7 @@ def arcface(batch: LossInputs, *, scale: Positive = 30.0, margin: float = 0.5) -
     return cross_entropy(scale * cosine.scatter(1, batch.persons[:, None], moved), batch.persons)
 
 
-def cosface(batch: LossInputs, *, scale: Positive = 64.0, margin: float = 0.35) -> Tensor:
+def cosface(batch: LossBatch, *, scale: Positive = 64.0, margin: float = 0.35) -> Tensor:
     """Cross entropy of scale x cosines, the own person's cosine made smaller by `margin`.
 
     Wang et al., "CosFace: Large Margin Cosine Loss for Deep Face Recognition", CVPR 2018, equation 4.
@@ -44,7 +44,7 @@ def cosface(batch: LossInputs, *, scale: Positive = 64.0, margin: float = 0.35) 
     return cross_entropy(scale * (cosine - margin * own), batch.persons)
 
 
-def am_softmax(batch: LossInputs, *, scale: Positive = 30.0, margin: float = 0.35) -> Tensor:
+def am_softmax(batch: LossBatch, *, scale: Positive = 30.0, margin: float = 0.35) -> Tensor:
     """CosFace with the scale of its twin.
 
     Wang et al., "Additive Margin Softmax for Face Verification", IEEE Signal Processing Letters 2018, equation 6.
@@ -52,7 +52,7 @@ def am_softmax(batch: LossInputs, *, scale: Positive = 30.0, margin: float = 0.3
     return cosface(batch, scale=scale, margin=margin)
 
 
-def circle(batch: LossInputs, *, scale: Positive = 64.0, margin: float = 0.25) -> Tensor:
+def circle(batch: LossBatch, *, scale: Positive = 64.0, margin: float = 0.25) -> Tensor:
     """Pull every positive pair's cosine to 1 and push every negative pair's to 0, each as hard as it is far off.
 
     Sun et al., "Circle Loss: A Unified Perspective of Pair Similarity Optimization", CVPR 2020, equations 6 and 8, over

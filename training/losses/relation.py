@@ -14,7 +14,7 @@ from torch import Tensor
 from torch.nn.functional import softplus
 
 from vitreid.training.errors import ConfigError
-from vitreid.training.losses.batch import LossInputs
+from vitreid.training.losses.batch import LossBatch
 from vitreid.training.losses.options import Positive, Several
 from vitreid.training.losses.triplet import batch_hard_indices, pairwise_distance
 from vitreid.training.model import Tokens
@@ -69,7 +69,7 @@ def jensen_shannon(log_p: Tensor, log_q: Tensor) -> Tensor:
     return ((kl(log_p, log_m) + kl(log_q, log_m)) / 2).clamp(0, LN_2)  # which rounding passes by 1e-7
 
 
-CHOICES: dict[str, Callable[[LossInputs], Tensor]] = {
+CHOICES: dict[str, Callable[[LossBatch], Tensor]] = {
     "cls": lambda batch: batch.transformer().cls,
     "person": lambda batch: batch.branch.classes[batch.persons],
 }
@@ -80,7 +80,7 @@ DIVERGENCES: dict[str, Callable[[Tensor, Tensor], Tensor]] = {"kl": kl, "reverse
 
 
 def relation_divergence(
-    batch: LossInputs,
+    batch: LossBatch,
     *,
     divergence: str = "js",
     top: Several = 5,
@@ -97,7 +97,7 @@ def relation_divergence(
     takes the absolute part, the relative one, or their sum; `mean_heads` averages the maps first. A mean over maps and
     over the anchors that have a positive.
     """
-    relations = telling_relations(
+    relations = top_patch_relations(
         batch, top=top, chosen_by=chosen_by, pairs=pairs, source=source, mean_heads=mean_heads
     )
     log_p = (relations / temperature).log_softmax(-1)
@@ -108,7 +108,7 @@ def relation_divergence(
 
 
 def relation_triplet(
-    batch: LossInputs,
+    batch: LossBatch,
     *,
     top: Several = 5,
     chosen_by: str = "cls",
@@ -121,7 +121,7 @@ def relation_triplet(
 
     Who is hardest is decided on the features. Options as in `relation_divergence`.
     """
-    relations = telling_relations(
+    relations = top_patch_relations(
         batch, top=top, chosen_by=chosen_by, pairs=pairs, source=source, mean_heads=mean_heads
     )
     distance = pairwise_distance(relations.flatten(1))
@@ -132,8 +132,8 @@ def relation_triplet(
     return torch.where(counted, losses, 0).sum() / counted.sum().clamp(min=1)
 
 
-def telling_relations(
-    batch: LossInputs,
+def top_patch_relations(
+    batch: LossBatch,
     *,
     top: int,
     pairs: str,

@@ -10,14 +10,14 @@ from torch import Tensor
 from torch.nn.functional import normalize, relu, softplus
 
 from vitreid.training.errors import ConfigError
-from vitreid.training.losses.batch import LossInputs
+from vitreid.training.losses.batch import LossBatch
 
 SIDES = {"before": "features", "after": "centred"}
 TINY = 1e-12  # keeps the square root's gradient finite where two embeddings coincide
 
 
 def triplet(
-    batch: LossInputs,
+    batch: LossBatch,
     *,
     margin: float | None = None,
     squared: bool = False,
@@ -39,7 +39,7 @@ def triplet(
     return batch_hard(distance, batch, margin=margin)
 
 
-def batch_hard(distance: Tensor, batch: LossInputs, *, margin: float | None) -> Tensor:
+def batch_hard(distance: Tensor, batch: LossBatch, *, margin: float | None) -> Tensor:
     """The triplet loss of distances (B, B); without `margin` it is the soft margin."""
     positive, positive_found = hardest(distance, batch.positives, farthest=True)
     negative, negative_found = hardest(distance, batch.negatives, farthest=False)
@@ -49,7 +49,7 @@ def batch_hard(distance: Tensor, batch: LossInputs, *, margin: float | None) -> 
     return torch.where(counted, losses, 0).sum() / counted.sum().clamp(min=1)
 
 
-def batch_hard_indices(batch: LossInputs) -> tuple[Tensor, Tensor, Tensor]:
+def batch_hard_indices(batch: LossBatch) -> tuple[Tensor, Tensor, Tensor]:
     """Who is each anchor's hardest positive (B,) and negative (B,) by the features, and whether it has both (B,)."""
     distance = pairwise_distance(batch.branch.features.detach().float())
     positive = distance.masked_fill(~batch.positives, -torch.inf).argmax(1)

@@ -5,11 +5,11 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from vitreid.training.losses.batch import LossInputs
+from vitreid.training.losses.batch import LossBatch
 from vitreid.training.losses.triplet import batch_hard, pairwise_distance
 
 
-def weighted_triplet(batch: LossInputs, *, margin: float | None = None, detach: bool = False) -> Tensor:
+def weighted_triplet(batch: LossBatch, *, margin: float | None = None, detach: bool = False) -> Tensor:
     """Batch-hard triplet on patches weighted by the class tokens of the image's positives.
 
     Image x looks at the patches j of image a with s = softmax_j(cls_x . patch_aj / sqrt D); the weight of a patch

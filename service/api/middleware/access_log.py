@@ -16,7 +16,7 @@ CLIENT_LEFT = 499
 logger = logging.getLogger("vitreid.access")
 
 
-class Observation:
+class AccessLogMiddleware:
     """Knows a request by the template of its route: paths and query strings may hold what people are called."""
 
     def __init__(self, app: ASGIApp, *, metrics: Metrics) -> None:

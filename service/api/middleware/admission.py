@@ -21,11 +21,11 @@ ADMIN_PLACES = 8
 """For holders of a key with the scope `admin`, whatever the others ask for."""
 
 
-class UnderWay:
+class InFlightRequests:
     """The requests that were let in and have no answer yet."""
 
     def __init__(self) -> None:
-        self._requests: set[_Attended] = set()
+        self._requests: set[_InFlight] = set()
 
     @property
     def working(self) -> int:
@@ -37,11 +37,11 @@ class UnderWay:
         """Bytes of the bodies that they hold."""
         return sum(each.body_bytes for each in self._requests)
 
-    def enter(self, request: _Attended) -> None:
+    def enter(self, request: _InFlight) -> None:
         """Count a request in."""
         self._requests.add(request)
 
-    def leave(self, request: _Attended) -> None:
+    def leave(self, request: _InFlight) -> None:
         """Count a request out."""
         self._requests.discard(request)
 
@@ -72,7 +72,7 @@ class Admission:
     thread ends by itself.
     """
 
-    def __init__(self, app: ASGIApp, *, under_way: UnderWay, limits: AdmissionLimits) -> None:
+    def __init__(self, app: ASGIApp, *, under_way: InFlightRequests, limits: AdmissionLimits) -> None:
         self.app = app
         self.under_way = under_way
         self.limits = limits
@@ -85,7 +85,7 @@ class Admission:
             return
         async with self._starting:
             await asyncio.sleep(0)  # a turn of the event loop: others, and what is not of the API, come in between
-        attended = _Attended(self, scope, receive, send)
+        attended = _InFlight(self, scope, receive, send)
         try:
             attended.check_room(1)
         except QueueFull as full:
@@ -99,7 +99,7 @@ class Admission:
         if attended.ended_by is not None and not attended.answering:
             await refuse(Request(scope), attended.ended_by)(scope, receive, send)
 
-    async def _attend(self, attended: _Attended, scope: Scope) -> None:
+    async def _attend(self, attended: _InFlight, scope: Scope) -> None:
         try:
             async with asyncio.timeout_at(attended.first_due_s) as attended.timer:
                 try:
@@ -113,7 +113,7 @@ class Admission:
             attended.ended_by = None
 
 
-class _Attended:
+class _InFlight:
     """One request: whether its answer has begun, whether its client is still there, and what ends it next."""
 
     timer: asyncio.Timeout

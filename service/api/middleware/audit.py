@@ -19,7 +19,7 @@ CLIENT_LEFT = 499
 logger = logging.getLogger("vitreid")
 
 
-class AuditTrail:
+class AuditMiddleware:
     """Writes the row that the guard began, with the status of the answer.
 
     Where the row cannot be written, the client gets that as a problem and not what it asked for.

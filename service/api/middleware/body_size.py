@@ -17,13 +17,13 @@ LONGEST_NUMBER = 18
 SECURITY_HEADERS = {
     "content-security-policy": "default-src 'self'; img-src 'self' blob: data:; object-src 'none'; base-uri 'none'; "
     "form-action 'none'; frame-ancestors 'none'",
-    "cross-origin-resource-policy": "same-origin",  # pages of VITREID_CORS_ORIGINS ask by CORS, to which it does not apply
+    "cross-origin-resource-policy": "same-origin",  # does not apply to CORS requests (VITREID_CORS_ORIGINS)
     "x-content-type-options": "nosniff",
     "referrer-policy": "no-referrer",
 }
 
 
-class BodyCap:
+class BodySizeLimitMiddleware:
     """Refuses a body over `limit` bytes, or `json_limit` where it is JSON, by what it announces and what arrives."""
 
     def __init__(self, app: ASGIApp, *, limit: int, json_limit: int) -> None:
@@ -59,7 +59,7 @@ class BodyCap:
         return min(self.limit, self.json_limit) if is_json else self.limit
 
 
-class Envelope:
+class ResponseHeadersMiddleware:
     """Gives each request an id, and each answer that id and the security headers."""
 
     def __init__(self, app: ASGIApp) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 
-class HeadAsGet:
+class HeadMiddleware:
     """Lets the application answer HEAD as it would GET, and keeps the body back."""
 
     def __init__(self, app: ASGIApp) -> None:

@@ -1,4 +1,4 @@
-"""docs/api.md, written from the application's own description: `python -m vitreid.service.api.openapi.reference docs/api.md`."""
+"""Generator of docs/api.md from the OpenAPI description: `python -m vitreid.service.api.openapi.reference docs/api.md`."""
 
 from __future__ import annotations
 

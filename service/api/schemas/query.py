@@ -9,7 +9,7 @@ from vitreid.service.api.schemas.items import ItemBody, item_values
 from vitreid.service.config import DEFAULT_GALLERY
 from vitreid.service.search.answering import Found, NoMatch
 from vitreid.service.search.candidates import Candidate
-from vitreid.service.search.probability import Meaning
+from vitreid.service.search.probability import ScoreCalibration
 from vitreid.service.search.request import GroupBy, Rerank
 
 
@@ -127,7 +127,9 @@ class EmbeddingBody(BaseModel):
     )
 
 
-def matches_of(found: Found, meaning: Meaning, group_by: GroupBy, gallery: str = DEFAULT_GALLERY) -> list[MatchBody]:
+def matches_of(
+    found: Found, meaning: ScoreCalibration, group_by: GroupBy, gallery: str = DEFAULT_GALLERY
+) -> list[MatchBody]:
     """What was found as the API shows it."""
     groups = [GroupBody(label=each.label, items=size) for each, size in zip(found.candidates, found.sizes, strict=True)]
     return [

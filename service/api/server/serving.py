@@ -16,11 +16,11 @@ from fastapi import FastAPI
 
 from vitreid.service.access.access import keys_exist
 from vitreid.service.api.app import create_app
-from vitreid.service.api.middleware.admission import UnderWay
+from vitreid.service.api.middleware.admission import InFlightRequests
 from vitreid.service.api.server import descriptors
 from vitreid.service.api.server.accepting import Acceptor
 from vitreid.service.api.server.connections import Connection, ConnectionLimits
-from vitreid.service.api.startup import Opening
+from vitreid.service.api.startup import BackgroundStartup
 from vitreid.service.api.state import Service
 from vitreid.service.config import ServiceConfig, names_of
 from vitreid.service.errors import PortInUse, ServiceError
@@ -48,7 +48,8 @@ def check_address(config: ServiceConfig) -> None:
     """
     if config.require_keys and not keys_exist(config.data):
         raise KeyRequired(
-            f"VITREID_REQUIRE_KEYS is set and {config.data} holds no API key; mount the disk that has them, or make one: "
+            f"VITREID_REQUIRE_KEYS is set and {config.data} holds no API key; "
+            "mount the disk that has them, or create one: "
             f"vitreid keys create NAME --scope admin --data {config.data}"
         )
     if not config.loopback and not config.insecure and not keys_exist(config.data):
@@ -116,7 +117,7 @@ def serve_until_stopped(
     # is no failure, so it ends here.
     before = {number: signal.signal(number, stop) for number in STOP_SIGNALS}
     try:
-        with Opening(config, app.state, opened=opened, failed=stop) as opening:
+        with BackgroundStartup(config, app.state, opened=opened, failed=stop) as opening:
             server.run(sockets=[listener])
     finally:
         for number, handler in before.items():
@@ -129,7 +130,7 @@ def serve_until_stopped(
 class _Server(uvicorn.Server):
     """Takes connections within limits, and lets open requests finish; those that do not within `drain_s` are told."""
 
-    def __init__(self, settings: uvicorn.Config, under_way: UnderWay, config: ServiceConfig) -> None:
+    def __init__(self, settings: uvicorn.Config, under_way: InFlightRequests, config: ServiceConfig) -> None:
         super().__init__(settings)
         self._under_way = under_way
         self._drain_s = config.drain_s

@@ -14,7 +14,7 @@ from pathlib import Path
 from pydantic import ValidationError
 from sqlalchemy import select
 
-from vitreid.bundle.files import sha256_of, sync, written_whole
+from vitreid.bundle.files import atomic_folder, sha256_of, sync
 from vitreid.service.errors import BadParameter
 from vitreid.service.gallery.database import Database, translated
 from vitreid.service.gallery.errors import BackupDamaged, BackupNotFound
@@ -71,7 +71,7 @@ def back_up(
         seq = connection.execute(select(gallery.c.last_seq)).scalar_one()
         connection.execute(backups.insert().values(id=backup_id, created_at=now, seq=seq, place=str(out)))
     try:
-        with _told(out), written_whole(out) as folder:
+        with _told(out), atomic_folder(out) as folder:
             _copy(database, folder / FILE, progress)
             manifest = _describe(folder / FILE, backup_id, now, gallery_name=database.path.parent.name)
             (folder / MANIFEST).write_text(manifest.model_dump_json(indent=2) + "\n", encoding="utf-8")

@@ -17,7 +17,7 @@ from vitreid.bundle.cells import cell_of
 from vitreid.service.errors import BadParameter
 from vitreid.service.gallery.gallery import Gallery
 from vitreid.service.gallery.items import Item
-from vitreid.service.values.files import file_written_whole
+from vitreid.service.values.files import atomic_write
 
 ROWS_AT_ONCE = 1000
 QUALITY = ("height", "width", "sharpness", "brightness", "outside")
@@ -81,8 +81,8 @@ def export_items(
     found = np.empty((len(ids) if embeddings is not None else 0, gallery.dimension), dtype=np.float32)
     written: list[int] = []
     with ExitStack() as stack:
-        file = stack.enter_context(file_written_whole(out))
-        arrays = None if embeddings is None else stack.enter_context(file_written_whole(embeddings))
+        file = stack.enter_context(atomic_write(out))
+        arrays = None if embeddings is None else stack.enter_context(atomic_write(embeddings))
         text = io.TextIOWrapper(file, encoding="utf-8", newline="")
         write = FORMATS[out.suffix](text)
         for page in _pages(gallery, ids):

@@ -16,7 +16,7 @@ FILE = "keeper.lock"
 WORKSHOP = ".gallery.db.keeper."  # start of the names of folders that only a keeper makes, for a while
 
 
-class Keeper:
+class MaintenanceLock:
     """The lock of a gallery's keeper; the system lets go of it when the process ends, however that happens."""
 
     def __init__(self, descriptor: int) -> None:

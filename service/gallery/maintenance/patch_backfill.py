@@ -1,4 +1,4 @@
-"""Looking at stored images, so that their foreground patches lie ready: what a gallery that keeps patches needs."""
+"""Computes the foreground patches of stored images that have none yet, for galleries that keep patches."""
 
 from __future__ import annotations
 

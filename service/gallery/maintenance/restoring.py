@@ -19,7 +19,7 @@ from vitreid.bundle.files import make_folder, sha256_of, sync
 from vitreid.service.gallery.database import BUSY_TIMEOUT_S, Database, translated
 from vitreid.service.gallery.errors import BackupDamaged, GalleryBusy, GalleryDamaged, GalleryExists
 from vitreid.service.gallery.maintenance.backup import MANIFEST, BackupManifest, check_backup
-from vitreid.service.gallery.maintenance.lock import WORKSHOP, Keeper
+from vitreid.service.gallery.maintenance.lock import WORKSHOP, MaintenanceLock
 from vitreid.service.gallery.opening import FILE, check_empty, open_existing
 from vitreid.service.gallery.rows.conditions import among
 from vitreid.service.gallery.rows.tables import backups, deletions, erasures, gallery, items
@@ -182,7 +182,7 @@ def _kept(folder: Path) -> Iterator[None]:
         make_folder(folder)
     except OSError as error:
         raise refused(error)(f"{folder} cannot be made ({error.strerror}); check its permissions") from error
-    keeper = Keeper.take(folder, "vitreid gallery restore")
+    keeper = MaintenanceLock.take(folder, "vitreid gallery restore")
     try:
         yield
     finally:

@@ -1,4 +1,4 @@
-"""Upkeep: one thread of the service that does what its galleries need behind the requests."""
+"""Scheduler: one thread of the service that does what its galleries need behind the requests."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def utc_now() -> datetime:
     return datetime.now(UTC)
 
 
-class Upkeep:
+class Scheduler:
     """Snapshots, index, retention and purges of the galleries that a process keeps.
 
     `galleries` is asked for them at every look, at least each `interval_s` seconds; `jobs` are what else is to be done.

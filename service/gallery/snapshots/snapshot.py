@@ -24,7 +24,7 @@ from vitreid.service.gallery.errors import GalleryFull
 from vitreid.service.gallery.snapshots.checksummed import Sealed
 from vitreid.service.gallery.snapshots.trial import trial_fault
 from vitreid.service.gallery.storage_errors import refused
-from vitreid.service.gallery.view.search_view import Mirror
+from vitreid.service.gallery.view.search_view import SearchView
 from vitreid.service.indexes.faiss_calls import load_faiss
 from vitreid.service.indexes.files import IndexDamaged
 from vitreid.service.values.messages import first_mistake
@@ -159,7 +159,7 @@ def newest_manifest(folder: Path) -> SnapshotManifest | None:
     return None
 
 
-def open_newest(folder: Path, source: Source, last_seq: int, last_id: int) -> Mirror | None:
+def open_newest(folder: Path, source: Source, last_seq: int, last_id: int) -> SearchView | None:
     """What the newest good snapshot holds; None where there is none, and the log says what is wrong with each."""
     for path in generations(folder):
         try:
@@ -169,7 +169,7 @@ def open_newest(folder: Path, source: Source, last_seq: int, last_id: int) -> Mi
     return None
 
 
-def open_snapshot(path: Path, source: Source, last_seq: int, last_id: int) -> Mirror:
+def open_snapshot(path: Path, source: Source, last_seq: int, last_id: int) -> SearchView:
     """What a snapshot holds, every byte of it checked and some searches tried before it is used.
 
     Raises SnapshotDamaged.
@@ -181,7 +181,7 @@ def open_snapshot(path: Path, source: Source, last_seq: int, last_id: int) -> Mi
     if manifest.faiss != _faiss_version():
         raise SnapshotDamaged(f"{path} is not used: faiss {manifest.faiss} wrote it, this is {_faiss_version()}")
     try:
-        mirror = Mirror.load(path, manifest.index, manifest.dimension, manifest.seq, last_id)
+        mirror = SearchView.load(path, manifest.index, manifest.dimension, manifest.seq, last_id)
     except (IndexDamaged, UnknownName, OSError, zipfile.BadZipFile, *NOT_OURS) as error:
         raise SnapshotDamaged(f"{path} is not used: it cannot be read ({error})") from error
     if {len(mirror.columns), len(mirror.index)} != {manifest.count}:

@@ -6,16 +6,16 @@ import threading
 
 import numpy as np
 
-from vitreid.service.gallery.view.search_view import Mirror
+from vitreid.service.gallery.view.search_view import SearchView
 from vitreid.service.indexes.protocol import Allowed, Floats
 
 TRIAL_S = 30.0
 QUERIES = (1, 3)
-BEST = 20
+K = 20
 MOST_SCORE = 1.01  # of unit vectors; some indexes round
 
 
-def trial_fault(mirror: Mirror, dimension: int) -> str | None:
+def trial_fault(mirror: SearchView, dimension: int) -> str | None:
     """What is wrong with the mirror's answers, as a sentence part; None: nothing that a few searches show.
 
     Native code that does not return cannot be ended: its thread is left behind, and ends with the process.
@@ -27,7 +27,7 @@ def trial_fault(mirror: Mirror, dimension: int) -> str | None:
     return found[0] if found else f"a search did not end within {TRIAL_S:g} s"
 
 
-def _fault(mirror: Mirror, dimension: int) -> str | None:
+def _fault(mirror: SearchView, dimension: int) -> str | None:
     random = np.random.default_rng(0)
     half = mirror.columns["live"].copy()
     half[::2] = False
@@ -43,10 +43,10 @@ def _fault(mirror: Mirror, dimension: int) -> str | None:
     return None
 
 
-def _fault_of(mirror: Mirror, queries: Floats, allowed: Allowed | None) -> str | None:
+def _fault_of(mirror: SearchView, queries: Floats, allowed: Allowed | None) -> str | None:
     members = mirror.columns["live"] if allowed is None else allowed
-    expected = min(BEST, int(np.count_nonzero(members)))
-    scores, slots = mirror.index.search(queries, BEST, allowed)
+    expected = min(K, int(np.count_nonzero(members)))
+    scores, slots = mirror.index.search(queries, K, allowed)
     real = slots >= 0
     if np.any(real.sum(axis=1) < expected):
         return "a search found too little"

@@ -17,7 +17,7 @@ INDEX_FILE = "index"
 COLUMNS_FILE = "columns.npz"
 
 
-class Mirror:
+class SearchView:
     """The live items as they were at `seq`. Nothing may run beside `follow`; the caller holds a lock."""
 
     def __init__(self, index: Index, columns: Columns, seq: int) -> None:

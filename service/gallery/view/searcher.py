@@ -18,8 +18,8 @@ from vitreid.service.gallery.filters import Filter
 from vitreid.service.gallery.rows.store import Store
 from vitreid.service.gallery.snapshots import snapshot
 from vitreid.service.gallery.view.ranking import rank
-from vitreid.service.gallery.view.search_view import Mirror
-from vitreid.service.indexes import AUTO, choose_index, worn
+from vitreid.service.gallery.view.search_view import SearchView
+from vitreid.service.indexes import AUTO, choose_index, rebuild_reason
 
 logger = logging.getLogger("vitreid")
 
@@ -61,14 +61,14 @@ class Searcher:
         self._store = store
         self._wanted = index
         self._using = threading.Lock()  # of the two below: searches and changes take turns
-        self._mirror: Mirror | None = None
+        self._mirror: SearchView | None = None
         self._version = -1
         self._asking = threading.Lock()  # of the next
         self._asks: list[_Ask] = []
         self._renewing = threading.Lock()  # one rebuild or snapshot at a time
 
     @property
-    def mirror(self) -> Mirror | None:
+    def mirror(self) -> SearchView | None:
         """What searches run on, as it was last; None: not loaded."""
         return self._mirror
 
@@ -113,7 +113,7 @@ class Searcher:
         kind, reason = self.choice()
         if kind != mirror.index.kind:
             return reason
-        if worn_out := worn(mirror.index):
+        if worn_out := rebuild_reason(mirror.index):
             return worn_out
         if mirror.columns.slots > 2 * len(mirror) + SPARE_SLOTS:
             return f"{mirror.columns.slots - len(mirror):,} slots belong to items that were removed"
@@ -122,7 +122,7 @@ class Searcher:
     def rebuild(self) -> None:
         """Build a new mirror from the rows beside the old one, which answers meanwhile, and swap them in one step."""
         with self._renewing:
-            mirror = Mirror.build(self._store, self.choice()[0])
+            mirror = SearchView.build(self._store, self.choice()[0])
             mirror.follow(self._store)  # most of what came meanwhile, while searches go on
             with self._using:
                 mirror.follow(self._store)
@@ -198,7 +198,7 @@ class Searcher:
             ask.answer = Candidates(scores[rows], ids[rows], complete, mirror.index.exact_scores)
             start = rows.stop
 
-    def _current(self) -> Mirror:
+    def _current(self) -> SearchView:
         """The mirror at the newest row; the caller holds the lock."""
         if self._mirror is None:
             self._mirror = self._opened()
@@ -215,11 +215,11 @@ class Searcher:
             self._version = version
         return self._mirror
 
-    def _opened(self) -> Mirror:
+    def _opened(self) -> SearchView:
         found = snapshot.open_newest(self._folder, self._source(), self._store.last_seq(), self._store.last_id())
         if found is not None and self._wanted in (AUTO, found.index.kind):
             return found
-        return Mirror.build(self._store, FIRST_KIND if self._wanted == AUTO else self._wanted)
+        return SearchView.build(self._store, FIRST_KIND if self._wanted == AUTO else self._wanted)
 
     def _scored_exactly(self, embeddings: NDArray[np.float32], found: Candidates) -> Candidates:
         """The same candidates with the scores of their stored embeddings, so that indexes agree."""

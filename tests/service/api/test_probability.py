@@ -111,7 +111,7 @@ def test_a_least_probability(filled: TestClient, make_image: Make, calibration: 
     expected = [match["id"] for match in every if match["probability"] >= least]
     assert [match["id"] for match in body["matches"]] == expected
     assert body["query"]["min_probability"] == least
-    assert body["query"]["min_score"] == pytest.approx(calibration.least_score(least))
+    assert body["query"]["min_score"] == pytest.approx(calibration.min_score(least))
 
 
 def test_nobody_reaches_it(filled: TestClient, make_image: Make) -> None:

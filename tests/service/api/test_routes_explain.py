@@ -175,7 +175,7 @@ def test_a_model_that_cannot_explain(tmp_path: Path, tiny_bundle: Path, make_ima
             client.put("/v1/galleries/default", json={"store_patches": True}),
         ]
         for answer in answers:
-            assert (answer.status_code, answer.json()["type"]) == (409, "/problems/no-evidence")
+            assert (answer.status_code, answer.json()["type"]) == (409, "/problems/explain-unsupported")
             assert "vitreid export explain" in answer.json()["detail"]
         assert client.get("/v1/info").json()["bundle"]["explains"] is False
         assert client.post("/v1/query", content=make_image(1), headers=JPEG).status_code == 200

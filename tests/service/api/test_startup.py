@@ -17,7 +17,7 @@ from fastapi.testclient import TestClient
 from tests.paths import REPOSITORY
 from vitreid.service.api import startup
 from vitreid.service.api.app import create_app
-from vitreid.service.api.startup import Opening
+from vitreid.service.api.startup import BackgroundStartup
 from vitreid.service.api.state import open_service
 from vitreid.service.config import ServiceConfig, gallery_folder
 from vitreid.service.gallery import Gallery
@@ -54,7 +54,7 @@ def test_health_at_once_and_the_rest_when_all_is_there(
 
     monkeypatch.setattr(startup, "open_service", slow)
     app = create_app(config, opens=False)
-    with TestClient(app) as client, Opening(config, app.state, opened=lambda service: opened.set()):
+    with TestClient(app) as client, BackgroundStartup(config, app.state, opened=lambda service: opened.set()):
         assert loading.wait(WAIT_S)
         assert client.get("/healthz").status_code == 200
         for answer in (
@@ -79,7 +79,7 @@ def test_not_ready_where_the_first_query_fails(config: ServiceConfig, monkeypatc
     monkeypatch.setattr(Gallery, "search", broken)
     failed = threading.Event()
     app = create_app(config, opens=False)
-    with TestClient(app) as client, Opening(config, app.state, failed=failed.set) as parts:
+    with TestClient(app) as client, BackgroundStartup(config, app.state, failed=failed.set) as parts:
         assert failed.wait(WAIT_S)
         assert client.get("/readyz").status_code == 503
     assert kind_of_error(parts) == "NotReady"
@@ -91,7 +91,7 @@ def test_what_cannot_be_opened_ends_it_with_its_error(config: ServiceConfig) -> 
     Gallery.open(gallery_folder(config.data), bundle_id="0" * 64, dimension=48).close()
     failed = threading.Event()
     app = create_app(config, opens=False)
-    with Opening(config, app.state, failed=failed.set) as parts:
+    with BackgroundStartup(config, app.state, failed=failed.set) as parts:
         assert failed.wait(WAIT_S)
     assert isinstance(parts.error, BundleMismatch)
     assert parts.ended
@@ -113,7 +113,7 @@ def test_stopping_while_it_loads(config: ServiceConfig, monkeypatch: pytest.Monk
 
     monkeypatch.setattr(startup, "open_service", slow)
     app = create_app(config, opens=False)
-    with Opening(config, app.state) as parts:
+    with BackgroundStartup(config, app.state) as parts:
         assert loading.wait(WAIT_S)
         stopping = parts._stop
 
@@ -186,7 +186,7 @@ def test_a_second_service_on_the_same_data_is_told_who_keeps_it(config: ServiceC
     assert "Traceback" not in second.stderr
 
 
-def kind_of_error(parts: Opening) -> str:
+def kind_of_error(parts: BackgroundStartup) -> str:
     return type(parts.error).__name__
 
 

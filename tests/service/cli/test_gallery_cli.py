@@ -1,4 +1,4 @@
-"""`vitreid gallery` as a user types it: what it prints, its exit codes, one line for a mistake, and ending it half way."""
+"""`vitreid gallery` as a user types it: output, exit codes, one line for a mistake, and interruption."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from vitreid.service.access.audit import Asked
 from vitreid.service.gallery import Gallery
 from vitreid.service.gallery.any_bundle import open_as_it_is
 from vitreid.service.gallery.maintenance import export
-from vitreid.service.gallery.maintenance.lock import Keeper
+from vitreid.service.gallery.maintenance.lock import MaintenanceLock
 from vitreid.service.gallery.snapshots.snapshot import generations
 from vitreid.service.intake.labels import read_table
 from vitreid.service.values import files
@@ -128,7 +128,7 @@ def test_rebuild_writes_a_snapshot_and_not_beside_a_keeper(run: Run, answer: Cal
     assert answer("rebuild", folder)["items"] == 12
     assert len(generations(folder)) == 1
     assert answer("rebuild", folder, "--index", "exact")["index"] == "exact"
-    keeper = Keeper.take(folder, "vitreid serve")
+    keeper = MaintenanceLock.take(folder, "vitreid serve")
     code, _, err = run("rebuild", folder)
     assert (code, "vitreid serve" in err, err.count("\n")) == (2, True, 1)
     keeper.release()
@@ -191,7 +191,7 @@ def test_what_cannot_be_erased_is_told(run: Run, folder: Path) -> None:
 
 
 def test_a_service_that_keeps_the_gallery_purges_what_a_command_erased(run: Run, folder: Path) -> None:
-    keeper = Keeper.take(folder, "vitreid serve")
+    keeper = MaintenanceLock.take(folder, "vitreid serve")
     code, out, _ = run("erase", folder, "--item", 3, "--yes")
     keeper.release()
     assert code == 0

@@ -27,7 +27,7 @@ from vitreid.service.gallery.maintenance.verification import verify
 from vitreid.service.gallery.opening import FILE
 from vitreid.service.gallery.rows.tables import backups
 from vitreid.service.gallery.snapshots import snapshot, trial
-from vitreid.service.gallery.view.search_view import COLUMNS_FILE, INDEX_FILE, Mirror
+from vitreid.service.gallery.view.search_view import COLUMNS_FILE, INDEX_FILE, SearchView
 from vitreid.service.indexes.exact import ExactIndex
 
 NOW = datetime(2026, 11, 20, 12, tzinfo=UTC)
@@ -203,8 +203,8 @@ def reseal(folder: Path) -> None:
 
 def rebuilt(folder: Path, open_gallery, monkeypatch) -> bool:
     built: list[str] = []
-    build = Mirror.build.__func__
-    monkeypatch.setattr(Mirror, "build", classmethod(lambda cls, *given: built.append("") or build(cls, *given)))
+    build = SearchView.build.__func__
+    monkeypatch.setattr(SearchView, "build", classmethod(lambda cls, *given: built.append("") or build(cls, *given)))
     with open_gallery(index="exact") as opened:
         [matches] = opened.search(opened.embeddings([7]), 3)
         assert matches[0].item.id == 7

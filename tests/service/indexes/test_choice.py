@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from vitreid.service.indexes import INDEXES, Index, choose_index, worn
+from vitreid.service.indexes import INDEXES, Index, choose_index, rebuild_reason
 from vitreid.service.indexes.choice import FIRST_TUNING
 
 
@@ -64,27 +64,27 @@ def test_every_choice_can_be_built(gpu):
 
 def test_an_index_that_grew_far_beyond_its_tuning_is_worn():
     index = of_same("ivf", FIRST_TUNING)
-    assert worn(index) is None
+    assert rebuild_reason(index) is None
     index.add(np.array([FIRST_TUNING]), np.eye(1, 4, dtype=np.float32))
-    assert worn(index) == "it was tuned with 0 embeddings and holds 10,001"
+    assert rebuild_reason(index) == "it was tuned with 0 embeddings and holds 10,001"
 
 
 def test_an_index_that_holds_much_garbage_is_worn():
     index = of_same("hnsw", 6000)
     index.remove(np.arange(1200))
-    assert worn(index) is None
+    assert rebuild_reason(index) is None
     index.remove(np.array([1200]))
-    assert worn(index) == "1,201 of the 6,000 embeddings in memory were removed"
+    assert rebuild_reason(index) == "1,201 of the 6,000 embeddings in memory were removed"
 
 
 def test_a_little_garbage_does_not_matter():
     index = of_same("hnsw", 100)
     index.remove(np.arange(100))
-    assert worn(index) is None
+    assert rebuild_reason(index) is None
 
 
 @pytest.mark.parametrize("kind", ["exact", "flat"])
 def test_exact_indexes_do_not_wear(kind):
     index = of_same(kind, 50_000)
     index.remove(np.arange(40_000))
-    assert worn(index) is None
+    assert rebuild_reason(index) is None

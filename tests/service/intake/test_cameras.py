@@ -49,7 +49,7 @@ def test_each_camera_has_items_mapping_and_rejections(gallery: Gallery, manifest
 def test_a_mapping_replaces_the_one_before(gallery: Gallery, manifest: Manifest) -> None:
     map_cameras(gallery, manifest, {"gate": "c1"})
     map_cameras(gallery, manifest, {"yard": "c1"})
-    assert (gallery.learned_camera("gate"), gallery.learned_camera("yard")) == (None, "c1")
+    assert (gallery.model_camera("gate"), gallery.model_camera("yard")) == (None, "c1")
     map_cameras(gallery, manifest, {})
     assert report_cameras(gallery, manifest) == []
 
@@ -58,7 +58,7 @@ def test_what_the_model_did_not_learn_is_refused(gallery: Gallery, manifest: Man
     map_cameras(gallery, manifest, {"gate": "c1"})
     with pytest.raises(UnknownName, match="'c9': choose one of c1, c2"):
         map_cameras(gallery, manifest, {"gate": "c2", "yard": "c9"})
-    assert gallery.learned_camera("gate") == "c1"
+    assert gallery.model_camera("gate") == "c1"
     with pytest.raises(UnknownName, match="learned none"):
         map_cameras(gallery, manifest.model_copy(update={"cameras": ()}), {"gate": "c1"})
 

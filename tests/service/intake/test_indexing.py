@@ -24,7 +24,7 @@ from vitreid.service.intake.boxes import BoxSource
 from vitreid.service.intake.embedding import embed_images
 from vitreid.service.intake.folders import find_images
 from vitreid.service.intake.indexing import IndexingInterrupted, index_images
-from vitreid.service.intake.reading import Refusal
+from vitreid.service.intake.reading import SkippedFile
 from vitreid.service.models.embedder import Embedder
 from vitreid.service.models.runtimes import RuntimeChoice
 
@@ -56,7 +56,7 @@ def folder(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def spoilt(folder: Path) -> list[Refusal]:
+def spoilt(folder: Path) -> list[SkippedFile]:
     """Puts files that cannot be used between the good ones."""
     good = next((folder / "cam1").iterdir()).read_bytes()
     contents = {"cam1/empty.jpg": b"", "cam2/cut.JPG": good[:-200], "text.png": b"hello", "zzz.webp": b"RIFF"}
@@ -72,7 +72,7 @@ def spoilt(folder: Path) -> list[Refusal]:
         "text.png": "is not an image",
         "zzz.webp": "is not an image",
     }
-    return [Refusal(name, reason) for name, reason in sorted(reasons.items())]
+    return [SkippedFile(name, reason) for name, reason in sorted(reasons.items())]
 
 
 def rows(gallery: Gallery) -> list[tuple[str | None, ...]]:
@@ -246,7 +246,7 @@ def test_a_folder_that_cannot_be_listed_ends_nothing(folder, gallery, embedder, 
     unlisted(monkeypatch, "cam1")
     there = sum(not path.relative_to(folder).as_posix().startswith("cam1/") for path in folder.rglob("0*.jpg"))
     report = index_images(folder, gallery, embedder)
-    assert report.bad == [Refusal("cam1", "cannot be read (Permission denied)")]
+    assert report.bad == [SkippedFile("cam1", "cannot be read (Permission denied)")]
     assert report.added == there > 0
     embedded = embed_images(folder, embedder)
     assert embedded.bad == report.bad

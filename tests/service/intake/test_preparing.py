@@ -21,14 +21,14 @@ from vitreid.service.intake import preparing as intake
 from vitreid.service.intake.boxes import PersonBox, box_hash
 from vitreid.service.intake.labels import Label
 from vitreid.service.intake.preparing import (
-    Known,
+    Duplicate,
+    InvalidBox,
     Outcome,
     Prepared,
+    QualityRejected,
     ReceivedImage,
-    Rejected,
     Rules,
-    Unusable,
-    portions,
+    chunked,
     prepare_image,
 )
 
@@ -101,8 +101,8 @@ def test_a_bad_box_fails_alone() -> None:
     found = prepare_image(
         ReceivedImage("f.png", encoded(noise(50, 50)), boxes=[PersonBox(box) for box in edges]), RULES
     )
-    assert [type(each) for each in found] == [Prepared, Unusable, Unusable, Prepared, Unusable]
-    reasons = [each.reason for each in found if isinstance(each, Unusable)]
+    assert [type(each) for each in found] == [Prepared, InvalidBox, InvalidBox, Prepared, InvalidBox]
+    reasons = [each.reason for each in found if isinstance(each, InvalidBox)]
     assert [("numbers" in reasons[0]), ("outside" in reasons[1]), ("3 x 40" in reasons[2])] == [True] * 3
 
 
@@ -110,12 +110,12 @@ def test_quality_outside_of_its_ranges_is_rejected() -> None:
     rules = Rules(prepare, LIMITS, reject={"height": (50, None), "outside": (None, 0.2)})
     boxes = [PersonBox(edges, Label(camera_id="gate")) for edges in ((0, 0, 30, 60), (0, 0, 30, 40), (-30, 0, 30, 60))]
     found = prepare_image(ReceivedImage("f.png", encoded(noise(80, 80)), boxes=boxes), rules)
-    assert [type(each) for each in found] == [Prepared, Rejected, Rejected]
-    assert [(each.camera_id, each.breach.rule) for each in found if isinstance(each, Rejected)] == [
+    assert [type(each) for each in found] == [Prepared, QualityRejected, QualityRejected]
+    assert [(each.camera_id, each.breach.rule) for each in found if isinstance(each, QualityRejected)] == [
         ("gate", "min_height"),
         ("gate", "max_outside"),
     ]
-    assert isinstance(prepare_image(ReceivedImage("c.png", encoded(noise(49, 30))), rules)[0], Rejected)
+    assert isinstance(prepare_image(ReceivedImage("c.png", encoded(noise(49, 30))), rules)[0], QualityRejected)
 
 
 def test_images_can_be_left_out() -> None:
@@ -135,9 +135,9 @@ def test_a_frame_is_decoded_once_and_not_at_all_where_all_is_known(monkeypatch: 
     image = ReceivedImage("f.png", encoded(noise(50, 50)), boxes=[PersonBox((x, 0, x + 20, 40)) for x in range(20)])
     assert len(prepare_image(image, RULES)) == 20
     assert names == ["f.png"]
-    assert [type(each) for each in prepare_image(image, RULES, image.hashes[1:])] == [Prepared] + [Known] * 19
+    assert [type(each) for each in prepare_image(image, RULES, image.hashes[1:])] == [Prepared] + [Duplicate] * 19
     assert names == ["f.png"] * 2
-    assert prepare_image(image, RULES, image.hashes) == [Known(each) for each in image.hashes]
+    assert prepare_image(image, RULES, image.hashes) == [Duplicate(each) for each in image.hashes]
     assert prepare_image(ReceivedImage("none.png", b"no image", boxes=[]), RULES) == []
     assert names == ["f.png"] * 2
 
@@ -156,7 +156,7 @@ def test_an_item_keeps_all_that_is_known() -> None:
 def test_portions_are_small_in_items_and_bytes(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(intake, "BYTES_AT_ONCE", 10)
     sizes = [(1, 4), (1, 4), (1, 4), (1, 99), *[(1, 0)] * 5, (7, 1), (0, 0), (1, 0)]
-    assert [list(part) for part in portions(sizes, lambda size: size, most=4)] == [
+    assert [list(part) for part in chunked(sizes, lambda size: size, most=4)] == [
         [(1, 4), (1, 4)],
         [(1, 4)],
         [(1, 99)],
@@ -165,7 +165,7 @@ def test_portions_are_small_in_items_and_bytes(monkeypatch: pytest.MonkeyPatch) 
         [(7, 1)],
         [(0, 0), (1, 0)],
     ]
-    assert list(portions([], lambda size: size, most=4)) == []
+    assert list(chunked([], lambda size: size, most=4)) == []
 
 
 def bases() -> dict[str, bytes]:
@@ -280,7 +280,7 @@ def _outcome(image: ReceivedImage) -> str:
         return "refused"
     assert len(found) == len(image.hashes)
     for each in found:
-        assert isinstance(each, Prepared | Unusable)
+        assert isinstance(each, Prepared | InvalidBox)
         if isinstance(each, Prepared):
             assert each.pixels.shape == (64, 32, 3)
             assert each.image is not None

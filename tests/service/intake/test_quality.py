@@ -10,7 +10,7 @@ from hypothesis.extra import numpy as arrays
 from PIL import Image, ImageFilter
 
 from vitreid.service.gallery.items import Quality
-from vitreid.service.intake.quality import MEASURED, Breach, breach_of, measure, sharpness
+from vitreid.service.intake.quality import MEASURED, QualityViolation, measure, sharpness, violation_of
 
 
 def noise(seed: int, height: int, width: int) -> Image.Image:
@@ -81,11 +81,11 @@ QUALITY = Quality(height=100, width=40, sharpness=50.0, brightness=0.5, outside=
     ],
 )
 def test_the_first_range_that_is_broken_is_told(ranges: dict[str, tuple], rule: str | None) -> None:
-    breach = breach_of(QUALITY, ranges)
+    breach = violation_of(QUALITY, ranges)
     assert (breach.rule if breach else None) == rule
 
 
 def test_a_breach_says_what_is_allowed() -> None:
-    assert breach_of(QUALITY, {"outside": (None, 0.2)}) == Breach(
+    assert violation_of(QUALITY, {"outside": (None, 0.2)}) == QualityViolation(
         "max_outside", "outside is 0.25, at most 0.2 is allowed"
     )

@@ -19,7 +19,7 @@ from vitreid.service.intake import preparing as intake
 from vitreid.service.intake.boxes import BoxSource
 from vitreid.service.intake.folders import scan_folder
 from vitreid.service.intake.indexing import index_images
-from vitreid.service.intake.reading import Refusal, crops_of, frames_of
+from vitreid.service.intake.reading import SkippedFile, crops_of, frames_of
 from vitreid.service.models.embedder import Embedder
 from vitreid.service.models.runtimes import RuntimeChoice
 
@@ -149,7 +149,7 @@ def test_the_gallery_rejects_and_counts_by_camera(
     report = index_images(frames, gallery, embedder, boxes=table_of(frames, rows), batch_size=batch_size)
     assert (report.added, len(report.rejected), len(gallery)) == (12, 4, 12)
     assert gallery.rejections() == {"gate": {"min_height": 2}, "lobby": {"min_height": 2}}
-    assert report.rejected[0] == Refusal(
+    assert report.rejected[0] == SkippedFile(
         "img1/000001.png, line 5", "height is 40, at least 45 is required", rule="min_height", camera_id="gate"
     )
     gallery.change_settings(reject={})

@@ -8,10 +8,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from vitreid.bundle import Bundle, EvidenceRunner
+from vitreid.bundle import Bundle, PatchRunner
 from vitreid.bundle.files import sha256_of
 from vitreid.scoring.patches import foreground
-from vitreid.service.errors import NoEvidence
+from vitreid.service.errors import ExplainUnsupported
 from vitreid.service.models.explainer import AT_ONCE, Explainer
 
 PIXELS = list(np.random.default_rng(0).integers(0, 256, (2 * AT_ONCE + 3, 64, 32, 3), dtype=np.uint8))
@@ -24,7 +24,7 @@ def test_it_is_that_of_each_image(explained_bundle: Path) -> None:
     cameras = [(None, "c1", "unheard of")[number % 3] for number in range(len(PIXELS))]
     found = explainer.look(PIXELS, cameras)
     assert len(found) == len(PIXELS)
-    runner = EvidenceRunner(bundle, threads=1)
+    runner = PatchRunner(bundle, threads=1)
     for pixels, camera, seen in zip(PIXELS, cameras, found, strict=True):
         patches, attention = runner.run(pixels[None], np.array([0 if camera == "c1" else -1]))
         np.testing.assert_array_equal(seen.places, foreground(attention[0]))
@@ -44,5 +44,5 @@ def test_a_bundle_without_evidence(tiny_bundle: Path) -> None:
     explainer = Explainer(Bundle.open(tiny_bundle))
     assert explainer.model is None
     for ask in (explainer.check, lambda: explainer.look(PIXELS[:1], [None])):
-        with pytest.raises(NoEvidence, match="vitreid export explain"):
+        with pytest.raises(ExplainUnsupported, match="vitreid export explain"):
             ask()

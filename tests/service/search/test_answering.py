@@ -16,7 +16,7 @@ from vitreid.service.errors import BadParameter
 from vitreid.service.gallery import Gallery, Item
 from vitreid.service.gallery.errors import ItemNotFound
 from vitreid.service.gallery.filters import EVERYTHING, Filter
-from vitreid.service.search import Found, Question, find
+from vitreid.service.search import Found, SearchRequest, find
 
 from .conftest import ITEMS, MORNING, unit_rows
 
@@ -150,7 +150,7 @@ def test_groups_are_those_of_slow_grouping(
 ) -> None:
     query = unit_rows(1, seed=100 + seed)[0]
     expected = slow_groups(slow(every, query, passes_filter(where)), group_by)
-    found = find(gallery, query, Question(k=k, where=where, group_by=group_by))
+    found = find(gallery, query, SearchRequest(k=k, where=where, group_by=group_by))
     told = [(each.match.item.id, each.label, size) for each, size in zip(found.candidates, found.sizes, strict=True)]
     assert told == expected[:k]
 
@@ -161,7 +161,7 @@ def test_k_come_back_whenever_k_exist(
     gallery: Gallery, every: Every, where: Filter, k: int, least: float, rerank: str
 ) -> None:
     ranking = slow(every, QUERY, passes_filter(where))
-    found = find(gallery, QUERY, Question(k=k, where=where, min_score=least, rerank=rerank))
+    found = find(gallery, QUERY, SearchRequest(k=k, where=where, min_score=least, rerank=rerank))
     above = [item.id for item, score in ranking if score >= least]
     assert len(found.candidates) == min(k, len(above))
     assert set(ids(found)) <= set(above)
@@ -171,8 +171,8 @@ def test_k_come_back_whenever_k_exist(
 
 
 def test_reranking_only_changes_the_order(gallery: Gallery) -> None:
-    plain = find(gallery, QUERY, Question(k=ITEMS))
-    found = find(gallery, QUERY, Question(k=ITEMS, rerank="k-reciprocal", rerank_top=50))
+    plain = find(gallery, QUERY, SearchRequest(k=ITEMS))
+    found = find(gallery, QUERY, SearchRequest(k=ITEMS, rerank="k-reciprocal", rerank_top=50))
     assert sorted(ids(found)) == sorted(ids(plain))
     assert {e.match.item.id: e.match.score for e in found.candidates} == {
         e.match.item.id: e.match.score for e in plain.candidates
@@ -186,24 +186,24 @@ def test_reranking_only_changes_the_order(gallery: Gallery) -> None:
 
 
 def test_the_numbers_of_reranking_can_be_said(gallery: Gallery) -> None:
-    published = find(gallery, QUERY, Question(k=ITEMS, rerank="k-reciprocal"))
-    same = Question(k=ITEMS, rerank="k-reciprocal", rerank_k1=20, rerank_k2=6, rerank_lambda=0.3)
+    published = find(gallery, QUERY, SearchRequest(k=ITEMS, rerank="k-reciprocal"))
+    same = SearchRequest(k=ITEMS, rerank="k-reciprocal", rerank_k1=20, rerank_k2=6, rerank_lambda=0.3)
     assert ids(find(gallery, QUERY, same)) == ids(published)
-    plain = find(gallery, QUERY, Question(k=ITEMS, rerank="k-reciprocal", rerank_lambda=1))
-    assert ids(plain) == ids(find(gallery, QUERY, Question(k=ITEMS)))  # the original distance alone
-    other = find(gallery, QUERY, Question(k=ITEMS, rerank="k-reciprocal", rerank_k1=3, rerank_k2=1))
+    plain = find(gallery, QUERY, SearchRequest(k=ITEMS, rerank="k-reciprocal", rerank_lambda=1))
+    assert ids(plain) == ids(find(gallery, QUERY, SearchRequest(k=ITEMS)))  # the original distance alone
+    other = find(gallery, QUERY, SearchRequest(k=ITEMS, rerank="k-reciprocal", rerank_k1=3, rerank_k2=1))
     assert ids(other) != ids(published)
 
 
 def test_few_are_the_best_of_many_after_reranking(gallery: Gallery) -> None:
-    many = find(gallery, QUERY, Question(k=ITEMS, rerank="k-reciprocal", rerank_top=40))
-    few = find(gallery, QUERY, Question(k=5, rerank="k-reciprocal", rerank_top=40))
+    many = find(gallery, QUERY, SearchRequest(k=ITEMS, rerank="k-reciprocal", rerank_top=40))
+    few = find(gallery, QUERY, SearchRequest(k=5, rerank="k-reciprocal", rerank_top=40))
     assert ids(few) == ids(many)[:5]
 
 
 def test_groups_can_be_reranked(gallery: Gallery) -> None:
-    plain = find(gallery, QUERY, Question(k=100, group_by="track"))
-    found = find(gallery, QUERY, Question(k=100, group_by="track", rerank="k-reciprocal"))
+    plain = find(gallery, QUERY, SearchRequest(k=100, group_by="track"))
+    found = find(gallery, QUERY, SearchRequest(k=100, group_by="track", rerank="k-reciprocal"))
     assert sorted(ids(found)) == sorted(ids(plain))
     sizes = dict(zip(ids(plain), plain.sizes, strict=True))
     assert found.sizes == [sizes[item_id] for item_id in ids(found)]
@@ -215,21 +215,21 @@ def test_expansion_is_a_second_search_with_the_mean(gallery: Gallery, every: Eve
     rows = {item.id: row for item, row in every}
     mean = np.mean([QUERY, *(rows[item.id] for item, _ in ranking[:3])], axis=0)
     mean /= np.linalg.norm(mean)
-    found = find(gallery, QUERY, Question(k=20, where=where, expand=3))
+    found = find(gallery, QUERY, SearchRequest(k=20, where=where, expand=3))
     expected = slow(every, mean, passes_filter(where))[:20]
     assert ids(found) == [item.id for item, _ in expected]
     assert [each.match.score for each in found.candidates] == pytest.approx([s for _, s in expected], abs=1e-6)
 
 
 def test_expansion_leaves_out_what_is_too_different(gallery: Gallery) -> None:
-    assert ids(find(gallery, QUERY, Question(k=9, expand=5, min_score=0.9999))) == []
-    second = find(gallery, QUERY, Question()).candidates[1].match.score
-    one = find(gallery, QUERY, Question(k=3, expand=5, min_score=second + 1e-4))
-    assert ids(one)[0] == ids(find(gallery, QUERY, Question(k=1, expand=1)))[0]
+    assert ids(find(gallery, QUERY, SearchRequest(k=9, expand=5, min_score=0.9999))) == []
+    second = find(gallery, QUERY, SearchRequest()).candidates[1].match.score
+    one = find(gallery, QUERY, SearchRequest(k=3, expand=5, min_score=second + 1e-4))
+    assert ids(one)[0] == ids(find(gallery, QUERY, SearchRequest(k=1, expand=1)))[0]
 
 
 def test_an_item_deleted_between_two_looks(gallery: Gallery, monkeypatch: pytest.MonkeyPatch) -> None:
-    expected = find(gallery, QUERY, Question(rerank="k-reciprocal"))
+    expected = find(gallery, QUERY, SearchRequest(rerank="k-reciprocal"))
     calls: list[int] = []
     stored = Gallery.embeddings
 
@@ -240,17 +240,17 @@ def test_an_item_deleted_between_two_looks(gallery: Gallery, monkeypatch: pytest
         return stored(self, wanted)
 
     monkeypatch.setattr(Gallery, "embeddings", gone_at_first)
-    assert ids(find(gallery, QUERY, Question(rerank="k-reciprocal"))) == ids(expected)
+    assert ids(find(gallery, QUERY, SearchRequest(rerank="k-reciprocal"))) == ids(expected)
     assert len(calls) == 3
 
 
 def test_what_the_asker_may_know_of(gallery: Gallery, every: Every) -> None:
     visible = Filter(cameras=frozenset(["c1"]))
     count = sum(item.camera_id == "c1" for item, _ in every)
-    found = find(gallery, QUERY, Question(where=visible), visible=visible)
+    found = find(gallery, QUERY, SearchRequest(where=visible), visible=visible)
     assert (found.searched, found.gallery_size) == (count, count)
     nothing = Filter(cameras=frozenset())
-    assert find(gallery, QUERY, Question(where=nothing), visible=nothing).no_match == "empty-gallery"
+    assert find(gallery, QUERY, SearchRequest(where=nothing), visible=nothing).no_match == "empty-gallery"
 
 
 @pytest.mark.parametrize(
@@ -275,6 +275,6 @@ def test_the_same_camera_must_be_known() -> None:
 
 def test_a_plain_question_searches_everything() -> None:
     question = SearchParams().question({None})
-    assert question == Question(k=10)
+    assert question == SearchRequest(k=10)
     assert question.where == EVERYTHING
     assert replace(question, rerank="k-reciprocal").depth == 100

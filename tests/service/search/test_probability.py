@@ -10,7 +10,7 @@ import pytest
 from tests.calibrations import made
 from vitreid.service.errors import BadParameter, NotCalibrated
 from vitreid.service.search import Candidate
-from vitreid.service.search.probability import Meaning, calibration_within
+from vitreid.service.search.probability import ScoreCalibration, calibration_within
 
 
 def candidate(score: float, camera_id: str | None = "c2", **changes: Any) -> Candidate:
@@ -18,8 +18,8 @@ def candidate(score: float, camera_id: str | None = "c2", **changes: Any) -> Can
     return Candidate(match, **changes)
 
 
-def meaning(**changes: Any) -> Meaning:
-    return Meaning(**({"calibration": made(), "camera_id": "c1", "single": True} | changes))
+def meaning(**changes: Any) -> ScoreCalibration:
+    return ScoreCalibration(**({"calibration": made(), "camera_id": "c1", "single": True} | changes))
 
 
 def test_the_probability_is_that_of_the_pair_of_query_and_item() -> None:
@@ -56,25 +56,25 @@ def test_none_without_a_calibration_and_for_a_mean_of_images() -> None:
 
 
 def test_the_higher_of_both_least_scores_counts() -> None:
-    least = made().least_score(0.5)
+    least = made().min_score(0.5)
     assert least is not None
     assert 0.4 < least < 0.8
-    assert meaning().least_score(None, 0.5) == least
-    assert meaning().least_score(0.1, 0.5) == least
-    assert meaning().least_score(0.9, 0.5) == 0.9
+    assert meaning().min_score(None, 0.5) == least
+    assert meaning().min_score(0.1, 0.5) == least
+    assert meaning().min_score(0.9, 0.5) == 0.9
     for score in (None, 0.3):
-        assert meaning().least_score(score, None) == score
-        assert meaning(calibration=None, single=False).least_score(score, None) == score
+        assert meaning().min_score(score, None) == score
+        assert meaning(calibration=None, single=False).min_score(score, None) == score
 
 
 def test_a_least_probability_is_refused_rather_than_guessed() -> None:
     with pytest.raises(
         NotCalibrated, match=r"min_probability 0\.5 needs a model that is calibrated .* `vitreid export calibrate"
     ):
-        meaning(calibration=None).least_score(None, 0.5)
+        meaning(calibration=None).min_score(None, 0.5)
     with pytest.raises(BadParameter, match="for a query of one image without expand"):
-        meaning(single=False).least_score(None, 0.5)
+        meaning(single=False).min_score(None, 0.5)
     with pytest.raises(BadParameter, match=r"needs the query's camera, .*: give camera_id"):
-        meaning(camera_id=None).least_score(None, 0.5)
+        meaning(camera_id=None).min_score(None, 0.5)
     with pytest.raises(BadParameter, match=r"0\.95 is more than any score has .* 0\.9167 at most, 0\.1 of all pairs"):
-        meaning().least_score(None, 0.95)
+        meaning().min_score(None, 0.95)

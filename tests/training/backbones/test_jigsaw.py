@@ -6,19 +6,19 @@ import pytest
 import torch
 
 from vitreid.training.backbones import JigsawOptions, build_vit
-from vitreid.training.backbones.jigsaw import jigsaw_places
+from vitreid.training.backbones.jigsaw import jpm_indices
 
 SMALL = {"embed_dim": 24, "depth": 2, "num_heads": 2}
 
 
 def test_by_hand() -> None:
     """Eight patches: rolled by one 1 2 3 4 5 6 7 0, the halves interleaved 1 5 2 6 3 7 4 0, in parts of two."""
-    assert jigsaw_places(8, roll=1, groups=2, parts=4).tolist() == [[1, 5], [2, 6], [3, 7], [4, 0]]
+    assert jpm_indices(8, roll=1, groups=2, parts=4).tolist() == [[1, 5], [2, 6], [3, 7], [4, 0]]
 
 
 def test_the_published_order() -> None:
     """128 patches: 4, 68, 5, 69, ... counted from 0."""
-    places = jigsaw_places(128)
+    places = jpm_indices(128)
     assert places.shape == (4, 32)
     assert places[0, :4].tolist() == [4, 68, 5, 69]
     assert sorted(places.flatten().tolist()) == list(range(128))
@@ -26,18 +26,18 @@ def test_the_published_order() -> None:
 
 def test_an_odd_number_is_filled_with_the_last_but_one() -> None:
     """Seven patches rolled by one: 1 2 3 4 5 6 0 and again 6; interleaved 1 5 2 6 3 0 4 6, cut by 7 // 3 = 2."""
-    assert jigsaw_places(7, roll=1, groups=2, parts=3).tolist() == [[1, 5], [2, 6], [3, 0]]
+    assert jpm_indices(7, roll=1, groups=2, parts=3).tolist() == [[1, 5], [2, 6], [3, 0]]
 
 
 @pytest.mark.parametrize("patches", [189, 210, 243])
 def test_a_tail_that_fills_no_part_is_dropped(patches: int) -> None:
-    assert jigsaw_places(patches).shape == (4, patches // 4)
+    assert jpm_indices(patches).shape == (4, patches // 4)
 
 
 @pytest.mark.parametrize("values", [{"roll": 8}, {"groups": 0}, {"parts": 9}])
 def test_what_does_not_fit(values: dict[str, int]) -> None:
     with pytest.raises(ValueError, match="do not fit 8 patches"):
-        jigsaw_places(8, **({"roll": 1} | values))
+        jpm_indices(8, **({"roll": 1} | values))
 
 
 @pytest.mark.parametrize("relative", [None, "bias", "keys"])

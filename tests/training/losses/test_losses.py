@@ -9,25 +9,25 @@ import pytest
 import torch
 
 from vitreid.training.errors import ConfigError
-from vitreid.training.losses import LOSSES, LossInputs, total_loss
+from vitreid.training.losses import LOSSES, LossBatch, total_loss
 from vitreid.training.losses.identity import identity
 from vitreid.training.losses.triplet import triplet
 from vitreid.training.model import Branch
 
 
-def batch(persons: list[int], sources: list[int] | None = None, seed: int = 0, classes: int = 5) -> LossInputs:
+def batch(persons: list[int], sources: list[int] | None = None, seed: int = 0, classes: int = 5) -> LossBatch:
     generator = torch.Generator().manual_seed(seed)
     features = torch.randn(len(persons), 6, generator=generator, dtype=torch.float64, requires_grad=True)
     rows = torch.randn(classes, 6, generator=generator, dtype=torch.float64, requires_grad=True)
     centred = features - features.mean(0)
-    return LossInputs(
+    return LossBatch(
         Branch(features, centred, centred @ rows.T, rows),
         torch.tensor(persons),
         torch.tensor(sources or list(range(len(persons)))),
     )
 
 
-def slow_triplet(b: LossInputs, margin: float | None, squared: bool) -> float:
+def slow_triplet(b: LossBatch, margin: float | None, squared: bool) -> float:
     total, counted = 0.0, 0
     x = b.branch.features.detach().float()
     for a in range(len(x)):
@@ -70,7 +70,7 @@ def test_triplet_after_the_neck_and_at_unit_length() -> None:
     b = batch([0, 0, 1, 1, 2, 2])
     expected = batch([0, 0, 1, 1, 2, 2])
     rows = b.branch.centred.detach()
-    scaled = LossInputs(replace(b.branch, features=rows / rows.norm(dim=1, keepdim=True)), b.persons, b.sources)
+    scaled = LossBatch(replace(b.branch, features=rows / rows.norm(dim=1, keepdim=True)), b.persons, b.sources)
     assert float(triplet(b, margin=0.3, bnneck="after", unit=True).detach()) == pytest.approx(
         slow_triplet(scaled, 0.3, squared=False), rel=1e-5
     )
@@ -84,7 +84,7 @@ def test_copies_are_no_positives() -> None:
     b = batch([0, 0, 1, 1], [5, 5, 6, 6])
     assert triplet(b).detach() == 0
     zeros = torch.zeros(4, 3, requires_grad=True)
-    triplet(LossInputs(replace(b.branch, features=zeros), b.persons, torch.arange(4))).backward()
+    triplet(LossBatch(replace(b.branch, features=zeros), b.persons, torch.arange(4))).backward()
     assert zeros.grad is not None
     assert torch.isfinite(zeros.grad).all()
 

@@ -7,17 +7,17 @@ import math
 import pytest
 import torch
 
-from vitreid.training.losses import LossInputs
+from vitreid.training.losses import LossBatch
 from vitreid.training.losses.margins import am_softmax, arcface, circle, cosface
 from vitreid.training.model import Branch
 
 
 @pytest.fixture
-def batch() -> LossInputs:
+def batch() -> LossBatch:
     generator = torch.Generator().manual_seed(0)
     features = torch.randn(6, 5, generator=generator)
     rows = torch.randn(4, 5, generator=generator)
-    return LossInputs(
+    return LossBatch(
         Branch(features, features - features.mean(0), features @ rows.T, rows),
         torch.tensor([0, 0, 2, 2, 3, 1]),
         torch.tensor([0, 1, 2, 2, 4, 5]),
@@ -35,7 +35,7 @@ def cross_entropy(rows: list[list[float]], persons: list[int]) -> float:
     return total / len(rows)
 
 
-def slow(batch: LossInputs, scale: float, move: object) -> float:
+def slow(batch: LossBatch, scale: float, move: object) -> float:
     rows = []
     for i, person in enumerate(batch.persons.tolist()):
         row = [cosine(batch.branch.centred[i], each) for each in batch.branch.classes]
@@ -45,14 +45,14 @@ def slow(batch: LossInputs, scale: float, move: object) -> float:
 
 
 @pytest.mark.parametrize("margin", [0.0, 0.35])
-def test_cosface(batch: LossInputs, margin: float) -> None:
+def test_cosface(batch: LossBatch, margin: float) -> None:
     expected = slow(batch, 8.0, lambda own: own - margin)
     assert float(cosface(batch, scale=8.0, margin=margin)) == pytest.approx(expected, rel=1e-4)
     assert float(am_softmax(batch, scale=8.0, margin=margin)) == pytest.approx(expected, rel=1e-4)
 
 
 @pytest.mark.parametrize("margin", [0.0, 0.5, 1.5])
-def test_arcface(batch: LossInputs, margin: float) -> None:
+def test_arcface(batch: LossBatch, margin: float) -> None:
     def move(own: float) -> float:
         angle = math.acos(own)
         return math.cos(angle + margin) if angle + margin < math.pi else own - margin * math.sin(margin)
@@ -60,7 +60,7 @@ def test_arcface(batch: LossInputs, margin: float) -> None:
     assert float(arcface(batch, scale=8.0, margin=margin)) == pytest.approx(slow(batch, 8.0, move), rel=1e-4)
 
 
-def test_circle(batch: LossInputs) -> None:
+def test_circle(batch: LossBatch) -> None:
     """Equation 6 for each anchor with positives and negatives; copies of an image are no positives."""
     scale, margin = 8.0, 0.25
     features, persons, sources = batch.branch.features, batch.persons.tolist(), batch.sources.tolist()
@@ -79,6 +79,6 @@ def test_circle(batch: LossInputs) -> None:
     assert float(circle(batch, scale=scale, margin=margin)) == pytest.approx(sum(losses) / 2, rel=1e-4)
 
 
-def test_circle_without_any_pair_is_zero(batch: LossInputs) -> None:
-    alone = LossInputs(batch.branch, torch.arange(6), torch.arange(6))
+def test_circle_without_any_pair_is_zero(batch: LossBatch) -> None:
+    alone = LossBatch(batch.branch, torch.arange(6), torch.arange(6))
     assert float(circle(alone)) == 0

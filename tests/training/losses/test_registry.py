@@ -10,7 +10,7 @@ import torch
 
 from vitreid.training.checkpoint import build_model
 from vitreid.training.config import parse_config
-from vitreid.training.losses import EACH_BRANCH, LOSSES, OF_TOKENS, ON_RELATIONS, LossInputs, total_loss
+from vitreid.training.losses import BRANCH_LOSSES, LOSSES, RELATION_LOSSES, TOKEN_LOSSES, LossBatch, total_loss
 from vitreid.training.losses.relation import PAIRS, relation_divergence
 from vitreid.training.model import Branch, ReIDModel, ReIDOutput
 
@@ -46,9 +46,9 @@ def seen(model: ReIDModel, images: torch.Tensor, dtype: torch.dtype = FULL) -> R
     return output
 
 
-def batches(output: ReIDOutput, persons: torch.Tensor, sources: torch.Tensor | None = None) -> list[LossInputs]:
+def batches(output: ReIDOutput, persons: torch.Tensor, sources: torch.Tensor | None = None) -> list[LossBatch]:
     sources = torch.arange(len(persons)) if sources is None else sources
-    return [LossInputs(branch, persons, sources, output.tokens) for branch in output.branches]
+    return [LossBatch(branch, persons, sources, output.tokens) for branch in output.branches]
 
 
 def gradients(model: ReIDModel) -> dict[str, torch.Tensor]:
@@ -69,7 +69,7 @@ def looks_at_classes(name: str, model: ReIDModel) -> bool:
     """Whether a loss is one of persons as classes, by what it asks for."""
     output = seen(model, torch.randn(6, 3, 64, 48))
     branch = output.branches[0]
-    batch = LossInputs(Watched(*vars(branch).values()), PERSONS, torch.arange(6), output.tokens)
+    batch = LossBatch(Watched(*vars(branch).values()), PERSONS, torch.arange(6), output.tokens)
     Watched.asked.clear()
     LOSSES[name](batch)
     return not Watched.asked.isdisjoint({"classes", "logits"})
@@ -77,18 +77,18 @@ def looks_at_classes(name: str, model: ReIDModel) -> bool:
 
 def trained_by(name: str, model: ReIDModel) -> set[str]:
     """The parameters that a loss is there for."""
-    if name in ON_RELATIONS:
+    if name in RELATION_LOSSES:
         return {"backbone.position.embeddings.0.pos_embed", "backbone.blocks.1.attn.relative_bias"}
     if looks_at_classes(name, model):
         return {"backbone.blocks.1.mlp.fc2.weight", "necks.0.classifier.weight", "necks.2.classifier.weight"}
-    local = {"backbone.jigsaw.block.mlp.fc2.weight"} if name in EACH_BRANCH else set()
+    local = {"backbone.jigsaw.block.mlp.fc2.weight"} if name in BRANCH_LOSSES else set()
     return {"backbone.blocks.1.mlp.fc2.weight", "backbone.patch_embed.proj.weight"} | local
 
 
 def test_every_loss_is_of_one_kind() -> None:
-    assert LOSSES.keys() == EACH_BRANCH.keys() | OF_TOKENS.keys()
-    assert not EACH_BRANCH.keys() & OF_TOKENS.keys()
-    assert OF_TOKENS.keys() >= ON_RELATIONS
+    assert LOSSES.keys() == BRANCH_LOSSES.keys() | TOKEN_LOSSES.keys()
+    assert not BRANCH_LOSSES.keys() & TOKEN_LOSSES.keys()
+    assert TOKEN_LOSSES.keys() >= RELATION_LOSSES
 
 
 def test_who_looks_at_classes(model: ReIDModel) -> None:

@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from vitreid.training.errors import ConfigError
-from vitreid.training.losses import LossInputs
+from vitreid.training.losses import LossBatch
 from vitreid.training.losses.channel_weighted import channel_weighted
 from vitreid.training.losses.relation import (
     CHOICES,
@@ -18,7 +18,7 @@ from vitreid.training.losses.relation import (
     PAIRS,
     relation_divergence,
     relation_triplet,
-    telling_relations,
+    top_patch_relations,
 )
 from vitreid.training.losses.weighted_triplet import pool_by_positives, weighted_triplet
 from vitreid.training.model import Branch, Tokens
@@ -28,7 +28,7 @@ TOP = 3
 
 
 @pytest.fixture
-def batch() -> LossInputs:
+def batch() -> LossBatch:
     generator = torch.Generator().manual_seed(1)
 
     def random(*shape: int) -> torch.Tensor:
@@ -37,10 +37,10 @@ def batch() -> LossInputs:
     features = random(6, 4)
     tokens = Tokens(cls=random(6, 4), patches=random(6, 7, 4), positions=random(7, 4), biases=random(2, 7, 7))
     branch = Branch(features, features, random(6, 3), random(3, 4))
-    return LossInputs(branch, torch.tensor(PERSONS), torch.arange(6), tokens)
+    return LossBatch(branch, torch.tensor(PERSONS), torch.arange(6), tokens)
 
 
-def hardest(batch: LossInputs, anchor: int) -> tuple[int, int] | None:
+def hardest(batch: LossBatch, anchor: int) -> tuple[int, int] | None:
     x = batch.branch.features.detach()
     away = [(float((x[anchor] - x[o]).norm()), o) for o in range(6)]
     same = [pair for pair in away if PERSONS[pair[1]] == PERSONS[anchor] and pair[1] != anchor]
@@ -48,7 +48,7 @@ def hardest(batch: LossInputs, anchor: int) -> tuple[int, int] | None:
     return (max(same)[1], min(other)[1]) if same and other else None
 
 
-def relations(batch: LossInputs, image: int, pairs: list[tuple[int, int]], chosen_by: str = "cls") -> list[list[float]]:
+def relations(batch: LossBatch, image: int, pairs: list[tuple[int, int]], chosen_by: str = "cls") -> list[list[float]]:
     """One list of relations a map."""
     tokens = batch.transformer()
     assert tokens.positions is not None
@@ -95,7 +95,7 @@ def slow_divergence(name: str, p: list[float], q: list[float]) -> float:
     ("pairs", "chosen_by"), [("permutations", "cls"), ("product", "person"), ("combinations_with_replacement", "cls")]
 )
 def test_divergence_equals_slow_loops(
-    batch: LossInputs, name: str, temperature: float, pairs: str, chosen_by: str
+    batch: LossBatch, name: str, temperature: float, pairs: str, chosen_by: str
 ) -> None:
     values = []
     for anchor in range(6):
@@ -115,7 +115,7 @@ def test_divergence_equals_slow_loops(
 
 @pytest.mark.parametrize("chosen_by", CHOICES)
 @pytest.mark.parametrize("margin", [None, 0.3])
-def test_relation_triplet_equals_slow_loops(batch: LossInputs, chosen_by: str, margin: float | None) -> None:
+def test_relation_triplet_equals_slow_loops(batch: LossBatch, chosen_by: str, margin: float | None) -> None:
     losses = []
     for anchor in range(6):
         if (found := hardest(batch, anchor)) is None:
@@ -143,7 +143,7 @@ def test_jensen_shannon_stays_below_ln_2() -> None:
 
 
 @pytest.mark.parametrize("loss", [relation_divergence, relation_triplet])
-def test_gradients_reach_positions_and_biases(batch: LossInputs, loss: object) -> None:
+def test_gradients_reach_positions_and_biases(batch: LossBatch, loss: object) -> None:
     loss(batch, top=TOP).backward()
     assert batch.tokens is not None
     for each in (batch.tokens.positions, batch.tokens.biases):
@@ -152,24 +152,24 @@ def test_gradients_reach_positions_and_biases(batch: LossInputs, loss: object) -
         assert each.grad.abs().sum() > 0
 
 
-def test_one_part_or_the_mean_of_the_heads(batch: LossInputs) -> None:
-    absolute = telling_relations(batch, top=TOP, pairs="permutations", source="absolute")
-    relative = telling_relations(batch, top=TOP, pairs="permutations", source="relative")
-    both = telling_relations(batch, top=TOP, pairs="permutations")
+def test_one_part_or_the_mean_of_the_heads(batch: LossBatch) -> None:
+    absolute = top_patch_relations(batch, top=TOP, pairs="permutations", source="absolute")
+    relative = top_patch_relations(batch, top=TOP, pairs="permutations", source="relative")
+    both = top_patch_relations(batch, top=TOP, pairs="permutations")
     assert (absolute.shape, relative.shape, both.shape) == ((6, 1, 6), (6, 2, 6), (6, 2, 6))
     torch.testing.assert_close(both, absolute + relative)
-    mean = telling_relations(batch, top=TOP, pairs="permutations", mean_heads=True)
+    mean = top_patch_relations(batch, top=TOP, pairs="permutations", mean_heads=True)
     torch.testing.assert_close(mean, both.mean(1, keepdim=True))
 
 
-def test_constant_positions_have_no_divergence(batch: LossInputs) -> None:
+def test_constant_positions_have_no_divergence(batch: LossBatch) -> None:
     assert batch.tokens is not None
     flat = replace(batch.tokens, positions=torch.ones(7, 4), biases=torch.zeros(2, 7, 7))
     assert float(relation_divergence(replace(batch, tokens=flat), top=TOP)) == pytest.approx(0, abs=1e-6)
 
 
 @pytest.mark.parametrize("detach", [False, True])
-def test_weighted_pooling_equals_slow_loops(batch: LossInputs, detach: bool) -> None:
+def test_weighted_pooling_equals_slow_loops(batch: LossBatch, detach: bool) -> None:
     tokens = batch.transformer()
     expected = torch.zeros(6, 4)
     for a in range(6):
@@ -186,7 +186,7 @@ def test_weighted_pooling_equals_slow_loops(batch: LossInputs, detach: bool) -> 
 
 
 @pytest.mark.parametrize("margin", [None, 0.3])
-def test_weighted_triplet_equals_slow_loops(batch: LossInputs, margin: float | None) -> None:
+def test_weighted_triplet_equals_slow_loops(batch: LossBatch, margin: float | None) -> None:
     tokens = batch.transformer()
     pooled = pool_by_positives(tokens.cls, tokens.patches, batch.positives).tolist()  # tested above
     losses = []
@@ -200,7 +200,7 @@ def test_weighted_triplet_equals_slow_loops(batch: LossInputs, margin: float | N
     assert float(weighted_triplet(batch, margin=margin).detach()) == pytest.approx(sum(losses) / 5, rel=1e-4)
 
 
-def slow_channel_distances(batch: LossInputs, anchor: int, share: float, threshold: float) -> tuple[float, float]:
+def slow_channel_distances(batch: LossBatch, anchor: int, share: float, threshold: float) -> tuple[float, float]:
     """Of an anchor to its hardest positive and negative, channel by channel."""
     tokens, found = batch.transformer(), hardest(batch, anchor)
     assert found is not None
@@ -230,7 +230,7 @@ def slow_channel_distances(batch: LossInputs, anchor: int, share: float, thresho
 @pytest.mark.parametrize("threshold", [0.0, 0.4])
 @pytest.mark.parametrize("margin", [None, 0.3])
 def test_channel_weighted_equals_slow_loops(
-    batch: LossInputs, share: float, threshold: float, margin: float | None
+    batch: LossBatch, share: float, threshold: float, margin: float | None
 ) -> None:
     losses = []
     for anchor in (a for a in range(6) if hardest(batch, a) is not None):
@@ -251,12 +251,12 @@ def test_channel_weighted_equals_slow_loops(
         ({"source": "neither"}, "take from absolute, relative, both"),
     ],
 )
-def test_wrong_options(batch: LossInputs, values: dict[str, object], message: str) -> None:
+def test_wrong_options(batch: LossBatch, values: dict[str, object], message: str) -> None:
     with pytest.raises(ConfigError, match=message):
         relation_divergence(batch, **values)
 
 
-def test_what_the_network_does_not_have(batch: LossInputs) -> None:
+def test_what_the_network_does_not_have(batch: LossBatch) -> None:
     assert batch.tokens is not None
     bare = replace(batch, tokens=replace(batch.tokens, positions=None, biases=None))
     with pytest.raises(ConfigError, match="has no such position"):

@@ -17,7 +17,7 @@ from vitreid.service.access.audit import Asked, AuditLog, Recorded
 from vitreid.service.access.errors import AccessUnusable
 from vitreid.service.access.rates import Buckets
 from vitreid.service.api.app import create_app
-from vitreid.service.api.middleware.audit import AuditTrail
+from vitreid.service.api.middleware.audit import AuditMiddleware
 from vitreid.service.config import ServiceConfig
 from vitreid.service.gallery import Gallery
 
@@ -223,5 +223,5 @@ def test_without_a_guard_nothing_is_recorded() -> None:
     async def receive() -> Any:
         return {"type": "http.request"}
 
-    asyncio.run(AuditTrail(app)({"type": "http", "state": {}}, receive, send))
+    asyncio.run(AuditMiddleware(app)({"type": "http", "state": {}}, receive, send))
     assert len(sent) == 1

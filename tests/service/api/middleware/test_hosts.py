@@ -37,7 +37,8 @@ def named(config: ServiceConfig) -> Iterator[TestClient]:
     "host",
     [
         "127.0.0.1", "127.0.0.1:9000", "127.3.2.1", "[::1]", "[::1]:8000", "[::ffff:127.0.0.1]", "localhost",
-        "LocalHost:8000", "localhost.", "192.168.1.5:8000", "vitreid.example", "VITREID.example:443", "vitreid.example.",
+        "LocalHost:8000", "localhost.", "192.168.1.5:8000", "vitreid.example", "VITREID.example:443",
+        "vitreid.example.",
         "vitreid:8000", "[2001:DB8::5]", "[2001:db8:0:0::5]:8000",
     ],
 )  # fmt: skip
@@ -50,7 +51,8 @@ def test_own_and_named_hosts_are_answered(named: TestClient, host: str) -> None:
     [
         "evil.example", "evil.example:8000", "testserver", "vitreid.example.evil.example", "evil-vitreid.example",
         "127.0.0.1.evil.example", "localhost.evil.example", "192.168.1.6", "0.0.0.0", "[::]", "128.0.0.1", "",
-        "vitreid.example, vitreid", "vitreid.example/x", "user@vitreid.example", "vitreid.example:80:80", "[vitreid.example]",
+        "vitreid.example, vitreid", "vitreid.example/x", "user@vitreid.example", "vitreid.example:80:80",
+        "[vitreid.example]",
         "vitreid.example:", "::1", "*", "127.0.0.1 ", "vitreid.example..",
     ],
 )  # fmt: skip

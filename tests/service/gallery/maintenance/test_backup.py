@@ -31,7 +31,7 @@ from vitreid.service.gallery.errors import (
 )
 from vitreid.service.gallery.maintenance import backup, restoring
 from vitreid.service.gallery.maintenance.backup import MANIFEST, back_up, check_backup, drop_backup
-from vitreid.service.gallery.maintenance.lock import Keeper
+from vitreid.service.gallery.maintenance.lock import MaintenanceLock
 from vitreid.service.gallery.maintenance.restoring import restore
 from vitreid.service.gallery.rows.tables import backups
 
@@ -195,7 +195,7 @@ def test_what_stands_in_the_way_of_a_restoration(kept, gallery, tmp_path):
     (tmp_path / "holiday" / "beach.jpg").write_bytes(b"")
     with pytest.raises(NotAGallery, match=r"beach\.jpg"):
         restore(kept, tmp_path / "holiday")
-    keeper = Keeper.take(gallery.folder, "vitreid serve")
+    keeper = MaintenanceLock.take(gallery.folder, "vitreid serve")
     with pytest.raises(GalleryBusy, match="vitreid serve"):
         restore(kept, gallery.folder, replace=True)
     keeper.release()

@@ -11,24 +11,24 @@ from pathlib import Path
 import pytest
 
 from vitreid.service.gallery.errors import GalleryBusy, GalleryReadOnly
-from vitreid.service.gallery.maintenance.lock import Keeper
+from vitreid.service.gallery.maintenance.lock import MaintenanceLock
 
 KEEPS = """
 import sys, time
 from pathlib import Path
-from vitreid.service.gallery.maintenance.lock import Keeper
-keeper = Keeper.take(Path(sys.argv[1]), "vitreid serve")
+from vitreid.service.gallery.maintenance.lock import MaintenanceLock
+keeper = MaintenanceLock.take(Path(sys.argv[1]), "vitreid serve")
 print("kept", flush=True)
 time.sleep(600)
 """
 
 
 def test_a_second_keeper_is_told_process_and_command(tmp_path: Path) -> None:
-    first = Keeper.take(tmp_path, "vitreid serve")
+    first = MaintenanceLock.take(tmp_path, "vitreid serve")
     with pytest.raises(GalleryBusy, match=rf"kept by process {os.getpid()} \(vitreid serve\)"):
-        Keeper.take(tmp_path, "vitreid gallery rebuild")
+        MaintenanceLock.take(tmp_path, "vitreid gallery rebuild")
     first.release()
-    Keeper.take(tmp_path, "vitreid gallery rebuild").release()
+    MaintenanceLock.take(tmp_path, "vitreid gallery rebuild").release()
 
 
 def test_a_killed_keeper_keeps_nothing(tmp_path: Path) -> None:
@@ -36,12 +36,12 @@ def test_a_killed_keeper_keeps_nothing(tmp_path: Path) -> None:
         assert process.stdout is not None
         assert process.stdout.readline() == b"kept\n"
         with pytest.raises(GalleryBusy, match=f"process {process.pid}"):
-            Keeper.take(tmp_path, "vitreid serve")
+            MaintenanceLock.take(tmp_path, "vitreid serve")
         process.send_signal(signal.SIGKILL)
         process.wait()
-        Keeper.take(tmp_path, "vitreid serve").release()
+        MaintenanceLock.take(tmp_path, "vitreid serve").release()
 
 
 def test_a_folder_that_is_gone_is_told(tmp_path: Path) -> None:
     with pytest.raises(GalleryReadOnly, match="cannot be written"):
-        Keeper.take(tmp_path / "gone", "vitreid serve")
+        MaintenanceLock.take(tmp_path / "gone", "vitreid serve")

@@ -12,7 +12,7 @@ import pytest
 from vitreid.bundle import Bundle, read_image
 from vitreid.service.gallery import Gallery, NewItem
 from vitreid.service.gallery.maintenance.patch_backfill import AT_ONCE, PatchUpkeep
-from vitreid.service.gallery.maintenance.scheduler import Upkeep
+from vitreid.service.gallery.maintenance.scheduler import Scheduler
 from vitreid.service.models.embedder import Embedder
 from vitreid.service.models.explainer import Explainer
 from vitreid.service.models.runtimes import RuntimeChoice
@@ -128,5 +128,5 @@ def test_a_model_without_evidence_keeps_none(gallery: Gallery, tiny_bundle: Path
 def test_as_a_job_of_upkeep(gallery: Gallery, job: PatchUpkeep, explainer: Explainer, add) -> None:
     gallery.change_settings(store_patches=True)
     add(range(2))
-    Upkeep(lambda: [gallery], jobs={"patches": job}).look()
+    Scheduler(lambda: [gallery], jobs={"patches": job}).look()
     assert kept(gallery, explainer) == [1, 2]

@@ -1,4 +1,4 @@
-"""Upkeep: due jobs are done, failures neither end nor repeat without pause, and stopping is prompt."""
+"""Scheduler: due jobs are done, failures neither end nor repeat without pause, and stopping is prompt."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from vitreid.service.gallery.maintenance.scheduler import (
     FIRST_RETRY_S,
     LONGEST_RETRY_S,
     PURGE_SHARE,
-    Upkeep,
+    Scheduler,
 )
 from vitreid.service.gallery.snapshots.snapshot import generations
 
@@ -58,9 +58,9 @@ def add(gallery: Gallery, count: int, **values: object) -> None:
 
 
 @pytest.fixture
-def keep(gallery: Gallery, clocks: Clocks) -> Callable[..., Upkeep]:
-    def make(**values: float) -> Upkeep:
-        return Upkeep(lambda: [gallery], now=lambda: clocks.now, monotonic=lambda: clocks.s, **values)
+def keep(gallery: Gallery, clocks: Clocks) -> Callable[..., Scheduler]:
+    def make(**values: float) -> Scheduler:
+        return Scheduler(lambda: [gallery], now=lambda: clocks.now, monotonic=lambda: clocks.s, **values)
 
     return make
 
@@ -193,7 +193,7 @@ def test_an_error_that_nobody_expects_keeps_its_traceback(gallery, keep, monkeyp
 def test_the_thread_waits_is_woken_and_stops(gallery, monkeypatch):
     looks = threading.Semaphore(0)
 
-    class Counted(Upkeep):
+    class Counted(Scheduler):
         def look(self) -> None:
             super().look()
             looks.release()
@@ -219,7 +219,7 @@ def test_a_thread_outlives_what_its_jobs_meet(gallery, monkeypatch, caplog):
         raise ZeroDivisionError
 
     monkeypatch.setattr(Gallery, "upkeep_snapshot", broken)
-    with Upkeep(lambda: [gallery], 3600) as upkeep:
+    with Scheduler(lambda: [gallery], 3600) as upkeep:
         for _ in range(3):
             assert looks.acquire(timeout=30)
             upkeep.poke()
@@ -236,7 +236,7 @@ def test_stopping_gives_up_a_purge(gallery, monkeypatch):
 
     monkeypatch.setattr(module, "purge", long_purge)
     gallery.erase([1])
-    upkeep = Upkeep(lambda: [gallery], 3600, purge_after_s=0)
+    upkeep = Scheduler(lambda: [gallery], 3600, purge_after_s=0)
     upkeep.start()
     assert began.wait(30)
     upkeep.stop()

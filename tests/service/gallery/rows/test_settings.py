@@ -16,9 +16,9 @@ def test_settings_are_kept_and_seen_by_others(open_gallery):
             retention_days=30, cameras={"door": "c1"}, reject={"height": (64, None)}, min_score=0.4
         )
         assert other.settings() == gallery.settings() == changed
-        assert gallery.learned_camera("door") == "c1"
-        assert gallery.learned_camera("c1") is None
-        assert gallery.learned_camera(None) is None
+        assert gallery.model_camera("door") == "c1"
+        assert gallery.model_camera("c1") is None
+        assert gallery.model_camera(None) is None
         other.change_settings(retention_days=None)
         assert gallery.settings() == changed.model_copy(update={"retention_days": None})
     with open_gallery() as gallery:

@@ -14,7 +14,7 @@ import pytest
 from vitreid.service.gallery import Filter, Gallery
 from vitreid.service.gallery.errors import GalleryBusy
 from vitreid.service.gallery.snapshots import snapshot
-from vitreid.service.gallery.view.search_view import COLUMNS_FILE, INDEX_FILE, Mirror
+from vitreid.service.gallery.view.search_view import COLUMNS_FILE, INDEX_FILE, SearchView
 
 QUERY = np.eye(1, 16, dtype=np.float32)
 FILES = (INDEX_FILE, COLUMNS_FILE, snapshot.MANIFEST)
@@ -47,13 +47,13 @@ def answers(gallery: Gallery) -> list[list[tuple[int, float]]]:
 def built(monkeypatch) -> list[str]:
     """Grows with every mirror that is built from rows."""
     calls: list[str] = []
-    build = Mirror.build.__func__
+    build = SearchView.build.__func__
 
     def counted(cls, store, kind):
         calls.append(kind)
         return build(cls, store, kind)
 
-    monkeypatch.setattr(Mirror, "build", classmethod(counted))
+    monkeypatch.setattr(SearchView, "build", classmethod(counted))
     return calls
 
 

@@ -12,7 +12,7 @@ import pytest
 from vitreid.service.gallery import EVERYTHING, Filter, Gallery
 from vitreid.service.gallery.errors import BundleMismatch, GalleryNotFound
 from vitreid.service.gallery.rows.store import Store
-from vitreid.service.gallery.view.search_view import Mirror
+from vitreid.service.gallery.view.search_view import SearchView
 from vitreid.service.indexes import INDEXES
 
 QUERY = np.eye(1, 16, dtype=np.float32)
@@ -26,7 +26,7 @@ def test_waiting_searches_share_one_pass(open_gallery, make_items, monkeypatch):
     new = make_items(30)
     passes: list[tuple[int, int, Filter]] = []
     first_runs, go_on = threading.Event(), threading.Event()
-    search = Mirror.search
+    search = SearchView.search
 
     def watched(self, embeddings, k, where, store):
         passes.append((len(embeddings), k, where))
@@ -36,7 +36,7 @@ def test_waiting_searches_share_one_pass(open_gallery, make_items, monkeypatch):
 
     with open_gallery(index="exact") as gallery:
         gallery.add([replace(item, camera_id=f"c{number % 2}") for number, item in enumerate(new)])
-        monkeypatch.setattr(Mirror, "search", watched)
+        monkeypatch.setattr(SearchView, "search", watched)
         answers: dict[int, list[int]] = {}
 
         def ask(number: int) -> None:
@@ -65,14 +65,14 @@ def test_a_search_that_fails_does_not_take_others_with_it(open_gallery, make_ite
     with open_gallery(index="exact") as gallery:
         gallery.add(make_items(3))
         calls = iter([MemoryError, None])
-        search = Mirror.search
+        search = SearchView.search
 
         def fails_once(self, *arguments):
             if (error := next(calls)) is not None:
                 raise error
             return search(self, *arguments)
 
-        monkeypatch.setattr(Mirror, "search", fails_once)
+        monkeypatch.setattr(SearchView, "search", fails_once)
         with pytest.raises(MemoryError):
             ids(gallery)
         assert len(ids(gallery)) == 3

@@ -13,8 +13,8 @@ import torch
 from safetensors.torch import load_file
 
 from tests.paths import REPOSITORY
+from vitreid.training.distributed import World, check_shareable
 from vitreid.training.errors import ConfigError
-from vitreid.training.ranks import Ranks, check_shareable
 
 RECIPE = """
 seed = 3
@@ -32,7 +32,7 @@ side = "camera"
 jigsaw = { roll = 1, groups = 2, parts = 2 }
 [data]
 persons = 4
-images_per_person = 2
+images_per_identity = 2
 workers = 0
 [optim]
 name = "sgd"
@@ -74,7 +74,7 @@ import torch
 from timm.layers import DropPath
 from vitreid.training.config import load_recipe
 from vitreid.training.datasets import read_dataset
-from vitreid.training.ranks import joined
+from vitreid.training.distributed import joined
 from vitreid.training.screen import RunScreen
 from vitreid.training.train import Trainer
 
@@ -143,5 +143,5 @@ def test_what_processes_can_share(losses: list[str], jigsaw: bool, shared: bool)
 
 
 def test_parts_of_a_batch() -> None:
-    assert [Ranks(rank, 4).part(16) for rank in range(4)] == [slice(i, i + 4) for i in (0, 4, 8, 12)]
-    assert Ranks().part(5) == slice(0, 5)
+    assert [World(rank, 4).part(16) for rank in range(4)] == [slice(i, i + 4) for i in (0, 4, 8, 12)]
+    assert World().part(5) == slice(0, 5)

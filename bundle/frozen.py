@@ -5,7 +5,7 @@ from __future__ import annotations
 from pydantic import BaseModel, ConfigDict
 
 
-class Part(BaseModel):
+class FrozenModel(BaseModel):
     """Values that do not change, and no others than the named ones."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")

@@ -9,8 +9,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from vitreid.bundle import Bundle, BundleDamaged, Evidence, EvidenceMissing, EvidenceRunner
-from vitreid.bundle.evidence import EXPLAIN
+from vitreid.bundle import Bundle, BundleDamaged, EvidenceMissing, PatchRunner, PatchSpec
+from vitreid.bundle.patch_spec import EXPLAIN
 
 
 def random_images(count: int) -> np.ndarray:
@@ -19,7 +19,7 @@ def random_images(count: int) -> np.ndarray:
 
 def test_patches_and_attention(explained_bundle: Path) -> None:
     images = random_images(7)
-    patches, attention = EvidenceRunner(Bundle.open(explained_bundle), threads=1).run(images, np.full(7, -1))
+    patches, attention = PatchRunner(Bundle.open(explained_bundle), threads=1).run(images, np.full(7, -1))
     for image, rows, weights in zip(images, patches, attention, strict=True):
         cells = [
             image[8 * row : 8 * row + 8, 8 * column : 8 * column + 8].reshape(-1, 3).mean(0)
@@ -32,7 +32,7 @@ def test_patches_and_attention(explained_bundle: Path) -> None:
 
 
 def test_a_learned_camera_is_told(explained_bundle: Path) -> None:
-    runner = EvidenceRunner(Bundle.open(explained_bundle), threads=1)
+    runner = PatchRunner(Bundle.open(explained_bundle), threads=1)
     known, unknown = (runner.run(random_images(1), np.array([camera]))[0] for camera in (0, -1))
     assert not np.allclose(known, unknown)
     np.testing.assert_array_equal(runner.run(random_images(1))[0], unknown)
@@ -40,7 +40,7 @@ def test_a_learned_camera_is_told(explained_bundle: Path) -> None:
 
 def test_places_of_overlapping_patches() -> None:
     values = {"rows": 3, "columns": 2, "patch": (16, 16), "stride": (12, 8), "dimension": 4, "attention": "mean"}
-    evidence = Evidence(**values, parity_images=1, max_abs_difference=0.0)
+    evidence = PatchSpec(**values, parity_images=1, max_abs_difference=0.0)
     assert evidence.patches == 6
     boxes = evidence.boxes(height=80, width=48, image=(40, 24))  # twice the size of what the graph takes
     expected = [[2 * left, 2 * top, 2 * (left + 16), 2 * (top + 16)] for top in (0, 12, 24) for left in (0, 8)]
@@ -49,7 +49,7 @@ def test_places_of_overlapping_patches() -> None:
 
 def test_a_bundle_without_says_so(tiny_bundle: Path) -> None:
     with pytest.raises(EvidenceMissing, match=r"has no explain\.onnx.*vitreid export explain"):
-        EvidenceRunner(Bundle.open(tiny_bundle))
+        PatchRunner(Bundle.open(tiny_bundle))
 
 
 def changed(bundle: Path, **explain: object) -> None:
@@ -62,7 +62,7 @@ def test_a_graph_of_another_shape_is_damage(explained_bundle: Path, tmp_path: Pa
     shutil.copytree(explained_bundle, tmp_path / "bundle")
     changed(tmp_path / "bundle", dimension=4)
     with pytest.raises(BundleDamaged, match="the manifest says"):
-        EvidenceRunner(Bundle.open(tmp_path / "bundle"))
+        PatchRunner(Bundle.open(tmp_path / "bundle"))
 
 
 def test_a_file_that_is_no_graph_is_damage(explained_bundle: Path, tmp_path: Path) -> None:
@@ -70,7 +70,7 @@ def test_a_file_that_is_no_graph_is_damage(explained_bundle: Path, tmp_path: Pat
     (tmp_path / "nothing").write_bytes(b"no graph")
     Bundle.open(tmp_path / "bundle").extend({EXPLAIN: tmp_path / "nothing"})
     with pytest.raises(BundleDamaged, match="does not load"):
-        EvidenceRunner(Bundle.open(tmp_path / "bundle"))
+        PatchRunner(Bundle.open(tmp_path / "bundle"))
 
 
 @pytest.mark.parametrize("missing", ["file", "part"])

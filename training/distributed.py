@@ -20,11 +20,11 @@ from torch.distributed._functional_collectives import all_gather_single  # torch
 
 from vitreid.training.backbones import Features
 from vitreid.training.errors import ConfigError
-from vitreid.training.losses import EACH_BRANCH, OF_TOKENS, ON_RELATIONS
+from vitreid.training.losses import BRANCH_LOSSES, RELATION_LOSSES, TOKEN_LOSSES
 
 
 @dataclass(frozen=True)
-class Ranks:
+class World:
     """Which of how many processes this is."""
 
     rank: int = 0
@@ -73,7 +73,7 @@ class Ranks:
         return all_gather_single(tensor.contiguous(), 0, everybody)
 
 
-ALONE = Ranks()
+SINGLE_PROCESS = World()
 
 
 def check_shareable(processes: int, *, persons: int, losses: Iterable[str], jigsaw: bool) -> None:
@@ -83,7 +83,7 @@ def check_shareable(processes: int, *, persons: int, losses: Iterable[str], jigs
     """
     if persons % processes:
         raise ConfigError(f"data.persons = {persons} cannot be shared by {processes} processes")
-    of_all = EACH_BRANCH.keys() | (set() if jigsaw else OF_TOKENS.keys() - ON_RELATIONS)
+    of_all = BRANCH_LOSSES.keys() | (set() if jigsaw else TOKEN_LOSSES.keys() - RELATION_LOSSES)
     if of_all.isdisjoint(losses):
         raise ConfigError(
             f"the losses {', '.join(losses)} leave a part of the network without gradients, which {processes} "
@@ -99,14 +99,14 @@ def process_device() -> torch.device:
 
 
 @contextmanager
-def joined(device: torch.device) -> Iterator[Ranks]:
+def joined(device: torch.device) -> Iterator[World]:
     """The processes that torchrun started, by its variables; this one alone where there are none."""
     count = int(os.environ.get("WORLD_SIZE", "1"))
     if count == 1:
-        yield ALONE
+        yield SINGLE_PROCESS
         return
     dist.init_process_group("nccl" if device.type == "cuda" else "gloo")
     try:
-        yield Ranks(dist.get_rank(), count)
+        yield World(dist.get_rank(), count)
     finally:
         dist.destroy_process_group()

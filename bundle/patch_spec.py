@@ -8,12 +8,12 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
-from vitreid.bundle.part import Part
+from vitreid.bundle.frozen import FrozenModel
 
 EXPLAIN = "explain.onnx"
 
 
-class Evidence(Part):
+class PatchSpec(FrozenModel):
     """What `explain.onnx` gives: unit patch outputs (B, N, dimension) and how much each counts, (B, N).
 
     Patches come by rows, from the top left. Sizes are (height, width) in pixels of what the graph takes; with a stride

@@ -6,14 +6,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vitreid.bundle.errors import BundleDamaged, EvidenceMissing
-from vitreid.bundle.evidence import EXPLAIN
 from vitreid.bundle.manifest import Bundle
+from vitreid.bundle.patch_spec import EXPLAIN
 from vitreid.bundle.run import expected_inputs, feed_of, load_graph
 
 Floats = NDArray[np.float32]
 
 
-class EvidenceRunner:
+class PatchRunner:
     """Looks at images patch by patch, by onnxruntime on the CPU; `threads` and overlapping runs as in BundleRunner.
 
     Raises EvidenceMissing for a bundle without `explain.onnx`, BundleDamaged for one whose graph is not what it says.
