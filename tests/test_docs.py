@@ -166,5 +166,5 @@ def _all_of(command: Any) -> list[Any]:
 def test_every_command_is_documented(name: str) -> None:
     *group, last = name.split()
     words = re.findall(r"`([^`]*)`", " ".join(prose(ALL).split())) + re.findall(r"```sh\n(.*?)```", ALL, re.DOTALL)
-    pattern = rf"\b{re.escape(last)}\b" if group else rf"\breid {re.escape(last)}\b"
+    pattern = rf"\b{re.escape(last)}\b" if group else rf"\bvitreid {re.escape(last)}\b"
     assert any(re.search(pattern, each) for each in words), f"no page tells of `vitreid {name}`"

@@ -37,7 +37,7 @@ from vitreid.service.gallery import GallerySettings, Quality
 from vitreid.service.gallery.items import QUALITIES
 from vitreid.service.gallery.maintenance.backup import BackupManifest
 from vitreid.service.gallery.maintenance.export import FIELDS
-from vitreid.service.gallery.rows.rows import tables
+from vitreid.service.gallery.rows import tables
 from vitreid.service.gallery.snapshots.snapshot import SnapshotManifest
 from vitreid.service.intake.box_files import read_boxes
 from vitreid.service.intake.boxes import BoxSource
@@ -64,6 +64,10 @@ NOT_IN_THE_TREE = {
 }
 
 
+CLIENT = {"VITREID_ADDRESS", "VITREID_KEY"}
+"""Variables of the example of a client in docs/clients.md."""
+
+
 def section(page: str, heading: str) -> str:
     """What stands under a heading of the second level."""
     return page.partition(f"\n## {heading}\n")[2].partition("\n## ")[0]
@@ -81,7 +85,7 @@ def names(text: str) -> set[str]:
 
 
 def problems() -> Iterator[type[ServiceError]]:
-    for module in pkgutil.walk_packages(service.__path__, "service."):
+    for module in pkgutil.walk_packages(service.__path__, "vitreid.service."):
         importlib.import_module(module.name)
     left = [ServiceError]
     while left:
@@ -98,13 +102,13 @@ def test_settings(monkeypatch: pytest.MonkeyPatch) -> None:
         [f"`{PREFIX}{name.upper()}`", "" if defaults[name] in (None, "") else f"`{defaults[name]}`", field.description]
         for name, field in ServiceConfig.model_fields.items()
     ]
-    assert [row for row in cells(section(OPERATIONS, "Settings")) if row[0].startswith("`REID")] == expected
+    assert [row for row in cells(section(OPERATIONS, "Settings")) if row[0].startswith("`VITREID")] == expected
 
 
 @pytest.mark.parametrize("name", sorted(PAGES))
 def test_variables_that_are_named_exist(name: str) -> None:
     settings = {PREFIX + name.upper() for name in ServiceConfig.model_fields}
-    assert set(re.findall(r"\bVITREID_[A-Z_]+[A-Z]", PAGES[name])) <= settings
+    assert set(re.findall(r"\bVITREID_[A-Z_]+[A-Z]", PAGES[name])) <= settings | CLIENT
 
 
 def test_metrics(tmp_path: Path, tiny_bundle: Path) -> None:
@@ -187,7 +191,8 @@ def test_fields_of_a_receipt() -> None:
     "table", [*tables.metadata.sorted_tables, *access.metadata.sorted_tables], ids=lambda t: t.name
 )
 def test_tables_of_databases(table) -> None:
-    row = next(row for row in cells(FORMATS) if row[0] == f"`{table.name}`" and len(row) == 2)
+    databases = section(FORMATS, "Gallery") + section(FORMATS, "Keys and audit log")
+    row = next(row for row in cells(databases) if row[0] == f"`{table.name}`" and len(row) == 2)
     documented = names(row[1])
     omitted = {"id"} if table.name == "gallery" else set()  # always 1
     assert {column.name for column in table.columns} - omitted <= documented, table.name
@@ -222,7 +227,7 @@ def test_qualities_and_exports() -> None:
 def test_actions_of_the_audit_log() -> None:
     app = create_app(ServiceConfig())
     of_routes = {guard.action for route in app.state.api_routes if (guard := guard_of(route))} - {None}
-    commands = Path(service.__path__[0]) / "commands"
+    commands = Path(service.__path__[0]) / "cli"
     code = "".join(file.read_text() for file in commands.glob("*.py"))
     of_commands = set(re.findall(r'(?:Entry\(|record\(gallery, )"([a-z-]+)"', code))
     documented = {name for row in cells(section(FORMATS, "Keys and audit log")) for name in names(row[0])}

@@ -32,9 +32,8 @@ def build_optimiser(
     """Build an optimiser over the trainable parameters.
 
     Unless `decay_bias_and_norm`, vectors (biases, norms) and token and position embeddings are not decayed. Biases
-    learn at `bias_lr_mult` x `lr`, the backbone at `backbone_lr_mult` x `lr`; what `freeze` leaves of one at 0 x `lr` learns at `lr`.
-    Each
-    group keeps its own factor of the rate as "lr_factor".
+    learn at `bias_lr_mult` x `lr`, the backbone at `backbone_lr_mult` x `lr`; what `freeze` leaves of one at 0 x `lr`
+    learns at `lr`. Each group keeps its own factor of the rate as "lr_factor".
     """
     groups: dict[tuple[bool, float], list[nn.Parameter]] = {}
     of_backbone = backbone_lr_mult or 1.0

@@ -1,4 +1,4 @@
-"""Generator of docs/api.md from the OpenAPI description: `python -m vitreid.service.api.openapi.reference docs/api.md`."""
+"""Writes docs/api.md from the OpenAPI description: `python -m vitreid.service.api.openapi.reference docs/api.md`."""
 
 from __future__ import annotations
 

@@ -48,7 +48,7 @@ def load_onnx(bundle: Bundle, choice: RuntimeChoice) -> Runtime:
     if choice.precision not in (None, written):
         raise RuntimeMissing(
             f"the runtime onnx computes in what the bundle was exported in, {written}, and not in {choice.precision}; "
-            "leave VITREID_PRECISION empty, set VITREID_RUNTIME=openvino, or export with vitreid export onnx --precision"
+            "leave VITREID_PRECISION empty, set VITREID_RUNTIME=openvino, or use vitreid export onnx --precision"
         )
     for name in choice.providers:
         if name not in PROVIDERS:

@@ -133,7 +133,7 @@ def test_purges_count_up_to_their_seq_and_never_backwards(gallery):
 
 
 def test_an_erasure_that_fails_in_the_middle_erased_nothing(gallery, monkeypatch):
-    from vitreid.service.gallery.rows.rows import erasure
+    from vitreid.service.gallery.rows import erasure
 
     def full(*_: object, **__: object) -> None:
         raise MemoryError
