@@ -106,7 +106,12 @@ def test_ctrl_c(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[s
 
 
 def test_help_imports_nothing_heavy() -> None:
-    code = "import sys; from vitreid import cli; cli.run(['--help']); sys.exit(any(m in sys.modules for m in ('torch', 'numpy', 'typer')))"
+    code = """
+import sys
+from vitreid import cli
+cli.run(["--help"])
+sys.exit(any(module in sys.modules for module in ("torch", "numpy", "typer")))
+"""
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, check=False).returncode == 0
 
 
