@@ -13,10 +13,11 @@ from typing import Literal, Self
 
 from pydantic import Field, JsonValue, ValidationError, model_validator
 
+from vitreid.bundle.atomic import atomic_folder, recover
 from vitreid.bundle.calibration import Calibration
+from vitreid.bundle.checksum import sha256_of
 from vitreid.bundle.errors import BundleDamaged, BundleError, BundleMissing, BundleTooNew
 from vitreid.bundle.external_data import has_external_data
-from vitreid.bundle.files import atomic_folder, recover, sha256_of
 from vitreid.bundle.frozen import FrozenModel
 from vitreid.bundle.parity import Parity
 from vitreid.bundle.patch_spec import EXPLAIN, PatchSpec

@@ -15,7 +15,7 @@ from onnx import TensorProto
 from pydantic import JsonValue
 
 from vitreid.bundle import Bundle, BundleError, OutputSpec, Parity
-from vitreid.bundle.files import sha256_of
+from vitreid.bundle.checksum import sha256_of
 from vitreid.bundle.run import open_session
 from vitreid.export.closeness import BATCHES, batches, compare
 from vitreid.export.errors import AdoptionError

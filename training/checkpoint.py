@@ -17,7 +17,8 @@ import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
-from vitreid.bundle.files import atomic_folder, recover, sha256_of
+from vitreid.bundle.atomic import atomic_folder, recover
+from vitreid.bundle.checksum import sha256_of
 from vitreid.training.backbones import CNN, JigsawOptions, ViT, build_cnn, build_vit, check_forward
 from vitreid.training.config import ModelConfig, TrainConfig, parse_config
 from vitreid.training.errors import CheckpointError, ConfigError

@@ -11,7 +11,7 @@ from typing import Any, TypedDict, Unpack
 import torch
 from torch import Tensor
 
-from vitreid.bundle.files import sha256_of
+from vitreid.bundle.checksum import sha256_of
 from vitreid.training.backbones import ViT
 from vitreid.training.checkpoint import Checkpoint, build_model, save_checkpoint
 from vitreid.training.config import TrainConfig, validated

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 from torch.optim import Optimizer
 
-from vitreid.bundle.files import recover
+from vitreid.bundle.atomic import recover
 from vitreid.training.backbones import fuse_attention
 from vitreid.training.checkpoint import Checkpoint, build_model, save_checkpoint
 from vitreid.training.collapse import collapse_told, variances

@@ -12,7 +12,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from vitreid.bundle.files import sync
+from vitreid.bundle.atomic import sync
 from vitreid.service.config import DEFAULT_GALLERY
 from vitreid.service.errors import BadParameter, GalleryError
 from vitreid.service.gallery import Gallery

@@ -13,7 +13,7 @@ from typing import Any
 
 from sqlalchemy import Column, select
 
-from vitreid.bundle.files import make_folder, sync
+from vitreid.bundle.atomic import make_folder, sync
 from vitreid.service.gallery.database import REMEDY_DAMAGED, Database, translated
 from vitreid.service.gallery.errors import (
     BundleMismatch,

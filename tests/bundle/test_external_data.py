@@ -14,8 +14,8 @@ from onnx import TensorProto, helper, numpy_helper
 from onnx.external_data_helper import convert_model_to_external_data
 
 from vitreid.bundle import Bundle, BundleDamaged
+from vitreid.bundle.checksum import sha256_of
 from vitreid.bundle.external_data import has_external_data
-from vitreid.bundle.files import sha256_of
 
 
 def outside(name: str) -> TensorProto:

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import csv
+import io
 import os
 import re
 import shutil
-import uuid
 from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 
+from vitreid.bundle.atomic import atomic_folder, atomic_write
 from vitreid.bundle.cells import cell_of
-from vitreid.bundle.files import atomic_folder, sync
 from vitreid.bundle.market_names import DISTRACTOR
 from vitreid.training.datasets.named import FOLDERS
 from vitreid.training.datasets.remarks import check_files
@@ -77,14 +77,8 @@ def _write_table(split: Split, out: Path) -> None:
         if path != path.strip():
             raise DataError(f"{sample.path} has spaces around its name, which a table does not keep; rename it")
         rows.append((path, sample.person, sample.camera or "", sample.view or "", part))
-    temporary = out.with_name(f".{out.name}.{uuid.uuid4().hex[:8]}.tmp")
-    try:
-        with temporary.open("w", newline="", encoding="utf-8") as file:
-            csv.writer(file).writerows([COLUMNS, *([cell_of(text) for text in row] for row in rows)])
-        sync(temporary)
-        temporary.rename(out)
-    finally:
-        temporary.unlink(missing_ok=True)
+    with atomic_write(out) as binary, io.TextIOWrapper(binary, newline="", encoding="utf-8") as file:
+        csv.writer(file).writerows([COLUMNS, *([cell_of(text) for text in row] for row in rows)])
 
 
 def _write_market(split: Split, out: Path) -> None:

@@ -14,7 +14,8 @@ from pathlib import Path
 from pydantic import ValidationError
 from sqlalchemy import select
 
-from vitreid.bundle.files import atomic_folder, sha256_of, sync
+from vitreid.bundle.atomic import atomic_folder, sync
+from vitreid.bundle.checksum import sha256_of
 from vitreid.service.errors import BadParameter
 from vitreid.service.gallery.database import Database, translated
 from vitreid.service.gallery.errors import BackupDamaged, BackupNotFound

@@ -15,7 +15,8 @@ from typing import Any
 from sqlalchemy import Connection, Table, func, select
 from sqlalchemy.dialects.sqlite import insert
 
-from vitreid.bundle.files import make_folder, sha256_of, sync
+from vitreid.bundle.atomic import make_folder, sync
+from vitreid.bundle.checksum import sha256_of
 from vitreid.service.gallery.database import BUSY_TIMEOUT_S, Database, translated
 from vitreid.service.gallery.errors import BackupDamaged, GalleryBusy, GalleryDamaged, GalleryExists
 from vitreid.service.gallery.maintenance.backup import MANIFEST, BackupManifest, check_backup

@@ -18,7 +18,8 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from vitreid.bundle.files import sha256_of, sync
+from vitreid.bundle.atomic import sync
+from vitreid.bundle.checksum import sha256_of
 from vitreid.service.errors import GalleryError, UnknownName
 from vitreid.service.gallery.errors import GalleryFull
 from vitreid.service.gallery.snapshots.checksummed import Sealed

@@ -18,7 +18,7 @@ from PIL import Image
 
 from tests.conftest import save_tiny_model
 from vitreid import cli
-from vitreid.bundle import Bundle, ImageSpec, OutputSpec
+from vitreid.bundle import Bundle, ImageSpec, OutputSpec, atomic
 from vitreid.service.access.access import open_records
 from vitreid.service.access.audit import Asked
 from vitreid.service.gallery import Gallery
@@ -27,7 +27,6 @@ from vitreid.service.gallery.maintenance import export
 from vitreid.service.gallery.maintenance.lock import MaintenanceLock
 from vitreid.service.gallery.snapshots.snapshot import generations
 from vitreid.service.intake.labels import read_table
-from vitreid.service.values import files
 
 Run = Callable[..., tuple[int, str, str]]
 
@@ -335,7 +334,7 @@ def test_an_export_that_fails_leaves_nothing(
     def full(*_: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(files.os, "fsync", full)
+    monkeypatch.setattr(atomic.os, "fsync", full)
     code, _, err = run("export", folder, tmp_path / "items.csv")
     assert (code, "No space left" in err) == (2, True)
     assert (tmp_path / "items.csv").read_text() == "older"

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from vitreid.bundle import Bundle, PatchRunner
-from vitreid.bundle.files import sha256_of
+from vitreid.bundle.checksum import sha256_of
 from vitreid.scoring.patches import foreground
 from vitreid.service.errors import ExplainUnsupported
 from vitreid.service.models.explainer import AT_ONCE, Explainer
