@@ -15,8 +15,12 @@ from typer.main import get_command
 from tests.paths import REPOSITORY
 from vitreid import cli
 
-PAGES = sorted([REPOSITORY / "README.md", *(REPOSITORY / "docs").glob("*.md")])
+TOP = [REPOSITORY / f"{name}.md" for name in ("README", "CONTRIBUTING", "SECURITY")]
+PAGES = sorted([*TOP, *(REPOSITORY / "docs").glob("*.md")])
 README = (REPOSITORY / "README.md").read_text()
+CODE_MAP = (
+    (REPOSITORY / "CONTRIBUTING.md").read_text().partition("## The code")[2].partition("```")[2].partition("```")[0]
+)
 ALL = "\n".join(page.read_text() for page in PAGES)
 each_page = pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 
@@ -60,29 +64,25 @@ def test_files_that_are_named_exist(page: Path) -> None:
 
 @each_page
 def test_every_page_is_linked_from_the_readme(page: Path) -> None:
-    assert page.name == "README.md" or f"(docs/{page.name}" in README
+    assert page.name == "README.md" or f"({page.relative_to(REPOSITORY)}" in README
 
 
-def test_every_file_of_the_tree_exists() -> None:
-    tree = README.partition("## The code")[2].partition("```")[2].partition("```")[0]
-    names = re.findall(r"^ {0,2}(\S+)", tree, re.MULTILINE)
+def test_every_file_of_the_code_map_exists() -> None:
     folder = REPOSITORY
-    assert len(names) > 20
-    for line in tree.splitlines():
-        if not line.strip():
-            continue
+    lines = [line for line in CODE_MAP.splitlines() if line.strip()]
+    assert len(lines) > 40
+    for line in lines:
         name = line.split()[0]
         if not line.startswith(" "):
-            folder = REPOSITORY / name if name.endswith("/") else REPOSITORY
-            assert (REPOSITORY / name).exists(), name
+            folder = REPOSITORY / name
+            assert folder.is_dir(), name
         else:
             assert (folder / name).exists(), f"{folder.name}/{name}"
 
 
-def test_every_package_is_in_the_tree() -> None:
-    tree = README.partition("## The code")[2]
+def test_every_package_is_in_the_code_map() -> None:
     for package in ("bundle", "scoring", "synthetic", "training", "export", "service", "benchmarks", "tests"):
-        assert f"\n{package}/ " in tree
+        assert f"\n{package}/ " in CODE_MAP
 
 
 def test_make_targets_shown_exist() -> None:

@@ -47,8 +47,8 @@ from vitreid.training.losses import LOSSES
 from vitreid.training.report import PARTS, TEXTS
 
 DOCS = REPOSITORY / "docs"
-OPERATIONS, FORMATS, EXTENDING = ((DOCS / f"{name}.md").read_text() for name in ("operations", "formats", "extending"))
 PAGES = {page.name: page.read_text() for page in [*DOCS.glob("*.md"), DOCS.parent / "README.md"]}
+OPERATIONS, FORMATS, EXTENDING = (PAGES[f"{name}.md"] for name in ("operations", "formats", "extending"))
 # The type stands in no answer: only commands meet these, and print their message.
 COMMANDS_ONLY = {
     "access-error", "backup-damaged", "backup-not-found", "bad-setting", "bundle-needed", "cannot-write", "demo",
@@ -117,7 +117,7 @@ def test_metrics(tmp_path: Path, tiny_bundle: Path) -> None:
         found = {
             family.name + ("_total" if family.type == "counter" else "") for family in opened.metrics.registry.collect()
         }
-    documented = [row for row in cells(section(OPERATIONS, "Metrics and alarms")) if row[0].startswith("`vitreid_")]
+    documented = [row for row in cells(section(OPERATIONS, "Metrics and alerts")) if row[0].startswith("`vitreid_")]
     assert {row[0].strip("`") for row in documented} == found
     assert len(documented) == len(found)
 
@@ -135,7 +135,7 @@ def test_labels_of_metrics(tmp_path: Path, tiny_bundle: Path) -> None:
             for sample in family.samples
         }
     for name, labels, _ in (
-        row for row in cells(section(OPERATIONS, "Metrics and alarms")) if row[0].startswith("`vitreid_")
+        row for row in cells(section(OPERATIONS, "Metrics and alerts")) if row[0].startswith("`vitreid_")
     ):
         told = {label.strip() for label in labels.split(",")} - {""}
         assert found.get(name.strip("`"), told) == told, name
@@ -146,13 +146,13 @@ def test_metrics_in_rules_exist() -> None:
     rules = re.findall(r"expr: (.*)", OPERATIONS)
     assert len(rules) >= 8
     for rule in rules:
-        used = {name.removesuffix("_bucket") for name in re.findall(r"\breid_\w+", rule)}
+        used = {name.removesuffix("_bucket") for name in re.findall(r"\bvitreid_\w+", rule)}
         assert used <= documented, rule
 
 
 def test_problems() -> None:
     expected = {each.slug: int(each.status) for each in problems() if each.slug not in COMMANDS_ONLY} | NOT_IN_THE_TREE
-    rows = [row for row in cells(section(OPERATIONS, "Problems by their type")) if row[0].startswith("`")]
+    rows = [row for row in cells(section(OPERATIONS, "Problem types")) if row[0].startswith("`")]
     assert {slug: int(row[1]) for row in rows for slug in names(row[0])} == expected
     assert {each.slug for each in problems()} >= COMMANDS_ONLY
 
@@ -169,9 +169,9 @@ def test_routes_that_are_named_exist() -> None:
             )
 
 
-def test_every_route_is_in_the_readme() -> None:
+def test_every_route_is_in_the_page_about_the_service() -> None:
     for path in create_app(ServiceConfig()).openapi()["paths"]:
-        assert re.search(rf"[` ]{re.escape(path)}`", PAGES["README.md"]), path
+        assert re.search(rf"[` ]{re.escape(path)}`", PAGES["service.md"]), path
 
 
 def test_settings_of_a_gallery() -> None:
@@ -275,7 +275,7 @@ def test_registries_in_the_page_about_adding_exist() -> None:
 
 
 def test_statuses_in_the_page_about_operations_are_known() -> None:
-    for row in cells(section(OPERATIONS, "Problems by their type")):
+    for row in cells(section(OPERATIONS, "Problem types")):
         assert not row[1].isdigit() or HTTPStatus(int(row[1]))
 
 
