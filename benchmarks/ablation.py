@@ -24,8 +24,8 @@ import torch
 from benchmarks.ablation_rows import ROWS, Row
 from vitreid.training.config import load_recipe
 from vitreid.training.datasets import Split, hold_out, read_dataset
-from vitreid.training.evaluate import evaluate, open_embedder
-from vitreid.training.train import Progress, Trainer
+from vitreid.training.evaluation.embed import evaluate, open_embedder
+from vitreid.training.loop import Progress, Trainer
 
 HELD_BACK = 200
 

@@ -40,7 +40,7 @@ from vitreid.service.search import PatchReranker, SearchRequest, find
 from vitreid.service.search.patches import foregrounds
 from vitreid.synthetic import draw_dataset
 from vitreid.training.datasets import read_dataset
-from vitreid.training.evaluate import batches, embed_split, open_embedder
+from vitreid.training.evaluation.embed import batches, embed_split, open_embedder
 
 SHARES = (0.6, 0.7, 0.8, 0.9, 1.0)
 WEIGHTS = (0.05, 0.1, 0.2, 0.3, 0.5)

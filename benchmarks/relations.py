@@ -21,7 +21,7 @@ from torch import Tensor
 from benchmarks.ablation import scored_split
 from vitreid.training.checkpoint import Checkpoint
 from vitreid.training.datasets import Sample
-from vitreid.training.evaluate import batches, open_embedder
+from vitreid.training.evaluation.embed import batches, open_embedder
 from vitreid.training.losses import LossBatch
 from vitreid.training.losses.relation import top_patch_relations
 from vitreid.training.losses.triplet import pairwise_distance

@@ -14,7 +14,7 @@ from vitreid.scoring.pairs import Images
 from vitreid.scoring.thresholds import find_thresholds
 from vitreid.training.datasets import Sample, Split
 from vitreid.training.errors import DataError
-from vitreid.training.evaluate import Embedder, embed_split
+from vitreid.training.evaluation.embed import Embedder, embed_split
 
 
 @dataclass(frozen=True)

@@ -13,8 +13,8 @@ from vitreid.bundle import Bundle, Calibration
 from vitreid.bundle.calibration import Estimate, PairNumbers, ReliabilityBin, Thresholds
 from vitreid.export.errors import ExportError
 from vitreid.export.options import Json
-from vitreid.training.data_options import DATA_HELP, Dataset, Pattern, read_noted, source_of
-from vitreid.training.report import table
+from vitreid.training.cli.data_options import DATA_HELP, Dataset, Pattern, read_noted, source_of
+from vitreid.training.evaluation.report import table
 
 TOO_FEW = "too few pairs"
 
@@ -45,8 +45,8 @@ def calibrate(
     from vitreid.export.calibrate import calibrate as calibrate_bundle
     from vitreid.export.reliability import draw_reliability
     from vitreid.synthetic import is_drawn
-    from vitreid.training.evaluate import open_embedder
-    from vitreid.training.screen import counted
+    from vitreid.training.cli.screen import counted
+    from vitreid.training.evaluation.embed import open_embedder
     from vitreid.training.side_labels import side_labels, side_warnings
 
     if plot is not None and (plot.suffix != ".png" or plot.is_dir() or not plot.parent.is_dir()):

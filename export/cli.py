@@ -22,7 +22,7 @@ from vitreid.export.options import (
     tell_evidence,
     trial,
 )
-from vitreid.training.data_options import Dataset, Pattern
+from vitreid.training.cli.data_options import Dataset, Pattern
 
 app = typer.Typer(no_args_is_help=True)
 export = typer.Typer(no_args_is_help=True, help="Turn a checkpoint into a bundle, and check bundles.")

@@ -11,7 +11,7 @@ import typer
 
 from vitreid.bundle import Bundle, Parity
 from vitreid.bundle.patch_spec import EXPLAIN
-from vitreid.training.data_options import DATA_HELP, source_of
+from vitreid.training.cli.data_options import DATA_HELP, source_of
 from vitreid.training.datasets import Source
 
 if TYPE_CHECKING:

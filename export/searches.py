@@ -6,10 +6,10 @@ from dataclasses import dataclass
 
 from vitreid.bundle import Manifest, ParityScores
 from vitreid.scoring import RetrievalScores
-from vitreid.training.data_options import read_noted
+from vitreid.training.cli.data_options import read_noted
+from vitreid.training.cli.screen import counted
 from vitreid.training.datasets import Source, Split
-from vitreid.training.evaluate import Embedder, Run, evaluate
-from vitreid.training.screen import counted
+from vitreid.training.evaluation.embed import Embedder, Run, evaluate
 
 
 @dataclass(frozen=True)

@@ -24,7 +24,7 @@ from vitreid.export.trial import Trial
 from vitreid.export.verify import check_origin, measure_parity
 from vitreid.export.writing import write_onnx
 from vitreid.training.checkpoint import Checkpoint
-from vitreid.training.evaluate import Embedder, model_run
+from vitreid.training.evaluation.embed import Embedder, model_run
 
 OPSET = 23
 """The first one with `Attention`; ATTENTION has others, for runtimes that do not know it."""

@@ -16,7 +16,7 @@ from vitreid.export.tolerance import TOLERANCES, Tolerance
 from vitreid.export.verify import measure_parity
 from vitreid.export.ways import REFERENCE, Way
 from vitreid.training.datasets import Source
-from vitreid.training.evaluate import Embedder
+from vitreid.training.evaluation.embed import Embedder
 
 
 def _ignored(remark: str) -> None:

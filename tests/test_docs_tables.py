@@ -43,8 +43,8 @@ from vitreid.service.intake.box_files import read_boxes
 from vitreid.service.intake.boxes import BoxSource
 from vitreid.training.config import AugmentConfig, DataConfig, JigsawConfig, ModelConfig, OptimConfig, TrainConfig
 from vitreid.training.datasets import DATASETS
+from vitreid.training.evaluation.report import PARTS, TEXTS
 from vitreid.training.losses import LOSSES
-from vitreid.training.report import PARTS, TEXTS
 
 DOCS = REPOSITORY / "docs"
 PAGES = {page.name: page.read_text() for page in [*DOCS.glob("*.md"), DOCS.parent / "README.md"]}

@@ -6,6 +6,7 @@ import difflib
 import tomllib
 from collections.abc import Sequence
 from copy import deepcopy
+from functools import cache
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -189,9 +190,15 @@ def load_recipe(recipe: str, changes: Sequence[str] = ()) -> TrainConfig:
     return validated(_recipe_values(path, ()), changes, str(path))
 
 
+@cache
+def recipe_files() -> dict[str, Path]:
+    """The project's recipes: name to TOML file."""
+    return {file.stem: file for file in sorted(RECIPES.rglob("*.toml"))}
+
+
 def base_of(recipe: str) -> str | None:
     """The recipe that one of the project's recipes changes."""
-    base = _toml((RECIPES / f"{recipe}.toml").read_text(), recipe).get("base")
+    base = _toml(recipe_files()[recipe].read_text(), recipe).get("base")
     return None if base is None else str(base)
 
 
@@ -206,9 +213,9 @@ def of_dataset(config: TrainConfig, dataset: str) -> TrainConfig:
 
 
 def _recipe_path(recipe: str, beside: Path) -> Path:
-    path = beside / recipe if recipe.endswith(".toml") else RECIPES / f"{recipe}.toml"
-    if not path.is_file():
-        near = difflib.get_close_matches(recipe, [file.stem for file in RECIPES.glob("*.toml")], 1)
+    path = beside / recipe if recipe.endswith(".toml") else recipe_files().get(recipe)
+    if path is None or not path.is_file():
+        near = difflib.get_close_matches(recipe, recipe_files(), 1)
         meant = f"did you mean {near[0]}? " if near else ""
         raise ConfigError(
             f"there is no recipe {recipe}; {meant}take one of `vitreid recipes`, or the path of a .toml file"

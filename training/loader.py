@@ -21,7 +21,7 @@ from vitreid.training.config import AugmentConfig, TrainConfig
 from vitreid.training.datasets import Sample, Split
 from vitreid.training.errors import DataError, WorkerDied
 from vitreid.training.sampler import SAMPLERS, PKSampler
-from vitreid.training.transforms import train_transform
+from vitreid.training.views import train_transform
 
 Draw = tuple[int, int, int]  # epoch, position in the epoch, sample
 Transform = Callable[[NDArray[np.uint8], np.random.Generator], NDArray[np.float32]]

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from vitreid.training.config import RECIPES, TrainConfig, base_of, load_recipe
+from vitreid.training.config import TrainConfig, base_of, load_recipe, recipe_files
 
 START = {
     "starter-quick": "start here: minutes on a CPU, with the drawn people of `vitreid synth`",
@@ -29,8 +29,7 @@ class RecipeEntry:
 
 def recipe_list() -> list[RecipeEntry]:
     """Every recipe, where to begin first."""
-    names = sorted(path.stem for path in RECIPES.glob("*.toml"))
-    return sorted((_entry(name) for name in names), key=lambda entry: not entry.start)
+    return sorted((_entry(name) for name in sorted(recipe_files())), key=lambda entry: not entry.start)
 
 
 def _entry(name: str) -> RecipeEntry:
@@ -43,7 +42,7 @@ def _entry(name: str) -> RecipeEntry:
 
 def _title(name: str) -> str:
     """The first sentence of the comment that a recipe begins with."""
-    lines = (RECIPES / f"{name}.toml").read_text().partition("\n\n")[0].splitlines()
+    lines = recipe_files()[name].read_text().partition("\n\n")[0].splitlines()
     text = " ".join(line.lstrip("# ").strip() for line in lines)
     return re.split(r"(?<!et al)\.(?:\s|$)", text)[0]
 

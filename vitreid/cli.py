@@ -16,8 +16,8 @@ from contextlib import contextmanager
 from importlib.metadata import version
 from typing import Any
 
-TRAINING, EXPORT, SERVICE = "vitreid.training.cli", "vitreid.export.cli", "vitreid.service.cli.service_cli"
-DATA, RECIPES = "vitreid.training.data_cli", "vitreid.training.recipes_cli"
+EXPORT, SERVICE = "vitreid.export.cli", "vitreid.service.cli.service_cli"
+TRAINING = "vitreid.training.cli"
 BENCH = "vitreid.service.cli.bench_cli"
 KEYS, AUDIT, GALLERY = (
     "vitreid.service.cli.keys_cli",
@@ -28,13 +28,13 @@ KEYS, AUDIT, GALLERY = (
 # name: (module whose Typer app has the command or group, the extra that it needs, help)
 COMMANDS = {
     "demo": (SERVICE, "cpu", "Draw people, index them, serve, and answer a first query."),
-    "synth": (TRAINING, "cpu", "Draw a data set of made-up people."),
-    "data": (DATA, "cpu", "Check data sets, and divide them into train, query and gallery."),
-    "recipes": (RECIPES, "cpu", "List what there is to train, with where to start."),
-    "train": (TRAINING, "train", "Train a model."),
-    "evaluate": (TRAINING, "train", "Score a checkpoint or a bundle by the Market-1501 protocol."),
-    "curves": (TRAINING, "train", "Draw the losses and scores of training runs."),
-    "import-weights": (TRAINING, "train", "Turn published weights into a checkpoint."),
+    "synth": (f"{TRAINING}.synth", "cpu", "Draw a data set of made-up people."),
+    "data": (f"{TRAINING}.data", "cpu", "Check data sets, and divide them into train, query and gallery."),
+    "recipes": (f"{TRAINING}.recipes", "cpu", "List what there is to train, with where to start."),
+    "train": (f"{TRAINING}.train", "train", "Train a model."),
+    "evaluate": (f"{TRAINING}.evaluate", "train", "Score a checkpoint or a bundle by the Market-1501 protocol."),
+    "curves": (f"{TRAINING}.curves", "train", "Draw the losses and scores of training runs."),
+    "import-weights": (f"{TRAINING}.import_weights", "train", "Turn published weights into a checkpoint."),
     "export": (EXPORT, "train", "Turn a checkpoint into a bundle, and check bundles."),
     "index": (SERVICE, "cpu", "Add a folder of images to a gallery."),
     "embed": (SERVICE, "cpu", "Write the embeddings of a folder of images to a file."),
@@ -90,7 +90,7 @@ def run(arguments: Sequence[str]) -> int:
     except KeyboardInterrupt:
         return _fail("interrupted", 130)
     except ModuleNotFoundError as error:
-        if error.name in (COMMANDS[name][0], COMMANDS[name][0].rpartition(".")[0]):
+        if error.name and f"{COMMANDS[name][0]}.".startswith(f"{error.name}.") and error.name != "vitreid":
             return _fail(f"this installation is for serving only and has no `vitreid {name}`; run it from a checkout")
         if (error.name or "").partition(".")[0] == "vitreid":
             raise  # a fault of ours, not a missing package

@@ -18,7 +18,7 @@ from vitreid.bundle import Bundle, Calibration
 from vitreid.export.cli import app
 from vitreid.export.errors import ExportError
 from vitreid.training.datasets import read_dataset
-from vitreid.training.evaluate import embed_split, open_embedder
+from vitreid.training.evaluation.embed import embed_split, open_embedder
 
 
 def draw_people(folder: Path, *, persons: int = 12, cameras: int = 3, noise: float = 60.0, seed: int = 0) -> Path:

@@ -20,7 +20,7 @@ from vitreid.export.trial import Trial, merged
 from vitreid.export.ways import REFERENCE, WAYS, Way
 from vitreid.synthetic import draw_dataset
 from vitreid.training.datasets import Source
-from vitreid.training.evaluate import Embedder
+from vitreid.training.evaluation.embed import Embedder
 
 Change = Callable[[np.ndarray], np.ndarray]
 

@@ -14,7 +14,7 @@ import torch
 
 from vitreid import cli
 from vitreid.training.checkpoint import Checkpoint
-from vitreid.training.screen import RunScreen
+from vitreid.training.cli.screen import RunScreen
 
 RECIPE = """
 epochs = 2
@@ -184,7 +184,7 @@ def test_a_loss_that_is_no_number(train: Train, tmp_path: Path) -> None:
 def test_a_loss_that_is_no_number_after_a_good_epoch(
     train: Train, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from vitreid.training import train as loop
+    from vitreid.training import loop
 
     total_loss, steps = loop.total_loss, iter(range(100))
 

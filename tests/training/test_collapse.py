@@ -14,7 +14,7 @@ from vitreid.training.checkpoint import Checkpoint
 from vitreid.training.collapse import collapse_told, variances
 from vitreid.training.config import TrainConfig
 from vitreid.training.datasets import read_dataset
-from vitreid.training.train import Trainer
+from vitreid.training.loop import Trainer
 
 
 def test_variances() -> None:

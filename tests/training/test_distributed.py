@@ -75,8 +75,8 @@ from timm.layers import DropPath
 from vitreid.training.config import load_recipe
 from vitreid.training.datasets import read_dataset
 from vitreid.training.distributed import joined
-from vitreid.training.screen import RunScreen
-from vitreid.training.train import Trainer
+from vitreid.training.cli.screen import RunScreen
+from vitreid.training.loop import Trainer
 
 recipe, people, out = sys.argv[1:]
 drawn = []

@@ -11,9 +11,9 @@ from vitreid.training.checkpoint import build_model
 from vitreid.training.config import parse_config
 from vitreid.training.datasets import read_dataset
 from vitreid.training.errors import ConfigError
+from vitreid.training.loop import Trainer
 from vitreid.training.progress import Progress
 from vitreid.training.starting import random_beside_timm
-from vitreid.training.train import Trainer
 
 VIT = """
 backbone = "vit_tiny_patch16_224"

@@ -5,11 +5,11 @@ from __future__ import annotations
 import pytest
 import torch
 
-from vitreid.training.config import RECIPES, load_recipe
+from vitreid.training.config import load_recipe, recipe_files
 from vitreid.training.precision import PRECISIONS, chosen, precision_notes
 
 CPU, GPU = torch.device("cpu"), torch.device("cuda", 0)
-NAMES = sorted(path.stem for path in RECIPES.glob("*.toml"))
+NAMES = sorted(recipe_files())
 PUBLISHED = [name for name in NAMES if load_recipe(name).model.weights != "random"]
 
 

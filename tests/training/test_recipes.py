@@ -6,11 +6,11 @@ import pytest
 import torch
 
 from vitreid.training.checkpoint import build_model
-from vitreid.training.config import RECIPES, TrainConfig, load_recipe
+from vitreid.training.config import TrainConfig, load_recipe, recipe_files
 from vitreid.training.losses import LossBatch, total_loss
 from vitreid.training.schedules import SCHEDULES
 
-NAMES = sorted(path.stem for path in RECIPES.glob("*.toml"))
+NAMES = sorted(recipe_files())
 BATCH = 4
 
 

@@ -16,7 +16,7 @@ from vitreid import cli
 from vitreid.training.checkpoint import Checkpoint, build_model
 from vitreid.training.config import parse_config
 from vitreid.training.datasets import Sample, read_dataset
-from vitreid.training.evaluate import batches, open_embedder
+from vitreid.training.evaluation.embed import batches, open_embedder
 from vitreid.training.importing import import_weights
 from vitreid.training.side_labels import side_labels, side_warnings, told_apart
 

@@ -12,7 +12,7 @@ from vitreid import cli
 from vitreid.training.backbones import build_cnn, build_vit
 from vitreid.training.backbones.timm_models import KNOWN, OURS, published_pixels
 from vitreid.training.checkpoint import Checkpoint, build_model, save_checkpoint
-from vitreid.training.config import RECIPES, TrainConfig, load_recipe
+from vitreid.training.config import TrainConfig, load_recipe, recipe_files
 from vitreid.training.errors import ConfigError
 
 READING = {
@@ -79,7 +79,7 @@ def test_a_change_on_the_command_line(people: Path, tmp_path: Path, capsys: pyte
 
 
 def test_the_recipes_describe_networks() -> None:
-    for file in RECIPES.glob("*.toml"):
+    for file in recipe_files().values():
         assert load_recipe(file.stem).model.options.keys() <= KNOWN
     assert KNOWN.isdisjoint(OURS)
 

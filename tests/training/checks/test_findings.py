@@ -14,8 +14,8 @@ import pytest
 from PIL import Image
 
 from vitreid import cli
-from vitreid.training import data_cli
 from vitreid.training.checks import CHECKS, PUBLISHED, Finding, check, scan
+from vitreid.training.cli import data as data_cli
 from vitreid.training.datasets import DATASETS, Sample, Split, read_dataset
 
 TRAIN, QUERY, GALLERY = "bounding_box_train", "query", "bounding_box_test"

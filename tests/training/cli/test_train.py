@@ -114,7 +114,7 @@ def test_wrong_outputs_and_models_are_told_before_anything_is_embedded(
 ) -> None:
     evaluating = ["evaluate", str(tiny_bundle), "--data", str(people)]
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("vitreid.training.evaluate.embed_split", None)
+        patch.setattr("vitreid.training.evaluation.embed.embed_split", None)
         assert cli.run([*evaluating, "--rank-lists", str(tmp_path / "lists.jpg")]) == 2
         assert cli.run([*evaluating, "--compare", str(tmp_path)]) == 2
     lists, compared = capsys.readouterr().err.splitlines()

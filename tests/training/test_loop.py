@@ -19,9 +19,9 @@ from vitreid.training.datasets import Split, read_dataset
 from vitreid.training.distributed import World
 from vitreid.training.errors import CheckpointError, ConfigError, DataError, Diverged, WorkerDied
 from vitreid.training.loader import Batch
+from vitreid.training.loop import Trainer
 from vitreid.training.progress import Progress
 from vitreid.training.records import check_output
-from vitreid.training.train import Trainer
 
 CPU = torch.device("cpu")
 

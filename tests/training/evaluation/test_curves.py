@@ -6,8 +6,8 @@ import pytest
 from PIL import Image
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from vitreid.training.curves import Board, draw_curves
 from vitreid.training.errors import DataError
+from vitreid.training.evaluation.curves import Board, draw_curves
 
 HISTORY = [{"epoch": 1, "loss": 3.0, "lr": 0.1}, {"epoch": 2, "loss": 2.0, "lr": 0.05, "mAP": 0.4}]
 

@@ -7,7 +7,17 @@ from PIL import ImageColor
 
 from vitreid.scoring import Labelled
 from vitreid.training.datasets import read_dataset
-from vitreid.training.rank_lists import FRAME, GAP, QUERY, RIGHT, TILE, WRONG, answers, chosen_rows, draw_rank_lists
+from vitreid.training.evaluation.rank_lists import (
+    FRAME,
+    GAP,
+    QUERY,
+    RIGHT,
+    TILE,
+    WRONG,
+    answers,
+    chosen_rows,
+    draw_rank_lists,
+)
 
 WIDTH, HEIGHT = TILE[1] + 2 * FRAME, TILE[0] + 2 * FRAME
 

@@ -11,7 +11,7 @@ from vitreid.bundle import Bundle, PatchRunner
 from vitreid.scoring.patches import Foreground, Half
 from vitreid.training.datasets import Split
 from vitreid.training.errors import DataError
-from vitreid.training.evaluate import batches, open_embedder
+from vitreid.training.evaluation.embed import batches, open_embedder
 
 
 def look_at_split(

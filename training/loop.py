@@ -23,7 +23,7 @@ from vitreid.training.datasets import Split, hold_out
 from vitreid.training.datasets.remarks import check_trainable
 from vitreid.training.distributed import SINGLE_PROCESS, World, check_shareable
 from vitreid.training.errors import CheckpointError, ConfigError, Diverged
-from vitreid.training.evaluate import Embedder, evaluate, model_run
+from vitreid.training.evaluation.embed import Embedder, evaluate, model_run
 from vitreid.training.loader import Batch, epoch_loader
 from vitreid.training.losses import RELATION_LOSSES, TOKEN_LOSSES, LossBatch, total_loss
 from vitreid.training.model import ReIDModel

@@ -7,7 +7,7 @@ import json
 import pytest
 
 from vitreid import cli
-from vitreid.training.config import RECIPES, load_recipe
+from vitreid.training.config import load_recipe, recipe_files
 from vitreid.training.recipe_list import START, recipe_list
 
 ENTRIES = {entry.name: entry for entry in recipe_list()}
@@ -15,7 +15,7 @@ ENTRIES = {entry.name: entry for entry in recipe_list()}
 
 def test_every_recipe_is_in_it_once_with_where_to_start_first() -> None:
     assert len(recipe_list()) == len(ENTRIES)
-    assert set(ENTRIES) == {path.stem for path in RECIPES.glob("*.toml")}
+    assert set(ENTRIES) == recipe_files().keys()
     assert {entry.name for entry in recipe_list()[: len(START)]} == set(START)
 
 

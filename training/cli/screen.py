@@ -9,7 +9,7 @@ from typing import Any
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
-from vitreid.training.report import brief
+from vitreid.training.evaluation.report import brief
 
 console = Console(stderr=True, highlight=False)
 

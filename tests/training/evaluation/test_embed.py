@@ -10,8 +10,8 @@ from vitreid.bundle import ImageSpec, read_image
 from vitreid.training.config import TrainConfig
 from vitreid.training.datasets import Split, read_dataset
 from vitreid.training.errors import DataError
-from vitreid.training.evaluate import Embedder, embed_samples, evaluate, model_run, open_embedder
-from vitreid.training.train import Trainer
+from vitreid.training.evaluation.embed import Embedder, embed_samples, evaluate, model_run, open_embedder
+from vitreid.training.loop import Trainer
 
 SPEC = ImageSpec(height=64, width=32)
 

@@ -9,10 +9,10 @@ from typing import Annotated, Any
 import typer
 
 from vitreid.training.checks import PUBLISHED, Finding, check, scan
-from vitreid.training.data_options import DATA_HELP, Dataset, Pattern, source_of
+from vitreid.training.cli.data_options import DATA_HELP, Dataset, Pattern, source_of
+from vitreid.training.cli.screen import counted
 from vitreid.training.datasets import Split
 from vitreid.training.datasets.dividing import divide, write_divided
-from vitreid.training.screen import counted
 
 SHOWN = 3  # cases of a finding in the text; JSON has all
 

@@ -10,7 +10,7 @@ import pytest
 
 from vitreid import cli
 from vitreid.synthetic import draw_dataset
-from vitreid.training.score_table import TABLES
+from vitreid.training.evaluation.score_table import TABLES
 
 SCORES = {"mAP": 0.8684, "rank1": 0.947, "rank5": 0.98, "rank10": 1.0, "mINP": 0.5}
 TOLD = [(name, SCORES | {"queries": 7, "skipped": 1, "gallery": 20}) for name in ("run_a", "50% of|b")]

@@ -14,7 +14,7 @@ from vitreid.scoring import Labelled, score_retrieval
 from vitreid.scoring.reranking import Reranking, reranked_distances
 from vitreid.synthetic import draw_dataset
 from vitreid.training.datasets import Sample, Split
-from vitreid.training.report import PARTS, TEXTS, Evaluated, report, text
+from vitreid.training.evaluation.report import PARTS, TEXTS, Evaluated, report, text
 
 EVERY = [f"--{name.replace('_', '-')}" for name in PARTS]
 
