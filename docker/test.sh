@@ -9,8 +9,6 @@ cd "$(dirname "$0")/.."
 export VITREID_PORT="${VITREID_PORT:-18000}"
 project=vitreid-test # its containers and volumes are its own, beside those of a service that is up here
 url="http://127.0.0.1:$VITREID_PORT"
-engine_tool=../shared/tools/docker-engine
-engine_started=
 
 say() { echo "== $*"; }
 fail() {
@@ -36,15 +34,12 @@ container() {
         --filter label=com.docker.compose.service=vitreid --filter label=com.docker.compose.oneoff=False
 }
 
-start_engine() {
+check_tools() {
     for tool in curl python3; do
         command -v "$tool" >/dev/null || fail "$tool is needed"
     done
-    if ! docker info >/dev/null 2>&1; then
-        [ -x "$engine_tool" ] || fail "no Docker engine answers (docker info); start one, with Compose, and try again"
-        "$engine_tool" up
-        engine_started=yes
-    fi
+    docker info >/dev/null 2>&1 ||
+        fail "no Docker engine answers; install Docker Engine (docs.docker.com/engine/install) and start dockerd"
     docker compose version >/dev/null 2>&1 || command -v docker-compose >/dev/null ||
         fail "Compose is needed: docker compose or docker-compose"
 }
@@ -57,7 +52,6 @@ finish() {
     fi
     compose down --volumes >/dev/null 2>&1 || true
     rm -rf "$work"
-    [ -z "$engine_started" ] || "$engine_tool" down
     exit "$code"
 }
 
@@ -106,7 +100,7 @@ sys.exit(f'the image has {found}' if found else 0)" || fail "the image has what 
     in_service python -c "
 import sys
 from pathlib import Path
-import service.commands.cli, training.evaluate, export.adopt, faiss, onnxruntime
+import vitreid.service.cli, vitreid.training.evaluate, vitreid.export.adopt, faiss, onnxruntime
 bare = [str(f) for p in ('/app', '/opt/vitreid') for f in Path(p).rglob('*.py')
         if not any((f.parent / '__pycache__').glob(f.stem + '.cpython-*.pyc'))]
 sys.exit(f'not compiled: {bare[:5]}' if bare else 0)" || fail "the image has sources that are compiled at every start"
@@ -124,7 +118,7 @@ ask() { python3 docker/ask.py "$url" "$work/people" ${BUNDLE:+0}; }
 
 size_of() { docker image inspect --format '{{.Size}}' "$1" | awk '{printf "%.0f MB", $1 / 1e6}'; }
 
-start_engine
+check_tools
 work=$(mktemp -d)
 trap finish EXIT
 chmod 755 "$work" # the container's user reads the images in it
@@ -148,7 +142,7 @@ check_container
 say "drawing twelve people, and indexing them while the service runs"
 docker run --rm --read-only --tmpfs /tmp --user "$(id -u):$(id -g)" -v "$work:/out" --entrypoint python vitreid:cpu -c "
 from pathlib import Path
-from synthetic import draw_dataset
+from vitreid.synthetic import draw_dataset
 draw_dataset(Path('/out/people'), identities=12, cameras=2, images=2, seed=11)"
 chmod -R a+rX "$work/people"
 index

@@ -1,4 +1,4 @@
-"""What all tests share: the real data where it is there, and a tiny real bundle."""
+"""Fixtures of all tests: real images where the environment names some, and tiny bundles."""
 
 from __future__ import annotations
 
@@ -11,15 +11,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tests.paths import REPOSITORY
+from tests.paths import optional_folder
 from vitreid.bundle import Bundle, ImageSpec, OutputSpec, PatchSpec
 from vitreid.bundle.patch_spec import EXPLAIN
 from vitreid.service.api.logs import FORMATS
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ["VITREID_ALLOWED_HOSTS"] = "testserver"  # what a TestClient calls the service
-
-SHARED = REPOSITORY.parent / "shared"
 
 
 @pytest.fixture(autouse=True)
@@ -33,11 +31,9 @@ def log_goes_with_the_test() -> Iterator[None]:
 
 
 @pytest.fixture(scope="session")
-def shared() -> Path:
-    """The folder of real data and published numbers beside the checkout."""
-    if not SHARED.is_dir():
-        pytest.skip("the folder with real data, ../shared, is not there")
-    return SHARED
+def real_people() -> Path:
+    """A data set of photographs in the layout of Market-1501."""
+    return optional_folder("PEOPLE_FIXTURES")
 
 
 @pytest.fixture(scope="session")

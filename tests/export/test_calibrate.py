@@ -280,12 +280,14 @@ def test_a_calibration_that_was_edited_by_hand(
     assert "calibrat" in refused(capsys, bundle, "--data", people)
 
 
-def test_the_model_on_real_people(shared: Path, bundle: Path) -> None:
-    """Colours of cells tell little of people, and the calibration says so."""
-    call(bundle, "--data", shared / "data" / "cuhk03")
+def test_the_model_on_real_people(real_people: Path, bundle: Path) -> None:
+    """Colours of cells hardly separate real people, and the calibration shows it."""
+    call(bundle, "--data", real_people)
     found = calibrated(bundle)
-    assert found.data.pairs.model_dump() == {"persons": 100, "same": 2366, "different": 234310}
-    assert found.prior == pytest.approx(0.01, rel=0.001)
+    pairs = found.data.pairs
+    people = {file.name.partition("_")[0] for file in (real_people / "query").glob("*.jpg")}
+    assert pairs.persons == len(people)
+    assert found.prior == pytest.approx(pairs.same / (pairs.same + pairs.different), rel=0.001)
     overall = found.thresholds[0]
     assert [at.false_match_rate for at in overall.at] == [0.01, 0.001, 0.0001]
     assert overall.at[0].true_matches.value > 0.01

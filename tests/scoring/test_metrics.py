@@ -2,24 +2,20 @@
 
 from __future__ import annotations
 
-import os
-from pathlib import Path
-
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import ArrayLike
 
+from tests.paths import optional_folder
 from vitreid.scoring import Labelled, RetrievalScores, ScoringError, labelled, score_retrieval
 
 Rows = tuple[ArrayLike, ArrayLike, ArrayLike]
 
 
-def test_published_numbers(request: pytest.FixtureRequest) -> None:
-    folder = os.environ.get("RETRIEVAL_FIXTURES")
-    path = Path(folder) if folder else request.getfixturevalue("shared") / "fixtures" / "retrieval"
-    known = np.load(path / "retrieval.npz")
+def test_published_numbers() -> None:
+    known = np.load(optional_folder("RETRIEVAL_FIXTURES") / "retrieval.npz")
     scores = score_retrieval(
         Labelled.of("query", known["query"], known["query_person"], known["query_camera"]),
         Labelled.of("gallery", known["gallery"], known["gallery_person"], known["gallery_camera"]),

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import os
-from pathlib import Path
-
 import numpy as np
 import pytest
 
+from tests.paths import optional_folder
 from vitreid.scoring import Labelled, score_retrieval
 from vitreid.scoring.reranking import reranked_distances
 
@@ -17,10 +15,8 @@ def rerank(query: np.ndarray, gallery: np.ndarray, **values: object) -> np.ndarr
 
 
 @pytest.fixture
-def published(request: pytest.FixtureRequest) -> dict[str, np.ndarray]:
-    folder = os.environ.get("RETRIEVAL_FIXTURES")
-    path = Path(folder) if folder else request.getfixturevalue("shared") / "fixtures" / "retrieval"
-    return dict(np.load(path / "retrieval.npz"))
+def published() -> dict[str, np.ndarray]:
+    return dict(np.load(optional_folder("RETRIEVAL_FIXTURES") / "retrieval.npz"))
 
 
 def test_published_distances(published: dict[str, np.ndarray]) -> None:

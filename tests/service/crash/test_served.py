@@ -19,7 +19,7 @@ from typing import Any
 import httpx2
 import pytest
 
-from tests.conftest import REPOSITORY
+from tests.paths import REPOSITORY
 
 CLIENTS = 4
 ANSWERS = 40  # of all clients together, before the service ends

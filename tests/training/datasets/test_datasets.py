@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -37,10 +38,13 @@ def test_market1501(market: Path) -> None:
     assert [s.person for s in split.gallery] == ["0000", "0001"]  # distractors stay, junk goes
 
 
-def test_real_images(shared: Path) -> None:
-    split = read_dataset("market1501", shared / "data" / "cuhk03")
-    assert [len(part) for part in (split.train, split.query, split.gallery)] == [5819, 200, 773]
-    assert (len(split.train_persons()), split.train_cameras()) == (600, ("c1", "c2"))
+def test_real_images(real_people: Path) -> None:
+    split = read_dataset("market1501", real_people)
+    folders = ("bounding_box_train", "query", "bounding_box_test")
+    names = [{file.name for file in (real_people / folder).glob("[!-]*.jpg")} for folder in folders]
+    assert [{sample.path.name for sample in part} for part in (split.train, split.query, split.gallery)] == names
+    assert set(split.train_persons()) == {name.partition("_")[0] for name in names[0]}
+    assert set(split.train_cameras()) == {re.findall(r"_(c\d+)", name)[0] for name in names[0]}
 
 
 def test_folders_for_training(tmp_path: Path, touch: Touch) -> None:
