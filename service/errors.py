@@ -1,7 +1,8 @@
 """Everything that can go wrong by a user's hand, as types.
 
 ServiceError
-├── GalleryError               a gallery cannot be opened or used: its kinds are in gallery.errors
+├── GalleryError               a gallery cannot be opened or used: its other kinds are in gallery.errors
+│   └── EmbeddingRejected      an embedding of the wrong shape, not finite, or not of unit length
 ├── RequestError               the request itself is wrong
 │   ├── BadParameter           a parameter outside of what is allowed
 │   ├── BadImage               bytes that are not a usable image
@@ -54,6 +55,13 @@ class GalleryError(ServiceError):
     """A gallery cannot be opened or used."""
 
     slug = "gallery-error"
+
+
+class EmbeddingRejected(GalleryError):
+    """Embeddings that cannot be stored or searched with."""
+
+    slug = "embedding-rejected"
+    status = 422
 
 
 class RequestError(ServiceError):

@@ -25,6 +25,7 @@ from vitreid.service.api.metrics import Metrics
 from vitreid.service.api.readiness import Readiness
 from vitreid.service.config import DEFAULT_GALLERY, ServiceConfig, gallery_folder
 from vitreid.service.errors import NotReady
+from vitreid.service.gallery.any_bundle import bundle_of
 from vitreid.service.gallery.galleries import Galleries
 from vitreid.service.gallery.gallery import Gallery
 from vitreid.service.gallery.maintenance.patch_backfill import PatchUpkeep
@@ -113,7 +114,8 @@ def open_service(
     Raises the typed errors of the bundle and of the default gallery, and NotReady where the model embeds nothing.
     """
     doing("the model")
-    bundle = find_bundle(config.bundle, gallery_folder(config.data))
+    default = gallery_folder(config.data)
+    bundle = find_bundle(config.bundle, default, made_with=bundle_of(default))
     embedder = Embedder(bundle, config.choice)
     explainer = Explainer(bundle, threads=config.threads)
     metrics = metrics or Metrics()

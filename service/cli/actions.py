@@ -19,6 +19,7 @@ from vitreid.service.api.server.serving import address_of, bound_socket, check_a
 from vitreid.service.api.state import Service
 from vitreid.service.cli.progress import image_progress
 from vitreid.service.config import GALLERIES, ServiceConfig, load_config, unknown_variables
+from vitreid.service.gallery.any_bundle import bundle_of
 from vitreid.service.gallery.errors import GalleryNotFound
 from vitreid.service.gallery.galleries import check_name
 from vitreid.service.gallery.gallery import Gallery
@@ -38,7 +39,7 @@ def open_embedder(
 ) -> Embedder:
     """The model for a gallery, run as the VITREID_* variables say; that it is the starter is said in one line."""
     config = load_config(bundle=bundle, threads=threads)
-    opened = find_bundle(config.bundle, gallery)
+    opened = find_bundle(config.bundle, gallery, made_with=None if gallery is None else bundle_of(gallery))
     if is_starter(opened):
         print(f"vitreid: {NOTICE}", file=sys.stderr)
     choice = config.choice

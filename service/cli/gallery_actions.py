@@ -13,7 +13,7 @@ from sqlalchemy import select
 from vitreid.service.config import gallery_folder, load_config
 from vitreid.service.errors import BadParameter, FolderNotFound, GalleryError
 from vitreid.service.gallery import Filter, Gallery, GalleryInfo, GallerySettings
-from vitreid.service.gallery.any_bundle import open_as_it_is
+from vitreid.service.gallery.any_bundle import bundle_of, open_as_it_is
 from vitreid.service.gallery.errors import GalleryBusy, ItemNotFound, PersonNotFound
 from vitreid.service.gallery.maintenance.backup import BackupManifest, back_up, drop_backup
 from vitreid.service.gallery.maintenance.purging import purge, unpurged
@@ -148,7 +148,7 @@ def erase_items(gallery: Gallery, ids: Collection[int], reason: str | None) -> R
 
 def cameras(gallery: Path, bundle: Path | None, mapping: Sequence[str] | None) -> list[CameraReport]:
     """A gallery's cameras, after `mapping` (CAMERA=LEARNED each) has replaced the one there was, where it is given."""
-    manifest = find_bundle(load_config(bundle=bundle).bundle, gallery).manifest
+    manifest = find_bundle(load_config(bundle=bundle).bundle, gallery, made_with=bundle_of(gallery)).manifest
     with open_as_it_is(gallery) as opened:
         if mapping:
             map_cameras(opened, manifest, dict(_pair(each) for each in mapping))

@@ -16,8 +16,7 @@ ServiceError
 │   ├── BackupDamaged          the folder is no backup, or not a whole one
 │   ├── BackupNotFound         no backup of this id is known, or its folder is not where it was written
 │   ├── GenerationNotFound     no embeddings of this generation, or none that may be dropped
-│   ├── ImagesMissing        items have no image that can be read, and it is needed
-│   └── EmbeddingRejected      an embedding of the wrong shape, not finite, or not of unit length
+│   └── ImagesMissing          items have no image that can be read, and it is needed
 ├── ItemNotFound               no item with this id (any more)
 ├── ImageMismatch              an item has another image than the one that somebody looked at
 ├── PersonNotFound             no item has this label
@@ -132,13 +131,6 @@ class ImagesMissing(GalleryError):
 
     slug = "images-missing"
     status = 409
-
-
-class EmbeddingRejected(GalleryError):
-    """Embeddings that cannot be stored or searched with."""
-
-    slug = "embedding-rejected"
-    status = 422
 
 
 class ItemNotFound(ServiceError):

@@ -12,9 +12,7 @@ from typing import Self, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from vitreid.service.errors import BadParameter
-from vitreid.service.gallery.embeddings import check_embeddings
-from vitreid.service.gallery.errors import EmbeddingRejected
+from vitreid.service.errors import BadParameter, EmbeddingRejected
 from vitreid.service.gallery.filters import EVERYTHING, Filter
 from vitreid.service.gallery.items import AddResult, GalleryInfo, GallerySettings, Item, ItemChanges, Match, NewItem
 from vitreid.service.gallery.maintenance.lock import MaintenanceLock
@@ -26,6 +24,7 @@ from vitreid.service.gallery.rows.summary import camera_counts, summary
 from vitreid.service.gallery.snapshots.snapshot import newest_manifest
 from vitreid.service.gallery.view.searcher import Searcher
 from vitreid.service.indexes import AUTO, index_kind
+from vitreid.service.values.embeddings import check_embeddings
 
 T = TypeVar("T")
 

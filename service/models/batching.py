@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vitreid.service.errors import EmbeddingFailed, ModelFailed, NotReady, QueueFull
-from vitreid.service.gallery.embeddings import check_embeddings
+from vitreid.service.values.embeddings import check_embeddings
 
 Pixels = NDArray[np.uint8]
 Row = NDArray[np.float32]

@@ -1,18 +1,17 @@
-"""Which bundle answers: the given one, the one that a gallery was made with, or the starter."""
+"""Choice of the bundle: the given one, the one that a gallery was made with, or the starter."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import json
 from pathlib import Path
 
 from vitreid.bundle import Bundle, BundleError
 from vitreid.service.errors import ServiceError
-from vitreid.service.gallery.any_bundle import bundle_of
 
 STARTER = Path(__file__).parents[1] / "starter"
 NOTICE = "using the starter bundle, trained on drawn people only: it does not work on photographs; give --bundle BUNDLE"
-KEPT = "bundles"
-"""The folder beside `galleries` in which a gallery's own bundle is found when none is given."""
+BUNDLES = "bundles"
+"""Folder beside `galleries` that is searched for a gallery's bundle when none is given."""
 
 
 class StarterMissing(ServiceError):
@@ -28,7 +27,7 @@ class BundleNeeded(ServiceError):
 
 
 def starter_path() -> Path:
-    """The starter bundle's folder. Raises StarterMissing where it was not made or not installed."""
+    """Return the starter bundle's folder. Raises StarterMissing where it was not made or not installed."""
     if not (STARTER / "manifest.json").is_file():
         raise StarterMissing(
             f"no bundle given and no starter bundle in {STARTER}; give --bundle BUNDLE, or make it with `make starter`"
@@ -36,36 +35,37 @@ def starter_path() -> Path:
     return STARTER
 
 
-def find_bundle(given: Path | None, gallery: Path | None = None) -> Bundle:
-    """The bundle to use: the given one, else the one that the gallery was made with, else the starter.
+def find_bundle(given: Path | None, gallery: Path | None = None, *, made_with: str | None = None) -> Bundle:
+    """Open the bundle to use: the given one, else the one that the gallery was `made_with`, else the starter.
 
-    A gallery in DATA/galleries finds its bundle in DATA/bundles, under whatever name. Raises BundleNeeded,
-    StarterMissing and the errors of Bundle.open.
+    `made_with` is a bundle_id, None for a gallery that does not exist yet. A gallery in DATA/galleries finds its bundle
+    in DATA/bundles, under any name. Raises BundleNeeded, StarterMissing and the errors of Bundle.open.
     """
     if given is not None:
         return Bundle.open(given)
-    wanted = None if gallery is None else bundle_of(gallery)
-    if gallery is None or wanted is None:
+    if gallery is None or made_with is None:
         return Bundle.open(starter_path())
-    kept = gallery.parent.parent / KEPT
-    for bundle in _readable([STARTER, *sorted(each.parent for each in kept.glob("*/manifest.json"))]):
-        if bundle.manifest.bundle_id == wanted:
-            return bundle
+    folder = gallery.parent.parent / BUNDLES
+    for path in [STARTER, *sorted(each.parent for each in folder.glob("*/manifest.json"))]:
+        if _bundle_id_in(path) == made_with:
+            try:
+                return Bundle.open(path)
+            except BundleError:
+                continue
     raise BundleNeeded(
-        f"the gallery {gallery} was made with the bundle {wanted[:12]}, which is not given; give it with --bundle (in "
-        f"Compose: write BUNDLE=./my-bundle into the file .env), or copy it into {kept}"
+        f"the gallery {gallery} was made with the bundle {made_with[:12]}, which is not given; give it with --bundle "
+        f"(in Compose: write BUNDLE=./my-bundle into the file .env), or copy it into {folder}"
     )
 
 
 def is_starter(bundle: Bundle) -> bool:
-    """Whether a bundle is the starter, wherever it lies."""
-    return any(each.manifest.bundle_id == bundle.manifest.bundle_id for each in _readable([STARTER]))
+    """Return whether a bundle is the starter, in whatever folder."""
+    return bundle.manifest.bundle_id == _bundle_id_in(STARTER)
 
 
-def _readable(paths: list[Path]) -> Iterator[Bundle]:
-    """Those of some bundles that can be opened."""
-    for path in paths:
-        try:
-            yield Bundle.open(path)
-        except BundleError:
-            continue
+def _bundle_id_in(folder: Path) -> object:
+    """Read the bundle_id of a manifest without checking the bundle; None where it cannot be read."""
+    try:
+        return json.loads((folder / "manifest.json").read_bytes())["bundle_id"]
+    except (OSError, ValueError, KeyError, TypeError):
+        return None

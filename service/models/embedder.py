@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from vitreid.bundle import Bundle, BundleDamaged, resize_to_spec
-from vitreid.service.gallery.embeddings import fault_of
 from vitreid.service.models.runtimes import RuntimeChoice, load_runtime
+from vitreid.service.values.embeddings import embedding_fault
 
 REFERENCE = RuntimeChoice()
 
@@ -58,5 +58,5 @@ class Embedder:
 
     def _try(self, model: Path) -> None:
         """Embed an image of nothing, which also reserves the runtime's memory. Raises BundleDamaged."""
-        if (fault := fault_of(list(self.run([self.grey], [None])), self.dimension)) is not None:
+        if (fault := embedding_fault(list(self.run([self.grey], [None])), self.dimension)) is not None:
             raise BundleDamaged(f"the embedding that {model} gives of a grey image {fault[1]}; export the bundle again")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from vitreid.service.gallery.errors import EmbeddingRejected
+from vitreid.service.errors import EmbeddingRejected
 from vitreid.service.gallery.filters import Filter
 from vitreid.service.gallery.gallery import Gallery
 

@@ -16,7 +16,6 @@ from sqlalchemy import Connection, Row, Select, func, select
 
 from vitreid.bundle import ImageError, read_image
 from vitreid.service.errors import GalleryError
-from vitreid.service.gallery.embeddings import fault_of
 from vitreid.service.gallery.maintenance.recall_check import check_index
 from vitreid.service.gallery.opening import FILE, open_existing
 from vitreid.service.gallery.rows.conditions import metadata_rows
@@ -34,6 +33,7 @@ from vitreid.service.gallery.rows.tables import (
 )
 from vitreid.service.gallery.snapshots.snapshot import SnapshotDamaged, check_snapshot
 from vitreid.service.gallery.snapshots.snapshot import generations as snapshots
+from vitreid.service.values.embeddings import embedding_fault
 
 ROWS_AT_ONCE = 2048
 _METADATA = "SELECT key, value, item_id FROM item_metadata WHERE item_id = ?"
@@ -166,7 +166,7 @@ def _fault_of(row: Row[Any], dimension: int) -> str | None:
     if zlib.crc32(row.embedding) != row.checksum:
         return "does not match its checksum"
     vector = np.frombuffer(row.embedding, dtype="<f4") if len(row.embedding) % 4 == 0 else np.empty(0)
-    fault = fault_of([vector], dimension)
+    fault = embedding_fault([vector], dimension)
     return None if fault is None else fault[1]
 
 

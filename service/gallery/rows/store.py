@@ -14,7 +14,6 @@ from sqlalchemy import func, select
 
 from vitreid.scoring.patches import Foreground
 from vitreid.service.gallery.database import REMEDY_DAMAGED, Database
-from vitreid.service.gallery.embeddings import check_embeddings
 from vitreid.service.gallery.errors import GalleryDamaged, ItemNotFound
 from vitreid.service.gallery.filters import EVERYTHING, Filter, Scalar
 from vitreid.service.gallery.items import AddResult, Item, ItemChanges, NewItem
@@ -38,6 +37,7 @@ from vitreid.service.gallery.rows.rows import (
 )
 from vitreid.service.gallery.rows.tables import Unreadable, embeddings_of, gallery, images, items
 from vitreid.service.gallery.view.changes import Changes, changes_after, decoded, extent
+from vitreid.service.values.embeddings import check_embeddings
 
 _LAST_SEQ = compiled(select(gallery.c.last_seq, gallery.c.generation))
 _IDS_WITH = compiled(with_metadata("", ""))

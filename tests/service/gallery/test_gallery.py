@@ -11,9 +11,9 @@ from datetime import UTC, datetime, timedelta, timezone
 import numpy as np
 import pytest
 
-from vitreid.service.errors import BadParameter, UnknownName
+from vitreid.service.errors import BadParameter, EmbeddingRejected, UnknownName
 from vitreid.service.gallery import AddResult, Filter, Gallery
-from vitreid.service.gallery.errors import EmbeddingRejected, GalleryNotFound, ItemNotFound
+from vitreid.service.gallery.errors import GalleryNotFound, ItemNotFound
 from vitreid.service.indexes import INDEXES
 
 QUERY = np.eye(1, 16, dtype=np.float32)

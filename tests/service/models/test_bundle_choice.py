@@ -11,6 +11,7 @@ from vitreid.bundle import Bundle, BundleError
 from vitreid.service.api.state import open_service
 from vitreid.service.config import ServiceConfig, gallery_folder
 from vitreid.service.gallery import Gallery
+from vitreid.service.gallery.any_bundle import bundle_of
 from vitreid.service.gallery.errors import BundleMismatch
 from vitreid.service.models.bundle_choice import BundleNeeded, find_bundle, is_starter, starter_path
 
@@ -31,14 +32,17 @@ def test_the_given_one_counts(data: Path, tiny_bundle: Path) -> None:
 
 def test_without_a_gallery_it_is_the_starter(tmp_path: Path) -> None:
     assert find_bundle(None).path == starter_path()
-    assert find_bundle(None, gallery_folder(tmp_path)).path == starter_path()
+    assert (
+        find_bundle(None, gallery_folder(tmp_path), made_with=bundle_of(gallery_folder(tmp_path))).path
+        == starter_path()
+    )
 
 
 def test_a_gallery_finds_its_bundle_beside_it(data: Path, tiny_bundle: Path) -> None:
     (data / "bundles" / "broken").mkdir(parents=True)
     (data / "bundles" / "broken" / "manifest.json").write_text("{")
     kept = shutil.copytree(tiny_bundle, data / "bundles" / "of-last-summer")
-    assert find_bundle(None, gallery_folder(data)).path == kept
+    assert find_bundle(None, gallery_folder(data), made_with=bundle_of(gallery_folder(data))).path == kept
     with open_service(ServiceConfig(data=data, runtime="fake")) as service:
         assert service.bundle.path == kept
         assert not service.starter
@@ -48,7 +52,7 @@ def test_a_gallery_whose_bundle_is_not_at_hand_names_the_remedies(data: Path) ->
     with pytest.raises(
         BundleNeeded, match=r"made with the bundle [0-9a-f]{12}, .*--bundle .* \.env\), or copy it into"
     ):
-        find_bundle(None, gallery_folder(data))
+        find_bundle(None, gallery_folder(data), made_with=bundle_of(gallery_folder(data)))
 
 
 def test_a_given_bundle_that_is_another_is_refused(data: Path) -> None:
@@ -63,7 +67,7 @@ def test_a_gallery_that_cannot_be_read_is_left_to_whoever_opens_it(tmp_path: Pat
     folder = gallery_folder(tmp_path)
     folder.mkdir(parents=True)
     (folder / "gallery.db").write_bytes(b"no database")
-    assert find_bundle(None, folder).path == starter_path()
+    assert find_bundle(None, folder, made_with=bundle_of(folder)).path == starter_path()
 
 
 def test_the_starter_is_known_wherever_it_lies(

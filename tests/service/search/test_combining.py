@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from vitreid.service.gallery.errors import EmbeddingRejected
+from vitreid.service.errors import EmbeddingRejected
 from vitreid.service.search import mean_embedding
 
 

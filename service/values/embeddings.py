@@ -1,4 +1,4 @@
-"""What an embedding must be before it is stored, searched with, or believed when it is read back."""
+"""Checks that embeddings are finite, of the right shape and of unit length."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from vitreid.service.gallery.errors import EmbeddingRejected
+from vitreid.service.errors import EmbeddingRejected
 
 UNIT_TOLERANCE = 1e-3
 
 
 def check_embeddings(embeddings: Sequence[NDArray[np.floating]], dimension: int) -> None:
     """Raise EmbeddingRejected unless each is (dimension,), finite and of unit length."""
-    if (fault := fault_of(embeddings, dimension)) is not None:
+    if (fault := embedding_fault(embeddings, dimension)) is not None:
         place, reason = fault
         raise EmbeddingRejected(
             f"embedding {place} {reason}; allowed are ({dimension},) finite numbers of length 1 "
@@ -22,7 +22,7 @@ def check_embeddings(embeddings: Sequence[NDArray[np.floating]], dimension: int)
         )
 
 
-def fault_of(embeddings: Sequence[NDArray[np.floating]], dimension: int) -> tuple[int, str] | None:
+def embedding_fault(embeddings: Sequence[NDArray[np.floating]], dimension: int) -> tuple[int, str] | None:
     """Position of the first unusable embedding and what is wrong with it, or None."""
     for place, embedding in enumerate(embeddings):
         if embedding.shape != (dimension,):
