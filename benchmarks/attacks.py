@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
+from typing import Any
 
 from PIL import Image
 
@@ -42,7 +43,7 @@ class Target:
         """What says who asks."""
         return {} if self.key is None else {"X-API-Key": self.key}
 
-    def head(self, method: str, path: str, **headers: object) -> bytes:
+    def head(self, method: str, path: str, **headers: Any) -> bytes:
         """The first lines of a request, without the empty one that ends them."""
         lines = {"Host": f"{self.host}:{self.port}", **self.headers}
         lines |= {name.replace("_", "-"): str(value) for name, value in headers.items()}

@@ -18,7 +18,7 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from multiprocessing.process import BaseProcess
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -59,7 +59,7 @@ def main(
         print(json.dumps(asdict(measured)), flush=True)
 
 
-def measure(bundle: Path, attacks: Iterable[str], *, seconds: float, **settings: object) -> Iterator[Measured]:
+def measure(bundle: Path, attacks: Iterable[str], *, seconds: float, **settings: Any) -> Iterator[Measured]:
     """Every attack, without and with keys."""
     for name in attacks:
         for keys in (False, True):

@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 READY_S = 120
@@ -32,7 +33,7 @@ class Running:
 
 
 @contextmanager
-def serving(data: Path, bundle: Path, **settings: object) -> Iterator[Running]:
+def serving(data: Path, bundle: Path, **settings: Any) -> Iterator[Running]:
     """Serve on a free port for the length of the block; `settings` as in ServiceConfig."""
     command = [sys.executable, "-m", "vitreid", "serve", "--data", str(data), "--bundle", str(bundle), "--port", "0"]
     environment = {**os.environ, **{f"VITREID_{name.upper()}": str(value) for name, value in settings.items()}}

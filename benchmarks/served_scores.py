@@ -81,7 +81,7 @@ def ask(address: str, image: Path) -> dict[str, Any]:
     return content
 
 
-def vitreid(*arguments: object) -> str:
+def vitreid(*arguments: Any) -> str:
     """Run a `vitreid` command and return what it prints."""
     command = [sys.executable, "-m", "vitreid", *map(str, arguments)]
     return subprocess.run(command, check=True, capture_output=True, text=True).stdout

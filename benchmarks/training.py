@@ -28,7 +28,7 @@ PERSONS, IMAGES_PER_PERSON, CLASSES, CAMERAS = 4, 4, 751, 6
 SIZE = (256, 128)
 VIT_S = "vit_small_patch16_224"
 IDENTITY_AND_TRIPLET: dict[str, dict[str, Any]] = {"identity": {}, "triplet": {}}
-RELATIVE = {"relative": "bias"}
+RELATIVE: dict[str, Any] = {"relative": "bias"}
 SIDES: dict[str, tuple[Mapping[str, Any], Mapping[str, Mapping[str, Any]]]] = {
     "ours, no parts": ({}, {}),
     "SIE": ({"side": "camera"}, {}),
@@ -40,7 +40,7 @@ SIDES: dict[str, tuple[Mapping[str, Any], Mapping[str, Mapping[str, Any]]]] = {
     "relation divergence": (RELATIVE, {"relation_divergence": {}}),
 }
 """What differs from our plain model: keys of the model, and further losses."""
-AGAINST = {
+AGAINST: dict[str, Any] = {
     "weighted triplet": "ours, no parts",
     "relation triplet": "relative bias",
     "relation divergence": "relative bias",

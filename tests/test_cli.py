@@ -7,6 +7,7 @@ import subprocess
 import sys
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -88,7 +89,7 @@ def test_a_missing_runtime_names_its_extra(
 
 
 def test_a_bug_keeps_its_traceback(monkeypatch: pytest.MonkeyPatch) -> None:
-    def broken(*_: object) -> int:
+    def broken(*_: Any) -> int:
         raise RuntimeError("a bug")
 
     monkeypatch.setattr(cli, "_hand_over", broken)
@@ -97,7 +98,7 @@ def test_a_bug_keeps_its_traceback(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_ctrl_c(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
-    def interrupted(*_: object) -> Bundle:
+    def interrupted(*_: Any) -> Bundle:
         raise KeyboardInterrupt
 
     monkeypatch.setattr(Bundle, "open", interrupted)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -21,21 +22,21 @@ from vitreid.training.checkpoint import Checkpoint, build_model, save_checkpoint
 from vitreid.training.config import TrainConfig
 
 SPEC = ImageSpec(height=64, width=32)
-VIT = {"backbone": "vit_tiny_patch16_224", "options": {"embed_dim": 48, "depth": 2, "num_heads": 2}}
-VARIANTS = {
+VIT: dict[str, Any] = {"backbone": "vit_tiny_patch16_224", "options": {"embed_dim": 48, "depth": 2, "num_heads": 2}}
+VARIANTS: dict[str, Any] = {
     "cameras and parts": VIT | {"side": "camera", "jigsaw": {"parts": 5}, "stride": 12},
     "cameras, views and keys": VIT | {"side": "both", "relative": "keys", "stem": "ics", "pool": "mean"},
     "bias and a stem of convolutions": VIT | {"relative": "bias", "stem": "conv", "jigsaw": {}, "bnneck": "after"},
     "convnet": {"backbone": "resnet18"},
 }
-LEARNED = {"cameras": ["c1", "c2", "c3"], "views": ["front", "rear"]}
-MAPPING = {"gate": "c3", "hall": "c1"}
+LEARNED: dict[str, Any] = {"cameras": ["c1", "c2", "c3"], "views": ["front", "rear"]}
+MAPPING: dict[str, Any] = {"gate": "c3", "hall": "c1"}
 SEEN = ["gate", "hall", "roof", None, "gate", "c2", "hall"]
 INDICES = [2, 0, -1, -1, 2, -1, 0]
 """What the model is told of them: a name that the gallery does not map is unknown, also one that was learned."""
 
 
-def trained(part: dict[str, object], folder: Path) -> Checkpoint:
+def trained(part: dict[str, Any], folder: Path) -> Checkpoint:
     """A checkpoint of a network all of whose weights are random."""
     torch.manual_seed(0)
     config = TrainConfig.model_validate({"model": {"height": SPEC.height, "width": SPEC.width, **part}})

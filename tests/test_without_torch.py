@@ -10,6 +10,7 @@ import subprocess
 import sys
 import tomllib
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -44,7 +45,7 @@ def names(extra: str) -> set[str]:
 ABSENT = names("train") - set().union(*map(names, IN_THE_IMAGE))
 
 
-def without(absent: set[str], *arguments: object) -> subprocess.CompletedProcess[str]:
+def without(absent: set[str], *arguments: Any) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-c", RUN, ",".join(absent), *map(str, arguments)]
     return subprocess.run(command, capture_output=True, text=True, cwd=REPOSITORY, check=False)
 

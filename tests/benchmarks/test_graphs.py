@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from benchmarks import graphs
 
-SMALL = {"height": 64, "width": 32, "options": {"embed_dim": 24, "depth": 2, "num_heads": 2}}
+SMALL: dict[str, Any] = {"height": 64, "width": 32, "options": {"embed_dim": 24, "depth": 2, "num_heads": 2}}
 
 
 def test_every_side_is_measured_in_every_round(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

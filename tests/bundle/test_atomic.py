@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -84,7 +85,7 @@ def test_a_file_published_as_new_never_replaces_another(tmp_path: Path) -> None:
 
 
 def test_publishing_as_new_works_without_links(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def refuse(*_: object) -> None:
+    def refuse(*_: Any) -> None:
         raise PermissionError("no links here")
 
     monkeypatch.setattr("os.link", refuse)

@@ -100,7 +100,7 @@ def test_a_bundle_exported_again_has_none(tiny_bundle: Path, tmp_path: Path) -> 
         ({"secret": 2}, r"calibration\.secret"),
     ],
 )
-def test_a_calibration_edited_by_hand(tiny_bundle: Path, tmp_path: Path, changes: dict[str, object], told: str) -> None:
+def test_a_calibration_edited_by_hand(tiny_bundle: Path, tmp_path: Path, changes: dict[str, Any], told: str) -> None:
     bundle = Bundle.open(Path(shutil.copytree(tiny_bundle, tmp_path / "bundle")))
     bundle.extend(calibration=made(bundle_id=bundle.manifest.bundle_id))
     file = bundle.path / "manifest.json"

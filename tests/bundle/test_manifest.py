@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -16,7 +17,7 @@ def bundle(tiny_bundle: Path, tmp_path: Path) -> Path:
     return Path(shutil.copytree(tiny_bundle, tmp_path / "bundle"))
 
 
-def edit(bundle: Path, **changes: object) -> None:
+def edit(bundle: Path, **changes: Any) -> None:
     manifest = json.loads((bundle / "manifest.json").read_text())
     (bundle / "manifest.json").write_text(json.dumps(manifest | changes))
 
@@ -35,8 +36,8 @@ def test_unknown_cameras(bundle: Path) -> None:
 def test_the_id_follows_the_content_and_nothing_else(bundle: Path, tmp_path: Path) -> None:
     original = Bundle.open(bundle).manifest
 
-    def saved(**changes: object) -> str:
-        values: dict[str, object] = {
+    def saved(**changes: Any) -> str:
+        values: dict[str, Any] = {
             "name": "x",
             "image": original.image,
             "output": original.output,
@@ -112,7 +113,7 @@ def test_a_later_version(bundle: Path) -> None:
         {"files": {"../model.onnx": {"bytes": 1, "sha256": ""}}},
     ],
 )
-def test_a_manifest_edited_by_hand(bundle: Path, changes: dict[str, object]) -> None:
+def test_a_manifest_edited_by_hand(bundle: Path, changes: dict[str, Any]) -> None:
     edit(bundle, **changes)
     with pytest.raises(BundleDamaged):
         Bundle.open(bundle)
@@ -136,7 +137,7 @@ def test_other_folders_are_not_overwritten(bundle: Path, tmp_path: Path) -> None
 def test_a_disk_that_refuses_is_told_in_a_line(
     bundle: Path, tmp_path: Path, place: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def full(*_: object) -> None:
+    def full(*_: Any) -> None:
         raise OSError(28, "No space left on device")
 
     (tmp_path / "file").write_text("mine")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -52,7 +53,7 @@ def test_a_bundle_without_says_so(tiny_bundle: Path) -> None:
         PatchRunner(Bundle.open(tiny_bundle))
 
 
-def changed(bundle: Path, **explain: object) -> None:
+def changed(bundle: Path, **explain: Any) -> None:
     manifest = json.loads((bundle / "manifest.json").read_text())
     manifest["explain"] |= explain
     (bundle / "manifest.json").write_text(json.dumps(manifest))

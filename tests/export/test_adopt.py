@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
@@ -25,7 +26,7 @@ HALF, UINT8 = TensorProto.FLOAT16, TensorProto.UINT8
 NO_PIXELS = {"mean": (0.0, 0.0, 0.0), "std": (1.0, 1.0, 1.0), "scale": 1.0}
 
 
-def adopted(path: Path, out: Path, **stated: object) -> Bundle:
+def adopted(path: Path, out: Path, **stated: Any) -> Bundle:
     original = Original.open(path, Stated(**stated))
     images = np.resize(IMAGES, (len(IMAGES), original.image.height, original.image.width, 3))
     return adopt(original, out, images, images_from="noise")

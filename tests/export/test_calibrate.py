@@ -46,7 +46,7 @@ def bundle(tiny_bundle: Path, tmp_path: Path) -> Path:
     return Path(shutil.copytree(tiny_bundle, tmp_path / "bundle"))
 
 
-def call(*arguments: object) -> str:
+def call(*arguments: Any) -> str:
     done = CliRunner().invoke(app, ["export", "calibrate", *map(str, arguments)], catch_exceptions=False)
     assert done.exit_code == 0
     return done.stdout
@@ -166,7 +166,7 @@ def test_a_diagram_that_the_disk_refuses(
     assert calibrated(bundle).data.name == "site"
 
 
-def refused(capsys: pytest.CaptureFixture[str], bundle: Path, *arguments: object) -> str:
+def refused(capsys: pytest.CaptureFixture[str], bundle: Path, *arguments: Any) -> str:
     """The one line of an error after which the manifest is as it was."""
     before = (bundle / "manifest.json").read_bytes() if bundle.is_dir() else b""
     capsys.readouterr()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -53,7 +54,7 @@ def _only_the_reference(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("vitreid.export.ways.WAYS", (REFERENCE,))
 
 
-def vitreid(*arguments: object) -> Result:
+def vitreid(*arguments: Any) -> Result:
     return CliRunner().invoke(app, ["export", *map(str, arguments)])
 
 

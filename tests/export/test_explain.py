@@ -38,7 +38,7 @@ from vitreid.training.model import ReIDModel
 SPEC = ImageSpec(height=64, width=32)
 
 
-def config_text(*, options: str = "embed_dim = 24, depth = 2, num_heads = 2", **model: object) -> str:
+def config_text(*, options: str = "embed_dim = 24, depth = 2, num_heads = 2", **model: Any) -> str:
     lines = [f'{key} = "{value}"' if isinstance(value, str) else f"{key} = {value}" for key, value in model.items()]
     return "\n".join(
         [

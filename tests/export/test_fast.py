@@ -29,8 +29,8 @@ from vitreid.training.model import ReIDModel
 
 SPEC = ImageSpec(height=64, width=32)
 CAMERAS, VIEWS = 3, 2
-FIVE = {"jigsaw": {"parts": 5}}
-SMALL = {"embed_dim": 24, "depth": 2, "num_heads": 2, "mlp_ratio": 2}
+FIVE: dict[str, Any] = {"jigsaw": {"parts": 5}}
+SMALL: dict[str, Any] = {"embed_dim": 24, "depth": 2, "num_heads": 2, "mlp_ratio": 2}
 
 
 def choices(field: str) -> list[dict[str, Any]]:

@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -138,7 +139,7 @@ def test_without_data_nothing_is_searched() -> None:
     assert Trial().searches(Embedder(lambda *_: np.empty(0), None)) is None
 
 
-def found(**changes: object) -> Parity:
+def found(**changes: Any) -> Parity:
     values = {"runtime": "r", "precision": "int8", "images": 3, "max_abs_difference": 0.0, "min_cosine": 1.0}
     values |= {"min_corrected_cosine": changes.get("min_cosine", 1.0)}
     return Parity.model_validate(values | changes)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 
@@ -10,7 +12,7 @@ from vitreid.scoring import Labelled, score_retrieval
 from vitreid.scoring.reranking import reranked_distances
 
 
-def rerank(query: np.ndarray, gallery: np.ndarray, **values: object) -> np.ndarray:
+def rerank(query: np.ndarray, gallery: np.ndarray, **values: Any) -> np.ndarray:
     return np.concatenate(list(reranked_distances(query, gallery, **values)))
 
 

@@ -21,7 +21,7 @@ from vitreid.service.gallery.maintenance.patch_backfill import PatchUpkeep
 from vitreid.service.gallery.maintenance.scheduler import Scheduler
 from vitreid.service.gallery.snapshots.snapshot import generations
 
-LABELS = {
+LABELS: dict[str, Any] = {
     "camera_id": "camera above the side door",
     "person_id": "Ulrike Person of Interest",
     "track_id": "track across the yard",
@@ -78,7 +78,7 @@ def found(folder: Path, wanted: dict[str, bytes]) -> dict[str, list[str]]:
     return {name: paths for name, paths in where.items() if paths}
 
 
-def add(client: TestClient, name: str, content: bytes, **labels: object) -> int:
+def add(client: TestClient, name: str, content: bytes, **labels: Any) -> int:
     answer = client.post("/v1/items", files={"images": (name, content)}, data={"metadata": json.dumps(labels)})
     [result] = answer.json()["results"]
     assert result["status"] == "added"

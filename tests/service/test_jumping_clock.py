@@ -76,7 +76,7 @@ def look(service: Service, clocks: Clocks) -> Callable[[], None]:
     return later
 
 
-def add(client: TestClient, content: bytes, **labels: object) -> int:
+def add(client: TestClient, content: bytes, **labels: Any) -> int:
     files, data = {"images": ("a.jpg", content)}, {"metadata": json.dumps(labels)}
     [result] = client.post("/v1/items", files=files, data=data).json()["results"]
     return int(result["id"])

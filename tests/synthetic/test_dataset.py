@@ -2,6 +2,7 @@ import json
 import re
 from collections import Counter
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -25,7 +26,7 @@ def content(folder: Path) -> dict[str, bytes]:
     return {str(f.relative_to(folder)): f.read_bytes() for f in sorted(folder.rglob("*")) if f.is_file()}
 
 
-def draw(out: Path, **changes: object) -> DatasetSummary:
+def draw(out: Path, **changes: Any) -> DatasetSummary:
     numbers = {"identities": 5, "cameras": 3, "images": 2, "seed": 7, "train_identities": 2, "size": SMALL}
     return draw_dataset(out, **{**numbers, **changes})
 
@@ -132,7 +133,7 @@ def test_other_folders_are_refused(tmp_path: Path) -> None:
         ({"images": 1, "cameras": 1}, "at least 2 cameras"),
     ],
 )
-def test_bad_values_are_one_line_that_names_them(tmp_path: Path, changes: dict[str, object], named: str) -> None:
+def test_bad_values_are_one_line_that_names_them(tmp_path: Path, changes: dict[str, Any], named: str) -> None:
     with pytest.raises(SyntheticError, match=named) as caught:
         draw(tmp_path / "set", **changes)
     assert "\n" not in str(caught.value)
@@ -146,7 +147,7 @@ def test_a_failure_leaves_nothing(
 ) -> None:
     done: list[int] = []
 
-    def fail(*_: object) -> None:
+    def fail(*_: Any) -> None:
         done.append(1)
         if len(done) == 3:
             raise failure
@@ -160,7 +161,7 @@ def test_a_failure_leaves_nothing(
 def test_ctrl_c_with_processes_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("vitreid.synthetic.work.SMALL", 1)
 
-    def interrupt(*_: object) -> None:
+    def interrupt(*_: Any) -> None:
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -25,7 +26,7 @@ RESNET = 'backbone = "resnet18"\noptions = { layers = [1, 1, 1, 1], drop_path_ra
 
 class Silent:
     def step(self, progress: Progress) -> None: ...
-    def epoch(self, record: dict[str, object]) -> None: ...
+    def epoch(self, record: dict[str, Any]) -> None: ...
 
 
 def trainer(people: Path, model: str, optim: str) -> Trainer:

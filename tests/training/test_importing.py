@@ -24,7 +24,7 @@ from vitreid.training.errors import ConfigError, WeightsError
 from vitreid.training.importing import import_weights
 from vitreid.training.model import ReIDModel, ReIDOutput
 
-SMALL = {"embed_dim": 64, "depth": 2, "num_heads": 1}
+SMALL: dict[str, Any] = {"embed_dim": 64, "depth": 2, "num_heads": 1}
 
 
 PUBLISHED_CASES = ("baseline", "jpm_sie_stride12", "sie_cam_view")

@@ -201,7 +201,7 @@ class Saboteur(Silent):
             self.act()
 
 
-def with_data(config: TrainConfig, **changes: object) -> TrainConfig:
+def with_data(config: TrainConfig, **changes: Any) -> TrainConfig:
     return config.model_copy(update={"data": config.data.model_copy(update=changes)})
 
 

@@ -18,9 +18,9 @@ from vitreid.training.errors import CheckpointError, ConfigError, WeightsError
 from vitreid.training.model import ReIDModel
 from vitreid.training.starting import start_from
 
-LABELS = {"persons": ("a", "b", "c"), "cameras": ("c1", "c2"), "views": ()}
-OTHERS = {"persons": ("d", "e"), "cameras": ("k1", "k2", "k3"), "views": ("front", "rear")}
-SMALL = {"embed_dim": 64, "depth": 2, "num_heads": 1}
+LABELS: dict[str, Any] = {"persons": ("a", "b", "c"), "cameras": ("c1", "c2"), "views": ()}
+OTHERS: dict[str, Any] = {"persons": ("d", "e"), "cameras": ("k1", "k2", "k3"), "views": ("front", "rear")}
+SMALL: dict[str, Any] = {"embed_dim": 64, "depth": 2, "num_heads": 1}
 NECKS = "necks.0, necks.1, necks.2, necks.3, necks.4"  # of a jigsaw of four parts
 TOML = """
 [model]

@@ -1,11 +1,13 @@
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 
 from vitreid.training.views import color_jitter, random_affine, random_erase, random_shift, train_transform
 
-PLAIN = {"flip": 0.0, "pad": 0, "erase": 0.0, "mean": (0.5, 0.4, 0.3), "std": (0.5, 0.2, 0.1)}
+PLAIN: dict[str, Any] = {"flip": 0.0, "pad": 0, "erase": 0.0, "mean": (0.5, 0.4, 0.3), "std": (0.5, 0.2, 0.1)}
 
 
 @pytest.fixture

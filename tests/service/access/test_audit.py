@@ -121,7 +121,7 @@ def test_erasures_are_on_disk_and_queries_may_wait(
     with database.writing() as connection:
         assert connection.exec_driver_sql("PRAGMA synchronous").scalar() == 2  # FULL
 
-    def refused(*_: object) -> None:
+    def refused(*_: Any) -> None:
         raise AccessUnusable("not on disk")
 
     monkeypatch.setattr(AccessDatabase, "write_quickly", refused)

@@ -12,7 +12,7 @@ from fastapi.testclient import TestClient
 from tests.service.application import service_of
 
 Make = Callable[..., bytes]
-JPEG = {"content-type": "image/jpeg"}
+JPEG: dict[str, Any] = {"content-type": "image/jpeg"}
 CAMERAS = ["c1", "c2", "c1", None, "c2"]
 
 
@@ -145,7 +145,7 @@ def test_a_gallery_key_lists_its_gallery_only(filled: TestClient) -> None:
     assert filled.get("/v1/items?gallery=day", headers=night).status_code == 403
 
 
-def added(client: TestClient, content: bytes, key: dict[str, str], **labels: object) -> dict[str, Any]:
+def added(client: TestClient, content: bytes, key: dict[str, str], **labels: Any) -> dict[str, Any]:
     data = {"metadata": json.dumps(labels)}
     answer = client.post("/v1/items", files=[("images", ("a.jpg", content))], data=data, headers=key)
     assert answer.status_code == 200, answer.text

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from fastapi.testclient import TestClient
@@ -19,7 +20,7 @@ from vitreid.service.gallery.errors import BundleMismatch, GalleryDamaged
 from vitreid.service.gallery.gallery import Gallery
 
 Make = Callable[..., bytes]
-JPEG = {"content-type": "image/jpeg"}
+JPEG: dict[str, Any] = {"content-type": "image/jpeg"}
 
 
 @pytest.fixture
@@ -58,7 +59,7 @@ def test_health_and_readiness(client: TestClient) -> None:
 
 
 def test_not_ready_when_search_fails(client: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:
-    def broken(*_: object, **__: object) -> None:
+    def broken(*_: Any, **__: Any) -> None:
         raise RuntimeError("/secret/path")
 
     monkeypatch.setattr(Gallery, "search", broken)
@@ -87,7 +88,7 @@ def test_parts_opened_elsewhere_are_used_and_left_open(config: ServiceConfig) ->
 def test_an_unexpected_error_tells_nothing_of_the_inside(
     client: TestClient, make_image: Make, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def broken(*_: object, **__: object) -> None:
+    def broken(*_: Any, **__: Any) -> None:
         raise RuntimeError("/secret/path")
 
     monkeypatch.setattr(Gallery, "search", broken)
@@ -105,7 +106,7 @@ def test_an_unexpected_error_tells_nothing_of_the_inside(
 def test_errors_of_the_parts_name_no_folders(
     client: TestClient, make_image: Make, monkeypatch: pytest.MonkeyPatch, error: Exception, status: int
 ) -> None:
-    def broken(*_: object, **__: object) -> None:
+    def broken(*_: Any, **__: Any) -> None:
         raise error
 
     monkeypatch.setattr(Gallery, "search", broken)

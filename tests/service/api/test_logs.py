@@ -18,7 +18,7 @@ from vitreid.service.api.logs import JsonFormatter, LogFormat, configure_logging
 from vitreid.service.api.routes import system
 
 Make = Callable[..., bytes]
-JPEG = {"content-type": "image/jpeg"}
+JPEG: dict[str, Any] = {"content-type": "image/jpeg"}
 
 
 @pytest.fixture
@@ -120,7 +120,7 @@ def test_the_work_of_a_request_is_logged_with_its_id(
 ) -> None:
     stream = logged()
 
-    def broken(*_: object, **__: object) -> None:
+    def broken(*_: Any, **__: Any) -> None:
         logging.getLogger("vitreid").warning("from a thread")
         raise RuntimeError("/secret/path")
 

@@ -7,6 +7,7 @@ import threading
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -20,7 +21,7 @@ from vitreid.service.gallery.galleries import Galleries
 from vitreid.service.models.batching import Embedded, MicroBatcher
 
 GREY = np.zeros((2, 2, 3), dtype=np.uint8)
-OK = {"embedding": "ok", "search": "ok"}
+OK: dict[str, Any] = {"embedding": "ok", "search": "ok"}
 WAIT_S = 30
 
 
@@ -114,7 +115,7 @@ def test_a_broken_model_and_one_that_works_again(model: Model, batcher: MicroBat
 def test_a_gallery_that_cannot_be_searched(
     batcher: MicroBatcher, galleries: Galleries, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def broken(*_: object, **__: object) -> None:
+    def broken(*_: Any, **__: Any) -> None:
         raise GalleryDamaged("/secret/gallery.db")
 
     galleries.create("night")
@@ -127,7 +128,7 @@ def test_a_gallery_that_cannot_be_searched(
 def test_one_that_is_dropped_meanwhile_is_no_failure(
     batcher: MicroBatcher, galleries: Galleries, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def dropped(*_: object, **__: object) -> None:
+    def dropped(*_: Any, **__: Any) -> None:
         galleries.drop("night")
         raise GalleryDamaged("its files are gone")
 

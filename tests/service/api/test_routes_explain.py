@@ -193,7 +193,7 @@ def test_keys_that_are_limited(client: TestClient, make_image: Callable[..., byt
     _, text = access.keys.create("gate", ["read"], galleries=["default"], cameras=["c1"])
     key = {"authorization": f"Bearer {text}"}
 
-    def ask(**params: object) -> int:
+    def ask(**params: Any) -> int:
         return client.post("/v1/explain", params=params, content=make_image(4), headers=JPEG | key).status_code
 
     assert ask(item_id=seen) == 200

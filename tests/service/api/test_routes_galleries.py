@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 from fastapi.testclient import TestClient
@@ -11,8 +12,8 @@ from vitreid.service.config import ServiceConfig, gallery_folder
 from vitreid.service.gallery import Gallery
 
 Make = Callable[..., bytes]
-JPEG = {"content-type": "image/jpeg"}
-DEFAULTS: dict[str, object] = {
+JPEG: dict[str, Any] = {"content-type": "image/jpeg"}
+DEFAULTS: dict[str, Any] = {
     "retention_days": None,
     "store_images": True,
     "store_patches": False,

@@ -92,7 +92,7 @@ def test_min_score_and_k(filled: TestClient, make_image: Make) -> None:
     assert len(ask(filled, make_image(3), min_score=above - 1e-5).json()["matches"]) == 3
 
 
-def no_match(body: dict[str, Any]) -> tuple[object, ...]:
+def no_match(body: dict[str, Any]) -> tuple[Any, ...]:
     assert body["matches"] == []
     return body["no_match"], body["no_match_reason"], body["searched"], body["gallery_size"]
 

@@ -24,7 +24,7 @@ from vitreid.service.gallery import Gallery
 from vitreid.service.gallery.errors import BundleMismatch
 
 Make = Callable[..., bytes]
-JPEG = {"content-type": "image/jpeg"}
+JPEG: dict[str, Any] = {"content-type": "image/jpeg"}
 WAIT_S = 30
 
 
@@ -73,7 +73,7 @@ def test_health_at_once_and_the_rest_when_all_is_there(
 
 
 def test_not_ready_where_the_first_query_fails(config: ServiceConfig, monkeypatch: pytest.MonkeyPatch) -> None:
-    def broken(*_: object, **__: object) -> None:
+    def broken(*_: Any, **__: Any) -> None:
         raise RuntimeError("no")
 
     monkeypatch.setattr(Gallery, "search", broken)

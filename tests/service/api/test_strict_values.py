@@ -22,7 +22,7 @@ def runtime() -> str:
 TIMES = ["20261120", "2026", 20261120, 1795161600.0, True, "2026-11-20", "2026-11-20T08:15:00"]
 
 
-def add(client: TestClient, content: bytes, **labels: object) -> Any:
+def add(client: TestClient, content: bytes, **labels: Any) -> Any:
     return client.post("/v1/items", files={"images": ("a.jpg", content)}, data={"metadata": json.dumps(labels)})
 
 
@@ -62,7 +62,7 @@ def test_only_whole_numbers_are_items_to_erase(client: TestClient, make_image: M
         {"reject": {"height": [100, 10]}},
     ],
 )
-def test_settings_are_strict(client: TestClient, settings: dict[str, object]) -> None:
+def test_settings_are_strict(client: TestClient, settings: dict[str, Any]) -> None:
     assert client.put("/v1/galleries/night", json=settings).status_code == 422
     assert client.get("/v1/items?gallery=night").status_code == 404
 
@@ -75,7 +75,7 @@ def test_a_range_of_quality_is_finite(client: TestClient, value: str) -> None:
 
 
 @pytest.mark.parametrize("box", [["0", 0, 30, 60], [False, 0, 30, 60]])
-def test_boxes_are_numbers(client: TestClient, make_image: Make, box: list[object]) -> None:
+def test_boxes_are_numbers(client: TestClient, make_image: Make, box: list[Any]) -> None:
     assert add(client, make_image(1), boxes=[{"box": box}]).status_code == 422
 
 

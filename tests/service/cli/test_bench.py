@@ -19,7 +19,7 @@ from vitreid.service.cli.bench_reports import as_object, as_text, recommended, s
 from vitreid.service.models.runtimes import RUNTIMES, RuntimeChoice
 
 
-def bench(*arguments: object) -> Result:
+def bench(*arguments: Any) -> Result:
     return CliRunner().invoke(app, [str(each) for each in arguments])
 
 

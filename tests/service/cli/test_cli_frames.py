@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -16,7 +17,7 @@ from vitreid.service.errors import TableError
 from vitreid.service.gallery import Gallery
 
 
-def vitreid(*arguments: object) -> Result:
+def vitreid(*arguments: Any) -> Result:
     return CliRunner().invoke(app, [str(part) for part in arguments])
 
 
@@ -35,7 +36,7 @@ def frames(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def index(frames: Path, tmp_path: Path, tiny_bundle: Path):
-    def index_(*options: object) -> Result:
+    def index_(*options: Any) -> Result:
         return vitreid("index", frames, "--gallery", tmp_path / "gallery", "--bundle", tiny_bundle, *options)
 
     return index_

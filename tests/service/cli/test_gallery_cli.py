@@ -33,7 +33,7 @@ Run = Callable[..., tuple[int, str, str]]
 
 @pytest.fixture
 def run(capsys: pytest.CaptureFixture[str]) -> Run:
-    def run_(*arguments: object) -> tuple[int, str, str]:
+    def run_(*arguments: Any) -> tuple[int, str, str]:
         capsys.readouterr()  # of commands that were run otherwise
         code = cli.run(["gallery", *map(str, arguments)])
         told = capsys.readouterr()
@@ -46,7 +46,7 @@ def run(capsys: pytest.CaptureFixture[str]) -> Run:
 def answer(run: Run) -> Callable[..., Any]:
     """The JSON that a command prints."""
 
-    def answer_(*arguments: object) -> Any:
+    def answer_(*arguments: Any) -> Any:
         code, out, err = run(*arguments, "--json")
         assert code == 0, err
         return json.loads(out)
@@ -331,7 +331,7 @@ def test_an_export_that_fails_leaves_nothing(
         assert (code, words in err, err.count("\n")) == (2, True, 1)
     (tmp_path / "items.csv").write_text("older")
 
-    def full(*_: object) -> None:
+    def full(*_: Any) -> None:
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(atomic.os, "fsync", full)

@@ -20,12 +20,12 @@ from vitreid.service.gallery import Gallery
 Make = Callable[..., bytes]
 
 
-def query(folder: Path, *arguments: object) -> Result:
+def query(folder: Path, *arguments: Any) -> Result:
     options = ["--gallery", folder / "gallery", "--bundle", folder / "bundle"]
     return CliRunner().invoke(app, ["query", *(str(part) for part in (*arguments, *options))])
 
 
-def answers(folder: Path, *arguments: object) -> list[dict[str, Any]]:
+def answers(folder: Path, *arguments: Any) -> list[dict[str, Any]]:
     result = query(folder, *arguments, "--json")
     assert result.exit_code == 0, result.output
     queries: list[dict[str, Any]] = json.loads(result.stdout)["queries"]

@@ -35,12 +35,12 @@ def folder(tmp_path: Path, make_image: Make, tiny_bundle: Path) -> Path:
     return tmp_path
 
 
-def run(*arguments: object, folder: Path, bundle: str = "bundle") -> Any:
+def run(*arguments: Any, folder: Path, bundle: str = "bundle") -> Any:
     options = ["--gallery", folder / "gallery", "--bundle", folder / bundle]
     return CliRunner().invoke(app, [str(part) for part in (*arguments, *options)])
 
 
-def answers(folder: Path, *arguments: object) -> list[dict[str, Any]]:
+def answers(folder: Path, *arguments: Any) -> list[dict[str, Any]]:
     result = run("query", *arguments, "--json", folder=folder)
     assert result.exit_code == 0, result.output
     queries: list[dict[str, Any]] = json.loads(result.stdout)["queries"]

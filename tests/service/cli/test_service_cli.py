@@ -51,7 +51,7 @@ def images(tmp_path: Path, make_image: Make) -> Path:
     return tmp_path / "images"
 
 
-def vitreid(*arguments: object) -> Result:
+def vitreid(*arguments: Any) -> Result:
     return CliRunner().invoke(app, [str(part) for part in arguments])
 
 
@@ -98,7 +98,7 @@ def test_unreadable_files_are_listed_and_the_others_indexed(
 def test_interrupting_index_says_what_is_kept(
     images: Path, tmp_path: Path, tiny_bundle: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def interrupted(*_: object, **__: object) -> None:
+    def interrupted(*_: Any, **__: Any) -> None:
         raise KeyboardInterrupt
 
     monkeypatch.setattr(commands, "index_images", interrupted)
@@ -304,7 +304,7 @@ def test_serve_names_a_taken_port_before_it_loads_anything(tmp_path: Path) -> No
     assert f"127.0.0.1:{port}" in error_of(result, ServiceError)
 
 
-def start(*arguments: object) -> subprocess.Popen[str]:
+def start(*arguments: Any) -> subprocess.Popen[str]:
     environment = {**os.environ, "PYTHONWARNINGS": "error", "OMP_NUM_THREADS": "1"}
     return subprocess.Popen(
         [sys.executable, "-m", "vitreid", *map(str, arguments)],

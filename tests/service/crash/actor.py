@@ -175,7 +175,7 @@ class Actor:
         return backups_of(self.round.folder) / name
 
 
-DOERS: dict[str, Callable[..., object]] = {
+DOERS: dict[str, Callable[..., Any]] = {
     "add": Actor.add,
     "patch": Actor.patch,
     "delete": lambda actor, item_id: actor.gallery.delete(item_id),

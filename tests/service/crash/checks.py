@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -49,7 +50,7 @@ def rows_of(path: Path) -> Rows:
     """Read a database and check that its rows fit together: no item is half there."""
     with closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True)) as connection:
 
-        def read(statement: str) -> list[tuple[object, ...]]:
+        def read(statement: str) -> list[tuple[Any, ...]]:
             return connection.execute(statement).fetchall()
 
         assert read("PRAGMA integrity_check") == [("ok",)]

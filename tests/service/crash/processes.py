@@ -16,7 +16,7 @@ Hear = Callable[[list[Any], BaseProcess], object]
 
 
 def run(
-    target: Callable[..., None], *arguments: object, hear: Hear = lambda messages, process: None
+    target: Callable[..., None], *arguments: Any, hear: Hear = lambda messages, process: None
 ) -> tuple[list[Any], int | None]:
     """Run a function that gets a connection as its last argument; what it sent until it ended or was killed, and its
     exit code. `hear` is told of every message, and may kill the process."""

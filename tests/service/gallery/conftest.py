@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -25,7 +26,7 @@ def unit_rows(count: int, *, seed: int, dimension: int = DIMENSION) -> np.ndarra
 def make_items() -> Callable[..., list[NewItem]]:
     """Builds items with distinct embeddings and hashes; `seed` names a series of them."""
 
-    def make(count: int, *, seed: int = 0, **values: object) -> list[NewItem]:
+    def make(count: int, *, seed: int = 0, **values: Any) -> list[NewItem]:
         return [
             NewItem(
                 embedding=row,
@@ -42,7 +43,7 @@ def make_items() -> Callable[..., list[NewItem]]:
 def open_gallery(tmp_path: Path) -> Callable[..., Gallery]:
     """Opens the test's gallery."""
 
-    def open_(folder: Path = tmp_path / "gallery", **values: object) -> Gallery:
+    def open_(folder: Path = tmp_path / "gallery", **values: Any) -> Gallery:
         return Gallery.open(folder, **{"bundle_id": BUNDLE_ID, "dimension": DIMENSION} | values)
 
     return open_

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from datetime import UTC, datetime, timedelta, timezone
+from typing import Any
 
 import pytest
 
@@ -40,7 +41,7 @@ def within(value: float, least: float | None, most: float | None) -> bool:
     return (least is None or value >= least) and (most is None or value <= most)
 
 
-def some(choose: random.Random) -> dict[str, object]:
+def some(choose: random.Random) -> dict[str, Any]:
     """Labels of an item; each may be unknown."""
     quality = Quality(choose.randrange(1, 9), choose.randrange(1, 9), choose.random(), 0.5, 0.25)
     return {
@@ -54,7 +55,7 @@ def some(choose: random.Random) -> dict[str, object]:
 
 
 def filters(choose: random.Random) -> Filter:
-    conditions: dict[str, object] = {
+    conditions: dict[str, Any] = {
         "cameras": frozenset(choose.sample(["c1", "c2", "c3", "unheard of"], choose.randrange(4))),
         "exclude_cameras": frozenset(choose.sample(["c1", "c2", "unheard of"], choose.randrange(3))),
         "since": START + timedelta(seconds=choose.randrange(100)),

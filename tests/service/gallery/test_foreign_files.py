@@ -11,6 +11,7 @@ from collections.abc import Callable
 from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -68,7 +69,7 @@ def change(path: Path, *statements: str) -> None:
             connection.execute(statement)
 
 
-def describe_anew(folder: Path, **values: object) -> None:
+def describe_anew(folder: Path, **values: Any) -> None:
     """Let a backup's manifest be true of its file again, as somebody who made one would."""
     content = (folder / FILE).read_bytes()
     facts = {"bytes": len(content), "sha256": hashlib.sha256(content).hexdigest(), "seal": ""}
@@ -99,7 +100,7 @@ def test_a_gallery_with_what_is_not_ours_is_not_opened_and_found(kind: str, gall
 
 
 @pytest.mark.parametrize("lie", [{"seq": 10_000}, {"items": 19}, {"lineage": "f" * 32}, {"dimension": 17}])
-def test_a_backup_is_what_its_manifest_says(lie: dict[str, object], kept: Path, gallery) -> None:
+def test_a_backup_is_what_its_manifest_says(lie: dict[str, Any], kept: Path, gallery) -> None:
     describe_anew(kept, **lie)
     with pytest.raises(BackupDamaged, match=r"is not what manifest\.json says of it"):
         restore(kept, gallery.folder, replace=True)
@@ -167,7 +168,7 @@ def test_a_command_reads_the_pages_once(command: Callable[[Path], object], galle
     gallery.close()
     asked: list[str] = []
 
-    def note(*given: object) -> None:
+    def note(*given: Any) -> None:
         asked.append(str(given[2]))
 
     event.listen(Engine, "before_cursor_execute", note)
@@ -252,7 +253,7 @@ def test_a_search_that_hangs_or_fails_is_tried_before_a_snapshot_is_used(
 ) -> None:
     load, end = ExactIndex.load.__func__, threading.Event()
 
-    def hostile(cls: type[ExactIndex], *given: object) -> ExactIndex:
+    def hostile(cls: type[ExactIndex], *given: Any) -> ExactIndex:
         index = load(cls, *given)
         monkeypatch.setattr(index, "search", lambda *_: end.wait(), raising=False)
         return index

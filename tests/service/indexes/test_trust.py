@@ -50,7 +50,7 @@ def put(name: str, place: int, value: int) -> Callable[[files.Contents], None]:
     return spoil
 
 
-def parameter(**values: object) -> Callable[[files.Contents], None]:
+def parameter(**values: Any) -> Callable[[files.Contents], None]:
     return lambda contents: contents.parameters.update(values)
 
 

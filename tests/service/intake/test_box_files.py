@@ -6,6 +6,7 @@ import json
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -22,7 +23,7 @@ Write = Callable[..., BoxSource]
 
 @pytest.fixture
 def write(tmp_path: Path) -> Write:
-    def write_(text: str | bytes, name: str = "boxes.csv", **options: object) -> BoxSource:
+    def write_(text: str | bytes, name: str = "boxes.csv", **options: Any) -> BoxSource:
         (tmp_path / name).write_bytes(text if isinstance(text, bytes) else text.encode())
         return BoxSource(tmp_path / name, **options)
 
@@ -48,7 +49,7 @@ def test_a_csv_has_a_row_per_box(write: Write) -> None:
     assert str(odd.box) == "(-5.0, 0.0, nan, 8.0)"
 
 
-LABELLED = {"person_id": "anna", "track_id": "t1", "metadata": {"lamp": 1}}
+LABELLED: dict[str, Any] = {"person_id": "anna", "track_id": "t1", "metadata": {"lamp": 1}}
 
 
 @pytest.mark.parametrize(
@@ -147,7 +148,7 @@ def test_a_missing_file_is_told(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("options", [{"fps": 25.0, "start": NOON}, {"min_confidence": 0.5}, {"track_prefix": "a"}])
-def test_what_is_for_mot_is_refused_elsewhere(options: dict[str, object], write: Write) -> None:
+def test_what_is_for_mot_is_refused_elsewhere(options: dict[str, Any], write: Write) -> None:
     with pytest.raises(TableError, match="is a CSV file"):
         read_boxes(write("path,left,top,right,bottom\n", **options), PATHS)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -18,7 +19,7 @@ Read = Callable[..., list[tuple[str, PersonBox]]]
 
 @pytest.fixture
 def read(tmp_path: Path) -> Read:
-    def read_(text: str, paths: list[str] = PATHS, **options: object) -> list[tuple[str, PersonBox]]:
+    def read_(text: str, paths: list[str] = PATHS, **options: Any) -> list[tuple[str, PersonBox]]:
         (tmp_path / "mot.txt").write_text(text)
         source = BoxSource(tmp_path / "mot.txt", **options)
         return list(read_mot(source, paths))
@@ -120,7 +121,7 @@ def test_two_files_of_one_number_are_told_where_it_is_asked_for(read: Read) -> N
 @pytest.mark.parametrize(
     "options", [{"fps": 25.0}, {"start": datetime(2026, 5, 1, tzinfo=UTC)}, {"fps": 0.0, "start": datetime.now(UTC)}]
 )
-def test_times_need_a_start_and_frames_per_second(options: dict[str, object], read: Read) -> None:
+def test_times_need_a_start_and_frames_per_second(options: dict[str, Any], read: Read) -> None:
     with pytest.raises(TableError, match="fps"):
         read("1,1,1,1,9,9\n", **options)
 

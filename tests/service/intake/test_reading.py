@@ -7,6 +7,7 @@ import io
 from collections.abc import Iterator
 from contextlib import AbstractContextManager
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -49,7 +50,7 @@ def frames(tmp_path: Path) -> Path:
     return folder
 
 
-def table_of(folder: Path, rows: list[dict[str, object]]) -> BoxSource:
+def table_of(folder: Path, rows: list[dict[str, Any]]) -> BoxSource:
     """A CSV of boxes beside the frames."""
     text = io.StringIO()
     columns = ("path", "left", "top", "right", "bottom", "person_id", "camera_id", "track_id")
@@ -60,7 +61,7 @@ def table_of(folder: Path, rows: list[dict[str, object]]) -> BoxSource:
     return BoxSource(folder.parent / "boxes.csv", camera_id="lobby")
 
 
-def row(frame: int, box: tuple[float, ...], **labels: object) -> dict[str, object]:
+def row(frame: int, box: tuple[float, ...], **labels: Any) -> dict[str, Any]:
     edges = dict(zip(("left", "top", "right", "bottom"), box, strict=True))
     return {"path": f"img1/{frame:06d}.png", **edges, **labels}
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
+from typing import Any
 
 import numpy as np
 import pytest
@@ -67,7 +68,7 @@ def model() -> Held:
 def make(model: Held) -> Iterator[Callable[..., MicroBatcher]]:
     made: list[MicroBatcher] = []
 
-    def batcher(max_batch: int = 4, max_waiting: int = 100, **options: object) -> MicroBatcher:
+    def batcher(max_batch: int = 4, max_waiting: int = 100, **options: Any) -> MicroBatcher:
         made.append(MicroBatcher(model, make_image(GREY), max_batch=max_batch, max_waiting=max_waiting, **options))
         return made[-1]
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import numpy as np
 import pytest
@@ -25,7 +26,7 @@ def unit_rows(count: int, seed: int) -> np.ndarray:
 def made_items() -> list[NewItem]:
     random = np.random.default_rng(7)
 
-    def one_of(*values: object) -> object:
+    def one_of(*values: Any) -> object:
         return values[random.integers(len(values))]
 
     return [

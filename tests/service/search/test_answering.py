@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
+from typing import Any
 
 import numpy as np
 import pytest
@@ -58,7 +59,7 @@ def at(item: Item, minutes: int) -> bool:
     return item.captured_at is not None and item.captured_at >= MORNING + timedelta(minutes=minutes)
 
 
-CONDITIONS: dict[str, tuple[dict[str, object], Callable[[Item], bool]]] = {
+CONDITIONS: dict[str, tuple[dict[str, Any], Callable[[Item], bool]]] = {
     "nothing": ({}, lambda item: True),
     "cameras": ({"cameras": ["c1", "c3"]}, lambda item: item.camera_id in {"c1", "c3"}),
     "exclude_cameras": ({"exclude_cameras": ["c2"]}, lambda item: item.camera_id != "c2"),
@@ -263,7 +264,7 @@ def test_what_the_asker_may_know_of(gallery: Gallery, every: Every) -> None:
         ({"min_width": 3, "max_width": 2}, "min_width 3 is greater"),
     ],
 )
-def test_contradictions(values: dict[str, object], message: str) -> None:
+def test_contradictions(values: dict[str, Any], message: str) -> None:
     with pytest.raises(BadParameter, match=message):
         SearchParams(**values).question({"c1"})
 

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 import timm
 import torch
@@ -33,7 +35,7 @@ def test_small_blocks_too() -> None:
         ("resnet18", {"options": {"num_classes": 3}}, "num_classes is not for timm here; the training data tell"),
     ],
 )
-def test_what_cannot_be_built(name: str, values: dict[str, object], message: str) -> None:
+def test_what_cannot_be_built(name: str, values: dict[str, Any], message: str) -> None:
     with pytest.raises(ConfigError, match=message):
         build_cnn(name, **values)
 
@@ -46,7 +48,7 @@ def test_what_cannot_be_built(name: str, values: dict[str, object], message: str
     ],
 )
 def test_weights_that_cannot_be_downloaded(monkeypatch: pytest.MonkeyPatch, error: Exception, message: str) -> None:
-    def failing(*_: object, **values: object) -> None:
+    def failing(*_: Any, **values: Any) -> None:
         assert values["pretrained"] is True
         raise error
 

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 import torch
 
@@ -7,7 +9,7 @@ from vitreid.training.backbones import build_vit
 from vitreid.training.backbones.stems import HalfInstanceNorm
 from vitreid.training.errors import ConfigError
 
-SMALL = {"embed_dim": 24, "depth": 1, "num_heads": 2}
+SMALL: dict[str, Any] = {"embed_dim": 24, "depth": 1, "num_heads": 2}
 
 
 @pytest.mark.parametrize(
@@ -59,6 +61,6 @@ def test_half_of_the_channels_are_normed_by_image() -> None:
         ({"stem": "resnet", "options": {**SMALL, "patch_size": 8}}, "must be 16"),
     ],
 )
-def test_what_cannot_be_built(values: dict[str, object], message: str) -> None:
+def test_what_cannot_be_built(values: dict[str, Any], message: str) -> None:
     with pytest.raises(ConfigError, match=message):
         build_vit("vit_tiny_patch16_224", **({"size": (64, 32), "options": SMALL} | values))

@@ -15,7 +15,7 @@ from vitreid.training.checkpoint import Checkpoint, build_model, save_checkpoint
 from vitreid.training.config import TrainConfig, load_recipe, recipe_files
 from vitreid.training.errors import ConfigError
 
-READING = {
+READING: dict[str, Any] = {
     "checkpoint_path": "/tmp/weights.pth",
     "checkpoint_strict": False,
     "pretrained": True,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 import torch
 
@@ -48,8 +50,8 @@ def test_any_vit_of_timm(name: str) -> None:
         ({"stem": "conv", "size": (60, 32)}, "must be a power of two that divides"),
     ],
 )
-def test_what_cannot_be_built(arguments: dict[str, object], message: str) -> None:
-    good: dict[str, object] = {"name": "vit_tiny_patch16_224", "size": (64, 32)}
+def test_what_cannot_be_built(arguments: dict[str, Any], message: str) -> None:
+    good: dict[str, Any] = {"name": "vit_tiny_patch16_224", "size": (64, 32)}
     with pytest.raises(ConfigError, match=message) as caught:
         build_vit(**(good | arguments))
     assert "\n" not in str(caught.value)

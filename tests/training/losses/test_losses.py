@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
+from typing import Any
 
 import pytest
 import torch
@@ -125,7 +126,7 @@ def test_the_total_is_the_weighted_sum() -> None:
         ({"relation_divergence": {"temperature": 0}}, "temperature = 0: Input should be greater than 0"),
     ],
 )
-def test_mistyped_recipes(recipe: dict[str, dict[str, object]], message: str) -> None:
+def test_mistyped_recipes(recipe: dict[str, dict[str, Any]], message: str) -> None:
     with pytest.raises(ConfigError, match=message):
         total_loss(recipe)
 

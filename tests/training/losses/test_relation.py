@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import math
 from dataclasses import replace
+from typing import Any
 
 import pytest
 import torch
@@ -251,7 +252,7 @@ def test_channel_weighted_equals_slow_loops(
         ({"source": "neither"}, "take from absolute, relative, both"),
     ],
 )
-def test_wrong_options(batch: LossBatch, values: dict[str, object], message: str) -> None:
+def test_wrong_options(batch: LossBatch, values: dict[str, Any], message: str) -> None:
     with pytest.raises(ConfigError, match=message):
         relation_divergence(batch, **values)
 

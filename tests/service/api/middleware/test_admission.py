@@ -246,7 +246,7 @@ def test_a_poisoned_image_fails_alone(
 def test_a_broken_model_is_no_bad_image(
     serve: Callable[..., Any], make_image: Make, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def broken(*_: object) -> None:
+    def broken(*_: Any) -> None:
         raise RuntimeError("/secret: the device is gone")
 
     with serve() as asking:

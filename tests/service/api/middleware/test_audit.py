@@ -22,7 +22,7 @@ from vitreid.service.config import ServiceConfig
 from vitreid.service.gallery import Gallery
 
 Make = Callable[..., bytes]
-JPEG = {"content-type": "image/jpeg"}
+JPEG: dict[str, Any] = {"content-type": "image/jpeg"}
 
 
 @pytest.fixture
@@ -114,7 +114,7 @@ def test_failures_are_recorded_with_their_status(
     client.post("/v1/query", content=b"no image", headers=JPEG)
     client.post("/v1/query?k=0", content=make_image(1), headers=JPEG)
 
-    def broken(*_: object, **__: object) -> None:
+    def broken(*_: Any, **__: Any) -> None:
         raise RuntimeError
 
     monkeypatch.setattr(Gallery, "search", broken)
@@ -149,7 +149,7 @@ def test_an_answer_that_cannot_be_recorded_is_not_given(
 ) -> None:
     add(client, make_image, 1)
 
-    def full(*_: object) -> None:
+    def full(*_: Any) -> None:
         raise AccessUnusable("/secret/access.db cannot be used (disk is full)")
 
     monkeypatch.setattr(AuditLog, "record", full)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import pytest
 from fastapi.testclient import TestClient
@@ -12,7 +13,7 @@ from vitreid.service.config import ServiceConfig
 
 Make = Callable[..., bytes]
 SITE = "https://cameras.example"
-NAVIGATION = {"sec-fetch-mode": "navigate", "sec-fetch-dest": "document"}
+NAVIGATION: dict[str, Any] = {"sec-fetch-mode": "navigate", "sec-fetch-dest": "document"}
 
 
 @pytest.fixture

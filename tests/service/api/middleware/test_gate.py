@@ -15,7 +15,7 @@ from vitreid.service.access.audit import Asked, Recorded
 from vitreid.service.access.rates import Buckets
 from vitreid.service.api.guard import guard_of
 
-JSON = {"content-type": "application/json"}
+JSON: dict[str, Any] = {"content-type": "application/json"}
 JSON_ROUTES = [
     ("PATCH", "/v1/items/1"), ("PUT", "/v1/galleries/night"), ("PUT", "/v1/galleries/default/cameras"),
     ("POST", "/v1/erasures"),

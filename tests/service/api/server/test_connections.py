@@ -172,7 +172,7 @@ def test_a_crowd_that_is_being_answered_keeps_its_connections(
 ) -> None:
     entered, release = threading.Semaphore(0), threading.Event()
 
-    def held(*_: object, **__: object) -> None:
+    def held(*_: Any, **__: Any) -> None:
         entered.release()
         assert release.wait(WAIT_S)
 
@@ -228,7 +228,7 @@ def test_clients_that_leave_before_their_answer_are_no_errors(
 ) -> None:
     entered, release = threading.Event(), threading.Event()
 
-    def held(*_: object, **__: object) -> None:
+    def held(*_: Any, **__: Any) -> None:
         entered.set()
         assert release.wait(WAIT_S)
 

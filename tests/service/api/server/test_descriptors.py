@@ -7,6 +7,7 @@ import resource
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -56,7 +57,7 @@ for use in (lambda gallery: gallery, lambda gallery: gallery.keep("x")):
 """
 
 
-def limited(program: str, *arguments: object) -> str:
+def limited(program: str, *arguments: Any) -> str:
     done = subprocess.run(
         [sys.executable, "-c", LIMITED + program, *map(str, arguments)], capture_output=True, text=True, timeout=120
     )

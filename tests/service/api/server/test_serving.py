@@ -6,6 +6,7 @@ import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import httpx2
 import pytest
@@ -59,7 +60,7 @@ def test_the_process_answers_while_the_model_is_busy(
     entered, release = threading.Event(), threading.Event()
     run = service.embedder.run
 
-    def slow(*arguments: object) -> object:
+    def slow(*arguments: Any) -> object:
         entered.set()
         assert release.wait(30)
         return run(*arguments)
@@ -121,7 +122,7 @@ def test_a_slow_reader_of_the_database_holds_up_no_other_answer(
     entered, release = threading.Event(), threading.Event()
     items = Gallery.items
 
-    def slow(self: Gallery, *arguments: object, **options: object) -> object:
+    def slow(self: Gallery, *arguments: Any, **options: Any) -> object:
         entered.set()
         assert release.wait(30)
         return items(self, *arguments, **options)  # type: ignore[arg-type]

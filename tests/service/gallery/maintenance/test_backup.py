@@ -13,6 +13,7 @@ import threading
 from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -51,7 +52,7 @@ def kept(gallery, tmp_path) -> Path:
     return tmp_path / "kept"
 
 
-def rows_of(folder: Path) -> list[tuple[object, ...]]:
+def rows_of(folder: Path) -> list[tuple[Any, ...]]:
     with closing(sqlite3.connect(folder / "gallery.db")) as connection:
         return connection.execute("SELECT * FROM items JOIN embeddings_1 ON item_id = id ORDER BY id").fetchall()
 
@@ -116,7 +117,7 @@ def test_places_that_are_refused(gallery, tmp_path):
 
 @pytest.mark.parametrize("step", ["copy_to", "_describe", "sha256_of"])
 def test_a_backup_that_fails_leaves_nothing(step, gallery, tmp_path, monkeypatch):
-    def fail(*_: object, **__: object) -> None:
+    def fail(*_: Any, **__: Any) -> None:
         raise KeyboardInterrupt
 
     monkeypatch.setattr(gallery.store.database if step == "copy_to" else backup, step, fail)
@@ -127,7 +128,7 @@ def test_a_backup_that_fails_leaves_nothing(step, gallery, tmp_path, monkeypatch
 
 
 def test_a_full_disk_is_told(gallery, tmp_path, monkeypatch):
-    def full(*_: object) -> None:
+    def full(*_: Any) -> None:
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(backup, "sha256_of", full)
@@ -173,7 +174,7 @@ def flip(path: Path, place: int) -> None:
     path.write_bytes(content)
 
 
-def rewrite(path: Path, **values: object) -> None:
+def rewrite(path: Path, **values: Any) -> None:
     path.write_text(json.dumps(json.loads(path.read_text()) | values | {"seal": ""}))
 
 
@@ -240,7 +241,7 @@ def test_snapshots_of_what_is_replaced_go(kept, gallery):
 def test_an_erasure_during_a_restoration_is_not_lost(kept, gallery, monkeypatch):
     carry = restoring._carry_over
 
-    def with_an_erasure(*arguments: object) -> tuple[int, int]:
+    def with_an_erasure(*arguments: Any) -> tuple[int, int]:
         carried = carry(*arguments)
         if len(gallery) == 20:
             gallery.erase([3])
@@ -265,7 +266,7 @@ def test_a_writer_that_does_not_end_is_told(kept, gallery, monkeypatch):
 def test_a_gallery_that_is_written_to_all_the_time_is_told(kept, gallery, make_items, monkeypatch):
     carry = restoring._carry_over
 
-    def with_an_addition(*arguments: object) -> tuple[int, int]:
+    def with_an_addition(*arguments: Any) -> tuple[int, int]:
         carried = carry(*arguments)
         gallery.add(make_items(1, seed=len(gallery)))
         return carried
@@ -282,7 +283,7 @@ def test_a_restoration_killed_between_its_steps_leaves_the_old_or_the_new(step, 
     gallery.erase([5])
     done = getattr(restoring, step)
 
-    def killed(*arguments: object) -> None:
+    def killed(*arguments: Any) -> None:
         if after:
             done(*arguments)
         raise SystemExit

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -43,7 +44,7 @@ def gallery(tmp_path: Path, embedder: Embedder) -> Iterator[Gallery]:
 
 @pytest.fixture
 def add(gallery: Gallery, embedder: Embedder, make_image: Callable[..., bytes]) -> Callable[..., None]:
-    def add_items(seeds: range, **values: object) -> None:
+    def add_items(seeds: range, **values: Any) -> None:
         images = [make_image(seed) for seed in seeds]
         rows = embedder.embed([read_image(each) for each in images], [None] * len(images))
         new = zip(seeds, rows, images, strict=True)

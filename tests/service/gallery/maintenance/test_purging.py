@@ -6,6 +6,7 @@ import json
 import threading
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -175,7 +176,7 @@ def test_a_purge_that_fails_in_the_middle_claims_nothing(step, open_gallery, mak
         gallery.add(make_items(5))
         receipt = gallery.erase([1])
 
-        def full(*_: object) -> None:
+        def full(*_: Any) -> None:
             raise GalleryFull("no space")
 
         with monkeypatch.context() as patched:

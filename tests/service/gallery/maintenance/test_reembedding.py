@@ -6,6 +6,7 @@ import io
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -53,7 +54,7 @@ def new(new_bundle: Path) -> Embedder:
 
 @pytest.fixture
 def items_of(old: Embedder) -> Callable[..., list[NewItem]]:
-    def make(count: int, *, seed: int = 0, **values: object) -> list[NewItem]:
+    def make(count: int, *, seed: int = 0, **values: Any) -> list[NewItem]:
         made = []
         for number in range(count):
             cells = np.random.default_rng((seed, number)).integers(0, 256, (8, 4, 3), dtype=np.uint8)
@@ -142,7 +143,7 @@ def test_who_still_has_the_old_model_open_neither_writes_nor_searches(gallery, o
 def test_a_run_that_is_ended_anywhere_goes_on(step, after, gallery, opened, old, new, monkeypatch):
     done, calls = getattr(module, step), 0
 
-    def ended(*arguments: object, **named: object) -> object:
+    def ended(*arguments: Any, **named: Any) -> object:
         nonlocal calls
         calls += 1
         end = calls == (2 if step in ("_embed", "_store") else 1)
@@ -183,7 +184,7 @@ def test_items_that_come_and_go_meanwhile_are_followed(gallery, opened, new, ite
 def test_what_is_added_after_the_last_look_is_embedded_under_the_lock(gallery, opened, new, items_of, monkeypatch):
     swap = module._swap
 
-    def after_an_addition(*arguments: object, **named: object) -> object:
+    def after_an_addition(*arguments: Any, **named: Any) -> object:
         gallery.add(items_of(2, seed=7))
         return swap(*arguments, **named)
 
@@ -268,7 +269,7 @@ def test_a_generation_that_does_not_answer_is_dropped(gallery, opened, new):
 def test_no_embedding_is_lost_to_a_rival_run(gallery, opened, new, monkeypatch):
     embed, first = module._embed, True
 
-    def after_a_rival(*arguments: object) -> object:
+    def after_a_rival(*arguments: Any) -> object:
         nonlocal first
         if first:
             first = False

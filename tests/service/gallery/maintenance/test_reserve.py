@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from fastapi.testclient import TestClient
@@ -79,7 +80,7 @@ def test_what_must_be_done_is_done_twice_at_most(tmp_path: Path, free: dict[str,
 def test_where_no_reserve_can_be_made_additions_go_on(
     tmp_path: Path, free: dict[str, int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def refused(*_: object) -> None:
+    def refused(*_: Any) -> None:
         raise OSError(27, "File too large")
 
     monkeypatch.setattr("os.posix_fallocate", refused)

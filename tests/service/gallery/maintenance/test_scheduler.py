@@ -8,6 +8,7 @@ import threading
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -50,7 +51,7 @@ def gallery(tmp_path: Path) -> Iterator[Gallery]:
         yield opened
 
 
-def add(gallery: Gallery, count: int, **values: object) -> None:
+def add(gallery: Gallery, count: int, **values: Any) -> None:
     start = gallery.info().seq
     rows = np.random.default_rng(start).standard_normal((count, 4)).astype(np.float32)
     rows /= np.linalg.norm(rows, axis=1, keepdims=True)
@@ -89,7 +90,7 @@ def test_a_purge_comes_once_for_all_erasures_of_a_while(gallery, clocks, keep, m
 def test_a_purge_that_took_long_is_not_repeated_soon(gallery, clocks, keep, monkeypatch):
     upkeep, times = keep(purge_after_s=0), []
 
-    def slow(*given: object) -> bool:
+    def slow(*given: Any) -> bool:
         times.append(clocks.s)
         clocks.pass_s(87)
         return purge(*given)

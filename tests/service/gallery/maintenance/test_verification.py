@@ -8,6 +8,7 @@ import sqlite3
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -141,7 +142,7 @@ def test_an_index_that_answers_otherwise_is_found(folder, monkeypatch):
         assert {where for where, _ in findings} == {"index"}
         assert any(words in what for _, what in findings)
 
-    def worst(gallery: Gallery, embeddings: np.ndarray, k: int) -> list[list[object]]:
+    def worst(gallery: Gallery, embeddings: np.ndarray, k: int) -> list[list[Any]]:
         every = search(gallery, embeddings, 60)
         return [answer[-k:] for answer in every]
 
@@ -154,7 +155,7 @@ def test_who_is_written_to_all_the_time_is_not_accused(folder, open_gallery, mak
     scores, seeds = recall_check._all_scores, iter(range(100, 200))
     with open_gallery() as rival:
 
-        def with_an_addition(*given: object) -> object:
+        def with_an_addition(*given: Any) -> object:
             rival.add(make_items(1, seed=next(seeds)))
             return scores(*given)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import numpy as np
 import pytest
@@ -135,7 +136,7 @@ def test_purges_count_up_to_their_seq_and_never_backwards(gallery):
 def test_an_erasure_that_fails_in_the_middle_erased_nothing(gallery, monkeypatch):
     from vitreid.service.gallery.rows import erasure
 
-    def full(*_: object, **__: object) -> None:
+    def full(*_: Any, **__: Any) -> None:
         raise MemoryError
 
     monkeypatch.setattr(erasure.erasures, "insert", full)

@@ -123,7 +123,7 @@ def test_a_provider_that_leaves_the_products_to_others_is_refused(gpu, bundle, p
 
 
 def test_a_gpu_that_cannot_run_the_largest_batch_is_told(gpu, bundle, monkeypatch) -> None:
-    def out_of_memory(*arguments: object, **options: object) -> None:
+    def out_of_memory(*arguments: Any, **options: Any) -> None:
         raise RuntimeError("Failed to allocate memory\nfor requested buffer")
 
     gpu()
