@@ -251,9 +251,9 @@ def _processor() -> str:
 
 
 SCALE = {
-    1_000: ("exact", "flat", "ivf", "hnsw"),
-    10_000: ("exact", "flat", "ivf", "hnsw"),
-    100_000: ("exact", "flat", "ivf", "hnsw"),
+    1_000: ("exact", "flat", "ivf"),
+    10_000: ("exact", "flat", "ivf"),
+    100_000: ("exact", "flat", "ivf"),
     200_000: ("flat", "ivf"),
     1_000_000: ("flat", "ivf"),
 }

@@ -7,7 +7,6 @@ from vitreid.service.indexes.choice import AUTO, choose_index, rebuild_reason
 from vitreid.service.indexes.exact import ExactIndex
 from vitreid.service.indexes.flat import FlatIndex
 from vitreid.service.indexes.gpu import GpuIndex
-from vitreid.service.indexes.hnsw import HnswIndex
 from vitreid.service.indexes.ivf import IvfIndex
 from vitreid.service.indexes.protocol import Index
 
@@ -15,14 +14,13 @@ INDEXES: dict[str, type[Index]] = {
     "exact": ExactIndex,
     "flat": FlatIndex,
     "ivf": IvfIndex,
-    "hnsw": HnswIndex,
     "gpu": GpuIndex,
 }
 """By name: the class that builds and loads indexes of this kind."""
 
 
 def index_kind(name: str) -> type[Index]:
-    """The class of this kind. Raises UnknownName."""
+    """Return the class of this kind. Raises UnknownName."""
     if name not in INDEXES:
         raise UnknownName.of("index", name, INDEXES)
     return INDEXES[name]
@@ -34,7 +32,6 @@ __all__ = [
     "ExactIndex",
     "FlatIndex",
     "GpuIndex",
-    "HnswIndex",
     "Index",
     "IvfIndex",
     "choose_index",

@@ -1,4 +1,4 @@
-"""Which kind of index fits a gallery, and when one must be built again."""
+"""Choice of the index kind by size, and the reason to build an index again."""
 
 from __future__ import annotations
 
@@ -7,18 +7,16 @@ from vitreid.service.indexes.protocol import Index
 
 AUTO = "auto"
 FLAT_BYTES = 200_000 * 384 * 4  # one core compares a query with all of them in about 20 ms
-GPU_BYTES = 4 << 30  # leaves room for the model, and lies in the computer's memory as well
-HYSTERESIS = 0.75  # of a limit, below which a gallery goes back over it: no rebuilding to and fro
-GROWTH = 4  # times the size that an index was tuned with
-FIRST_TUNING = 10_000  # embeddings up to which nothing needs to be tuned
-GARBAGE_LEAST = 1000
-GARBAGE_SHARE = 0.2  # of all embeddings that lie in memory
+GPU_BYTES = 4 << 30  # leaves room for the model; the same again lies in main memory
+HYSTERESIS = 0.75  # share of a limit to shrink below before the kind changes back: no rebuilding to and fro
+GROWTH = 4  # times the size at which an index was tuned
+FIRST_TUNING = 10_000  # embeddings up to which no tuning is needed
 
 
 def choose_index(size: int, dimension: int, current: str | None = None) -> tuple[str, str]:
-    """Kind and reason, a sentence for operators, for `size` embeddings of a dimension.
+    """Return the kind for `size` embeddings of a dimension, and the reason as a sentence for operators.
 
-    `current` is the kind in use, which a gallery keeps that shrank only a little below a limit.
+    A gallery that shrank only a little below a limit keeps `current`, the kind in use.
     """
     flat_limit, gpu_limit = (limit // (dimension * 4) for limit in (FLAT_BYTES, GPU_BYTES))
     if current in ("ivf", "gpu"):
@@ -26,23 +24,18 @@ def choose_index(size: int, dimension: int, current: str | None = None) -> tuple
     if current == "ivf":
         gpu_limit = int(gpu_limit * HYSTERESIS)
     if size <= flat_limit:
-        return (
-            "flat",
-            f"{size:,} embeddings, up to {flat_limit:,}, are all compared with a query: exact and fast enough",
-        )
+        return "flat", f"{size:,} embeddings are within {flat_limit:,}: comparing all of them is exact and fast enough"
     problem = gpu_problem()
     if problem is None and size <= gpu_limit:
-        return "gpu", f"{size:,} embeddings, up to {gpu_limit:,}, are all compared with a query on the GPU: exact"
-    why = f"more than {gpu_limit:,} for the GPU" if problem is None else f"more than {flat_limit:,} without a GPU"
-    return "ivf", f"{size:,} embeddings, {why}, are too many to compare all: those in the nearest lists are"
+        return "gpu", f"{size:,} embeddings are within {gpu_limit:,}: the GPU compares all of them, which is exact"
+    limit = f"the {gpu_limit:,} of the GPU" if problem is None else f"the {flat_limit:,} of an index without a GPU"
+    return "ivf", f"{size:,} embeddings exceed {limit}: only the nearest lists are compared"
 
 
 def rebuild_reason(index: Index) -> str | None:
-    """Why this index should be built again, a sentence for operators, or None."""
-    size, garbage = len(index), index.garbage
+    """Return why this index should be built again, as a sentence for operators, or None."""
+    size = len(index)
     tuned = int(index.parameters.get("built_with", size))
     if size > max(GROWTH * tuned, FIRST_TUNING):
         return f"it was tuned with {tuned:,} embeddings and holds {size:,}"
-    if garbage > max(GARBAGE_LEAST, GARBAGE_SHARE * (size + garbage)):
-        return f"{garbage:,} of the {size + garbage:,} embeddings in memory were removed"
     return None

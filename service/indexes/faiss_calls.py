@@ -1,4 +1,4 @@
-"""What the indexes share of faiss."""
+"""Calls into faiss that the indexes share."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from typing import Any
 
 import numpy as np
 
-from vitreid.service.indexes.protocol import NOBODY, Allowed, Floats, Ids
+from vitreid.service.indexes.protocol import NO_ID, Allowed, Floats, Ids
 
 
 @cache
 def load_faiss() -> Any:
-    """The module: 0.2 s and 60 MB that commands without a search do not need."""
+    """Import faiss at its first use: 0.2 s and 60 MB that commands without a search do not need."""
     import faiss
 
     return faiss
@@ -33,13 +33,12 @@ def set_threads(queries: int) -> None:
 
 
 def selector(members: Allowed) -> Any:
-    """What faiss calls a selector: the numbers whose flag is set."""
+    """Return the faiss selector of the rows whose flag is set."""
     return load_faiss().IDSelectorBitmap(np.packbits(members, bitorder="little"))
 
 
-def as_answer(found: tuple[Floats, Ids], ids: Ids | None = None) -> tuple[Floats, Ids]:
-    """What faiss found, with our marks in the places that it left empty, and rows named by their (N,) ids."""
-    scores, rows = found
+def to_result(scores: Floats, rows: Ids, ids: Ids | None = None) -> tuple[Floats, Ids]:
+    """Mark the places that faiss left empty, and replace row numbers by their (N,) ids."""
     empty = rows < 0
     scores[empty] = -np.inf
-    return scores, rows if ids is None else np.where(empty, NOBODY, ids[rows])
+    return scores, rows if ids is None else np.where(empty, NO_ID, ids[rows])

@@ -1,6 +1,6 @@
-"""Index files: a line of JSON that says what follows, numpy arrays, and where there is one a faiss index.
+"""Index files: a line of JSON as header, numpy arrays, and optionally a faiss index.
 
-Nothing here is durable or checked for flipped bits: the gallery's snapshots fsync, rename and hash these files.
+These files are neither durable nor checked for flipped bits: the gallery's snapshots fsync, rename and hash them.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ BLOCK_BYTES = 1 << 20
 
 
 class IndexDamaged(GalleryError):
-    """An index file is cut off, or is something else."""
+    """The index file is truncated, or is not an index file."""
 
     slug = "index-damaged"
     status = 503
@@ -34,7 +34,7 @@ class IndexDamaged(GalleryError):
 
 @dataclass(frozen=True)
 class Contents:
-    """What an index file holds."""
+    """Contents of an index file."""
 
     kind: str
     dimension: int
@@ -69,20 +69,20 @@ def read(path: Path, kind: str, dimension: int) -> Contents:
         contents = _read(file)
     if (contents.kind, contents.dimension) != (kind, dimension):
         raise IndexDamaged(
-            f"{path} holds an index of kind {contents.kind} and dimension {contents.dimension}, "
-            f"not {kind} and {dimension}: rebuild the index"
+            f"{path} holds an index of kind {contents.kind} and dimension {contents.dimension}; "
+            f"expected {kind} and {dimension}; rebuild the index"
         )
     return contents
 
 
 @contextmanager
 def damaged(path: Path) -> Iterator[None]:
-    """Raise IndexDamaged for what json, numpy, faiss and our own checks raise for bytes that are not ours."""
+    """Translate what json, numpy, faiss and our own checks raise for foreign bytes into IndexDamaged."""
     try:
         yield
     except (ValueError, LookupError, TypeError, ArithmeticError, EOFError, OSError, RuntimeError, MemoryError) as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise IndexDamaged(f"{path} is no usable index file ({reason}): rebuild the index") from error
+        raise IndexDamaged(f"{path} is not a usable index file ({reason}); rebuild the index") from error
 
 
 def _read(file: IO[bytes]) -> Contents:

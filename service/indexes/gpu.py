@@ -1,4 +1,4 @@
-"""Exact search on a GPU, with a twin on the CPU for all that a GPU index cannot do."""
+"""Exact search on a GPU, with a twin on the CPU for what a GPU index cannot do."""
 
 from __future__ import annotations
 
@@ -10,37 +10,37 @@ import numpy as np
 
 from vitreid.bundle.extras import gpu_command
 from vitreid.service.errors import ServiceError
-from vitreid.service.indexes.columns import Positions, allows
+from vitreid.service.indexes.columns import Positions, mask_of
 from vitreid.service.indexes.faiss_calls import load_faiss
 from vitreid.service.indexes.flat import FlatIndex
-from vitreid.service.indexes.protocol import NOBODY, Allowed, Floats, Ids, Parameters, nothing
+from vitreid.service.indexes.protocol import NO_ID, Allowed, Floats, Ids, Parameters, empty_result
 
-MOST = 2048  # results of a search that faiss allows on a GPU
+MAX_K = 2048  # results of a search that faiss allows on a GPU
 SPARE = 32  # results beyond those expected to be enough
 SCRATCH_BYTES = 256 << 20  # faiss would take 1.5 GB of the GPU for each index
 GARBAGE_SHARE = 0.1  # of the copy, from which it is made again
-GARBAGE_LEAST = 1000
+MIN_GARBAGE = 1000
 
 
 class GpuMissing(ServiceError):
-    """This faiss, or this machine, cannot search on a GPU."""
+    """The installed faiss, or this machine, cannot search on a GPU."""
 
     slug = "gpu-missing"
     status = 503
 
 
 def gpu_problem() -> str | None:
-    """Why no GPU can be used, or None where one can."""
+    """Return why no GPU can be used, or None where one can."""
     faiss = load_faiss()
     if not hasattr(faiss, "StandardGpuResources"):
         return f"the installed faiss has no GPU support; {gpu_command()}"
     if not faiss.get_num_gpus():
-        return "faiss sees no GPU: check the driver with nvidia-smi, and that the container was given one"
+        return "faiss sees no GPU: check the driver with nvidia-smi, and that the container has access to one"
     return None
 
 
 def gpu_copy(dimension: int) -> Any:
-    """An empty faiss index in the memory of the first GPU. Raises GpuMissing."""
+    """Return an empty faiss index in the memory of the first GPU. Raises GpuMissing."""
     problem = gpu_problem()
     if problem:
         raise GpuMissing(f"no index of kind gpu: {problem}; or choose flat or ivf")
@@ -53,8 +53,8 @@ def gpu_copy(dimension: int) -> Any:
 class GpuIndex:
     """faiss's flat index on a GPU.
 
-    It can neither forget nor filter. So the copy on the GPU answers with more than is asked for, what was removed or is
-    not allowed is struck out, and where too few are left, the twin answers: both are exact.
+    It can neither remove nor filter. So the copy on the GPU is searched for more than k, removed and filtered rows are
+    masked out, and where too few are left, the twin on the CPU is searched: both are exact.
     """
 
     kind: ClassVar[str] = "gpu"
@@ -67,16 +67,18 @@ class GpuIndex:
 
     @classmethod
     def build(cls, dimension: int, ids: Ids, embeddings: Floats) -> Self:
-        """An index of (N, D) embeddings under (N,) ids. Raises GpuMissing."""
+        """Build an index of (N, D) embeddings under (N,) ids. Raises GpuMissing."""
         return cls(FlatIndex.build(dimension, ids, embeddings))
 
     @classmethod
     def load(cls, path: Path, dimension: int, slots: int | None = None) -> Self:
-        """The index that `save`, or a flat index, wrote. Raises IndexDamaged, GpuMissing."""
+        """Load what `save`, or a flat index, wrote. Raises IndexDamaged, GpuMissing."""
         return cls(FlatIndex.load(path, dimension, slots))
 
     def save(self, path: Path) -> None:
-        """Write the twin."""
+        """Write the twin, and free what was removed from the GPU."""
+        if self.garbage:
+            self._renew()
         self._twin.save(path)
 
     def __len__(self) -> int:
@@ -94,49 +96,49 @@ class GpuIndex:
 
     @property
     def parameters(self) -> Parameters:
-        """Nothing: there is nothing to choose."""
+        """Empty: there is nothing to tune."""
         return {}
 
     def add(self, ids: Ids, embeddings: Floats) -> None:
-        """Take (N, D) embeddings under (N,) new ids."""
+        """Add (N, D) embeddings under (N,) new ids."""
         self._twin.add(ids, embeddings)
         self._put(ids, embeddings)
 
     def remove(self, ids: Ids) -> None:
-        """Drop these ids; unknown ones are passed over. The copy is made again where much of it is garbage."""
+        """Remove these ids; unknown ids are ignored. The copy is made again where much of it is garbage."""
         self._twin.remove(ids)
         self._positions.forget(self._positions.find(ids))
-        if self.garbage > max(GARBAGE_LEAST, GARBAGE_SHARE * len(self._positions)):
+        if self.garbage > max(MIN_GARBAGE, GARBAGE_SHARE * len(self._positions)):
             self._renew()
 
     def search(self, embeddings: Floats, k: int, allowed: Allowed | None = None) -> tuple[Floats, Ids]:
-        """Scores and ids, both (Q, min(k, len)), best first."""
+        """Return scores and ids, both (Q, min(k, len)), best first."""
         k, left, held = min(k, len(self)), len(self), len(self._positions)
         if allowed is not None:
             left = int(np.count_nonzero(self._twin.members(allowed)))
         if not left or not len(embeddings):
-            return nothing(len(embeddings), k)
+            return empty_result(len(embeddings), k)
         depth = min(held, -(-k * held // left) + SPARE)
-        if depth > MOST:
+        if depth > MAX_K:
             return self._twin.search(embeddings, k, allowed)
         queries = np.ascontiguousarray(embeddings, dtype=np.float32)
         with self._lock:
             scores, rows = self._copy.search(queries, depth)
-        scores, ids = self._strike_out(scores, rows, k, allowed)
+        scores, ids = self._mask_out(scores, rows, k, allowed)
         short = ids[:, min(k, left) - 1] < 0
         if short.any():
             scores[short], ids[short] = self._twin.search(queries[short], k, allowed)
         return scores, ids
 
-    def _strike_out(self, scores: Floats, rows: Ids, k: int, allowed: Allowed | None) -> tuple[Floats, Ids]:
-        """The k first of each answer, (Q, depth), that may be found."""
+    def _mask_out(self, scores: Floats, rows: Ids, k: int, allowed: Allowed | None) -> tuple[Floats, Ids]:
+        """Return the first k of each row, (Q, depth), that are live and allowed."""
         good = self._positions.current(rows)
         ids = self._positions.ids[rows]
         if allowed is not None:
-            good &= allows(allowed, ids)
+            good &= mask_of(ids, allowed)
         order = np.argsort(~good, axis=1, kind="stable")[:, :k]
         scores = np.where(good, scores, np.float32(-np.inf))
-        ids = np.where(good, ids, NOBODY)
+        ids = np.where(good, ids, NO_ID)
         return np.take_along_axis(scores, order, axis=1), np.take_along_axis(ids, order, axis=1)
 
     def _put(self, ids: Ids, embeddings: Floats) -> None:

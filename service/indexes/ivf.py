@@ -1,4 +1,4 @@
-"""Embeddings in lists by their nearest centroid, half as large: only the lists near the query are compared."""
+"""Inverted lists of 16-bit embeddings by nearest centroid: only the lists near the query are compared."""
 
 from __future__ import annotations
 
@@ -9,26 +9,26 @@ import numpy as np
 
 from vitreid.service.indexes import files
 from vitreid.service.indexes.columns import Column
-from vitreid.service.indexes.faiss_calls import as_answer, load_faiss, selector, set_threads
-from vitreid.service.indexes.protocol import Allowed, Floats, Ids, Parameters, nothing
-from vitreid.service.indexes.trust import check, check_ivf, check_parameters
-from vitreid.service.indexes.tuning import DEEP_K, NEAR_DUPLICATES, TARGET_RECALL, K, questions
+from vitreid.service.indexes.faiss_calls import load_faiss, selector, set_threads, to_result
+from vitreid.service.indexes.protocol import Allowed, Floats, Ids, Parameters, empty_result
+from vitreid.service.indexes.tuning import DEEP_K, NEAR_DUPLICATES, TARGET_RECALL, K, tuning_set
+from vitreid.service.indexes.validation import check, check_ivf, check_parameters
 
 LISTS_PER_ROOT = 4  # lists for each unit of the square root of the number of embeddings
 POINTS_PER_LIST = 64  # that centroids are trained on; faiss warns below 39
-LIST_SHIFT = 32  # the upper half of a place in faiss's table is the list
-SPARE = 16  # of the k that are asked for, what callers ask for to be on the safe side
-FILTER_POWER = 1.4  # one camera of six is as far as the best 12 times as many of all
+LIST_SHIFT = 32  # the upper half of an entry of faiss's hash table is the list
+SPARE = 16  # margin that callers add to k
+FILTER_POWER = 1.4  # measured: the best k of one camera of six lie as far as the best 12 k of all
 BLOCK = 65_536  # embeddings assigned at once
-MOST_GROWTH = 100.0
-HASH_BYTES = 48  # of an entry in the table from id to place
+MAX_GROWTH = 100.0
+HASH_BYTES = 48  # of an entry of the hash table
 
 
 class IvfIndex:
-    """faiss IVF with 16-bit floats and a hash table from id to place, so that removing one does not scan the lists.
+    """faiss IVF with 16-bit floats, and a hash table of positions so that removing an id does not scan the lists.
 
-    Centroids and nprobe are fixed when it is built; what comes later is found also where it resembles nothing of that
-    time, but a gallery that grew much is searched faster after a rebuild.
+    Centroids and nprobe are fixed when it is built; embeddings added later are found even where they resemble none of
+    that time, but a gallery that grew much is searched faster after a rebuild.
     """
 
     kind: ClassVar[str] = "ivf"
@@ -42,7 +42,7 @@ class IvfIndex:
 
     @classmethod
     def build(cls, dimension: int, ids: Ids, embeddings: Floats) -> Self:
-        """An index trained and tuned on (N, D) embeddings under (N,) ids."""
+        """Build an index trained and tuned on (N, D) embeddings under (N,) ids."""
         embeddings = np.ascontiguousarray(embeddings, dtype=np.float32)
         ids = np.ascontiguousarray(ids, dtype=np.int64)
         native = _train(dimension, embeddings)
@@ -63,13 +63,13 @@ class IvfIndex:
 
     @classmethod
     def load(cls, path: Path, dimension: int, slots: int | None = None) -> Self:
-        """The index that `save` wrote, of ids below `slots` where that is given. Raises IndexDamaged."""
+        """Load what `save` wrote, of ids below `slots` where it is given. Raises IndexDamaged."""
         contents = files.read(path, cls.kind, dimension)
         with files.damaged(path):
             native, present = contents.native, contents.arrays["present"]
             check((slots is None or len(present) <= slots, "an id is out of range"))
             check_ivf(native, present, dimension)
-            limits = {"nprobe": (1, native.nlist), "growth": (-MOST_GROWTH, MOST_GROWTH), "built_with": (0, 2**62)}
+            limits = {"nprobe": (1, native.nlist), "growth": (-MAX_GROWTH, MAX_GROWTH), "built_with": (0, 2**62)}
             check_parameters(contents.parameters, limits)
             return cls(native, present, contents.parameters)
 
@@ -82,24 +82,19 @@ class IvfIndex:
         return int(self._native.ntotal)
 
     @property
-    def garbage(self) -> int:
-        """Nothing: places are taken by others."""
-        return 0
-
-    @property
     def memory_bytes(self) -> int:
-        """Codes, ids, the table from id to place, centroids."""
+        """Bytes of codes, ids, hash table and centroids."""
         entries = len(self) * (self._native.code_size + 8 + HASH_BYTES)
         return int(entries + self._native.nlist * self._native.d * 4 + self._present.nbytes)
 
     @property
     def parameters(self) -> Parameters:
-        """nlist; nprobe, lists searched for the ten best of all, and the recall of that; growth, the power with which
-        nprobe grows with k and with what filters leave out; built_with, the size at which this was measured."""
+        """nlist; nprobe, the lists searched for the ten best, and its recall; growth, the power with which nprobe grows
+        with k and with the share that filters exclude; built_with, the size at which these were measured."""
         return dict(self._parameters)
 
     def add(self, ids: Ids, embeddings: Floats) -> None:
-        """Take (N, D) embeddings under (N,) new ids."""
+        """Add (N, D) embeddings under (N,) new ids."""
         if len(ids):
             ids = np.ascontiguousarray(ids, dtype=np.int64)
             set_threads(len(ids))
@@ -109,21 +104,21 @@ class IvfIndex:
             self._present.values[ids] = True
 
     def remove(self, ids: Ids) -> None:
-        """Drop these ids; unknown ones are passed over."""
+        """Remove these ids; unknown ids are ignored."""
         known = np.unique(ids[(ids >= 0) & (ids < len(self._present))])
         known = known[self._present.values[known]]
         self._native.remove_ids(load_faiss().IDSelectorArray(known))
         self._present.values[known] = False
 
     def search(self, embeddings: Floats, k: int, allowed: Allowed | None = None) -> tuple[Floats, Ids]:
-        """Scores and ids, both (Q, min(k, len)), best first; all lists are searched where some hold too few."""
+        """Return scores and ids, both (Q, min(k, len)), best first; all lists are searched where some hold too few."""
         k, members, left = min(k, len(self)), None, len(self)
         if allowed is not None:
             end = min(len(allowed), len(self._present))
             members = allowed[:end] & self._present.values[:end]
             left = int(np.count_nonzero(members))
         if not left or not len(embeddings):
-            return nothing(len(embeddings), k)
+            return empty_result(len(embeddings), k)
         queries = np.ascontiguousarray(embeddings, dtype=np.float32)
         scores, ids = self._probe(queries, k, members, self._nprobe(k, left / len(self)))
         short = ids[:, min(k, left) - 1] < 0
@@ -132,9 +127,9 @@ class IvfIndex:
         return scores, ids
 
     def _nprobe(self, k: int, share: float) -> int:
-        """In how many lists the best k are that lie among a share of the embeddings.
+        """Return in how many lists the best k of a share of the embeddings lie.
 
-        They lie about as far as the best k / share of all. A little farther: what filters leave is seldom random.
+        They lie about as far as the best k / share of all. A little farther: filters are seldom random.
         """
         far = max(1.0, (k - SPARE) / K) / share**FILTER_POWER
         return int(min(self._native.nlist, np.ceil(self._parameters["nprobe"] * far ** self._parameters["growth"])))
@@ -143,31 +138,31 @@ class IvfIndex:
         only = None if members is None else selector(members)
         set_threads(len(queries))
         parameters = load_faiss().SearchParametersIVF(sel=only, nprobe=nprobe)
-        return as_answer(self._native.search(queries, k, params=parameters))
+        return to_result(*self._native.search(queries, k, params=parameters))
 
     def _tune(self, ids: Ids, embeddings: Floats) -> None:
-        """Look where the answers lie, as which of the lists by nearness to the question, and search so many."""
-        asked, native = questions(ids, embeddings), self._native
-        set_threads(len(asked.queries))
-        _, lists = native.quantizer.search(asked.queries, native.nlist)
-        places = np.argsort(lists, axis=1)  # by question and list: which one by nearness
+        """Measure in which list, by nearness to the query, the true neighbours lie, and set nprobe to reach them."""
+        tuning, native = tuning_set(ids, embeddings), self._native
+        set_threads(len(tuning.queries))
+        _, lists = native.quantizer.search(tuning.queries, native.nlist)
+        ranks = np.argsort(lists, axis=1)  # (Q, nlist): rank of each list by nearness
 
         def lists_for(best: int) -> int:
             needed = [
-                places[row, native.direct_map.get(answer) >> LIST_SHIFT]
-                for row, nearest in enumerate(asked.nearest)
-                for answer in nearest[:best]
+                ranks[row, native.direct_map.get(neighbour) >> LIST_SHIFT]
+                for row, nearest in enumerate(tuning.nearest)
+                for neighbour in nearest[:best]
             ]
             return 1 + int(np.quantile(needed, TARGET_RECALL, method="higher"))
 
         nprobe = lists_for(K)
         growth = np.log(lists_for(DEEP_K) / nprobe) / np.log(DEEP_K / K)
-        recall = asked.recall(self._probe(asked.queries, min(K + NEAR_DUPLICATES, len(self)), None, nprobe)[1], K)
+        recall = tuning.recall(self._probe(tuning.queries, min(K + NEAR_DUPLICATES, len(self)), None, nprobe)[1], K)
         self._parameters |= {"nprobe": nprobe, "recall": round(recall, 4), "growth": round(float(growth), 3)}
 
 
 def _train(dimension: int, embeddings: Floats) -> Any:
-    """An empty index whose centroids fit these (N, D) embeddings; a single list where they are few."""
+    """Return an empty index whose centroids fit these (N, D) embeddings; a single list where they are few."""
     faiss, count = load_faiss(), len(embeddings)
     lists = max(1, min(int(LISTS_PER_ROOT * count**0.5), count // POINTS_PER_LIST))
     native = faiss.index_factory(dimension, f"IVF{lists},SQfp16", faiss.METRIC_INNER_PRODUCT)
@@ -183,7 +178,7 @@ def _train(dimension: int, embeddings: Floats) -> Any:
 
 
 def _fill(native: Any, ids: Ids, embeddings: Floats) -> None:
-    """Put embeddings into lists of exactly the size: lists that grow take a tenth more memory."""
+    """Fill lists of exactly the right size: lists that grow take a tenth more memory."""
     set_threads(len(ids))
     lists = np.empty(len(ids), dtype=np.int64)
     for start in range(0, len(ids), BLOCK):

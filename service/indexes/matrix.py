@@ -1,4 +1,4 @@
-"""What the indexes that keep every embedding as float32 have in common."""
+"""Base of the indexes that hold every embedding as float32."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vitreid.service.indexes import files
-from vitreid.service.indexes.columns import Column, Positions, allows
+from vitreid.service.indexes.columns import Column, Positions, mask_of
 from vitreid.service.indexes.protocol import Allowed, Floats, Ids, Parameters
-from vitreid.service.indexes.trust import check_ids, check_rows
+from vitreid.service.indexes.validation import check_ids, check_rows
 
 
 class MatrixIndex(ABC):
-    """Embeddings in one matrix without holes; the order of its rows is no promise."""
+    """Embeddings in one matrix without holes; the order of its rows is unspecified."""
 
     kind: ClassVar[str]
     exact_scores: ClassVar[bool] = True
@@ -28,14 +28,14 @@ class MatrixIndex(ABC):
 
     @classmethod
     def build(cls, dimension: int, ids: Ids, embeddings: Floats) -> Self:
-        """An index of (N, D) embeddings under (N,) ids."""
+        """Build an index of (N, D) embeddings under (N,) ids."""
         index = cls(dimension)
         index.add(ids, embeddings)
         return index
 
     @classmethod
     def load(cls, path: Path, dimension: int, slots: int | None = None) -> Self:
-        """The index that `save` wrote, of ids below `slots` where that is given. Raises IndexDamaged."""
+        """Load what `save` wrote, of ids below `slots` where it is given. Raises IndexDamaged."""
         arrays = files.read(path, cls.kind, dimension).arrays
         with files.damaged(path):
             ids, embeddings = arrays["ids"], arrays["embeddings"]
@@ -57,40 +57,35 @@ class MatrixIndex(ABC):
         return self._positions.ids, self._embeddings.values
 
     @property
-    def garbage(self) -> int:
-        """Nothing: rows are overwritten."""
-        return 0
-
-    @property
     def memory_bytes(self) -> int:
-        """Room to grow included."""
+        """Bytes, spare capacity included."""
         return self._embeddings.nbytes + self._positions.nbytes
 
     @property
     def parameters(self) -> Parameters:
-        """Nothing: there is nothing to choose."""
+        """Empty: there is nothing to tune."""
         return {}
 
     def add(self, ids: Ids, embeddings: Floats) -> None:
-        """Take (N, D) embeddings under (N,) new ids."""
+        """Add (N, D) embeddings under (N,) new ids."""
         self._embeddings.append(embeddings)
         self._positions.append(ids)
 
     def remove(self, ids: Ids) -> None:
-        """Drop these ids, putting the last rows into the holes: what it costs does not depend on the rows."""
+        """Remove these ids, moving the last rows into the holes: the cost does not depend on the number of rows."""
         gone = self._positions.find(ids)
         left = len(self) - len(gone)
         holes = gone[gone < left]
         last = np.setdiff1d(np.arange(left, len(self)), gone)
         self._embeddings.values[holes] = self._embeddings.values[last]
-        self._embeddings.cut(left)
+        self._embeddings.truncate(left)
         self._positions.forget(gone)
         self._positions.move(last, holes, left)
 
     def members(self, allowed: Allowed) -> Allowed:
-        """By row: is its id allowed?"""
-        return allows(allowed, self._positions.ids)
+        """Return `allowed` by row."""
+        return mask_of(self._positions.ids, allowed)
 
     @abstractmethod
     def search(self, embeddings: Floats, k: int, allowed: Allowed | None = None) -> tuple[Floats, Ids]:
-        """Scores and ids, both (Q, min(k, len)), best first."""
+        """Return scores and ids, both (Q, min(k, len)), best first."""

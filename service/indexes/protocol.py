@@ -1,4 +1,4 @@
-"""What every index can do."""
+"""The calls that every index supports."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ Floats = NDArray[np.float32]
 Allowed = NDArray[np.bool_]
 Parameters = dict[str, int | float]
 
-NOBODY = -1  # the id in places of an answer that nothing fills; its score is minus infinity
+NO_ID = -1  # in empty places of a result; their score is minus infinity
 
 
 class Index(Protocol):
     """Unit embeddings by id, searched by inner product.
 
-    Ids are whole numbers from 0, chosen by the caller; tables by id are kept, so they should start near 0. Searches may
-    run beside each other, but nothing may run beside `add` and `remove`: the gallery holds a lock around them.
+    Ids are integers from 0, chosen by the caller; arrays are indexed by id, so they should start near 0. Searches may
+    run concurrently; `add`, `remove` and `save` need exclusive access, and the gallery holds a lock around them.
     """
 
     kind: ClassVar[str]  # its name in INDEXES
@@ -28,20 +28,15 @@ class Index(Protocol):
 
     @classmethod
     def build(cls, dimension: int, ids: Ids, embeddings: Floats) -> Self:
-        """An index of (N, D) embeddings under (N,) ids, trained and tuned on them where it needs that; N may be 0."""
+        """Build an index of (N, D) embeddings under (N,) ids, trained and tuned on them where needed; N may be 0."""
         ...
 
     @classmethod
     def load(cls, path: Path, dimension: int, slots: int | None = None) -> Self:
-        """The index that `save` wrote, of ids below `slots` where that is given. Raises IndexDamaged.
+        """Load what `save` wrote, of ids below `slots` where it is given. Raises IndexDamaged.
 
         Flipped bits may load: check the file's hash before.
         """
-        ...
-
-    @property
-    def garbage(self) -> int:
-        """Removed embeddings that still lie in memory; never found, and gone after a rebuild."""
         ...
 
     @property
@@ -51,32 +46,32 @@ class Index(Protocol):
 
     @property
     def parameters(self) -> Parameters:
-        """What an operator may want to know, as nlist, nprobe and the recall that was measured."""
+        """Values for operators, such as nlist, nprobe and the measured recall."""
         ...
 
     def add(self, ids: Ids, embeddings: Floats) -> None:
-        """Take (N, D) embeddings under (N,) ids that are not in the index."""
+        """Add (N, D) embeddings under (N,) ids that are not in the index."""
         ...
 
     def remove(self, ids: Ids) -> None:
-        """Forget these ids; ids that are not there are passed over. An id may come again later."""
+        """Remove these ids; unknown ids are ignored. An id may be added again later."""
         ...
 
     def search(self, embeddings: Floats, k: int, allowed: Allowed | None = None) -> tuple[Floats, Ids]:
-        """Scores and ids, both (Q, min(k, len)), best first, of the nearest to each of (Q, D) unit embeddings.
+        """Return scores and ids, both (Q, min(k, len)), best first, of the nearest to each of (Q, D) unit embeddings.
 
-        With `allowed` only ids with `allowed[id]` true are found, none beyond its end; rows with fewer than k of them
-        end in ids of -1 with scores of minus infinity. k results come back whenever k are allowed.
+        With `allowed` only ids with `allowed[id]` true are returned, none beyond its end; rows with fewer than k of
+        them end in ids of -1 with scores of minus infinity. k results come back whenever k are allowed.
         """
         ...
 
     def save(self, path: Path) -> None:
-        """Write everything to one file, which only this kind of index loads."""
+        """Write everything to one file, which only this kind of index loads; nothing removed is left in it."""
         ...
 
     def __len__(self) -> int: ...
 
 
-def nothing(queries: int, k: int) -> tuple[Floats, Ids]:
-    """An answer with all places empty."""
-    return np.full((queries, k), -np.inf, dtype=np.float32), np.full((queries, k), NOBODY, dtype=np.int64)
+def empty_result(queries: int, k: int) -> tuple[Floats, Ids]:
+    """Return a result with all places empty."""
+    return np.full((queries, k), -np.inf, dtype=np.float32), np.full((queries, k), NO_ID, dtype=np.int64)

@@ -38,7 +38,7 @@ class GalleryBody(BaseModel):
     index: str = Field(description="how it is searched", examples=["flat"])
     index_reason: str = Field(
         description="why this index",
-        examples=["360 embeddings, up to 600,000, are all compared with a query: exact and fast enough"],
+        examples=["360 embeddings are within 600,000: comparing all of them is exact and fast enough"],
     )
     index_parameters: dict[str, float] = Field(description="what it is tuned to")
     index_bytes: int = Field(description="memory of the index", examples=[599040])

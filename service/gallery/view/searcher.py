@@ -157,10 +157,6 @@ class Searcher:
         keep = 0
         if self._mirror is not None and snapshot.generations(self._folder):
             with suppress(GalleryDamaged):
-                with self._using:
-                    garbage = self._current().index.garbage  # only an index that heard of the removals tells
-                if garbage:
-                    self.rebuild()
                 self.write_snapshot(now)
                 keep = 1
         with self._renewing:  # nobody else writes one aside meanwhile

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from vitreid.service.indexes.columns import Column, Positions, allows
+from vitreid.service.indexes.columns import Column, Positions, mask_of
 
 
-def test_a_column_grows_and_is_cut():
+def test_a_column_grows_and_is_truncated():
     column: Column[np.float32] = Column(np.float32, 3)
     kept: list[list[float]] = []
     random = np.random.default_rng(0)
@@ -17,18 +17,18 @@ def test_a_column_grows_and_is_cut():
         kept += new.tolist()
         if random.random() < 0.3:
             left = int(random.integers(0, len(kept) + 1))
-            column.cut(left)
+            column.truncate(left)
             kept = kept[:left]
         assert column.values.tolist() == kept
         assert len(column) == len(kept)
     assert column.nbytes >= column.values.nbytes
 
 
-def test_what_is_cut_off_does_not_stay_in_memory():
+def test_truncated_rows_do_not_stay_in_memory():
     column: Column[np.float32] = Column(np.float32, 2)
     column.append(np.ones((10, 2), dtype=np.float32))
     whole = column.values
-    column.cut(4)
+    column.truncate(4)
     assert whole[:4].all()
     assert not whole[4:].any()
 
@@ -50,5 +50,5 @@ def test_ids_are_found_forgotten_and_moved():
 
 def test_nothing_beyond_the_end_is_allowed():
     allowed = np.array([True, False, True])
-    assert allows(allowed, np.array([2, 0, 1, 3, 99])).tolist() == [True, True, False, False, False]
-    assert allows(np.empty(0, dtype=bool), np.array([0, 7])).tolist() == [False, False]
+    assert mask_of(np.array([2, 0, 1, 3, 99]), allowed).tolist() == [True, True, False, False, False]
+    assert mask_of(np.array([0, 7]), np.empty(0, dtype=bool)).tolist() == [False, False]

@@ -1,4 +1,4 @@
-"""The twin and what is struck out, with a copy on the CPU; and the real thing where there is a GPU."""
+"""The twin and the masked results, with a stand-in copy on the CPU; and a real GPU where there is one."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import pytest
 
 from vitreid.service.indexes import ExactIndex, FlatIndex, GpuIndex
 from vitreid.service.indexes.faiss_calls import load_faiss
-from vitreid.service.indexes.gpu import GARBAGE_LEAST, GpuMissing, gpu_copy, gpu_problem
+from vitreid.service.indexes.gpu import MIN_GARBAGE, GpuMissing, gpu_copy, gpu_problem
 
 DIMENSION = 24
 real_copy = gpu_copy  # the fixture `gpu_stand_in` replaces it in the module
@@ -71,14 +71,25 @@ def test_what_the_gpu_cannot_ask_for_the_twin_answers(twin_calls):
 
 def test_much_garbage_is_cleared_away():
     gpu, exact = both(5000)
-    gone = np.arange(GARBAGE_LEAST)
+    gone = np.arange(MIN_GARBAGE)
     gpu.remove(gone)
-    assert gpu.garbage == GARBAGE_LEAST
+    assert gpu.garbage == MIN_GARBAGE
     gpu.remove(gone)
-    assert gpu.garbage == GARBAGE_LEAST
-    gpu.remove(np.array([GARBAGE_LEAST]))
-    assert (len(gpu), gpu.garbage) == (5000 - GARBAGE_LEAST - 1, 0)
-    exact.remove(np.arange(GARBAGE_LEAST + 1))
+    assert gpu.garbage == MIN_GARBAGE
+    gpu.remove(np.array([MIN_GARBAGE]))
+    assert (len(gpu), gpu.garbage) == (5000 - MIN_GARBAGE - 1, 0)
+    exact.remove(np.arange(MIN_GARBAGE + 1))
+    queries = unit_rows(4, seed=4)
+    np.testing.assert_array_equal(gpu.search(queries, 30)[1], exact.search(queries, 30)[1])
+
+
+def test_saving_frees_what_was_removed(tmp_path):
+    gpu, exact = both(5000)
+    for each in (gpu, exact):
+        each.remove(np.arange(10))
+    assert gpu.garbage == 10
+    gpu.save(tmp_path / "index")
+    assert gpu.garbage == 0
     queries = unit_rows(4, seed=4)
     np.testing.assert_array_equal(gpu.search(queries, 30)[1], exact.search(queries, 30)[1])
 
@@ -95,13 +106,13 @@ def test_a_flat_file_may_move_to_the_gpu_and_back(tmp_path):
     np.testing.assert_array_equal(back.search(queries, 49)[1], flat.search(queries, 49)[1])
 
 
-def test_a_faiss_without_gpu_support_is_told(monkeypatch):
+def test_a_faiss_without_gpu_support_is_reported(monkeypatch):
     monkeypatch.delattr(load_faiss(), "StandardGpuResources", raising=False)
     with pytest.raises(GpuMissing, match=r"^no index of kind gpu: .* pip install .* faiss-gpu; or choose flat or ivf$"):
         real_copy(DIMENSION)
 
 
-def test_a_machine_without_a_gpu_is_told(monkeypatch):
+def test_a_machine_without_a_gpu_is_reported(monkeypatch):
     monkeypatch.setattr(load_faiss(), "StandardGpuResources", object, raising=False)
     monkeypatch.setattr(load_faiss(), "get_num_gpus", lambda: 0)
     with pytest.raises(GpuMissing, match="faiss sees no GPU: check the driver with nvidia-smi"):

@@ -77,7 +77,7 @@ def test_an_empty_index_answers_with_nothing(name):
     for allowed in (None, np.ones(4, dtype=bool)):
         scores, ids = index.search(unit_rows(3, seed=0), 5, allowed)
         assert scores.shape == ids.shape == (3, 0)
-    assert (len(index), index.garbage) == (0, 0)
+    assert len(index) == 0
 
 
 @every_index
@@ -148,7 +148,6 @@ def test_a_loaded_index_is_the_saved_one(name, tmp_path):
     index.save(tmp_path / "index")
     loaded = INDEXES[name].load(tmp_path / "index", DIMENSION)
     assert (len(loaded), loaded.parameters) == (len(index), index.parameters)
-    assert loaded.garbage in (0, index.garbage)
     for saved, read in zip(index.search(queries, 400), loaded.search(queries, 400), strict=True):
         np.testing.assert_array_equal(saved, read)
     for each in (loaded, reference):
@@ -167,25 +166,25 @@ def test_an_empty_index_comes_back_from_its_file(name, tmp_path):
 
 
 @every_index
-def test_a_file_that_is_not_whole_is_told(name, tmp_path):
+def test_a_truncated_file_is_reported(name, tmp_path):
     index, _ = both(name, 50)
     index.save(tmp_path / "whole")
     whole = (tmp_path / "whole").read_bytes()
     broken = tmp_path / "broken"
     for content in (*(whole[: len(whole) * part // 20] for part in range(20)), whole[:-1], whole + b"x", b"{}\n"):
         broken.write_bytes(content)
-        with pytest.raises(IndexDamaged, match=r"is no usable index file .*: rebuild the index"):
+        with pytest.raises(IndexDamaged, match=r"is not a usable index file .*; rebuild the index"):
             INDEXES[name].load(broken, DIMENSION)
     with pytest.raises(IndexDamaged, match="No such file"):
         INDEXES[name].load(tmp_path / "missing", DIMENSION)
 
 
 @every_index
-def test_a_file_of_another_index_is_told(name, tmp_path):
+def test_a_file_of_another_index_is_reported(name, tmp_path):
     index, _ = both(name, 5)
     index.save(tmp_path / "index")
-    kind = "flat" if name == "gpu" else name  # what lies on the GPU is written by its twin
-    with pytest.raises(IndexDamaged, match=f"kind {kind} and dimension 24, not {kind} and 25"):
+    kind = "flat" if name == "gpu" else name  # the twin writes the file of a GPU index
+    with pytest.raises(IndexDamaged, match=f"kind {kind} and dimension 24; expected {kind} and 25"):
         INDEXES[name].load(tmp_path / "index", 25)
     other = "exact" if name != "exact" else "flat"
     with pytest.raises(IndexDamaged, match=f"holds an index of kind {kind}"):
@@ -199,8 +198,8 @@ def test_exact_equals_a_slow_loop(monkeypatch):
     index.add(np.arange(30), rows)
     allowed = np.arange(30) % 3 != 0
     index.remove(np.array([1, 29]))
-    everyone, some = set(range(30)) - {1, 29}, {row for row in range(2, 29) if row % 3}
-    for only, left in ((None, everyone), (allowed, some)):
+    all_rows, some = set(range(30)) - {1, 29}, {row for row in range(2, 29) if row % 3}
+    for only, left in ((None, all_rows), (allowed, some)):
         _, ids = index.search(queries, 30, only)
         for query, found in zip(queries, ids, strict=True):
             by_hand = sorted(
@@ -209,6 +208,6 @@ def test_exact_equals_a_slow_loop(monkeypatch):
             assert found.tolist() == by_hand + [-1] * (28 - len(by_hand))
 
 
-def test_an_unknown_index_is_told():
+def test_an_unknown_index_is_reported():
     with pytest.raises(UnknownName, match=r"unknown index 'ivf9': choose one of exact, .*flat"):
         index_kind("ivf9")

@@ -69,7 +69,7 @@ def secret(make_items):
     return make
 
 
-@pytest.fixture(params=["exact", "flat", "ivf", "hnsw"])
+@pytest.fixture(params=["exact", "flat", "ivf"])
 def gallery(request, open_gallery, make_items):
     with open_gallery(index=request.param) as opened:
         opened.add(make_items(300, person_id="kept person"))
