@@ -25,7 +25,8 @@ from benchmarks.ablation_rows import ROWS, Row
 from vitreid.training.config import load_recipe
 from vitreid.training.datasets import Split, hold_out, read_dataset
 from vitreid.training.evaluation.embed import evaluate, open_embedder
-from vitreid.training.loop import Progress, Trainer
+from vitreid.training.loop import Trainer
+from vitreid.training.progress import Progress
 
 HELD_BACK = 200
 

@@ -90,7 +90,7 @@ def search_times(gallery: Gallery, rows: NDArray[np.float32], queries: NDArray[n
 
     mirror = gallery._searcher.mirror  # the bare side is the same index, without the gallery around it
     assert mirror is not None
-    bare = mirror.index
+    bare: Any = mirror.index
     if bare.kind == "flat":
         bare = faiss.IndexFlatIP(gallery.dimension)
         bare.add(rows)

@@ -141,7 +141,7 @@ def measure_gain(bundle: Path, data: Path, dataset: str) -> dict[str, Any]:
     return told
 
 
-def _reranked(sides: list[Labelled], both: list[list[Half]], weight: float) -> RetrievalScores:
+def _reranked(sides: tuple[Labelled, Labelled], both: tuple[list[Half], list[Half]], weight: float) -> RetrievalScores:
     return score_retrieval(*sides, scores=reranked_blocks(*sides, *both, share=weight))
 
 

@@ -25,6 +25,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 from benchmarks import (
+    attacks,
     cold_start,
     demo,
     gallery,
@@ -232,7 +233,7 @@ def soak_section(asked: Asked) -> Iterator[str]:
 def hostile_section(asked: Asked) -> Iterator[str]:
     """What attacks cost the service."""
     yield "A new service with default settings each time; clients on the same machine, for five seconds each.\n"
-    yield from hostile.lines(hostile.measure(starter_path(), hostile.ATTACKS, seconds=5))
+    yield from hostile.lines(hostile.measure(starter_path(), attacks.ATTACKS, seconds=5))
 
 
 def demo_section(asked: Asked) -> Iterator[str]:

@@ -54,7 +54,7 @@ class Plain(nn.Module):
     def __init__(self, options: Mapping[str, Any]) -> None:
         super().__init__()
         self.vit = timm.create_model(VIT_S, img_size=SIZE, num_classes=0, **options)
-        self.neck = BNNeck(self.vit.num_features, CLASSES)
+        self.neck = BNNeck(int(self.vit.num_features), CLASSES)
 
     def forward(self, images: Tensor, camera: Tensor) -> ReIDOutput:
         """Features and logits."""

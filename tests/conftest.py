@@ -77,7 +77,7 @@ def save_tiny_model(path: Path, *, seed: int = 0, dimension: int = 48) -> None:
     from onnx import TensorProto, helper, numpy_helper, save
 
     random = np.random.default_rng(seed)
-    weights = {
+    weights: dict[str, np.ndarray] = {
         "projection": random.standard_normal((96, dimension)).astype(np.float32) / 255,
         "table": random.standard_normal((3, dimension)).astype(np.float32) / 50,
         "cells": np.array([-1, 96], dtype=np.int64),
@@ -117,7 +117,7 @@ def save_tiny_evidence(path: Path) -> None:
     """Write the graph of `explained_bundle`: the mean colour of each cell less grey, unit length, and brightness."""
     from onnx import TensorProto, helper, numpy_helper, save
 
-    weights = {
+    weights: dict[str, np.ndarray] = {
         "cells": np.array([0, 3, 32], dtype=np.int64),
         "half": np.array(127.4, dtype=np.float32),
         "unknown": np.array([-1], dtype=np.int64),

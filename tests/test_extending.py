@@ -7,9 +7,10 @@ import re
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pytest
@@ -118,10 +119,10 @@ def unit_rows(count: int, seed: int, dimension: int = 8) -> np.ndarray:
 
 
 @pytest.fixture
-def gallery(tmp_path: Path) -> Gallery:
+def gallery(tmp_path: Path) -> Iterator[Gallery]:
     with Gallery.open(tmp_path / "made", bundle_id="a" * 64, dimension=8) as opened:
         rows = unit_rows(40, seed=1)
-        sites = ({"site": "north"}, {"site": "south"}, {})
+        sites: tuple[dict[str, str], ...] = ({"site": "north"}, {"site": "south"}, {})
         opened.add(
             [
                 NewItem(row, f"{place:064d}", metadata=dict(site))
@@ -196,8 +197,8 @@ def test_runtime(monkeypatch: pytest.MonkeyPatch, tiny_bundle: Path) -> None:
 
 def test_reranking(monkeypatch: pytest.MonkeyPatch, gallery: Gallery) -> None:
     made = module("A re-ranking", monkeypatch)
-    monkeypatch.setitem(reranking.RERANKINGS, "smoothed", made.smoothed_distances)
-    found = find(gallery, unit_rows(1, seed=2)[0], SearchRequest(k=5, rerank="smoothed", rerank_top=20))
+    monkeypatch.setitem(cast(Any, reranking.RERANKINGS), "smoothed", made.smoothed_distances)
+    found = find(gallery, unit_rows(1, seed=2)[0], SearchRequest(k=5, rerank=cast(Any, "smoothed"), rerank_top=20))
     distances = [each.rerank_distance for each in found.candidates]
     assert len(distances) == 5
     assert distances == sorted(distances)
@@ -206,8 +207,8 @@ def test_reranking(monkeypatch: pytest.MonkeyPatch, gallery: Gallery) -> None:
 
 def test_grouping(monkeypatch: pytest.MonkeyPatch, gallery: Gallery) -> None:
     made = module("A grouping", monkeypatch)
-    monkeypatch.setitem(candidates.GROUPINGS, "site", made.BY_SITE)
-    found = find(gallery, unit_rows(1, seed=2)[0], SearchRequest(k=100, group_by="site"), visible=EVERYTHING)
+    monkeypatch.setitem(cast(Any, candidates.GROUPINGS), "site", made.BY_SITE)
+    found = find(gallery, unit_rows(1, seed=2)[0], SearchRequest(k=100, group_by=cast(Any, "site")), visible=EVERYTHING)
     labelled = {each.label: size for each, size in zip(found.candidates, found.sizes, strict=True) if each.label}
     assert labelled == {"north": 14, "south": 13}
     assert sum(each.label is None for each in found.candidates) == 13

@@ -84,7 +84,7 @@ def test_conversion_by_strips_is_that_of_the_whole_image(height: int) -> None:
     pixels = np.random.default_rng(height).integers(0, 256, (height, 24, 4), dtype=np.uint8)
     cmyk = Image.frombytes("CMYK", (24, height), pixels.tobytes())
     content = encoded(cmyk, "JPEG", quality=95)
-    assert np.array_equal(read_image(content), Image.open(io.BytesIO(content)).convert("RGB"))
+    assert np.array_equal(read_image(content), np.asarray(Image.open(io.BytesIO(content)).convert("RGB")))
     deep = pixels[..., 0].astype(np.uint16) * 256 + pixels[..., 1]
     found = np.asarray(read_image(encoded(Image.fromarray(deep), "PNG")))
     assert np.array_equal(found, pixels[..., [0, 0, 0]])
@@ -151,7 +151,7 @@ def test_a_jpeg_of_many_scans_is_refused_before_it_is_decoded(monkeypatch: pytes
     content = encoded(RGB, "JPEG", progressive=True)
     scan = content[content.rfind(b"\xff\xda") : -2]
     assert read_image(content[:-2] + scan * 20 + content[-2:]).size == RGB.size
-    monkeypatch.setattr(Image.core, "new", lambda *_: pytest.fail("memory was taken for the pixels"))
+    monkeypatch.setattr("PIL.Image.core.new", lambda *_: pytest.fail("memory was taken for the pixels"))
     with pytest.raises(ImageError, match="has 110 progressive scans, at most 64 are allowed"):
         read_image(content[:-2] + scan * 100 + content[-2:])
 

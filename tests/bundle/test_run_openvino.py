@@ -131,8 +131,8 @@ def test_a_graph_that_is_not_the_manifests_is_refused(tiny_bundle: Path, tmp_pat
 
 def test_a_file_that_is_no_graph_is_refused(tmp_path: Path) -> None:
     (tmp_path / "model.onnx").write_bytes(b"\x08\x08")  # a version, and no graph
-    spec = {"image": ImageSpec(height=64, width=32), "output": OutputSpec(dimension=48)}
-    bundle = Bundle.save(tmp_path / "bundle", tmp_path / "model.onnx", name="empty", **spec)
+    image, output = ImageSpec(height=64, width=32), OutputSpec(dimension=48)
+    bundle = Bundle.save(tmp_path / "bundle", tmp_path / "model.onnx", name="empty", image=image, output=output)
     with pytest.raises(BundleDamaged, match="does not load in OpenVINO") as told:
         OpenVinoRunner(bundle)
     assert "\n" not in str(told.value)

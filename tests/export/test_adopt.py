@@ -51,7 +51,7 @@ def by_hand(path: Path, *, bgr: bool, mean: tuple, std: tuple, scale: float, nhw
     return np.stack(rows)
 
 
-KINDS = {
+KINDS: dict[str, dict[str, Any]] = {
     "float, NCHW": {},
     "opset 9, old file": {"opset": 9, "ir_version": 3, "weights_as_inputs": True},
     "opset 18": {"opset": 18, "tail": "pooled"},
@@ -80,7 +80,9 @@ def test_embeddings_are_those_of_the_original(tmp_path: Path, kind: str, bgr: bo
     model = save_foreign(tmp_path / "model.onnx", **options)
     size = {"height": HEIGHT, "width": WIDTH} if "size" in options else {}
     bundle = adopted(model, tmp_path / "bundle", color="BGR" if bgr else "RGB", **size)
-    pixels = NO_PIXELS if dtype is np.uint8 else {"mean": IMAGENET_MEAN, "std": IMAGENET_STD, "scale": 255.0}
+    pixels: dict[str, Any] = (
+        NO_PIXELS if dtype is np.uint8 else {"mean": IMAGENET_MEAN, "std": IMAGENET_STD, "scale": 255.0}
+    )
     if bgr:
         pixels = {name: value[::-1] if isinstance(value, tuple) else value for name, value in pixels.items()}
     expected = by_hand(model, bgr=bgr, nhwc=options.get("layout") == "NHWC", dtype=dtype, **pixels)
@@ -110,7 +112,7 @@ def test_the_fastest_right_form_is_taken(tmp_path: Path, options: dict, form: st
 
 def test_what_is_stated_counts(tmp_path: Path) -> None:
     model = save_foreign(tmp_path / "model.onnx")
-    pixels = {"mean": (10.0, 20.0, 30.0), "std": (2.0, 3.0, 4.0), "scale": 0.5}
+    pixels: dict[str, Any] = {"mean": (10.0, 20.0, 30.0), "std": (2.0, 3.0, 4.0), "scale": 0.5}
     bundle = adopted(model, tmp_path / "bundle", resize="bicubic", **pixels)
     expected = by_hand(model, bgr=False, nhwc=False, dtype=np.float32, **pixels)
     np.testing.assert_allclose(BundleRunner(bundle, threads=1).run(IMAGES), expected, atol=1e-5)
@@ -226,7 +228,7 @@ def without_batch(folder: Path) -> Path:
     return folder / "model.onnx"
 
 
-BAD = {
+BAD: dict[str, tuple[Any, dict[str, Any], str]] = {
     "no file": (lambda folder: folder / "model.onnx", {}, "is not a file"),
     "truncated": (truncated, {}, "is no ONNX model, or not a whole one"),
     "text": (lambda folder: written(folder, b"hello, this is text"), {}, "is no ONNX model"),
@@ -299,4 +301,4 @@ def test_the_command(tmp_path: Path) -> None:
     assert "osnet.onnx on 64 images" in done.output
     manifest = Bundle.open(tmp_path / "bundle").manifest
     assert (manifest.name, manifest.image.height, manifest.image.resize) == ("osnet", 32, "bilinear")
-    assert manifest.source["preprocessing"]["mean"] == [0, 0, 0]
+    assert dict(manifest.source["preprocessing"])["mean"] == [0, 0, 0]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -76,7 +77,7 @@ def write(model: nn.Module, file: Path, *, dynamo: bool, axes: dict | None) -> N
         if dynamo:
             torch.onnx.export(model, example, dynamo=True, verbose=False).save(str(file), external_data=True)
         else:
-            names = {"input_names": ["images"], "output_names": ["feature"], "dynamic_axes": axes}
+            names: dict[str, Any] = {"input_names": ["images"], "output_names": ["feature"], "dynamic_axes": axes}
             torch.onnx.export(model, example, file, dynamo=False, opset_version=14, **names)
 
 

@@ -39,7 +39,7 @@ def trained(folder: Path, common: float, *, outlier: float = 0.0, seed: int = 0)
     model = build_model(config, persons=3)
     with torch.no_grad():
         for weights in model.parameters():
-            weights += 0.02 * torch.randn_like(weights)
+            weights.add_(0.02 * torch.randn_like(weights))
         for block in model.backbone.blocks:
             block.mlp.fc1.bias[5] += outlier
             block.mlp.fc2.weight[:, 5] *= 0.01

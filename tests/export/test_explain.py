@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from typer.testing import CliRunner
 
 from vitreid.bundle import Bundle, BundleDamaged, ImageSpec, Manifest, PatchRunner
@@ -158,7 +158,7 @@ def test_every_pooling_says_who_looks(pool: str) -> None:
     torch.testing.assert_close(LOOKS[POOLS[pool]].weights(attention, tokens), looks[pool])
 
 
-def outputs_by_loops(attention: nn.Module, normed: Tensor, bias: Tensor) -> tuple[Tensor, Tensor]:
+def outputs_by_loops(attention: Any, normed: Tensor, bias: Tensor) -> tuple[Tensor, Tensor]:
     """Weights (B, L, L), mean of the heads, and what the module must then give (B, L, D)."""
     batch, length, width = normed.shape
     heads = attention.num_heads
@@ -197,10 +197,10 @@ def test_patches_are_the_normed_outputs_with_side_information_and_jigsaw(images:
         config_text(side="both", options="embed_dim = 24, depth = 1, num_heads = 2") + "\n[model.jigsaw]\nparts = 2\n"
     )
     model = model_of(text)
-    images = torch.from_numpy(images[:3])
+    batch = torch.from_numpy(images[:3])
     camera, view = torch.tensor([0, 1, -1]), torch.tensor([1, -1, 0])
-    patches, _ = PatchGraph(model)(images, camera, view)
-    expected = model.backbone(model.normalised(images), camera, view).patches
+    patches, _ = PatchGraph(model)(batch, camera, view)
+    expected = model.backbone(model.normalised(batch), camera, view).patches
     torch.testing.assert_close(patches, torch.nn.functional.normalize(expected, dim=2))
     unknown, _ = PatchGraph(model)(images)
     assert not torch.allclose(patches, unknown)

@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pytest
@@ -37,7 +37,7 @@ class Changed:
 
 
 def way(change: Change, computed: str | None = None) -> Way:
-    return Way(lambda: "made-up 1.0", lambda bundle: Changed(bundle, change), computed)
+    return Way(lambda: "made-up 1.0", lambda bundle: cast(BundleRunner, Changed(bundle, change)), computed)
 
 
 def absent(bundle: Bundle) -> BundleRunner:

@@ -37,8 +37,8 @@ def test_opposite_images_give_a_query_that_resembles_nobody() -> None:
 
 
 def test_pooling_lets_a_good_image_help_a_bad_one() -> None:
-    query = Labelled.of("query", [[0.8, 0.6], [0, 1]], [1, 1], [1, 1])
+    query = Labelled.of("query", [[0.8, 0.6], [0.0, 1.0]], [1, 1], [1, 1])
     gallery = Labelled.of("gallery", [[1, 0], [0, 1]], [1, 2], [2, 2])
     assert score_retrieval(query, gallery).mAP == pytest.approx(0.75)
-    pooled = score_retrieval(pool_queries(Labelled.of("query", [[1, 0], [0.8, 0.6]], [1, 1], [1, 1])), gallery)
+    pooled = score_retrieval(pool_queries(Labelled.of("query", [[1.0, 0.0], [0.8, 0.6]], [1, 1], [1, 1])), gallery)
     assert (pooled.mAP, pooled.queries) == (1, 1)

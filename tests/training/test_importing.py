@@ -94,7 +94,7 @@ def vehicles(roll: int = 4, groups: int = 2, sie_scale: float = 3.0) -> tuple[Re
     """
     torch.manual_seed(1)
     model = build_model(parse_config(text, (), "test"), persons=3, cameras=6, views=8).eval()
-    torch.nn.init.normal_(model.backbone.side.side_embed)
+    torch.nn.init.normal_(model.backbone.get_parameter("side.side_embed"))
     state = as_transreid(model)
     return model, state | {"base.sie_embed": state["base.sie_embed"].reshape(48, 1, 64)}
 
@@ -286,7 +286,7 @@ def test_what_fits_nowhere_is_listed_and_refused(backbone: torch.nn.Module, tmp_
     imported = import_weights(tmp_path / "odd.pth", tmp_path / "out", partial=True)
     assert imported.missing == ("backbone.norm.weight",)
     assert set(imported.dropped) >= {"backbone.extra.weight", "backbone.blocks.1.foo", "backbone.norm.weight"}
-    assert torch.equal(imported.checkpoint.load_model().backbone.norm.weight, torch.ones(64))
+    assert torch.equal(imported.checkpoint.load_model().backbone.get_parameter("norm.weight"), torch.ones(64))
 
 
 @pytest.mark.parametrize(

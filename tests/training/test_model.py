@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 import torch
 
@@ -30,7 +32,7 @@ def test_the_neck_has_no_bias_that_learns() -> None:
 
 
 @pytest.mark.parametrize("bnneck", ["before", "after"])
-def test_embeddings_are_the_normalised_features(model: ReIDModel, bnneck: str) -> None:
+def test_embeddings_are_the_normalised_features(model: ReIDModel, bnneck: Any) -> None:
     model.bnneck = bnneck
     model.necks[0].norm.running_mean.normal_()
     images = torch.randint(0, 256, (2, 64, 32, 3), dtype=torch.uint8)

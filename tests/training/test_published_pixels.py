@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 import timm
@@ -65,9 +66,9 @@ def test_a_run_trains_with_them(people: Path) -> None:
 
 def test_timm_resizes_positions_by_the_shape_of_their_grid() -> None:
     """28x7 patches are as many as the 14x14 of the published weights, and not the same places."""
-    small = {"embed_dim": 24, "depth": 1, "num_heads": 2, "num_classes": 0}
-    published = timm.create_model("vit_tiny_patch16_224", **small)
-    wanted = timm.create_model("vit_tiny_patch16_224", img_size=(448, 112), **small)
+    small: dict[str, Any] = {"embed_dim": 24, "depth": 1, "num_heads": 2, "num_classes": 0}
+    published: Any = timm.create_model("vit_tiny_patch16_224", **small)
+    wanted: Any = timm.create_model("vit_tiny_patch16_224", img_size=(448, 112), **small)
     found = checkpoint_filter_fn(published.state_dict(), wanted)["pos_embed"]
     assert found.shape == published.pos_embed.shape
     assert not torch.equal(found, published.pos_embed)

@@ -101,7 +101,7 @@ def test_random_identity_takes_as_many_batches_as_transreid(labels: list[int]) -
     sampler = RandomIdentitySampler(labels, persons=4, images_per_identity=4)
     found = [len(sampler.epoch(epoch)) for epoch in range(100)]
     expected = [published_batches(labels, 4, 4, seed) for seed in range(100)]
-    assert np.mean(found) == pytest.approx(np.mean(expected), abs=max(0.5, 4 * np.std(expected) / 10))
+    assert np.mean(found) == pytest.approx(np.mean(expected), abs=max(0.5, 4 * float(np.std(expected)) / 10))
 
 
 def test_random_identity_leaves_what_does_not_fill_a_hand() -> None:

@@ -53,7 +53,7 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("model")
     torch.manual_seed(2)
     built = build_model(parse_config(CONFIG, (), "test"), persons=2, cameras=CAMERAS, views=VIEWS)
-    torch.nn.init.normal_(built.backbone.side.side_embed)
+    torch.nn.init.normal_(built.backbone.get_parameter("side.side_embed"))
     state = as_transreid(built)
     torch.save(state | {"base.sie_embed": state["base.sie_embed"].reshape(-1, 1, 64)}, folder / "veri.pth")
     import_weights(folder / "veri.pth", folder / "veri", size=(64, 32), cameras=CAMERAS, views=VIEWS)

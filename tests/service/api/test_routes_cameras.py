@@ -31,7 +31,7 @@ def test_cameras_are_unknown_until_they_are_mapped(client: TestClient, make_imag
     ]
     add(client, make_image(2), "gate")
     assert client.get("/v1/items/2").json()["model_camera"] == "c2"
-    query = {"content": make_image(2), "headers": {"content-type": "image/jpeg"}}
+    query: dict[str, Any] = {"content": make_image(2), "headers": {"content-type": "image/jpeg"}}
     assert client.post("/v1/query?camera_id=gate", **query).json()["query"]["camera_known"] is True
     assert client.post("/v1/query?camera_id=c2", **query).json()["query"]["camera_known"] is False
 

@@ -109,7 +109,7 @@ def test_the_drawing(
     client: TestClient, make_image: Callable[..., bytes], headers: dict[str, str], params: dict[str, str]
 ) -> None:
     item_id = add(client, make_image(2, size=(96, 64)))
-    asked = {"item_id": item_id, **params}
+    asked: dict[str, Any] = {"item_id": item_id, **params}
     answer = client.post("/v1/explain", params=asked, content=make_image(1), headers=headers)
     assert (answer.status_code, answer.headers["content-type"]) == (200, "image/png")
     assert "no-store" in answer.headers["cache-control"]

@@ -149,7 +149,7 @@ def test_wrong_metadata_is_refused_as_a_whole(client: TestClient, make_image: Ma
 
 def test_wrong_forms(client: TestClient, make_image: Make) -> None:
     file = ("a.jpg", make_image(1))
-    cases = {
+    cases: dict[str, dict[str, Any]] = {
         "several metadata": {"files": [("images", file), ("metadata", ("m", b"{}")), ("metadata", ("m", b"{}"))]},
         "unknown field": {"files": [("images", file), ("image", file)]},
         "no images": {"files": [("metadata", ("m.json", b"{}"))]},

@@ -323,7 +323,7 @@ def test_a_whole_track_asks_and_is_no_candidate(client: TestClient, make_image: 
 
 
 def test_conditions_are_echoed_as_they_were_given(filled: TestClient, make_image: Make) -> None:
-    given = {
+    given: dict[str, Any] = {
         "cameras": ["c1"], "since": "2026-05-01T02:00:00+02:00", "metadata": json.dumps({"gate": 3}), "min_height": 10,
     }  # fmt: skip
     body = ask(filled, make_image(1), **given, camera_id="c2", exclude_same_camera=True).json()

@@ -37,7 +37,7 @@ def test_map_over_http_equals_scoring_the_embeddings(tmp_path: Path, tiny_bundle
         persons, cameras = labels_of(paths)
         embeddings = embedder.embed([read_image(path) for path in paths], cameras)
         embedded[name] = Labelled.of(name, embeddings, persons, cameras)
-    direct = score_retrieval(**embedded)
+    direct = score_retrieval(embedded["query"], embedded["gallery"])
 
     precisions, first = [], []
     config = ServiceConfig(data=tmp_path / "data", bundle=tiny_bundle, runtime=runtime, threads=1)

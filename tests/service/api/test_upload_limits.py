@@ -75,7 +75,9 @@ def test_metadata_as_a_file_has_the_cap_of_a_field(client: TestClient, make_imag
 def test_a_long_list_is_refused_by_its_length(
     client: TestClient, make_image: Make, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(adding.FrameLabels, "model_validate", lambda given: pytest.fail("an entry was looked at"))
+    monkeypatch.setattr(
+        "vitreid.service.intake.adding.FrameLabels.model_validate", lambda given: pytest.fail("an entry was looked at")
+    )
     answer = send(client, make_image(1), json.dumps([3] * 100_000).encode())
     assert answer.json()["detail"] == "metadata has 100,000 entries for 1 images; send one per image"
 

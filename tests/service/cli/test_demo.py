@@ -90,7 +90,7 @@ def test_training_runs_the_commands_a_user_would_type(
             bundle.symlink_to(tiny_bundle)
         return subprocess.CompletedProcess(command, 0)
 
-    monkeypatch.setattr(demo.subprocess, "run", run)
+    monkeypatch.setattr("subprocess.run", run)
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: object())
     arguments = ["demo", "--train", "--no-serve", "--data", str(tmp_path / "demo"), "--port", "0"]
     assert CliRunner().invoke(app, arguments).exit_code == 0
@@ -116,7 +116,7 @@ def test_a_failed_step_ends_the_demo(
     def run(command: list[str], check: bool) -> subprocess.CompletedProcess[str]:
         return subprocess.CompletedProcess(command, code)
 
-    monkeypatch.setattr(demo.subprocess, "run", run)
+    monkeypatch.setattr("subprocess.run", run)
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: object())
     result = CliRunner().invoke(app, ["demo", "--train", "--data", str(tmp_path / "demo"), "--port", "0"])
     assert isinstance(result.exception, kind)

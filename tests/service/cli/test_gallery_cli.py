@@ -18,7 +18,7 @@ from PIL import Image
 
 from tests.conftest import save_tiny_model
 from vitreid import cli
-from vitreid.bundle import Bundle, ImageSpec, OutputSpec, atomic
+from vitreid.bundle import Bundle, ImageSpec, OutputSpec
 from vitreid.service.access.access import open_records
 from vitreid.service.access.audit import Asked
 from vitreid.service.gallery import Gallery
@@ -334,7 +334,7 @@ def test_an_export_that_fails_leaves_nothing(
     def full(*_: Any) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(atomic.os, "fsync", full)
+    monkeypatch.setattr("os.fsync", full)
     code, _, err = run("export", folder, tmp_path / "items.csv")
     assert (code, "No space left" in err) == (2, True)
     assert (tmp_path / "items.csv").read_text() == "older"

@@ -41,7 +41,7 @@ def watch(hear: Hear, *, every_statement: bool = False) -> None:
         connection.set_trace_callback(trace)
         return connection
 
-    sqlite3.connect = watched
+    sqlite3.connect = watched  # type: ignore[assignment]  # one signature for all of its overloads
 
 
 def end_at(number: int) -> Hear:

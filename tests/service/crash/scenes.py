@@ -207,7 +207,7 @@ def check_restored(place: Path) -> None:
 class OtherModel:
     """Embeds an image by its bytes."""
 
-    manifest = SimpleNamespace(bundle_id="b" * 64, dimension=DIMENSION, cameras=())
+    manifest: Any = SimpleNamespace(bundle_id="b" * 64, dimension=DIMENSION, cameras=())
 
     def prepare(self, image: Any) -> np.ndarray:
         """All of its pixels."""

@@ -103,7 +103,7 @@ class Client:
     def _ask(self, http: httpx2.Client, kind: str, what: dict[str, Any]) -> httpx2.Response:
         if kind == "add":
             labels = {"person_id": what["label"], "metadata": {"client": self.number}}
-            files = [("images", (f"{number}.jpg", self.image(number))) for number in what["numbers"]]
+            files = [("images", (f"{number}.jpg", self.make_image(number))) for number in what["numbers"]]
             return http.post("/v1/items", files=files, data={"metadata": json.dumps(labels)})
         address = f"/v1/items/{what['ids'][0]}"
         if kind == "patch":

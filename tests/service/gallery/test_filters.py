@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
 
@@ -70,7 +71,7 @@ def filters(choose: random.Random) -> Filter:
 
 
 @pytest.fixture
-def gallery(open_gallery, make_items) -> Gallery:
+def gallery(open_gallery, make_items) -> Iterator[Gallery]:
     choose = random.Random(0)
     with open_gallery(index="exact") as opened:
         opened.add([make_items(1, seed=number, **some(choose))[0] for number in range(80)])

@@ -7,6 +7,7 @@ import sys
 import threading
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta, timezone
+from typing import Any
 
 import numpy as np
 import pytest
@@ -29,7 +30,7 @@ def slow_search(known: dict[int, np.ndarray], query: np.ndarray, k: int) -> list
     return answers[:k]
 
 
-def found(gallery: Gallery, query: np.ndarray, k: int) -> list[tuple[int, float]]:
+def found(gallery: Gallery, query: np.ndarray, k: int) -> list[Any]:
     [matches] = gallery.search(query[None], k)
     return [(match.item.id, pytest.approx(match.score, abs=2e-6)) for match in matches]
 

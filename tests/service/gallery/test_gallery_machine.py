@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -50,7 +51,7 @@ class Known:
     number: int
     camera_id: str | None
     person_id: str | None
-    door: object
+    door: Any
     looked: bool = False
     """Whether its patches are kept."""
 
@@ -121,7 +122,7 @@ class GalleryMachine(RuleBasedStateMachine):
         return self.now
 
     @rule(numbers=NUMBERS, camera=CAMERAS, person=PERSONS, door=DOORS)
-    def add(self, numbers: list[int], camera: str | None, person: str | None, door: object) -> None:
+    def add(self, numbers: list[int], camera: str | None, person: str | None, door: Any) -> None:
         here = {item.number: item_id for item_id, item in self.known.items()}
         new = [
             NewItem(
@@ -145,7 +146,7 @@ class GalleryMachine(RuleBasedStateMachine):
 
     @precondition(lambda self: self.known)
     @rule(data=st.data(), camera=CAMERAS, person=PERSONS, door=DOORS)
-    def patch(self, data: st.DataObject, camera: str | None, person: str | None, door: object) -> None:
+    def patch(self, data: st.DataObject, camera: str | None, person: str | None, door: Any) -> None:
         item_id = data.draw(st.sampled_from(sorted(self.known)))
         changed = self.gallery.patch(item_id, {"camera_id": camera, "person_id": person, "metadata": {"door": door}})
         self.seq += 1
@@ -188,7 +189,7 @@ class GalleryMachine(RuleBasedStateMachine):
         self.known = {item_id: replace(item, looked=False) for item_id, item in self.known.items()}
 
     @rule(number=st.integers(0, 2 * POOL), k=st.integers(1, 80), camera=CAMERAS, door=st.none() | DOORS)
-    def search(self, number: int, k: int, camera: str | None, door: object) -> None:
+    def search(self, number: int, k: int, camera: str | None, door: Any) -> None:
         query = embedding(number, self.model)
         where = Filter(
             cameras=None if camera is None else frozenset({camera}),

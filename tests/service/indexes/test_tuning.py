@@ -45,7 +45,7 @@ def test_two_embeddings_are_each_others_neighbours():
 
 
 def test_recall_ignores_the_same_moment():
-    tuning = TuningSet(np.empty((2, 1)), [[1, 2, 3], [7, 8, 9]], [frozenset({0, 5}), frozenset()])
+    tuning = TuningSet(np.empty((2, 1), np.float32), [[1, 2, 3], [7, 8, 9]], [frozenset({0, 5}), frozenset()])
     assert tuning.recall(np.array([[0, 1, 5, 2, 3], [7, 8, 9, 1, 2]]), 3) == 1
     assert tuning.recall(np.array([[4, 1, 5, 2, 3], [7, 1, 2, 8, 9]]), 3) == pytest.approx((2 / 3 + 1 / 3) / 2)
     assert tuning.recall(np.array([[1, 2, 3, 0, 5], [9, -1, -1, -1, -1]]), 1) == 0.5

@@ -312,6 +312,6 @@ def bomb(kind: str, width: int, height: int) -> bytes:
     ("kind", "width", "height"), [("png", 40_000, 40_000), ("png", 2**31 - 1, 2**31 - 1), ("jpeg", 65_500, 65_500)]
 )
 def test_bombs_are_refused_by_their_header(kind: str, width: int, height: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(Image.core, "new", lambda *_: pytest.fail("memory was taken for the pixels"))
+    monkeypatch.setattr("PIL.Image.core.new", lambda *_: pytest.fail("memory was taken for the pixels"))
     with pytest.raises(ImageError, match=r"pixels, at most 1,000,000 are allowed"):
         prepare_image(ReceivedImage("bomb", bomb(kind, width, height)), RULES)

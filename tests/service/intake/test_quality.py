@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import cast
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -46,7 +48,7 @@ def test_a_crop_of_the_measured_size_is_measured_pixel_by_pixel() -> None:
 @pytest.mark.parametrize(("grey", "brightness"), [(0, 0.0), (255, 1.0), (51, 0.2)])
 def test_an_even_area_has_its_grey_and_no_sharpness(grey: int, brightness: float) -> None:
     quality = measure(Image.new("RGB", (30, 90), (grey, grey, grey)))
-    assert quality == Quality(90, 30, 0.0, pytest.approx(brightness), 0.0)
+    assert quality == Quality(90, 30, 0.0, cast(float, pytest.approx(brightness)), 0.0)
 
 
 def test_blur_lowers_sharpness_at_every_size() -> None:

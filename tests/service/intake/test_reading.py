@@ -78,7 +78,7 @@ def test_boxes_become_the_items_that_their_crops_would(
     crops.mkdir()
     for place, each in enumerate(rows):
         left, top, right, bottom = BOXES[place % len(BOXES)]
-        part = tuple(map(round, (max(left, 0), max(top, 0), min(right, 100), min(bottom, 60))))
+        part = (max(left, 0), max(top, 0), min(right, 100), min(bottom, 60))
         Image.open(frames / str(each["path"])).crop(part).save(crops / f"{place:02d}.png")
     manifest = embedder.manifest
     with Gallery.open(tmp_path / "of crops", bundle_id=manifest.bundle_id, dimension=manifest.dimension) as other:

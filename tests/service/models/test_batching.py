@@ -182,7 +182,8 @@ def test_a_poisoned_image_fails_alone(make: Callable[..., MicroBatcher], model: 
     assert_rows(running, 1)
     assert_rows(good, 3)
     first, second = mixed.result(WAIT_S).rows
-    np.testing.assert_allclose(first, expected(2), atol=1e-6)
+    assert isinstance(first, np.ndarray)
+    np.testing.assert_allclose(first, np.array(expected(2)), atol=1e-6)
     assert isinstance(second, EmbeddingFailed)
     with pytest.raises(EmbeddingFailed):
         mixed.result().embeddings  # noqa: B018 - asking is the test

@@ -26,7 +26,7 @@ def unit_rows(count: int, seed: int) -> np.ndarray:
 def made_items() -> list[NewItem]:
     random = np.random.default_rng(7)
 
-    def one_of(*values: Any) -> object:
+    def one_of(*values: Any) -> Any:
         return values[random.integers(len(values))]
 
     return [

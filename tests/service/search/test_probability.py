@@ -19,7 +19,7 @@ def candidate(score: float, camera_id: str | None = "c2", **changes: Any) -> Can
 
 
 def meaning(**changes: Any) -> ScoreCalibration:
-    return ScoreCalibration(**({"calibration": made(), "camera_id": "c1", "single": True} | changes))
+    return ScoreCalibration(**(dict[str, Any](calibration=made(), camera_id="c1", single=True) | changes))
 
 
 def test_the_probability_is_that_of_the_pair_of_query_and_item() -> None:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -65,7 +66,7 @@ def test_unknown_cameras_count_as_different(people: Path) -> None:
 @pytest.mark.parametrize("missing", ["query", "gallery"])
 def test_nothing_to_score(people: Path, missing: str) -> None:
     split = read_dataset("market1501", people)
-    parts = {"query": split.query, "gallery": split.gallery, missing: ()}
+    parts: dict[str, Any] = {"query": split.query, "gallery": split.gallery, missing: ()}
     with pytest.raises(DataError, match=f"no {missing} images"):
         evaluate(Split(split.train, **parts), COLORS)
 

@@ -60,7 +60,7 @@ def add(gallery: Gallery, count: int, **values: Any) -> None:
 
 @pytest.fixture
 def keep(gallery: Gallery, clocks: Clocks) -> Callable[..., Scheduler]:
-    def make(**values: float) -> Scheduler:
+    def make(**values: Any) -> Scheduler:
         return Scheduler(lambda: [gallery], now=lambda: clocks.now, monotonic=lambda: clocks.s, **values)
 
     return make

@@ -43,7 +43,7 @@ def changed(folder: Path, *statements: str) -> None:
             connection.execute(statement)
 
 
-def told(folder: Path, **options: bool) -> list[tuple[str, str]]:
+def told(folder: Path, **options: Any) -> list[tuple[str, str]]:
     return [(finding.where, finding.what) for finding in verify(folder, **options).findings]
 
 
