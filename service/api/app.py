@@ -14,6 +14,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
 from vitreid import service as service_package
+from vitreid.service.api.info import software_version
 from vitreid.service.api.metrics import Metrics
 from vitreid.service.api.middleware.access_log import AccessLogMiddleware
 from vitreid.service.api.middleware.admission import Admission, AdmissionLimits, InFlightRequests
@@ -27,7 +28,7 @@ from vitreid.service.api.middleware.root_path import RootPath
 from vitreid.service.api.openapi.description import INTRODUCTION, LICENSE, SERVERS, TAGS, Described
 from vitreid.service.api.problems import add_problem_handlers
 from vitreid.service.api.routes import ROUTERS
-from vitreid.service.api.state import Service, open_service, software_version
+from vitreid.service.api.state import Service, open_service
 from vitreid.service.config import ServiceConfig
 
 # Keys are sent by the pages themselves: no cookie, so nothing that a browser adds to a request of another site.
@@ -68,7 +69,7 @@ def create_app(config: ServiceConfig, service: Service | None = None, *, opens: 
         redirect_slashes=False,  # a redirect names the host of the request, and its body would be sent twice
         lifespan=lifespan,
     )
-    app.state.service, app.state.metrics, app.state.doing = service, metrics, "the service is starting"
+    app.state.service, app.state.metrics, app.state.startup_step = service, metrics, "the service is starting"
     app.state.under_way = InFlightRequests()
     app.state.folders = _folders(config)
     for router in ROUTERS:

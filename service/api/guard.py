@@ -16,8 +16,8 @@ from fastapi.security import APIKeyHeader, HTTPAuthorizationCredentials, HTTPBea
 from vitreid.service.access.audit import OTHER, Entry
 from vitreid.service.access.errors import RateLimited, Unauthorized
 from vitreid.service.access.principal import Principal, Scope
+from vitreid.service.api.dependencies import service_of
 from vitreid.service.api.schemas.common import MAX_ID
-from vitreid.service.api.state import service_of
 from vitreid.service.config import DEFAULT_GALLERY
 
 LONGEST_NAME = 128  # of what a refused request calls a gallery or person; others were validated

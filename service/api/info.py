@@ -1,9 +1,13 @@
-"""What is running, as /v1/info tells it."""
+"""The answer of GET /v1/info."""
 
 from __future__ import annotations
 
+import time
+from collections.abc import Callable
 from dataclasses import asdict
+from importlib.metadata import PackageNotFoundError, version
 
+from vitreid.service.api.drift import DriftWatch
 from vitreid.service.api.schemas.calibration import CalibrationInfo
 from vitreid.service.api.schemas.system import (
     BatchingInfo,
@@ -14,35 +18,82 @@ from vitreid.service.api.schemas.system import (
     LimitsInfo,
     RuntimeInfo,
 )
-from vitreid.service.api.state import Service, software_version
 from vitreid.service.config import DEFAULT_GALLERY
+from vitreid.service.gallery.galleries import Galleries
+from vitreid.service.models.batching import MicroBatcher
+from vitreid.service.models.embedder import Embedder
 
 
-def about(service: Service, *, galleries: bool) -> Info:
-    """The model, what it runs on, and the limits; and of the galleries only where `galleries` says so."""
-    config = service.config
-    return Info(
-        name="vitreid",
-        version=software_version(),
-        bundle=_bundle(service),
-        gallery=_gallery(service) if galleries else None,
-        runtime=_runtime(service),
-        batching=BatchingInfo(max_batch=config.max_batch, max_queue=config.max_queue, waiting=service.batcher.waiting),
-        limits=LimitsInfo(
-            body_bytes=config.max_body_bytes,
-            images=config.max_images,
-            pixels=config.max_pixels,
-            requests=config.max_requests,
-            deadline_s=config.deadline_s,
-        ),
-        drift=[DriftInfo(**asdict(drift)) for drift in service.metrics.drift.alarms()] if galleries else [],
-        warnings=service.upkeep.warnings() if galleries else [],
-        uptime_s=round(service.uptime_s, 3),
-    )
+class InfoReport:
+    """Describes the model, its runtime, the limits and the default gallery."""
+
+    def __init__(
+        self,
+        embedder: Embedder,
+        batcher: MicroBatcher,
+        galleries: Galleries,
+        drift: DriftWatch,
+        warnings: Callable[[], list[str]],
+        limits: LimitsInfo,
+        *,
+        runtime: str,
+        max_batch: int,
+        max_queue: int,
+        starter: bool,
+    ) -> None:
+        self._batcher = batcher
+        self._galleries = galleries
+        self._drift = drift
+        self._warnings = warnings
+        self._limits = limits
+        self._max_batch = max_batch
+        self._max_queue = max_queue
+        self._bundle = _bundle(embedder, starter=starter)
+        self._runtime = _runtime(embedder, runtime)
+        self._started_s = time.monotonic()
+
+    def report(self, *, galleries: bool) -> Info:
+        """Return the state as it is now; without `galleries` nothing that concerns them."""
+        return Info(
+            name="vitreid",
+            version=software_version(),
+            bundle=self._bundle,
+            gallery=self._gallery() if galleries else None,
+            runtime=self._runtime,
+            batching=BatchingInfo(max_batch=self._max_batch, max_queue=self._max_queue, waiting=self._batcher.waiting),
+            limits=self._limits,
+            drift=[DriftInfo(**asdict(drift)) for drift in self._drift.alarms()] if galleries else [],
+            warnings=self._warnings() if galleries else [],
+            uptime_s=round(time.monotonic() - self._started_s, 3),
+        )
+
+    def _gallery(self) -> GalleryBody:
+        info = self._galleries.get(DEFAULT_GALLERY).info()
+        return GalleryBody(
+            name=DEFAULT_GALLERY,
+            size=info.items,
+            persons=info.persons,
+            cameras=info.cameras,
+            generation=info.generation,
+            index=info.index,
+            index_reason=info.index_reason,
+            index_parameters=info.index_parameters,
+            index_bytes=info.index_bytes,
+            snapshot_at=info.snapshot_at,
+            snapshot_lag=info.seq - (info.snapshot_seq or 0),
+        )
 
 
-def _bundle(service: Service) -> BundleInfo:
-    manifest = service.bundle.manifest
+def software_version() -> str:
+    """Return the installed version, or `0+source` for a source tree that is not installed."""
+    try:
+        return version("vitreid")
+    except PackageNotFoundError:
+        return "0+source"
+
+
+def _bundle(embedder: Embedder, *, starter: bool) -> BundleInfo:
+    manifest = embedder.manifest
     return BundleInfo(
         id=manifest.bundle_id,
         name=manifest.name,
@@ -50,31 +101,12 @@ def _bundle(service: Service) -> BundleInfo:
         image_width=manifest.image.width,
         dimension=manifest.dimension,
         cameras=list(manifest.cameras),
-        starter=service.starter,
+        starter=starter,
         explains=manifest.explain is not None,
         calibration=None if manifest.calibration is None else CalibrationInfo.of(manifest.calibration),
     )
 
 
-def _runtime(service: Service) -> RuntimeInfo:
-    runtime = service.embedder.runtime
-    return RuntimeInfo(
-        name=service.config.runtime, provider=runtime.provider, precision=runtime.precision, threads=runtime.threads
-    )
-
-
-def _gallery(service: Service) -> GalleryBody:
-    info = service.gallery().info()
-    return GalleryBody(
-        name=DEFAULT_GALLERY,
-        size=info.items,
-        persons=info.persons,
-        cameras=info.cameras,
-        generation=info.generation,
-        index=info.index,
-        index_reason=info.index_reason,
-        index_parameters=info.index_parameters,
-        index_bytes=info.index_bytes,
-        snapshot_at=info.snapshot_at,
-        snapshot_lag=info.seq - (info.snapshot_seq or 0),
-    )
+def _runtime(embedder: Embedder, name: str) -> RuntimeInfo:
+    runtime = embedder.runtime
+    return RuntimeInfo(name=name, provider=runtime.provider, precision=runtime.precision, threads=runtime.threads)

@@ -59,7 +59,7 @@ async def answer(service: Service, uploads: Sequence[Upload], params: QueryParam
     question = params.question({params.camera_id})  # what contradicts itself is told before the model works
     _meaning(service, gallery, len(uploads), params.camera_id, params).min_score(None, params.min_probability)
     asked = await embed_uploads(service, gallery, uploads, params.camera_id)
-    return await service.work(lambda: _result(service, asked, question, params, principal, begin))
+    return await service.threads.run(lambda: _result(service, asked, question, params, principal, begin))
 
 
 async def answer_item(service: Service, item_id: int, params: ItemQueryParams, principal: Principal) -> QueryResult:
@@ -74,7 +74,7 @@ async def answer_item(service: Service, item_id: int, params: ItemQueryParams, p
         question = params.question({asked.camera_id}, exclude_ids=asked.exclude_ids)
         return _result(service, asked, question, params, principal, begin)
 
-    return await service.work(search)
+    return await service.threads.run(search)
 
 
 async def embed_uploads(service: Service, gallery: Gallery, uploads: Sequence[Upload], camera_id: str | None) -> Asked:
@@ -93,11 +93,11 @@ async def embed_uploads(service: Service, gallery: Gallery, uploads: Sequence[Up
         return pixels, sizes, gallery.model_camera(camera_id)
 
     begin = perf_counter()
-    pixels, sizes, learned = await service.work(decode)
+    pixels, sizes, learned = await service.threads.run(decode)
     ready = perf_counter()
     service.metrics.stage("decode", _ms(begin, ready))
     cameras = [learned] * len(pixels)
-    embedded = await service.embed(pixels, cameras)
+    embedded = await service.embedding.embed(pixels, cameras)
     return Asked(
         embedding=mean_embedding(_rows(uploads, embedded)),
         images=len(pixels),

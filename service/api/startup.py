@@ -64,7 +64,7 @@ class BackgroundStartup:
                 self._state.service = service
                 self._opened(service)
                 self._stop.wait()
-                self._state.service, self._state.doing = None, "the service is stopping"
+                self._state.service, self._state.startup_step = None, "the service is stopping"
         except _Stopped:
             logger.info("stopped before everything was loaded")
         except BaseException as error:  # raised again where the server was started
@@ -74,5 +74,5 @@ class BackgroundStartup:
     def _doing(self, what: str) -> None:
         if self._stop.is_set():
             raise _Stopped
-        self._state.doing = f"{what} is still being loaded"
+        self._state.startup_step = f"{what} is still being loaded"
         logger.info("loading %s", what)

@@ -1,119 +1,71 @@
-"""What a running service holds: the bundle, the model that runs it, and the galleries."""
+"""The parts of a running service: opened in order, closed in reverse."""
 
 from __future__ import annotations
 
-import asyncio
-import time
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
-from contextvars import copy_context
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import partial
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import TypeVar
-
-import numpy as np
-from numpy.typing import NDArray
-from PIL import Image
-from starlette.requests import Request
 
 from vitreid.bundle import Bundle, ImageLimits, PixelBudget
 from vitreid.service.access.access import Access, open_access
+from vitreid.service.api.embedding import EmbeddingQueue
+from vitreid.service.api.info import InfoReport
 from vitreid.service.api.metrics import Metrics
 from vitreid.service.api.readiness import Readiness
+from vitreid.service.api.schemas.system import LimitsInfo
+from vitreid.service.api.threads import Threads
 from vitreid.service.config import DEFAULT_GALLERY, ServiceConfig, gallery_folder
-from vitreid.service.errors import NotReady
 from vitreid.service.gallery.any_bundle import bundle_of
 from vitreid.service.gallery.galleries import Galleries
 from vitreid.service.gallery.gallery import Gallery
 from vitreid.service.gallery.maintenance.patch_backfill import PatchUpkeep
 from vitreid.service.gallery.maintenance.reserve import Reserve
 from vitreid.service.gallery.maintenance.scheduler import Scheduler
-from vitreid.service.models.batching import Embedded, MicroBatcher
+from vitreid.service.models.batching import MicroBatcher
 from vitreid.service.models.bundle_choice import find_bundle, is_starter
 from vitreid.service.models.embedder import Embedder
 from vitreid.service.models.explainer import Explainer
 
-T = TypeVar("T")
-
 
 @dataclass(frozen=True)
 class Service:
-    """The open parts, and how requests reach them."""
+    """The open parts of a running service; api.dependencies hands them to routes one by one."""
 
-    config: ServiceConfig
-    limits: ImageLimits
-    """What an image may measure, and all that are decoded at a time."""
     bundle: Bundle
     embedder: Embedder
-    explainer: Explainer
+    embedding: EmbeddingQueue
     batcher: MicroBatcher
+    explainer: Explainer
     galleries: Galleries
     access: Access
     metrics: Metrics
     readiness: Readiness
     upkeep: Scheduler
+    threads: Threads
+    info: InfoReport
+    limits: ImageLimits
+    """Of one image, and of all that are decoded at a time."""
+    max_images: int
+    """Of one POST /v1/items."""
     starter: bool
-    workers: ThreadPoolExecutor
-    writer: ThreadPoolExecutor
-    lister: ThreadPoolExecutor
-    started_s: float = field(default_factory=time.monotonic)
-
-    @property
-    def uptime_s(self) -> float:
-        """Seconds since the parts were opened."""
-        return time.monotonic() - self.started_s
 
     def gallery(self, name: str = DEFAULT_GALLERY) -> Gallery:
-        """The open gallery of this name. Raises GalleryNotFound, or why it could not be opened."""
+        """Return the open gallery of this name. Raises GalleryNotFound, or the error that its opening raised."""
         return self.galleries.get(name)
-
-    async def embed(self, pixels: Sequence[NDArray[np.uint8]], learned_cameras: Sequence[str | None]) -> Embedded:
-        """Embed N prepared images (`embedder.prepare`) together with those of other requests.
-
-        Giving up waiting (cancellation) gives their places back. Raises QueueFull, ModelFailed, NotReady.
-        """
-        embedded = await asyncio.wrap_future(self.batcher.submit(pixels, learned_cameras))
-        self.metrics.stage("wait", embedded.wait_ms)
-        self.metrics.stage("run", embedded.run_ms)
-        return embedded
-
-    def embed_now(self, images: Sequence[Image.Image], learned_cameras: Sequence[str | None]) -> NDArray[np.float32]:
-        """Embed RGB images of any size to unit rows (N, D); blocks, so it is for threads and commands.
-
-        Raises EmbeddingFailed, QueueFull, ModelFailed, NotReady.
-        """
-        pixels = [self.embedder.prepare(image) for image in images]
-        return self.batcher.submit(pixels, learned_cameras).result().embeddings
-
-    async def work(self, task: Callable[[], T]) -> T:
-        """Run blocking work in a thread; at most `workers` of them at a time, the others wait here.
-
-        Giving up waiting (cancellation) drops work that has not begun; what has begun ends by itself.
-        """
-        return await asyncio.wrap_future(self.workers.submit(copy_context().run, task))
-
-    async def write(self, task: Callable[[], T]) -> T:
-        """Run the making of a long answer, one at a time: several would keep the event loop from Python's lock."""
-        return await asyncio.wrap_future(self.writer.submit(copy_context().run, task))
-
-    async def list(self, task: Callable[[], T]) -> T:
-        """Likewise for pages of rows, read and written: a slow one holds up other pages and no query."""
-        return await asyncio.wrap_future(self.lister.submit(copy_context().run, task))
 
 
 @contextmanager
 def open_service(
-    config: ServiceConfig, metrics: Metrics | None = None, doing: Callable[[str], None] = lambda what: None
+    config: ServiceConfig, metrics: Metrics | None = None, on_progress: Callable[[str], None] = lambda step: None
 ) -> Iterator[Service]:
-    """Open bundle, model and galleries (`default` is made when missing), and close them in the end.
+    """Open bundle, model and galleries (`default` is made when missing), and close them at the end.
 
-    The process becomes the keeper of the galleries. `doing` hears what is done next; what it raises ends the opening.
-    Raises the typed errors of the bundle and of the default gallery, and NotReady where the model embeds nothing.
+    The process locks the galleries. `on_progress(step)` is called before each step; an exception from it ends the
+    opening. Raises the errors of the bundle and of the default gallery, and NotReady where the model embeds nothing.
     """
-    doing("the model")
+    on_progress("the model")
     default = gallery_folder(config.data)
     bundle = find_bundle(config.bundle, default, made_with=bundle_of(default))
     embedder = Embedder(bundle, config.choice)
@@ -127,48 +79,58 @@ def open_service(
         galleries = stack.enter_context(
             Galleries(config.galleries_folder, opener, keep="vitreid serve", check_room=reserve.check_room)
         )
-        galleries.open_all(lambda name: doing(f"the gallery {name}"))
+        galleries.open_all(lambda name: on_progress(f"the gallery {name}"))
         batcher = MicroBatcher(
             embedder, embedder.grey, max_batch=config.max_batch, max_waiting=config.max_queue, observe=metrics.run
         )
         stack.callback(batcher.close, config.drain_s)
-        workers = ThreadPoolExecutor(config.workers, thread_name_prefix="worker")
-        stack.callback(workers.shutdown, cancel_futures=True)
-        writer = ThreadPoolExecutor(1, thread_name_prefix="writer")
-        stack.callback(writer.shutdown, cancel_futures=True)
-        lister = ThreadPoolExecutor(1, thread_name_prefix="lister")
-        stack.callback(lister.shutdown, cancel_futures=True)
+        threads = Threads(config.workers)
+        stack.callback(threads.close)
         checks = {"audit_log": access.audit.check, "room": reserve.state}
         readiness = Readiness(batcher, galleries, checks=checks)
         stack.callback(readiness.close)
-        doing("a first test query")
+        on_progress("a first test query")
         readiness.attempt()
         metrics.watch(batcher, galleries)
         jobs = {"patches": PatchUpkeep(explainer, embedder.prepare)}
         upkeep = Scheduler(lambda: galleries.opened().values(), purge_after_s=config.purge_after_s, jobs=jobs)
         stack.enter_context(upkeep)
+        starter = is_starter(bundle)
         yield Service(
-            config=config,
-            limits=_limits(config),
             bundle=bundle,
             embedder=embedder,
-            explainer=explainer,
+            embedding=EmbeddingQueue(embedder, batcher, metrics.stage),
             batcher=batcher,
+            explainer=explainer,
             galleries=galleries,
             access=access,
             metrics=metrics,
             readiness=readiness,
             upkeep=upkeep,
-            starter=is_starter(bundle),
-            workers=workers,
-            writer=writer,
-            lister=lister,
-        )
+            threads=threads,
+            info=InfoReport(
+                embedder, batcher, galleries, metrics.drift, upkeep.warnings, _limits_info(config),
+                runtime=config.runtime, max_batch=config.max_batch, max_queue=config.max_queue, starter=starter,
+            ),
+            limits=_limits(config),
+            max_images=config.max_images,
+            starter=starter,
+        )  # fmt: skip
 
 
 def _limits(config: ServiceConfig) -> ImageLimits:
     budget = PixelBudget(config.max_decoding_pixels, config.deadline_s)
     return ImageLimits(max_pixels=config.max_pixels, budget=budget)
+
+
+def _limits_info(config: ServiceConfig) -> LimitsInfo:
+    return LimitsInfo(
+        body_bytes=config.max_body_bytes,
+        images=config.max_images,
+        pixels=config.max_pixels,
+        requests=config.max_requests,
+        deadline_s=config.deadline_s,
+    )
 
 
 def _access(config: ServiceConfig) -> AbstractContextManager[Access]:
@@ -187,19 +149,3 @@ def _open_gallery(folder: Path, *, bundle: Bundle, index: str, reserve: Reserve)
     gallery = Gallery.open(folder, bundle_id=manifest.bundle_id, dimension=manifest.dimension, index=index, load=False)
     gallery.reserve = reserve
     return gallery
-
-
-def service_of(request: Request) -> Service:
-    """The parts behind a request. Raises NotReady before they are open and after they are closed."""
-    service: Service | None = request.app.state.service
-    if service is None:
-        raise NotReady(f"{request.app.state.doing}; ask /readyz and try again")
-    return service
-
-
-def software_version() -> str:
-    """The installed version, or a word saying that it runs from a source tree that was not installed."""
-    try:
-        return version("vitreid")
-    except PackageNotFoundError:
-        return "0+source"

@@ -111,7 +111,7 @@ async def add_uploads(
     An image is a duplicate only of items of the `visible` cameras (None: of all). Should it end early, what was stored
     by then stays, and sending the images again adds only the others.
     """
-    settings = await service.work(gallery.settings)
+    settings = await service.threads.run(gallery.settings)
     rules = Rules(
         service.embedder.prepare,
         service.limits,
@@ -124,13 +124,13 @@ async def add_uploads(
     slots: list[_Slot] = []
     for few in chunked(sent, lambda each: each.size, most=BATCH):
         begin = perf_counter()
-        new = await service.work(partial(_prepare, gallery, few, rules, visible, service.metrics.rejected))
+        new = await service.threads.run(partial(_prepare, gallery, few, rules, visible, service.metrics.rejected))
         service.metrics.stage("decode", (perf_counter() - begin) * 1000)
         ready = [slot for slot in new if slot.ready is not None]
         for start in range(0, len(ready), BATCH):
             await _embed_and_store(service, gallery, ready[start : start + BATCH], cameras, visible)
         slots += new
-        await service.work(partial(_compare, gallery, new, relabel))
+        await service.threads.run(partial(_compare, gallery, new, relabel))
     results = [slot.result for slot in slots]
     for result in results:
         if result.error is not None:
@@ -147,8 +147,8 @@ async def _embed_and_store(
 ) -> None:
     items = [slot.ready for slot in slots if slot.ready is not None]
     learned = [cameras.get(item.label.camera_id or "") for item in items]
-    embedded = await service.embed([item.pixels for item in items], learned)
-    await service.work(lambda: _store(gallery, slots, embedded.rows, learned, visible))
+    embedded = await service.embedding.embed([item.pixels for item in items], learned)
+    await service.threads.run(lambda: _store(gallery, slots, embedded.rows, learned, visible))
 
 
 def _prepare(

@@ -45,9 +45,13 @@ def clocks() -> Clocks:
 
 
 @pytest.fixture
-def service(tmp_path: Path, tiny_bundle: Path, clocks: Clocks, monkeypatch: pytest.MonkeyPatch) -> Iterator[Service]:
+def config(tmp_path: Path, tiny_bundle: Path) -> ServiceConfig:
+    return ServiceConfig(data=tmp_path, bundle=tiny_bundle, runtime="fake", index="flat", audit_days=30)
+
+
+@pytest.fixture
+def service(config: ServiceConfig, clocks: Clocks, monkeypatch: pytest.MonkeyPatch) -> Iterator[Service]:
     """With all that asks for the time asking `clocks`; but for the limits of rates, which never ask for that of day."""
-    config = ServiceConfig(data=tmp_path, bundle=tiny_bundle, runtime="fake", index="flat", audit_days=30)
     with open_service(config) as opened:
         opened.upkeep.stop()
         opened.gallery().store.clock = clocks.time
@@ -57,8 +61,8 @@ def service(tmp_path: Path, tiny_bundle: Path, clocks: Clocks, monkeypatch: pyte
 
 
 @pytest.fixture
-def client(service: Service) -> Iterator[TestClient]:
-    with TestClient(create_app(service.config, service)) as started:
+def client(config: ServiceConfig, service: Service) -> Iterator[TestClient]:
+    with TestClient(create_app(config, service)) as started:
         yield started
 
 

@@ -4,17 +4,16 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from fastapi import APIRouter, Depends, Query, Request, Response
+from fastapi import APIRouter, Depends, Query, Response
 from fastapi.responses import StreamingResponse
 from pydantic import Field
 
 from vitreid.service.access.audit import Asked, json_lines
+from vitreid.service.api.dependencies import AccessDep, ThreadsDep
 from vitreid.service.api.guard import needs
 from vitreid.service.api.openapi.problems import problems
 from vitreid.service.api.schemas.audit import AuditPage, AuditRow
 from vitreid.service.api.schemas.common import MAX_ID, Named, Params
-from vitreid.service.api.state import service_of
-from vitreid.service.api.streaming import json_answer
 from vitreid.service.values.times import UtcTime
 
 router = APIRouter(tags=["system"])
@@ -45,13 +44,12 @@ class AuditParams(Params):
     dependencies=[Depends(needs("admin", "audit", reach="service"))],
     openapi_extra={"x-curl": "curl -H 'Authorization: Bearer vitreid_...' '{origin}/v1/audit?format=jsonl'"},
 )
-async def read_audit(request: Request, params: Annotated[AuditParams, Query()]) -> Response:
+async def read_audit(params: Annotated[AuditParams, Query()], access: AccessDep, threads: ThreadsDep) -> Response:
     """Who asked, added and erased what, and who was refused; ids and times, never images.
 
     Reading it is recorded too. Rows are kept for VITREID_AUDIT_DAYS days.
     """
-    service = service_of(request)
-    log = service.access.audit
+    log = access.audit
     asked = Asked(params.since, params.until, params.key, params.action)
     if params.format == "jsonl":
         headers = {"content-disposition": 'attachment; filename="audit.jsonl"', "cache-control": "no-store"}
@@ -67,4 +65,4 @@ async def read_audit(request: Request, params: Annotated[AuditParams, Query()]) 
             next_after=rows[-1].id if len(found) > params.limit else None,
         )
 
-    return await json_answer(service.list, page)
+    return await threads.json_page(page)

@@ -5,13 +5,14 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, Path, Request
+from fastapi import APIRouter, Depends, Path
 
+from vitreid.bundle import Manifest
 from vitreid.service.access.principal import Principal
+from vitreid.service.api.dependencies import BundleDep, GalleriesDep, ThreadsDep
 from vitreid.service.api.guard import needs
 from vitreid.service.api.openapi.problems import problems
 from vitreid.service.api.schemas.cameras import CameraEntry, CameraList, CameraMapping
-from vitreid.service.api.state import Service, service_of
 from vitreid.service.gallery import Gallery
 from vitreid.service.intake.cameras import map_cameras, report_cameras
 
@@ -26,14 +27,17 @@ CURL: dict[str, Any] = {
 
 @router.get("", summary="List a gallery's cameras", response_description="all of them", responses=problems(404, 422))
 async def list_cameras(
-    request: Request, name: GalleryName, principal: Annotated[Principal, Depends(needs("read"))]
+    name: GalleryName,
+    principal: Annotated[Principal, Depends(needs("read"))],
+    bundle: BundleDep,
+    galleries: GalleriesDep,
+    threads: ThreadsDep,
 ) -> CameraList:
     """Each camera with its items, the learned camera that it is mapped to, and what was not taken from it."""
-    service = service_of(request)
-    gallery = service.gallery(name)
-    found = await service.work(lambda: _listed(service, gallery))
-    seen = [camera for camera in found.cameras if principal.sees_camera(camera.camera_id)]
-    return found.model_copy(update={"cameras": seen})
+    gallery = galleries.get(name)
+    cameras = await threads.run(lambda: _list(gallery, bundle.manifest))
+    visible = [camera for camera in cameras.cameras if principal.sees_camera(camera.camera_id)]
+    return cameras.model_copy(update={"cameras": visible})
 
 
 @router.put(
@@ -44,24 +48,24 @@ async def list_cameras(
     responses=problems(400, 404, 413, 415, 422, 507),
     dependencies=[Depends(needs("admin", "camera-mapping", reach="everything"))],
 )
-async def put_cameras(request: Request, name: GalleryName, body: CameraMapping) -> CameraList:
+async def put_cameras(
+    name: GalleryName, body: CameraMapping, bundle: BundleDep, galleries: GalleriesDep, threads: ThreadsDep
+) -> CameraList:
     """Replaces the whole mapping. Names are never mapped by being equal: what is left out is unknown to the model.
 
     Images that are added or asked with from now on are embedded accordingly. Items that are there keep their
     embeddings and are counted as `stale` where those were made with another learned camera.
     """
-    service = service_of(request)
-    gallery = service.gallery(name)
+    gallery = galleries.get(name)
 
     def change() -> CameraList:
-        map_cameras(gallery, service.bundle.manifest, body.mapping)
-        return _listed(service, gallery)
+        map_cameras(gallery, bundle.manifest, body.mapping)
+        return _list(gallery, bundle.manifest)
 
-    return await service.work(change)
+    return await threads.run(change)
 
 
-def _listed(service: Service, gallery: Gallery) -> CameraList:
-    manifest = service.bundle.manifest
+def _list(gallery: Gallery, manifest: Manifest) -> CameraList:
     return CameraList(
         gallery=gallery.name,
         cameras=[CameraEntry(**asdict(camera)) for camera in report_cameras(gallery, manifest)],

@@ -8,13 +8,12 @@ from fastapi import APIRouter, Depends, Path, Query, Request, Response
 from pydantic import Field
 
 from vitreid.service.access.principal import Principal
+from vitreid.service.api.dependencies import GalleriesDep, ThreadsDep
 from vitreid.service.api.guard import needs, note
 from vitreid.service.api.openapi.links import links_of_receipt
 from vitreid.service.api.openapi.problems import problems
 from vitreid.service.api.schemas.common import MAX_ID, Params
 from vitreid.service.api.schemas.erasures import ErasureRequest, ReceiptBody, ReceiptPage
-from vitreid.service.api.state import service_of
-from vitreid.service.api.streaming import json_answer
 from vitreid.service.config import DEFAULT_GALLERY
 from vitreid.service.gallery import Gallery
 from vitreid.service.gallery.rows.erasure import Receipt
@@ -64,17 +63,18 @@ async def erase_items(
     params: Annotated[ErasureParams, Query()],
     body: ErasureRequest,
     principal: Annotated[Principal, Depends(needs("write", "erase", reach="everything"))],
+    galleries: GalleriesDep,
+    threads: ThreadsDep,
 ) -> Response:
     """One erasure of all these items: search by an image, let a human confirm the matches, erase those.
 
     Name a match by its `id` and `image_hash` in `items`: 409 `image-mismatch`, and nothing is erased, where one of
     them has another image in this gallery. Items that are not there any more are passed over; 404 where not one is.
     """
-    service = service_of(request)
-    gallery = service.gallery(params.gallery)
-    receipt = await service.work(lambda: _erase(gallery, body, principal))
+    gallery = galleries.get(params.gallery)
+    receipt = await threads.run(lambda: _erase(gallery, body, principal))
     note(request, items=receipt.item_ids)
-    return await json_answer(service.write, lambda: ReceiptBody.of(receipt, gallery.name), 202)
+    return await threads.json(lambda: ReceiptBody.of(receipt, gallery.name), 202)
 
 
 @router.get(
@@ -83,15 +83,13 @@ async def erase_items(
     response_model=ReceiptPage,
     response_description="newest first",
     responses={200: {"links": links_of_receipt("$response.body#/erasures/0/id")}, **problems(404, 422)},
+    dependencies=[Depends(needs("admin", "erasures", reach="everything"))],
 )
 async def list_erasures(
-    request: Request,
-    params: Annotated[ReceiptParams, Query()],
-    _: Annotated[Principal, Depends(needs("admin", "erasures", reach="everything"))],
+    params: Annotated[ReceiptParams, Query()], galleries: GalleriesDep, threads: ThreadsDep
 ) -> Response:
     """The receipts of a gallery, as they are now. Give `next_before` of one page as `before` of the next."""
-    service = service_of(request)
-    gallery = service.gallery(params.gallery)
+    gallery = galleries.get(params.gallery)
 
     def page() -> ReceiptPage:
         found = gallery.store.receipts(before=params.before, limit=params.limit + 1)
@@ -101,7 +99,7 @@ async def list_erasures(
             next_before=receipts[-1].seq if len(found) > len(receipts) else None,
         )
 
-    return await json_answer(service.list, page)
+    return await threads.json_page(page)
 
 
 @router.get(
@@ -110,17 +108,14 @@ async def list_erasures(
     response_model=ReceiptBody,
     response_description="the receipt",
     responses=problems(404, 422),
+    dependencies=[Depends(needs("write", "erasures", reach="everything"))],
 )
 async def get_erasure(
-    request: Request,
-    erasure_id: ErasureId,
-    params: Annotated[ErasureParams, Query()],
-    _: Annotated[Principal, Depends(needs("write", "erasures", reach="everything"))],
+    erasure_id: ErasureId, params: Annotated[ErasureParams, Query()], galleries: GalleriesDep, threads: ThreadsDep
 ) -> Response:
     """The receipt as it is now: `purged_at` is set once no file of the gallery holds anything of the items."""
-    service = service_of(request)
-    gallery = service.gallery(params.gallery)
-    return await json_answer(service.list, lambda: ReceiptBody.of(gallery.store.receipt(erasure_id), gallery.name))
+    gallery = galleries.get(params.gallery)
+    return await threads.json_page(lambda: ReceiptBody.of(gallery.store.receipt(erasure_id), gallery.name))
 
 
 def _erase(gallery: Gallery, body: ErasureRequest, principal: Principal) -> Receipt:

@@ -8,13 +8,13 @@ from fastapi import APIRouter, Depends, Query, Request, Response
 from fastapi.responses import JSONResponse
 
 from vitreid.service.access.principal import Principal
+from vitreid.service.api.dependencies import service_of
 from vitreid.service.api.explaining import explain
 from vitreid.service.api.guard import needs, note
 from vitreid.service.api.openapi.problems import problems
 from vitreid.service.api.query_params import ExplainParams
 from vitreid.service.api.routes.query import BODY, SEND
 from vitreid.service.api.schemas.explain import Explanation
-from vitreid.service.api.state import service_of
 from vitreid.service.api.uploads import read_compared
 
 router = APIRouter(prefix="/v1", tags=["query"])
@@ -61,4 +61,4 @@ async def explain_match(
             return Response(explained.png(), media_type=PNG, headers=kept)
         return JSONResponse(explained.body.model_dump(mode="json"), headers=kept)
 
-    return await service.work(answer)
+    return await service.threads.run(answer)

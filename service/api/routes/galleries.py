@@ -5,15 +5,23 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, Path, Request, Response
+from fastapi import APIRouter, Depends, Path, Response
 
 from vitreid.service.access.principal import Principal
+from vitreid.service.api.dependencies import (
+    BundleDep,
+    ExplainerDep,
+    GalleriesDep,
+    MaintenanceDep,
+    MetricsDep,
+    ThreadsDep,
+)
 from vitreid.service.api.guard import needs
 from vitreid.service.api.openapi.links import links_of_gallery
 from vitreid.service.api.openapi.problems import problems
 from vitreid.service.api.schemas.galleries import GalleryDropped, GalleryEntry, GalleryList
-from vitreid.service.api.state import Service, service_of
 from vitreid.service.gallery import Gallery, GallerySettings
+from vitreid.service.gallery.galleries import Galleries
 from vitreid.service.intake.cameras import check_learned
 
 router = APIRouter(prefix="/v1/galleries", tags=["galleries"])
@@ -29,14 +37,13 @@ CURL: dict[str, Any] = {
 
 @router.get("", summary="List galleries", response_description="all of them", responses=problems())
 async def list_galleries(
-    request: Request, principal: Annotated[Principal, Depends(needs("read", reach="own"))]
+    principal: Annotated[Principal, Depends(needs("read", reach="own"))], galleries: GalleriesDep, threads: ThreadsDep
 ) -> GalleryList:
     """Each that the key is for, with its settings; one that could not be opened says why.
 
     To a key that is limited to cameras neither sizes nor settings are told: both speak of the others.
     """
-    service = service_of(request)
-    entries = await service.work(lambda: _entries(service))
+    entries = await threads.run(lambda: _entries(galleries))
     if principal.cameras is not None:
         entries = [entry.model_copy(update={"size": None, "settings": None}) for entry in entries]
     return GalleryList(galleries=[entry for entry in entries if principal.sees_gallery(entry.name)])
@@ -59,16 +66,32 @@ async def list_galleries(
     dependencies=[Depends(needs("admin", "gallery-settings", reach="everything"))],
 )
 async def put_gallery(
-    request: Request, name: GalleryName, settings: GallerySettings, response: Response
+    name: GalleryName,
+    settings: GallerySettings,
+    response: Response,
+    bundle: BundleDep,
+    explainer: ExplainerDep,
+    galleries: GalleriesDep,
+    maintenance: MaintenanceDep,
+    threads: ThreadsDep,
 ) -> GalleryEntry:
     """Afterwards the gallery exists and has exactly these settings: what the body leaves out gets its default.
 
     Only the mapping of cameras stays as it is where it is left out: it has a route of its own.
     """
-    service = service_of(request)
-    entry, created = await service.work(lambda: _put(service, name, settings))
-    response.status_code = 201 if created else 200
-    return entry
+
+    def put() -> GalleryEntry:
+        check_learned(bundle.manifest, settings.cameras)
+        if settings.store_patches:
+            explainer.check()
+        gallery, created = galleries.create(name)
+        unchanged = set() if "cameras" in settings.model_fields_set else {"cameras"}
+        gallery.change_settings(**{name: value for name, value in settings if name not in unchanged})
+        maintenance.poke()  # a shorter retention period counts from now
+        response.status_code = 201 if created else 200
+        return _entry(gallery)
+
+    return await threads.run(put)
 
 
 @router.delete(
@@ -78,23 +101,26 @@ async def put_gallery(
     responses=problems(404, 409, 422),
     dependencies=[Depends(needs("admin", "gallery-drop", reach="everything"))],
 )
-async def drop_gallery(request: Request, name: GalleryName) -> GalleryDropped:
+async def drop_gallery(
+    name: GalleryName, galleries: GalleriesDep, metrics: MetricsDep, threads: ThreadsDep
+) -> GalleryDropped:
     """No search finds its items any more, and its files are removed but those that `remaining` names.
 
     `default` cannot be dropped.
 
     Its backups are not touched: remove them where they lie.
     """
-    service = service_of(request)
-    return await service.work(lambda: _drop(service, name))
+    dropped = await threads.run(lambda: galleries.drop(name))
+    metrics.forget(name)
+    return GalleryDropped(name=name, dropped_at=datetime.now(UTC), **vars(dropped))
 
 
-def _entries(service: Service) -> list[GalleryEntry]:
-    open_ones = [_entry(gallery) for gallery in service.galleries.opened().values()]
+def _entries(galleries: Galleries) -> list[GalleryEntry]:
+    open_ones = [_entry(gallery) for gallery in galleries.opened().values()]
     others = [
         # The messages name folders of this machine; what a type stands for does not.
         GalleryEntry(name=name, state="unusable", reason=(type(error).__doc__ or "").splitlines()[0])
-        for name, error in service.galleries.failures().items()
+        for name, error in galleries.failures().items()
     ]
     return sorted([*open_ones, *others], key=lambda entry: entry.name)
 
@@ -102,20 +128,3 @@ def _entries(service: Service) -> list[GalleryEntry]:
 def _entry(gallery: Gallery) -> GalleryEntry:
     info = gallery.info()
     return GalleryEntry(name=gallery.name, state="open", size=info.items, index=info.index, settings=gallery.settings())
-
-
-def _put(service: Service, name: str, settings: GallerySettings) -> tuple[GalleryEntry, bool]:
-    check_learned(service.bundle.manifest, settings.cameras)
-    if settings.store_patches:
-        service.explainer.check()
-    gallery, created = service.galleries.create(name)
-    kept = set() if "cameras" in settings.model_fields_set else {"cameras"}
-    gallery.change_settings(**{name: value for name, value in settings if name not in kept})
-    service.upkeep.poke()  # a shorter retention period counts from now
-    return _entry(gallery), created
-
-
-def _drop(service: Service, name: str) -> GalleryDropped:
-    dropped = service.galleries.drop(name)
-    service.metrics.forget(name)
-    return GalleryDropped(name=name, dropped_at=datetime.now(UTC), **vars(dropped))

@@ -8,14 +8,13 @@ from fastapi import APIRouter, Depends, Path, Query, Request, Response
 from pydantic import BeforeValidator, Field
 
 from vitreid.service.access.principal import Principal
+from vitreid.service.api.dependencies import service_of
 from vitreid.service.api.filter_params import FilterParams
 from vitreid.service.api.guard import needs, note
 from vitreid.service.api.openapi.links import links_of_item
 from vitreid.service.api.openapi.problems import problems
 from vitreid.service.api.schemas.common import MAX_ID, ImageHash, Params
 from vitreid.service.api.schemas.items import AddResultBody, ItemBody, ItemPage, ItemPatch
-from vitreid.service.api.state import service_of
-from vitreid.service.api.streaming import json_answer
 from vitreid.service.api.uploads import FORM_TYPE, read_items
 from vitreid.service.config import DEFAULT_GALLERY
 from vitreid.service.gallery.errors import ImageMismatch, ItemNotFound
@@ -136,8 +135,8 @@ async def add_items(
     """
     service = service_of(request)
     gallery = service.gallery(params.gallery)
-    uploads, text = await read_items(request, service.config.max_images)
-    labels = await service.work(lambda: parse_labels(text, uploads))
+    uploads, text = await read_items(request, service.max_images)
+    labels = await service.threads.run(lambda: parse_labels(text, uploads))
     for each in labels:
         principal.check_camera(each.camera_id)
     body = await add_uploads(
@@ -173,7 +172,7 @@ async def list_items(
             next_after=items[-1].id if found[len(items) :] else None,
         )
 
-    return await json_answer(service.list, page)
+    return await service.threads.json_page(page)
 
 
 @router.get("/{item_id}", summary="One item", response_description="the item", responses=problems(404, 422))
@@ -186,7 +185,7 @@ async def get_item(
     """What is known about one image."""
     service = service_of(request)
     gallery = service.gallery(params.gallery)
-    return ItemBody.of(await service.work(lambda: principal.check_item(gallery.get(item_id))), gallery.name)
+    return ItemBody.of(await service.threads.run(lambda: principal.check_item(gallery.get(item_id))), gallery.name)
 
 
 @router.patch(
@@ -218,7 +217,7 @@ async def patch_item(
         params.check(principal.check_item(gallery.get(item_id)))  # an item's image never changes, and no id comes back
         return ItemBody.of(gallery.patch(item_id, changes), gallery.name)
 
-    return await service.work(change)
+    return await service.threads.run(change)
 
 
 @router.get(
@@ -236,7 +235,7 @@ async def get_image(
     """The image as it was stored: re-encoded, without the metadata of the upload."""
     service = service_of(request)
     gallery = service.gallery(params.gallery)
-    image = await service.work(lambda: gallery.image(principal.check_item(gallery.get(item_id)).id))
+    image = await service.threads.run(lambda: gallery.image(principal.check_item(gallery.get(item_id)).id))
     if image is None:
         raise ItemNotFound(f"item {item_id} is kept without its image")
     # Images of people stay out of shared and disk caches: a deleted item must be gone.
@@ -263,4 +262,4 @@ async def delete_item(
     """
     service = service_of(request)
     gallery = service.gallery(params.gallery)
-    await service.work(lambda: gallery.delete(params.check(principal.check_item(gallery.get(item_id))).id))
+    await service.threads.run(lambda: gallery.delete(params.check(principal.check_item(gallery.get(item_id))).id))

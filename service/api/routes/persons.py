@@ -7,13 +7,13 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Path, Query, Request
 
 from vitreid.service.access.principal import Principal
+from vitreid.service.api.dependencies import GalleriesDep, ThreadsDep
 from vitreid.service.api.guard import needs, note
 from vitreid.service.api.openapi.links import links_of_receipt
 from vitreid.service.api.openapi.problems import problems
 from vitreid.service.api.routes.erasures import ErasureParams
 from vitreid.service.api.schemas.common import Named
 from vitreid.service.api.schemas.erasures import ReceiptBody
-from vitreid.service.api.state import service_of
 from vitreid.service.gallery import Filter, Gallery
 from vitreid.service.gallery.errors import PersonNotFound
 from vitreid.service.gallery.rows.erasure import Receipt
@@ -35,11 +35,12 @@ async def erase_person(
     person_id: PersonId,
     params: Annotated[ErasureParams, Query()],
     principal: Annotated[Principal, Depends(needs("write", "erase-person", reach="everything"))],
+    galleries: GalleriesDep,
+    threads: ThreadsDep,
 ) -> ReceiptBody:
     """One erasure of all items with this label. Items without it are found by a search, and erased by their ids."""
-    service = service_of(request)
-    gallery = service.gallery(params.gallery)
-    receipt = await service.work(lambda: _erase(gallery, person_id, principal))
+    gallery = galleries.get(params.gallery)
+    receipt = await threads.run(lambda: _erase(gallery, person_id, principal))
     note(request, items=receipt.item_ids)
     return ReceiptBody.of(receipt, gallery.name)
 

@@ -7,6 +7,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Depends, Query, Request, Response
 
 from vitreid.service.access.principal import Principal
+from vitreid.service.api.dependencies import service_of
 from vitreid.service.api.guard import needs, note
 from vitreid.service.api.openapi.links import links_of_item
 from vitreid.service.api.openapi.problems import problems
@@ -14,8 +15,6 @@ from vitreid.service.api.query_params import EmbedParams, ItemQueryParams, Query
 from vitreid.service.api.querying import answer, answer_item, embedding_body
 from vitreid.service.api.routes.items import ItemId
 from vitreid.service.api.schemas.query import EmbeddingBody, QueryResult
-from vitreid.service.api.state import service_of
-from vitreid.service.api.streaming import json_answer
 from vitreid.service.api.uploads import FORM_TYPE, IMAGE_TYPES, MAX_QUERY_IMAGES, read_query
 
 router = APIRouter(prefix="/v1", tags=["query"])
@@ -59,7 +58,7 @@ async def query(
     service = service_of(request)
     result = await answer(service, await read_query(request), params, principal)
     note(request, items=[match.id for match in result.matches])
-    return await json_answer(service.write, lambda: result)
+    return await service.threads.json(lambda: result)
 
 
 @router.post(
@@ -83,7 +82,7 @@ async def query_item(
     service = service_of(request)
     result = await answer_item(service, item_id, params, principal)
     note(request, items=[match.id for match in result.matches])
-    return await json_answer(service.write, lambda: result)
+    return await service.threads.json(lambda: result)
 
 
 @router.post(

@@ -4,24 +4,24 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Request, Response
+from fastapi import APIRouter, Depends, Response
 from prometheus_client import CONTENT_TYPE_LATEST
 
 from vitreid.service.access.principal import Principal
+from vitreid.service.api.dependencies import InfoDep, MetricsDep, ReadinessDep, ThreadsDep
 from vitreid.service.api.guard import known, needs
-from vitreid.service.api.info import about
 from vitreid.service.api.openapi.problems import problem, problems
 from vitreid.service.api.schemas.system import Health, Info
-from vitreid.service.api.state import service_of
 
 router = APIRouter(tags=["system"])
 
 
 @router.get("/v1/info", summary="What is running", response_description="what is running", responses=problems())
-async def info(request: Request, principal: Annotated[Principal, Depends(needs("read", reach="own"))]) -> Info:
+async def info(
+    principal: Annotated[Principal, Depends(needs("read", reach="own"))], report: InfoDep, threads: ThreadsDep
+) -> Info:
     """The model, the default gallery, limits and alarms. A limited key is told nothing about galleries."""
-    service = service_of(request)
-    return await service.work(lambda: about(service, galleries=principal.unlimited))
+    return await threads.run(lambda: report.report(galleries=principal.unlimited))
 
 
 @router.get("/healthz", summary="Whether the process lives", response_description="it lives")
@@ -33,12 +33,12 @@ async def healthz() -> Health:
 @router.get(
     "/readyz", summary="Whether queries can be answered", response_description="they can", responses={503: problem(503)}
 )
-async def readyz(request: Request, principal: Annotated[Principal | None, Depends(known)]) -> Health:
+async def readyz(principal: Annotated[Principal | None, Depends(known)], readiness: ReadinessDep) -> Health:
     """Embeds a grey image and searches the galleries with it: ready means that a query would be answered now.
 
     Tried at most once a second, however many ask. Open to all; what was tried is told to those with a key.
     """
-    checks = await service_of(request).readiness.check()
+    checks = await readiness.check()
     return Health(status="ready", checks=checks if principal is not None else {})
 
 
@@ -47,10 +47,8 @@ async def readyz(request: Request, principal: Annotated[Principal | None, Depend
     summary="Measurements for Prometheus",
     response_class=Response,
     responses={200: {"content": {"text/plain": {}}, "description": "its text format"}, **problems()},
+    dependencies=[Depends(needs("read", reach="service"))],
 )
-async def metrics(
-    request: Request, principal: Annotated[Principal, Depends(needs("read", reach="service"))]
-) -> Response:
+async def metrics(measured: MetricsDep, threads: ThreadsDep) -> Response:
     """Latencies by route and stage, the queue, the galleries, refusals, and how the scores of queries move."""
-    service = service_of(request)
-    return Response(await service.work(service.metrics.text), media_type=CONTENT_TYPE_LATEST)
+    return Response(await threads.run(measured.text), media_type=CONTENT_TYPE_LATEST)

@@ -14,8 +14,8 @@ from typing import Any
 import pytest
 from fastapi.testclient import TestClient
 
+from vitreid.service.api.info import InfoReport
 from vitreid.service.api.logs import JsonFormatter, LogFormat, configure_logging, request_id
-from vitreid.service.api.routes import system
 
 Make = Callable[..., bytes]
 JPEG: dict[str, Any] = {"content-type": "image/jpeg"}
@@ -124,7 +124,7 @@ def test_the_work_of_a_request_is_logged_with_its_id(
         logging.getLogger("vitreid").warning("from a thread")
         raise RuntimeError("/secret/path")
 
-    monkeypatch.setattr(system, "about", broken)
+    monkeypatch.setattr(InfoReport, "report", broken)
     client.get("/v1/info", headers={"x-request-id": "mine"})
     thread = next(line for line in lines(stream) if line["message"] == "from a thread")
     assert thread["request_id"] == "mine"

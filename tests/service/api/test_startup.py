@@ -134,12 +134,12 @@ from vitreid.service.api import startup
 from vitreid.service.config import ServiceConfig
 
 @contextmanager
-def stuck(config, metrics, doing):
-    doing("the model")
+def stuck(config, metrics, on_progress):
+    on_progress("the model")
     threading.Event().wait()
     yield
 
-opening.open_service = stuck
+startup.open_service = stuck
 commands.serve(ServiceConfig(data=Path(sys.argv[1]), port=0, drain_s=0, log_format="json"))
 print("not reached: what is stuck would not let the interpreter end")
 """

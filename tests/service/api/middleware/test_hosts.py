@@ -11,7 +11,7 @@ from fastapi.testclient import TestClient
 
 from vitreid.service.api.app import create_app
 from vitreid.service.api.server.serving import bound_socket, make_server, running
-from vitreid.service.api.state import Service, open_service
+from vitreid.service.api.state import open_service
 from vitreid.service.config import ConfigError, ServiceConfig, load_config
 
 PATHS = ("/", "/docs", "/web/page.js", "/openapi.json", "/healthz", "/readyz", "/metrics", "/v1/items", "/nothing")
@@ -75,13 +75,6 @@ def test_a_setting_that_is_no_host_is_refused(given: str) -> None:
         load_config(allowed_hosts=given)
 
 
-@pytest.fixture
-def service(tmp_path: Path, tiny_bundle: Path) -> Iterator[Service]:
-    config = ServiceConfig(data=tmp_path / "data", bundle=tiny_bundle, runtime="fake", host="0.0.0.0")
-    with open_service(config) as opened:
-        yield opened
-
-
 def status_line(port: int, *lines: str) -> str:
     """The first line of the answer to a request as it is written on the wire."""
     with socket.create_connection(("127.0.0.1", port), timeout=30) as client:
@@ -89,9 +82,14 @@ def status_line(port: int, *lines: str) -> str:
         return client.makefile("rb").readline().decode().strip()
 
 
-def test_on_the_wire_of_a_server_on_all_addresses(service: Service) -> None:
+def test_on_the_wire_of_a_server_on_all_addresses(tmp_path: Path, tiny_bundle: Path) -> None:
     """The address that the connection was made to counts; what a request claims in other places does not."""
-    with bound_socket("0.0.0.0", 0) as listener, running(make_server(service.config, service), listener):
+    config = ServiceConfig(data=tmp_path / "data", bundle=tiny_bundle, runtime="fake", host="0.0.0.0")
+    with (
+        open_service(config) as service,
+        bound_socket("0.0.0.0", 0) as listener,
+        running(make_server(config, service), listener),
+    ):
         port = listener.getsockname()[1]
         get = "GET /v1/info HTTP/1.1"
         assert "200" in status_line(port, get, f"Host: 127.0.0.1:{port}")

@@ -176,7 +176,7 @@ def test_a_crowd_that_is_being_answered_keeps_its_connections(
         entered.release()
         assert release.wait(WAIT_S)
 
-    monkeypatch.setattr("vitreid.service.api.routes.system.about", held)
+    monkeypatch.setattr("vitreid.service.api.info.InfoReport.report", held)
     with serve(max_connections=2) as attack, ThreadPoolExecutor(2) as pool:
         url = f"http://127.0.0.1:{attack.port}/v1/info"
         asked = [pool.submit(httpx2.get, url, trust_env=False, timeout=WAIT_S) for _ in range(2)]

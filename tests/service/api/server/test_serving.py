@@ -23,18 +23,22 @@ JPEG = {"content-type": "image/jpeg"}
 
 
 @pytest.fixture
-def service(tmp_path: Path, tiny_bundle: Path) -> Iterator[Service]:
-    """Open parts, with room for two requests at a time."""
-    config = ServiceConfig(data=tmp_path / "data", bundle=tiny_bundle, runtime="fake", workers=2, log_level="error")
+def config(tmp_path: Path, tiny_bundle: Path) -> ServiceConfig:
+    """Room for two requests at a time."""
+    return ServiceConfig(data=tmp_path / "data", bundle=tiny_bundle, runtime="fake", workers=2, log_level="error")
+
+
+@pytest.fixture
+def service(config: ServiceConfig) -> Iterator[Service]:
     with open_service(config) as opened:
         yield opened
 
 
 @pytest.fixture
-def client(service: Service) -> Iterator[httpx2.Client]:
+def client(config: ServiceConfig, service: Service) -> Iterator[httpx2.Client]:
     with (
         bound_socket("127.0.0.1", 0) as listener,
-        running(make_server(service.config, service), listener),
+        running(make_server(config, service), listener),
         httpx2.Client(base_url=address_of(listener), trust_env=False, timeout=30) as connected,
     ):
         yield connected
