@@ -9,7 +9,7 @@ import torch
 
 from vitreid.bundle import Bundle, ImageSpec, OutputSpec
 from vitreid.bundle.patch_spec import EXPLAIN
-from vitreid.export.explain import PatchGraph, evidence_of, write_evidence
+from vitreid.export.explain import PatchGraph, patch_spec_of, write_explain_graph
 from vitreid.export.fast import FastTransformer, fast_form
 from vitreid.export.graph import EmbeddingGraph
 from vitreid.export.to_onnx import OPSET, write_graph
@@ -30,8 +30,8 @@ def explained_bundle(folder: Path, backbone: str = VIT_S, height: int = 256, wid
     """The same bundle with an explain.onnx."""
     bundle = random_bundle(folder, backbone, height, width)
     graph = PatchGraph(random_model(backbone=backbone, height=height, width=width))
-    write_evidence(graph, bundle, folder / EXPLAIN)
-    return bundle.extend({EXPLAIN: folder / EXPLAIN}, explain=evidence_of(graph, parity_images=1, difference=0.0))
+    write_explain_graph(graph, bundle, folder / EXPLAIN)
+    return bundle.extend({EXPLAIN: folder / EXPLAIN}, explain=patch_spec_of(graph, parity_images=1, difference=0.0))
 
 
 def random_model(**part: Any) -> ReIDModel:

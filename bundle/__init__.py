@@ -8,8 +8,8 @@ from vitreid.bundle.errors import (
     BundleMissing,
     BundleTooNew,
     DecodingBusy,
-    EvidenceMissing,
     ImageError,
+    PatchGraphMissing,
     RuntimeMissing,
 )
 from vitreid.bundle.manifest import Bundle, FileRecord, ImageSpec, Manifest, OutputSpec
@@ -30,7 +30,6 @@ __all__ = [
     "BundleTooNew",
     "Calibration",
     "DecodingBusy",
-    "EvidenceMissing",
     "FileRecord",
     "ImageError",
     "ImageLimits",
@@ -41,6 +40,7 @@ __all__ = [
     "OutputSpec",
     "Parity",
     "ParityScores",
+    "PatchGraphMissing",
     "PatchRunner",
     "PatchSpec",
     "PixelBudget",

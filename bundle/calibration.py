@@ -57,7 +57,7 @@ class Thresholds(FrozenModel):
     cameras: tuple[str, str] | None = Field(description="null: all of them", examples=[["c1", "c2"]])
     pairs: PairNumbers
     at: tuple[Threshold, ...]
-    too_few_for: tuple[Within, ...] = Field(
+    unmeasured_rates: tuple[Within, ...] = Field(
         description="false match rates that so few pairs of different persons cannot tell", examples=[[0.0001]]
     )
 
@@ -97,7 +97,7 @@ class CalibrationData(FrozenModel):
     sha256: str = Field(description="of what each image is called, its person and its camera")
     images: Count = Field(examples=[900])
     cameras: tuple[str, ...] = Field(examples=[["c1", "c2"]])
-    cameras_learned: bool = Field(description="whether they were embedded as cameras that the model learned")
+    uses_model_cameras: bool = Field(description="whether they were embedded as cameras that the model learned")
     domain: Domain | None = Field(None, description="what the images are; null: photographs")
     pairs: PairNumbers
 
@@ -113,7 +113,7 @@ class Calibration(FrozenModel):
     """(score, log likelihood ratio), ascending in both; in between it is interpolated, outside it is constant."""
     data: CalibrationData
     held_out: HeldOut
-    tried: dict[str, float]
+    log_loss_by_method: dict[str, float]
     """Log loss of each method that was tried on persons held out."""
     thresholds: tuple[Thresholds, ...] = Field(min_length=1)
     """For all pairs first, then for each two cameras."""
@@ -125,7 +125,7 @@ class Calibration(FrozenModel):
         return self
 
     @property
-    def most(self) -> float:
+    def max_probability(self) -> float:
         """The highest probability that any score gets."""
         return self.probability(self.knots[-1][0])
 

@@ -4,7 +4,7 @@ BundleError            a bundle cannot be used
 ├── BundleMissing      no bundle in the named folder, or one of its files is missing
 ├── BundleDamaged      a file is not what the manifest says
 ├── BundleTooNew       written by a later version of vitreid
-├── EvidenceMissing    it cannot tell about patches: it has no explain.onnx
+├── PatchGraphMissing    it cannot tell about patches: it has no explain.onnx
 └── RuntimeMissing     a library, or the hardware, that was asked for to run it is not there
 ImageError             an image cannot be read
 NamePatternError       a name pattern is not valid, or names do not follow it
@@ -32,7 +32,7 @@ class BundleTooNew(BundleError):
     """The bundle was written by a later version of vitreid."""
 
 
-class EvidenceMissing(BundleError):
+class PatchGraphMissing(BundleError):
     """The bundle cannot tell about patches: it has no `explain.onnx`."""
 
 

@@ -22,7 +22,7 @@ class PatchSpec(FrozenModel):
 
     rows: int = Field(gt=0)
     columns: int = Field(gt=0)
-    patch: tuple[int, int]
+    patch_size: tuple[int, int]
     stride: tuple[int, int]
     dimension: int = Field(gt=0)
     attention: Literal["cls", "mean", "weighted"]
@@ -44,6 +44,6 @@ class PatchSpec(FrozenModel):
         """
         places = np.arange(self.patches)
         top, left = places // self.columns * self.stride[0], places % self.columns * self.stride[1]
-        boxes = np.stack([left, top, left + self.patch[1], top + self.patch[0]], axis=1).astype(np.float64)
+        boxes = np.stack([left, top, left + self.patch_size[1], top + self.patch_size[0]], axis=1).astype(np.float64)
         boxes *= np.tile([width / image[1], height / image[0]], 2)
         return boxes

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from vitreid.bundle.errors import BundleDamaged, EvidenceMissing
+from vitreid.bundle.errors import BundleDamaged, PatchGraphMissing
 from vitreid.bundle.manifest import Bundle
 from vitreid.bundle.patch_spec import EXPLAIN
 from vitreid.bundle.run import expected_inputs, feed_of, load_graph
@@ -16,16 +16,16 @@ Floats = NDArray[np.float32]
 class PatchRunner:
     """Looks at images patch by patch, by onnxruntime on the CPU; `threads` and overlapping runs as in BundleRunner.
 
-    Raises EvidenceMissing for a bundle without `explain.onnx`, BundleDamaged for one whose graph is not what it says.
+    Raises PatchGraphMissing for a bundle without `explain.onnx`, BundleDamaged for one whose graph is not what it says.
     """
 
     def __init__(self, bundle: Bundle, *, threads: int | None = None) -> None:
         if bundle.manifest.explain is None:
-            raise EvidenceMissing(
+            raise PatchGraphMissing(
                 f"{bundle.path} has no {EXPLAIN}, so nothing can be told about patches; add it with `vitreid export "
                 f"explain {bundle.path} --checkpoint CHECKPOINT`, from the transformer that it was exported from"
             )
-        self.manifest, self.evidence = bundle.manifest, bundle.manifest.explain
+        self.manifest, self.spec = bundle.manifest, bundle.manifest.explain
         file = bundle.path / EXPLAIN
         try:
             self._session = load_graph(file, threads=threads)
@@ -33,7 +33,7 @@ class PatchRunner:
             raise BundleDamaged(f"{file} does not load ({' '.join(str(error).split())}); export it again") from error
         nodes = self._session.get_inputs(), self._session.get_outputs()
         found = tuple({node.name: (node.type, node.shape[1:]) for node in each} for each in nodes)
-        patches, dimension = self.evidence.patches, self.evidence.dimension
+        patches, dimension = self.spec.patches, self.spec.dimension
         outputs = {"patches": ("tensor(float)", [patches, dimension]), "attention": ("tensor(float)", [patches])}
         if found != (expected_inputs(self.manifest), outputs):
             raise BundleDamaged(f"{file} takes and gives {found}, the manifest says otherwise; export it again")

@@ -32,11 +32,11 @@ PRECISIONS = {TensorProto.FLOAT: "fp32", TensorProto.FLOAT16: "fp16", TensorProt
 
 
 def adopt(
-    original: Original, out: Path, images: NDArray[np.uint8], *, images_from: str, name: str | None = None
+    original: Original, out: Path, images: NDArray[np.uint8], *, parity_data: str, name: str | None = None
 ) -> Bundle:
     """Write a bundle whose embeddings of `images` (N, H, W, 3) are the original's, in batches of any size.
 
-    `images_from` tells in the manifest what the images were.
+    `parity_data` tells in the manifest what the images were.
 
     Raises AdoptionError, and writes nothing, where the original's embeddings are of no use or change with the batch.
     """
@@ -66,7 +66,7 @@ def adopt(
                 faults.append(str(error))
                 continue
             if not (changes := SAME.faults(parity)):
-                return save(out, parity=(parity,), source=_source(original, form) | {"parity_images": images_from})
+                return save(out, parity=(parity,), source=_source(original, form) | {"parity_data": parity_data})
             faults.append(f"in a batch embeddings change: {', '.join(changes)}")
             if form == "dynamic" and precision != "int8":  # which may scale by the whole batch
                 break  # it was exported in training mode

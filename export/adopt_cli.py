@@ -48,5 +48,5 @@ def adopt(
     )  # fmt: skip
     original = Original.open(model, stated)
     pixels, told = choose_images(images, original.image)
-    bundle = adopt_original(original, out, pixels, images_from=told, name=name)
+    bundle = adopt_original(original, out, pixels, parity_data=told, name=name)
     tell(bundle, bundle.manifest.parity[:1], as_json, model=model.name)

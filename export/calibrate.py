@@ -58,7 +58,7 @@ def calibrate(
         sha256=_hash(samples),
         images=len(samples),
         cameras=tuple(cameras),
-        cameras_learned=not set(embedder.cameras).isdisjoint(cameras),
+        uses_model_cameras=not set(embedder.cameras).isdisjoint(cameras),
         domain=source.domain,
         pairs=asdict(images.numbers(counts)),
     )

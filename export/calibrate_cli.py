@@ -77,7 +77,7 @@ def text(calibration: Calibration) -> Iterator[str]:
     )
     yield (
         "the probability is that of two images by two cameras showing one person, where "
-        f"{100 * calibration.prior:.4g}% of all such pairs do; it is {calibration.most:.1%} at most"
+        f"{100 * calibration.prior:.4g}% of all such pairs do; it is {calibration.max_probability:.1%} at most"
     )
     yield from _held_out(calibration)
     overall, *of_cameras = calibration.thresholds
@@ -86,7 +86,7 @@ def text(calibration: Calibration) -> Iterator[str]:
     yield from table([header, *_rows(overall)])
     if len(of_cameras) > 1:
         yield "least score and true matches (95 %) by cameras, at each false match rate"
-        rates = [*(at.false_match_rate for at in overall.at), *overall.too_few_for]
+        rates = [*(at.false_match_rate for at in overall.at), *overall.unmeasured_rates]
         rows = [["", *(f"{rate:g}" for rate in rates)]]
         rows += [[" and ".join(each.cameras or ()), *_cells(each, rates)] for each in of_cameras]
         yield from table(rows)
@@ -99,8 +99,8 @@ def _held_out(calibration: Calibration) -> Iterator[str]:
         f"({scores.base_log_loss:.5f} for always saying the prior), Brier score {scores.brier:.5f} "
         f"({scores.base_brier:.5f}), calibration error {scores.calibration_error:.5f}"
     )
-    if len(calibration.tried) > 1:
-        losses = ", ".join(f"{name} {loss:.5f}" for name, loss in calibration.tried.items())
+    if len(calibration.log_loss_by_method) > 1:
+        losses = ", ".join(f"{name} {loss:.5f}" for name, loss in calibration.log_loss_by_method.items())
         yield f"log loss by method: {losses}; the lowest was taken"
     yield f"what was said of their pairs, and what was so, as if {100 * calibration.prior:.4g}% were of one person"
     rows = [
@@ -114,7 +114,7 @@ def _rows(thresholds: Thresholds) -> Iterator[list[str]]:
     for at in thresholds.at:
         rates = _range(at.false_matches, 3), _range(at.true_matches, 1)
         yield [f"{at.false_match_rate:g}", f"{at.score:.4f}", *rates]
-    for rate in thresholds.too_few_for:
+    for rate in thresholds.unmeasured_rates:
         yield [f"{rate:g}", TOO_FEW, "", ""]
 
 

@@ -18,8 +18,8 @@ from vitreid.export.options import (
     MinCosine,
     data_of,
     folder_of,
+    report_explain_graph,
     tell,
-    tell_evidence,
     trial,
 )
 from vitreid.training.cli.data_options import Dataset, Pattern
@@ -68,7 +68,7 @@ def to_onnx(
         opened,
         out,
         pixels,
-        images_from=told,
+        parity_data=told,
         name=name,
         opset=opset,
         precision=precision,
@@ -86,12 +86,12 @@ def explain(
     as_json: Json = False,
 ) -> None:
     """Let a bundle tell which patches of two images it compares: add explain.onnx."""
-    from vitreid.export.explain import add_evidence
+    from vitreid.export.explain import add_explain_graph
     from vitreid.training.checkpoint import Checkpoint
 
     opened = Bundle.open(bundle)
     pixels, _ = choose_images(images, opened.manifest.image)
-    tell_evidence(add_evidence(opened, Checkpoint.open(checkpoint), pixels), as_json=as_json)
+    report_explain_graph(add_explain_graph(opened, Checkpoint.open(checkpoint), pixels), as_json=as_json)
 
 
 @export.command()

@@ -98,7 +98,7 @@ def attention_weights(block: nn.Module, tokens: Tensor) -> Tensor:
     return logits.softmax(-1).mean(1)
 
 
-def add_evidence(bundle: Bundle, checkpoint: Checkpoint, images: NDArray[np.uint8]) -> Bundle:
+def add_explain_graph(bundle: Bundle, checkpoint: Checkpoint, images: NDArray[np.uint8]) -> Bundle:
     """Add `explain.onnx` to a bundle, from the checkpoint that it was exported from; its bundle_id stays.
 
     Kept only where it agrees with torch on `images` (N, H, W, 3). Raises ExportError for a network without patches,
@@ -109,8 +109,8 @@ def add_evidence(bundle: Bundle, checkpoint: Checkpoint, images: NDArray[np.uint
     _check_same_model(bundle, model, images)
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / EXPLAIN
-        write_evidence(graph, bundle, file)
-        told = partial(evidence_of, graph, parity_images=len(images))
+        write_explain_graph(graph, bundle, file)
+        told = partial(patch_spec_of, graph, parity_images=len(images))
         draft = Bundle(Path(folder), bundle.manifest.model_copy(update={"explain": told(difference=0.0)}))
         difference = difference_of(draft, graph, images)
         if not difference <= MAX_ABS_DIFFERENCE:  # a NaN compares false
@@ -121,7 +121,7 @@ def add_evidence(bundle: Bundle, checkpoint: Checkpoint, images: NDArray[np.uint
         return bundle.extend({EXPLAIN: file}, explain=told(difference=difference))
 
 
-def write_evidence(graph: PatchGraph, bundle: Bundle, file: Path) -> None:
+def write_explain_graph(graph: PatchGraph, bundle: Bundle, file: Path) -> None:
     """Write the graph with its weights inside: inputs as the bundle's model, outputs `patches` and `attention`."""
     image = bundle.manifest.image
     example = feed_of(expected_inputs(bundle.manifest), np.zeros((2, image.height, image.width, 3), np.uint8))
@@ -155,7 +155,7 @@ def difference_of(bundle: Bundle, graph: PatchGraph, images: NDArray[np.uint8]) 
     return largest
 
 
-def evidence_of(graph: PatchGraph, *, parity_images: int, difference: float) -> PatchSpec:
+def patch_spec_of(graph: PatchGraph, *, parity_images: int, difference: float) -> PatchSpec:
     """What the manifest says about the graph."""
     vit = graph.vit
     patch, stride = _steps(vit.patch_embed)
@@ -163,7 +163,7 @@ def evidence_of(graph: PatchGraph, *, parity_images: int, difference: float) -> 
     return PatchSpec(
         rows=rows,
         columns=columns,
-        patch=patch,
+        patch_size=patch,
         stride=stride,
         dimension=vit.num_features,
         attention=graph.look.name,

@@ -89,15 +89,15 @@ def _told(parity: Parity, model: str) -> str:
     )
 
 
-def tell_evidence(bundle: Bundle, *, as_json: bool) -> None:
+def report_explain_graph(bundle: Bundle, *, as_json: bool) -> None:
     """Print what a bundle's explain.onnx is, and how far it is from torch."""
-    evidence = bundle.manifest.explain
-    assert evidence is not None  # it was added just now
+    spec = bundle.manifest.explain
+    assert spec is not None  # it was added just now
     size = bundle.manifest.files[EXPLAIN].bytes
     line = (
-        f"{bundle.path}: {EXPLAIN}, {evidence.rows}x{evidence.columns} patches of {evidence.dimension} numbers, "
-        f"{size / 1e6:.1f} MB; same as torch on {evidence.parity_images} images: largest difference "
-        f"{evidence.max_abs_difference:.1e}"
+        f"{bundle.path}: {EXPLAIN}, {spec.rows}x{spec.columns} patches of {spec.dimension} numbers, "
+        f"{size / 1e6:.1f} MB; same as torch on {spec.parity_images} images: largest difference "
+        f"{spec.max_abs_difference:.1e}"
     )
-    told = {"bundle": str(bundle.path), "file": EXPLAIN, "bytes": size, **evidence.model_dump(mode="json")}
+    told = {"bundle": str(bundle.path), "file": EXPLAIN, "bytes": size, **spec.model_dump(mode="json")}
     typer.echo(json.dumps(told) if as_json else line)

@@ -36,7 +36,7 @@ def export_onnx(
     out: Path,
     images: NDArray[np.uint8],
     *,
-    images_from: str,
+    parity_data: str,
     name: str | None = None,
     opset: int = OPSET,
     precision: str = "fp32",
@@ -45,7 +45,7 @@ def export_onnx(
 ) -> Bundle:
     """Export a checkpoint to a bundle that passes a trial on `images` (N, H, W, 3): it agrees with torch.
 
-    `images_from` tells in the manifest what the images were. `calibration` (M, H, W, 3) are those that ranges of
+    `parity_data` tells in the manifest what the images were. `calibration` (M, H, W, 3) are those that ranges of
     int8 are taken from.
 
     Raises BundleError where `out` holds something else, ExportError for an opset that is not written, PrecisionError
@@ -75,7 +75,7 @@ def export_onnx(
             convert(precision, file, converted, _feeds(draft, calibration))
             draft = save(draft.path, converted, precision=precision)
         parity = trial.parity(draft, graph, images, searches)
-        told = _source(checkpoint, images_from) | {"opset": opset}
+        told = _source(checkpoint, parity_data) | {"opset": opset}
         if calibration is not None:
             told |= {"calibration_images": len(calibration)}
         return save(out, draft.model_path, precision=precision, parity=parity, source=told)
@@ -110,11 +110,11 @@ def write_graph(graph: EmbeddingGraph | FastTransformer, spec: ImageSpec, file: 
     write_onnx(graph, inputs, ["embeddings"], file, opset=opset)
 
 
-def _source(checkpoint: Checkpoint, images_from: str) -> dict[str, JsonValue]:
+def _source(checkpoint: Checkpoint, parity_data: str) -> dict[str, JsonValue]:
     return {
         "backbone": checkpoint.config.model.backbone,
         "epoch": checkpoint.metrics.get("epoch"),
         "scores": dict(checkpoint.metrics.get("scores", {})),
         "data": dict(checkpoint.metrics.get("data", {})),
-        "parity_images": images_from,
+        "parity_data": parity_data,
     }

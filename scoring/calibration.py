@@ -70,7 +70,7 @@ class Fit:
     prior: float
     knots: Knots
     held_out: Reliability
-    tried: dict[str, float]
+    log_loss_by_method: dict[str, float]
     """Log loss by method on persons held out; by it one is taken where none is asked for."""
 
 
@@ -97,9 +97,9 @@ def fit_calibration(
     halves = [_half(images, persons) for persons in np.array_split(order, 2)]
     share = float(counts.same.sum() / (counts.same.sum() + counts.different.sum())) if prior is None else prior
     found = {name: _held_out(name, halves, share) for name in ([method] if method else METHODS)}
-    tried = {name: each.log_loss for name, each in found.items()}
-    best = min(tried, key=lambda name: tried[name])
-    return Fit(best, share, fit_knots(best, counts, share), found[best], tried)
+    losses = {name: each.log_loss for name, each in found.items()}
+    best = min(losses, key=lambda name: losses[name])
+    return Fit(best, share, fit_knots(best, counts, share), found[best], losses)
 
 
 def _half(images: Images, persons: Ints) -> tuple[PairNumbers, PairCounts]:

@@ -56,7 +56,7 @@ class Thresholds:
     cameras: Cameras | None
     pairs: PairNumbers
     at: tuple[Threshold, ...]
-    too_few_for: tuple[float, ...]
+    unmeasured_rates: tuple[float, ...]
     """Rates that these pairs are too few to tell."""
 
 

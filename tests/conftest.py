@@ -58,17 +58,17 @@ def explained_bundle(tiny_bundle: Path, tmp_path_factory: pytest.TempPathFactory
     folder = tmp_path_factory.mktemp("explained")
     shutil.copytree(tiny_bundle, folder / "bundle")
     save_tiny_evidence(folder / EXPLAIN)
-    evidence = PatchSpec(
+    spec = PatchSpec(
         rows=8,
         columns=4,
-        patch=(8, 8),
+        patch_size=(8, 8),
         stride=(8, 8),
         dimension=3,
         attention="cls",
         parity_images=1,
         max_abs_difference=0.0,
     )
-    Bundle.open(folder / "bundle").extend({EXPLAIN: folder / EXPLAIN}, explain=evidence)
+    Bundle.open(folder / "bundle").extend({EXPLAIN: folder / EXPLAIN}, explain=spec)
     return folder / "bundle"
 
 
@@ -147,7 +147,7 @@ def save_tiny_evidence(path: Path) -> None:
     ]
     graph = helper.make_graph(
         nodes,
-        "evidence",
+        "spec",
         [
             helper.make_tensor_value_info("images", TensorProto.UINT8, ["batch", 64, 32, 3]),
             helper.make_tensor_value_info("camera", TensorProto.INT64, ["batch"]),

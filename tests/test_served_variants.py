@@ -63,7 +63,7 @@ def exported(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFa
     part, folder = VARIANTS[request.param], tmp_path_factory.mktemp("variant")
     checkpoint = trained(part, folder / "trained")
     images = drawn_images(len(SEEN), SPEC)
-    bundle = export_onnx(checkpoint, folder / "bundle", images, images_from="drawn")
+    bundle = export_onnx(checkpoint, folder / "bundle", images, parity_data="drawn")
     assert bool(bundle.manifest.cameras) == ("side" in part)
     told = torch.tensor(INDICES), torch.full((len(SEEN),), -1)
     with torch.inference_mode():

@@ -110,7 +110,7 @@ def _body(service: Service, first: Seen, second: Seen) -> Explanation:
 def _boxes(service: Service, seen: Seen) -> list[Box]:
     """Where the foreground patches lie in an image."""
     taken = service.bundle.manifest.image
-    boxes = service.explainer.evidence.boxes(seen.height, seen.width, (taken.height, taken.width))
+    boxes = service.explainer.patch_spec.boxes(seen.height, seen.width, (taken.height, taken.width))
     return [(left, top, right, bottom) for left, top, right, bottom in boxes[seen.foreground.places].round(2).tolist()]
 
 
@@ -121,7 +121,7 @@ def _told(service: Service, seen: Seen) -> ComparedImage:
         width=seen.width,
         camera_known=seen.camera_known,
         foreground=len(seen.foreground.places),
-        patches=service.explainer.evidence.patches,
+        patches=service.explainer.patch_spec.patches,
     )
 
 

@@ -28,7 +28,7 @@ class Explainer:
         self._runner: PatchRunner | None = None
 
     @property
-    def evidence(self) -> PatchSpec:
+    def patch_spec(self) -> PatchSpec:
         """Where the patches lie. Raises ExplainUnsupported for a bundle without `explain.onnx`."""
         if self._bundle.manifest.explain is None:
             raise ExplainUnsupported(
@@ -45,7 +45,7 @@ class Explainer:
 
     def check(self) -> None:
         """Raise ExplainUnsupported for a bundle without `explain.onnx`."""
-        _ = self.evidence
+        _ = self.patch_spec
 
     def look(self, pixels: Sequence[NDArray[np.uint8]], learned_cameras: Sequence[str | None]) -> list[Foreground]:
         """The foreground of each of N prepared images, seen by learned cameras (None: unknown).

@@ -75,7 +75,7 @@ class ScoreCalibration:
         least = self.calibration.min_score(min_probability)
         if least is None:
             raise BadParameter(
-                f"min_probability {min_probability} is more than any score has with this calibration, which says "
-                f"{self.calibration.most:.4f} at most, {self.calibration.prior:.2g} of all pairs being of one person"
+                f"min_probability {min_probability} is higher than any score's probability; this calibration's "
+                f"highest is {self.calibration.max_probability:.4f}, at a prior of {self.calibration.prior:.2g}"
             )
         return least if min_score is None else max(least, min_score)

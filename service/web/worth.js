@@ -12,7 +12,7 @@ export const probability = (match) => (match.probability === null ? null : `prob
 export function tellWorth(calibration) {
   $("probable-field").hidden = $("worth").hidden = !calibration;
   if (!calibration) return;
-  $("probable").max = Math.floor(1000 * calibration.most) / 1000;
+  $("probable").max = Math.floor(1000 * calibration.max_probability) / 1000;
   $("worth").textContent = `A probability is how often two images by two cameras with such a score showed one person in the data “${calibration.data.name}”, where ${oneIn(calibration.prior)} pairs did; it is shown where the cameras of both are known. Where it is more seldom than that, the probability is lower than shown. It is measured on likeness and proves no identity.`;
 }
 

@@ -34,7 +34,7 @@ def test_no_evidence_is_too_much_to_tell() -> None:
 
 
 def test_the_most_that_it_ever_says() -> None:
-    assert made().most == made().probability(1) == pytest.approx(11 / 12)
+    assert made().max_probability == made().probability(1) == pytest.approx(11 / 12)
 
 
 @pytest.mark.parametrize("probability", [0.11, 0.2, 0.5, 0.9, 0.91])

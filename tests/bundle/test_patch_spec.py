@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from vitreid.bundle import Bundle, BundleDamaged, EvidenceMissing, PatchRunner, PatchSpec
+from vitreid.bundle import Bundle, BundleDamaged, PatchGraphMissing, PatchRunner, PatchSpec
 from vitreid.bundle.patch_spec import EXPLAIN
 
 
@@ -40,16 +40,16 @@ def test_a_learned_camera_is_told(explained_bundle: Path) -> None:
 
 
 def test_places_of_overlapping_patches() -> None:
-    values = {"rows": 3, "columns": 2, "patch": (16, 16), "stride": (12, 8), "dimension": 4, "attention": "mean"}
-    evidence = PatchSpec(**values, parity_images=1, max_abs_difference=0.0)
-    assert evidence.patches == 6
-    boxes = evidence.boxes(height=80, width=48, image=(40, 24))  # twice the size of what the graph takes
+    values = {"rows": 3, "columns": 2, "patch_size": (16, 16), "stride": (12, 8), "dimension": 4, "attention": "mean"}
+    spec = PatchSpec(**values, parity_images=1, max_abs_difference=0.0)
+    assert spec.patches == 6
+    boxes = spec.boxes(height=80, width=48, image=(40, 24))  # twice the size of what the graph takes
     expected = [[2 * left, 2 * top, 2 * (left + 16), 2 * (top + 16)] for top in (0, 12, 24) for left in (0, 8)]
     np.testing.assert_array_equal(boxes, expected)
 
 
 def test_a_bundle_without_says_so(tiny_bundle: Path) -> None:
-    with pytest.raises(EvidenceMissing, match=r"has no explain\.onnx.*vitreid export explain"):
+    with pytest.raises(PatchGraphMissing, match=r"has no explain\.onnx.*vitreid export explain"):
         PatchRunner(Bundle.open(tiny_bundle))
 
 

@@ -29,7 +29,7 @@ NO_PIXELS = {"mean": (0.0, 0.0, 0.0), "std": (1.0, 1.0, 1.0), "scale": 1.0}
 def adopted(path: Path, out: Path, **stated: Any) -> Bundle:
     original = Original.open(path, Stated(**stated))
     images = np.resize(IMAGES, (len(IMAGES), original.image.height, original.image.width, 3))
-    return adopt(original, out, images, images_from="noise")
+    return adopt(original, out, images, parity_data="noise")
 
 
 def by_hand(path: Path, *, bgr: bool, mean: tuple, std: tuple, scale: float, nhwc: bool, dtype: type) -> np.ndarray:
@@ -126,7 +126,7 @@ def test_what_is_stated_counts(tmp_path: Path) -> None:
         "output": "out",
         "batch": "dynamic",
         "preprocessing": {"layout": "NCHW", "color": "RGB", "scale": 0.5, "mean": [10, 20, 30], "std": [2, 3, 4]},
-        "parity_images": "noise",
+        "parity_data": "noise",
     }
 
 
@@ -167,7 +167,7 @@ def test_the_standard_operators_have_a_long_name(tmp_path: Path) -> None:
 def test_few_images_prove_nothing(tmp_path: Path) -> None:
     original = Original.open(save_foreign(tmp_path / "model.onnx"), Stated())
     with pytest.raises(AdoptionError, match="at least 10 images, not on 9; give more as --images"):
-        adopt(original, tmp_path / "bundle", IMAGES[:9], images_from="noise")
+        adopt(original, tmp_path / "bundle", IMAGES[:9], parity_data="noise")
 
 
 def test_weights_in_other_files_are_pulled_inside(tmp_path: Path) -> None:

@@ -93,7 +93,7 @@ def test_embeddings_are_those_of_torch(tmp_path: Path, name: str, batch: int | s
             nn.init.uniform_(norm.running_var, 0.5, 2)
     write(model, tmp_path / "model.onnx", dynamo=dynamo, axes=None if batch == 1 else {"images": {0: "batch"}})
     original = Original.open(tmp_path / "model.onnx", Stated())
-    bundle = adopt(original, tmp_path / "bundle", IMAGES, images_from="noise")
+    bundle = adopt(original, tmp_path / "bundle", IMAGES, parity_data="noise")
     mean, std = (torch.tensor(each).view(3, 1, 1) for each in ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225)))
     with torch.inference_mode():
         expected = model((torch.from_numpy(IMAGES).permute(0, 3, 1, 2) / 255 - mean) / std)

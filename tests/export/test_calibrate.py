@@ -66,14 +66,14 @@ def test_it_is_kept_with_what_it_was_measured_on(bundle: Path, people: Path) -> 
     assert told == {"bundle": str(bundle), "calibration": json.loads(found.model_dump_json())}
     assert manifest.model_copy(update={"calibration": None}) == before
     assert (found.bundle_id, found.data.name, found.data.dataset) == (before.bundle_id, "site", "market1501")
-    assert (found.data.images, found.data.cameras, found.data.cameras_learned) == (108, ("c1", "c2", "c3"), True)
+    assert (found.data.images, found.data.cameras, found.data.uses_model_cameras) == (108, ("c1", "c2", "c3"), True)
     # 12 persons with 3 images by each of 3 cameras
     assert found.data.pairs.model_dump() == {"persons": 12, "same": 12 * 27, "different": 12 * 11 * 27}
     assert found.prior == pytest.approx(1 / 12)
     assert [each.cameras for each in found.thresholds] == [None, ("c1", "c2"), ("c1", "c3"), ("c2", "c3")]
-    assert found.thresholds[0].too_few_for == (0.001, 0.0001)
-    assert set(found.tried) == {"isotonic", "logistic"}
-    assert found.tried[found.method] == found.held_out.log_loss == min(found.tried.values())
+    assert found.thresholds[0].unmeasured_rates == (0.001, 0.0001)
+    assert set(found.log_loss_by_method) == {"isotonic", "logistic"}
+    assert found.log_loss_by_method[found.method] == found.held_out.log_loss == min(found.log_loss_by_method.values())
     assert found.held_out.log_loss < found.held_out.base_log_loss
 
 
@@ -99,7 +99,7 @@ def test_another_prior_and_method_take_the_place_of_the_former(bundle: Path, peo
     told = call(bundle, "--data", people, "--method", "isotonic", "--prior", 0.0001)
     assert "where 0.01% of all such pairs do" in told
     rare = calibrated(bundle)
-    assert (usual.method, rare.method, list(rare.tried)) == ("isotonic", "isotonic", ["isotonic"])
+    assert (usual.method, rare.method, list(rare.log_loss_by_method)) == ("isotonic", "isotonic", ["isotonic"])
     assert rare.prior == 0.0001
     assert [ratio for _, ratio in rare.knots] == pytest.approx([ratio for _, ratio in usual.knots], abs=1e-5)
     assert rare.probability(0.9) < usual.probability(0.9)
@@ -108,7 +108,7 @@ def test_another_prior_and_method_take_the_place_of_the_former(bundle: Path, peo
 
 def test_cameras_that_the_model_did_not_learn(bundle: Path, people: Path) -> None:
     call(bundle, "--data", people, "--other-cameras")
-    assert calibrated(bundle).data.cameras_learned is False
+    assert calibrated(bundle).data.uses_model_cameras is False
 
 
 def test_drawn_people_are_a_domain_of_their_own(bundle: Path, people: Path, tmp_path: Path) -> None:

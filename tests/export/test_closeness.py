@@ -14,7 +14,7 @@ from vitreid.bundle.closeness import corrected_cosines, cosines
 from vitreid.export.adopt import adopt
 from vitreid.export.closeness import compare
 from vitreid.export.errors import AdoptionError, ExportError
-from vitreid.export.explain import add_evidence
+from vitreid.export.explain import add_explain_graph
 from vitreid.export.images import drawn_images
 from vitreid.export.original import Original
 from vitreid.export.pixels import Stated
@@ -57,7 +57,7 @@ def images() -> np.ndarray:
 def test_a_lost_ranking_is_refused_whatever_embeddings_share(tmp_path: Path, images: np.ndarray, common: float) -> None:
     checkpoint = trained(tmp_path / "trained", common, outlier=100.0)
     with pytest.raises(ExportError, match=r"in int8 is too far from torch on 40 images: corrected cosine -?0\.\d+ "):
-        export_onnx(checkpoint, tmp_path / "bundle", images, images_from="drawn", precision="int8")
+        export_onnx(checkpoint, tmp_path / "bundle", images, parity_data="drawn", precision="int8")
     assert not (tmp_path / "bundle").exists()
 
 
@@ -65,16 +65,16 @@ def test_a_lost_ranking_is_refused_whatever_embeddings_share(tmp_path: Path, ima
 @pytest.mark.parametrize("common", [0.0, 100.0])
 def test_a_good_export_passes(tmp_path: Path, images: np.ndarray, precision: str, common: float) -> None:
     checkpoint = trained(tmp_path / "trained", common)
-    bundle = export_onnx(checkpoint, tmp_path / "bundle", images, images_from="drawn", precision=precision)
+    bundle = export_onnx(checkpoint, tmp_path / "bundle", images, parity_data="drawn", precision=precision)
     [parity] = Bundle.open(bundle.path).manifest.parity
     assert parity.min_corrected_cosine >= TOLERANCES[precision].min_cosine
 
 
 def test_another_network_is_another_one_whatever_embeddings_share(tmp_path: Path, images: np.ndarray) -> None:
     one, other = (trained(tmp_path / str(seed), 100.0, seed=seed) for seed in (0, 1))
-    bundle = export_onnx(one, tmp_path / "bundle", images, images_from="drawn")
+    bundle = export_onnx(one, tmp_path / "bundle", images, parity_data="drawn")
     with pytest.raises(ExportError, match=r"is not of this checkpoint: .* a mean corrected cosine of -?[01]"):
-        add_evidence(bundle, other, images)
+        add_explain_graph(bundle, other, images)
 
 
 @pytest.mark.parametrize("precision", TOLERANCES)
@@ -94,7 +94,7 @@ def test_an_adopted_model_is_tried_by_its_spread(tmp_path: Path) -> None:
     model = save_foreign(tmp_path / "model.onnx", tail="alike, of the batch")
     images = np.random.default_rng(1).integers(0, 256, (20, HEIGHT, WIDTH, 3), dtype=np.uint8)
     with pytest.raises(AdoptionError, match="in a batch embeddings change: corrected cosine"):
-        adopt(Original.open(model, Stated()), tmp_path / "bundle", images, images_from="noise")
+        adopt(Original.open(model, Stated()), tmp_path / "bundle", images, parity_data="noise")
 
 
 def test_what_two_images_have_in_common_counts_for_nothing() -> None:

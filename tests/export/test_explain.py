@@ -19,11 +19,11 @@ from vitreid.export.errors import ExportError, ParityError
 from vitreid.export.explain import (
     LOOKS,
     PatchGraph,
-    add_evidence,
+    add_explain_graph,
     attention_weights,
     difference_of,
-    evidence_of,
-    write_evidence,
+    patch_spec_of,
+    write_explain_graph,
 )
 from vitreid.export.images import drawn_images
 from vitreid.export.sanity import check_sanity
@@ -75,8 +75,8 @@ def explained(tmp_path_factory: pytest.TempPathFactory, images: np.ndarray) -> t
     """An exported bundle with explain.onnx, its checkpoint, and the id that it had before."""
     folder = tmp_path_factory.mktemp("explained")
     trained = checkpoint_of(folder / "trained", config_text(pool="weighted", stride=8))
-    bundle = export_onnx(trained, folder / "bundle", images, images_from="drawn")
-    return add_evidence(bundle, trained, images), trained, bundle.manifest.bundle_id
+    bundle = export_onnx(trained, folder / "bundle", images, parity_data="drawn")
+    return add_explain_graph(bundle, trained, images), trained, bundle.manifest.bundle_id
 
 
 def test_the_file_says_what_torch_says(explained: tuple[Bundle, Checkpoint, str], images: np.ndarray) -> None:
@@ -96,13 +96,13 @@ def test_the_file_says_what_torch_says(explained: tuple[Bundle, Checkpoint, str]
 def test_the_bundle_keeps_its_id_and_says_where_patches_lie(explained: tuple[Bundle, Checkpoint, str]) -> None:
     bundle, _, before = explained
     assert bundle.manifest.bundle_id == before
-    evidence = bundle.manifest.explain
-    assert evidence is not None
-    assert (evidence.rows, evidence.columns, evidence.dimension, evidence.attention) == (7, 3, 24, "weighted")
-    assert (evidence.patch, evidence.stride, evidence.parity_images) == ((16, 16), (8, 8), 12)
-    assert evidence.max_abs_difference <= 1e-5
+    spec = bundle.manifest.explain
+    assert spec is not None
+    assert (spec.rows, spec.columns, spec.dimension, spec.attention) == (7, 3, 24, "weighted")
+    assert (spec.patch_size, spec.stride, spec.parity_images) == ((16, 16), (8, 8), 12)
+    assert spec.max_abs_difference <= 1e-5
     np.testing.assert_allclose(
-        evidence.boxes(128, 32, (64, 32))[[0, 4, 20]], [[0, 0, 16, 32], [8, 16, 24, 48], [16, 96, 32, 128]]
+        spec.boxes(128, 32, (64, 32))[[0, 4, 20]], [[0, 0, 16, 32], [8, 16, 24, 48], [16, 96, 32, 128]]
     )
 
 
@@ -121,9 +121,9 @@ def test_every_form_exports(tmp_path: Path, images: np.ndarray, variant: str) ->
     text, side = VARIANTS[variant]
     graph = PatchGraph(model_of(text))
     names = ("a", "b") if side else ()
-    said = evidence_of(graph, parity_images=1, difference=0.0)
+    said = patch_spec_of(graph, parity_images=1, difference=0.0)
     bundle = Bundle(tmp_path, Manifest.model_construct(image=SPEC, cameras=names, views=names, explain=said))
-    write_evidence(graph, bundle, tmp_path / EXPLAIN)
+    write_explain_graph(graph, bundle, tmp_path / EXPLAIN)
     assert difference_of(bundle, graph, images) <= 1e-5
 
 
@@ -138,9 +138,9 @@ def test_a_damaged_file_is_noticed(explained: tuple[Bundle, Checkpoint, str], tm
 
 @pytest.mark.parametrize("stem", STEMS)
 def test_every_stem_says_where_its_patches_lie(stem: str) -> None:
-    evidence = evidence_of(PatchGraph(model_of(config_text(stem=stem))), parity_images=1, difference=0.0)
-    assert (evidence.rows, evidence.columns) == (4, 2)
-    assert evidence.patch == evidence.stride == (16, 16)
+    spec = patch_spec_of(PatchGraph(model_of(config_text(stem=stem))), parity_images=1, difference=0.0)
+    assert (spec.rows, spec.columns) == (4, 2)
+    assert spec.patch_size == spec.stride == (16, 16)
 
 
 @pytest.mark.parametrize("pool", POOLS)
@@ -216,7 +216,7 @@ def test_another_checkpoint_is_refused(
 ) -> None:
     other = checkpoint_of(tmp_path / "other", config_text(pool="cls"))
     with pytest.raises(ParityError, match="is not of this checkpoint"):
-        add_evidence(explained[0], other, images)
+        add_explain_graph(explained[0], other, images)
 
 
 @pytest.mark.parametrize(
@@ -239,7 +239,7 @@ def test_a_checkpoint_of_another_form_is_refused(
     for name in ("height", "width"):
         text = text.replace(f"{name} = {SPEC.model_dump()[name]}", f"{name} = {changes.get(name, getattr(SPEC, name))}")
     other = checkpoint_of(tmp_path / "other", text, cameras=cameras)
-    for trial in (add_evidence, verify_onnx):
+    for trial in (add_explain_graph, verify_onnx):
         with pytest.raises(ParityError, match=f"bundle is not of .*other: it has {told}; give the checkpoint"):
             trial(explained[0], other, images)
 
@@ -260,7 +260,7 @@ def test_a_graph_that_differs_is_not_added(
     monkeypatch.setattr("vitreid.export.explain.MAX_ABS_DIFFERENCE", -1.0)
     bundle, trained, _ = explained
     with pytest.raises(ParityError, match="was not added"):
-        add_evidence(bundle, trained, images)
+        add_explain_graph(bundle, trained, images)
     assert Bundle.open(bundle.path).manifest == bundle.manifest
 
 

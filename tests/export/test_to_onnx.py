@@ -63,7 +63,7 @@ def images() -> np.ndarray:
 @pytest.mark.parametrize(("stem", "bnneck"), [("patch", "before"), ("conv", "after")])
 def test_the_bundle_is_the_trained_model(tmp_path: Path, images: np.ndarray, stem: str, bnneck: str) -> None:
     trained = checkpoint(tmp_path / "trained", recipe(stem, bnneck))
-    bundle = export_onnx(trained, tmp_path / "bundle", images, images_from="drawn", name="small")
+    bundle = export_onnx(trained, tmp_path / "bundle", images, parity_data="drawn", name="small")
     model = trained.load_model()
     for size in (1, 2, 7):
         found = BundleRunner(Bundle.open(tmp_path / "bundle"), threads=1).run(images[:size])
@@ -91,7 +91,7 @@ def test_the_bundle_names_what_was_learned(
 ) -> None:
     learned = {"cameras": ["c1", "c2"], "views": ["front", "rear", "side"]}
     trained = checkpoint(tmp_path / "trained", recipe() + f'side = "{side}"\n', **learned)
-    bundle = export_onnx(trained, tmp_path / "bundle", images, images_from="drawn")
+    bundle = export_onnx(trained, tmp_path / "bundle", images, parity_data="drawn")
     assert (bundle.manifest.cameras, bundle.manifest.views) == (cameras, views)
     assert verify_onnx(bundle, trained, images)[0].max_abs_difference <= 1e-5
     unknown, first = (
@@ -110,7 +110,7 @@ def test_the_weights_are_inside_the_file(tmp_path: Path) -> None:
 
 def test_a_graph_of_other_weights_is_refused(tmp_path: Path, images: np.ndarray) -> None:
     trained = checkpoint(tmp_path / "trained", recipe())
-    bundle = export_onnx(trained, tmp_path / "bundle", images, images_from="drawn")
+    bundle = export_onnx(trained, tmp_path / "bundle", images, parity_data="drawn")
     other = trained.load_model()
     with torch.no_grad():
         other.backbone.norm.weight.mul_(torch.rand(24))
@@ -122,7 +122,7 @@ def test_a_failing_export_writes_nothing(tmp_path: Path, images: np.ndarray) -> 
     trained = checkpoint(tmp_path / "trained", recipe())
     trial = Trial(tolerance=Tolerance(min_cosine=1.1, max_loss=1))
     with pytest.raises(ParityError, match=r"corrected cosine 1.0000000 \(at least 1.1 needed\)"):
-        export_onnx(trained, tmp_path / "bundle", images, images_from="drawn", trial=trial)
+        export_onnx(trained, tmp_path / "bundle", images, parity_data="drawn", trial=trial)
     assert not (tmp_path / "bundle").exists()
 
 

@@ -188,10 +188,10 @@ def test_what_is_kept_is_fitted_on_all() -> None:
 def test_the_method_is_the_one_with_the_lower_loss_on_persons_held_out() -> None:
     fit = fitted()
     alone = {method: fitted(method=method) for method in METHODS}
-    assert fit.tried == {method: each.held_out.log_loss for method, each in alone.items()}
-    assert fit.method == min(fit.tried, key=lambda method: fit.tried[method])
+    assert fit.log_loss_by_method == {method: each.held_out.log_loss for method, each in alone.items()}
+    assert fit.method == min(fit.log_loss_by_method, key=lambda method: fit.log_loss_by_method[method])
     assert fit.held_out.log_loss < fit.held_out.base_log_loss
-    assert list(alone["isotonic"].tried) == ["isotonic"]
+    assert list(alone["isotonic"].log_loss_by_method) == ["isotonic"]
 
 
 @pytest.mark.parametrize("method", sorted(METHODS))

@@ -29,7 +29,7 @@ def test_thresholds_against_a_loop(monkeypatch: pytest.MonkeyPatch, at_once: int
         same = [pair[0] for pair in own if pair[3] == pair[4]]
         different = [pair[0] for pair in own if pair[3] != pair[4]]
         assert (each.pairs.persons, each.pairs.same, each.pairs.different) == (6, len(same), len(different))
-        assert ([at.false_match_rate for at in each.at], each.too_few_for) == ([0.2, 0.05], (0.001,))
+        assert ([at.false_match_rate for at in each.at], each.unmeasured_rates) == ([0.2, 0.05], (0.001,))
         for at in each.at:
             assert at.false_matches.value == pytest.approx(share(different, at.score))
             assert at.true_matches.value == pytest.approx(share(same, at.score))
@@ -99,7 +99,7 @@ def test_cameras_that_saw_nobody_in_common_have_no_row() -> None:
 
 def test_too_few_pairs_for_any_rate() -> None:
     every = find_thresholds(Images.of(*made()), rates=(0.0001,), resamples=2)[1]
-    assert all((each.at, each.too_few_for) == ((), (0.0001,)) for each in every)
+    assert all((each.at, each.unmeasured_rates) == ((), (0.0001,)) for each in every)
 
 
 def test_rates_are_told_from_ten_expected_false_matches_on() -> None:

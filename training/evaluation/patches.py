@@ -19,7 +19,7 @@ def look_at_split(
 ) -> tuple[list[Half], list[Half]]:
     """The foreground (K, D) of each query and gallery image, in half precision as a gallery keeps it.
 
-    `model` is a bundle, `cameras_of` as in Embedder.at_cameras_of. Raises DataError for a checkpoint, EvidenceMissing
+    `model` is a bundle, `cameras_of` as in Embedder.at_cameras_of. Raises DataError for a checkpoint, PatchGraphMissing
     for a bundle without explain.onnx.
     """
     if not (model / "manifest.json").is_file():

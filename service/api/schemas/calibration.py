@@ -22,7 +22,7 @@ class CalibrationInfo(BaseModel):
     method: str = Field(examples=["isotonic"])
     created_at: datetime
     prior: float = Field(description="share of all pairs that is assumed to show one person", examples=[0.01])
-    most: float = Field(description="the highest probability that any score gets", examples=[0.995])
+    max_probability: float = Field(description="the highest probability that any score gets", examples=[0.995])
     data: CalibrationData
     held_out: HeldOut
     thresholds: list[Thresholds] = Field(description="for all pairs first, then for each two cameras")
@@ -35,7 +35,7 @@ class CalibrationInfo(BaseModel):
             method=calibration.method,
             created_at=calibration.created_at,
             prior=calibration.prior,
-            most=calibration.most,
+            max_probability=calibration.max_probability,
             data=calibration.data,
             held_out=calibration.held_out,
             thresholds=list(calibration.thresholds),

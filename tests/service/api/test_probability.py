@@ -21,10 +21,10 @@ Make = Callable[..., bytes]
 RATE = {"value": 0.5, "low": 0.4, "high": 0.6}
 THRESHOLDS = [
     {
-        "cameras": None, "pairs": PAIRS, "too_few_for": [0.001],
+        "cameras": None, "pairs": PAIRS, "unmeasured_rates": [0.001],
         "at": [{"false_match_rate": 0.01, "score": 0.6, "false_matches": RATE, "true_matches": RATE}],
     },
-    {"cameras": ["c1", "c2"], "pairs": PAIRS, "at": [], "too_few_for": [0.01, 0.001]},
+    {"cameras": ["c1", "c2"], "pairs": PAIRS, "at": [], "unmeasured_rates": [0.01, 0.001]},
 ]  # fmt: skip
 
 
@@ -175,7 +175,7 @@ def test_a_least_probability_of_a_mean_is_refused(filled: TestClient, make_image
 def test_a_least_probability_that_no_score_reaches_is_refused(filled: TestClient, make_image: Make) -> None:
     problem = ask(filled, make_image(3), min_probability=0.95)
     assert problem["type"] == "/problems/bad-parameter"
-    assert "0.9167 at most" in problem["detail"]
+    assert "highest is 0.9167" in problem["detail"]
 
 
 @pytest.mark.parametrize("value", ["0", "1", "-0.5", "nan", "much"])
@@ -205,10 +205,10 @@ def test_it_is_refused_before_the_model_works(
 def test_info_says_how_the_model_is_calibrated(calibrated: TestClient, calibration: Calibration) -> None:
     told = calibrated.get("/v1/info").json()["bundle"]["calibration"]
     assert (told["method"], told["prior"]) == ("isotonic", 0.1)
-    assert told["most"] == pytest.approx(11 / 12)
+    assert told["max_probability"] == pytest.approx(11 / 12)
     assert told["data"]["name"] == "site"
     assert told["held_out"]["base_log_loss"] == 0.3
     assert [each["cameras"] for each in told["thresholds"]] == [None, ["c1", "c2"]]
     assert told["thresholds"][0]["at"][0]["score"] == 0.6
-    assert told["thresholds"][1]["too_few_for"] == [0.01, 0.001]
+    assert told["thresholds"][1]["unmeasured_rates"] == [0.01, 0.001]
     assert "not an identity" in told["claim"]

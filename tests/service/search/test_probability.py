@@ -76,5 +76,5 @@ def test_a_least_probability_is_refused_rather_than_guessed() -> None:
         meaning(single=False).min_score(None, 0.5)
     with pytest.raises(BadParameter, match=r"needs the query's camera, .*: give camera_id"):
         meaning(camera_id=None).min_score(None, 0.5)
-    with pytest.raises(BadParameter, match=r"0\.95 is more than any score has .* 0\.9167 at most, 0\.1 of all pairs"):
+    with pytest.raises(BadParameter, match=r"0\.95 is higher than any score's .* 0\.9167, at a prior of 0\.1"):
         meaning().min_score(None, 0.95)

@@ -32,7 +32,7 @@ def worthy(
     """The address of eight images and a calibrated model."""
     folder = tmp_path_factory.mktemp("worthy")
     bundle = Bundle.open(Path(shutil.copytree(tiny_bundle, folder / "bundle")))
-    thresholds = [{"cameras": None, "pairs": PAIRS, "too_few_for": [0.0001], "at": AT}]
+    thresholds = [{"cameras": None, "pairs": PAIRS, "unmeasured_rates": [0.0001], "at": AT}]
     bundle.extend(calibration=made(bundle_id=bundle.manifest.bundle_id, thresholds=thresholds))
     with serve(folder / "data", bundle.path) as started:
         started.add_eight(make_image)
