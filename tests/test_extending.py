@@ -138,13 +138,13 @@ def test_loss(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(losses.LOSSES, "compact", made.compact)
     features = torch.tensor([[0.0, 0.0], [3.0, 4.0], [9.0, 9.0]], requires_grad=True)
     branch = Branch(features, features, features, features)
-    batch = LossBatch(branch, persons=torch.tensor([0, 0, 1]), sources=torch.arange(3))
+    batch = LossBatch(branch, identities=torch.tensor([0, 0, 1]), sources=torch.arange(3))
     found = total_loss({"compact": recipe["compact"]})([batch])
     assert float(found["compact"].detach()) == pytest.approx(5 - 0.2)
     assert float(found["total"].detach()) == pytest.approx(0.1 * (5 - 0.2))
     found["total"].backward()
     assert torch.isfinite(features.grad).all()
-    alone = LossBatch(branch, persons=torch.arange(3), sources=torch.arange(3))
+    alone = LossBatch(branch, identities=torch.arange(3), sources=torch.arange(3))
     assert float(made.compact(alone).detach()) == 0
 
 

@@ -24,7 +24,7 @@ height = 64
 width = 32
 bnneck = "after"
 [data]
-persons = 8
+identities_per_batch = 8
 images_per_identity = 4
 samples_per_epoch = 480
 workers = 0

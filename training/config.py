@@ -88,14 +88,14 @@ class ModelConfig(_Part):
 class DataConfig(_Part):
     """What is read and in which portions.
 
-    A batch holds `persons` x `images_per_identity` images. An epoch has `samples_per_epoch` images, or those that
-    `sampler`, a name of `SAMPLERS`, takes: every image, or as TransReID. `holdout_persons` of the
-    training persons are kept from training and choose the best epoch instead of query and gallery. `cache` keeps the
+    A batch holds `identities_per_batch` x `images_per_identity` images. An epoch has `samples_per_epoch` images, or
+    those that `sampler`, a name of `SAMPLERS`, takes: every image, or as TransReID. `holdout_persons` of the training
+    persons are kept from training and choose the best epoch instead of query and gallery. `cache` keeps the
     resized images in memory.
     """
 
     dataset: str = "market1501"
-    persons: int = Field(16, ge=2)
+    identities_per_batch: int = Field(16, ge=2)
     images_per_identity: int = Field(4, ge=2)
     sampler: Literal["all_images", "random_identity"] = "all_images"
     samples_per_epoch: int | None = Field(None, gt=0)
@@ -123,7 +123,7 @@ class AugmentConfig(_Part):
     brightness: float = Field(0.0, ge=0, lt=1)
     contrast: float = Field(0.0, ge=0, lt=1)
     saturation: float = Field(0.0, ge=0, lt=1)
-    tint: float = Field(0.0, ge=0, lt=1)
+    channel_jitter: float = Field(0.0, ge=0, lt=1)
     erase: Share = 0.5
     erase_area: Annotated[tuple[Share, Share], AfterValidator(_rising)] = (0.02, 1 / 3)
 
@@ -131,8 +131,8 @@ class AugmentConfig(_Part):
 class OptimConfig(_Part):
     """The optimiser and its learning rate over time.
 
-    The rate rises linearly from `warmup_lr_ratio` x `lr` for `warmup_epochs`, then falls on a half cosine to `final` x
-    `lr`; `schedule` is a name of `SCHEDULES`, of which `steps` goes to a tenth at each epoch of
+    The rate rises linearly from `warmup_lr_ratio` x `lr` for `warmup_epochs`, then falls on a half cosine to
+    `min_lr_ratio` x `lr`; `schedule` is a name of `SCHEDULES`, of which `steps` goes to a tenth at each epoch of
     `falls`. `bias_lr_mult` multiplies the rate of biases; `decay_bias_and_norm` also decays biases,
     norms and position embeddings.
     `backbone_lr_mult` multiplies the backbone's rate, 0 trains head and side information; the first
@@ -154,7 +154,7 @@ class OptimConfig(_Part):
     falls: tuple[Positive, ...] = (40, 90)
     warmup_epochs: float = Field(5, ge=0)
     warmup_lr_ratio: Share = 0.01
-    final: Share = 0.002
+    min_lr_ratio: Share = 0.002
     clip_norm: float | None = Field(None, gt=0)
     accumulate: int = Field(1, ge=1)
     ema: float | None = Field(None, gt=0, lt=1)

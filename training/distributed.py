@@ -76,13 +76,15 @@ class World:
 SINGLE_PROCESS = World()
 
 
-def check_shareable(processes: int, *, persons: int, losses: Iterable[str], jigsaw: bool) -> None:
-    """Whether processes can share batches of so many `persons`, and the gradients of these `losses`.
+def check_shareable(processes: int, *, identities_per_batch: int, losses: Iterable[str], jigsaw: bool) -> None:
+    """Whether processes can share batches of so many `identities_per_batch`, and the gradients of these `losses`.
 
     Raises ConfigError where they cannot: torch waits for a gradient of every weight of the backbone.
     """
-    if persons % processes:
-        raise ConfigError(f"data.persons = {persons} cannot be shared by {processes} processes")
+    if identities_per_batch % processes:
+        raise ConfigError(
+            f"data.identities_per_batch = {identities_per_batch} cannot be shared by {processes} processes"
+        )
     of_all = BRANCH_LOSSES.keys() | (set() if jigsaw else TOKEN_LOSSES.keys() - RELATION_LOSSES)
     if of_all.isdisjoint(losses):
         raise ConfigError(

@@ -197,7 +197,7 @@ def epoch_loader(config: TrainConfig, split: Split, part: Callable[[int], slice]
     )
     sampler = SAMPLERS[config.data.sampler](
         labels[:, 0].tolist(),
-        persons=config.data.persons,
+        identities_per_batch=config.data.identities_per_batch,
         images_per_identity=config.data.images_per_identity,
         samples_per_epoch=config.data.samples_per_epoch,
         seed=config.seed,

@@ -65,7 +65,12 @@ class Trainer:
         config, self.notes = with_published_pixels(config)
         jigsaw = config.model.jigsaw
         if ranks.count > 1:
-            check_shareable(ranks.count, persons=config.data.persons, losses=config.losses, jigsaw=jigsaw is not None)
+            check_shareable(
+                ranks.count,
+                identities_per_batch=config.data.identities_per_batch,
+                losses=config.losses,
+                jigsaw=jigsaw is not None,
+            )
         if config.data.holdout_persons:
             split = hold_out(split, config.data.holdout_persons, config.seed)
         check_trainable(split, data)
@@ -245,7 +250,7 @@ class Trainer:
             epochs=self.config.epochs,
             warmup_epochs=part.warmup_epochs,
             warmup_lr_ratio=part.warmup_lr_ratio,
-            final=part.final,
+            min_lr_ratio=part.min_lr_ratio,
             falls=part.falls,
         )
 

@@ -25,25 +25,27 @@ class PKSampler:
         self,
         labels: Sequence[int],
         *,
-        persons: int,
+        identities_per_batch: int,
         images_per_identity: int,
         samples_per_epoch: int | None = None,
         seed: int = 0,
     ) -> None:
-        """Raises DataError where the data set has fewer than `persons` persons, or a single one."""
+        """Raises DataError where the data set has fewer than `identities_per_batch` persons, or a single one."""
         self._indices = [np.flatnonzero(np.asarray(labels) == label) for label in sorted(set(labels))]
         if len(self._indices) < 2:
             raise DataError(
                 f"the training part has {len(self._indices)} person; telling persons apart takes at least two"
             )
-        if len(self._indices) < persons:
+        if len(self._indices) < identities_per_batch:
             raise DataError(
-                f"data.persons = {persons}, but the training part has {len(self._indices)} persons; "
-                f"lower it with --set data.persons={len(self._indices)}"
+                f"data.identities_per_batch = {identities_per_batch}, but the training part has "
+                f"{len(self._indices)} persons; lower it with --set data.identities_per_batch={len(self._indices)}"
             )
-        self._persons, self._images, self._seed = persons, images_per_identity, seed
+        self._persons, self._images, self._seed = identities_per_batch, images_per_identity, seed
         self._batches = (
-            None if samples_per_epoch is None else max(1, samples_per_epoch // (persons * images_per_identity))
+            None
+            if samples_per_epoch is None
+            else max(1, samples_per_epoch // (identities_per_batch * images_per_identity))
         )
 
     def epoch(self, epoch: int) -> list[list[int]]:

@@ -7,17 +7,31 @@ from collections.abc import Callable, Sequence
 
 
 def cosine(
-    epoch: float, *, lr: float, epochs: int, warmup_epochs: float, warmup_lr_ratio: float, final: float, **_: object
+    epoch: float,
+    *,
+    lr: float,
+    epochs: int,
+    warmup_epochs: float,
+    warmup_lr_ratio: float,
+    min_lr_ratio: float,
+    **_: object,
 ) -> float:
-    """A linear rise from `warmup_lr_ratio` x lr, then half a cosine over the epochs that are left, to `final` x lr."""
+    """Rise linearly from `warmup_lr_ratio` x lr, then fall on half a cosine to `min_lr_ratio` x lr."""
     if epoch < warmup_epochs:
         return lr * _risen(epoch / warmup_epochs, warmup_lr_ratio)
     passed = (epoch - warmup_epochs) / max(epochs - warmup_epochs, 1e-9)
-    return _half_cosine(lr, final, passed)
+    return _half_cosine(lr, min_lr_ratio, passed)
 
 
 def cosine_by_epoch(
-    epoch: float, *, lr: float, epochs: int, warmup_epochs: float, warmup_lr_ratio: float, final: float, **_: object
+    epoch: float,
+    *,
+    lr: float,
+    epochs: int,
+    warmup_epochs: float,
+    warmup_lr_ratio: float,
+    min_lr_ratio: float,
+    **_: object,
 ) -> float:
     """TransReID's: one rate for all of an epoch, and a cosine that has begun when the warm-up ends.
 
@@ -27,7 +41,7 @@ def cosine_by_epoch(
     number = math.floor(epoch) + 1
     if number < warmup_epochs:
         return lr * _risen(number / warmup_epochs, warmup_lr_ratio)
-    return _half_cosine(lr, final, number / epochs)
+    return _half_cosine(lr, min_lr_ratio, number / epochs)
 
 
 def steps(
@@ -42,8 +56,8 @@ def _risen(passed: float, start: float) -> float:
     return start + (1 - start) * passed
 
 
-def _half_cosine(lr: float, final: float, passed: float) -> float:
-    return lr * (final + (1 - final) * (1 + math.cos(math.pi * min(passed, 1.0))) / 2)
+def _half_cosine(lr: float, min_lr_ratio: float, passed: float) -> float:
+    return lr * (min_lr_ratio + (1 - min_lr_ratio) * (1 + math.cos(math.pi * min(passed, 1.0))) / 2)
 
 
 SCHEDULES: dict[str, Callable[..., float]] = {

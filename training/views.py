@@ -23,7 +23,7 @@ def train_transform(
     brightness: float = 0.0,
     contrast: float = 0.0,
     saturation: float = 0.0,
-    tint: float = 0.0,
+    channel_jitter: float = 0.0,
     erase: float = 0.5,
     erase_area: tuple[float, float] = (0.02, 1 / 3),
 ) -> Pixels:
@@ -36,7 +36,7 @@ def train_transform(
         image = image[:, ::-1]
     moved = random_shift(random_affine(image, random, scale, rotate), random, pad)
     unit = np.divide(moved, 255, dtype=np.float32)
-    recoloured = color_jitter(unit, random, brightness, contrast, saturation, tint)
+    recoloured = color_jitter(unit, random, brightness, contrast, saturation, channel_jitter)
     pixels = np.array(recoloured.transpose(2, 0, 1), order="C")
     pixels -= np.array(mean, np.float32)[:, None, None]
     pixels /= np.array(std, np.float32)[:, None, None]
@@ -75,12 +75,12 @@ def color_jitter(
     brightness: float,
     contrast: float,
     saturation: float,
-    tint: float = 0.0,
+    channel_jitter: float = 0.0,
 ) -> Pixels:
     """Scale brightness, contrast, saturation and each channel by factors of 1 ± the share; values stay in 0..1."""
     light, distance, color = (np.float32(1 + random.uniform(-s, s)) for s in (brightness, contrast, saturation))
-    channels = (1 + random.uniform(-tint, tint, 3)).astype(np.float32)
-    if light == distance == color == 1 and not tint:
+    channels = (1 + random.uniform(-channel_jitter, channel_jitter, 3)).astype(np.float32)
+    if light == distance == color == 1 and not channel_jitter:
         return pixels
     pixels = pixels * (light * channels)
     pixels = pixels.mean() * (1 - distance) + pixels * distance

@@ -17,7 +17,7 @@ TINY = (
     "epochs=1",
     "model.options={embed_dim=16,depth=1,num_heads=2}",
     "model.stem=patch",
-    "data.persons=2",
+    "data.identities_per_batch=2",
     "data.samples_per_epoch=16",
 )
 

@@ -23,7 +23,7 @@ options = { embed_dim = 24, depth = 2, num_heads = 2, drop_path_rate = 0.2, proj
 height = 64
 width = 32
 [data]
-persons = 4
+identities_per_batch = 4
 images_per_identity = 2
 workers = 0
 [augment]

@@ -24,7 +24,7 @@ options = { embed_dim = 24, depth = 1, num_heads = 2 }
 height = 64
 width = 32
 [data]
-persons = 4
+identities_per_batch = 4
 images_per_identity = 2
 workers = 0
 [augment]
@@ -77,7 +77,10 @@ def refused(said: tuple[int, list[str]], *words: str) -> None:
         (["model.stride=17"], ["stride 17 must lie between 1 and the patch size 16"]),
         (["model.stride=0"], ["model.stride = 0", "greater than or equal to 1"]),
         (["model.stem=conv", "model.stride=8"], ["model.stride = 8 is for the stem 'patch'"]),
-        (["data.persons=9"], ["data.persons = 9", "has 8 persons", "--set data.persons=8"]),
+        (
+            ["data.identities_per_batch=9"],
+            ["data.identities_per_batch = 9", "has 8 persons", "--set data.identities_per_batch=8"],
+        ),
         (["losses.relation_divergence.top=99"], ["top = 99; an image has 8 patches"]),
         (
             ["losses={ triplet = {} }", "optim.backbone_lr_mult=0"],

@@ -31,7 +31,7 @@ relative = "bias"
 side = "camera"
 jigsaw = { roll = 1, groups = 2, parts = 2 }
 [data]
-persons = 4
+identities_per_batch = 4
 images_per_identity = 2
 workers = 0
 [optim]
@@ -136,10 +136,10 @@ def test_processes_drop_paths_of_their_own(people: Path, tmp_path: Path) -> None
 )
 def test_what_processes_can_share(losses: list[str], jigsaw: bool, shared: bool) -> None:
     if shared:
-        check_shareable(2, persons=4, losses=losses, jigsaw=jigsaw)
+        check_shareable(2, identities_per_batch=4, losses=losses, jigsaw=jigsaw)
         return
     with pytest.raises(ConfigError, match=rf"the losses {', '.join(losses)} leave a part .*add identity or triplet"):
-        check_shareable(2, persons=4, losses=losses, jigsaw=jigsaw)
+        check_shareable(2, identities_per_batch=4, losses=losses, jigsaw=jigsaw)
 
 
 def test_parts_of_a_batch() -> None:

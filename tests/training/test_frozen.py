@@ -37,7 +37,7 @@ epochs = 2
 height = 64
 width = 32
 [data]
-persons = 4
+identities_per_batch = 4
 images_per_identity = 2
 workers = 0
 [optim]

@@ -120,7 +120,7 @@ height = 64
 width = 32
 bnneck = "after"
 [data]
-persons = 2
+identities_per_batch = 2
 images_per_identity = 2
 workers = 0
 cache = true
@@ -440,7 +440,7 @@ def test_the_moving_average_is_what_is_kept(config: TrainConfig, people: Path, t
 
 def test_persons_that_processes_cannot_share(config: TrainConfig, people: Path) -> None:
     split = read_dataset("market1501", people)
-    with pytest.raises(ConfigError, match=r"data\.persons = 4 cannot be shared by 3 processes"):
+    with pytest.raises(ConfigError, match=r"data\.identities_per_batch = 4 cannot be shared by 3 processes"):
         Trainer(config, split, "people", torch.device("cpu"), World(0, 3))
 
 

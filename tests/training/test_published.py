@@ -60,7 +60,7 @@ READ: dict[str, Callable[[TrainConfig], Any]] = {
     "area of RE": lambda c: [round(share, 3) for share in c.augment.erase_area],
     "DATALOADER.SAMPLER": lambda c: {"random_identity": "softmax_triplet"}.get(c.data.sampler, c.data.sampler),
     "DATALOADER.NUM_INSTANCE": lambda c: c.data.images_per_identity,
-    "SOLVER.IMS_PER_BATCH": lambda c: c.data.persons * c.data.images_per_identity * c.optim.accumulate,
+    "SOLVER.IMS_PER_BATCH": lambda c: c.data.identities_per_batch * c.data.images_per_identity * c.optim.accumulate,
     "SOLVER.OPTIMIZER_NAME": lambda c: c.optim.name.upper(),
     "SOLVER.MAX_EPOCHS": lambda c: c.epochs,
     "SOLVER.BASE_LR": lambda c: c.optim.lr,
@@ -71,7 +71,7 @@ READ: dict[str, Callable[[TrainConfig], Any]] = {
     "SOLVER.WEIGHT_DECAY_BIAS": lambda c: c.optim.weight_decay if c.optim.decay_bias_and_norm else 0,
     "SOLVER.WARMUP_EPOCHS": lambda c: c.optim.warmup_epochs,
     "share of the rate in warm-up's beginning": lambda c: c.optim.warmup_lr_ratio,
-    "share of the rate at the end": lambda c: c.optim.final,
+    "share of the rate at the end": lambda c: c.optim.min_lr_ratio,
     "rate in epoch 1": lambda c: "first step of the warm-up" if c.optim.schedule == "cosine_by_epoch" else "other",
     "clipping": lambda c: c.optim.clip_norm,
     "mixed precision": lambda c: c.precision in ("fp16", "auto"),
@@ -85,7 +85,7 @@ RELATIONS: dict[str, Callable[[TrainConfig], Any]] = {
     "SOLVER.REPLACEMENT": lambda c: (
         loss(c, "relation_divergence", "pairs", "permutations") == "combinations_with_replacement"
     ),
-    "row that chooses the patches": lambda c: loss(c, "relation_divergence", "chosen_by", "cls"),
+    "row that chooses the patches": lambda c: loss(c, "relation_divergence", "patch_query", "cls"),
     "divergence": lambda c: loss(c, "relation_divergence", "divergence", "js"),
 }
 BASE: Settings = {
@@ -190,7 +190,7 @@ READ_FAST: dict[str, Callable[[TrainConfig], Any]] = {
     "INPUT.REA.VALUE": lambda c: "noise",
     "DATALOADER.SAMPLER_TRAIN": lambda c: c.data.sampler,
     "DATALOADER.NUM_INSTANCE": lambda c: c.data.images_per_identity,
-    "SOLVER.IMS_PER_BATCH": lambda c: c.data.persons * c.data.images_per_identity * c.optim.accumulate,
+    "SOLVER.IMS_PER_BATCH": lambda c: c.data.identities_per_batch * c.data.images_per_identity * c.optim.accumulate,
     "SOLVER.OPT": lambda c: c.optim.name,
     "SOLVER.MAX_EPOCH": lambda c: c.epochs,
     "SOLVER.BASE_LR": lambda c: c.optim.lr,
@@ -299,7 +299,7 @@ DIFFERENT: dict[str, dict[str, str]] = {
 }
 # What no source has, so that it must be absent; and what does not change what is learned.
 NEUTRAL = {
-    "augment": dict.fromkeys(("scale", "rotate", "brightness", "contrast", "saturation", "tint"), 0),
+    "augment": dict.fromkeys(("scale", "rotate", "brightness", "contrast", "saturation", "channel_jitter"), 0),
     "data": {"samples_per_epoch": None, "holdout_persons": 0, "cache": False},
     "optim": {"frozen_blocks": 0, "ema": None},
     "model": {"zero_cls": False, "weights_grid": None},

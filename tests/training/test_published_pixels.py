@@ -57,7 +57,7 @@ def test_every_tag_of_timm(kind: str) -> None:
 
 def test_a_run_trains_with_them(people: Path) -> None:
     small = "options = { embed_dim = 24, depth = 1, num_heads = 2 }\nheight = 64\nwidth = 32"
-    recipe = config("deit_tiny_patch16_224.fb_in1k", small, "[data]", "workers = 0", "persons = 4")
+    recipe = config("deit_tiny_patch16_224.fb_in1k", small, "[data]", "workers = 0", "identities_per_batch = 4")
     run = Trainer(recipe, read_dataset("market1501", people), "people", torch.device("cpu"), fresh=False)
     assert run.config.model.mean == MEAN
     assert run.model.mean.flatten().tolist() == pytest.approx(MEAN)

@@ -59,7 +59,7 @@ def rates(config: TrainConfig, *epochs: int) -> list[float]:
             epochs=config.epochs,
             warmup_epochs=part.warmup_epochs,
             warmup_lr_ratio=part.warmup_lr_ratio,
-            final=part.final,
+            min_lr_ratio=part.min_lr_ratio,
             falls=part.falls,
         )
         for epoch in epochs

@@ -6,8 +6,14 @@ import pytest
 
 from vitreid.training.schedules import SCHEDULES, cosine, cosine_by_epoch, steps
 
-SCHEDULE: dict[str, Any] = {"lr": 1.0, "epochs": 12, "warmup_epochs": 2, "warmup_lr_ratio": 0.1, "final": 0.01}
-TRANSREID: dict[str, Any] = {"lr": 0.008, "epochs": 120, "warmup_epochs": 5, "warmup_lr_ratio": 0.01, "final": 0.002}
+SCHEDULE: dict[str, Any] = {"lr": 1.0, "epochs": 12, "warmup_epochs": 2, "warmup_lr_ratio": 0.1, "min_lr_ratio": 0.01}
+TRANSREID: dict[str, Any] = {
+    "lr": 0.008,
+    "epochs": 120,
+    "warmup_epochs": 5,
+    "warmup_lr_ratio": 0.01,
+    "min_lr_ratio": 0.002,
+}
 
 
 @pytest.mark.parametrize(("epoch", "rate"), [(0, 0.1), (1, 0.55), (2, 1.0), (7, 0.505), (12, 0.01), (13, 0.01)])

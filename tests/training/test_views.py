@@ -78,7 +78,7 @@ def test_affine_zooms_and_turns_about_the_centre() -> None:
                 assert np.abs(found[row, column] - (rows[0] * (1 - fx) + rows[1] * fx)).max() <= 1.01
 
 
-def test_tint_scales_each_channel() -> None:
+def test_channel_jitter_scales_each_channel() -> None:
     pixels = np.full((4, 4, 3), 0.5, np.float32)
     changed = color_jitter(pixels, np.random.default_rng(2), 0, 0, 0, 0.4)
     assert len({float(v) for v in changed[0, 0]}) == 3

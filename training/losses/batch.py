@@ -14,12 +14,12 @@ from vitreid.training.model import Branch, Tokens
 class LossBatch:
     """A batch of B images after the network, seen through one `branch` of it.
 
-    `persons` (B,) are class indices, `sources` (B,) tell copies of one image from different images of a person.
+    `identities` (B,) are class indices, `sources` (B,) tell copies of one image from different images of a person.
     `tokens` are a transformer's.
     """
 
     branch: Branch
-    persons: Tensor
+    identities: Tensor
     sources: Tensor
     tokens: Tokens | None = None
 
@@ -32,9 +32,9 @@ class LossBatch:
     @property
     def positives(self) -> Tensor:
         """(B, B): other images of the same person; never the image itself nor a copy of it."""
-        return (self.persons[:, None] == self.persons[None]) & (self.sources[:, None] != self.sources[None])
+        return (self.identities[:, None] == self.identities[None]) & (self.sources[:, None] != self.sources[None])
 
     @property
     def negatives(self) -> Tensor:
         """(B, B): images of other persons."""
-        return self.persons[:, None] != self.persons[None]
+        return self.identities[:, None] != self.identities[None]

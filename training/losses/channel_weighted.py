@@ -15,18 +15,18 @@ from vitreid.training.losses.triplet import TINY, batch_hard_indices
 
 
 def channel_weighted(
-    batch: LossBatch, *, share: Share = 0.5, threshold: Share = 0.0, margin: float | None = None
+    batch: LossBatch, *, keep_ratio: Share = 0.5, threshold: Share = 0.0, margin: float | None = None
 ) -> Tensor:
     """Triplet of anchor, hardest positive and hardest negative, who is hardest being decided on the features.
 
     Channel c of the distances of anchor a weighs |cls_a - v_a|_c, scaled to a maximum of 1; weights under `threshold`
-    are 0. v_a sums the patches that are in the best `share` both for a's class token and for its positive's, weighted
-    by their agreement with a's, and scaled as if all patches together were as long as cls_a.
+    are 0. v_a sums the patches that are in the best `keep_ratio` both for a's class token and for its positive's,
+    weighted by their agreement with a's, and scaled as if all patches together were as long as cls_a.
     """
     tokens = batch.transformer()
     cls, patches = tokens.cls.float(), tokens.patches.float()
     positive, negative, counted = batch_hard_indices(batch)
-    weights = channel_weights(cls, patches, cls[positive], share=share)
+    weights = channel_weights(cls, patches, cls[positive], keep_ratio=keep_ratio)
     weights = torch.where(weights < threshold, 0, weights)
 
     def distance(other: Tensor) -> Tensor:
@@ -37,10 +37,10 @@ def channel_weighted(
     return torch.where(counted, losses, 0).sum() / counted.sum().clamp(min=1)
 
 
-def channel_weights(cls: Tensor, patches: Tensor, positive: Tensor, *, share: float) -> Tensor:
+def channel_weights(cls: Tensor, patches: Tensor, positive: Tensor, *, keep_ratio: float) -> Tensor:
     """Weights (B, D), 0 to 1, from class tokens (B, D), patches (B, N, D) and the positives' class tokens (B, D)."""
     own, theirs = (_agreement(each, patches) for each in (cls, positive))
-    count = max(1, int(patches.shape[1] * share))
+    count = max(1, int(patches.shape[1] * keep_ratio))
     common = _best(own, count) & _best(theirs, count)
     explained, whole = (torch.einsum("bj,bjd->bd", weights, patches) for weights in (own * common, own))
     length = cls.norm(dim=1, keepdim=True) / whole.norm(dim=1, keepdim=True).clamp(min=TINY)

@@ -14,4 +14,4 @@ def identity(batch: LossBatch, *, label_smoothing: Share = 0.0) -> Tensor:
 
     Szegedy et al., "Rethinking the Inception Architecture", CVPR 2016, section 7.
     """
-    return cross_entropy(batch.branch.logits.float(), batch.persons, label_smoothing=label_smoothing)
+    return cross_entropy(batch.branch.logits.float(), batch.identities, label_smoothing=label_smoothing)

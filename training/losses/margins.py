@@ -27,11 +27,11 @@ def arcface(batch: LossBatch, *, scale: Positive = 30.0, margin: float = 0.5) ->
     that would pass pi takes the line cos(t) - margin sin(margin) instead, so that the loss keeps falling with it.
     """
     cosine = cosines(batch)
-    own = cosine.gather(1, batch.persons[:, None])
+    own = cosine.gather(1, batch.identities[:, None])
     sine = (1 - own.square()).clamp(min=1e-12).sqrt()
     moved = own * math.cos(margin) - sine * math.sin(margin)
     moved = torch.where(own > math.cos(math.pi - margin), moved, own - margin * math.sin(margin))
-    return cross_entropy(scale * cosine.scatter(1, batch.persons[:, None], moved), batch.persons)
+    return cross_entropy(scale * cosine.scatter(1, batch.identities[:, None], moved), batch.identities)
 
 
 def cosface(batch: LossBatch, *, scale: Positive = 64.0, margin: float = 0.35) -> Tensor:
@@ -40,8 +40,8 @@ def cosface(batch: LossBatch, *, scale: Positive = 64.0, margin: float = 0.35) -
     Wang et al., "CosFace: Large Margin Cosine Loss for Deep Face Recognition", CVPR 2018, equation 4.
     """
     cosine = cosines(batch)
-    own = one_hot(batch.persons, cosine.shape[1])
-    return cross_entropy(scale * (cosine - margin * own), batch.persons)
+    own = one_hot(batch.identities, cosine.shape[1])
+    return cross_entropy(scale * (cosine - margin * own), batch.identities)
 
 
 def am_softmax(batch: LossBatch, *, scale: Positive = 30.0, margin: float = 0.35) -> Tensor:

@@ -71,7 +71,7 @@ def jensen_shannon(log_p: Tensor, log_q: Tensor) -> Tensor:
 
 CHOICES: dict[str, Callable[[LossBatch], Tensor]] = {
     "cls": lambda batch: batch.transformer().cls,
-    "person": lambda batch: batch.branch.classes[batch.persons],
+    "person": lambda batch: batch.branch.classes[batch.identities],
 }
 """What chooses an image's patches by its products with them (B, D): its class token, or the classifier's row of its
 person."""
@@ -84,7 +84,7 @@ def relation_divergence(
     *,
     divergence: str = "js",
     top: Several = 5,
-    chosen_by: str = "cls",
+    patch_query: str = "cls",
     pairs: str = "permutations",
     temperature: Positive = 1.0,
     source: str = "both",
@@ -93,12 +93,12 @@ def relation_divergence(
     """Divergence of the relations of an anchor from those of its hardest positive.
 
     Relations over `pairs` of the `top` patches, in the order of their agreement with the class token or with what else
-    of CHOICES they are `chosen_by`, become a distribution by softmax(relation / temperature) in each map. `source`
+    of CHOICES they are `patch_query`, become a distribution by softmax(relation / temperature) in each map. `source`
     takes the absolute part, the relative one, or their sum; `mean_heads` averages the maps first. A mean over maps and
     over the anchors that have a positive.
     """
     relations = top_patch_relations(
-        batch, top=top, chosen_by=chosen_by, pairs=pairs, source=source, mean_heads=mean_heads
+        batch, top=top, patch_query=patch_query, pairs=pairs, source=source, mean_heads=mean_heads
     )
     log_p = (relations / temperature).log_softmax(-1)
     positive, _, _ = batch_hard_indices(batch)
@@ -111,7 +111,7 @@ def relation_triplet(
     batch: LossBatch,
     *,
     top: Several = 5,
-    chosen_by: str = "cls",
+    patch_query: str = "cls",
     pairs: str = "combinations",
     margin: float | None = None,
     source: str = "both",
@@ -122,7 +122,7 @@ def relation_triplet(
     Who is hardest is decided on the features. Options as in `relation_divergence`.
     """
     relations = top_patch_relations(
-        batch, top=top, chosen_by=chosen_by, pairs=pairs, source=source, mean_heads=mean_heads
+        batch, top=top, patch_query=patch_query, pairs=pairs, source=source, mean_heads=mean_heads
     )
     distance = pairwise_distance(relations.flatten(1))
     positive, negative, counted = batch_hard_indices(batch)
@@ -137,7 +137,7 @@ def top_patch_relations(
     *,
     top: int,
     pairs: str,
-    chosen_by: str = "cls",
+    patch_query: str = "cls",
     source: str = "both",
     mean_heads: bool = False,
 ) -> Tensor:
@@ -149,7 +149,7 @@ def top_patch_relations(
     patches = tokens.patches.shape[1]
     if not 2 <= top <= patches:
         raise ConfigError(f"losses: top = {top}; an image has {patches} patches, give 2 to {patches}")
-    looking = _chosen(CHOICES, chosen_by, "chosen_by")(batch)
+    looking = _chosen(CHOICES, patch_query, "patch_query")(batch)
     agreement = torch.einsum("bd,bjd->bj", looking.float(), tokens.patches.float())
     chosen = agreement.topk(top, dim=1).indices  # in descending order
     first, second = _chosen(PAIRS, pairs, "pairs")(top).to(chosen.device)

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor
-from torch.nn.functional import normalize, relu, softplus
+from torch.nn.functional import normalize as unit_length
+from torch.nn.functional import relu, softplus
 
 from vitreid.training.errors import ConfigError
 from vitreid.training.losses.batch import LossBatch
@@ -22,7 +23,7 @@ def triplet(
     margin: float | None = None,
     squared: bool = False,
     bnneck: str = "before",
-    unit: bool = False,
+    normalize: bool = False,
 ) -> Tensor:
     """Pull every anchor's farthest positive nearer than its nearest negative, by Euclidean distance.
 
@@ -30,12 +31,12 @@ def triplet(
     of its image. An anchor without a positive or a negative does not count; if no anchor counts the loss is 0.
     `bnneck` is the side of the BNNeck on which distances are taken. Before it, a network of random weights can make
     all features alike, which is worth more than separating the hardest triplets, and stay there; after it, it cannot.
-    `unit` scales features to unit length first.
+    `normalize` scales features to unit length first.
     """
     if bnneck not in SIDES:
         raise ConfigError(f"losses.triplet.bnneck = {bnneck!r}; take from {', '.join(SIDES)}")
     features: Tensor = getattr(batch.branch, SIDES[bnneck])
-    distance = pairwise_distance(normalize(features.float()) if unit else features.float(), squared=squared)
+    distance = pairwise_distance(unit_length(features.float()) if normalize else features.float(), squared=squared)
     return batch_hard(distance, batch, margin=margin)
 
 

@@ -23,7 +23,7 @@ options = { embed_dim = 24, depth = 1, num_heads = 2 }
 height = 64
 width = 32
 [data]
-persons = 4
+identities_per_batch = 4
 images_per_identity = 2
 samples_per_epoch = 64
 workers = 0
@@ -62,7 +62,7 @@ def test_ctrl_c_keeps_the_epochs_and_resume_goes_on(people: Path, tmp_path: Path
     assert [record["epoch"] for record in history] == list(range(1, 41))
 
 
-@pytest.mark.parametrize("arguments", [["--set", "data.persons=50"], ["--set", "model.backbone=resnet50"]])
+@pytest.mark.parametrize("arguments", [["--set", "data.identities_per_batch=50"], ["--set", "model.backbone=resnet50"]])
 def test_recipes_that_do_not_fit_leave_nothing_behind(
     arguments: list[str], people: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -129,7 +129,7 @@ def test_training_on_two_data_sets_and_scoring_on_a_third(
     for name in ("one", "two", "three"):
         shutil.copytree(people, tmp_path / name)
     command = ["train", str(tmp_path / "recipe.toml"), "--out", str(tmp_path / "run"), "--set", "epochs=1"]
-    command += ["--set", "model.side=camera", "--set", "data.persons=12"]
+    command += ["--set", "model.side=camera", "--set", "data.identities_per_batch=12"]
     command += ["--data", str(tmp_path / "one"), "--data", f"market1501={tmp_path / 'two'}"]
     assert cli.run([*command, "--test", f"market1501={tmp_path / 'three'}"]) == 0
     metrics = json.loads((tmp_path / "run" / "best" / "metrics.json").read_text())

@@ -36,7 +36,7 @@ def slow_triplet(b: LossBatch, margin: float | None, squared: bool) -> float:
         for o in range(len(x)):
             distance = sum(float((x[a, d] - x[o, d]) ** 2) for d in range(x.shape[1]))
             distance = distance if squared else math.sqrt(distance)
-            if b.persons[o] != b.persons[a]:
+            if b.identities[o] != b.identities[a]:
                 negatives.append(distance)
             elif b.sources[o] != b.sources[a]:
                 positives.append(distance)
@@ -71,11 +71,11 @@ def test_triplet_after_the_neck_and_at_unit_length() -> None:
     b = batch([0, 0, 1, 1, 2, 2])
     expected = batch([0, 0, 1, 1, 2, 2])
     rows = b.branch.centred.detach()
-    scaled = LossBatch(replace(b.branch, features=rows / rows.norm(dim=1, keepdim=True)), b.persons, b.sources)
-    assert float(triplet(b, margin=0.3, bnneck="after", unit=True).detach()) == pytest.approx(
+    scaled = LossBatch(replace(b.branch, features=rows / rows.norm(dim=1, keepdim=True)), b.identities, b.sources)
+    assert float(triplet(b, margin=0.3, bnneck="after", normalize=True).detach()) == pytest.approx(
         slow_triplet(scaled, 0.3, squared=False), rel=1e-5
     )
-    assert not torch.equal(triplet(b, bnneck="after", unit=True), triplet(expected))
+    assert not torch.equal(triplet(b, bnneck="after", normalize=True), triplet(expected))
     with pytest.raises(ConfigError, match="bnneck = 'beside'; take from before, after"):
         triplet(b, bnneck="beside")
 
@@ -85,7 +85,7 @@ def test_copies_are_no_positives() -> None:
     b = batch([0, 0, 1, 1], [5, 5, 6, 6])
     assert triplet(b).detach() == 0
     zeros = torch.zeros(4, 3, requires_grad=True)
-    triplet(LossBatch(replace(b.branch, features=zeros), b.persons, torch.arange(4))).backward()
+    triplet(LossBatch(replace(b.branch, features=zeros), b.identities, torch.arange(4))).backward()
     assert zeros.grad is not None
     assert torch.isfinite(zeros.grad).all()
 
@@ -94,7 +94,7 @@ def test_copies_are_no_positives() -> None:
 def test_identity_equals_slow_loops(smoothing: float) -> None:
     b = batch([0, 3, 4, 4])
     total = 0.0
-    for row, person in zip(b.branch.logits.detach().double(), b.persons, strict=True):
+    for row, person in zip(b.branch.logits.detach().double(), b.identities, strict=True):
         log_sum = math.log(sum(math.exp(float(v)) for v in row))
         for j, value in enumerate(row):
             target = smoothing / len(row) + (1 - smoothing) * (j == int(person))
@@ -116,7 +116,7 @@ def test_the_total_is_the_weighted_sum() -> None:
     ("recipe", "message"),
     [
         ({"trplet": {}}, "no loss 'trplet'; take from identity, arcface"),
-        ({"triplet": {"margn": 1}}, "no option 'margn'; take from weight, margin, squared, bnneck, unit"),
+        ({"triplet": {"margn": 1}}, "no option 'margn'; take from weight, margin, squared, bnneck, normalize"),
         ({"triplet": {"weight": -1}}, "losses.triplet.weight = -1: Input should be greater than or equal to 0"),
         ({"triplet": {"weight": "much"}}, "losses.triplet.weight = 'much': Input should be a valid number"),
         ({"triplet": {"margin": "0.3"}}, "losses.triplet.margin = '0.3': Input should be a valid number"),

@@ -37,11 +37,11 @@ def cross_entropy(rows: list[list[float]], persons: list[int]) -> float:
 
 def slow(batch: LossBatch, scale: float, move: object) -> float:
     rows = []
-    for i, person in enumerate(batch.persons.tolist()):
+    for i, person in enumerate(batch.identities.tolist()):
         row = [cosine(batch.branch.centred[i], each) for each in batch.branch.classes]
         row[person] = move(row[person])
         rows.append([scale * value for value in row])
-    return cross_entropy(rows, batch.persons.tolist())
+    return cross_entropy(rows, batch.identities.tolist())
 
 
 @pytest.mark.parametrize("margin", [0.0, 0.35])
@@ -63,7 +63,7 @@ def test_arcface(batch: LossBatch, margin: float) -> None:
 def test_circle(batch: LossBatch) -> None:
     """Equation 6 for each anchor with positives and negatives; copies of an image are no positives."""
     scale, margin = 8.0, 0.25
-    features, persons, sources = batch.branch.features, batch.persons.tolist(), batch.sources.tolist()
+    features, persons, sources = batch.branch.features, batch.identities.tolist(), batch.sources.tolist()
     losses = []
     for a in range(6):
         pull, push = 0.0, 0.0

@@ -49,7 +49,9 @@ def hardest(batch: LossBatch, anchor: int) -> tuple[int, int] | None:
     return (max(same)[1], min(other)[1]) if same and other else None
 
 
-def relations(batch: LossBatch, image: int, pairs: list[tuple[int, int]], chosen_by: str = "cls") -> list[list[float]]:
+def relations(
+    batch: LossBatch, image: int, pairs: list[tuple[int, int]], patch_query: str = "cls"
+) -> list[list[float]]:
     """One list of relations a map."""
     tokens = batch.transformer()
     assert tokens.positions is not None
@@ -57,7 +59,7 @@ def relations(batch: LossBatch, image: int, pairs: list[tuple[int, int]], chosen
     cls, patches, places, biases = (
         each.detach() for each in (tokens.cls, tokens.patches, tokens.positions, tokens.biases)
     )
-    looking = cls[image] if chosen_by == "cls" else batch.branch.classes[PERSONS[image]].detach()
+    looking = cls[image] if patch_query == "cls" else batch.branch.classes[PERSONS[image]].detach()
     agreement = [float(looking @ patches[image, j]) for j in range(7)]
     best = sorted(range(7), key=lambda j: -agreement[j])[:TOP]
     return [
@@ -93,41 +95,41 @@ def slow_divergence(name: str, p: list[float], q: list[float]) -> float:
 @pytest.mark.parametrize("name", DIVERGENCES)
 @pytest.mark.parametrize("temperature", [1.0, 0.3])
 @pytest.mark.parametrize(
-    ("pairs", "chosen_by"), [("permutations", "cls"), ("product", "person"), ("combinations_with_replacement", "cls")]
+    ("pairs", "patch_query"), [("permutations", "cls"), ("product", "person"), ("combinations_with_replacement", "cls")]
 )
 def test_divergence_equals_slow_loops(
-    batch: LossBatch, name: str, temperature: float, pairs: str, chosen_by: str
+    batch: LossBatch, name: str, temperature: float, pairs: str, patch_query: str
 ) -> None:
     values = []
     for anchor in range(6):
         if (found := hardest(batch, anchor)) is None:
             continue
-        ours, theirs = (relations(batch, image, pairs_of(pairs), chosen_by) for image in (anchor, found[0]))
+        ours, theirs = (relations(batch, image, pairs_of(pairs), patch_query) for image in (anchor, found[0]))
         each = [
             slow_divergence(name, softmax(p, temperature), softmax(q, temperature))
             for p, q in zip(ours, theirs, strict=True)
         ]
         values.append(sum(each) / 2)
     found_loss = relation_divergence(
-        batch, divergence=name, top=TOP, temperature=temperature, pairs=pairs, chosen_by=chosen_by
+        batch, divergence=name, top=TOP, temperature=temperature, pairs=pairs, patch_query=patch_query
     )
     assert float(found_loss.detach()) == pytest.approx(sum(values) / len(values), rel=1e-4)
 
 
-@pytest.mark.parametrize("chosen_by", CHOICES)
+@pytest.mark.parametrize("patch_query", CHOICES)
 @pytest.mark.parametrize("margin", [None, 0.3])
-def test_relation_triplet_equals_slow_loops(batch: LossBatch, chosen_by: str, margin: float | None) -> None:
+def test_relation_triplet_equals_slow_loops(batch: LossBatch, patch_query: str, margin: float | None) -> None:
     losses = []
     for anchor in range(6):
         if (found := hardest(batch, anchor)) is None:
             continue
         mine, positive, negative = (
-            [value for row in relations(batch, image, pairs_of("combinations"), chosen_by) for value in row]
+            [value for row in relations(batch, image, pairs_of("combinations"), patch_query) for value in row]
             for image in (anchor, *found)
         )
         difference = math.dist(mine, positive) - math.dist(mine, negative)
         losses.append(math.log1p(math.exp(difference)) if margin is None else max(0.0, difference + margin))
-    found_loss = relation_triplet(batch, top=TOP, chosen_by=chosen_by, margin=margin)
+    found_loss = relation_triplet(batch, top=TOP, patch_query=patch_query, margin=margin)
     assert float(found_loss.detach()) == pytest.approx(sum(losses) / len(losses), rel=1e-4)
 
 
@@ -201,7 +203,7 @@ def test_weighted_triplet_equals_slow_loops(batch: LossBatch, margin: float | No
     assert float(weighted_triplet(batch, margin=margin).detach()) == pytest.approx(sum(losses) / 5, rel=1e-4)
 
 
-def slow_channel_distances(batch: LossBatch, anchor: int, share: float, threshold: float) -> tuple[float, float]:
+def slow_channel_distances(batch: LossBatch, anchor: int, keep_ratio: float, threshold: float) -> tuple[float, float]:
     """Of an anchor to its hardest positive and negative, channel by channel."""
     tokens, found = batch.transformer(), hardest(batch, anchor)
     assert found is not None
@@ -212,7 +214,7 @@ def slow_channel_distances(batch: LossBatch, anchor: int, share: float, threshol
         return softmax(looked, 1.0)
 
     def best(values: list[float]) -> set[int]:
-        return set(sorted(range(7), key=lambda j: -values[j])[: int(7 * share)])
+        return set(sorted(range(7), key=lambda j: -values[j])[: int(7 * keep_ratio)])
 
     own = agreement(anchor)
     common = best(own) & best(agreement(found[0]))
@@ -227,18 +229,18 @@ def slow_channel_distances(batch: LossBatch, anchor: int, share: float, threshol
     return positive, negative
 
 
-@pytest.mark.parametrize("share", [0.5, 0.8])
+@pytest.mark.parametrize("keep_ratio", [0.5, 0.8])
 @pytest.mark.parametrize("threshold", [0.0, 0.4])
 @pytest.mark.parametrize("margin", [None, 0.3])
 def test_channel_weighted_equals_slow_loops(
-    batch: LossBatch, share: float, threshold: float, margin: float | None
+    batch: LossBatch, keep_ratio: float, threshold: float, margin: float | None
 ) -> None:
     losses = []
     for anchor in (a for a in range(6) if hardest(batch, a) is not None):
-        positive, negative = slow_channel_distances(batch, anchor, share, threshold)
+        positive, negative = slow_channel_distances(batch, anchor, keep_ratio, threshold)
         difference = positive - negative
         losses.append(math.log1p(math.exp(difference)) if margin is None else max(0.0, difference + margin))
-    found = channel_weighted(batch, share=share, threshold=threshold, margin=margin)
+    found = channel_weighted(batch, keep_ratio=keep_ratio, threshold=threshold, margin=margin)
     assert float(found.detach()) == pytest.approx(sum(losses) / len(losses), rel=1e-4)
 
 
@@ -248,7 +250,7 @@ def test_channel_weighted_equals_slow_loops(
         ({"top": 8}, "an image has 7 patches"),
         ({"top": 1}, "an image has 7 patches"),
         ({"pairs": "triples"}, "take from combinations, combinations_with_replacement, permutations, product"),
-        ({"chosen_by": "me"}, "take from cls, person"),
+        ({"patch_query": "me"}, "take from cls, person"),
         ({"source": "neither"}, "take from absolute, relative, both"),
     ],
 )
