@@ -18,7 +18,7 @@ import json
 import statistics
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from pathlib import Path
 from typing import Annotated, Any
@@ -141,8 +141,9 @@ def measure_gain(bundle: Path, data: Path, dataset: str) -> dict[str, Any]:
     return told
 
 
-def _reranked(sides: tuple[Labelled, Labelled], both: tuple[list[Half], list[Half]], weight: float) -> RetrievalScores:
-    return score_retrieval(*sides, scores=reranked_blocks(*sides, *both, share=weight))
+def _reranked(sides: Sequence[Labelled], both: Sequence[list[Half]], weight: float) -> RetrievalScores:
+    (query, gallery), (seen, offered) = sides, both
+    return score_retrieval(query, gallery, scores=reranked_blocks(query, gallery, seen, offered, share=weight))
 
 
 def _foregrounds(patches: np.ndarray, attention: np.ndarray, share: float) -> list[Half]:

@@ -53,8 +53,8 @@ class Plain(nn.Module):
 
     def __init__(self, options: Mapping[str, Any]) -> None:
         super().__init__()
-        self.vit = timm.create_model(VIT_S, img_size=SIZE, num_classes=0, **options)
-        self.neck = BNNeck(int(self.vit.num_features), CLASSES)
+        vit: Any = timm.create_model(VIT_S, img_size=SIZE, num_classes=0, **options)
+        self.vit, self.neck = vit, BNNeck(vit.num_features, CLASSES)
 
     def forward(self, images: Tensor, camera: Tensor) -> ReIDOutput:
         """Features and logits."""

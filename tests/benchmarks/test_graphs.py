@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +25,7 @@ def test_every_side_is_measured_in_every_round(tmp_path: Path, monkeypatch: pyte
 
 def test_they_take_turns() -> None:
     ran: list[str] = []
-    took = graphs.alternate({name: lambda name=name: ran.append(name) for name in "ab"}, rounds=2)
+    took = graphs.alternate({name: partial(ran.append, name) for name in "ab"}, rounds=2)
     assert "".join(ran) == "ababab"  # the first of each does not count
     assert {name: len(rounds) for name, rounds in took.items()} == {"a": 2, "b": 2}
 

@@ -301,4 +301,4 @@ def test_the_command(tmp_path: Path) -> None:
     assert "osnet.onnx on 64 images" in done.output
     manifest = Bundle.open(tmp_path / "bundle").manifest
     assert (manifest.name, manifest.image.height, manifest.image.resize) == ("osnet", 32, "bilinear")
-    assert dict(manifest.source["preprocessing"])["mean"] == [0, 0, 0]
+    assert manifest.model_dump()["source"]["preprocessing"]["mean"] == [0, 0, 0]

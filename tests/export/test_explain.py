@@ -122,7 +122,8 @@ def test_every_form_exports(tmp_path: Path, images: np.ndarray, variant: str) ->
     graph = PatchGraph(model_of(text))
     names = ("a", "b") if side else ()
     said = patch_spec_of(graph, parity_images=1, difference=0.0)
-    bundle = Bundle(tmp_path, Manifest.model_construct(image=SPEC, cameras=names, views=names, explain=said))
+    parts: dict[str, Any] = {"image": SPEC, "cameras": names, "views": names, "explain": said}
+    bundle = Bundle(tmp_path, Manifest.model_construct(**parts))
     write_explain_graph(graph, bundle, tmp_path / EXPLAIN)
     assert difference_of(bundle, graph, images) <= 1e-5
 
@@ -202,7 +203,7 @@ def test_patches_are_the_normed_outputs_with_side_information_and_jigsaw(images:
     patches, _ = PatchGraph(model)(batch, camera, view)
     expected = model.backbone(model.normalised(batch), camera, view).patches
     torch.testing.assert_close(patches, torch.nn.functional.normalize(expected, dim=2))
-    unknown, _ = PatchGraph(model)(images)
+    unknown, _ = PatchGraph(model)(batch)
     assert not torch.allclose(patches, unknown)
 
 

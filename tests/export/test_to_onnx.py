@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
@@ -44,7 +45,8 @@ def checkpoint(folder: Path, text: str, **learned: list[str]) -> Checkpoint:
     """A network with random weights and statistics that learned these cameras and views."""
     torch.manual_seed(1)
     config = parse_config(text, (), "test")
-    model = build_model(config, persons=3, **{name: len(labels) for name, labels in learned.items()})
+    counts: dict[str, Any] = {name: len(labels) for name, labels in learned.items()}
+    model = build_model(config, persons=3, **counts)
     for module in model.modules():
         if isinstance(module, torch.nn.BatchNorm1d | torch.nn.BatchNorm2d):
             torch.nn.init.normal_(module.running_mean, std=0.1)

@@ -15,6 +15,7 @@ import torch
 from vitreid.bundle import Bundle, BundleDamaged, BundleRunner, Parity, ParityScores, RuntimeMissing
 from vitreid.bundle.run_openvino import precisions
 from vitreid.export.errors import ParityError
+from vitreid.export.graph import EmbeddingGraph
 from vitreid.export.images import drawn_images
 from vitreid.export.tolerance import TOLERANCES, Tolerance, tolerance_of
 from vitreid.export.trial import Trial, merged
@@ -76,7 +77,7 @@ def people(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def test_every_runtime_here_is_measured(bundle: Bundle, model: Callable, images: np.ndarray) -> None:
+def test_every_runtime_here_is_measured(bundle: Bundle, model: EmbeddingGraph, images: np.ndarray) -> None:
     remarks: list[str] = []
     parity = Trial(ways=WAYS, remark=remarks.append).parity(bundle, model, images, None)
     computed = ["fp32", *precisions()]
@@ -92,7 +93,7 @@ def test_bf16_is_for_fp32_bundles(bundle: Bundle) -> None:
     assert [way.precision(int8) for way in WAYS if way.takes(int8)] == ["int8", "int8"]
 
 
-def test_others_than_the_reference_are_only_told_of(bundle: Bundle, model: Callable, images: np.ndarray) -> None:
+def test_others_than_the_reference_are_only_told_of(bundle: Bundle, model: EmbeddingGraph, images: np.ndarray) -> None:
     remarks: list[str] = []
     ways = (REFERENCE, Way(lambda: "", absent), Way(lambda: "", damaged), way(noise(0.1)), way(noise(1e-3), "bf16"))
     parity = Trial(ways=ways, remark=remarks.append).parity(bundle, model, images, None)
@@ -114,13 +115,13 @@ def test_others_than_the_reference_are_only_told_of(bundle: Bundle, model: Calla
     ],
 )
 def test_a_reference_that_is_another_model(
-    bundle: Bundle, model: Callable, images: np.ndarray, change: Change, told: str
+    bundle: Bundle, model: EmbeddingGraph, images: np.ndarray, change: Change, told: str
 ) -> None:
     with pytest.raises(ParityError, match=told):
         Trial(ways=(way(change),)).parity(bundle, model, images, None)
 
 
-def test_searches(bundle: Bundle, model: Callable, images: np.ndarray, people: Path) -> None:
+def test_searches(bundle: Bundle, model: EmbeddingGraph, images: np.ndarray, people: Path) -> None:
     """What searches as its model does loses nothing; beside a model that finds all, this bundle loses much."""
     trial = Trial(data=Source("market1501", people))
     runner = BundleRunner(bundle, threads=1)
@@ -136,7 +137,7 @@ def test_searches(bundle: Bundle, model: Callable, images: np.ndarray, people: P
 
 
 def test_without_data_nothing_is_searched() -> None:
-    assert Trial().searches(Embedder(lambda *_: np.empty(0), None)) is None
+    assert Trial().searches(Embedder(cast(Any, lambda *_: np.empty(0)), None)) is None
 
 
 def found(**changes: Any) -> Parity:

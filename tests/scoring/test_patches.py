@@ -114,11 +114,13 @@ def test_the_combination() -> None:
 def test_rankings_have_the_best_in_the_order_of_both_scores(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("vitreid.scoring.patches.TOP", 5)
     random = np.random.default_rng(0)
-    sides = [Labelled.of("side", unit(random, count, 8), np.arange(count), np.arange(count)) for count in (4, 12)]
+    sides = query, gallery = [
+        Labelled.of("side", unit(random, count, 8), np.arange(count), np.arange(count)) for count in (4, 12)
+    ]
     seen, offered = (
         [unit(random, 3 + place % 3, 6).astype(np.float16) for place in range(len(side))] for side in sides
     )
-    found = np.concatenate(list(reranked_blocks(*sides, seen, offered, share=0.5)))
+    found = np.concatenate(list(reranked_blocks(query, gallery, seen, offered, share=0.5)))
     for row, scores in enumerate(found):
         cosines = sides[1].embeddings @ sides[0].embeddings[row]
         plain = sorted(range(12), key=lambda place: -float(cosines[place]))

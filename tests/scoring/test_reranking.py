@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -48,7 +49,7 @@ def slow_distances(query: np.ndarray, gallery: np.ndarray, k1: int, k2: int, sha
     size = len(every)
     far = ((every[:, None] - every[None]) ** 2).sum(2)
     far = far / far.max(1, keepdims=True)
-    order = [sorted(range(size), key=lambda j, i=i: (j != i, far[i, j])) for i in range(size)]
+    order = [sorted(range(size), key=partial(lambda i, j: (j != i, far[i, j]), i)) for i in range(size)]
 
     def reciprocal(i: int, k: int) -> set[int]:
         return {j for j in order[i][: k + 1] if i in order[j][: k + 1]}

@@ -49,7 +49,8 @@ class Flattener:
     """Hears of a run; from a step on it makes every place alike."""
 
     def __init__(self, at: int) -> None:
-        self.at, self.trainer = at, None
+        self.at = at
+        self.trainer: Trainer | None = None
 
     def step(self, progress: Any) -> None:
         if progress.epoch >= self.at and self.trainer is not None:

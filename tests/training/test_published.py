@@ -298,7 +298,7 @@ DIFFERENT: dict[str, dict[str, str]] = {
     "relation-occluded": BETTER,
 }
 # What no source has, so that it must be absent; and what does not change what is learned.
-NEUTRAL = {
+NEUTRAL: dict[str, dict[str, Any]] = {
     "augment": dict.fromkeys(("scale", "rotate", "brightness", "contrast", "saturation", "channel_jitter"), 0),
     "data": {"samples_per_epoch": None, "holdout_persons": 0, "cache": False},
     "optim": {"frozen_blocks": 0, "ema": None},

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 import timm
@@ -36,7 +36,8 @@ def recipe(*changes: str) -> TrainConfig:
 
 
 def built(config: TrainConfig, labels: dict[str, tuple[str, ...]] = LABELS) -> ReIDModel:
-    return build_model(config, **{name: len(known) for name, known in labels.items()}).eval()
+    counts: dict[str, Any] = {name: len(known) for name, known in labels.items()}
+    return build_model(config, **counts).eval()
 
 
 def started(source: Path, config: TrainConfig, labels: dict[str, tuple[str, ...]] = LABELS) -> tuple[ReIDModel, str]:
@@ -169,7 +170,7 @@ def test_positions_of_another_grid(
     assert f"positions resized from {grids} patches" in told
     rows, columns = trained[0] // 16, trained[1] // 16
     old = source.pos_embed[:, 1:].detach().reshape(1, rows, columns, 64).permute(0, 3, 1, 2)
-    moved = torch.nn.functional.interpolate(old, model.backbone.grid, mode="bilinear")
+    moved = torch.nn.functional.interpolate(old, cast(tuple[int, int], model.backbone.grid), mode="bilinear")
     torch.testing.assert_close(model.backbone.positions(), moved[0].flatten(1).T)
 
 

@@ -156,7 +156,9 @@ def test_answers_along_links_are_as_described(api: Api) -> None:
     )
     seen: Counter[tuple[str, int]] = Counter()
 
-    class Machine(description.as_state_machine()):
+    base: Any = description.as_state_machine()
+
+    class Machine(base):
         def setup(self) -> None:
             self.open = api.opened()
             self.open.__enter__()

@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 from fastapi.testclient import TestClient
 from PIL import Image
+from pydantic_core import from_json
 
 from vitreid.service.api.schemas.common import MAX_ID
 from vitreid.service.api.schemas.erasures import MAX_CONFIRMED, MAX_ITEMS
@@ -84,11 +85,10 @@ def test_a_long_list_is_refused_by_its_length(
 
 def test_metadata_is_read_in_a_thread(client: TestClient, make_image: Make, monkeypatch: pytest.MonkeyPatch) -> None:
     threads: list[str] = []
-    parse = adding.from_json
 
     def noted(text: bytes) -> object:
         threads.append(threading.current_thread().name)
-        return parse(text)
+        return from_json(text)
 
     monkeypatch.setattr(adding, "from_json", noted)
     assert send(client, make_image(1), b"{}").status_code == 200

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from functools import partial, reduce
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
@@ -223,7 +223,7 @@ def embed_again(place: Path, begin: Begin) -> None:
     with open_any(place) as gallery:
         begin()
         if gallery.bundle_id != OtherModel.manifest.bundle_id:
-            reembed(gallery.store.database, OtherModel(), now, batch_size=4)
+            reembed(gallery.store.database, cast(Any, OtherModel()), now, batch_size=4)
 
 
 def open_any(place: Path) -> Gallery:

@@ -44,6 +44,6 @@ def open_gallery(tmp_path: Path) -> Callable[..., Gallery]:
     """Opens the test's gallery."""
 
     def open_(folder: Path = tmp_path / "gallery", **values: Any) -> Gallery:
-        return Gallery.open(folder, **({"bundle_id": BUNDLE_ID, "dimension": DIMENSION} | values))
+        return Gallery.open(folder, **(dict[str, Any](bundle_id=BUNDLE_ID, dimension=DIMENSION) | values))
 
     return open_

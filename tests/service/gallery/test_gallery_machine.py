@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pytest
@@ -262,7 +262,7 @@ class GalleryMachine(RuleBasedStateMachine):
     @rule()
     def embed_again(self) -> None:
         self.model = 1 - self.model
-        done = reembed(self.gallery.store.database, Model(self.model), self.clock, batch_size=7)
+        done = reembed(self.gallery.store.database, cast(Any, Model(self.model)), self.clock, batch_size=7)
         assert done.items == len(self.known)
         self.seq += 1
         with pytest.raises(BundleMismatch):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -36,7 +37,7 @@ def spoiled(tmp_path: Path) -> Callable[..., Path]:
     return make
 
 
-def parameter(**values: object) -> Callable[[files.Contents], None]:
+def parameter(**values: Any) -> Callable[[files.Contents], None]:
     return lambda contents: contents.parameters.update(values)
 
 

@@ -67,7 +67,7 @@ LABELLED: dict[str, Any] = {"person_id": "anna", "track_id": "t1", "metadata": {
             {"path": PATHS[0], "camera_id": "gate", "box": [1, 2, 3, 4], **LABELLED},
             {"path": PATHS[0], "camera_id": "gate", "box": [5, 6, 7, 8]},
         ],
-        {PATHS[0]: {"camera_id": "gate", "boxes": [{"box": [1, 2, 3, 4], **LABELLED}, [5, 6, 7, 8]]}, PATHS[1]: []},
+        {PATHS[0]: {"camera_id": "gate", "boxes": [LABELLED | {"box": [1, 2, 3, 4]}, [5, 6, 7, 8]]}, PATHS[1]: []},
     ],
     ids=["frames", "boxes", "mapping"],
 )

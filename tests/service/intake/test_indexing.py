@@ -22,7 +22,7 @@ from vitreid.service.gallery.errors import GalleryFull
 from vitreid.service.intake import folders, indexing
 from vitreid.service.intake.boxes import BoxSource
 from vitreid.service.intake.embedding import embed_images
-from vitreid.service.intake.folders import find_images
+from vitreid.service.intake.folders import find_images, scan_folder
 from vitreid.service.intake.indexing import IndexingInterrupted, index_images
 from vitreid.service.intake.reading import SkippedFile
 from vitreid.service.models.embedder import Embedder
@@ -239,7 +239,7 @@ def unlisted(monkeypatch: pytest.MonkeyPatch, *names: str) -> None:
             raise PermissionError(13, "Permission denied", str(path))
         return scandir(path)
 
-    monkeypatch.setattr(folders.os, "scandir", refuse)
+    monkeypatch.setattr("os.scandir", refuse)
 
 
 def test_a_folder_that_cannot_be_listed_ends_nothing(folder, gallery, embedder, monkeypatch):
@@ -260,10 +260,9 @@ def test_the_folder_itself_must_be_listed(folder, monkeypatch):
 
 
 def test_files_that_vanish_are_listed(folder, gallery, embedder, monkeypatch):
-    scan = indexing.scan_folder
 
     def late(path: Path) -> object:
-        found = scan(path)
+        found = scan_folder(path)
         found.files[0].path.unlink()
         return found
 

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from vitreid.bundle import Bundle
+from vitreid.bundle import Bundle, decoded
 from vitreid.service.errors import TableError
 from vitreid.service.gallery import Gallery
 from vitreid.service.intake import preparing as intake
@@ -104,11 +104,10 @@ def test_a_second_run_decodes_nothing_and_goes_on(
     index_images(frames, gallery, embedder, boxes=table_of(frames, some))
     more = table_of(frames, [*some, row(2, (0, 0, 50, 50)), row(3, BOXES[0]), row(3, BOXES[0])])
     names: list[str | None] = []
-    decode = intake.decoded
 
     def counting(content: bytes, limits: object, *, name: str | None) -> AbstractContextManager[Image.Image]:
         names.append(name)
-        return decode(content, name=name)
+        return decoded(content, name=name)
 
     monkeypatch.setattr(intake, "decoded", counting)
     report = index_images(frames, gallery, embedder, boxes=more)

@@ -14,7 +14,7 @@ import pytest
 from tests.service.web.acting import Served, serve
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Browser, Page
+    from playwright.sync_api import Browser, Dialog, Page
 
 FLAGS = [
     "--no-sandbox",
@@ -101,11 +101,16 @@ def page(request: pytest.FixtureRequest, browser: Browser) -> Iterator[Page]:
     complaints: list[str] = []
     opened.on("console", lambda message: complaints.append(message.text) if message.type == "error" else None)
     opened.on("pageerror", lambda error: complaints.append(str(error)))
-    opened.on("dialog", lambda dialog: (complaints.append(f"says {dialog.message}"), dialog.dismiss()))
+    opened.on("dialog", lambda dialog: _dismiss(dialog, complaints))
     opened.on("request", lambda request: _must_be_local(request.url, complaints))
     yield opened
     context.close()
     assert [text for text in complaints if not ANSWERED.match(text)] == []
+
+
+def _dismiss(dialog: Dialog, complaints: list[str]) -> None:
+    complaints.append(f"says {dialog.message}")
+    dialog.dismiss()
 
 
 def _must_be_local(url: str, complaints: list[str]) -> None:

@@ -10,8 +10,9 @@ from pathlib import Path
 import pytest
 
 from vitreid import cli
+from vitreid.bundle.image_files import OTHER_FILES
 from vitreid.training.datasets import Split, read_dataset
-from vitreid.training.datasets.left_out import JUNK, NO_PART, NOBODY, OF_OTHER_FORMATS, OTHER_FILES
+from vitreid.training.datasets.left_out import JUNK, NO_PART, NOBODY, OF_OTHER_FORMATS
 from vitreid.training.datasets.remarks import left_out_notes, remarks
 from vitreid.training.errors import DataError
 

@@ -74,19 +74,19 @@ def test_reranked_scores_stand_beside_the_plain_ones() -> None:
     unit = [
         side.embeddings / np.linalg.norm(side.embeddings, axis=1, keepdims=True) for side in (one.query, one.gallery)
     ]
-    sides = [
+    query, gallery = (
         Labelled(rows, side.persons, side.cameras) for rows, side in zip(unit, (one.query, one.gallery), strict=True)
-    ]
-    one = Evaluated(one.split, *sides, score_retrieval(*sides))
+    )
+    one = Evaluated(one.split, query, gallery, score_retrieval(query, gallery))
     told = report(one, ["rerank"])
     distances = np.concatenate(list(reranked_distances(*unit)))
     numbers = {"k1": 20, "k2": 6, "lambda": 0.3}
-    assert told["rerank"] == score_retrieval(*sides, scores=[-distances]).summary() | numbers
+    assert told["rerank"] == score_retrieval(query, gallery, scores=[-distances]).summary() | numbers
     assert told["rerank"]["mAP"] != told["mAP"] == one.scores.mAP
     assert list(text(told))[1].startswith(f"re-ranked (k1 20, k2 6, lambda 0.3)  mAP {told['rerank']['mAP']:.4f}")
     other = report(replace(one, reranking=Reranking(k1=5, k2=2, original_share=0.5)), ["rerank"])["rerank"]
     distances = np.concatenate(list(reranked_distances(*unit, k1=5, k2=2, original_share=0.5)))
-    assert other["mAP"] == score_retrieval(*sides, scores=[-distances]).mAP
+    assert other["mAP"] == score_retrieval(query, gallery, scores=[-distances]).mAP
     assert (other["k1"], other["k2"], other["lambda"]) == (5, 2, 0.5)
 
 

@@ -75,7 +75,7 @@ def softmax(values: list[float], temperature: float) -> list[float]:
 def pairs_of(name: str) -> list[tuple[int, int]]:
     """What itertools calls so."""
     if name == "product":
-        return list(itertools.product(range(TOP), repeat=2))
+        return list(itertools.product(range(TOP), range(TOP)))
     return list(getattr(itertools, name)(range(TOP), 2))
 
 

@@ -129,7 +129,7 @@ def test_a_slow_reader_of_the_database_holds_up_no_other_answer(
     def slow(self: Gallery, *arguments: Any, **options: Any) -> object:
         entered.set()
         assert release.wait(30)
-        return items(self, *arguments, **options)  # type: ignore[arg-type]
+        return items(self, *arguments, **options)
 
     monkeypatch.setattr(Gallery, "items", slow)
     with ThreadPoolExecutor(1) as pool:

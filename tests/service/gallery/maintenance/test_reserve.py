@@ -149,7 +149,7 @@ def test_a_service_on_a_full_disk(
         service_of(client).readiness._last = None
         assert client.get("/readyz").json()["checks"]["room"] == "ok"
         assert client.post("/v1/items", files=[("images", ("new.jpg", make_image(99)))]).json()["added"] == 1
-        assert service_of(client).gallery().reserve.path.exists()  # type: ignore[union-attr]  # the service set it
+        assert service_of(client).gallery().reserve.path.exists()
 
 
 def test_a_key_is_revoked_on_a_full_disk(small_disk: Path) -> None:

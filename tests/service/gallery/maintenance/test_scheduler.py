@@ -16,6 +16,7 @@ import pytest
 from vitreid.service.gallery import Gallery, NewItem
 from vitreid.service.gallery.errors import GalleryFull
 from vitreid.service.gallery.maintenance import scheduler as module
+from vitreid.service.gallery.maintenance.purging import purge
 from vitreid.service.gallery.maintenance.scheduler import (
     EXPIRE_EVERY_S,
     FIRST_RETRY_S,
@@ -72,8 +73,7 @@ def purged(gallery: Gallery) -> list[bool]:
 
 def test_a_purge_comes_once_for_all_erasures_of_a_while(gallery, clocks, keep, monkeypatch):
     upkeep, times = keep(purge_after_s=60), []
-    real = module.purge
-    monkeypatch.setattr(module, "purge", lambda *given: times.append(clocks.s) or real(*given))
+    monkeypatch.setattr(module, "purge", lambda *given: times.append(clocks.s) or purge(*given))
     upkeep.look()
     gallery.erase([1])
     for _ in range(6):
@@ -95,7 +95,6 @@ def test_a_purge_that_took_long_is_not_repeated_soon(gallery, clocks, keep, monk
         clocks.pass_s(87)
         return purge(*given)
 
-    purge = module.purge
     monkeypatch.setattr(module, "purge", slow)
     gallery.erase([1])
     upkeep.look()

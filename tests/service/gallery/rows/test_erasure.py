@@ -134,12 +134,11 @@ def test_purges_count_up_to_their_seq_and_never_backwards(gallery):
 
 
 def test_an_erasure_that_fails_in_the_middle_erased_nothing(gallery, monkeypatch):
-    from vitreid.service.gallery.rows import erasure
 
     def full(*_: Any, **__: Any) -> None:
         raise MemoryError
 
-    monkeypatch.setattr(erasure.erasures, "insert", full)
+    monkeypatch.setattr("vitreid.service.gallery.rows.erasure.erasures.insert", full)
     with pytest.raises(MemoryError):
         gallery.erase([1, 2])
     assert len(gallery) == 10
