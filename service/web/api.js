@@ -1,62 +1,62 @@
-// Requests to the service, with the key of this tab; what goes wrong is told in plain words.
+// Requests to the service with the API key of this tab; problems become messages.
 
-import { key, needKey } from "./key.js";
+import { key, requestKey } from "./key.js";
 
-const LATER = [0, 429, 503, 504]; // the same request may succeed later
+const RETRYABLE = [0, 429, 503, 504];
 
-export class Refused extends Error {
+export class RequestError extends Error {
   constructor(text, status, wait_s = 0) {
     super(text);
     this.status = status;
     this.wait_s = wait_s;
-    this.again = LATER.includes(status);
+    this.retryable = RETRYABLE.includes(status);
   }
 }
 
-// The answer to a request; where a key is needed it waits until there is one. Throws Refused, AbortError.
-export async function ask(address, options = {}) {
+// Fetches a URL of the service; on 401 it waits until a key is entered. Throws RequestError or AbortError.
+export async function request(url, options = {}) {
   for (;;) {
     const used = key();
-    const answer = await send(address, options, used);
-    if (answer.ok) return answer;
-    if (answer.status !== 401) throw await refused(answer);
-    if (used === key()) await needKey();
+    const response = await send(url, options, used);
+    if (response.ok) return response;
+    if (response.status !== 401) throw await errorOf(response);
+    if (used === key()) await requestKey();
   }
 }
 
-export async function askJson(address, options) {
-  return (await ask(address, options)).json();
+export async function fetchJson(url, options) {
+  return (await request(url, options)).json();
 }
 
-export function sending(method, body) {
+export function jsonBody(method, body) {
   return { method, body: JSON.stringify(body), headers: { "content-type": "application/json" } };
 }
 
-async function send(address, options, used) {
+async function send(url, options, used) {
   const headers = used === null ? options.headers : { ...options.headers, authorization: `Bearer ${used}` };
   try {
-    return await fetch(address.replace(/^\//, ""), { ...options, headers }); // from this page on: a proxy may add a prefix
+    return await fetch(url.replace(/^\//, ""), { ...options, headers }); // relative to this page: a proxy may add a prefix
   } catch (error) {
     if (error.name === "AbortError") throw error;
-    throw new Refused("The service does not answer. Is it still running?", 0);
+    throw new RequestError("The service does not respond. Is it running?", 0);
   }
 }
 
-async function refused(answer) {
-  const wait_s = Number(answer.headers.get("retry-after")) || 0;
-  let problem = { title: `The service answered ${answer.status}`, detail: "" };
-  try { problem = await answer.json(); } catch { /* not from the service itself: the status has to do */ }
-  return new Refused(words(answer.status, problem, wait_s), answer.status, wait_s);
+async function errorOf(response) {
+  const wait_s = Number(response.headers.get("retry-after")) || 0;
+  let problem = { title: `The service returned status ${response.status}`, detail: "" };
+  try { problem = await response.json(); } catch { /* a proxy's answer, not a problem document */ }
+  return new RequestError(messageOf(response.status, problem, wait_s), response.status, wait_s);
 }
 
-function words(status, { title, detail }, wait_s) {
-  const said = String(detail ?? "").replace(/\.$/, "");
-  const later = `Try again in ${wait_s || 5} s.`;
+function messageOf(status, { title, detail }, wait_s) {
+  const reason = String(detail ?? "").replace(/\.$/, "");
+  const retry = `Try again in ${wait_s || 5} s.`;
   switch (status) {
-    case 403: return `The key does not allow this: ${said}. Use another key, or ask whoever runs the service for one.`;
-    case 429: return `Too many requests: ${said}. ${later}`;
-    case 503: return `The service cannot answer just now: ${said}. ${later}`;
-    case 504: return `It took too long: ${said}. ${later} Fewer images or candidates take less time.`;
-    default: return said ? `${title}: ${said}.` : `${title}.`;
+    case 403: return `This key does not have permission: ${reason}. Use another key, or ask the operator of the service for one.`;
+    case 429: return `Too many requests: ${reason}. ${retry}`;
+    case 503: return `The service is unavailable: ${reason}. ${retry}`;
+    case 504: return `The request took too long: ${reason}. ${retry} Fewer images or candidates take less time.`;
+    default: return reason ? `${title}: ${reason}.` : `${title}.`;
   }
 }

@@ -1,31 +1,31 @@
-// Query and candidate side by side, for the human who decides.
+// Side-by-side comparison of the query and a candidate.
 
+import { probability } from "./calibration.js";
 import { factsOf } from "./cards.js";
 import { $, describe, make, on } from "./dom.js";
-import { keyOf } from "./items.js";
-import { markable } from "./marks.js";
 import { draw, fetchImage } from "./images.js";
-import { probability } from "./worth.js";
+import { keyOf } from "./items.js";
+import { bindCheckbox } from "./selection.js";
 
 let matches = [];
 let place = 0;
 let searchWith = null;
 
-// `first` is one of `all` candidates, `act` what searches with one
-export function openCompare(all, first, blobs, act) {
-  [matches, searchWith] = [all, act];
-  $("compare-query").replaceChildren(...blobs.map((blob, at) => draw(make("img", { alt: `Query image ${at + 1}` }), blob)));
+// Opens at `first`, one of `all` candidates.
+export function openCompare(all, first, blobs, onSearch) {
+  [matches, searchWith] = [all, onSearch];
+  $("compare-query").replaceChildren(...blobs.map((blob, number) => draw(make("img", { alt: `Query image ${number + 1}` }), blob)));
   show(all.indexOf(first));
   $("compare").showModal();
 }
 
-async function show(wanted) {
-  place = wanted;
+async function show(index) {
+  place = index;
   const match = matches[place];
   $("compare-title").textContent = `Candidate ${place + 1} of ${matches.length}`;
   $("compare-score").textContent = [`score ${match.score.toFixed(3)}`, probability(match)].filter(Boolean).join(", ");
   describe($("compare-facts"), [...factsOf(match), ["source", match.source]]);
-  markable($("compare-mark"), match);
+  bindCheckbox($("compare-select"), match);
   $("previous").disabled = place === 0;
   $("next").disabled = place === matches.length - 1;
   $("compare-image").removeAttribute("src");

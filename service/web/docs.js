@@ -1,40 +1,40 @@
-// Draws openapi.json: every operation with its parameters, body, answers, errors, examples and a curl line.
+// The API reference: draws openapi.json, each operation with parameters, body, responses, errors and a curl example.
 
 import { $, make } from "./dom.js";
 
 const text = (name, textContent = "", className = "") => make(name, { textContent, className });
 
-// `code` between backticks, everything else as text
-function prose(given) {
-  return make("p", {}, ...given.split("`").map((part, place) => (place % 2 ? text("code", part) : part)));
+// A paragraph; text between backticks becomes <code>.
+function prose(markdown) {
+  return make("p", {}, ...markdown.split("`").map((part, place) => (place % 2 ? text("code", part) : part)));
 }
 
-const paragraphs = (given = "") => given.trim().split("\n\n").filter(Boolean).map(prose);
+const paragraphs = (markdown = "") => markdown.trim().split("\n\n").filter(Boolean).map(prose);
 
 function resolve(schema, api) {
   return schema?.$ref ? resolve(schema.$ref.slice(2).split("/").reduce((at, key) => at[key], api), api) : schema ?? {};
 }
 
-function kind(given, api) {
-  const schema = resolve(given, api);
+function typeName(reference, api) {
+  const schema = resolve(reference, api);
   const parts = schema.anyOf ?? schema.oneOf;
-  if (parts) return parts.map((part) => kind(part, api)).join(" or ");
+  if (parts) return parts.map((part) => typeName(part, api)).join(" or ");
   if (schema.enum) return schema.enum.map((value) => JSON.stringify(value)).join(" | ");
   if (schema.const !== undefined) return JSON.stringify(schema.const);
-  if (schema.type === "array") return schema.prefixItems ? `array of ${schema.prefixItems.length}` : `array of ${kind(schema.items, api)}`;
+  if (schema.type === "array") return schema.prefixItems ? `array of ${schema.prefixItems.length}` : `array of ${typeName(schema.items, api)}`;
   return schema.format === "binary" ? "file" : schema.format ?? schema.type ?? "any";
 }
 
-function bounds(given) {
-  const all = [given, ...(given.anyOf ?? [])];
+function bounds(schema) {
+  const all = [schema, ...(schema.anyOf ?? [])];
   const value = (key) => all.find((part) => part[key] !== undefined)?.[key];
   const [low, high, longest] = [value("minimum"), value("maximum"), value("maxLength")];
-  return [low !== undefined || high !== undefined ? `${low ?? "…"} to ${high ?? "…"}` : "", longest ? `up to ${longest} letters` : ""].filter(Boolean).join(", ");
+  return [low !== undefined || high !== undefined ? `${low ?? "…"} to ${high ?? "…"}` : "", longest ? `up to ${longest} characters` : ""].filter(Boolean).join(", ");
 }
 
-function example(given, api, depth = 0) {
-  const schema = resolve(given, api);
-  for (const each of [given, schema]) if (each?.examples?.length) return each.examples[0];
+function example(reference, api, depth = 0) {
+  const schema = resolve(reference, api);
+  for (const each of [reference, schema]) if (each?.examples?.length) return each.examples[0];
   if (schema.default !== undefined) return schema.default;
   if (schema.anyOf) return schema.anyOf.some((part) => part.type === "null") ? null : example(schema.anyOf[0], api, depth);
   if (schema.enum) return schema.enum[0];
@@ -52,14 +52,14 @@ function table(heads, rows) {
   return make("div", { className: "scroll", tabIndex: 0 }, node);
 }
 
-function block(given) {
-  return make("pre", { tabIndex: 0 }, text("code", typeof given === "string" ? given : JSON.stringify(given, null, 2)));
+function block(content) {
+  return make("pre", { tabIndex: 0 }, text("code", typeof content === "string" ? content : JSON.stringify(content, null, 2)));
 }
 
 function parameters(operation, api) {
   const rows = (operation.parameters ?? []).map(({ name, in: place, schema, description, required }) => {
-    const standard = schema.default !== undefined && schema.default !== null ? `default: ${JSON.stringify(schema.default)}` : required ? "required" : "optional";
-    return [text("code", name), place, kind(schema, api).replace(" or null", ""), [standard, bounds(schema)].filter(Boolean).join("; "), description ?? schema.description ?? ""];
+    const standing = schema.default !== undefined && schema.default !== null ? `default: ${JSON.stringify(schema.default)}` : required ? "required" : "optional";
+    return [text("code", name), place, typeName(schema, api).replace(" or null", ""), [standing, bounds(schema)].filter(Boolean).join("; "), description ?? schema.description ?? ""];
   });
   return rows.length ? [text("h4", "Parameters"), table(["name", "in", "type", "limits", "meaning"], rows)] : [];
 }
@@ -70,26 +70,26 @@ function body(operation, api) {
   const rows = content.flatMap(([type, { schema }]) => {
     const parts = Object.entries(resolve(schema, api).properties ?? {});
     if (!parts.length) return [[text("code", type), "the body", "the image itself"]];
-    return parts.map(([field, part]) => [text("code", type), text("code", field), part.description ?? kind(part, api)]);
+    return parts.map(([field, part]) => [text("code", type), text("code", field), part.description ?? typeName(part, api)]);
   });
   return [text("h4", "Body"), table(["type", "field", "meaning"], rows)];
 }
 
-function answers(operation, api) {
+function responses(operation, api) {
   const all = Object.entries(operation.responses);
-  const rows = all.map(([status, answer]) => [text("code", status), Object.keys(answer.content ?? {}).join(", ") || "no body", answer.description]);
+  const rows = all.map(([status, response]) => [text("code", status), Object.keys(response.content ?? {}).join(", ") || "no body", response.description]);
   const schema = all.find(([status]) => status.startsWith("2"))?.[1].content?.["application/json"]?.schema;
-  const errors = all.flatMap(([, answer]) => Object.values(answer.content ?? {}).map((each) => each.example)).filter((each) => each?.status);
+  const errors = all.flatMap(([, response]) => Object.values(response.content ?? {}).map((each) => each.example)).filter((each) => each?.status);
   return [
-    text("h4", "Answers"), table(["status", "type", "meaning"], rows),
+    text("h4", "Responses"), table(["status", "type", "meaning"], rows),
     ...(schema ? [text("h4", "Example"), block(example(schema, api))] : []),
-    ...(errors.length ? [make("details", {}, text("summary", "Errors as examples"), block(errors))] : []),
+    ...(errors.length ? [make("details", {}, text("summary", "Example errors"), block(errors))] : []),
   ];
 }
 
 function curl(method, path, operation) {
-  const given = operation["x-curl"] ?? `curl ${method === "get" ? "" : `-X ${method.toUpperCase()} `}'{origin}${path}'`;
-  return given.replace("{origin}", new URL(".", location.href).href.slice(0, -1)).replace("{name}", "default").replace(/\{[a-z_]+\}/g, "17");
+  const command = operation["x-curl"] ?? `curl ${method === "get" ? "" : `-X ${method.toUpperCase()} `}'{origin}${path}'`;
+  return command.replace("{origin}", new URL(".", location.href).href.slice(0, -1)).replace("{name}", "default").replace(/\{[a-z_]+\}/g, "17");
 }
 
 function draw(method, path, operation, api) {
@@ -98,7 +98,7 @@ function draw(method, path, operation, api) {
     make("p", { className: "summary" }, operation.summary, operation.responses["401"] ? text("small", "API key") : ""),
     ...paragraphs(operation.description),
     ...parameters(operation, api), ...body(operation, api),
-    text("h4", "Try it"), block(curl(method, path, operation)), ...answers(operation, api));
+    text("h4", "Try it"), block(curl(method, path, operation)), ...responses(operation, api));
 }
 
 async function start() {
@@ -115,4 +115,4 @@ async function start() {
   document.getElementById(location.hash.slice(1))?.scrollIntoView();
 }
 
-start().catch((error) => { $("error").textContent = `The description cannot be loaded: ${error.message}`; $("error").hidden = false; });
+start().catch((error) => { $("error").textContent = `The API description cannot be loaded: ${error.message}`; $("error").hidden = false; });

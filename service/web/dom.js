@@ -1,69 +1,69 @@
-// Elements by id and new ones. Text goes in as text, never as markup.
+// DOM helpers. Text is set as text, never as markup.
 
 export const $ = (id) => document.getElementById(id);
-export const on = (id, type, act) => $(id).addEventListener(type, act);
+export const on = (id, type, listener) => $(id).addEventListener(type, listener);
 
-export function make(name, given = {}, ...children) {
-  const node = Object.assign(document.createElement(name), given);
+export function make(name, properties = {}, ...children) {
+  const node = Object.assign(document.createElement(name), properties);
   node.append(...children);
   return node;
 }
 
-// a form whose button cannot be pressed again while `act` is under way
-export function onSubmit(id, act) {
+// Runs `action` on submit; its button is disabled while the action runs.
+export function onSubmit(id, action) {
   on(id, "submit", async (event) => {
     event.preventDefault();
     const button = $(id).querySelector("button:not([type])");
     button.disabled = true;
-    await act();
+    await action();
     button.disabled = false;
   });
 }
 
-export function count(number, one) {
-  return `${number.toLocaleString()} ${one}${number === 1 ? "" : "s"}`;
+export function count(number, noun) {
+  return `${number.toLocaleString()} ${noun}${number === 1 ? "" : "s"}`;
 }
 
 export function time(text) {
   return text && new Date(text).toLocaleString(undefined, { dateStyle: "medium", timeStyle: "medium" });
 }
 
-// a text that is not there while it is empty
-export function tell(id, text) {
+// Sets a text; an empty one hides its element.
+export function showText(id, text) {
   $(id).textContent = text;
   $(id).hidden = !text;
 }
 
-// pairs of a name and a value as the rows of a <dl>; a value that is not known has none
-export function describe(list, facts) {
-  const known = facts.filter(([, value]) => value !== null && value !== undefined);
+// Fills a <dl> with pairs of name and value; pairs without a value are left out.
+export function describe(list, pairs) {
+  const known = pairs.filter(([, value]) => value !== null && value !== undefined);
   list.replaceChildren(...known.flatMap(([name, value]) => [make("dt", {}, name), make("dd", { title: value }, value)]));
 }
 
-// What went wrong, with a way to try again where that may help.
-export function showError(error, again = null) {
+// Shows an error, with a retry button where a retry may succeed; null hides it.
+export function showError(error, retry = null) {
   if (error?.name === "AbortError") return;
   $("error-text").textContent = error?.message ?? "";
   $("error").hidden = !error;
-  $("again").hidden = !(error?.again && again);
-  $("again").onclick = again;
+  $("retry").hidden = !(error?.retryable && retry);
+  $("retry").onclick = retry;
 }
 
-// Files that are dropped anywhere: `take` gets the area that they fell on, and them.
-export function onDrop(take) {
-  const mark = (area) => {
-    for (const each of document.querySelectorAll(".over")) each.classList.remove("over");
+// Files dropped anywhere on the page: calls `onFiles(area, files)`.
+export function onDrop(onFiles) {
+  const highlight = (area) => {
+    for (const node of document.querySelectorAll(".over")) node.classList.remove("over");
     area?.classList.add("over");
   };
-  document.addEventListener("dragover", (event) => { event.preventDefault(); mark(areaOf(event.target)); });
-  document.addEventListener("dragleave", (event) => { if (!event.relatedTarget) mark(null); });
+  document.addEventListener("dragover", (event) => { event.preventDefault(); highlight(areaOf(event.target)); });
+  document.addEventListener("dragleave", (event) => { if (!event.relatedTarget) highlight(null); });
   document.addEventListener("drop", (event) => {
     event.preventDefault();
-    mark(null);
-    if (event.dataTransfer.files.length) take(areaOf(event.target), [...event.dataTransfer.files]);
+    highlight(null);
+    if (event.dataTransfer.files.length) onFiles(areaOf(event.target), [...event.dataTransfer.files]);
   });
 }
 
 function areaOf(target) {
-  return target.closest("#adding, #more") ?? $("drop");
+  return target.closest("#upload, #more") ?? $("drop");
 }

@@ -1,73 +1,73 @@
-// Marked images are erased in one request; the receipt says when they were gone, and from where.
+// Erasure of the selected images in one request, and its receipt.
 
-import { askJson, sending } from "./api.js";
+import { fetchJson, jsonBody } from "./api.js";
 import { $, count, describe, make, on, time } from "./dom.js";
-import { announce, keyOf } from "./items.js";
-import { markedDialog } from "./marks.js";
+import { keyOf, notify } from "./items.js";
+import { selectionDialog } from "./selection.js";
 
-const [FIRST_S, SLOWER, LONGEST_S] = [2, 1.5, 30]; // between two looks at a receipt
+const [FIRST_S, BACKOFF, MAX_S] = [2, 1.5, 30]; // polling of a receipt
 
-let receipt = null; // the one that is shown
-let look = 0;
+let receipt = null; // the one on the page
+let timer = 0;
 
-async function erase(marked) {
-  const [{ gallery }] = marked; // of one gallery: marks go when another is chosen
-  const items = marked.map(({ id, image_hash }) => ({ id, image_hash }));
-  const given = await askJson(`/v1/erasures?gallery=${gallery}`, sending("POST", { items, reason: $("reason").value.trim() }));
-  announce("erased", marked.map(keyOf));
-  show(given);
-  lookAgain(FIRST_S);
+async function erase(selected) {
+  const [{ gallery }] = selected; // a selection is of one gallery
+  const items = selected.map(({ id, image_hash }) => ({ id, image_hash }));
+  const created = await fetchJson(`/v1/erasures?gallery=${gallery}`, jsonBody("POST", { items, reason: $("reason").value.trim() }));
+  notify("erased", selected.map(keyOf));
+  show(created);
+  schedule(FIRST_S);
   return "receipt-title";
 }
 
-function show(given) {
-  receipt = given;
+function show(created) {
+  receipt = created;
   $("receipt").hidden = false;
   $("receipt-title").textContent = `${count(receipt.items, "image")} erased`;
   $("receipt-state").textContent = receipt.purged_at === null
-    ? "They are in no answer any more. The files are purged next; this page looks from time to time."
-    : "They are in no answer and in no file of the gallery any more.";
+    ? "No search finds them any more. Their traces in the files are purged next; this page checks from time to time."
+    : "No search finds them, and no file of the gallery contains them.";
   describe($("receipt-facts"), [
     ["Receipt", receipt.id],
     ["Gallery", receipt.gallery],
     ["Reason", receipt.reason],
-    ["Asked for by", receipt.requested_by],
-    ["In no answer since", time(receipt.unsearchable_at)],
-    ["In no file since", time(receipt.purged_at) ?? "not yet"],
-    ["Still held by", receipt.remaining.map((each) => `${each.kind} ${each.place}`).join(", ") || "nothing"],
+    ["Requested by", receipt.requested_by],
+    ["Unsearchable since", time(receipt.unsearchable_at)],
+    ["Purged from files", time(receipt.purged_at) ?? "not yet"],
+    ["Remaining copies", receipt.remaining.map((each) => `${each.kind} ${each.place}`).join(", ") || "none"],
   ]);
 }
 
-function lookAgain(wait_s) {
-  clearTimeout(look);
-  if (receipt?.purged_at === null) look = setTimeout(poll, 1000 * wait_s, receipt, Math.min(LONGEST_S, wait_s * SLOWER));
+function schedule(wait_s) {
+  clearTimeout(timer);
+  if (receipt?.purged_at === null) timer = setTimeout(poll, 1000 * wait_s, receipt, Math.min(MAX_S, wait_s * BACKOFF));
 }
 
-async function poll(asked, wait_s) {
+async function poll(polled, wait_s) {
   try {
-    const found = await askJson(`/v1/erasures/${asked.id}?gallery=${asked.gallery}`);
-    if (receipt?.id !== asked.id) return;
-    if (found.purged_at !== null) show(found);
+    const latest = await fetchJson(`/v1/erasures/${polled.id}?gallery=${polled.gallery}`);
+    if (receipt?.id !== polled.id) return;
+    if (latest.purged_at !== null) show(latest);
   } catch (error) {
-    if (!error.again) return;
+    if (!error.retryable) return;
   }
-  lookAgain(wait_s);
+  schedule(wait_s);
 }
 
 function download() {
-  const address = URL.createObjectURL(new Blob([JSON.stringify(receipt, null, 2)], { type: "application/json" }));
-  make("a", { href: address, download: `erasure-${receipt.id}.json` }).click();
-  setTimeout(() => URL.revokeObjectURL(address), 1000);
+  const url = URL.createObjectURL(new Blob([JSON.stringify(receipt, null, 2)], { type: "application/json" }));
+  make("a", { href: url, download: `erasure-${receipt.id}.json` }).click();
+  setTimeout(() => URL.revokeObjectURL(url), 1000);
 }
 
-markedDialog("erase", "Erase", {
+selectionDialog("erase", "Erase", {
   prepare: () => $("erase-form").reset(),
-  act: erase,
-  denied: () => { $("erase-marked").hidden = true; }, // a key with limits may still label
+  action: erase,
+  onForbidden: () => { $("erase-selected").hidden = true; }, // a limited key may still label
 });
 on("download", "click", download);
 on("receipt-close", "click", () => {
-  clearTimeout(look);
+  clearTimeout(timer);
   receipt = null;
   $("receipt").hidden = true;
   $("answer-title").focus();

@@ -1,13 +1,13 @@
-// Items as answers show them. An id is of one gallery only: what is done to an item names its gallery and its image.
+// Items of answers. Ids are unique in a gallery only: a change names the gallery and the image hash, too.
 
 export const keyOf = ({ gallery, id }) => `${gallery}/${id}`;
 
-// the address of an act on one item, which is refused where the item has another image by now
-export function addressOf({ gallery, id, image_hash }) {
+// The URL that changes an item; the service refuses it if the item has another image by now.
+export function itemUrl({ gallery, id, image_hash }) {
   return `/v1/items/${id}?${new URLSearchParams({ gallery, image_hash })}`;
 }
 
-// tells all parts of the page what became of items: "erased" with their keys, "labelled" with the items as they are now
-export function announce(what, detail) {
-  document.dispatchEvent(new CustomEvent(what, { detail }));
+// Notifies all parts of the page: "erased" with keys, "labelled" with the changed items.
+export function notify(type, detail) {
+  document.dispatchEvent(new CustomEvent(type, { detail }));
 }

@@ -1,57 +1,57 @@
-// The API key of this tab: in sessionStorage and in requests, nowhere else.
+// The API key of this tab, in sessionStorage and in requests only.
 
-import { $, on, onSubmit, tell } from "./dom.js";
+import { $, on, onSubmit, showText } from "./dom.js";
 
-const PLACE = "vitreid-key";
+const STORAGE = "vitreid-key";
 const REFUSED = {
-  0: "The service does not answer.",
-  401: "This key is not accepted: it is wrong, revoked or expired.",
-  429: "Too many keys were tried. Wait a few seconds.",
+  0: "The service does not respond.",
+  401: "This key is not valid: it is wrong, revoked or expired.",
+  429: "Too many wrong keys. Wait a few seconds.",
 };
-let entered = null; // a promise of a key that is accepted
-let enter = null;
+let pending = null; // promise of a valid key
+let resolvePending = null;
 
-export const key = () => sessionStorage.getItem(PLACE);
+export const key = () => sessionStorage.getItem(STORAGE);
 
-// Asks for a key. What was found is not shown to somebody without one.
-export function needKey() {
-  if (entered === null) {
-    entered = new Promise((resolve) => { enter = resolve; });
+// Asks for a key, and hides the results until there is one.
+export function requestKey() {
+  if (pending === null) {
+    pending = new Promise((resolve) => { resolvePending = resolve; });
     for (const dialog of document.querySelectorAll("dialog[open]")) dialog.close();
-    tell("key-error", key() && "The key that was used is not accepted any more.");
-    show(true);
+    showText("key-error", key() && "The key is no longer valid.");
+    showKeyPage(true);
     $("key").focus();
   }
-  return entered;
+  return pending;
 }
 
-function show(door) {
-  $("door").hidden = !door;
-  $("main").hidden = $("skip").hidden = door;
-  $("forget").hidden = door || key() === null;
-  if (door) $("facts").textContent = "";
+function showKeyPage(visible) {
+  $("key-page").hidden = !visible;
+  $("main").hidden = $("skip").hidden = visible;
+  $("forget-key").hidden = visible || key() === null;
+  if (visible) $("facts").textContent = "";
 }
 
 async function tryKey() {
-  const given = $("key").value.trim();
+  const entered = $("key").value.trim();
   $("key").value = "";
-  tell("key-error", "");
-  const { status } = await fetch("v1/info", { headers: { authorization: `Bearer ${given}` } }).catch(() => ({ status: 0 }));
+  showText("key-error", "");
+  const { status } = await fetch("v1/info", { headers: { authorization: `Bearer ${entered}` } }).catch(() => ({ status: 0 }));
   if (REFUSED[status]) {
-    tell("key-error", REFUSED[status]);
+    showText("key-error", REFUSED[status]);
     $("key").focus();
     return;
   }
-  sessionStorage.setItem(PLACE, given);
-  show(false);
+  sessionStorage.setItem(STORAGE, entered);
+  showKeyPage(false);
   $("query-title").focus();
-  entered = null;
-  enter();
+  pending = null;
+  resolvePending();
 }
 
 onSubmit("key-form", tryKey);
-on("forget", "click", () => {
-  sessionStorage.removeItem(PLACE);
-  location.reload(); // with it goes everything that was found
+on("forget-key", "click", () => {
+  sessionStorage.removeItem(STORAGE);
+  location.reload(); // drops all results, too
 });
-$("forget").hidden = key() === null;
+$("forget-key").hidden = key() === null;

@@ -1,27 +1,27 @@
-// One label for all marked images.
+// One person label for all selected images.
 
-import { askJson, sending } from "./api.js";
+import { fetchJson, jsonBody } from "./api.js";
 import { $, count, on } from "./dom.js";
-import { addressOf, announce, keyOf } from "./items.js";
-import { forbid, marked, markedDialog, unmark } from "./marks.js";
+import { itemUrl, keyOf, notify } from "./items.js";
+import { deselect, makeReadOnly, selected, selectionDialog } from "./selection.js";
 
 function prepare() {
-  $("label-text").value = marked().find((item) => item.person_id !== null)?.person_id ?? "";
+  $("label-text").value = selected().find((item) => item.person_id !== null)?.person_id ?? "";
 }
 
-// One request an image: those that were labelled are unmarked, the others stay for another try.
+// One request per image: labelled ones are deselected, the others stay selected for a retry.
 async function label(items) {
   const person_id = $("label-text").value.trim() || null;
-  const done = [];
+  const labelled = [];
   try {
-    for (const item of items) done.push(await askJson(addressOf(item), sending("PATCH", { person_id })));
+    for (const item of items) labelled.push(await fetchJson(itemUrl(item), jsonBody("PATCH", { person_id })));
   } finally {
-    if (done.length) announce("labelled", done);
-    unmark(done.map(keyOf));
+    if (labelled.length) notify("labelled", labelled);
+    deselect(labelled.map(keyOf));
   }
-  $("summary").textContent = `${count(done.length, "image")} ${person_id === null ? "without a label now" : `labelled ${person_id}`}`;
+  $("summary").textContent = person_id === null ? `label removed from ${count(labelled.length, "image")}` : `${count(labelled.length, "image")} labelled ${person_id}`;
   return "answer-title";
 }
 
 on("label-text", "focus", () => $("label-text").select());
-markedDialog("label", "Label", { prepare, act: label, denied: forbid });
+selectionDialog("label", "Label", { prepare, action: label, onForbidden: makeReadOnly });

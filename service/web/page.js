@@ -1,87 +1,87 @@
-// The page that an operator works with: what is there to choose from, and what the controls do.
+// The search page: loads a gallery and connects the controls.
 
-import { allowAtOnce, chooseToAdd } from "./adding.js";
-import { askJson } from "./api.js";
+import { fetchJson } from "./api.js";
+import { describeThresholds, showCalibration } from "./calibration.js";
 import { clearAnswer, dropCards } from "./cards.js";
-import { asked, clear, gallery, offerCameras, restore } from "./conditions.js";
-import { $, count, make, on, onDrop, showError, tell } from "./dom.js";
+import { $, count, make, on, onDrop, showError, showText } from "./dom.js";
 import "./erasure.js";
+import { enableExplanations } from "./explain.js";
+import { imageOf } from "./images.js";
 import { keyOf } from "./items.js";
 import "./labels.js";
-import { unmark } from "./marks.js";
-import { imageOf } from "./images.js";
-import { begin, chooseFiles, chooseItem, forgetItem, leaveGallery, search } from "./query.js";
-import { tellWorth, thresholdsOf } from "./worth.js";
-import { offerWhy } from "./why.js";
+import { clearOptions, fillCameras, fillForm, gallery, parameters } from "./parameters.js";
+import { chooseFiles, chooseItem, enableSearch, forgetItems, leaveGallery, search } from "./query.js";
+import { deselect } from "./selection.js";
+import { chooseUploads, limitUpload } from "./upload.js";
 
 const SAMPLES = 12;
-const QUIET_MS = 250; // after a change of a condition
+const DEBOUNCE_MS = 250;
 
-const given = new URLSearchParams(location.search); // what the page was opened with, whatever the address says later
+const initial = new URLSearchParams(location.search); // before the page writes its own parameters there
 
 let info = null;
 let galleries = [];
-let looks = 0; // at what is there to choose from; an answer to an older one is dropped
+let loads = 0; // of a gallery; the result of an older one is dropped
 
 async function start() {
-  [info, { galleries }] = [await askJson("/v1/info"), await askJson("/v1/galleries")];
+  [info, { galleries }] = [await fetchJson("/v1/info"), await fetchJson("/v1/galleries")];
   $("starter").hidden = !info.bundle.starter;
-  allowAtOnce(info.limits.images);
-  offerWhy(info.bundle.explains);
-  tellDrift(info.drift);
+  limitUpload(info.limits.images);
+  enableExplanations(info.bundle.explains);
+  showDrift(info.drift);
   $("gallery").replaceChildren(...galleries.map(({ name, state }) => Object.assign(new Option(name, name), { disabled: state !== "open" })));
   $("gallery-field").hidden = galleries.length < 2;
-  const named = given.get("gallery") ?? "default";
-  const find = (wanted) => galleries.find(({ name }) => name === wanted);
-  const wanted = find(named) ?? find("default") ?? galleries[0];
-  if (!wanted) throw new Error("This key is for no gallery that is there.");
-  if (given.has("gallery") && wanted.name !== named) showError(new Error(`There is no gallery ${named} for you; this is ${wanted.name}.`));
-  $("gallery").value = wanted.name;
-  await lookAround(given);
-  $("try").open = info.bundle.starter; // drawn people; images of others are shown to those who ask
-  begin();
+  const named = initial.get("gallery") ?? "default";
+  const byName = (wanted) => galleries.find(({ name }) => name === wanted);
+  const first = byName(named) ?? byName("default") ?? galleries[0];
+  if (!first) throw new Error("This key has no access to any gallery.");
+  if (initial.has("gallery") && first.name !== named) showError(new Error(`Gallery ${named} does not exist or is not accessible; showing ${first.name}.`));
+  $("gallery").value = first.name;
+  await loadGallery(initial);
+  $("samples-panel").open = info.bundle.starter; // drawn people; real ones are shown on request only
+  enableSearch();
 }
 
-// What can be chosen in the gallery, and how much there is; the form gets the conditions of `wanted`, or keeps its own.
-// False where it was overtaken.
-async function lookAround(wanted = null) {
-  const mine = ++looks;
-  const { cameras } = await askJson(`/v1/galleries/${gallery()}/cameras`);
-  if (mine !== looks) return false;
-  const conditions = wanted ?? asked();
+// Loads size, cameras and settings of the gallery; the form gets `params`, or keeps its own. Returns false if a newer
+// load overtook this one.
+async function loadGallery(params = null) {
+  const load = ++loads;
+  const { cameras } = await fetchJson(`/v1/galleries/${gallery()}/cameras`);
+  if (load !== loads) return false;
+  const filled = params ?? parameters();
   const { index, settings } = galleries.find(({ name }) => name === gallery());
   const size = cameras.reduce((sum, camera) => sum + camera.items, 0);
-  offerCameras(cameras, conditions);
-  restore(conditions);
+  fillCameras(cameras, filled);
+  fillForm(filled);
   $("facts").textContent = [count(size, "image"), index && `index ${index}`, `model ${info.bundle.name}`].filter(Boolean).join(" · ");
   const calibration = info.bundle.calibration?.data.domain === (settings?.domain ?? null) ? info.bundle.calibration : null;
-  tellWorth(calibration);
-  const own = settings?.min_score == null ? "" : `This gallery's own least score is ${settings.min_score}.`;
-  $("least-help").textContent = [own, thresholdsOf(calibration)].filter(Boolean).join(" ");
+  showCalibration(calibration);
+  const minimum = settings?.min_score == null ? "" : `The minimum score of this gallery is ${settings.min_score}.`;
+  $("min-score-help").textContent = [minimum, describeThresholds(calibration)].filter(Boolean).join(" ");
   $("empty").hidden = size > 0;
   $("blank").hidden = size === 0 || !$("none").hidden || $("results").children.length > 0;
-  $("try").hidden = size === 0;
-  if ($("try").open) await offerSamples();
+  $("samples-panel").hidden = size === 0;
+  if ($("samples-panel").open) await loadSamples();
   return true;
 }
 
-function tellDrift(alarms) {
-  const cameras = alarms.map((each) => `${each.camera_id} (${each.recent_mean.toFixed(2)} on average, ${each.reference_mean.toFixed(2)} at first)`);
-  tell("drift", cameras.length ? `Best scores have drifted for queries from camera ${cameras.join(", ")}. Look at the cameras before you rely on candidates.` : "");
+function showDrift(alerts) {
+  const cameras = alerts.map((each) => `${each.camera_id} (mean ${each.recent_mean.toFixed(2)}, at first ${each.reference_mean.toFixed(2)})`);
+  showText("drift", cameras.length ? `Best scores have drifted for queries from camera ${cameras.join(", ")}. Check the cameras before you rely on candidates.` : "");
 }
 
-// Images to begin with: one a person where there are labels, of one camera after the other, spread over the page.
-async function offerSamples() {
-  if ($("samples").children.length || $("try").hidden) return;
+// Sample queries: one per person where there are labels, alternating cameras.
+async function loadSamples() {
+  if ($("samples").children.length || $("samples-panel").hidden) return;
   const name = gallery();
-  const { items } = await askJson(`/v1/items?limit=500&gallery=${name}`);
+  const { items } = await fetchJson(`/v1/items?limit=500&gallery=${name}`);
   if (name !== gallery()) return;
   const persons = Map.groupBy(items.filter((item) => item.image_url), (item) => item.person_id ?? `no label ${item.id}`);
-  const distinct = [...persons.values()].map((own, place) => own[place % own.length]);
+  const distinct = [...persons.values()].map((images, place) => images[place % images.length]);
   const step = Math.max(1, distinct.length / SAMPLES);
   const chosen = Array.from({ length: Math.min(SAMPLES, distinct.length) }, (_, place) => distinct[Math.floor(place * step)]);
   $("samples").replaceChildren(...chosen.map((item) => {
-    const button = make("button", { type: "button", ariaLabel: `Search with image ${item.id}, camera ${item.camera_id ?? "not known"}` }, imageOf(item));
+    const button = make("button", { type: "button", ariaLabel: `Search with image ${item.id}, camera ${item.camera_id ?? "unknown"}` }, imageOf(item));
     button.dataset.item = keyOf(item);
     button.addEventListener("click", () => chooseItem(item));
     return make("li", {}, button);
@@ -89,14 +89,14 @@ async function offerSamples() {
 }
 
 async function changeGallery() {
-  unmark();
+  deselect();
   leaveGallery();
   clearAnswer();
   $("samples").replaceChildren();
-  if (await lookAround(new URLSearchParams())) search();
+  if (await loadGallery(new URLSearchParams())) search();
 }
 
-// an action that may fail, and be tried again
+// Runs an action, and offers a retry if it fails.
 function attempt(action) {
   showError(null);
   action().catch((error) => {
@@ -105,35 +105,35 @@ function attempt(action) {
   });
 }
 
-for (const [id, further] of [["file", false], ["further", true]]) {
+for (const [id, additional] of [["file", false], ["additional", true]]) {
   on(id, "change", () => {
-    if ($(id).files.length) chooseFiles([...$(id).files], { further });
+    if ($(id).files.length) chooseFiles([...$(id).files], { additional });
     $(id).value = "";
   });
 }
-// what is compared, labelled or erased stays as it is while its dialog is open
+// files do not change the query while a dialog is open
 const inDialog = () => document.querySelector("dialog[open]") !== null;
-onDrop((area, files) => inDialog() || (area.id === "adding" ? chooseToAdd(files) : chooseFiles(files, { further: area.id === "more" })));
+onDrop((area, files) => inDialog() || (area.id === "upload" ? chooseUploads(files) : chooseFiles(files, { additional: area.id === "more" })));
 document.addEventListener("paste", (event) => { if (event.clipboardData.files.length && !inDialog()) chooseFiles([...event.clipboardData.files]); });
 
 on("form", "submit", (event) => { event.preventDefault(); search(); });
 on("form", "change", ({ target }) => {
   if (target.id === "gallery") attempt(changeGallery);
-  else if (target.name) search(QUIET_MS);
+  else if (target.name) search(DEBOUNCE_MS);
 });
-for (const id of ["clear", "none-clear"]) on(id, "click", () => { clear(); search(); $("answer-title").focus(); });
-on("try", "toggle", () => { if ($("try").open && info) attempt(offerSamples); });
-document.addEventListener("added", () => attempt(async () => { await lookAround(); search(); }));
+for (const id of ["clear", "none-clear"]) on(id, "click", () => { clearOptions(); search(); $("answer-title").focus(); });
+on("samples-panel", "toggle", () => { if ($("samples-panel").open && info) attempt(loadSamples); });
+document.addEventListener("added", () => attempt(async () => { await loadGallery(); search(); }));
 document.addEventListener("erased", ({ detail: keys }) => {
   dropCards(keys);
-  unmark(keys);
-  forgetItem(keys);
+  deselect(keys);
+  forgetItems(keys);
   for (const key of keys) $("samples").querySelector(`[data-item="${key}"]`)?.parentElement.remove();
-  attempt(() => lookAround());
-  search(QUIET_MS);
+  attempt(() => loadGallery());
+  search(DEBOUNCE_MS);
 });
 document.addEventListener("labelled", () => {
-  $("samples").replaceChildren(); // their labels are old
-  if ($("try").open) attempt(offerSamples);
+  $("samples").replaceChildren(); // with the old labels
+  if ($("samples-panel").open) attempt(loadSamples);
 });
 attempt(start);

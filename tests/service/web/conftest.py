@@ -1,4 +1,4 @@
-"""Served galleries, and a real browser in which nothing may break, be blocked or load from elsewhere."""
+"""Served galleries, and a real browser: script errors, blocked content and foreign requests fail a test."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.service.web.acting import Served, serve
+from tests.service.web.actions import Served, serve
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Dialog, Page
@@ -26,7 +26,7 @@ FLAGS = [
     "--disable-sync",
 ]
 ANSWERED = re.compile(r"Failed to load resource: the server responded with a status of (4\d\d|503|504) ")
-"""What Chromium itself says about each answer of this kind; the page tells it, too."""
+"""Chromium's own message about each error response, which the page reports as well."""
 
 
 @pytest.fixture
@@ -38,7 +38,7 @@ def served(tmp_path: Path, tiny_bundle: Path) -> Iterator[Served]:
 
 @pytest.fixture
 def filled(served: Served, make_image: Callable[..., bytes]) -> Served:
-    """Eight images without keys, to be changed."""
+    """Eight images without keys, for tests that change them."""
     served.add_eight(make_image)
     return served
 
@@ -64,7 +64,7 @@ def locked(tmp_path: Path, tiny_bundle: Path, make_image: Callable[..., bytes]) 
 def shown(
     tmp_path_factory: pytest.TempPathFactory, tiny_bundle: Path, make_image: Callable[..., bytes]
 ) -> Iterator[str]:
-    """The address of eight images that all tests share and none changes."""
+    """Address of eight images that no test changes."""
     with serve(tmp_path_factory.mktemp("shown"), tiny_bundle) as started:
         started.add_eight(make_image)
         yield started.address
@@ -72,7 +72,7 @@ def shown(
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    """Chromium. While it runs, an event loop runs in this thread, so that it is ended with the module's last test."""
+    """Chromium, stopped after each module: while it runs, an event loop runs in this thread."""
     api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
     executable = shutil.which("chromium") or "/usr/bin/chromium"
     if not os.path.exists(executable):
@@ -85,14 +85,14 @@ def browser() -> Iterator[Browser]:
 
 @pytest.fixture(scope="session")
 def axe() -> str:
-    """The text of axe-core; it is evaluated by the debugger, which the content security policy does not bind."""
+    """Source of axe-core; the debugger evaluates it, past the content security policy."""
     package = pytest.importorskip("axe_playwright_python", reason="axe-playwright-python is not installed")
     return next(Path(package.__file__).parent.rglob("axe.min.js")).read_text()
 
 
 @pytest.fixture
 def page(request: pytest.FixtureRequest, browser: Browser) -> Iterator[Page]:
-    """A page in Berlin. Errors, dialogs of scripts, blocked content and foreign addresses fail the test."""
+    """A page in Berlin. Errors, script dialogs, blocked content and foreign requests fail the test."""
     for service in {"served", "locked"} & set(request.fixturenames):
         request.getfixturevalue(service)  # made before the page, and there until it is closed
     context = browser.new_context(timezone_id="Europe/Berlin", locale="en-GB", viewport={"width": 1280, "height": 900})

@@ -1,4 +1,4 @@
-"""The programs of docs/clients.md: each adds, finds and erases at a running service."""
+"""The programs of docs/clients.md add, find and erase at a running service."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tests.paths import REPOSITORY
-from tests.service.web.acting import Served, serve
+from tests.service.web.actions import Served, serve
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page
@@ -22,14 +22,14 @@ Make = Callable[..., bytes]
 
 
 def program(language: str) -> str:
-    """The only block of a language on the page."""
+    """The only code block of a language on the page."""
     [block] = re.findall(rf"```{language}\n(.*?)```", PAGE, re.DOTALL)
     return str(block)
 
 
 @pytest.fixture
 def purging(tmp_path: Path, tiny_bundle: Path, make_image: Make) -> Iterator[Served]:
-    """Eight images behind keys, in a gallery that purges at once what is erased."""
+    """Eight images behind keys, in a gallery that purges erased items at once."""
     with serve(tmp_path / "data", tiny_bundle, with_keys=True, purge_after_s=0) as started:
         started.add_eight(make_image)
         yield started
@@ -55,7 +55,7 @@ def test_python_adds_finds_and_erases(purging: Served, make_image: Make, tmp_pat
     assert 4 not in [item.id for item in purging.service.gallery("default").items(0, 100)]
 
 
-def test_python_tells_what_the_service_says(purging: Served, make_image: Make, tmp_path: Path) -> None:
+def test_python_reports_the_problems_of_the_service(purging: Served, make_image: Make, tmp_path: Path) -> None:
     (tmp_path / "broken.jpg").write_bytes(b"no image")
     (tmp_path / "asked.jpg").write_bytes(make_image(3))
     ended = run_python(purging, "vitreid_wrong", "", tmp_path / "asked.jpg", tmp_path / "asked.jpg")

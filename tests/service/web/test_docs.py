@@ -1,4 +1,4 @@
-"""The page /docs draws what /openapi.json describes."""
+"""The page /docs draws /openapi.json."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def test_the_api_is_described(page: Page, shown: str) -> None:
         assert shown_names == parameters
 
 
-def test_its_table_of_contents_leads_to_every_operation(page: Page, shown: str) -> None:
+def test_the_table_of_contents_links_to_every_operation(page: Page, shown: str) -> None:
     page.goto(f"{shown}/docs")
     page.wait_for_selector(".operation")
     targets = page.evaluate("[...document.querySelectorAll('#toc a')].map((link) => link.hash.slice(1))")
@@ -44,7 +44,7 @@ def test_its_table_of_contents_leads_to_every_operation(page: Page, shown: str) 
     assert page.evaluate("scrollY") > 0
 
 
-def test_a_description_that_cannot_be_loaded_is_told(page: Page, shown: str) -> None:
+def test_a_description_that_cannot_be_loaded_is_reported(page: Page, shown: str) -> None:
     page.route("**/openapi.json", lambda route: route.fulfill(status=404, body="gone"))
     page.goto(f"{shown}/docs")
     page.wait_for_selector("#error:not([hidden])")

@@ -1,4 +1,4 @@
-"""API keys on the page: asked for, kept in the tab, sent as a header, forgotten; keys that may not do all."""
+"""API keys on the page: requested, kept in the tab, sent as a header, forgotten; limited keys."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.service.web.acting import Served, choose, mark, search, sent, wait_until_drawn
+from tests.service.web.actions import Served, choose, search, select, sent, wait_until_drawn
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page
@@ -22,9 +22,9 @@ def enter(page: Page, key: str) -> None:
     page.keyboard.press("Enter")
 
 
-def come_in(page: Page, address: str, key: str) -> None:
+def log_in(page: Page, address: str, key: str) -> None:
     page.goto(address)
-    page.wait_for_selector("#door:not([hidden])")
+    page.wait_for_selector("#key-page:not([hidden])")
     enter(page, key)
     page.wait_for_selector("#facts:has-text('model')")
 
@@ -34,19 +34,19 @@ def test_a_key_opens_the_page_and_stays_in_the_tab(
 ) -> None:
     key = locked.service.access.keys.create("gate", ["read"])[1]
     page.goto(locked.address)
-    page.wait_for_selector("#door:not([hidden])")
+    page.wait_for_selector("#key-page:not([hidden])")
     assert page.locator("#main").is_hidden()
-    assert page.locator("#forget").is_hidden()
+    assert page.locator("#forget-key").is_hidden()
     assert page.evaluate("document.activeElement.id") == "key"
     assert page.get_attribute("#key", "type") == "password"
     enter(page, WRONG)
     page.wait_for_selector("#key-error:not([hidden])")
-    assert "not accepted" in page.inner_text("#key-error")
+    assert "not valid" in page.inner_text("#key-error")
     assert page.evaluate("document.activeElement.id") == "key"
     assert page.locator("#main").is_hidden()
     enter(page, f" {key} ")
     page.wait_for_selector("#facts:has-text('8 images')")
-    assert page.locator("#door").is_hidden()
+    assert page.locator("#key-page").is_hidden()
     assert page.evaluate("document.activeElement.id") == "query-title"
     choose(page, make_image(3))
     page.wait_for_selector(".card")
@@ -57,29 +57,29 @@ def test_a_key_opens_the_page_and_stays_in_the_tab(
     assert key not in page.content()
     page.reload()
     page.wait_for_selector("#facts:has-text('8 images')")
-    page.click("#forget")
-    page.wait_for_selector("#door:not([hidden])")
+    page.click("#forget-key")
+    page.wait_for_selector("#key-page:not([hidden])")
     assert page.evaluate("sessionStorage.length") == 0
     assert page.locator(".card").count() == 0
 
 
-def test_a_query_goes_on_with_another_key(page: Page, locked: Served, make_image: Callable[..., bytes]) -> None:
+def test_a_query_continues_with_another_key(page: Page, locked: Served, make_image: Callable[..., bytes]) -> None:
     keys = locked.service.access.keys
     old, text = keys.create("old", ["write"])
-    come_in(page, locked.address, text)
+    log_in(page, locked.address, text)
     choose(page, make_image(3))
     page.wait_for_selector(".card")
-    mark(page, 0)
-    page.click("#erase-marked")
+    select(page, 0)
+    page.click("#erase-selected")
     page.fill("#reason", "asked for")
-    page.check("#looked")
+    page.check("#reviewed")
     # one that is fetched later would ask for a key already
     for image in page.locator(".card img, #erase img").all():
         wait_until_drawn(image)
     keys.revoke(old.id)
     page.click("#erase-go")
-    page.wait_for_selector("#door:not([hidden])")
-    assert "not accepted any more" in page.inner_text("#key-error")
+    page.wait_for_selector("#key-page:not([hidden])")
+    assert "no longer valid" in page.inner_text("#key-error")
     assert page.locator("#main").is_hidden()  # nothing that was found is left to be seen
     assert page.locator("#erase").is_hidden()
     enter(page, keys.create("new", ["write"])[1])
@@ -87,29 +87,29 @@ def test_a_query_goes_on_with_another_key(page: Page, locked: Served, make_image
     assert "new" in page.inner_text("#receipt-facts")
 
 
-def test_too_many_wrong_keys_are_told(page: Page, locked: Served) -> None:
+def test_too_many_wrong_keys_are_reported(page: Page, locked: Served) -> None:
     page.goto(locked.address)
-    page.wait_for_selector("#door:not([hidden])")
+    page.wait_for_selector("#key-page:not([hidden])")
     page.route("**/v1/info", lambda route: route.fulfill(status=429, json={}))
     enter(page, WRONG)
     page.wait_for_selector("#key-error:not([hidden])")
-    assert "Too many keys were tried" in page.inner_text("#key-error")
+    assert "Too many wrong keys" in page.inner_text("#key-error")
     assert page.evaluate("sessionStorage.length") == 0
 
 
-def test_what_a_key_may_not_do_is_told_and_then_hidden(
+def test_a_forbidden_action_is_reported_and_then_hidden(
     page: Page, locked: Served, make_image: Callable[..., bytes]
 ) -> None:
-    come_in(page, locked.address, locked.service.access.keys.create("gate", ["read"])[1])
+    log_in(page, locked.address, locked.service.access.keys.create("gate", ["read"])[1])
     choose(page, make_image(3))
     page.wait_for_selector(".card")
-    mark(page, 0, 1)
-    page.click("#label-marked")
+    select(page, 0, 1)
+    page.click("#label-selected")
     page.click("#label-go")
     page.wait_for_selector("#label-error:not([hidden])")
     assert "needs the scope 'write'; key 'gate' has read" in page.inner_text("#label-error")
     page.click("#label-close")
-    assert page.locator("#marks").is_hidden()
+    assert page.locator("#selection").is_hidden()
     assert page.locator(".card .check").first.is_hidden()
     assert len(locked.service.gallery()) == 8
 
@@ -118,7 +118,7 @@ def test_a_key_for_one_gallery_and_one_camera(page: Page, locked: Served, make_i
     locked.service.galleries.create("night")
     locked.add([make_image(40), make_image(41)], [{"camera_id": "c1"}, {"camera_id": "c2"}], gallery="night")
     text = locked.service.access.keys.create("night watch", ["read"], galleries=["night"], cameras=["c2"])[1]
-    come_in(page, locked.address, text)
+    log_in(page, locked.address, text)
     assert page.locator("#gallery-field").is_hidden()
     assert "1 image " in page.inner_text("#facts")
     _, asked = sent(page, lambda: choose(page, make_image(41)))
@@ -130,25 +130,25 @@ def test_a_key_for_one_gallery_and_one_camera(page: Page, locked: Served, make_i
 def test_a_key_with_limits_may_label_and_not_erase(
     page: Page, locked: Served, make_image: Callable[..., bytes]
 ) -> None:
-    come_in(page, locked.address, locked.service.access.keys.create("gate", ["write"], cameras=["c1"])[1])
+    log_in(page, locked.address, locked.service.access.keys.create("gate", ["write"], cameras=["c1"])[1])
     choose(page, make_image(3))
     page.wait_for_selector(".card")
-    mark(page, 0, 1)
-    page.click("#erase-marked")
+    select(page, 0, 1)
+    page.click("#erase-selected")
     page.fill("#reason", "asked for")
-    page.check("#looked")
+    page.check("#reviewed")
     page.click("#erase-go")
     page.wait_for_selector("#erase-error:not([hidden])")
     assert "needs a key without limits" in page.inner_text("#erase-error")
     page.click("#erase-close")
-    assert page.locator("#erase-marked").is_hidden()
-    page.click("#label-marked")
+    assert page.locator("#erase-selected").is_hidden()
+    page.click("#label-selected")
     page.click("#label-go")
-    page.wait_for_selector("#marks", state="hidden")
+    page.wait_for_selector("#selection", state="hidden")
     assert "2 images labelled 0004" in page.inner_text("#summary")
 
 
-def test_without_keys_none_is_asked_for(page: Page, shown: str, make_image: Callable[..., bytes]) -> None:
+def test_without_keys_the_page_is_open(page: Page, shown: str, make_image: Callable[..., bytes]) -> None:
     search(page, shown, make_image(3))
-    assert page.locator("#door").is_hidden()
-    assert page.locator("#forget").is_hidden()
+    assert page.locator("#key-page").is_hidden()
+    assert page.locator("#forget-key").is_hidden()

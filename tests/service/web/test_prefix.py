@@ -1,4 +1,4 @@
-"""The pages under a path of a proxy that takes it off."""
+"""The pages under a path prefix that a proxy removes."""
 
 from __future__ import annotations
 

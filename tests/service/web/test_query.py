@@ -1,4 +1,4 @@
-"""The query: images or a stored item in, candidates out, or why there are none."""
+"""Queries by images or by a stored item: candidates, or the reason for no match."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.service.web.acting import Served, choose, jpeg, mark, search, sent, wait_until_drawn
+from tests.service.web.actions import Served, choose, jpeg, search, select, sent, wait_until_drawn
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page, Route
@@ -25,7 +25,7 @@ def test_a_chosen_image_gives_candidates(page: Page, shown: str, make_image: Cal
     assert "0004" in first.inner_text()
     assert "1 May 2026" in first.inner_text()
     assert "13:30" in page.locator(".card", has_text="t3").inner_text()  # 11:30 in UTC is 13:30 in Berlin
-    assert "not an identity" in page.inner_text(".human")
+    assert "not an identity" in page.inner_text(".caution")
     page.fill("#k", "3")
     _, asked = sent(page, lambda: page.click("#go"))
     assert asked == {"gallery": ["default"], "k": ["3"]}
@@ -42,9 +42,7 @@ URL.revokeObjectURL = (address) => { give_up.call(URL, address); given_up.add(ad
 """
 
 
-def test_images_are_shown_and_their_addresses_given_up(
-    page: Page, shown: str, make_image: Callable[..., bytes]
-) -> None:
+def test_blob_urls_are_revoked_after_drawing(page: Page, shown: str, make_image: Callable[..., bytes]) -> None:
     page.add_init_script(WATCH)
     search(page, shown, make_image(3))
     for image in page.locator(".card img").all():
@@ -58,7 +56,7 @@ def test_several_images_are_one_query(page: Page, shown: str, make_image: Callab
     search(page, shown, make_image(1), make_image(5))
     assert page.locator("#images img").count() == 2
     with page.expect_response("**/v1/query?*") as answered:
-        choose(page, make_image(9), field="#further")
+        choose(page, make_image(9), field="#additional")
     assert answered.value.json()["query"]["images"] == 3
     page.get_by_label("Remove image 2").click()
     page.wait_for_selector(".answer:not(.busy)")
@@ -102,21 +100,21 @@ def test_a_stored_image_is_a_query_of_its_own(page: Page, shown: str, make_image
     assert page.input_value("#camera") == "c2"
     assert page.is_disabled("#camera")
     assert page.evaluate("document.activeElement.id") == "answer-title"
-    page.check("#mark-query")
-    mark(page, 0)
-    assert "2 images marked" in page.inner_text("#marks")
+    page.check("#select-query")
+    select(page, 0)
+    assert "2 images confirmed" in page.inner_text("#selection")
     choose(page, make_image(3))
     page.wait_for_selector(".answer:not(.busy)")
     assert page.is_enabled("#camera")
     assert page.input_value("#camera") == ""  # that of the stored image is not that of this one
-    assert page.locator(".card .mark:checked").count() == 2  # marks stay from search to search
+    assert page.locator(".card .select:checked").count() == 2  # marks stay from search to search
 
 
 def test_images_of_the_gallery_are_shown_to_those_who_ask(page: Page, shown: str) -> None:
     page.goto(shown)
     page.wait_for_selector("#facts:has-text('8 images')")
     assert page.locator("#samples button").count() == 0
-    page.click("#try summary")
+    page.click("#samples-panel summary")
     page.wait_for_selector("#samples button")
     assert page.locator("#samples button").count() == 4  # one a person
     page.locator("#samples button").first.focus()
@@ -130,22 +128,22 @@ def test_candidates_are_compared_side_by_side(page: Page, shown: str, make_image
     assert page.inner_text("#compare-title") == "Candidate 2 of 8"
     wait_until_drawn(page.locator("#compare-image"))
     assert page.locator("#compare-query img").count() == 1
-    page.check("#compare-mark")
+    page.check("#compare-select")
     page.keyboard.press("ArrowRight")
     assert page.inner_text("#compare-title") == "Candidate 3 of 8"
-    assert not page.is_checked("#compare-mark")
+    assert not page.is_checked("#compare-select")
     page.keyboard.press("Escape")
     assert page.evaluate("document.activeElement.className") == "pic"
-    assert page.locator(".card .mark").nth(1).is_checked()
+    assert page.locator(".card .select").nth(1).is_checked()
 
 
-def test_a_bad_file_is_told_with_its_name_as_text(page: Page, shown: str, make_image: Callable[..., bytes]) -> None:
+def test_a_bad_file_is_reported_with_its_name_as_text(page: Page, shown: str, make_image: Callable[..., bytes]) -> None:
     page.goto(shown)
     page.wait_for_selector("#facts:has-text('8 images')")
     page.set_input_files("#file", [jpeg("<img src=x onerror=alert(1)>.jpg", b"this is not an image")])
     page.wait_for_selector("#error:not([hidden])")
     assert "<img src=x onerror=alert(1)>.jpg: is not an image in JPEG, PNG, WEBP" in page.inner_text("#error")
-    assert page.locator("#again").is_hidden()
+    assert page.locator("#retry").is_hidden()
     assert page.locator(".card").count() == 0
     choose(page, make_image(3))
     page.wait_for_selector(".card")
@@ -159,72 +157,72 @@ def test_labels_are_text_and_never_markup(page: Page, served: Served, make_image
     page.locator(".card .pic").click()
     page.wait_for_selector("#compare[open]")
     page.keyboard.press("Escape")
-    page.click("#conditions summary")
+    page.click("#options summary")
     for area in (".card", "#only", "#camera", "#compare-facts"):
         assert evil in (page.text_content(area) or ""), area
     assert "<b>x</b>" in page.inner_text(".card")
     assert page.locator("img[src=x], .card b").count() == 0
 
 
-REFUSALS = {
+PROBLEMS = {
     429: "Too many requests: d. Try again in 7 s.",
-    503: "The service cannot answer just now: d. Try again in 7 s.",
-    504: "It took too long: d. Try again in 7 s. Fewer images or candidates take less time.",
-    403: "The key does not allow this: d. Use another key, or ask whoever runs the service for one.",
+    503: "The service is unavailable: d. Try again in 7 s.",
+    504: "The request took too long: d. Try again in 7 s. Fewer images or candidates take less time.",
+    403: "This key does not have permission: d. Use another key, or ask the operator of the service for one.",
     413: "Too large: d.",
 }
-LATER = {429, 503, 504}
+RETRYABLE = {429, 503, 504}
 
 
-def test_refusals_are_told_in_plain_words(page: Page, shown: str, make_image: Callable[..., bytes]) -> None:
-    def refuse(route: Route) -> None:
+def test_problems_are_reported_in_plain_words(page: Page, shown: str, make_image: Callable[..., bytes]) -> None:
+    def fail(route: Route) -> None:
         route.fulfill(status=status, json={"title": "Too large", "detail": "d."}, headers={"retry-after": "7"})
 
     search(page, shown, make_image(3))
-    for status, told in REFUSALS.items():
-        page.route("**/v1/query*", refuse)
+    for status, text in PROBLEMS.items():
+        page.route("**/v1/query*", fail)
         sent(page, lambda: page.click("#go"))
-        assert page.inner_text("#error-text") == told
+        assert page.inner_text("#error-text") == text
         assert page.locator(".card").count() == 0
-        assert page.is_visible("#again") == (status in LATER)
+        assert page.is_visible("#retry") == (status in RETRYABLE)
         page.unroute("**/v1/query*")
-        sent(page, lambda: page.click("#again" if page.is_visible("#again") else "#go"))
+        sent(page, lambda: page.click("#retry" if page.is_visible("#retry") else "#go"))
         assert page.locator(".card").count() == 8
         assert page.locator("#error").is_hidden()
 
 
-def test_a_service_that_is_still_starting_is_told(page: Page, shown: str) -> None:
+def test_a_service_that_is_still_starting_is_reported(page: Page, shown: str) -> None:
     busy = {"title": "Not ready", "detail": "the gallery is loaded"}
     page.route("**/v1/info", lambda route: route.fulfill(status=503, json=busy))
     page.goto(shown)
     page.wait_for_selector("#error:not([hidden])")
-    assert "cannot answer just now: the gallery is loaded" in page.inner_text("#error-text")
+    assert "service is unavailable: the gallery is loaded" in page.inner_text("#error-text")
     assert page.inner_text("#facts") == "not connected"
     page.unroute("**/v1/info")
-    page.click("#again")
+    page.click("#retry")
     page.wait_for_selector("#facts:has-text('8 images')")
     assert page.locator("#error").is_hidden()
 
 
-def test_what_stands_before_the_service_may_answer_too(page: Page, shown: str) -> None:
+def test_an_answer_of_a_proxy_is_reported(page: Page, shown: str) -> None:
     page.route("**/v1/info", lambda route: route.fulfill(status=404, body="<h1>no such thing</h1>"))
     page.goto(shown)
     page.wait_for_selector("#error:not([hidden])")
-    assert page.inner_text("#error-text") == "The service answered 404."
+    assert page.inner_text("#error-text") == "The service returned status 404."
 
 
-def test_an_empty_gallery_says_how_to_fill_it(page: Page, served: Served, make_image: Callable[..., bytes]) -> None:
+def test_an_empty_gallery_shows_how_to_fill_it(page: Page, served: Served, make_image: Callable[..., bytes]) -> None:
     page.goto(served.address)
     page.wait_for_selector("#empty:not([hidden])")
     assert "vitreid index" in page.inner_text("#empty")
-    assert page.locator("#try").is_hidden()
+    assert page.locator("#samples-panel").is_hidden()
     choose(page, make_image(3))
     page.wait_for_selector(".answer:not(.busy)")
     assert page.locator("#empty").is_visible()
     assert page.locator("#none").is_hidden()
 
 
-def test_drifting_scores_are_an_alarm(page: Page, shown: str) -> None:
+def test_drifting_scores_show_a_warning(page: Page, shown: str) -> None:
     def drifting(route: Route) -> None:
         info = route.fetch().json()
         drift = {"gallery": "default", "camera_id": "c1", "index": 0.4, "reference_mean": 0.71, "recent_mean": 0.5}
@@ -233,4 +231,4 @@ def test_drifting_scores_are_an_alarm(page: Page, shown: str) -> None:
     page.route("**/v1/info", drifting)
     page.goto(shown)
     page.wait_for_selector("#drift:not([hidden])")
-    assert "camera c1 (0.50 on average, 0.71 at first)" in page.inner_text("#drift")
+    assert "camera c1 (mean 0.50, at first 0.71)" in page.inner_text("#drift")

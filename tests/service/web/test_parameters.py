@@ -1,4 +1,4 @@
-"""Conditions: sent as they were chosen, kept in the address, and what they leave over."""
+"""Query parameters: sent as chosen, kept in the URL, and applied to the candidates."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
-from tests.service.web.acting import Served, choose, search, sent, wait_until_drawn
+from tests.service.web.actions import Served, choose, search, sent, wait_until_drawn
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page
 
 pytestmark = pytest.mark.browser
 
-ASKED = {
+PARAMETERS = {
     "gallery": ["default"],
     "camera_id": ["c1"],
     "k": ["5"],
@@ -36,11 +36,9 @@ def chip(page: Page, box: str, camera: str) -> None:
     page.locator(f"{box} .chips label", has_text=camera).locator("input").check()
 
 
-def test_conditions_are_sent_as_chosen_and_kept_in_the_address(
-    page: Page, shown: str, make_image: Callable[..., bytes]
-) -> None:
+def test_parameters_are_sent_and_kept_in_the_url(page: Page, shown: str, make_image: Callable[..., bytes]) -> None:
     search(page, shown, make_image(1))
-    page.click("#conditions summary")
+    page.click("#options summary")
     page.select_option("#camera", "c1")
     page.fill("#k", "5")
     chip(page, "#only", "c2")
@@ -49,37 +47,37 @@ def test_conditions_are_sent_as_chosen_and_kept_in_the_address(
     page.fill("#until", "2026-05-01T17:45")
     page.fill("#person", " 0002 ")
     page.fill("#track", "t5")
-    page.fill("#least", "-0.5")
+    page.fill("#min-score", "-0.5")
     page.select_option("#group", "person")
     page.select_option("#rerank", "k-reciprocal")
     page.fill("#expand", "2")
     _, asked = sent(page, lambda: page.click("#go"))
-    assert asked == ASKED
-    assert page.inner_text("#condition-count") == "10 set"
-    assert parse_qs(urlsplit(page.url).query) == ASKED
+    assert asked == PARAMETERS
+    assert page.inner_text("#option-count") == "10 set"
+    assert parse_qs(urlsplit(page.url).query) == PARAMETERS
 
     page.reload()
     page.wait_for_selector("#facts:has-text('8 images')")
-    assert page.get_attribute("#conditions", "open") is not None
+    assert page.get_attribute("#options", "open") is not None
     assert page.locator("#images img").count() == 0  # an image is never kept
     _, again = sent(page, lambda: choose(page, make_image(1)))
-    assert again == ASKED
+    assert again == PARAMETERS
     assert page.input_value("#since") == "2026-05-01T12:00"
     page.click("#clear")
-    page.wait_for_selector("#condition-count:empty", state="attached")
+    page.wait_for_selector("#option-count:empty", state="attached")
     assert page.input_value("#camera") == "c1"
 
 
-def test_cameras_can_be_left_out(page: Page, shown: str, make_image: Callable[..., bytes]) -> None:
+def test_cameras_can_be_excluded(page: Page, shown: str, make_image: Callable[..., bytes]) -> None:
     search(page, shown, make_image(1))
-    page.click("#conditions summary")
+    page.click("#options summary")
     _, asked = sent(page, lambda: chip(page, "#not", "c2"))  # a change searches by itself
     assert asked["exclude_cameras"] == ["c2"]
     assert page.locator(".card").count() == 4
     assert "4 candidates from 4 searched (of 8)" in page.inner_text("#summary")
 
 
-def test_an_address_with_odd_values_does_no_harm(page: Page, shown: str, make_image: Callable[..., bytes]) -> None:
+def test_odd_values_in_the_url_do_no_harm(page: Page, shown: str, make_image: Callable[..., bytes]) -> None:
     page.goto(f"{shown}/?k=x&since=yesterday&group_by=<b>&cameras=nowhere&camera_id=gone&unknown=1&min_score=")
     page.wait_for_selector("#facts:has-text('8 images')")
     assert page.locator("#only input:checked").count() == 1  # a camera without images can be asked for, too
@@ -92,24 +90,26 @@ def test_an_address_with_odd_values_does_no_harm(page: Page, shown: str, make_im
     assert asked == {"gallery": ["default"], "k": ["4"], "camera_id": ["gone"], "cameras": ["nowhere"]}
 
 
-def test_a_wrong_value_in_the_closed_part_is_shown(page: Page, shown: str, make_image: Callable[..., bytes]) -> None:
+def test_an_invalid_value_in_the_closed_section_is_shown(
+    page: Page, shown: str, make_image: Callable[..., bytes]
+) -> None:
     search(page, shown, make_image(1))
-    page.evaluate("document.querySelector('#least').value = '7'")
+    page.evaluate("document.querySelector('#min-score').value = '7'")
     page.click("#go")
-    page.wait_for_selector("#conditions[open] #least:focus")
+    page.wait_for_selector("#options[open] #min-score:focus")
 
 
-def test_nothing_found_is_an_answer(page: Page, shown: str, make_image: Callable[..., bytes]) -> None:
+def test_no_match_is_explained(page: Page, shown: str, make_image: Callable[..., bytes]) -> None:
     search(page, shown, make_image(20))
-    page.click("#conditions summary")
+    page.click("#options summary")
     page.fill("#person", "9999")
     sent(page, lambda: page.click("#go"))
-    assert page.inner_text("#none-reason") == "None of the 8 images fulfils the conditions."
+    assert page.inner_text("#none-reason") == "None of the 8 images passes the filters."
     page.fill("#person", "")
-    page.fill("#least", "0.999")
+    page.fill("#min-score", "0.999")
     sent(page, lambda: page.click("#go"))
-    assert "8 images searched: the most alike has 0." in page.inner_text("#none-reason")
-    assert "the least score is 0.999" in page.inner_text("#none-reason")
+    assert "8 images searched: the best score is 0." in page.inner_text("#none-reason")
+    assert "below the minimum of 0.999" in page.inner_text("#none-reason")
     assert page.inner_text("#summary").startswith("no match among 8 searched")
     sent(page, lambda: page.click("#none-clear"))
     assert page.locator(".card").count() == 8
@@ -118,7 +118,7 @@ def test_nothing_found_is_an_answer(page: Page, shown: str, make_image: Callable
 
 def test_a_group_shows_its_best_image_and_opens(page: Page, shown: str, make_image: Callable[..., bytes]) -> None:
     search(page, shown, make_image(1))
-    page.click("#conditions summary")
+    page.click("#options summary")
     sent(page, lambda: page.select_option("#group", "person"))
     assert "4 persons from 8 searched" in page.inner_text("#summary")
     assert page.locator(".card").count() == 4
@@ -132,28 +132,28 @@ def test_one_of_several_galleries(page: Page, filled: Served, make_image: Callab
     filled.service.galleries.create("night")
     filled.add([make_image(30), make_image(31)], [{"camera_id": "c9"}, {}], gallery="night")
     search(page, filled.address, make_image(30))
-    page.locator(".card .mark").first.check()
+    page.locator(".card .select").first.check()
     _, asked = sent(page, lambda: page.select_option("#gallery", "night"))
     assert asked["gallery"] == ["night"]
     page.wait_for_selector("#facts:has-text('2 images')")
     assert page.locator(".card").count() == 2
     wait_until_drawn(page.locator(".card img").first)  # of this gallery
-    assert page.locator("#marks").is_hidden()
+    assert page.locator("#selection").is_hidden()
     assert page.locator("#only .chips label").all_text_contents() == ["c91"]  # c9 with 1 image
     page.reload()
     page.wait_for_selector("#facts:has-text('2 images')")
     assert page.input_value("#gallery") == "night"
     page.goto(f"{filled.address}/?gallery=<b>gone</b>")
     page.wait_for_selector("#facts:has-text('8 images')")
-    assert page.inner_text("#error-text") == "There is no gallery <b>gone</b> for you; this is default."
+    assert page.inner_text("#error-text") == "Gallery <b>gone</b> does not exist or is not accessible; showing default."
 
 
-def test_a_small_window_goes_to_the_answer_but_not_away_from_the_form(
+def test_a_narrow_window_scrolls_to_the_answer_but_not_away_from_the_form(
     page: Page, shown: str, make_image: Callable[..., bytes]
 ) -> None:
     page.set_viewport_size({"width": 390, "height": 700})
     search(page, shown, make_image(1))
     assert page.evaluate("document.querySelector('.answer-head').getBoundingClientRect().top") < 100
-    page.click("#conditions summary")
+    page.click("#options summary")
     sent(page, lambda: chip(page, "#not", "c2"))
     assert page.evaluate("document.querySelector('#not').getBoundingClientRect().top") > 0

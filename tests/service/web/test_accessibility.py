@@ -1,4 +1,4 @@
-"""Everybody can use the pages: axe finds nothing, a keyboard is enough, small and large windows do."""
+"""Accessibility of the pages: axe finds nothing, the keyboard suffices, small and large windows work."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.paths import REPOSITORY
-from tests.service.web.acting import Served, choose, mark, search, violations
+from tests.service.web.actions import Served, choose, search, select, violations
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page
@@ -16,26 +16,26 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.browser
 
 WEB = REPOSITORY / "service" / "web"
-MOST_BYTES = 72 * 1024
+MAX_BYTES = 72 * 1024
 
 
 def test_axe_finds_nothing_while_searching(page: Page, shown: str, make_image: Callable[..., bytes], axe: str) -> None:
     page.emulate_media(reduced_motion="reduce")  # axe would see colours on their way
     page.goto(shown)
     page.wait_for_selector("#facts:has-text('8 images')")
-    page.click("#adding summary")
-    page.click("#try summary")
+    page.click("#upload summary")
+    page.click("#samples-panel summary")
     page.wait_for_selector("#samples button")
     assert violations(page, axe) == []
     choose(page, make_image(3), make_image(4))
     page.wait_for_selector(".card")
-    page.click("#conditions summary")
+    page.click("#options summary")
     page.locator("#only input").first.check()
     page.select_option("#group", "person")
     page.wait_for_selector("#summary:has-text('4 persons from 4')")
-    mark(page, 0)
+    select(page, 0)
     assert violations(page, axe) == []
-    page.fill("#least", "1")
+    page.fill("#min-score", "1")
     page.click("#go")
     page.wait_for_selector("#none:not([hidden])")
     assert violations(page, axe) == []
@@ -48,15 +48,15 @@ def test_axe_finds_nothing_in_dialogs(page: Page, filled: Served, make_image: Ca
     page.wait_for_selector("#compare[open]")
     assert violations(page, axe) == []
     page.keyboard.press("Escape")
-    mark(page, 0, 1)
+    select(page, 0, 1)
     for name in ("label", "erase"):
-        page.click(f"#{name}-marked")
+        page.click(f"#{name}-selected")
         page.wait_for_selector(f"#{name}[open]")
         assert violations(page, axe) == []
         page.keyboard.press("Escape")
-    page.click("#erase-marked")
+    page.click("#erase-selected")
     page.fill("#reason", "asked for")
-    page.check("#looked")
+    page.check("#reviewed")
     with page.expect_response("**/v1/query?*"):
         page.click("#erase-go")
         page.wait_for_selector("#receipt:not([hidden])")
@@ -64,7 +64,7 @@ def test_axe_finds_nothing_in_dialogs(page: Page, filled: Served, make_image: Ca
     assert violations(page, axe) == []
 
 
-def test_axe_finds_nothing_at_the_door(page: Page, locked: Served, axe: str) -> None:
+def test_axe_finds_nothing_on_the_key_page(page: Page, locked: Served, axe: str) -> None:
     page.emulate_media(reduced_motion="reduce")
     page.goto(locked.address)
     page.fill("#key", "wrong")
@@ -95,20 +95,20 @@ def test_a_keyboard_is_enough(page: Page, filled: Served, make_image: Callable[.
     tab_to("#file")
     choose(page, make_image(3))
     page.wait_for_selector(".answer:not(.busy) .card")
-    tab_to("#conditions summary")
+    tab_to("#options summary")
     page.keyboard.press("Space")
     tab_to("#only input")
     page.keyboard.press("Space")
     page.wait_for_selector("#summary:has-text('from 4 searched')")
     tab_to(".card .pic")
     page.keyboard.press("Enter")
-    tab_to("#compare-mark")
+    tab_to("#compare-select")
     page.keyboard.press("Space")
     page.keyboard.press("Escape")
-    tab_to("#erase-marked")
+    tab_to("#erase-selected")
     page.keyboard.press("Enter")
     page.keyboard.type("asked for")
-    tab_to("#looked")
+    tab_to("#reviewed")
     page.keyboard.press("Space")
     tab_to("#erase-go")
     page.keyboard.press("Enter")
@@ -126,11 +126,11 @@ def test_nothing_runs_out_of_the_window(page: Page, shown: str, make_image: Call
 
     page.set_viewport_size({"width": width, "height": 800})
     search(page, shown, *(make_image(seed) for seed in range(8)))
-    page.click("#conditions summary")
-    page.click("#adding summary")
-    mark(page, 0)
+    page.click("#options summary")
+    page.click("#upload summary")
+    select(page, 0)
     assert fits()
-    for opener in (".card .pic", "#label-marked", "#erase-marked"):
+    for opener in (".card .pic", "#label-selected", "#erase-selected"):
         page.locator(opener).first.click()
         assert page.evaluate(
             "[...document.querySelectorAll('dialog[open]')].every((box) => box.clientWidth <= innerWidth)"
@@ -141,7 +141,7 @@ def test_nothing_runs_out_of_the_window(page: Page, shown: str, make_image: Call
     assert fits()
 
 
-def test_nothing_moves_for_those_who_do_not_want_it(page: Page, shown: str) -> None:
+def test_reduced_motion_is_respected(page: Page, shown: str) -> None:
     page.goto(shown)
     duration = "getComputedStyle(document.querySelector('#drop')).transitionDuration"
     assert page.evaluate(duration) != "0s"
@@ -149,6 +149,6 @@ def test_nothing_moves_for_those_who_do_not_want_it(page: Page, shown: str) -> N
     assert page.evaluate(duration) == "0s"
 
 
-def test_the_page_is_light() -> None:
+def test_the_page_is_small() -> None:
     page = [file for file in WEB.iterdir() if not file.name.startswith("docs.")]
-    assert sum(file.stat().st_size for file in page) < MOST_BYTES
+    assert sum(file.stat().st_size for file in page) < MAX_BYTES

@@ -1,4 +1,4 @@
-"""What the tests of the page do: serve a gallery, choose files, search, mark."""
+"""Actions of the tests of the page: serve a gallery, choose files, search, select."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Served:
-    """A running service, and the key that it is filled with where it asks for one."""
+    """A running service, with the key of an administrator if it requires keys."""
 
     address: str
     service: Service
@@ -56,7 +56,7 @@ class Served:
 
 @contextmanager
 def serve(data: Path, bundle: Path, *, with_keys: bool = False, purge_after_s: float = 86_400) -> Iterator[Served]:
-    """A service with an empty gallery, whose files are purged when a test does it, unless it asks for sooner."""
+    """Serve an empty gallery; its files are purged by the test unless `purge_after_s` is short."""
     config = ServiceConfig(data=data, bundle=bundle, runtime="fake", log_level="error", purge_after_s=purge_after_s)
     with (
         bound_socket("127.0.0.1", 0) as listener,
@@ -68,7 +68,7 @@ def serve(data: Path, bundle: Path, *, with_keys: bool = False, purge_after_s: f
 
 
 def jpeg(name: str, content: bytes) -> FilePayload:
-    """A file as it is chosen from a disk."""
+    """A JPEG file for a file input."""
     return {"name": name, "mimeType": "image/jpeg", "buffer": content}
 
 
@@ -86,7 +86,7 @@ def search(page: Page, address: str, *contents: bytes) -> None:
 
 
 def sent(page: Page, act: Callable[[], object]) -> tuple[str, dict[str, list[str]]]:
-    """Path and parameters of the query that `act` leads to, once it is answered."""
+    """Path and parameters of the query that `act` sends, after its answer."""
     with page.expect_response(lambda answer: "/v1/query" in answer.url and answer.request.method == "POST") as answered:
         act()
     page.wait_for_selector(".answer:not(.busy)")
@@ -94,19 +94,19 @@ def sent(page: Page, act: Callable[[], object]) -> tuple[str, dict[str, list[str
     return parts.path, parse_qs(parts.query)
 
 
-def mark(page: Page, *places: int) -> None:
-    """Confirm candidates by hand."""
+def select(page: Page, *places: int) -> None:
+    """Select the candidates at these places."""
     for place in places:
-        page.locator(".card .mark").nth(place).check()
+        page.locator(".card .select").nth(place).check()
 
 
 def item_id(page: Page, place: int) -> int:
     """Id of the candidate at a place."""
-    return int((page.locator(".card .mark").nth(place).get_attribute("data-item") or "").partition("/")[2])
+    return int((page.locator(".card .select").nth(place).get_attribute("data-item") or "").partition("/")[2])
 
 
-class Held:
-    """Requests to addresses of a pattern, which are sent on when a test says so."""
+class HeldRequests:
+    """Requests to URLs of a pattern, held back until the test releases them."""
 
     def __init__(self, page: Page, pattern: str) -> None:
         self._page = page
@@ -114,7 +114,7 @@ class Held:
         page.route(pattern, lambda route: self.routes.append(route))
 
     def wait(self, count: int = 1) -> None:
-        """Wait until so many are held."""
+        """Wait until `count` requests are held."""
         for _ in range(1500):
             if len(self.routes) >= count:
                 return
@@ -122,40 +122,40 @@ class Held:
         raise AssertionError(f"{len(self.routes)} requests were sent and not {count}")
 
     def release(self, place: int = 0) -> None:
-        """Send one on, and wait until it is answered, or was given up by the page."""
+        """Send one request, and wait until it is answered or aborted by the page."""
         from playwright.sync_api import Error
 
         route = self.routes.pop(place)
         route.continue_()
-        with suppress(Error):  # the page may have given it up
+        with suppress(Error):  # the page may have aborted it
             if answer := route.request.response():
                 answer.finished()
         settle(self._page)
 
 
 def settle(page: Page) -> None:
-    """Give the page the time to do what it should not do."""
+    """Wait, so that an unwanted action of the page would happen."""
     page.wait_for_timeout(350)
 
 
 def erase(page: Page, reason: str = "request of 2026-11-20") -> None:
-    """Erase what is marked, up to the receipt."""
-    page.click("#erase-marked")
+    """Erase the selection, and wait for the receipt."""
+    page.click("#erase-selected")
     page.fill("#reason", reason)
-    page.check("#looked")
+    page.check("#reviewed")
     page.click("#erase-go")
     page.wait_for_selector("#receipt:not([hidden])")
 
 
 def wait_until_drawn(image: Locator) -> None:
-    """Wait until the pixels of one of our images are there."""
+    """Wait until a test image is drawn."""
     from playwright.sync_api import expect
 
     expect(image).to_have_js_property("naturalWidth", 32)
 
 
 def violations(page: Page, axe: str, within: str = "html") -> list[str]:
-    """What axe finds; in the dark, only colours can be worse."""
+    """Violations that axe reports; in dark mode only the contrast is checked again."""
     page.evaluate(axe)
     results = page.evaluate("(within) => axe.run(within)", within)["violations"]
     page.emulate_media(color_scheme="dark")

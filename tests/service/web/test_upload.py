@@ -1,4 +1,4 @@
-"""Adding images on the page: a word about each."""
+"""Upload of images on the page, with the result of each."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.service.web.acting import Served, jpeg
+from tests.service.web.actions import Served, jpeg
 
 if TYPE_CHECKING:
     from playwright.sync_api import FilePayload, Page
@@ -17,33 +17,33 @@ pytestmark = pytest.mark.browser
 
 
 def add(page: Page, *files: FilePayload) -> list[str]:
-    if page.get_attribute("#adding", "open") is None:
-        page.click("#adding summary")
-    page.set_input_files("#adding-files", list(files))
+    if page.get_attribute("#upload", "open") is None:
+        page.click("#upload summary")
+    page.set_input_files("#upload-files", list(files))
     page.click("#add")
     page.wait_for_selector(f"#outcomes li:nth-child({len(files)})")
     page.wait_for_selector("#add:enabled")
     return page.locator("#outcomes li").all_inner_texts()
 
 
-def test_each_image_is_told_what_became_of_it(page: Page, filled: Served, make_image: Callable[..., bytes]) -> None:
+def test_each_image_has_its_result(page: Page, filled: Served, make_image: Callable[..., bytes]) -> None:
     filled.service.gallery().change_settings(reject={"width": (None, 40.0)})
     page.goto(filled.address)
     page.wait_for_selector("#facts:has-text('8 images')")
-    told = add(
+    lines = add(
         page,
         jpeg("0009_c2s1_000001_00.jpg", make_image(50)),
         jpeg("again.jpg", make_image(3)),
         jpeg("wide.jpg", make_image(51, size=(64, 64))),
         jpeg("<b onclick=alert(1)>.jpg", b"nothing"),
     )
-    assert told[0] == "added 0009_c2s1_000001_00.jpg"
-    assert told[1] == "there already again.jpg"
-    assert told[2].startswith("not taken wide.jpg: ")
-    assert "width" in told[2]
-    assert told[3].startswith("failed <b onclick=alert(1)>.jpg: ")
+    assert lines[0] == "added 0009_c2s1_000001_00.jpg"
+    assert lines[1] == "duplicate again.jpg"
+    assert lines[2].startswith("rejected wide.jpg: ")
+    assert "width" in lines[2]
+    assert lines[3].startswith("failed <b onclick=alert(1)>.jpg: ")
     assert page.locator("#outcomes b[onclick]").count() == 0
-    assert page.inner_text("#adding-summary") == "1 added, 1 there already, 1 not taken, 1 failed."
+    assert page.inner_text("#upload-summary") == "1 added, 1 duplicate, 1 rejected, 1 failed."
     page.wait_for_selector("#facts:has-text('9 images')")
     item = filled.service.gallery().items(after=8)[0]
     assert (item.person_id, item.camera_id) == ("0009", "c2")  # read from the name
@@ -52,9 +52,9 @@ def test_each_image_is_told_what_became_of_it(page: Page, filled: Served, make_i
 def test_camera_and_local_time_go_along(page: Page, filled: Served, make_image: Callable[..., bytes]) -> None:
     page.goto(filled.address)
     page.wait_for_selector("#facts:has-text('8 images')")
-    page.click("#adding summary")
-    page.fill("#adding-camera", "gate")
-    page.fill("#adding-time", "2026-12-01T12:00:30")  # in Berlin, in winter
+    page.click("#upload summary")
+    page.fill("#upload-camera", "gate")
+    page.fill("#upload-time", "2026-12-01T12:00:30")  # in Berlin, in winter
     add(page, jpeg("0009_c2s1_000001_00.jpg", make_image(50)))
     page.wait_for_selector("#facts:has-text('9 images')")
     item = filled.service.gallery().items(after=8)[0]
@@ -63,18 +63,18 @@ def test_camera_and_local_time_go_along(page: Page, filled: Served, make_image: 
     page.wait_for_selector("#camera option[value=gate]", state="attached")
 
 
-def test_labels_that_were_not_taken_and_doubtful_ones_are_told(
+def test_labels_that_were_ignored_or_are_doubtful_are_reported(
     page: Page, filled: Served, make_image: Callable[..., bytes]
 ) -> None:
     page.goto(filled.address)
     page.wait_for_selector("#facts:has-text('8 images')")
-    page.click("#adding summary")
-    page.fill("#adding-camera", "gate")
-    page.fill("#adding-time", "2096-12-01T12:00")
-    told = add(page, jpeg("again.jpg", make_image(3)), jpeg("new.jpg", make_image(50)))
-    assert told[0] == "there already again.jpg: its camera_id, captured_at of before were kept"
-    assert told[1].startswith("added new.jpg: ")
-    assert "2096" in told[1]
+    page.click("#upload summary")
+    page.fill("#upload-camera", "gate")
+    page.fill("#upload-time", "2096-12-01T12:00")
+    lines = add(page, jpeg("again.jpg", make_image(3)), jpeg("new.jpg", make_image(50)))
+    assert lines[0] == "duplicate again.jpg: existing camera_id, captured_at kept"
+    assert lines[1].startswith("added new.jpg: ")
+    assert "2096" in lines[1]
 
 
 def test_many_images_go_in_several_requests(page: Page, served: Served, make_image: Callable[..., bytes]) -> None:
@@ -86,23 +86,23 @@ def test_many_images_go_in_several_requests(page: Page, served: Served, make_ima
     page.wait_for_selector("#facts:has-text('19 images')")
     assert requests.count("POST") == 3
     assert page.locator("#empty").is_hidden()
-    assert page.inner_text("#adding-summary") == "19 added."
+    assert page.inner_text("#upload-summary") == "19 added."
 
 
-def test_what_was_not_sent_stays_chosen(page: Page, served: Served, make_image: Callable[..., bytes]) -> None:
+def test_unsent_images_stay_selected(page: Page, served: Served, make_image: Callable[..., bytes]) -> None:
     page.goto(served.address)
     page.wait_for_selector("#empty:not([hidden])")
-    page.click("#adding summary")
+    page.click("#upload summary")
     page.route(
         "**/v1/items*",
         lambda route: route.fulfill(status=503, json={"title": "Busy", "detail": "no"}, headers={"retry-after": "3"}),
     )
-    page.set_input_files("#adding-files", [jpeg(f"{seed}.jpg", make_image(seed)) for seed in range(2)])
+    page.set_input_files("#upload-files", [jpeg(f"{seed}.jpg", make_image(seed)) for seed in range(2)])
     page.click("#add")
     page.wait_for_selector("#outcomes .unsent")
     assert page.locator("#outcomes li").all_inner_texts() == ["not sent 0.jpg", "not sent 1.jpg"]
-    assert "cannot answer just now: no. Try again in 3 s." in page.inner_text("#adding-summary")
+    assert "service is unavailable: no. Try again in 3 s." in page.inner_text("#upload-summary")
     page.unroute("**/v1/items*")
     page.click("#add")
     page.wait_for_selector("#outcomes .added")
-    assert page.inner_text("#adding-summary") == "2 added."
+    assert page.inner_text("#upload-summary") == "2 added."

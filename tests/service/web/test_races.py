@@ -1,4 +1,4 @@
-"""Answers that come late or in another order, and acts on what they showed."""
+"""Responses that arrive late or out of order, and changes based on them."""
 
 from __future__ import annotations
 
@@ -9,7 +9,17 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
-from tests.service.web.acting import Held, Served, choose, erase, jpeg, mark, search, settle, wait_until_drawn
+from tests.service.web.actions import (
+    HeldRequests,
+    Served,
+    choose,
+    erase,
+    jpeg,
+    search,
+    select,
+    settle,
+    wait_until_drawn,
+)
 from vitreid.service.gallery.maintenance.purging import purge
 from vitreid.service.gallery.maintenance.scheduler import utc_now
 
@@ -20,8 +30,8 @@ pytestmark = pytest.mark.browser
 Make = Callable[..., bytes]
 
 
-def galleries_asked(page: Page) -> list[str]:
-    """The galleries of all queries from now on."""
+def queried_galleries(page: Page) -> list[str]:
+    """The galleries of all queries sent from now on, in a list that grows."""
     found: list[str] = []
 
     def note(url: str) -> None:
@@ -33,16 +43,16 @@ def galleries_asked(page: Page) -> list[str]:
 
 
 def persons(page: Page) -> list[str]:
-    """What the cards say about persons."""
+    """The facts on the cards."""
     return page.locator(".card dl").all_inner_texts()
 
 
 @pytest.mark.parametrize("slow", ["**/v1/info", "**/v1/galleries", "**/v1/galleries/*/cameras"])
-def test_nothing_is_asked_before_the_gallery_of_the_address_is_known(
+def test_no_query_is_sent_before_the_gallery_of_the_url_is_loaded(
     page: Page, two: Served, make_image: Make, slow: str
 ) -> None:
-    asked = galleries_asked(page)
-    start = Held(page, slow)
+    asked = queried_galleries(page)
+    start = HeldRequests(page, slow)
     page.goto(f"{two.address}/?gallery=night&cameras=c2&k=5")
     start.wait()
     choose(page, make_image(3))
@@ -56,7 +66,7 @@ def test_nothing_is_asked_before_the_gallery_of_the_address_is_known(
     assert page.url.endswith("/?gallery=night&k=5&cameras=c2")
     assert all("night" in text for text in persons(page))
     shown = page.locator(".card").first.inner_text()
-    mark(page, 0)
+    select(page, 0)
     erase(page)
     assert len(two.service.gallery()) == 8
     left = {item.person_id for item in two.service.gallery("night").items()}
@@ -67,7 +77,7 @@ def test_nothing_is_asked_before_the_gallery_of_the_address_is_known(
 def test_candidates_of_another_gallery_are_not_shown(page: Page, two: Served, make_image: Make) -> None:
     page.goto(two.address)
     page.wait_for_selector("#facts:has-text('8 images')")
-    queries, cameras = Held(page, "**/v1/query?*"), Held(page, "**/v1/galleries/night/cameras")
+    queries, cameras = HeldRequests(page, "**/v1/query?*"), HeldRequests(page, "**/v1/galleries/night/cameras")
     choose(page, make_image(3))
     queries.wait()
     page.select_option("#gallery", "night")
@@ -81,13 +91,13 @@ def test_candidates_of_another_gallery_are_not_shown(page: Page, two: Served, ma
     assert page.locator(".card").count() == 8
 
 
-def test_what_is_there_to_choose_from_is_of_the_gallery_that_is_chosen(page: Page, two: Served) -> None:
+def test_samples_are_of_the_selected_gallery(page: Page, two: Served) -> None:
     page.goto(two.address)
     page.wait_for_selector("#facts:has-text('8 images')")
     two.service.gallery("night").delete(1)
-    samples = Held(page, "**/v1/items?*")
-    cameras = Held(page, "**/v1/galleries/*/cameras")
-    page.click("#try summary")
+    samples = HeldRequests(page, "**/v1/items?*")
+    cameras = HeldRequests(page, "**/v1/galleries/*/cameras")
+    page.click("#samples-panel summary")
     samples.wait()
     page.select_option("#gallery", "night")
     cameras.wait(1)
@@ -109,22 +119,22 @@ def test_what_is_there_to_choose_from_is_of_the_gallery_that_is_chosen(page: Pag
 
 def test_a_late_erasure_leaves_the_same_ids_of_another_gallery(page: Page, two: Served, make_image: Make) -> None:
     search(page, two.address, make_image(3))
-    erasures = Held(page, "**/v1/erasures*")
-    mark(page, *range(8))
-    page.click("#erase-marked")
+    erasures = HeldRequests(page, "**/v1/erasures*")
+    select(page, *range(8))
+    page.click("#erase-selected")
     page.fill("#reason", "because")
-    page.check("#looked")
+    page.check("#reviewed")
     page.click("#erase-go")
     erasures.wait()
     page.keyboard.press("Escape")
     page.select_option("#gallery", "night")
     page.wait_for_selector(".card:has-text('night')")
-    mark(page, 0)
+    select(page, 0)
     erasures.release()
     page.wait_for_selector("#receipt:not([hidden])")
     assert page.inner_text("#receipt-title") == "8 images erased"
     assert page.locator(".card").count() == 8
-    assert page.locator(".card .mark:checked").count() == 1
+    assert page.locator(".card .select:checked").count() == 1
     assert (len(two.service.gallery()), len(two.service.gallery("night"))) == (0, 8)
 
 
@@ -133,23 +143,23 @@ def test_images_go_to_the_gallery_that_was_chosen_when_they_were_sent(
 ) -> None:
     page.goto(two.address)
     page.wait_for_selector("#facts:has-text('8 images')")
-    sent = Held(page, "**/v1/items?*")
-    page.click("#adding summary")
-    page.set_input_files("#adding-files", [jpeg(f"{seed}.jpg", make_image(40 + seed)) for seed in range(9)])
+    sent = HeldRequests(page, "**/v1/items?*")
+    page.click("#upload summary")
+    page.set_input_files("#upload-files", [jpeg(f"{seed}.jpg", make_image(40 + seed)) for seed in range(9)])
     page.click("#add")
     sent.wait()
     page.select_option("#gallery", "night")
     sent.release()
     sent.wait()
     sent.release()
-    page.wait_for_selector("#adding-summary:has-text('9 added')")
+    page.wait_for_selector("#upload-summary:has-text('9 added')")
     assert (len(two.service.gallery()), len(two.service.gallery("night"))) == (17, 8)
 
 
 def test_an_older_answer_never_replaces_a_newer_one(page: Page, shown: str, make_image: Make) -> None:
     page.goto(shown)
     page.wait_for_selector("#facts:has-text('8 images')")
-    queries = Held(page, "**/v1/query?*")
+    queries = HeldRequests(page, "**/v1/query?*")
     choose(page, make_image(3))
     queries.wait()
     page.fill("#k", "3")
@@ -170,7 +180,7 @@ def test_an_older_answer_never_replaces_a_newer_one(page: Page, shown: str, make
 
 def test_a_late_stored_image_does_not_replace_a_newer_choice(page: Page, shown: str, make_image: Make) -> None:
     search(page, shown, make_image(3))
-    images = Held(page, "**/v1/items/*/image")
+    images = HeldRequests(page, "**/v1/items/*/image")
     page.locator(".card").nth(1).get_by_text("Search with this").click()
     images.wait()
     choose(page, make_image(3), make_image(4))
@@ -191,7 +201,7 @@ def test_a_late_image_is_not_shown_beside_the_facts_of_another(page: Page, shown
     search(page, shown, make_image(3))
     for image in page.locator(".card img").all():
         wait_until_drawn(image)
-    images = Held(page, "**/v1/items/*/image")
+    images = HeldRequests(page, "**/v1/items/*/image")
     page.evaluate(COUNT)
     page.locator(".card .pic").nth(0).click()
     images.wait(1)
@@ -204,7 +214,7 @@ def test_a_late_image_is_not_shown_beside_the_facts_of_another(page: Page, shown
     page.unroute("**/v1/items/*/image")
 
 
-def test_images_that_could_not_be_had_are_asked_for_again(page: Page, shown: str, make_image: Make) -> None:
+def test_failed_images_are_fetched_again(page: Page, shown: str, make_image: Make) -> None:
     refused: list[str] = []
 
     def once(route: Route) -> None:
@@ -224,36 +234,36 @@ def test_images_that_could_not_be_had_are_asked_for_again(page: Page, shown: str
 def test_an_older_receipt_never_replaces_a_newer_one(page: Page, filled: Served, make_image: Make) -> None:
     page.clock.install()
     search(page, filled.address, make_image(3))
-    looks = Held(page, "**/v1/erasures/*")
-    mark(page, 0)
+    polls = HeldRequests(page, "**/v1/erasures/*")
+    select(page, 0)
     erase(page, "the first")
     page.clock.fast_forward(2_000)
-    looks.wait()
+    polls.wait()
     page.wait_for_selector(".answer:not(.busy) .card")
-    mark(page, 0, 1)
-    page.click("#erase-marked")
+    select(page, 0, 1)
+    page.click("#erase-selected")
     page.fill("#reason", "the second")
-    page.check("#looked")
+    page.check("#reviewed")
     page.click("#erase-go")
     page.wait_for_selector("#receipt-title:has-text('2 images erased')")
     assert purge(filled.service.gallery(), utc_now)
     page.clock.resume()
-    looks.release()
+    polls.release()
     assert page.inner_text("#receipt-title") == "2 images erased"
     assert "the second" in page.inner_text("#receipt-facts")
 
 
-def test_a_wrong_value_in_the_address_leaves_a_choice(page: Page, shown: str, make_image: Make) -> None:
-    search(page, f"{shown}/?rerank=nothing&group_by=nobody", make_image(3))
+def test_a_wrong_value_in_the_url_selects_the_default(page: Page, shown: str, make_image: Make) -> None:
+    search(page, f"{shown}/?rerank=nothing&group_by=unknown", make_image(3))
     assert page.eval_on_selector_all("#rerank, #group", "(all) => all.map((each) => each.selectedIndex)") == [0, 0]
     assert page.locator(".card").count() == 8
 
 
-def test_what_was_erased_is_nowhere_on_the_page(page: Page, filled: Served, make_image: Make) -> None:
+def test_erased_images_are_nowhere_on_the_page(page: Page, filled: Served, make_image: Make) -> None:
     search(page, filled.address, make_image(3))
-    gone = page.locator(".card .from").first.inner_text()
-    queries = Held(page, "**/v1/query?*")
-    mark(page, 0)
+    gone = page.locator(".card .source").first.inner_text()
+    queries = HeldRequests(page, "**/v1/query?*")
+    select(page, 0)
     erase(page)
     page.locator(".card .pic").first.click()
     assert page.inner_text("#compare-title") == "Candidate 1 of 7"
@@ -266,27 +276,27 @@ def test_what_was_erased_is_nowhere_on_the_page(page: Page, filled: Served, make
     assert "7 candidates from 7 searched" in page.inner_text("#summary")
 
 
-def test_a_label_is_the_same_wherever_it_is_told(page: Page, filled: Served, make_image: Make) -> None:
+def test_a_label_is_the_same_everywhere(page: Page, filled: Served, make_image: Make) -> None:
     search(page, filled.address, make_image(3))
-    mark(page, 0)
-    page.click("#label-marked")
+    select(page, 0)
+    page.click("#label-selected")
     page.fill("#label-text", "zed")
     page.click("#label-go")
-    page.wait_for_selector("#marks", state="hidden")
+    page.wait_for_selector("#selection", state="hidden")
     first = page.locator(".card").first
     assert "zed" in first.inner_text()
     assert "labelled zed" in (first.locator(".pic").get_attribute("aria-label") or "")
     first.locator(".pic").click()
     assert "zed" in page.inner_text("#compare-facts")
     page.keyboard.press("Escape")
-    mark(page, 0)
-    page.click("#label-marked")
+    select(page, 0)
+    page.click("#label-selected")
     assert page.input_value("#label-text") == "zed"
     page.click("#label-close")
-    page.click("#unmark")
+    page.click("#deselect")
     first.get_by_text("Search with this").click()
-    page.check("#mark-query")
-    page.click("#label-marked")
+    page.check("#select-query")
+    page.click("#label-selected")
     assert page.input_value("#label-text") == "zed"
 
 
@@ -301,7 +311,7 @@ PASTE = """(content) => {
 
 def test_the_query_stays_while_a_dialog_is_open(page: Page, shown: str, make_image: Make) -> None:
     search(page, shown, make_image(3))
-    asked = galleries_asked(page)
+    asked = queried_galleries(page)
     pasted = base64.b64encode(make_image(5)).decode()
     page.locator(".card .pic").first.click()
     page.evaluate(PASTE, pasted)
@@ -315,7 +325,9 @@ def test_the_query_stays_while_a_dialog_is_open(page: Page, shown: str, make_ima
 
 
 @pytest.mark.parametrize("act", ["label", "erase"])
-def test_an_act_is_refused_where_another_image_was_seen(page: Page, filled: Served, make_image: Make, act: str) -> None:
+def test_a_change_is_refused_if_the_item_has_another_image(
+    page: Page, filled: Served, make_image: Make, act: str
+) -> None:
     def of_another(route: Route) -> None:
         answer = route.fetch().json()
         for match in answer["matches"]:
@@ -325,11 +337,11 @@ def test_an_act_is_refused_where_another_image_was_seen(page: Page, filled: Serv
     page.route("**/v1/query?*", of_another)
     search(page, filled.address, make_image(3))
     before = filled.service.gallery().items()
-    mark(page, 0)
-    page.click(f"#{act}-marked")
+    select(page, 0)
+    page.click(f"#{act}-selected")
     if act == "erase":
         page.fill("#reason", "because")
-        page.check("#looked")
+        page.check("#reviewed")
     page.click(f"#{act}-go")
     page.wait_for_selector(f"#{act}-error:not([hidden])")
     assert "another image" in page.inner_text(f"#{act}-error")

@@ -1,4 +1,4 @@
-"""Why a candidate was found: a drawing of what the model compares, offered where the model can tell."""
+"""Explanations of candidates: corresponding patches, offered if the bundle has `explain.onnx`."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.service.web.acting import Served, choose, search, sent, serve, violations
+from tests.service.web.actions import Served, choose, search, sent, serve, violations
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page
@@ -18,42 +18,42 @@ pytestmark = pytest.mark.browser
 
 @pytest.fixture
 def explaining(tmp_path: Path, explained_bundle: Path, make_image: Callable[..., bytes]) -> Iterator[Served]:
-    """Eight images before a model that can tell what it compares; named before `page`, it ends after it."""
+    """Eight images and a bundle that explains; requested before `page`, it outlives it."""
     with serve(tmp_path / "data", explained_bundle) as started:
         started.add_eight(make_image)
         yield started
 
 
-def open_why(page: Page, place: int) -> tuple[str, str]:
-    """Address and media type of what the button of a card asks for, once it is drawn."""
+def open_explanation(page: Page, place: int) -> tuple[str, str]:
+    """URL and media type of the explanation of a card, after it is drawn."""
     from playwright.sync_api import expect
 
     with page.expect_response("**/v1/explain?*") as answered:
-        page.locator(".card").nth(place).get_by_role("button", name="Why").click()
-    expect(page.locator("#why-image")).to_have_js_property("naturalWidth", 8 + 192 + 96 + 192 + 8)
+        page.locator(".card").nth(place).get_by_role("button", name="Explain").click()
+    expect(page.locator("#explain-image")).to_have_js_property("naturalWidth", 8 + 192 + 96 + 192 + 8)
     return answered.value.url, answered.value.headers["content-type"]
 
 
 def test_a_candidate_is_explained(explaining: Served, page: Page, make_image: Callable[..., bytes]) -> None:
     search(page, explaining.address, make_image(3))
     sent(page, lambda: page.select_option("#camera", "c1"))
-    url, kind = open_why(page, 1)
+    url, kind = open_explanation(page, 1)
     assert kind == "image/png"
     assert "camera_id=c1" in url
-    assert page.inner_text("#why-title") == "Why candidate 2"
-    assert "proves no identity" in page.inner_text("#why")
-    page.click("#why-close")
-    assert page.locator("#why").is_hidden()
-    open_why(page, 4)
-    assert page.inner_text("#why-title") == "Why candidate 5"
+    assert page.inner_text("#explain-title") == "Explanation of candidate 2"
+    assert "do not prove identity" in page.inner_text("#explain")
+    page.click("#explain-close")
+    assert page.locator("#explain").is_hidden()
+    open_explanation(page, 4)
+    assert page.inner_text("#explain-title") == "Explanation of candidate 5"
 
 
-def test_of_several_images_the_first_is_explained_and_told(
+def test_of_several_images_the_first_is_explained(
     explaining: Served, page: Page, make_image: Callable[..., bytes]
 ) -> None:
     search(page, explaining.address, make_image(3), make_image(4))
-    open_why(page, 0)
-    assert page.inner_text("#why-title") == "Why candidate 1, by the first of the images"
+    open_explanation(page, 0)
+    assert page.inner_text("#explain-title") == "Explanation of candidate 1, first query image"
 
 
 def test_axe_finds_nothing_in_an_explanation(
@@ -61,58 +61,60 @@ def test_axe_finds_nothing_in_an_explanation(
 ) -> None:
     page.emulate_media(reduced_motion="reduce")
     search(page, explaining.address, make_image(3))
-    open_why(page, 1)
+    open_explanation(page, 1)
     assert violations(page, axe) == []
-    assert page.evaluate("document.activeElement.closest('dialog')?.id") == "why"  # a keyboard is inside
+    assert page.evaluate("document.activeElement.closest('dialog')?.id") == "explain"  # a keyboard is inside
     page.keyboard.press("Escape")
-    asked = page.locator(".card").nth(1).get_by_role("button", name="Why")
+    asked = page.locator(".card").nth(1).get_by_role("button", name="Explain")
     assert asked.evaluate("button => button === document.activeElement")
     explaining.service.gallery().delete(5)
-    page.locator(".card", has_text="t4").get_by_role("button", name="Why").click()
-    page.wait_for_selector("#why-error:has-text('no item 5')")
+    page.locator(".card", has_text="t4").get_by_role("button", name="Explain").click()
+    page.wait_for_selector("#explain-error:has-text('no item 5')")
     assert violations(page, axe) == []
 
 
 def test_the_query_is_a_stored_item(explaining: Served, page: Page, make_image: Callable[..., bytes]) -> None:
     search(page, explaining.address, make_image(3))
     sent(page, lambda: page.locator(".card", has_text="t5").get_by_text("Search with this").click())
-    url, _ = open_why(page, 0)
+    url, _ = open_explanation(page, 0)
     assert url.count("item_id=") == 2
     assert "item_id=6&" in url  # t5 is the sixth; the query comes first
 
 
-def test_what_goes_wrong_is_told(explaining: Served, page: Page, make_image: Callable[..., bytes]) -> None:
+def test_errors_are_reported(explaining: Served, page: Page, make_image: Callable[..., bytes]) -> None:
     search(page, explaining.address, make_image(3))
     explaining.service.gallery().delete(5)
-    page.locator(".card", has_text="t4").get_by_role("button", name="Why").click()
-    page.wait_for_selector("#why-error:has-text('no item 5')")
+    page.locator(".card", has_text="t4").get_by_role("button", name="Explain").click()
+    page.wait_for_selector("#explain-error:has-text('no item 5')")
     page.keyboard.press("Escape")
-    open_why(page, 0)
-    assert page.locator("#why-error").is_hidden()
+    open_explanation(page, 0)
+    assert page.locator("#explain-error").is_hidden()
 
 
 def test_candidates_are_ordered_by_patches(explaining: Served, page: Page, make_image: Callable[..., bytes]) -> None:
     search(page, explaining.address, make_image(3))
-    page.click("#conditions summary")
+    page.click("#options summary")
     _, asked = sent(page, lambda: page.select_option("#rerank", "patches"))
     assert asked["rerank"] == ["patches"]
     assert "re-ranked" in page.locator(".card").first.inner_text()
 
 
-def test_a_model_that_cannot_tell_offers_nothing(page: Page, shown: str, make_image: Callable[..., bytes]) -> None:
+def test_a_model_without_patches_offers_no_explanation(
+    page: Page, shown: str, make_image: Callable[..., bytes]
+) -> None:
     search(page, shown, make_image(3))
-    assert page.get_by_role("button", name="Why").count() == 0
+    assert page.get_by_role("button", name="Explain").count() == 0
     assert page.locator("#by-patches").evaluate("option => option.disabled && option.hidden")
 
 
-def test_a_candidate_without_a_image_has_no_button(
+def test_a_candidate_without_an_image_has_no_button(
     explaining: Served, page: Page, make_image: Callable[..., bytes]
 ) -> None:
     explaining.service.gallery().change_settings(store_images=False)
     explaining.add([make_image(9)], [{"track_id": "t9"}])
     search(page, explaining.address, make_image(3))
-    assert page.locator(".card", has_text="t9").get_by_role("button", name="Why").count() == 0
-    assert page.get_by_role("button", name="Why").count() == 8
+    assert page.locator(".card", has_text="t9").get_by_role("button", name="Explain").count() == 0
+    assert page.get_by_role("button", name="Explain").count() == 8
     choose(page, make_image(9))
     page.wait_for_selector(".answer:not(.busy) .card")
-    assert page.get_by_role("button", name="Why").count() == 8
+    assert page.get_by_role("button", name="Explain").count() == 8
