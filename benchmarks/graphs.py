@@ -82,7 +82,7 @@ def _by_openvino(bundle: Bundle, precision: str, threads: int) -> OpenVinoRunner
 
 def steps(**model: Any) -> dict[str, tuple[EmbeddingGraph | FastTransformer, int]]:
     """From torch's export to ours: graphs, and the opset that each is written in."""
-    plain, cut = random_model(**model), random_model(**model, jigsaw={})
+    plain, cut = random_model(**model), random_model(**model, jpm={})
     return {
         PLAIN: (EmbeddingGraph(plain), 18),
         "torch's export, opset 23: `Attention`, `Gelu`": (EmbeddingGraph(plain), 23),

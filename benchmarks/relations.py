@@ -84,7 +84,7 @@ def seen(checkpoint: Path, samples: list[Sample]) -> tuple[Tensor, Tensor]:
         output, nobody = model.output(features), torch.zeros(len(images), dtype=torch.long)
         inputs = LossBatch(output.branches[0], nobody, nobody, output.tokens)
         relations.append(top_patch_relations(inputs, top=TOP, pairs=PAIRS).flatten(1))
-        embeddings.append(model.joined(features.parts))
+        embeddings.append(model.concat_features(features.parts))
     return torch.cat(relations), torch.cat(embeddings)
 
 

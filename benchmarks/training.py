@@ -31,9 +31,9 @@ IDENTITY_AND_TRIPLET: dict[str, dict[str, Any]] = {"identity": {}, "triplet": {}
 RELATIVE: dict[str, Any] = {"relative": "bias"}
 SIDES: dict[str, tuple[Mapping[str, Any], Mapping[str, Mapping[str, Any]]]] = {
     "ours, no parts": ({}, {}),
-    "SIE": ({"side": "camera"}, {}),
-    "JPM": ({"jigsaw": {}}, {}),
-    "SIE + JPM": ({"side": "camera", "jigsaw": {}}, {}),
+    "SIE": ({"sie": "camera"}, {}),
+    "JPM": ({"jpm": {}}, {}),
+    "SIE + JPM": ({"sie": "camera", "jpm": {}}, {}),
     "weighted triplet": ({}, {"weighted_triplet": {}}),
     "relative bias": (RELATIVE, {}),
     "relation triplet": (RELATIVE, {"relation_triplet": {}}),
@@ -94,7 +94,7 @@ def stepper(model: nn.Module, losses: Mapping[str, Mapping[str, Any]]) -> Callab
     persons = torch.arange(PERSONS).repeat_interleave(IMAGES_PER_PERSON)
     cameras, sources = torch.arange(len(persons)) % CAMERAS, torch.arange(len(persons))
     fuse_attention(model.train(), False)  # as in training on a CPU
-    total = total_loss({name: dict(options) for name, options in losses.items()}, jigsaw="paper")
+    total = total_loss({name: dict(options) for name, options in losses.items()}, jpm="paper")
     optimiser = torch.optim.SGD(model.parameters(), lr=1e-3, momentum=0.9)
 
     def step() -> None:
@@ -120,7 +120,7 @@ def lines(took: Mapping[str, list[float]]) -> Iterator[str]:
 
 
 def allowed(name: str) -> float:
-    """What a step may cost: 5 % more, and for the jigsaw the tokens that its further block takes."""
+    """What a step may cost: 5 % more, and for the JPM the tokens that its further block takes."""
     patches, depth = (SIZE[0] // 16) * (SIZE[1] // 16), 12
     parts = 4
     share = (parts * (1 + patches // parts)) / ((1 + patches) * depth) if "JPM" in name else 0.0

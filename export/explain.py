@@ -28,7 +28,7 @@ from vitreid.export.writing import write_onnx
 from vitreid.training.backbones import ViT, fuse_attention
 from vitreid.training.backbones.blocks import run_block
 from vitreid.training.backbones.relative import RelativeAttention
-from vitreid.training.backbones.vit import agreement, pool_cls, pool_cls_gem, pool_mean, pool_weighted
+from vitreid.training.backbones.transreid import agreement, pool_cls, pool_cls_gem, pool_mean, pool_weighted
 from vitreid.training.checkpoint import Checkpoint
 from vitreid.training.model import ReIDModel
 

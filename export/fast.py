@@ -19,7 +19,7 @@ from vitreid.export.fast_blocks import AllTokens, ClassTokens, is_plain
 from vitreid.export.graph import EmbeddingGraph, inputs_of
 from vitreid.training.backbones import ViT
 from vitreid.training.backbones.side import SIE, or_unknown
-from vitreid.training.backbones.vit import pool_cls
+from vitreid.training.backbones.transreid import pool_cls
 from vitreid.training.model import ReIDModel
 
 
@@ -47,7 +47,7 @@ class FastTransformer(nn.Module):
         self.model = model
         self.inputs = inputs_of(model)
         self.stem = vit.patch_embed
-        self.side = None if vit.side is None else _Side(vit.side)
+        self.side = None if vit.sie is None else _Side(vit.sie)
         self.norm_pre = vit.norm_pre
         self.blocks = nn.ModuleList(AllTokens(block, attend) for block in vit.blocks[:-1])
         self.ends = nn.ModuleList(_ends(vit, attend))
@@ -68,7 +68,7 @@ class FastTransformer(nn.Module):
         tokens = self.norm_pre(tokens)
         for number, block in enumerate(self.blocks, start=1):
             tokens = self._at(block(tokens), number)
-        return self.model.joined(tuple(part for end in self.ends for part in end(tokens).unbind(1)))
+        return self.model.concat_features(tuple(part for end in self.ends for part in end(tokens).unbind(1)))
 
     def _at(self, tokens: Tensor, block: int) -> Tensor:
         place: Tensor | None = getattr(self, f"place_{block}")
@@ -94,7 +94,7 @@ class _Side(nn.Module):
 
     def __init__(self, side: SIE) -> None:
         super().__init__()
-        self.cameras, self.views, _ = side.side_embed.shape
+        self.cameras, self.views, _ = side.sie_embed.shape
         self.register_buffer("table", side.table().detach().flatten(0, 1))
 
     def forward(self, camera: Tensor | None, view: Tensor | None) -> Tensor:
@@ -110,10 +110,10 @@ def _ends(vit: Any, attend: Attend) -> list[nn.Module]:
         ends: list[nn.Module] = [ClassTokens(vit.blocks[-1], vit.norm, everything)]
     else:
         ends = [_Pooled(vit.blocks[-1], vit.norm, vit.pool, attend)]
-    if vit.jigsaw is not None:
-        counts = torch.stack([torch.bincount(1 + part, minlength=everything.shape[1]) for part in vit.jigsaw.places])
+    if vit.jpm is not None:
+        counts = torch.stack([torch.bincount(1 + part, minlength=everything.shape[1]) for part in vit.jpm.places])
         counts[:, 0] = 1  # every part begins with the class token
-        ends.append(ClassTokens(vit.jigsaw.block, vit.jigsaw.norm, counts.float()))
+        ends.append(ClassTokens(vit.jpm.block, vit.jpm.norm, counts.float()))
     return ends
 
 

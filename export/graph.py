@@ -26,6 +26,6 @@ class EmbeddingGraph(nn.Module):
 
 def inputs_of(model: ReIDModel) -> tuple[str, ...]:
     """What its graph takes: `images`, and `camera` and `view` where the network tells several of them apart."""
-    side = model.backbone.side if isinstance(model.backbone, ViT) else None
-    cameras, views = (1, 1) if side is None else side.side_embed.shape[:2]
+    side = model.backbone.sie if isinstance(model.backbone, ViT) else None
+    cameras, views = (1, 1) if side is None else side.sie_embed.shape[:2]
     return ("images", *(["camera"] if cameras > 1 else []), *(["view"] if views > 1 else []))

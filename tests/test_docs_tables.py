@@ -41,7 +41,7 @@ from vitreid.service.gallery.rows import tables
 from vitreid.service.gallery.snapshots.snapshot import SnapshotManifest
 from vitreid.service.intake.box_files import read_boxes
 from vitreid.service.intake.boxes import BoxSource
-from vitreid.training.config import AugmentConfig, DataConfig, JigsawConfig, ModelConfig, OptimConfig, TrainConfig
+from vitreid.training.config import AugmentConfig, DataConfig, JPMConfig, ModelConfig, OptimConfig, TrainConfig
 from vitreid.training.datasets import DATASETS
 from vitreid.training.evaluation.report import PARTS, TEXTS
 from vitreid.training.losses import LOSSES
@@ -282,7 +282,7 @@ def test_statuses_in_the_page_about_operations_are_known() -> None:
 def test_recipe_keys() -> None:
     text = section(FORMATS, "Recipe")
     shown = {name.rpartition(".")[2] for name in names(text)}
-    for part in (TrainConfig, ModelConfig, DataConfig, AugmentConfig, OptimConfig, JigsawConfig):
+    for part in (TrainConfig, ModelConfig, DataConfig, AugmentConfig, OptimConfig, JPMConfig):
         assert set(part.model_fields) - {"model", "data", "augment", "optim", "losses"} <= shown, part
 
 

@@ -18,7 +18,7 @@ evaluate_every = 4
 backbone = "vit_tiny_patch16_224"
 options = { embed_dim = 48, depth = 2, num_heads = 3 }
 pool = "mean"
-side = "camera"
+sie = "camera"
 stem = "conv"
 height = 64
 width = 32

@@ -24,9 +24,9 @@ from vitreid.training.config import TrainConfig
 SPEC = ImageSpec(height=64, width=32)
 VIT: dict[str, Any] = {"backbone": "vit_tiny_patch16_224", "options": {"embed_dim": 48, "depth": 2, "num_heads": 2}}
 VARIANTS: dict[str, Any] = {
-    "cameras and parts": VIT | {"side": "camera", "jigsaw": {"parts": 5}, "stride": 12},
-    "cameras, views and keys": VIT | {"side": "both", "relative": "keys", "stem": "ics", "pool": "mean"},
-    "bias and a stem of convolutions": VIT | {"relative": "bias", "stem": "conv", "jigsaw": {}, "bnneck": "after"},
+    "cameras and parts": VIT | {"sie": "camera", "jpm": {"parts": 5}, "stride": 12},
+    "cameras, views and keys": VIT | {"sie": "both", "relative": "keys", "stem": "ics", "pool": "mean"},
+    "bias and a stem of convolutions": VIT | {"relative": "bias", "stem": "conv", "jpm": {}, "bnneck": "after"},
     "convnet": {"backbone": "resnet18"},
 }
 LEARNED: dict[str, Any] = {"cameras": ["c1", "c2", "c3"], "views": ["front", "rear"]}
@@ -64,7 +64,7 @@ def exported(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFa
     checkpoint = trained(part, folder / "trained")
     images = drawn_images(len(SEEN), SPEC)
     bundle = export_onnx(checkpoint, folder / "bundle", images, parity_data="drawn")
-    assert bool(bundle.manifest.cameras) == ("side" in part)
+    assert bool(bundle.manifest.cameras) == ("sie" in part)
     told = torch.tensor(INDICES), torch.full((len(SEEN),), -1)
     with torch.inference_mode():
         return bundle, images, checkpoint.load_model().embed(torch.from_numpy(images), *told).numpy()

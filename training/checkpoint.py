@@ -19,7 +19,7 @@ from safetensors.torch import load_file, save_file
 
 from vitreid.bundle.atomic import atomic_folder, recover
 from vitreid.bundle.checksum import sha256_of
-from vitreid.training.backbones import CNN, JigsawOptions, ViT, build_cnn, build_vit, check_forward
+from vitreid.training.backbones import CNN, JPMOptions, ViT, build_cnn, build_vit, check_forward
 from vitreid.training.config import ModelConfig, TrainConfig, parse_config
 from vitreid.training.errors import CheckpointError, ConfigError
 from vitreid.training.model import ReIDModel
@@ -75,7 +75,7 @@ class Checkpoint:
     @property
     def told_apart(self) -> tuple[tuple[str, ...], tuple[str, ...]]:
         """The cameras and the views that its side information tells apart; none of a kind that it does not."""
-        return told_apart(self.config.model.side, self.cameras, self.views)
+        return told_apart(self.config.model.sie, self.cameras, self.views)
 
     def load_model(self) -> ReIDModel:
         """Build the network and load its weights strictly; it comes in evaluation mode.
@@ -117,19 +117,19 @@ def build_model(
     else:
         backbone = _cnn(part, download)
     check_forward(backbone, (part.height, part.width), part.backbone)
-    parts = 1 if part.jigsaw is None else 1 + part.jigsaw.parts
+    parts = 1 if part.jpm is None else 1 + part.jpm.parts
     return ReIDModel(backbone, persons=persons, parts=parts, mean=part.mean, std=part.std, bnneck=part.bnneck)
 
 
 def _cnn(part: ModelConfig, download: bool) -> CNN:
-    of_transformers = {"stem", "stride", "position", "position_at", "relative", "zero_cls", "side", "jigsaw", "pool"}
+    of_transformers = {"stem", "stride", "position", "position_at", "relative", "zero_cls", "sie", "jpm", "pool"}
     if given := sorted(name for name in of_transformers if getattr(part, name) != getattr(ModelConfig(), name)):
         raise ConfigError(f"model.{given[0]} is for transformers; leave it out with backbone = {part.backbone!r}")
     return build_cnn(part.backbone, pretrained=download, options=part.options)
 
 
 def _vit(part: ModelConfig, download: bool, *, cameras: int, views: int) -> ViT:
-    cut = part.jigsaw
+    cut = part.jpm
     return build_vit(
         part.backbone,
         size=(part.height, part.width),
@@ -141,10 +141,10 @@ def _vit(part: ModelConfig, download: bool, *, cameras: int, views: int) -> ViT:
         position_at=part.position_at,
         relative=None if part.relative == "none" else part.relative,
         zero_cls=part.zero_cls,
-        cameras=cameras if part.side in ("camera", "both") else 0,
-        views=views if part.side in ("view", "both") else 0,
+        cameras=cameras if part.sie in ("camera", "both") else 0,
+        views=views if part.sie in ("view", "both") else 0,
         sie_scale=part.sie_scale,
-        jigsaw=None if cut is None else JigsawOptions(cut.roll, cut.groups, cut.parts),
+        jpm=None if cut is None else JPMOptions(cut.roll, cut.groups, cut.parts),
         pool=part.pool,
     )
 

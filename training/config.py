@@ -33,16 +33,16 @@ class _Part(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
-class JigsawConfig(_Part):
-    """TransReID's jigsaw patch module: see `vitreid.training.backbones.jigsaw.jpm_indices`.
+class JPMConfig(_Part):
+    """TransReID's jigsaw patch module: see `vitreid.training.backbones.jpm.jpm_indices`.
 
-    `total` tells how the losses of the whole image and of its parts become one.
+    `reduction` combines the losses of the global and of the local features.
     """
 
     roll: int = Field(4, ge=0)
     groups: int = Field(2, ge=1)
     parts: int = Field(4, ge=1)
-    total: Literal["paper", "code"] = "paper"
+    reduction: Literal["paper", "code"] = "paper"
 
 
 class ModelConfig(_Part):
@@ -54,7 +54,7 @@ class ModelConfig(_Part):
     an unusual size. `bnneck` tells on which side of the BNNeck the embedding is taken.
 
     For transformers: `stem` is how pixels become patches, `stride` lets them overlap; `position` is the absolute
-    position embedding and `position_at` where it is added, `relative` the relative one; `side` is what the image's
+    position embedding and `position_at` where it is added, `relative` the relative one; `sie` is what the image's
     camera and view add; `pool` makes one feature of the tokens.
     """
 
@@ -66,9 +66,9 @@ class ModelConfig(_Part):
     position_at: Literal["stem", "every", "shared"] = "stem"
     relative: Literal["none", "bias", "keys"] = "none"
     zero_cls: bool = False
-    side: Literal["none", "camera", "view", "both"] = "none"
+    sie: Literal["none", "camera", "view", "both"] = "none"
     sie_scale: float = 3.0
-    jigsaw: JigsawConfig | None = None
+    jpm: JPMConfig | None = None
     pool: Literal["cls", "mean", "weighted", "cls_gem"] = "cls"
     weights: str = "random"
     weights_grid: tuple[PositiveInt, PositiveInt] | None = None

@@ -76,7 +76,7 @@ class World:
 SINGLE_PROCESS = World()
 
 
-def check_shareable(processes: int, *, identities_per_batch: int, losses: Iterable[str], jigsaw: bool) -> None:
+def check_shareable(processes: int, *, identities_per_batch: int, losses: Iterable[str], jpm: bool) -> None:
     """Whether processes can share batches of so many `identities_per_batch`, and the gradients of these `losses`.
 
     Raises ConfigError where they cannot: torch waits for a gradient of every weight of the backbone.
@@ -85,7 +85,7 @@ def check_shareable(processes: int, *, identities_per_batch: int, losses: Iterab
         raise ConfigError(
             f"data.identities_per_batch = {identities_per_batch} cannot be shared by {processes} processes"
         )
-    of_all = BRANCH_LOSSES.keys() | (set() if jigsaw else TOKEN_LOSSES.keys() - RELATION_LOSSES)
+    of_all = BRANCH_LOSSES.keys() | (set() if jpm else TOKEN_LOSSES.keys() - RELATION_LOSSES)
     if of_all.isdisjoint(losses):
         raise ConfigError(
             f"the losses {', '.join(losses)} leave a part of the network without gradients, which {processes} "

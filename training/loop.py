@@ -29,12 +29,12 @@ from vitreid.training.losses import RELATION_LOSSES, TOKEN_LOSSES, LossBatch, to
 from vitreid.training.model import ReIDModel
 from vitreid.training.optim import build_optimiser, freeze, moving_average, set_learning_rate
 from vitreid.training.precision import PRECISIONS, chosen
+from vitreid.training.pretrained.load import Started, begin, check_frozen
+from vitreid.training.pretrained.pixels import with_published_pixels
 from vitreid.training.progress import Observer, Progress
-from vitreid.training.published import with_published_pixels
 from vitreid.training.records import best_of, changes, origin
 from vitreid.training.schedules import SCHEDULES
 from vitreid.training.side_labels import side_notes
-from vitreid.training.starting import Started, begin, check_frozen
 
 logger = logging.getLogger(__name__)
 FREE = ("threads", "data.workers", "data.cache")  # what may differ when a run goes on, say on another machine
@@ -63,13 +63,13 @@ class Trainer:
         Raises ConfigError or DataError where recipe and data do not fit.
         """
         config, self.notes = with_published_pixels(config)
-        jigsaw = config.model.jigsaw
+        jpm = config.model.jpm
         if ranks.count > 1:
             check_shareable(
                 ranks.count,
                 identities_per_batch=config.data.identities_per_batch,
                 losses=config.losses,
-                jigsaw=jigsaw is not None,
+                jpm=jpm is not None,
             )
         if config.data.holdout_persons:
             split = hold_out(split, config.data.holdout_persons, config.seed)
@@ -77,10 +77,10 @@ class Trainer:
         torch.manual_seed(config.seed)
         self.config, self.split, self.device, self.ranks = config, split, device, ranks
         self.persons, self.cameras, self.views = split.train_persons(), split.train_cameras(), split.train_views()
-        self.losses: Losses = total_loss(config.losses, jigsaw=jigsaw.total if jigsaw else "paper")
+        self.losses: Losses = total_loss(config.losses, jpm=jpm.reduction if jpm else "paper")
         self.model = self._network(fresh)
         tested = (*split.query, *split.gallery)
-        self.notes += side_notes(config.model.side, tested, cameras=self.cameras, views=self.views)
+        self.notes += side_notes(config.model.sie, tested, cameras=self.cameras, views=self.views)
         self.variances = self._variances()  # before training
         self.backbone: nn.Module = self.model.backbone
         if ranks.count > 1 and any(parameter.requires_grad for parameter in self.backbone.parameters()):

@@ -18,15 +18,15 @@ from vitreid.training.backbones import CNN, Features, ViT
 
 @dataclass(frozen=True)
 class Branch:
-    """One feature of B images: `features` (B, D) before the BNNeck, `centred` (B, D) and `logits` (B, P) after it.
+    """One feature of B images: `features` (B, D) before the BNNeck, `bn_features` (B, D) and `logits` (B, P) after it.
 
-    `classes` (P, D) are the classifier's rows, one a training person.
+    `class_weights` (P, D) are the classifier's rows, one a training person.
     """
 
     features: Tensor
-    centred: Tensor
+    bn_features: Tensor
     logits: Tensor
-    classes: Tensor
+    class_weights: Tensor
 
 
 @dataclass(frozen=True)
@@ -63,8 +63,8 @@ class BNNeck(nn.Module):
 
     def forward(self, features: Tensor) -> Branch:
         """Features (B, D) centred and scaled, and their logits."""
-        centred = self.norm(features)
-        return Branch(features, centred, self.classifier(centred), self.classifier.weight)
+        bn_features = self.norm(features)
+        return Branch(features, bn_features, self.classifier(bn_features), self.classifier.weight)
 
 
 class ReIDModel(nn.Module):
@@ -123,9 +123,9 @@ class ReIDModel(nn.Module):
 
         Cameras and views as in `forward`.
         """
-        return self.joined(self.backbone(self.normalised(images), camera, view).parts)
+        return self.concat_features(self.backbone(self.normalised(images), camera, view).parts)
 
-    def joined(self, parts: tuple[Tensor, ...]) -> Tensor:
+    def concat_features(self, parts: tuple[Tensor, ...]) -> Tensor:
         """Unit embeddings (B, dimension) of the backbone's features (B, D).
 
         The whole image's feature, then the local ones divided by their number (He et al., "TransReID", ICCV 2021).

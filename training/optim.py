@@ -15,7 +15,7 @@ from vitreid.training.model import ReIDModel
 
 OPTIMISERS: dict[str, Callable[..., Optimizer]] = {"sgd": SGD, "adam": Adam, "adamw": AdamW}
 """By name. The decay of `sgd` and `adam` is an L2 penalty, a part of the gradient; that of `adamw` is apart from it."""
-FREE_OF_DECAY = ("cls_token", "pos_embed", "side_embed", "relative_bias", "relative_keys")
+FREE_OF_DECAY = ("cls_token", "pos_embed", "sie_embed", "relative_bias", "relative_keys")
 
 
 def build_optimiser(
@@ -84,7 +84,7 @@ def freeze(model: ReIDModel, *, blocks: int, backbone: bool) -> None:
     else:
         return
     model.backbone.requires_grad_(False)
-    side = [model.backbone.side] if isinstance(model.backbone, ViT) and model.backbone.side is not None else []
+    side = [model.backbone.sie] if isinstance(model.backbone, ViT) and model.backbone.sie is not None else []
     for part in [*learning, *side]:
         part.requires_grad_(True)
     model.frozen = tuple(frozen)
@@ -95,7 +95,7 @@ def _split_at(backbone: nn.Module, blocks: int) -> tuple[list[nn.Module], list[n
     found = len(backbone.blocks) if isinstance(backbone, ViT) else 0
     if not isinstance(backbone, ViT) or blocks > found:
         raise ConfigError(f"optim.frozen_blocks = {blocks}, but the backbone has {found} blocks; freeze fewer")
-    after = {"norm", "jigsaw"}
+    after = {"norm", "jpm"}
     children = {name: child for name, child in backbone.named_children() if name != "blocks"}
     frozen = [*(child for name, child in children.items() if name not in after), *backbone.blocks[:blocks]]
     return frozen, [*backbone.blocks[blocks:], *(children[name] for name in after & children.keys())]

@@ -26,7 +26,7 @@ backbone = "vit_tiny_patch16_224"
 options = { embed_dim = 24, depth = 2, num_heads = 2 }
 height = 64
 width = 32
-side = "camera"
+sie = "camera"
 """
 
 

@@ -30,7 +30,7 @@ from vitreid.export.sanity import check_sanity
 from vitreid.export.to_onnx import export_onnx, verify_onnx
 from vitreid.training.backbones import POOLS, STEMS
 from vitreid.training.backbones.relative import RELATIVE
-from vitreid.training.backbones.vit import ViT
+from vitreid.training.backbones.transreid import ViT
 from vitreid.training.checkpoint import Checkpoint, build_model, save_checkpoint
 from vitreid.training.config import parse_config
 from vitreid.training.model import ReIDModel
@@ -107,8 +107,8 @@ def test_the_bundle_keeps_its_id_and_says_where_patches_lie(explained: tuple[Bun
 
 
 VARIANTS = {
-    "bias, jigsaw, camera and view": (
-        config_text(relative="bias", side="both") + "\n[model.jigsaw]\nparts = 2\n",
+    "bias, JPM, camera and view": (
+        config_text(relative="bias", sie="both") + "\n[model.jpm]\nparts = 2\n",
         True,
     ),
     "keys, overlapping": (config_text(relative="keys", stride=12, pool="weighted"), False),
@@ -194,9 +194,7 @@ def test_attention_is_that_of_the_last_block(relative: str | None) -> None:
 
 
 def test_patches_are_the_normed_outputs_with_side_information_and_jigsaw(images: np.ndarray) -> None:
-    text = (
-        config_text(side="both", options="embed_dim = 24, depth = 1, num_heads = 2") + "\n[model.jigsaw]\nparts = 2\n"
-    )
+    text = config_text(sie="both", options="embed_dim = 24, depth = 1, num_heads = 2") + "\n[model.jpm]\nparts = 2\n"
     model = model_of(text)
     batch = torch.from_numpy(images[:3])
     camera, view = torch.tensor([0, 1, -1]), torch.tensor([1, -1, 0])
@@ -225,7 +223,7 @@ def test_another_checkpoint_is_refused(
     [
         ({"height": 128, "width": 48}, (), "images of 64x32 instead of 128x48"),
         ({"options": "embed_dim = 32, depth = 2, num_heads = 2"}, (), "embeddings of length 24 instead of 32"),
-        ({"side": "camera"}, ("c1", "c2"), "the cameras none instead of c1, c2"),
+        ({"sie": "camera"}, ("c1", "c2"), "the cameras none instead of c1, c2"),
     ],
 )
 def test_a_checkpoint_of_another_form_is_refused(

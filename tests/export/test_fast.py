@@ -29,7 +29,7 @@ from vitreid.training.model import ReIDModel
 
 SPEC = ImageSpec(height=64, width=32)
 CAMERAS, VIEWS = 3, 2
-FIVE: dict[str, Any] = {"jigsaw": {"parts": 5}}
+FIVE: dict[str, Any] = {"jpm": {"parts": 5}}
 SMALL: dict[str, Any] = {"embed_dim": 24, "depth": 2, "num_heads": 2, "mlp_ratio": 2}
 
 
@@ -45,9 +45,9 @@ AXES: dict[str, list[dict[str, Any]]] = {
     ],
     "relative": [{"relative": name} for name in ("none", *RELATIVE)],
     "pool": [{"pool": name} for name in POOLS],
-    "side": choices("side"),
+    "sie": choices("sie"),
     "bnneck": choices("bnneck"),
-    "jigsaw": [{}, {"jigsaw": {}}, {"jigsaw": {"roll": 3, "groups": 3, "parts": 2}}],
+    "jpm": [{}, {"jpm": {}}, {"jpm": {"roll": 3, "groups": 3, "parts": 2}}],
     "options": [{}, {"init_values": 0.5}, {"qkv_bias": False, "pre_norm": True}],
 }
 """What a recipe can say about a network. An entry more in a registry is a choice more here."""
@@ -144,7 +144,7 @@ def test_every_choice_exports(tmp_path: Path, row: int) -> None:
     "part",
     [
         {"backbone": "resnet18", "bnneck": "after"},
-        {"backbone": "vit_tiny_patch16_224", "options": {**SMALL, "qk_norm": True}, "side": "camera", "jigsaw": {}},
+        {"backbone": "vit_tiny_patch16_224", "options": {**SMALL, "qk_norm": True}, "sie": "camera", "jpm": {}},
     ],
     ids=["convnet", "norms inside of attention"],
 )
@@ -173,7 +173,7 @@ def test_an_opset_without_a_form_is_refused() -> None:
 def test_a_bundle_weighs_what_it_needs(tmp_path: Path) -> None:
     """Classifiers, BNNecks that embeddings are taken before, and the code's names stay outside."""
     wide = {"embed_dim": 128, "depth": 3, "num_heads": 2}
-    part = {"options": wide, "side": "both", "jigsaw": {}, "relative": "bias", "position": "2d", "position_at": "every"}
+    part = {"options": wide, "sie": "both", "jpm": {}, "relative": "bias", "position": "2d", "position_at": "every"}
     model = network({**part, "pool": "mean"}, persons=1000)
     write_graph(fast_form(model, 23), SPEC, tmp_path / "model.onnx", 23)
     needed = 4 * sum(value.numel() for value in model.backbone.parameters())
@@ -194,7 +194,7 @@ def test_a_stem_of_16_bits_sees_what_has_little_contrast() -> None:
 
 
 def test_attention_is_read_by_openvino(tmp_path: Path) -> None:
-    part = {"side": "camera", "jigsaw": {}, "relative": "keys", "options": SMALL}
+    part = {"sie": "camera", "jpm": {}, "relative": "keys", "options": SMALL}
     model, _ = written(part, 23, tmp_path / "model.onnx")
     image, output = SPEC, OutputSpec(dimension=model.dimension)
     bundle = Bundle.save(

@@ -29,7 +29,7 @@ SMALL = {"backbone": "vit_tiny_patch16_224", "options": {"embed_dim": 24, "depth
 NETWORKS: dict[str, tuple[dict[str, Any], int]] = {
     "transformer": (SMALL, 23),
     "without Attention": (SMALL | {"stem": "conv", "pool": "mean"}, 18),
-    "cameras and parts": (SMALL | {"side": "camera", "jigsaw": {}}, 23),
+    "cameras and parts": (SMALL | {"sie": "camera", "jpm": {}}, 23),
     "convnet": ({"backbone": "resnet18"}, 23),
 }
 """The networks, and the opset of their graphs."""

@@ -92,7 +92,7 @@ def test_the_bundle_names_what_was_learned(
     tmp_path: Path, images: np.ndarray, side: str, cameras: tuple[str, ...], views: tuple[str, ...]
 ) -> None:
     learned = {"cameras": ["c1", "c2"], "views": ["front", "rear", "side"]}
-    trained = checkpoint(tmp_path / "trained", recipe() + f'side = "{side}"\n', **learned)
+    trained = checkpoint(tmp_path / "trained", recipe() + f'sie = "{side}"\n', **learned)
     bundle = export_onnx(trained, tmp_path / "bundle", images, parity_data="drawn")
     assert (bundle.manifest.cameras, bundle.manifest.views) == (cameras, views)
     assert verify_onnx(bundle, trained, images)[0].max_abs_difference <= 1e-5

@@ -117,10 +117,10 @@ def test_one_camera_only(train: Train, people: Path, tmp_path: Path) -> None:
         path.unlink()
     refused(train(data=tmp_path / "data"), "none of the 4 queries", "by another camera", "vitreid data check")
     shutil.rmtree(tmp_path / "data" / "query")
-    code, lines = train("epochs=1", "model.side=camera", data=tmp_path / "data")
+    code, lines = train("epochs=1", "model.sie=camera", data=tmp_path / "data")
     assert code == 0
     assert "note: all training images are by one camera, c1: nothing is learned across cameras" in lines
-    assert "note: model.side = 'camera' has no effect: the training images tell 1 camera" in lines
+    assert "note: model.sie = 'camera' has no effect: the training images tell 1 camera" in lines
 
 
 def kept(run: Path) -> dict[str, bytes]:

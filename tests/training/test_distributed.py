@@ -28,8 +28,8 @@ options = { embed_dim = 24, depth = 2, num_heads = 2 }
 height = 64
 width = 32
 relative = "bias"
-side = "camera"
-jigsaw = { roll = 1, groups = 2, parts = 2 }
+sie = "camera"
+jpm = { roll = 1, groups = 2, parts = 2 }
 [data]
 identities_per_batch = 4
 images_per_identity = 2
@@ -126,20 +126,20 @@ def test_processes_drop_paths_of_their_own(people: Path, tmp_path: Path) -> None
 
 
 @pytest.mark.parametrize(
-    ("losses", "jigsaw", "shared"),
+    ("losses", "jpm", "shared"),
     [
         (["identity", "relation_triplet"], True, True),
         (["weighted_triplet"], False, True),
-        (["weighted_triplet"], True, False),  # no gradient reaches the jigsaw
+        (["weighted_triplet"], True, False),  # no gradient reaches the JPM
         (["relation_triplet", "relation_divergence"], False, False),
     ],
 )
-def test_what_processes_can_share(losses: list[str], jigsaw: bool, shared: bool) -> None:
+def test_what_processes_can_share(losses: list[str], jpm: bool, shared: bool) -> None:
     if shared:
-        check_shareable(2, identities_per_batch=4, losses=losses, jigsaw=jigsaw)
+        check_shareable(2, identities_per_batch=4, losses=losses, jpm=jpm)
         return
     with pytest.raises(ConfigError, match=rf"the losses {', '.join(losses)} leave a part .*add identity or triplet"):
-        check_shareable(2, identities_per_batch=4, losses=losses, jigsaw=jigsaw)
+        check_shareable(2, identities_per_batch=4, losses=losses, jpm=jpm)
 
 
 def test_parts_of_a_batch() -> None:

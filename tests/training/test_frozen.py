@@ -13,8 +13,8 @@ from vitreid.training.config import parse_config
 from vitreid.training.datasets import read_dataset
 from vitreid.training.errors import ConfigError
 from vitreid.training.loop import Trainer
+from vitreid.training.pretrained.load import random_beside_timm
 from vitreid.training.progress import Progress
-from vitreid.training.starting import random_beside_timm
 
 VIT = """
 backbone = "vit_tiny_patch16_224"
@@ -54,7 +54,7 @@ ema = 0.5
 
 def frozen(run: Trainer) -> dict[str, torch.Tensor]:
     """All values of the backbone that should not move: with frozen blocks, those up to the first two."""
-    learning = ("blocks.2.", "norm.", "jigsaw.") if run.config.optim.frozen_blocks else ()
+    learning = ("blocks.2.", "norm.", "jpm.") if run.config.optim.frozen_blocks else ()
     values = run.model.backbone.state_dict()
     return {name: value.clone() for name, value in values.items() if not name.startswith(learning or ("-",))}
 
@@ -90,17 +90,17 @@ def test_frozen_parts_give_the_same_twice_in_training_mode(people: Path) -> None
     assert not torch.equal(run.model.backbone(images).parts[0], first)
 
 
-SIDE = VIT + 'side = "camera"'
+SIDE = VIT + 'sie = "camera"'
 
 
 @pytest.mark.parametrize("optim", ["backbone_lr_mult = 0", "frozen_blocks = 2"])
 def test_side_information_learns_beside_what_is_frozen(people: Path, tmp_path: Path, optim: str) -> None:
     """It is made anew for the training cameras, so nothing else would ever give it a value."""
     run = trainer(people, SIDE, optim)
-    side = run.model.backbone.side
-    before, rest = side.side_embed.detach().clone(), {n: v for n, v in frozen(run).items() if not n.startswith("side.")}
+    side = run.model.backbone.sie
+    before, rest = side.sie_embed.detach().clone(), {n: v for n, v in frozen(run).items() if not n.startswith("sie.")}
     run.run(tmp_path / "run", Silent())
-    assert (side.side_embed - before).abs().min() > 0
+    assert (side.sie_embed - before).abs().min() > 0
     assert all(torch.equal(run.model.backbone.state_dict()[name], value) for name, value in rest.items())
 
 
@@ -135,14 +135,14 @@ def test_what_timm_has_no_values_for() -> None:
     text = """
     [model]
     relative = "bias"
-    side = "camera"
+    sie = "camera"
     position_at = "every"
     options = { depth = 2, embed_dim = 24, num_heads = 2 }
     """
     model = build_model(parse_config(text, (), "test"), persons=2, cameras=2)
     found = {name for name in random_beside_timm(model) if not name.startswith("necks.")}
     assert found == {
-        "backbone.side.side_embed",
+        "backbone.sie.sie_embed",
         "backbone.position.embeddings.1.pos_embed",
         "backbone.blocks.0.attn.relative_bias",
         "backbone.blocks.1.attn.relative_bias",

@@ -22,11 +22,11 @@ def test_a_recipe_builds_and_has_its_losses(name: str) -> None:
         images = torch.empty(BATCH, 3, config.model.height, config.model.width)
         label = torch.zeros(BATCH, dtype=torch.long)
         output = model(images, label, label)
-    jigsaw = config.model.jigsaw
-    losses = total_loss(config.losses, jigsaw=jigsaw.total if jigsaw else "paper")
+    jpm = config.model.jpm
+    losses = total_loss(config.losses, jpm=jpm.reduction if jpm else "paper")
     values = losses([LossBatch(branch, label, label, output.tokens) for branch in output.branches])
     assert set(values) == {*config.losses, "total"}
-    assert len(output.branches) == (1 if jigsaw is None else 1 + jigsaw.parts)
+    assert len(output.branches) == (1 if jpm is None else 1 + jpm.parts)
 
 
 GRIDS = {

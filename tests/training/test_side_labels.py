@@ -11,13 +11,13 @@ import pytest
 import torch
 from PIL import Image
 
-from tests.training.transreid import as_transreid
+from tests.training.pretrained.transreid import as_transreid
 from vitreid import cli
 from vitreid.training.checkpoint import Checkpoint, build_model
 from vitreid.training.config import parse_config
 from vitreid.training.datasets import Sample, read_dataset
 from vitreid.training.evaluation.embed import batches, open_embedder
-from vitreid.training.importing import import_weights
+from vitreid.training.pretrained.convert import import_weights
 from vitreid.training.side_labels import side_labels, side_warnings, told_apart
 
 CONFIG = """
@@ -25,7 +25,7 @@ CONFIG = """
 options = { embed_dim = 64, depth = 2, num_heads = 1 }
 height = 64
 width = 32
-side = "both"
+sie = "both"
 """
 CAMERAS, VIEWS = 3, 8
 Asked = Callable[..., tuple[int, str]]
@@ -53,7 +53,7 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("model")
     torch.manual_seed(2)
     built = build_model(parse_config(CONFIG, (), "test"), persons=2, cameras=CAMERAS, views=VIEWS)
-    torch.nn.init.normal_(built.backbone.get_parameter("side.side_embed"))
+    torch.nn.init.normal_(built.backbone.get_parameter("sie.sie_embed"))
     state = as_transreid(built)
     torch.save(state | {"base.sie_embed": state["base.sie_embed"].reshape(-1, 1, 64)}, folder / "veri.pth")
     import_weights(folder / "veri.pth", folder / "veri", size=(64, 32), cameras=CAMERAS, views=VIEWS)

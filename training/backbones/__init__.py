@@ -3,15 +3,15 @@
 from vitreid.training.backbones.cnn import CNN, build_cnn
 from vitreid.training.backbones.features import Features
 from vitreid.training.backbones.stems import STEMS
+from vitreid.training.backbones.transreid import POOLS, JPMOptions, ViT, build_vit, fuse_attention
 from vitreid.training.backbones.trial import check_forward
-from vitreid.training.backbones.vit import POOLS, JigsawOptions, ViT, build_vit, fuse_attention
 
 __all__ = [
     "CNN",
     "POOLS",
     "STEMS",
     "Features",
-    "JigsawOptions",
+    "JPMOptions",
     "ViT",
     "build_cnn",
     "build_vit",

@@ -19,17 +19,17 @@ class SIE(nn.Module):
     def __init__(self, cameras: int, views: int, dimension: int, *, scale: float = 3.0) -> None:
         super().__init__()
         self.scale = scale
-        self.side_embed = nn.Parameter(torch.empty(max(cameras, 1), max(views, 1), dimension))
-        nn.init.trunc_normal_(self.side_embed, std=0.02)
+        self.sie_embed = nn.Parameter(torch.empty(max(cameras, 1), max(views, 1), dimension))
+        nn.init.trunc_normal_(self.sie_embed, std=0.02)
 
     def forward(self, camera: Tensor, view: Tensor) -> Tensor:
         """Vectors (B, 1, D) of the cameras (B,) and views (B,), scaled, to be added to all tokens."""
-        cameras, views, _ = self.side_embed.shape
+        cameras, views, _ = self.sie_embed.shape
         return self.table()[or_unknown(camera, cameras), or_unknown(view, views)][:, None]
 
     def table(self) -> Tensor:
         """All vectors, scaled: (cameras + 1, views + 1, D), the last of each being the unknown one."""
-        known = torch.cat([self.side_embed, self.side_embed.mean(0, keepdim=True)])
+        known = torch.cat([self.sie_embed, self.sie_embed.mean(0, keepdim=True)])
         return self.scale * torch.cat([known, known.mean(1, keepdim=True)], dim=1)
 
 

@@ -11,7 +11,7 @@ from torch.func import functional_call
 
 from vitreid.training.backbones.cnn import CNN
 from vitreid.training.backbones.timm_models import UNSUITABLE
-from vitreid.training.backbones.vit import ViT
+from vitreid.training.backbones.transreid import ViT
 from vitreid.training.errors import ConfigError
 
 STRIDE = 16  # of a ResNet whose last stage keeps its resolution

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 if TYPE_CHECKING:
-    from vitreid.training.importing import Imported
+    from vitreid.training.pretrained.convert import Imported
 
 Three = tuple[float, float, float]
 
@@ -46,17 +46,17 @@ def import_weights(
     sie_scale: Annotated[float | None, typer.Option(help="SIE_COE of TransReID; 3.0 when left out.")] = None,
     roll: Annotated[
         int | None,
-        typer.Option(min=0, help="Of the jigsaw: SHIFT_NUM of TransReID less 1, 0 without RE_ARRANGE; else 4."),
+        typer.Option(min=0, help="Of the JPM: SHIFT_NUM of TransReID less 1, 0 without RE_ARRANGE; else 4."),
     ] = None,
     groups: Annotated[
-        int | None, typer.Option(min=0, help="Of the jigsaw: SHUFFLE_GROUP of TransReID, 1 without RE_ARRANGE; else 2.")
+        int | None, typer.Option(min=0, help="Of the JPM: SHUFFLE_GROUP of TransReID, 1 without RE_ARRANGE; else 2.")
     ] = None,
     key: Annotated[str | None, typer.Option(help="Which network of a file of several.")] = None,
     partial: Annotated[bool, typer.Option("--partial", help="Take what fits; leave the rest at random.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON on stdout.")] = False,
 ) -> None:
     """Turn published weights into a checkpoint."""
-    from vitreid.training import importing
+    from vitreid.training.pretrained import convert
     from vitreid.training.records import check_output
 
     if (height is None) != (width is None):
@@ -64,7 +64,7 @@ def import_weights(
     if imagenet and (mean or std):
         raise typer.BadParameter("--imagenet gives --mean and --std; leave those out")
     check_output(out, resume=False)
-    pixels: dict[str, Any] = importing.IMAGENET if imagenet else {"mean": mean, "std": std}
+    pixels: dict[str, Any] = convert.IMAGENET if imagenet else {"mean": mean, "std": std}
     stated = {
         "key": key,
         "size": None if height is None or width is None else (height, width),
@@ -83,7 +83,7 @@ def import_weights(
         "groups": groups,
     }
     given: Any = {name: value for name, value in stated.items() if value is not None}
-    imported = importing.import_weights(file, out, partial=partial, **given)
+    imported = convert.import_weights(file, out, partial=partial, **given)
     typer.echo(json.dumps(imported.told()) if as_json else _text(out, imported))
 
 
@@ -95,7 +95,7 @@ def _grid(text: str) -> tuple[int, int]:
 
 
 def _text(out: Path, imported: Imported) -> str:
-    from vitreid.training.importing import ASSUMED
+    from vitreid.training.pretrained.convert import ASSUMED
 
     told = imported.told()
     told.pop("assumed")

@@ -58,7 +58,7 @@ def train(
             if resume:
                 trainer.resume(out)
             screen.epochs = len(trainer.history)
-            notes = remarks(trainer.split, config.data.images_per_identity, config.model.side)
+            notes = remarks(trainer.split, config.data.images_per_identity, config.model.sie)
             notes += [] if resume else trainer.notes
             notes += precision_notes(trainer.precision, device)
             screen.begin(

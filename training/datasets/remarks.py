@@ -84,7 +84,7 @@ def remarks(split: Split, images_per_identity: int, side: str) -> list[str]:
         told.append(f"all training images are by one camera, {cameras[0]}: nothing is learned across cameras")
     for kind, known in (("camera", cameras), ("view", split.train_views())):
         if side in (kind, "both") and len(known) < 2:
-            told.append(f"model.side = {side!r} has no effect: the training images tell {len(known)} {kind}")
+            told.append(f"model.sie = {side!r} has no effect: the training images tell {len(known)} {kind}")
     told += left_out_notes(split)
     if not (split.query and split.gallery):
         told.append("there are no queries and gallery, so no epoch is scored and best/ is the last one")

@@ -50,12 +50,12 @@ JPM_REDUCTIONS: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
 
 
 def total_loss(
-    recipe: Mapping[str, Mapping[str, object]], *, jigsaw: str = "paper"
+    recipe: Mapping[str, Mapping[str, object]], *, jpm: str = "paper"
 ) -> Callable[[Sequence[LossBatch]], dict[str, Tensor]]:
     """Build the weighted losses of a recipe: `{name: {"weight": 1.0, option: value}}`.
 
     The result maps a batch, seen through each of its features and the whole image's first, to every loss by name,
-    unweighted, and their weighted sum as "total". `jigsaw` is a name of JPM_REDUCTIONS.
+    unweighted, and their weighted sum as "total". `jpm` is a name of JPM_REDUCTIONS.
 
     Raises ConfigError for a name or an option that does not exist.
     """
@@ -67,7 +67,7 @@ def total_loss(
         whole, *local = batch
         if not local or name in TOKEN_LOSSES:
             return loss(whole)
-        return JPM_REDUCTIONS[jigsaw](loss(whole), torch.stack([loss(part) for part in local]).mean())
+        return JPM_REDUCTIONS[jpm](loss(whole), torch.stack([loss(part) for part in local]).mean())
 
     def losses(batch: Sequence[LossBatch]) -> dict[str, Tensor]:
         values = {name: value(name, loss, batch) for name, (_, loss) in terms.items()}

@@ -1,6 +1,6 @@
 """Losses over the training persons that ask for a margin between angles.
 
-`centred` features and the classifier's rows are scaled to unit length; their products are cosines.
+`bn_features` and the classifier's rows are scaled to unit length; their products are cosines.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from vitreid.training.losses.options import Positive
 
 def cosines(batch: LossBatch) -> Tensor:
     """Cosines (B, persons) of the features with the persons' rows."""
-    return normalize(batch.branch.centred.float(), dim=1) @ normalize(batch.branch.classes.float(), dim=1).T
+    return normalize(batch.branch.bn_features.float(), dim=1) @ normalize(batch.branch.class_weights.float(), dim=1).T
 
 
 def arcface(batch: LossBatch, *, scale: Positive = 30.0, margin: float = 0.5) -> Tensor:

@@ -71,7 +71,7 @@ def jensen_shannon(log_p: Tensor, log_q: Tensor) -> Tensor:
 
 CHOICES: dict[str, Callable[[LossBatch], Tensor]] = {
     "cls": lambda batch: batch.transformer().cls,
-    "person": lambda batch: batch.branch.classes[batch.identities],
+    "person": lambda batch: batch.branch.class_weights[batch.identities],
 }
 """What chooses an image's patches by its products with them (B, D): its class token, or the classifier's row of its
 person."""

@@ -13,7 +13,7 @@ from torch.nn.functional import relu, softplus
 from vitreid.training.errors import ConfigError
 from vitreid.training.losses.batch import LossBatch
 
-SIDES = {"before": "features", "after": "centred"}
+SIDES = {"before": "features", "after": "bn_features"}
 TINY = 1e-12  # keeps the square root's gradient finite where two embeddings coincide
 
 

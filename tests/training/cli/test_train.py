@@ -129,7 +129,7 @@ def test_training_on_two_data_sets_and_scoring_on_a_third(
     for name in ("one", "two", "three"):
         shutil.copytree(people, tmp_path / name)
     command = ["train", str(tmp_path / "recipe.toml"), "--out", str(tmp_path / "run"), "--set", "epochs=1"]
-    command += ["--set", "model.side=camera", "--set", "data.identities_per_batch=12"]
+    command += ["--set", "model.sie=camera", "--set", "data.identities_per_batch=12"]
     command += ["--data", str(tmp_path / "one"), "--data", f"market1501={tmp_path / 'two'}"]
     assert cli.run([*command, "--test", f"market1501={tmp_path / 'three'}"]) == 0
     metrics = json.loads((tmp_path / "run" / "best" / "metrics.json").read_text())
@@ -161,12 +161,12 @@ def test_what_is_odd_about_the_data_is_told_before_the_first_step(
     options = ["--data", str(tmp_path / "data"), "--out", str(tmp_path / "run"), "--set", "epochs=1"]
     assert (
         cli.run(
-            ["train", str(tmp_path / "recipe.toml"), *options, "--set", "model.side=camera", "--set", "precision=fp16"]
+            ["train", str(tmp_path / "recipe.toml"), *options, "--set", "model.sie=camera", "--set", "precision=fp16"]
         )
         == 0
     )
     notes = [line for line in capsys.readouterr().err.splitlines() if line.startswith("note: ")]
-    assert [line.split()[1] for line in notes] == ["8", "all", "model.side", "there", "fp16"]
+    assert [line.split()[1] for line in notes] == ["8", "all", "model.sie", "there", "fp16"]
 
 
 def test_a_test_that_held_back_persons_would_replace_is_refused(

@@ -42,8 +42,8 @@ def test_one_camera_and_side_information_that_is_not_there() -> None:
     train = samples(("a", "c1"), ("a", "c1"), ("b", "c1"), ("b", "c1"))
     lines = told(Split(train, SOUND.query, SOUND.gallery), "both")
     assert "all training images are by one camera, c1" in lines
-    assert "model.side = 'both' has no effect: the training images tell 1 camera" in lines
-    assert "model.side = 'both' has no effect: the training images tell 0 view" in lines
+    assert "model.sie = 'both' has no effect: the training images tell 1 camera" in lines
+    assert "model.sie = 'both' has no effect: the training images tell 0 view" in lines
 
 
 def test_nothing_to_score() -> None:

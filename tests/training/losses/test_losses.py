@@ -20,9 +20,9 @@ def batch(persons: list[int], sources: list[int] | None = None, seed: int = 0, c
     generator = torch.Generator().manual_seed(seed)
     features = torch.randn(len(persons), 6, generator=generator, dtype=torch.float64, requires_grad=True)
     rows = torch.randn(classes, 6, generator=generator, dtype=torch.float64, requires_grad=True)
-    centred = features - features.mean(0)
+    bn_features = features - features.mean(0)
     return LossBatch(
-        Branch(features, centred, centred @ rows.T, rows),
+        Branch(features, bn_features, bn_features @ rows.T, rows),
         torch.tensor(persons),
         torch.tensor(sources or list(range(len(persons)))),
     )
@@ -70,7 +70,7 @@ def test_triplet_equals_slow_loops(
 def test_triplet_after_the_neck_and_at_unit_length() -> None:
     b = batch([0, 0, 1, 1, 2, 2])
     expected = batch([0, 0, 1, 1, 2, 2])
-    rows = b.branch.centred.detach()
+    rows = b.branch.bn_features.detach()
     scaled = LossBatch(replace(b.branch, features=rows / rows.norm(dim=1, keepdim=True)), b.identities, b.sources)
     assert float(triplet(b, margin=0.3, bnneck="after", normalize=True).detach()) == pytest.approx(
         slow_triplet(scaled, 0.3, squared=False), rel=1e-5
@@ -131,10 +131,10 @@ def test_mistyped_recipes(recipe: dict[str, dict[str, Any]], message: str) -> No
         total_loss(recipe)
 
 
-@pytest.mark.parametrize(("jigsaw", "share"), [("paper", 1.0), ("code", 0.5)])
-def test_local_parts_count_by_their_mean(jigsaw: str, share: float) -> None:
+@pytest.mark.parametrize(("jpm", "share"), [("paper", 1.0), ("code", 0.5)])
+def test_local_parts_count_by_their_mean(jpm: str, share: float) -> None:
     whole, first, second = (batch([0, 0, 1, 1], seed=seed) for seed in range(3))
-    values = total_loss({"identity": {}, "triplet": {}}, jigsaw=jigsaw)([whole, first, second])
+    values = total_loss({"identity": {}, "triplet": {}}, jpm=jpm)([whole, first, second])
     for name in ("identity", "triplet"):
         alone = [float(LOSSES[name](each).detach()) for each in (whole, first, second)]
         expected = share * (alone[0] + (alone[1] + alone[2]) / 2)

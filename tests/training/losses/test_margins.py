@@ -38,7 +38,7 @@ def cross_entropy(rows: list[list[float]], persons: list[int]) -> float:
 def slow(batch: LossBatch, scale: float, move: object) -> float:
     rows = []
     for i, person in enumerate(batch.identities.tolist()):
-        row = [cosine(batch.branch.centred[i], each) for each in batch.branch.classes]
+        row = [cosine(batch.branch.bn_features[i], each) for each in batch.branch.class_weights]
         row[person] = move(row[person])
         rows.append([scale * value for value in row])
     return cross_entropy(rows, batch.identities.tolist())

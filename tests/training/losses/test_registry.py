@@ -21,7 +21,7 @@ options = { embed_dim = 24, depth = 2, num_heads = 2 }
 height = 64
 width = 48
 relative = "bias"
-[model.jigsaw]
+[model.jpm]
 parts = 2
 """
 PERSONS = torch.tensor([0, 0, 1, 1, 2, 2])
@@ -72,7 +72,7 @@ def looks_at_classes(name: str, model: ReIDModel) -> bool:
     batch = LossBatch(Watched(*vars(branch).values()), PERSONS, torch.arange(6), output.tokens)
     Watched.asked.clear()
     LOSSES[name](batch)
-    return not Watched.asked.isdisjoint({"classes", "logits"})
+    return not Watched.asked.isdisjoint({"class_weights", "logits"})
 
 
 def trained_by(name: str, model: ReIDModel) -> set[str]:
@@ -81,7 +81,7 @@ def trained_by(name: str, model: ReIDModel) -> set[str]:
         return {"backbone.position.embeddings.0.pos_embed", "backbone.blocks.1.attn.relative_bias"}
     if looks_at_classes(name, model):
         return {"backbone.blocks.1.mlp.fc2.weight", "necks.0.classifier.weight", "necks.2.classifier.weight"}
-    local = {"backbone.jigsaw.block.mlp.fc2.weight"} if name in BRANCH_LOSSES else set()
+    local = {"backbone.jpm.block.mlp.fc2.weight"} if name in BRANCH_LOSSES else set()
     return {"backbone.blocks.1.mlp.fc2.weight", "backbone.patch_embed.proj.weight"} | local
 
 

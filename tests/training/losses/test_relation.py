@@ -59,7 +59,7 @@ def relations(
     cls, patches, places, biases = (
         each.detach() for each in (tokens.cls, tokens.patches, tokens.positions, tokens.biases)
     )
-    looking = cls[image] if patch_query == "cls" else batch.branch.classes[PERSONS[image]].detach()
+    looking = cls[image] if patch_query == "cls" else batch.branch.class_weights[PERSONS[image]].detach()
     agreement = [float(looking @ patches[image, j]) for j in range(7)]
     best = sorted(range(7), key=lambda j: -agreement[j])[:TOP]
     return [

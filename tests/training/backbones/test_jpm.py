@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 import torch
 
-from vitreid.training.backbones import JigsawOptions, build_vit
-from vitreid.training.backbones.jigsaw import jpm_indices
+from vitreid.training.backbones import JPMOptions, build_vit
+from vitreid.training.backbones.jpm import jpm_indices
 
 SMALL = {"embed_dim": 24, "depth": 2, "num_heads": 2}
 
@@ -44,13 +44,13 @@ def test_what_does_not_fit(values: dict[str, int]) -> None:
 def test_parts_equal_a_pass_of_their_own(relative: str | None) -> None:
     """All parts in one batch give what each gives alone, through the same copy of the last block."""
     torch.manual_seed(0)
-    options = JigsawOptions(roll=1, groups=2, parts=2)
-    vit = build_vit("vit_tiny_patch16_224", size=(64, 32), options=SMALL, relative=relative, jigsaw=options).eval()
-    assert vit.jigsaw is not None
+    options = JPMOptions(roll=1, groups=2, parts=2)
+    vit = build_vit("vit_tiny_patch16_224", size=(64, 32), options=SMALL, relative=relative, jpm=options).eval()
+    assert vit.jpm is not None
     tokens = torch.randn(3, 9, 24)
-    together = vit.jigsaw(tokens)
-    for part, places in enumerate(vit.jigsaw.places):
-        vit_alone = vit.jigsaw
+    together = vit.jpm(tokens)
+    for part, places in enumerate(vit.jpm.places):
+        vit_alone = vit.jpm
         vit_alone.places, kept = places[None], vit_alone.places
         [alone] = vit_alone(tokens)
         vit_alone.places = kept

@@ -32,7 +32,7 @@ def jpm_indices(patches: int, *, roll: int = 4, groups: int = 2, parts: int = 4)
     return shuffled[: parts * length].view(parts, length)
 
 
-class Jigsaw(nn.Module):
+class JPM(nn.Module):
     """Local features by a copy of the last `block` and of the final `norm`, shared by all parts."""
 
     places: Tensor

@@ -18,8 +18,8 @@ import torch
 from torch import Tensor, nn
 
 from vitreid.training.errors import WeightsError
-from vitreid.training.weight_files import read_weights
-from vitreid.training.weights import check_numbers, translate
+from vitreid.training.pretrained.files import read_weights
+from vitreid.training.pretrained.names import check_numbers, translate
 
 NAMES = ("cls_token", "blocks.0.norm1.weight")
 STATE = {name: torch.full((2,), float(i)) for i, name in enumerate(NAMES)}

@@ -12,8 +12,8 @@ def as_transreid(model: ReIDModel) -> dict[str, Tensor]:
     """The state of a model of two blocks under TransReID's names, with the block and norm that it never uses."""
     found = {}
     for name, tensor in model.state_dict().items():
-        plain = name.removeprefix("backbone.").replace("position.embeddings.0.", "").replace("side.side_", "sie_")
-        for ours, theirs in (("jigsaw.block.", "b2.0."), ("jigsaw.norm.", "b2.1."), ("blocks.1.", "b1.0.")):
+        plain = name.removeprefix("backbone.").replace("position.embeddings.0.", "").replace("sie.sie_", "sie_")
+        for ours, theirs in (("jpm.block.", "b2.0."), ("jpm.norm.", "b2.1."), ("blocks.1.", "b1.0.")):
             plain = plain.replace(ours, theirs)
         plain = plain.replace("norm.", "b1.1.", 1) if plain.startswith("norm.") else plain
         if name.startswith("necks."):

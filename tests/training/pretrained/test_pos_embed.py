@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch.nn.functional import interpolate
 
-from vitreid.training.resizing import resized
+from vitreid.training.pretrained.pos_embed import resized
 
 OLD, NEW = (3, 5), (4, 2)
 

@@ -15,14 +15,14 @@ import torch
 from safetensors.torch import save_file
 
 from tests.paths import optional_folder
-from tests.training.transreid import as_transreid
+from tests.training.pretrained.transreid import as_transreid
 from vitreid import cli
 from vitreid.training.backbones import build_vit
 from vitreid.training.checkpoint import Checkpoint, build_model
 from vitreid.training.config import parse_config
 from vitreid.training.errors import ConfigError, WeightsError
-from vitreid.training.importing import import_weights
 from vitreid.training.model import ReIDModel, ReIDOutput
+from vitreid.training.pretrained.convert import import_weights
 
 SMALL: dict[str, Any] = {"embed_dim": 64, "depth": 2, "num_heads": 1}
 
@@ -56,7 +56,7 @@ def test_the_published_code_gives_the_same_numbers(case: str, tmp_path: Path) ->
     logits = np.stack([branch.logits.numpy() for branch in output.branches])
     np.testing.assert_allclose(logits, numbers["logits"], atol=1e-4)
     np.testing.assert_allclose(concatenated(output, "features"), numbers["feature_before_bn"], atol=1e-4)
-    np.testing.assert_allclose(concatenated(output, "centred"), numbers["feature_after_bn"], atol=1e-4)
+    np.testing.assert_allclose(concatenated(output, "bn_features"), numbers["feature_after_bn"], atol=1e-4)
 
 
 @pytest.fixture
@@ -84,17 +84,17 @@ def test_backbones_alone(backbone: torch.nn.Module, tmp_path: Path, prefix: str,
 
 
 def vehicles(roll: int = 4, groups: int = 2, sie_scale: float = 3.0) -> tuple[ReIDModel, dict[str, torch.Tensor]]:
-    """A model of 6 cameras, 8 views and a jigsaw, and its state as TransReID saves it: a row for each of the 48."""
+    """A model of 6 cameras, 8 views and a JPM, and its state as TransReID saves it: a row for each of the 48."""
     text = f"""
     [model]
     options = {{ embed_dim = 64, depth = 2, num_heads = 1 }}
-    side = "both"
+    sie = "both"
     sie_scale = {sie_scale}
-    jigsaw = {{ roll = {roll}, groups = {groups} }}
+    jpm = {{ roll = {roll}, groups = {groups} }}
     """
     torch.manual_seed(1)
     model = build_model(parse_config(text, (), "test"), persons=3, cameras=6, views=8).eval()
-    torch.nn.init.normal_(model.backbone.get_parameter("side.side_embed"))
+    torch.nn.init.normal_(model.backbone.get_parameter("sie.sie_embed"))
     state = as_transreid(model)
     return model, state | {"base.sie_embed": state["base.sie_embed"].reshape(48, 1, 64)}
 
@@ -195,8 +195,8 @@ def test_options_that_tensors_tell(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("stated", "error", "message"),
     [
-        ({"roll": 7}, WeightsError, r"--roll is for the parts of a jigsaw, which .*vit\.pth has not"),
-        ({"sie_scale": 1.0}, WeightsError, "--side-scale is for side information, which"),
+        ({"roll": 7}, WeightsError, r"--roll is for the parts of a JPM, which .*vit\.pth has not"),
+        ({"sie_scale": 1.0}, WeightsError, "--sie-scale is for side information, which"),
         ({"key": "teacher"}, WeightsError, "has no network 'teacher'"),
         ({"grid": (3, 5)}, WeightsError, "196 patches of 16 pixels, not 3x5; give .* --grid ROWSxCOLUMNS"),
         ({"pool": "gem"}, ConfigError, "model.pool = 'gem': Input should be 'cls', "),

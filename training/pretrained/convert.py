@@ -17,9 +17,9 @@ from vitreid.training.checkpoint import Checkpoint, build_model, save_checkpoint
 from vitreid.training.config import TrainConfig, validated
 from vitreid.training.errors import ConfigError, WeightsError
 from vitreid.training.model import ReIDModel
-from vitreid.training.resizing import resized
-from vitreid.training.weight_files import StateDict, read_weights
-from vitreid.training.weights import SIDE, Shape, check_numbers, other_sizes, translate
+from vitreid.training.pretrained.files import StateDict, read_weights
+from vitreid.training.pretrained.names import SIDE, Shape, check_numbers, other_sizes, translate
+from vitreid.training.pretrained.pos_embed import resized
 
 IMAGENET = {"mean": (0.485, 0.456, 0.406), "std": (0.229, 0.224, 0.225)}
 SIDES = {(True, True): "both", (True, False): "camera", (False, True): "view", (False, False): "none"}
@@ -70,11 +70,11 @@ ASSUMED: dict[str, Assumption] = {
     "bnneck": Assumption("--after-bnneck", lambda _: "before"),
     "pool": Assumption("--pool", lambda _: "cls"),
     "cameras": Assumption("--cameras, --views", lambda shape: shape.side, "side"),
-    "sie_scale": Assumption("--side-scale", lambda _: 3.0, "side"),
+    "sie_scale": Assumption("--sie-scale", lambda _: 3.0, "side"),
     "roll": Assumption("--roll", lambda _: 4, "parts"),
     "groups": Assumption("--groups", lambda _: 2, "parts"),
 }
-NEEDS = {"side": "side information", "parts": "the parts of a jigsaw"}
+NEEDS = {"side": "side information", "parts": "the parts of a JPM"}
 
 
 @dataclass(frozen=True)
@@ -100,7 +100,7 @@ class Imported:
             "size": f"{model.height}x{model.width}",
             "stride": shape.stride,
             "stem": shape.stem,
-            "side": model.side,
+            "sie": model.sie,
             "parts": shape.parts,
             "persons": shape.persons,
             "missing": list(self.missing),
@@ -203,7 +203,7 @@ def _side(shape: Shape, cameras: int | None, views: int | None) -> tuple[int, in
 
 def _config(file: Path, shape: Shape, seen: tuple[int, int], known: Mapping[str, Any]) -> TrainConfig:
     size = known.get("size", shape.size)
-    jigsaw = {"roll": known.get("roll"), "groups": known.get("groups"), "parts": shape.parts, "total": "code"}
+    jpm = {"roll": known.get("roll"), "groups": known.get("groups"), "parts": shape.parts, "reduction": "code"}
     model = {
         "backbone": "vit_base_patch16_224",
         "options": {
@@ -218,9 +218,9 @@ def _config(file: Path, shape: Shape, seen: tuple[int, int], known: Mapping[str,
         "stride": None if shape.stride == shape.patch else shape.stride,
         "height": size[0],
         "width": size[1],
-        "side": SIDES[seen[0] > 1, seen[1] > 1],
+        "sie": SIDES[seen[0] > 1, seen[1] > 1],
         "sie_scale": known.get("sie_scale", 3.0),
-        "jigsaw": jigsaw if shape.parts else None,
+        "jpm": jpm if shape.parts else None,
         **{name: known[name] for name in ("mean", "std", "resize", "bnneck", "pool")},
     }
     return validated({"model": model}, (), str(file))

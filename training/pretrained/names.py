@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from vitreid.training.errors import WeightsError
-from vitreid.training.weight_files import roots_of
+from vitreid.training.pretrained.files import roots_of
 
 State = Mapping[str, Tensor]
 
@@ -24,14 +24,14 @@ COUNTERS = ("num_batches_tracked", "n_averaged")
 """Whole numbers that a state dict may hold."""
 PATCHES = "backbone.patch_embed.proj.weight"
 POSITIONS = "backbone.position.embeddings.0.pos_embed"
-SIDE = "backbone.side.side_embed"
+SIDE = "backbone.sie.sie_embed"
 HEADS = r"(head|fc|pre_logits|head_dist|base\.fc|base\.head|last_layer|mlp)\."
 RESNET = r"(conv1|bn1|layer[1-4])\."
 
 
 @dataclass(frozen=True)
 class Shape:
-    """What a file tells of its network. Sizes are (height, width); `parts` counts the local features of a jigsaw."""
+    """What a file tells of its network. Sizes are (height, width); `parts` counts the local features of a JPM."""
 
     width: int
     depth: int
@@ -143,15 +143,15 @@ def _backbone_name(name: str) -> str | None:
 
 
 def _transreid(plain: State) -> Callable[[str], str | None]:
-    """How TransReID names its parts: `base.*`, the branches `b1` and `b2` of the jigsaw, necks and classifiers."""
+    """How TransReID names its parts: `base.*`, the branches `b1` and `b2` of the JPM, necks and classifiers."""
     last = max(_blocks(plain))
     branches = {"b1.0.": f"backbone.blocks.{last}.", "b1.1.": "backbone.norm."}
-    branches |= {"b2.0.": "backbone.jigsaw.block.", "b2.1.": "backbone.jigsaw.norm."}
+    branches |= {"b2.0.": "backbone.jpm.block.", "b2.1.": "backbone.jpm.norm."}
     replaced = (f"base.blocks.{last}.", "base.norm.") if "b1.1.weight" in plain else ()
 
     def name_of(name: str) -> str | None:
         if name.startswith(replaced) or re.match(HEADS, name):
-            return None  # with a jigsaw the last block and norm of `base` are there and never used
+            return None  # with a JPM the last block and norm of `base` are there and never used
         for theirs, ours in branches.items():
             if name.startswith(theirs):
                 return ours + name.removeprefix(theirs)

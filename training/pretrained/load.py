@@ -14,14 +14,14 @@ from vitreid.training.backbones import ViT
 from vitreid.training.checkpoint import Checkpoint
 from vitreid.training.errors import ConfigError, WeightsError
 from vitreid.training.model import ReIDModel
-from vitreid.training.resizing import Grid, resized
-from vitreid.training.weight_files import read_weights
-from vitreid.training.weights import State, check_numbers, other_sizes, translate, translate_resnet
+from vitreid.training.pretrained.files import read_weights
+from vitreid.training.pretrained.names import State, check_numbers, other_sizes, translate, translate_resnet
+from vitreid.training.pretrained.pos_embed import Grid, resized
 
-OPTIONAL = re.compile(r"necks\.|backbone\.(side|position|jigsaw)\.|.*\.(relative_(bias|keys)|num_batches_tracked)$")
+OPTIONAL = re.compile(r"necks\.|backbone\.(sie|position|jpm)\.|.*\.(relative_(bias|keys)|num_batches_tracked)$")
 """What a network may have and its start not, or the other way round."""
 
-OF_TIMM = re.compile(r"\.position\.embeddings\.0\.pos_embed$|\.jigsaw\.|num_batches_tracked$")
+OF_TIMM = re.compile(r"\.position\.embeddings\.0\.pos_embed$|\.jpm\.|num_batches_tracked$")
 
 Labels = Mapping[str, tuple[str, ...]]
 """The `persons`, `cameras` and `views` that a network learns, by index."""
@@ -84,7 +84,7 @@ def start_from(
         tensors = resized(tensors, start.grid, vit.grid)
         if start.grid != vit.grid:
             moved = "; positions resized from {}x{} to {}x{} patches".format(*start.grid, *vit.grid)
-    if vit is not None and vit.jigsaw is not None:
+    if vit is not None and vit.jpm is not None:
         tensors = _jigsaw_copies(tensors, len(vit.blocks)) | tensors
     fitting = {name: tensor for name, tensor in tensors.items() if _is_wanted(name, tensor, start, ours, labels)}
     if problem := _problem(tensors, fitting, ours) or _other_heads(start.heads, _heads(model)):
@@ -146,7 +146,7 @@ def _of_ours(checkpoint: Checkpoint) -> Start:
 
 def _jigsaw_copies(tensors: State, depth: int) -> dict[str, Tensor]:
     """The jigsaw's copies of the last block and of the norm, as they are before any training."""
-    copies = {f"backbone.blocks.{depth - 1}.": "backbone.jigsaw.block.", "backbone.norm.": "backbone.jigsaw.norm."}
+    copies = {f"backbone.blocks.{depth - 1}.": "backbone.jpm.block.", "backbone.norm.": "backbone.jpm.norm."}
     return {
         copy + name.removeprefix(original): tensor
         for original, copy in copies.items()
@@ -158,7 +158,7 @@ def _jigsaw_copies(tensors: State, depth: int) -> dict[str, Tensor]:
 def _is_wanted(name: str, tensor: Tensor, start: Start, ours: State, labels: Labels) -> bool:
     if name not in ours or (OPTIONAL.match(name) and tensor.shape != ours[name].shape):
         return False
-    kinds = {"necks": ("persons",), "backbone.side": ("cameras", "views")}
+    kinds = {"necks": ("persons",), "backbone.sie": ("cameras", "views")}
     learned = next((kinds[part] for part in kinds if name.startswith(f"{part}.")), ())
     return all(start.labels.get(kind) == labels[kind] for kind in learned)
 

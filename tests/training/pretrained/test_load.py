@@ -11,17 +11,17 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor
 
-from tests.training.transreid import as_transreid
+from tests.training.pretrained.transreid import as_transreid
 from vitreid.training.checkpoint import build_model, save_checkpoint
 from vitreid.training.config import TrainConfig, parse_config
 from vitreid.training.errors import CheckpointError, ConfigError, WeightsError
 from vitreid.training.model import ReIDModel
-from vitreid.training.starting import start_from
+from vitreid.training.pretrained.load import start_from
 
 LABELS: dict[str, Any] = {"persons": ("a", "b", "c"), "cameras": ("c1", "c2"), "views": ()}
 OTHERS: dict[str, Any] = {"persons": ("d", "e"), "cameras": ("k1", "k2", "k3"), "views": ("front", "rear")}
 SMALL: dict[str, Any] = {"embed_dim": 64, "depth": 2, "num_heads": 1}
-NECKS = "necks.0, necks.1, necks.2, necks.3, necks.4"  # of a jigsaw of four parts
+NECKS = "necks.0, necks.1, necks.2, necks.3, necks.4"  # of a JPM of four parts
 TOML = """
 [model]
 backbone = "vit_tiny_patch16_224"
@@ -96,9 +96,9 @@ def test_published_backbones(vit: torch.nn.Module, tmp_path: Path, name: str, wr
         save_file(state, file)
     else:
         torch.save({wrapper: state} if wrapper else state, file)
-    model, told = started(file, recipe("side=camera"))
-    assert told == f"the network starts from {file}; left out: {_left(prefix)}; at random: backbone.side, necks.0"
-    model.backbone.side = None
+    model, told = started(file, recipe("sie=camera"))
+    assert told == f"the network starts from {file}; left out: {_left(prefix)}; at random: backbone.sie, necks.0"
+    model.backbone.sie = None
     assert_same(model, vit)
 
 
@@ -128,29 +128,29 @@ def test_a_convolution_stem_of_transreid_ssl(tmp_path: Path) -> None:
 
 
 def test_a_whole_transreid(tmp_path: Path) -> None:
-    source = saved(tmp_path / "ours", recipe("side=camera", "jigsaw={}"))
+    source = saved(tmp_path / "ours", recipe("sie=camera", "jpm={}"))
     tensors = as_transreid(source)
     tensors["base.sie_embed"] = tensors["base.sie_embed"].reshape(2, 1, 64)
     torch.save(tensors, tmp_path / "transreid.pth")
-    model, told = started(tmp_path / "transreid.pth", recipe("side=camera", "jigsaw={}"), OTHERS)
-    assert f"left out: backbone.side, base.blocks, base.norm, {NECKS}; at random: backbone.side, {NECKS}" in told
-    model.backbone.side = source.backbone.side = None
+    model, told = started(tmp_path / "transreid.pth", recipe("sie=camera", "jpm={}"), OTHERS)
+    assert f"left out: backbone.sie, base.blocks, base.norm, {NECKS}; at random: backbone.sie, {NECKS}" in told
+    model.backbone.sie = source.backbone.sie = None
     assert_same(model, source)
     plain, told = started(tmp_path / "transreid.pth", recipe())
-    assert "left out: backbone.jigsaw, backbone.side" in told
+    assert "left out: backbone.jpm, backbone.sie" in told
     whole = features(plain)
     torch.testing.assert_close(whole, features(source)[:, :64], atol=1e-5, rtol=1e-5)
 
 
 def test_the_jigsaw_starts_as_a_copy_of_the_last_block(vit: torch.nn.Module, tmp_path: Path) -> None:
     torch.save(vit.state_dict(), tmp_path / "vit.pth")
-    model, told = started(tmp_path / "vit.pth", recipe("jigsaw={}"))
+    model, told = started(tmp_path / "vit.pth", recipe("jpm={}"))
     assert told.endswith(f"at random: {NECKS}")
     backbone: Any = model.backbone
     for name, value in backbone.blocks[-1].state_dict().items():
-        torch.testing.assert_close(backbone.jigsaw.block.state_dict()[name], value)
+        torch.testing.assert_close(backbone.jpm.block.state_dict()[name], value)
         torch.testing.assert_close(value, vit.state_dict()[f"blocks.1.{name}"])
-    torch.testing.assert_close(backbone.jigsaw.norm.weight, vit.state_dict()["norm.weight"])
+    torch.testing.assert_close(backbone.jpm.norm.weight, vit.state_dict()["norm.weight"])
 
 
 @pytest.mark.parametrize(
@@ -218,7 +218,7 @@ def test_weights_that_are_no_numbers(vit: torch.nn.Module, tmp_path: Path) -> No
 @pytest.mark.parametrize(
     "changes",
     [
-        ("position=2d", "relative=bias", "side=both", "jigsaw={}"),
+        ("position=2d", "relative=bias", "sie=both", "jpm={}"),
         ("position_at=every", "relative=keys", "stem=conv", "pool=mean"),
         ("position=none", "stem=resnet"),
     ],
@@ -235,18 +235,18 @@ def test_a_checkpoint_of_ours(tmp_path: Path, changes: tuple[str, ...]) -> None:
 
 
 def test_a_checkpoint_of_other_persons_and_cameras(tmp_path: Path) -> None:
-    source = saved(tmp_path / "ours", recipe("side=both", "relative=bias"))
-    model, told = started(tmp_path / "ours", recipe("side=both"), OTHERS)
-    left = "left out: backbone.side, necks.0, relative_bias; at random: backbone.side, necks.0"
+    source = saved(tmp_path / "ours", recipe("sie=both", "relative=bias"))
+    model, told = started(tmp_path / "ours", recipe("sie=both"), OTHERS)
+    left = "left out: backbone.sie, necks.0, relative_bias; at random: backbone.sie, necks.0"
     assert told == f"the network starts from {tmp_path / 'ours'}; {left}"
     for name, value in model.state_dict().items():
-        if not name.startswith(("necks.", "backbone.side.")):
+        if not name.startswith(("necks.", "backbone.sie.")):
             torch.testing.assert_close(value, source.state_dict()[name])
 
 
 def test_a_checkpoint_at_another_size(tmp_path: Path) -> None:
-    saved(tmp_path / "ours", recipe("position=2d", "relative=bias", "jigsaw={}"))
-    larger = recipe("position=2d", "relative=bias", "jigsaw={}", "height=128", "width=64")
+    saved(tmp_path / "ours", recipe("position=2d", "relative=bias", "jpm={}"))
+    larger = recipe("position=2d", "relative=bias", "jpm={}", "height=128", "width=64")
     model, told = started(tmp_path / "ours", larger)
     assert told.endswith("positions resized from 4x2 to 8x4 patches")
     assert features(model, (128, 64)).isfinite().all()

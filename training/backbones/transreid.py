@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from vitreid.training.backbones.blocks import run_block
 from vitreid.training.backbones.features import Features
-from vitreid.training.backbones.jigsaw import Jigsaw
+from vitreid.training.backbones.jpm import JPM
 from vitreid.training.backbones.positions import PositionEmbedding, PositionEmbedding1d
 from vitreid.training.backbones.relative import RELATIVE, BiasAttention, RelativeAttention
 from vitreid.training.backbones.side import SIE
@@ -61,7 +61,7 @@ POOLS: dict[str, Callable[[Tensor], Tensor]] = {
 
 
 @dataclass(frozen=True)
-class JigsawOptions:
+class JPMOptions:
     """How patches are shifted, interleaved and cut; see `jpm_indices`."""
 
     roll: int = 4
@@ -78,7 +78,7 @@ class ViT(nn.Module):
         *,
         position: PositionEmbedding | None,
         side: SIE | None,
-        jigsaw: JigsawOptions | None,
+        jpm: JPMOptions | None,
         pool: str,
     ) -> None:
         super().__init__()
@@ -87,21 +87,19 @@ class ViT(nn.Module):
         self.norm_pre, self.blocks, self.norm = vit.norm_pre, vit.blocks, vit.norm
         self.grid: tuple[int, int] = vit.patch_embed.grid_size
         self.num_features: int = vit.num_features
-        self.position, self.side = position, side
+        self.position, self.sie = position, side
         self.pool = POOLS[pool]
         patches = self.grid[0] * self.grid[1]
-        self.jigsaw = (
+        self.jpm = (
             None
-            if jigsaw is None
-            else Jigsaw(
-                vit.blocks[-1], vit.norm, patches=patches, roll=jigsaw.roll, groups=jigsaw.groups, parts=jigsaw.parts
-            )
+            if jpm is None
+            else JPM(vit.blocks[-1], vit.norm, patches=patches, roll=jpm.roll, groups=jpm.groups, parts=jpm.parts)
         )
 
     def forward(self, images: Tensor, camera: Tensor | None = None, view: Tensor | None = None) -> Features:
         """Features of normalised (B, 3, H, W) images; camera and view are (B,) indices, left out = unknown."""
         tokens = self.forward_to_last_block(images, camera, view)
-        local = () if self.jigsaw is None else self.jigsaw(tokens)
+        local = () if self.jpm is None else self.jpm(tokens)
         tokens = self.norm(run_block(self.blocks[-1], tokens))
         return Features((self.pool(tokens), *local), tokens[:, 0], tokens[:, 1:])
 
@@ -109,9 +107,9 @@ class ViT(nn.Module):
         """Tokens (B, 1 + N, D), the class token first, as the last block takes them; arguments as in `forward`."""
         patches: Tensor = self.patch_embed(images)
         tokens = torch.cat([self.cls_token.expand(patches.shape[0], -1, -1), patches], dim=1)
-        if self.side is not None:
+        if self.sie is not None:
             unknown = torch.full((patches.shape[0],), -1, dtype=torch.long, device=patches.device)
-            tokens = tokens + self.side(unknown if camera is None else camera, unknown if view is None else view)
+            tokens = tokens + self.sie(unknown if camera is None else camera, unknown if view is None else view)
         for number, block in enumerate(self.blocks[:-1]):
             tokens = run_block(block, self._placed(tokens, number))
         return self._placed(tokens, len(self.blocks) - 1)
@@ -147,7 +145,7 @@ def build_vit(
     cameras: int = 0,
     views: int = 0,
     sie_scale: float = 3.0,
-    jigsaw: JigsawOptions | None = None,
+    jpm: JPMOptions | None = None,
     pool: str = "cls",
 ) -> ViT:
     """Build a timm ViT for images of `size` (height, width).
@@ -178,7 +176,7 @@ def build_vit(
                 block.attn = RELATIVE[relative](block.attn, grid)
         side = SIE(cameras, views, vit.embed_dim, scale=sie_scale) if cameras > 1 or views > 1 else None
         placed = _positions(vit, position, position_at)
-        built = ViT(vit, position=placed, side=side, jigsaw=jigsaw, pool=pool)
+        built = ViT(vit, position=placed, side=side, jpm=jpm, pool=pool)
     except ValueError as error:
         raise ConfigError(f"model: {told}: {error}") from error
     if zero_cls:

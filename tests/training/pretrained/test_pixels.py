@@ -14,7 +14,7 @@ from timm.models.vision_transformer import checkpoint_filter_fn
 from vitreid.training.config import TrainConfig, parse_config
 from vitreid.training.datasets import read_dataset
 from vitreid.training.loop import Trainer
-from vitreid.training.published import with_published_pixels
+from vitreid.training.pretrained.pixels import with_published_pixels
 
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
