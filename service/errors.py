@@ -45,11 +45,6 @@ class ServiceError(Exception):
     slug: ClassVar[str] = "service-error"
     status: ClassVar[int] = 500
 
-    @property
-    def headers(self) -> dict[str, str]:
-        """What an answer says besides the problem; a client that hears "not now" is told when to ask again."""
-        return {"retry-after": "1"} if self.status in {503, 504} else {}
-
 
 class GalleryError(ServiceError):
     """A gallery cannot be opened or used."""

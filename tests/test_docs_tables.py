@@ -28,7 +28,7 @@ from vitreid.bundle.calibration import (
 from vitreid.service.access import audit
 from vitreid.service.access import database as access
 from vitreid.service.api.app import create_app
-from vitreid.service.api.guard import guard_of
+from vitreid.service.api.authorization import authorization_of
 from vitreid.service.api.schemas.erasures import ReceiptBody
 from vitreid.service.api.state import open_service
 from vitreid.service.config import PREFIX, ServiceConfig
@@ -226,7 +226,7 @@ def test_qualities_and_exports() -> None:
 
 def test_actions_of_the_audit_log() -> None:
     app = create_app(ServiceConfig())
-    of_routes = {guard.action for route in app.state.api_routes if (guard := guard_of(route))} - {None}
+    of_routes = {guard.action for route in app.state.api_routes if (guard := authorization_of(route))} - {None}
     commands = Path(service.__path__[0]) / "cli"
     code = "".join(file.read_text() for file in commands.glob("*.py"))
     of_commands = set(re.findall(r'(?:Entry\(|record\(gallery, )"([a-z-]+)"', code))

@@ -60,7 +60,8 @@ class Access:
         if self.rates is None:
             return
         if wait_s := self.rates.take(principal.key_id or f"address {address}"):
-            raise RateLimited(f"{principal.name} asks too often; wait {wait_s:.1f} s", wait_s)
+            caller = f"address {address}" if principal.key_id is None else f"key {principal.name!r}"
+            raise RateLimited(f"rate limit exceeded for {caller}; retry in {wait_s:.1f} s", wait_s)
 
 
 @contextmanager

@@ -6,7 +6,6 @@ import json
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime, timedelta
-from http import HTTPStatus
 from typing import Any
 
 from sqlalchemy import Row, Select, select
@@ -19,6 +18,7 @@ from vitreid.service.gallery.rows.tables import stored_time, utc_text
 from vitreid.service.values.clock import HORIZON, believable
 
 COMMAND_LINE = "command line"
+SHOWN = 200
 OTHER = "other"  # the action of what is recorded only where it was refused
 DURABLE = frozenset({"erase", "erase-person", "key-create", "key-revoke", "gallery-drop"})
 COLUMNS = tuple(column.name for column in audit.columns if column is not audit.c.id)
@@ -121,7 +121,7 @@ class AuditLog:
         if entry.action in DURABLE:
             with self._database.writing() as connection:
                 connection.exec_driver_sql(INSERT, row)
-        elif entry.action == VIEW and entry.status == HTTPStatus.OK:
+        elif entry.action == VIEW and entry.status == SHOWN:
             who = (entry.key_id, entry.name, entry.address, entry.gallery)
             self._views.record(who, entry.items, at, INSERT, row)
         else:

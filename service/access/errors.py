@@ -11,8 +11,6 @@ ServiceError
 
 from __future__ import annotations
 
-import math
-
 from vitreid.service.errors import ServiceError
 
 
@@ -28,11 +26,6 @@ class Unauthorized(AccessError):
 
     slug = "unauthorized"
     status = 401
-
-    @property
-    def headers(self) -> dict[str, str]:
-        """How to authenticate (RFC 6750)."""
-        return {"www-authenticate": "Bearer"}
 
 
 class Forbidden(AccessError):
@@ -50,11 +43,6 @@ class RateLimited(AccessError):
     def __init__(self, message: str, after_s: float) -> None:
         super().__init__(message)
         self.after_s = after_s
-
-    @property
-    def headers(self) -> dict[str, str]:
-        """When to ask again, in whole seconds."""
-        return {"retry-after": str(max(1, math.ceil(self.after_s)))}
 
 
 class KeyNotFound(AccessError):

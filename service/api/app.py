@@ -1,56 +1,56 @@
-"""The application: parts opened for its lifetime, routers, and what stands around them."""
+"""The ASGI application: its lifespan, routers and middleware."""
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import ExitStack, asynccontextmanager
 from pathlib import Path
-from typing import Any
 
 from fastapi import FastAPI
+from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
 from starlette.middleware.gzip import GZipMiddleware
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
+from starlette.routing import BaseRoute
 
 from vitreid import service as service_package
 from vitreid.service.api.info import software_version
 from vitreid.service.api.metrics import Metrics
 from vitreid.service.api.middleware.access_log import AccessLogMiddleware
-from vitreid.service.api.middleware.admission import Admission, AdmissionLimits, InFlightRequests
+from vitreid.service.api.middleware.admission import AdmissionLimits, AdmissionMiddleware, InFlightRequests
 from vitreid.service.api.middleware.audit import AuditMiddleware
-from vitreid.service.api.middleware.body_size import REQUEST_ID, BodySizeLimitMiddleware, ResponseHeadersMiddleware
-from vitreid.service.api.middleware.content_encoding import PlainBodies
-from vitreid.service.api.middleware.gate import Gate
+from vitreid.service.api.middleware.authorization import AuthorizationMiddleware
+from vitreid.service.api.middleware.body_size import BodySizeLimitMiddleware
+from vitreid.service.api.middleware.content_encoding import ContentEncodingMiddleware
+from vitreid.service.api.middleware.cross_site import CrossSiteMiddleware
 from vitreid.service.api.middleware.head import HeadMiddleware
-from vitreid.service.api.middleware.hosts import AllowedHosts
-from vitreid.service.api.middleware.root_path import RootPath
+from vitreid.service.api.middleware.hosts import HostMiddleware
+from vitreid.service.api.middleware.request_id import REQUEST_ID, RequestIdMiddleware
+from vitreid.service.api.middleware.root_path import RootPathMiddleware
+from vitreid.service.api.middleware.route import RouteMiddleware
+from vitreid.service.api.middleware.security_headers import SecurityHeadersMiddleware
 from vitreid.service.api.openapi.description import INTRODUCTION, LICENSE, SERVERS, TAGS, Described
 from vitreid.service.api.problems import add_problem_handlers
 from vitreid.service.api.routes import ROUTERS
 from vitreid.service.api.state import Service, open_service
 from vitreid.service.config import ServiceConfig
 
-# Keys are sent by the pages themselves: no cookie, so nothing that a browser adds to a request of another site.
-CORS: dict[str, Any] = {
-    "allow_methods": ["GET", "POST", "PUT", "PATCH", "DELETE"],
-    "allow_headers": ["authorization", "content-type", "x-api-key", REQUEST_ID],
-    "expose_headers": ["retry-after", REQUEST_ID],
-}
 
+def create_app(config: ServiceConfig, service: Service | None = None, *, open_parts: bool = True) -> FastAPI:
+    """Make the application.
 
-def create_app(config: ServiceConfig, service: Service | None = None, *, opens: bool = True) -> FastAPI:
-    """The service as an ASGI application.
-
-    Bundle, model and galleries are opened when it starts, unless `service` holds them open already. Where it `opens`
-    nothing, it answers "not ready" until somebody puts them into its state (service.opening).
+    Its lifespan opens bundle, model and galleries, unless `service` holds them open already. Without `open_parts` it
+    answers "not ready" until somebody puts a Service into its state (api.startup).
     """
     metrics = Metrics() if service is None else service.metrics
+    in_flight = InFlightRequests()
+    routes = [route for router in ROUTERS for route in router.routes]
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         with ExitStack() as stack:
-            if service is None and opens:
+            if service is None and open_parts:
                 app.state.service = stack.enter_context(open_service(config, metrics))
                 stack.callback(setattr, app.state, "service", None)
             yield
@@ -68,41 +68,70 @@ def create_app(config: ServiceConfig, service: Service | None = None, *, opens: 
         redoc_url=None,
         redirect_slashes=False,  # a redirect names the host of the request, and its body would be sent twice
         lifespan=lifespan,
+        middleware=_layers(config, routes, metrics, in_flight),
     )
     app.state.service, app.state.metrics, app.state.startup_step = service, metrics, "the service is starting"
-    app.state.under_way = InFlightRequests()
+    app.state.in_flight = in_flight
     app.state.folders = _folders(config)
+    app.state.api_routes = routes
     for router in ROUTERS:
         app.include_router(router)
-    app.state.api_routes = [route for router in ROUTERS for route in router.routes]
     add_problem_handlers(app)
     app.add_exception_handler(ClientDisconnect, _client_left)
-    # The last one stands outermost: an answer passes them from here to the end.
-    app.add_middleware(PlainBodies)
-    app.add_middleware(BodySizeLimitMiddleware, limit=config.max_body_bytes, json_limit=config.max_json_bytes)
-    limits = AdmissionLimits(config.max_requests, config.max_body_memory, config.receive_s, config.deadline_s)
-    app.add_middleware(Admission, under_way=app.state.under_way, limits=limits)
-    origins = config.origins
-    app.add_middleware(Gate, routes=app.state.api_routes, origins=origins)
-    app.add_middleware(AuditMiddleware)
-    if origins:
-        app.add_middleware(CORSMiddleware, allow_origins=origins, **CORS)
-    app.add_middleware(AllowedHosts, names=config.hosts)
-    # Nothing that an answer says is worth guessing by its length: no page of another site can ask with the user's key.
-    app.add_middleware(GZipMiddleware, minimum_size=1024, compresslevel=1)
-    app.add_middleware(AccessLogMiddleware, metrics=metrics)
-    app.add_middleware(HeadMiddleware)
-    app.add_middleware(ResponseHeadersMiddleware)
-    if config.root_path:
-        app.add_middleware(RootPath, prefix=config.root_path)
     return app
 
 
+def _layers(
+    config: ServiceConfig, routes: Sequence[BaseRoute], metrics: Metrics, in_flight: InFlightRequests
+) -> list[Middleware]:
+    """List the layers, the outermost first: a request passes them downwards, its answer upwards."""
+    limits = AdmissionLimits(config.max_requests, config.max_body_memory, config.receive_s, config.deadline_s)
+    return [
+        # The prefix comes first: paths are compared with and without it everywhere below.
+        *([Middleware(RootPathMiddleware, prefix=config.root_path)] if config.root_path else []),
+        # Every answer has its id and its headers, that of a refusal too.
+        Middleware(RequestIdMiddleware),
+        Middleware(SecurityHeadersMiddleware),
+        # Below here a HEAD is a GET, also in the log.
+        Middleware(HeadMiddleware),
+        # Everything that is answered below is counted and logged.
+        Middleware(AccessLogMiddleware, metrics=metrics),
+        # An answer's length reveals nothing worth guessing: no page of another site can send the user's key.
+        Middleware(GZipMiddleware, minimum_size=1024, compresslevel=1),
+        # A name that another site gave this machine gets nothing, not even CORS headers.
+        Middleware(HostMiddleware, names=config.hosts),
+        # Preflights have no key; they are answered before anyone is authorized.
+        *([_cors(config.origins)] if config.origins else []),
+        # The next three need to know what the route requires.
+        Middleware(RouteMiddleware, routes=routes),
+        # The row begins before anything is refused, so that refusals are recorded.
+        Middleware(AuditMiddleware),
+        Middleware(CrossSiteMiddleware, allowed=config.origins),
+        Middleware(AuthorizationMiddleware),
+        # Only who may use a route takes a place, and a key with the scope `admin` has places of its own.
+        Middleware(AdmissionMiddleware, in_flight=in_flight, limits=limits),
+        # Bodies are read below here: not too large, and not compressed.
+        Middleware(BodySizeLimitMiddleware, max_bytes=config.max_body_bytes, max_json_bytes=config.max_json_bytes),
+        Middleware(ContentEncodingMiddleware),
+    ]
+
+
+def _cors(origins: list[str]) -> Middleware:
+    # Keys are sent by the pages themselves: no cookie, so nothing that a browser adds to a request of another site.
+    return Middleware(
+        CORSMiddleware,
+        allow_origins=origins,
+        allow_methods=["GET", "POST", "PUT", "PATCH", "DELETE"],
+        allow_headers=["authorization", "content-type", "x-api-key", REQUEST_ID],
+        expose_headers=["retry-after", REQUEST_ID],
+    )
+
+
 def _folders(config: ServiceConfig) -> list[str]:
-    """The folders that no answer names, those inside of others first."""
-    given = [config.data, *([config.bundle] if config.bundle else []), Path(service_package.__path__[0])]
-    every = {str(form) for path in given for form in (path, path.absolute(), path.resolve())} - {".", "/"}
-    return sorted(every, key=len, reverse=True)
+    """List the folders that no answer may name, nested ones first."""
+    folders = [config.data, *([config.bundle] if config.bundle else []), Path(service_package.__path__[0])]
+    forms = {str(form) for path in folders for form in (path, path.absolute(), path.resolve())} - {".", "/"}
+    return sorted(forms, key=len, reverse=True)
 
 
 async def _client_left(request: Request, error: Exception) -> Response:

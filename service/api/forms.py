@@ -64,5 +64,5 @@ class _MemoryParser(MultiPartParser):
         if name != self._images or self._current_part.file is None:
             self._left -= end - start
             if self._left < 0:
-                raise TooLarge(f"the part `{name:.60}` has more than the {MAX_FIELD_BYTES:,} bytes allowed; send less")
+                raise TooLarge(f"the part `{name:.60}` exceeds the limit of {MAX_FIELD_BYTES:,} bytes; send less")
         super().on_part_data(data, start, end)

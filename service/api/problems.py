@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 from collections.abc import Mapping
 from http import HTTPStatus
 
@@ -15,8 +16,9 @@ from starlette.requests import Request
 from starlette.routing import Match
 
 from vitreid.bundle import BundleError, DecodingBusy, ImageError
-from vitreid.service.access.errors import AccessError
-from vitreid.service.api.middleware.body_size import REQUEST_ID, SECURITY_HEADERS
+from vitreid.service.access.errors import AccessError, RateLimited, Unauthorized
+from vitreid.service.api.middleware.request_id import REQUEST_ID
+from vitreid.service.api.middleware.security_headers import SECURITY_HEADERS
 from vitreid.service.errors import BadImage, GalleryError, QueueFull, RequestError, ServiceError
 from vitreid.service.values.messages import mistake, place_of, shortened
 
@@ -88,7 +90,16 @@ def refuse(request: Request, error: ServiceError) -> JSONResponse:
         detail = (type(error).__doc__ or "").splitlines()[0]
     elif not isinstance(error, RequestError):  # which is about what the client sent
         detail = _without_folders(request, detail)
-    return respond(request, problem_of(error.slug, error.status, detail), error.headers)
+    return respond(request, problem_of(error.slug, error.status, detail), headers_of(error))
+
+
+def headers_of(error: ServiceError) -> dict[str, str]:
+    """Headers of the answer for an error: how to authenticate (RFC 6750), or when to try again."""
+    if isinstance(error, Unauthorized):
+        return {"www-authenticate": "Bearer"}
+    if isinstance(error, RateLimited):
+        return {"retry-after": str(max(1, math.ceil(error.after_s)))}
+    return {"retry-after": "1"} if error.status in {503, 504} else {}
 
 
 def _without_folders(request: Request, detail: str) -> str:

@@ -1,4 +1,4 @@
-"""The parts of a service are opened in a thread while its server already answers."""
+"""Startup in a thread, while the server already answers."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ class _Stopped(BaseException):
 
 
 class BackgroundStartup:
-    """Opens the parts for as long as the block lasts and puts them into an application's state when all are there.
+    """Opens the parts for as long as the block lasts and puts them into the application's state.
 
-    `opened` hears of that, `failed` that an error ends it, which is then in `error`.
+    `on_ready(service)` is called when all are open, `on_error()` when an error ends the startup; `error` holds it.
     """
 
     def __init__(
@@ -31,16 +31,16 @@ class BackgroundStartup:
         config: ServiceConfig,
         state: State,
         *,
-        opened: Callable[[Service], None] = lambda service: None,
-        failed: Callable[[], None] = lambda: None,
+        on_ready: Callable[[Service], None] = lambda service: None,
+        on_error: Callable[[], None] = lambda: None,
     ) -> None:
         self.error: BaseException | None = None
         self._config = config
         self._state = state
-        self._opened = opened
-        self._failed = failed
+        self._on_ready = on_ready
+        self._on_error = on_error
         self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="opening", daemon=True)
+        self._thread = threading.Thread(target=self._run, name="startup", daemon=True)
 
     def __enter__(self) -> Self:
         self._thread.start()
@@ -49,30 +49,30 @@ class BackgroundStartup:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        """Close the parts; where one of them is still being loaded, that is given up after `drain_s`."""
+        """Close the parts; a part that is still being loaded is given up after `drain_s`."""
         self._stop.set()
         self._thread.join(None if self._state.service is not None else self._config.drain_s)
 
     @property
     def ended(self) -> bool:
-        """Whether nothing is open, or being opened, any more."""
+        """True once nothing is open or being opened."""
         return not self._thread.is_alive()
 
     def _run(self) -> None:
         try:
-            with open_service(self._config, self._state.metrics, self._doing) as service:
+            with open_service(self._config, self._state.metrics, self._on_progress) as service:
                 self._state.service = service
-                self._opened(service)
+                self._on_ready(service)
                 self._stop.wait()
                 self._state.service, self._state.startup_step = None, "the service is stopping"
         except _Stopped:
             logger.info("stopped before everything was loaded")
         except BaseException as error:  # raised again where the server was started
             self.error = error
-            self._failed()
+            self._on_error()
 
-    def _doing(self, what: str) -> None:
+    def _on_progress(self, step: str) -> None:
         if self._stop.is_set():
             raise _Stopped
-        self._state.startup_step = f"{what} is still being loaded"
-        logger.info("loading %s", what)
+        self._state.startup_step = f"{step} is still being loaded"
+        logger.info("loading %s", step)

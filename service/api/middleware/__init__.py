@@ -1,1 +1,1 @@
-"""What stands around every request: one ASGI layer a file."""
+"""ASGI layers around every request, one a file; api.app puts them in order."""

@@ -1,4 +1,4 @@
-"""Which requests are let in, and how long somebody may wait for an answer."""
+"""Admission control: how many requests run at a time, and how long each may take."""
 
 from __future__ import annotations
 
@@ -16,25 +16,25 @@ from vitreid.service.errors import DeadlineExceeded, NotReady, QueueFull, Reques
 
 API = "/v1/"
 STARTS = 4
-"""Requests that begin in one turn of the event loop: what precedes their work is not nothing."""
+"""Requests that start in one turn of the event loop: authorization before them takes time."""
 ADMIN_PLACES = 8
-"""For holders of a key with the scope `admin`, whatever the others ask for."""
+"""Reserved for keys with the scope `admin`."""
 
 
 class InFlightRequests:
-    """The requests that were let in and have no answer yet."""
+    """The requests that were admitted and have no answer yet."""
 
     def __init__(self) -> None:
         self._requests: set[_InFlight] = set()
 
     @property
     def working(self) -> int:
-        """How many of them wait for nothing of their clients."""
+        """Number of them that wait for nothing from their clients."""
         return sum(not each.waits for each in self._requests)
 
     @property
     def body_bytes(self) -> int:
-        """Bytes of the bodies that they hold."""
+        """Bytes of their bodies in memory."""
         return sum(each.body_bytes for each in self._requests)
 
     def enter(self, request: _InFlight) -> None:
@@ -46,17 +46,17 @@ class InFlightRequests:
         self._requests.discard(request)
 
     def drain(self, within_s: float) -> None:
-        """Let each request begin its answer within this time; what has none by then hears that the service stops."""
+        """Let each request begin its answer within this time; later ones are answered with "stopping"."""
         for request in self._requests:
             request.stop_after(within_s)
 
 
 @dataclass(frozen=True)
 class AdmissionLimits:
-    """What requests may take, each and together."""
+    """Limits of each request, and of all together."""
 
     max_requests: int
-    """That are worked on at a time; a key with the scope `admin` has ADMIN_PLACES more."""
+    """At a time; a key with the scope `admin` has ADMIN_PLACES more."""
     max_body_memory: int
     receive_s: float
     """From the first byte of a request to the last one of its body."""
@@ -64,17 +64,16 @@ class AdmissionLimits:
     """From then on to the first byte of its answer."""
 
 
-class Admission:
-    """Lets a number of requests into the API at a time, and ends one that is of no use any more.
+class AdmissionMiddleware:
+    """Admits a limited number of requests to the API, and cancels those that are too late or without a client.
 
-    Who still sends its body takes no place. Of no use is a request whose body, or then its answer, is too late, and one
-    whose client went away while it waited. Ending is cancellation: what waits in a queue leaves it, what runs in a
-    thread ends by itself.
+    A client that still sends its body takes no place. A request is cancelled when its body or its answer misses its
+    deadline, or its client disconnects: a task in a queue leaves it, one in a thread ends by itself.
     """
 
-    def __init__(self, app: ASGIApp, *, under_way: InFlightRequests, limits: AdmissionLimits) -> None:
+    def __init__(self, app: ASGIApp, *, in_flight: InFlightRequests, limits: AdmissionLimits) -> None:
         self.app = app
-        self.under_way = under_way
+        self.in_flight = in_flight
         self.limits = limits
         self._starting = asyncio.Semaphore(STARTS)
 
@@ -85,46 +84,46 @@ class Admission:
             return
         async with self._starting:
             await asyncio.sleep(0)  # a turn of the event loop: others, and what is not of the API, come in between
-        attended = _InFlight(self, scope, receive, send)
+        request = _InFlight(self, scope, receive, send)
         try:
-            attended.check_room(1)
+            request.check_room(1)
         except QueueFull as full:
             await refuse(Request(scope), full)(scope, receive, send)
             return
-        self.under_way.enter(attended)
+        self.in_flight.enter(request)
         try:
-            await self._attend(attended, scope)
+            await self._attend(request, scope)
         finally:
-            self.under_way.leave(attended)
-        if attended.ended_by is not None and not attended.answering:
-            await refuse(Request(scope), attended.ended_by)(scope, receive, send)
+            self.in_flight.leave(request)
+        if request.ended_by is not None and not request.answering:
+            await refuse(Request(scope), request.ended_by)(scope, receive, send)
 
-    async def _attend(self, attended: _InFlight, scope: Scope) -> None:
+    async def _attend(self, request: _InFlight, scope: Scope) -> None:
         try:
-            async with asyncio.timeout_at(attended.first_due_s) as attended.timer:
+            async with asyncio.timeout_at(request.first_due_s) as request.timer:
                 try:
-                    await self.app(scope, attended.receive, attended.send)
+                    await self.app(scope, request.receive, request.send)
                 finally:
-                    attended.stop_watching()
+                    request.stop_watching()
         except TimeoutError:
-            if not attended.timer.expired():
+            if not request.timer.expired():
                 raise
         else:
-            attended.ended_by = None
+            request.ended_by = None
 
 
 class _InFlight:
-    """One request: whether its answer has begun, whether its client is still there, and what ends it next."""
+    """One request: its places, its deadlines, and its client."""
 
     timer: asyncio.Timeout
 
-    def __init__(self, admission: Admission, scope: Scope, receive: Receive, send: Send) -> None:
+    def __init__(self, admission: AdmissionMiddleware, scope: Scope, receive: Receive, send: Send) -> None:
         self.answering = False
         self.waits = False
-        """Whether more of its body is waited for."""
+        """True while more of its body is awaited."""
         self.body_bytes = 0
         self._limits = admission.limits
-        self._others = admission.under_way
+        self._others = admission.in_flight
         self._places = self._limits.max_requests + (ADMIN_PLACES if _is_admin(scope) else 0)
         self._stopping = False
         self._receive = receive
@@ -143,9 +142,9 @@ class _InFlight:
     def check_room(self, more: int = 0) -> None:
         """Raise QueueFull where `more` requests are too many, or bodies hold too much memory."""
         if (working := self._others.working) + more > self._places:
-            raise QueueFull(f"{working} requests are under way, {self._places} may be; try again")
-        if (held := self._others.body_bytes) > (most := self._limits.max_body_memory):
-            raise QueueFull(f"the bodies of all requests have {held:,} bytes, {most:,} may be held; try again")
+            raise QueueFull(f"{working} requests are in flight; at most {self._places} are allowed; try again")
+        if (held := self._others.body_bytes) > (limit := self._limits.max_body_memory):
+            raise QueueFull(f"the bodies of all requests have {held:,} bytes; at most {limit:,} are allowed; try again")
 
     async def receive(self) -> Message:
         """The next part of the body; the deadline counts from the last one, and from then on the client is watched."""
@@ -159,7 +158,7 @@ class _InFlight:
             self.waits = False
         self.body_bytes += len(message.get("body", b""))
         if not message.get("more_body"):
-            self._watch = asyncio.create_task(self._watching())
+            self._watch = asyncio.create_task(self._watch_client())
             if not self._stopping:
                 self.ended_by = self._late()
                 self._due(self._limits.deadline_s)
@@ -174,13 +173,13 @@ class _InFlight:
         await self._send(message)
 
     def stop_after(self, seconds: float) -> None:
-        """Give the request this long from now on."""
+        """Set the deadline to `seconds` from now."""
         self._stopping = True
         self.ended_by = NotReady("the service is stopping")
         self._due(seconds)
 
     def stop_watching(self) -> None:
-        """Nobody needs to know any more whether the client is there."""
+        """Stop watching whether the client disconnects."""
         if self._watch is not None:
             self._watch.cancel()
 
@@ -189,10 +188,10 @@ class _InFlight:
             f"no answer within {self._limits.deadline_s:g} s; try again later, or with less at once"
         )
 
-    async def _watching(self) -> None:
+    async def _watch_client(self) -> None:
         while (await self._receive())["type"] != "http.disconnect":
             pass
-        self.ended_by = None  # nobody is there to hear of it
+        self.ended_by = None  # there is no client to answer
         self._due(0)
 
     def _due(self, after_s: float | None) -> None:
@@ -206,5 +205,5 @@ def _has_body(scope: Scope) -> bool:
 
 
 def _is_admin(scope: Scope) -> bool:
-    _, principal = scope.get("state", {}).get("admitted", (None, None))  # by api.middleware.gate
+    _, principal = scope.get("state", {}).get("admitted", (None, None))  # by AuthorizationMiddleware
     return principal is not None and principal.key_id is not None and "admin" in principal.scopes

@@ -1,4 +1,4 @@
-"""Bodies are taken as they are: a compressed one is refused before a byte of it is read."""
+"""Compressed bodies, which are refused."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from vitreid.service.api.problems import problem_of, respond
 from vitreid.service.errors import UnsupportedMedia
 
 PLAIN = frozenset({"", "identity"})
-LONGEST_SHOWN = 40
+MAX_SHOWN = 40
 
 
-class PlainBodies:
-    """Refuses a body with a Content-Encoding.
+class ContentEncodingMiddleware:
+    """Refuses a body with a Content-Encoding before a byte of it is read.
 
-    What it unfolds to is known only when it is too late, and images get no smaller by it.
+    Its real size is known only after unpacking, and images do not get smaller by it.
     """
 
     def __init__(self, app: ASGIApp) -> None:
@@ -31,7 +31,7 @@ class PlainBodies:
         problem = problem_of(
             UnsupportedMedia.slug,
             UnsupportedMedia.status,
-            f"the body has the Content-Encoding {coding[:LONGEST_SHOWN]!r}; send it without one, as it is",
+            f"the body has the Content-Encoding {coding[:MAX_SHOWN]!r}; send it without one",
         )
         accepted = {"accept-encoding": "identity"}  # RFC 9110, 12.5.3
         await respond(Request(scope), problem, accepted)(scope, receive, send)

@@ -1,46 +1,65 @@
-"""What pages of other sites may ask for through the browser of somebody who reaches the service: nothing unnamed."""
+"""Requests that pages of other sites send through a user's browser."""
 
 from __future__ import annotations
 
 from collections.abc import Collection
 
 from starlette.requests import Request
+from starlette.types import ASGIApp, Receive, Scope, Send
 
+from vitreid.service.api.problems import refuse
 from vitreid.service.errors import RequestError
 from vitreid.service.values.addresses import origin_of
 
 _SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
-_OTHER_SITES = frozenset({"cross-site", "same-site"})  # of one site are all ports and neighbours of a host
+_OTHER_SITES = frozenset({"cross-site", "same-site"})  # "same-site" includes other ports and sibling hosts
 
 
 class CrossSite(RequestError):
-    """A page of another site asked for something."""
+    """A page of another site sent the request."""
 
     slug = "cross-site"
     status = 403
 
 
-def refuse_cross_site(request: Request, allowed: Collection[str], *, guarded: bool) -> None:
-    """Refuse what a page of another origin, of none that is `allowed`, asks for. Raises CrossSite.
+class CrossSiteMiddleware:
+    """Refuses requests of pages of other origins than the `allowed` ones.
 
-    Without access keys nothing else tells such a page from the user. Browsers leave Sec-Fetch-Site out on plain-http
-    names and Origin out of most reads, so both are looked at. A link that leads to a page of ours may be followed.
+    Without API keys nothing else tells such a page from the user. Browsers leave Sec-Fetch-Site out on plain-http
+    names and Origin out of most reads, so both are checked. A link to a page of ours may be followed.
     """
-    origins = set(request.headers.getlist("origin"))
-    if origins and origins <= set(allowed):
-        return
-    changes = request.method not in _SAFE_METHODS
-    if (changes or guarded) and not all(_is_own(origin, request) for origin in origins):
-        raise CrossSite(
-            f"a page of {_listed(origins)} asked for this, and this is {_own(request)}; add the "
-            "origin to VITREID_CORS_ORIGINS, or, where a proxy speaks https, name it in VITREID_TRUSTED_PROXIES"
-        )
-    followed = not changes and not guarded and request.headers.get("sec-fetch-mode") == "navigate"
-    if request.headers.get("sec-fetch-site") in _OTHER_SITES and not followed:
-        raise CrossSite(
-            "a page of another site asked for this; open the service's own page, use another client, or add the "
-            "page's origin to VITREID_CORS_ORIGINS"
-        )
+
+    def __init__(self, app: ASGIApp, *, allowed: Collection[str]) -> None:
+        self.app = app
+        self.allowed = frozenset(allowed)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Handle one connection."""
+        if scope["type"] == "http":
+            request = Request(scope)
+            try:
+                self._check(request)
+            except CrossSite as error:
+                await refuse(request, error)(scope, receive, send)
+                return
+        await self.app(scope, receive, send)
+
+    def _check(self, request: Request) -> None:
+        origins = set(request.headers.getlist("origin"))
+        if origins and origins <= self.allowed:
+            return
+        open_read = request.method in _SAFE_METHODS and request.state.authorization is None
+        if not open_read and not all(_is_own(origin, request) for origin in origins):
+            raise CrossSite(
+                f"the request comes from a page of {_listed(origins)}, and this is {_own(request)}; add the origin to "
+                "VITREID_CORS_ORIGINS, or, where a proxy speaks https, name it in VITREID_TRUSTED_PROXIES"
+            )
+        followed_link = open_read and request.headers.get("sec-fetch-mode") == "navigate"
+        if request.headers.get("sec-fetch-site") in _OTHER_SITES and not followed_link:
+            raise CrossSite(
+                "the request comes from a page of another site; open the service's own page, use another client, or "
+                "add the page's origin to VITREID_CORS_ORIGINS"
+            )
 
 
 def _is_own(origin: str, request: Request) -> bool:

@@ -1,4 +1,4 @@
-"""HEAD on everything that answers GET."""
+"""HEAD for every path that answers GET."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 
 class HeadMiddleware:
-    """Lets the application answer HEAD as it would GET, and keeps the body back."""
+    """Answers HEAD as GET, without the body."""
 
     def __init__(self, app: ASGIApp) -> None:
         self.app = app

@@ -1,4 +1,4 @@
-"""Which hosts are answered for: a name that another site gave this machine is refused before anything else."""
+"""The hosts that are served; other names are refused before anything else."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ class Misdirected(RequestError):
     status = 421
 
 
-class AllowedHosts:
+class HostMiddleware:
     """Answers 421 to requests for other hosts than this machine's and the `names`.
 
-    A page of another site reaches a service on 127.0.0.1 through a name of its own that it lets point there (DNS
+    A page of another site reaches a service on 127.0.0.1 through a name of its own that resolves there (DNS
     rebinding); to the browser both are one site then, and the Host header is the only thing that tells them apart.
     An address that the connection itself was made to is no such name.
     """
@@ -36,18 +36,18 @@ class AllowedHosts:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handle one connection."""
-        if scope["type"] == "http" and (wrong := self._wrong(scope)) is not None:
-            await refuse(Request(scope), Misdirected(f"{wrong}; {REMEDY}"))(scope, receive, send)
+        if scope["type"] == "http" and (reason := self._fault(scope)) is not None:
+            await refuse(Request(scope), Misdirected(f"{reason}; {REMEDY}"))(scope, receive, send)
             return
         await self.app(scope, receive, send)
 
-    def _wrong(self, scope: Scope) -> str | None:
-        given = Headers(scope=scope).getlist("host")
-        if len(given) != 1:
-            return f"the request has {len(given)} Host headers instead of one"
-        netloc = split_netloc(given[0])
+    def _fault(self, scope: Scope) -> str | None:
+        hosts = Headers(scope=scope).getlist("host")
+        if len(hosts) != 1:
+            return f"the request has {len(hosts)} Host headers; expected one"
+        netloc = split_netloc(hosts[0])
         if netloc is None:
-            return "the Host header is no host with an optional port"
+            return "the Host header is not a host with an optional port"
         host, _ = netloc
         if host in self.names or is_loopback(host) or self._is_own(host, scope):
             return None

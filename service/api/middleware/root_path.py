@@ -1,12 +1,12 @@
-"""The prefix that a proxy publishes the service under, and the path of a request inside of the service."""
+"""The prefix under which a proxy publishes the service."""
 
 from __future__ import annotations
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 
-class RootPath:
-    """Tells the application its prefix, whether the proxy took that off the path or left it on."""
+class RootPathMiddleware:
+    """Sets the ASGI root_path, whether the proxy removed the prefix from the path or not."""
 
     def __init__(self, app: ASGIApp, prefix: str) -> None:
         self.app = app
@@ -22,6 +22,6 @@ class RootPath:
 
 
 def path_of(scope: Scope) -> str:
-    """The path without the prefix."""
+    """Return the path without the prefix."""
     path: str = scope["path"]
     return path.removeprefix(scope.get("root_path", ""))

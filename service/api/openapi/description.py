@@ -7,7 +7,7 @@ from typing import Any
 from fastapi import FastAPI
 from fastapi.routing import APIRoute
 
-from vitreid.service.api.guard import FOR_UNLIMITED, Guard, guard_of
+from vitreid.service.api.authorization import Authorization, authorization_of
 from vitreid.service.api.schemas.common import NOTE
 
 INTRODUCTION = f"""Given an image of a person, find the images that look like the same person in a gallery.
@@ -43,14 +43,14 @@ class Described(FastAPI):
             for route in self.state.api_routes:
                 if isinstance(route, APIRoute) and route.include_in_schema:
                     for method in route.methods or ():
-                        _secure(described["paths"][route.path_format][method.lower()], guard_of(route))
+                        _secure(described["paths"][route.path_format][method.lower()], authorization_of(route))
         return super().openapi()
 
 
-def _secure(operation: dict[str, Any], guard: Guard | None) -> None:
-    if guard is None:
+def _secure(operation: dict[str, Any], authorization: Authorization | None) -> None:
+    if authorization is None:
         operation["security"] = []  # said, so that no client sends a key
         return
-    operation["security"] = [{name: [guard.scope] for name in choice} for choice in operation["security"]]
-    if guard.reach in FOR_UNLIMITED:
+    operation["security"] = [{name: [authorization.scope] for name in choice} for choice in operation["security"]]
+    if authorization.unrestricted:
         operation[UNLIMITED] = True

@@ -48,11 +48,11 @@ _EXAMPLES: dict[int, tuple[type[ServiceError], str]] = {
             "the gallery was embedded again (generation 2, this process opened 1); open it again with the bundle of "
             "the new generation",
         ),
-        (TooLarge, "the body has more than the 33,554,432 bytes allowed; send less at once"),
+        (TooLarge, "the body exceeds the limit of 33,554,432 bytes; send less at once"),
         (RequestTimeout, "the body was not here 60 s after the request began; send less, or faster"),
         (UnsupportedMedia, "the body is 'text/plain'; send multipart/form-data with one or more files in `images`"),
         (BadImage, "a.jpg: is not an image in JPEG, PNG, WEBP"),
-        (RateLimited, "gate asks too often; wait 1.4 s"),
+        (RateLimited, "rate limit exceeded for key 'gate'; retry in 1.4 s"),
         (NotReady, "the gallery default is still being loaded; ask /readyz and try again"),
         (DeadlineExceeded, "no answer within 30 s; try again later, or with less at once"),
         (GalleryFull, "No space is left for another row."),

@@ -9,8 +9,8 @@ from fastapi.responses import StreamingResponse
 from pydantic import Field
 
 from vitreid.service.access.audit import Asked, json_lines
+from vitreid.service.api.authorization import require
 from vitreid.service.api.dependencies import AccessDep, ThreadsDep
-from vitreid.service.api.guard import needs
 from vitreid.service.api.openapi.problems import problems
 from vitreid.service.api.schemas.audit import AuditPage, AuditRow
 from vitreid.service.api.schemas.common import MAX_ID, Named, Params
@@ -41,7 +41,7 @@ class AuditParams(Params):
     response_model=AuditPage,
     response_description="one page, or all rows as lines",
     responses={200: {"content": {JSON_LINES: {"schema": {"type": "string"}}}}, **problems(422)},
-    dependencies=[Depends(needs("admin", "audit", reach="service"))],
+    dependencies=[Depends(require("admin", "audit", gallery=False, unrestricted=True))],
     openapi_extra={"x-curl": "curl -H 'Authorization: Bearer vitreid_...' '{origin}/v1/audit?format=jsonl'"},
 )
 async def read_audit(params: Annotated[AuditParams, Query()], access: AccessDep, threads: ThreadsDep) -> Response:

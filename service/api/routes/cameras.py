@@ -9,8 +9,8 @@ from fastapi import APIRouter, Depends, Path
 
 from vitreid.bundle import Manifest
 from vitreid.service.access.principal import Principal
+from vitreid.service.api.authorization import require
 from vitreid.service.api.dependencies import BundleDep, GalleriesDep, ThreadsDep
-from vitreid.service.api.guard import needs
 from vitreid.service.api.openapi.problems import problems
 from vitreid.service.api.schemas.cameras import CameraEntry, CameraList, CameraMapping
 from vitreid.service.gallery import Gallery
@@ -28,7 +28,7 @@ CURL: dict[str, Any] = {
 @router.get("", summary="List a gallery's cameras", response_description="all of them", responses=problems(404, 422))
 async def list_cameras(
     name: GalleryName,
-    principal: Annotated[Principal, Depends(needs("read"))],
+    principal: Annotated[Principal, Depends(require("read"))],
     bundle: BundleDep,
     galleries: GalleriesDep,
     threads: ThreadsDep,
@@ -46,7 +46,7 @@ async def list_cameras(
     response_description="the cameras as they are mapped now",
     openapi_extra=CURL,
     responses=problems(400, 404, 413, 415, 422, 507),
-    dependencies=[Depends(needs("admin", "camera-mapping", reach="everything"))],
+    dependencies=[Depends(require("admin", "camera-mapping", unrestricted=True))],
 )
 async def put_cameras(
     name: GalleryName, body: CameraMapping, bundle: BundleDep, galleries: GalleriesDep, threads: ThreadsDep

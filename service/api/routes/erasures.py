@@ -8,8 +8,9 @@ from fastapi import APIRouter, Depends, Path, Query, Request, Response
 from pydantic import Field
 
 from vitreid.service.access.principal import Principal
+from vitreid.service.api.authorization import require
 from vitreid.service.api.dependencies import GalleriesDep, ThreadsDep
-from vitreid.service.api.guard import needs, note
+from vitreid.service.api.middleware.audit import note_items
 from vitreid.service.api.openapi.links import links_of_receipt
 from vitreid.service.api.openapi.problems import problems
 from vitreid.service.api.schemas.common import MAX_ID, Params
@@ -62,7 +63,7 @@ async def erase_items(
     request: Request,
     params: Annotated[ErasureParams, Query()],
     body: ErasureRequest,
-    principal: Annotated[Principal, Depends(needs("write", "erase", reach="everything"))],
+    principal: Annotated[Principal, Depends(require("write", "erase", unrestricted=True))],
     galleries: GalleriesDep,
     threads: ThreadsDep,
 ) -> Response:
@@ -73,7 +74,7 @@ async def erase_items(
     """
     gallery = galleries.get(params.gallery)
     receipt = await threads.run(lambda: _erase(gallery, body, principal))
-    note(request, items=receipt.item_ids)
+    note_items(request, receipt.item_ids)
     return await threads.json(lambda: ReceiptBody.of(receipt, gallery.name), 202)
 
 
@@ -83,7 +84,7 @@ async def erase_items(
     response_model=ReceiptPage,
     response_description="newest first",
     responses={200: {"links": links_of_receipt("$response.body#/erasures/0/id")}, **problems(404, 422)},
-    dependencies=[Depends(needs("admin", "erasures", reach="everything"))],
+    dependencies=[Depends(require("admin", "erasures", unrestricted=True))],
 )
 async def list_erasures(
     params: Annotated[ReceiptParams, Query()], galleries: GalleriesDep, threads: ThreadsDep
@@ -108,7 +109,7 @@ async def list_erasures(
     response_model=ReceiptBody,
     response_description="the receipt",
     responses=problems(404, 422),
-    dependencies=[Depends(needs("write", "erasures", reach="everything"))],
+    dependencies=[Depends(require("write", "erasures", unrestricted=True))],
 )
 async def get_erasure(
     erasure_id: ErasureId, params: Annotated[ErasureParams, Query()], galleries: GalleriesDep, threads: ThreadsDep

@@ -8,9 +8,10 @@ from fastapi import APIRouter, Depends, Query, Request, Response
 from fastapi.responses import JSONResponse
 
 from vitreid.service.access.principal import Principal
+from vitreid.service.api.authorization import require
 from vitreid.service.api.dependencies import service_of
 from vitreid.service.api.explaining import explain
-from vitreid.service.api.guard import needs, note
+from vitreid.service.api.middleware.audit import note_items
 from vitreid.service.api.openapi.problems import problems
 from vitreid.service.api.query_params import ExplainParams
 from vitreid.service.api.routes.query import BODY, SEND
@@ -40,7 +41,7 @@ PNG = "image/png"
 async def explain_match(
     request: Request,
     params: Annotated[ExplainParams, Query()],
-    principal: Annotated[Principal, Depends(needs("read", "explain"))],
+    principal: Annotated[Principal, Depends(require("read", "explain"))],
 ) -> Response:
     """An image that is sent and a stored item, or two images, or two items: which foreground patches correspond.
 
@@ -50,7 +51,7 @@ async def explain_match(
     """
     service = service_of(request)
     uploads = await read_compared(request)
-    note(request, items=params.item_id)
+    note_items(request, params.item_id)
     wants_png = params.format == "png" or (params.format is None and PNG in request.headers.get("accept", ""))
 
     def answer() -> Response:

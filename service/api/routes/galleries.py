@@ -8,6 +8,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Depends, Path, Response
 
 from vitreid.service.access.principal import Principal
+from vitreid.service.api.authorization import require
 from vitreid.service.api.dependencies import (
     BundleDep,
     ExplainerDep,
@@ -16,7 +17,6 @@ from vitreid.service.api.dependencies import (
     MetricsDep,
     ThreadsDep,
 )
-from vitreid.service.api.guard import needs
 from vitreid.service.api.openapi.links import links_of_gallery
 from vitreid.service.api.openapi.problems import problems
 from vitreid.service.api.schemas.galleries import GalleryDropped, GalleryEntry, GalleryList
@@ -37,7 +37,9 @@ CURL: dict[str, Any] = {
 
 @router.get("", summary="List galleries", response_description="all of them", responses=problems())
 async def list_galleries(
-    principal: Annotated[Principal, Depends(needs("read", reach="own"))], galleries: GalleriesDep, threads: ThreadsDep
+    principal: Annotated[Principal, Depends(require("read", gallery=False))],
+    galleries: GalleriesDep,
+    threads: ThreadsDep,
 ) -> GalleryList:
     """Each that the key is for, with its settings; one that could not be opened says why.
 
@@ -63,7 +65,7 @@ async def list_galleries(
         **problems(400, 409, 413, 415, 422, 507),
     },
     openapi_extra=CURL,
-    dependencies=[Depends(needs("admin", "gallery-settings", reach="everything"))],
+    dependencies=[Depends(require("admin", "gallery-settings", unrestricted=True))],
 )
 async def put_gallery(
     name: GalleryName,
@@ -99,7 +101,7 @@ async def put_gallery(
     summary="Drop a gallery",
     response_description="what went",
     responses=problems(404, 409, 422),
-    dependencies=[Depends(needs("admin", "gallery-drop", reach="everything"))],
+    dependencies=[Depends(require("admin", "gallery-drop", unrestricted=True))],
 )
 async def drop_gallery(
     name: GalleryName, galleries: GalleriesDep, metrics: MetricsDep, threads: ThreadsDep

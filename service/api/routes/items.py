@@ -8,9 +8,10 @@ from fastapi import APIRouter, Depends, Path, Query, Request, Response
 from pydantic import BeforeValidator, Field
 
 from vitreid.service.access.principal import Principal
+from vitreid.service.api.authorization import require
 from vitreid.service.api.dependencies import service_of
 from vitreid.service.api.filter_params import FilterParams
-from vitreid.service.api.guard import needs, note
+from vitreid.service.api.middleware.audit import note_items
 from vitreid.service.api.openapi.links import links_of_item
 from vitreid.service.api.openapi.problems import problems
 from vitreid.service.api.schemas.common import MAX_ID, ImageHash, Params
@@ -122,7 +123,7 @@ async def add_items(
     request: Request,
     params: Adding,
     response: Response,
-    principal: Annotated[Principal, Depends(needs("write", "add"))],
+    principal: Annotated[Principal, Depends(require("write", "add"))],
 ) -> AddResultBody:
     """Crops of one person each, or frames with `boxes`, of which every box becomes an item.
 
@@ -142,7 +143,7 @@ async def add_items(
     body = await add_uploads(
         service, gallery, uploads, labels, principal.cameras, relabel=params.on_duplicate == "relabel"
     )
-    note(request, items=[result.id for result in body.results if result.id is not None])
+    note_items(request, [result.id for result in body.results if result.id is not None])
     response.status_code = 207 if body.failed or body.rejected else 200
     return body
 
@@ -157,7 +158,7 @@ async def add_items(
 async def list_items(
     request: Request,
     params: Annotated[ListParams, Query()],
-    principal: Annotated[Principal, Depends(needs("read", "list"))],
+    principal: Annotated[Principal, Depends(require("read", "list"))],
 ) -> Response:
     """Items by id. Give `next_after` of one page as `after` of the next."""
     service = service_of(request)
@@ -180,7 +181,7 @@ async def get_item(
     request: Request,
     item_id: ItemId,
     params: InGallery,
-    principal: Annotated[Principal, Depends(needs("read", "view"))],
+    principal: Annotated[Principal, Depends(require("read", "view"))],
 ) -> ItemBody:
     """What is known about one image."""
     service = service_of(request)
@@ -200,7 +201,7 @@ async def patch_item(
     item_id: ItemId,
     patch: ItemPatch,
     params: ActOn,
-    principal: Annotated[Principal, Depends(needs("write", "patch"))],
+    principal: Annotated[Principal, Depends(require("write", "patch"))],
 ) -> ItemBody:
     """Labels that are left out stay; null clears one. Searches filter and group by the new labels at once.
 
@@ -230,7 +231,7 @@ async def get_image(
     request: Request,
     item_id: ItemId,
     params: InGallery,
-    principal: Annotated[Principal, Depends(needs("read", "view-image"))],
+    principal: Annotated[Principal, Depends(require("read", "view-image"))],
 ) -> Response:
     """The image as it was stored: re-encoded, without the metadata of the upload."""
     service = service_of(request)
@@ -254,7 +255,7 @@ async def delete_item(
     request: Request,
     item_id: ItemId,
     params: ActOn,
-    principal: Annotated[Principal, Depends(needs("write", "delete"))],
+    principal: Annotated[Principal, Depends(require("write", "delete"))],
 ) -> None:
     """The item is in no answer any more once this returns; what is left of it in the files goes with the next purge.
 

@@ -7,8 +7,9 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Path, Query, Request
 
 from vitreid.service.access.principal import Principal
+from vitreid.service.api.authorization import require
 from vitreid.service.api.dependencies import GalleriesDep, ThreadsDep
-from vitreid.service.api.guard import needs, note
+from vitreid.service.api.middleware.audit import note_items
 from vitreid.service.api.openapi.links import links_of_receipt
 from vitreid.service.api.openapi.problems import problems
 from vitreid.service.api.routes.erasures import ErasureParams
@@ -34,14 +35,14 @@ async def erase_person(
     request: Request,
     person_id: PersonId,
     params: Annotated[ErasureParams, Query()],
-    principal: Annotated[Principal, Depends(needs("write", "erase-person", reach="everything"))],
+    principal: Annotated[Principal, Depends(require("write", "erase-person", unrestricted=True))],
     galleries: GalleriesDep,
     threads: ThreadsDep,
 ) -> ReceiptBody:
     """One erasure of all items with this label. Items without it are found by a search, and erased by their ids."""
     gallery = galleries.get(params.gallery)
     receipt = await threads.run(lambda: _erase(gallery, person_id, principal))
-    note(request, items=receipt.item_ids)
+    note_items(request, receipt.item_ids)
     return ReceiptBody.of(receipt, gallery.name)
 
 

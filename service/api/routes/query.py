@@ -7,8 +7,9 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Depends, Query, Request, Response
 
 from vitreid.service.access.principal import Principal
+from vitreid.service.api.authorization import require
 from vitreid.service.api.dependencies import service_of
-from vitreid.service.api.guard import needs, note
+from vitreid.service.api.middleware.audit import note_items
 from vitreid.service.api.openapi.links import links_of_item
 from vitreid.service.api.openapi.problems import problems
 from vitreid.service.api.query_params import EmbedParams, ItemQueryParams, QueryParams
@@ -47,7 +48,7 @@ SEND = "curl --data-binary @image.jpg -H 'Content-Type: image/jpeg'"
 async def query(
     request: Request,
     params: Annotated[QueryParams, Query()],
-    principal: Annotated[Principal, Depends(needs("read", "query"))],
+    principal: Annotated[Principal, Depends(require("read", "query"))],
 ) -> Response:
     """Candidates come most alike first, each with its cosine likeness as `score`.
 
@@ -57,7 +58,7 @@ async def query(
     """
     service = service_of(request)
     result = await answer(service, await read_query(request), params, principal)
-    note(request, items=[match.id for match in result.matches])
+    note_items(request, [match.id for match in result.matches])
     return await service.threads.json(lambda: result)
 
 
@@ -73,7 +74,7 @@ async def query_item(
     request: Request,
     item_id: ItemId,
     params: Annotated[ItemQueryParams, Query()],
-    principal: Annotated[Principal, Depends(needs("read", "query-item"))],
+    principal: Annotated[Principal, Depends(require("read", "query-item"))],
 ) -> Response:
     """As a query with the item's image, by its stored embedding: no model runs.
 
@@ -81,7 +82,7 @@ async def query_item(
     """
     service = service_of(request)
     result = await answer_item(service, item_id, params, principal)
-    note(request, items=[match.id for match in result.matches])
+    note_items(request, [match.id for match in result.matches])
     return await service.threads.json(lambda: result)
 
 
@@ -91,7 +92,7 @@ async def query_item(
     response_description="the embedding",
     openapi_extra={"requestBody": BODY, "x-curl": f"{SEND} '{{origin}}/v1/embed?camera_id=c1'"},
     responses=problems(400, 404, 413, 415, 422),
-    dependencies=[Depends(needs("read", "embed"))],
+    dependencies=[Depends(require("read", "embed"))],
 )
 async def embed(request: Request, params: Annotated[EmbedParams, Query()]) -> EmbeddingBody:
     """What a query with these images would search with. Nothing is searched and nothing is stored."""

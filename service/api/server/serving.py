@@ -99,7 +99,7 @@ def make_server(config: ServiceConfig, service: Service) -> uvicorn.Server:
 
 
 def serve_until_stopped(
-    config: ServiceConfig, listener: socket.socket, opened: Callable[[Service], None] = lambda service: None
+    config: ServiceConfig, listener: socket.socket, on_ready: Callable[[Service], None] = lambda service: None
 ) -> bool:
     """Answer at once and open the parts meanwhile, until SIGINT or SIGTERM; open requests finish first.
 
@@ -107,7 +107,7 @@ def serve_until_stopped(
     the parts raises (service.state.open_service).
     """
     descriptors.raise_limit()
-    app = create_app(config, opens=False)
+    app = create_app(config, open_parts=False)
     server = _server_of(app, config)
 
     def stop(*_: object) -> None:
@@ -117,7 +117,7 @@ def serve_until_stopped(
     # is no failure, so it ends here.
     before = {number: signal.signal(number, stop) for number in STOP_SIGNALS}
     try:
-        with BackgroundStartup(config, app.state, opened=opened, failed=stop) as opening:
+        with BackgroundStartup(config, app.state, on_ready=on_ready, on_error=stop) as opening:
             server.run(sockets=[listener])
     finally:
         for number, handler in before.items():
@@ -130,9 +130,9 @@ def serve_until_stopped(
 class _Server(uvicorn.Server):
     """Takes connections within limits, and lets open requests finish; those that do not within `drain_s` are told."""
 
-    def __init__(self, settings: uvicorn.Config, under_way: InFlightRequests, config: ServiceConfig) -> None:
+    def __init__(self, settings: uvicorn.Config, in_flight: InFlightRequests, config: ServiceConfig) -> None:
         super().__init__(settings)
-        self._under_way = under_way
+        self._in_flight = in_flight
         self._drain_s = config.drain_s
         self._limits = ConnectionLimits(receive_s=config.receive_s, send_s=config.send_s)
         self._most = min(config.max_connections, max(1, descriptors.limit() // 2))  # the rest is for files
@@ -152,7 +152,7 @@ class _Server(uvicorn.Server):
         """Take no more connections, and end when the open ones have."""
         for task in self._accepting:
             task.cancel()
-        self._under_way.drain(self._drain_s)
+        self._in_flight.drain(self._drain_s)
         await super().shutdown(sockets)
 
 
@@ -171,7 +171,7 @@ def _server_of(app: FastAPI, config: ServiceConfig) -> uvicorn.Server:
         timeout_keep_alive=config.keep_alive_s,
         timeout_graceful_shutdown=config.drain_s + TELL_S,
     )
-    return _Server(settings, app.state.under_way, config)
+    return _Server(settings, app.state.in_flight, config)
 
 
 @contextmanager

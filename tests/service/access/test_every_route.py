@@ -1,4 +1,4 @@
-"""Every route of the application refuses whoever may not use it; a route that is added without a guard fails here."""
+"""Every route requires authorization, or is open on purpose; a new one without either fails here."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from vitreid.service.access.access import Access
 from vitreid.service.access.principal import SCOPES
 from vitreid.service.access.rates import Buckets
 from vitreid.service.api.app import create_app
-from vitreid.service.api.guard import Guard
+from vitreid.service.api.authorization import Authorization
 from vitreid.service.api.problems import MEDIA_TYPE
 from vitreid.service.api.routes import ROUTERS
 from vitreid.service.config import ServiceConfig
@@ -32,21 +32,23 @@ EVERYBODY_WITH_A_KEY = {"/v1/info", "/v1/galleries"}
 """What tells every key something, and a limited one nothing of what it is not for."""
 
 
-def guards(route: APIRoute) -> list[Guard]:
-    return [each.call for each in route.dependant.dependencies if isinstance(each.call, Guard)]
+def authorizations(route: APIRoute) -> list[Authorization]:
+    return [each.call for each in route.dependant.dependencies if isinstance(each.call, Authorization)]
 
 
-def unguarded(routes: Iterable[Any]) -> list[str]:
+def unprotected(routes: Iterable[Any]) -> list[str]:
     """Routes that are neither open on purpose nor ask for exactly one scope."""
     return [
         route.path
         for route in routes
-        if route.path not in OPEN and not (isinstance(route, APIRoute) and len(guards(route)) == 1)
+        if route.path not in OPEN and not (isinstance(route, APIRoute) and len(authorizations(route)) == 1)
     ]
 
 
-GUARDED = [route for router in ROUTERS for route in router.routes if isinstance(route, APIRoute) and guards(route)]
-CASES = [(route, method) for route in GUARDED for method in sorted(route.methods or ())]
+PROTECTED = [
+    route for router in ROUTERS for route in router.routes if isinstance(route, APIRoute) and authorizations(route)
+]
+CASES = [(route, method) for route in PROTECTED for method in sorted(route.methods or ())]
 IDS = [f"{method} {route.path}" for route, method in CASES]
 every_route = pytest.mark.parametrize(("route", "method"), CASES, ids=IDS)
 
@@ -61,22 +63,22 @@ def bearer(text: str) -> dict[str, str]:
     return {"authorization": f"Bearer {text}"}
 
 
-def test_every_route_has_a_guard_or_is_open_on_purpose(client: TestClient) -> None:
-    assert unguarded(route for router in ROUTERS for route in router.routes) == []
+def test_every_route_requires_authorization_or_is_open_on_purpose(client: TestClient) -> None:
+    assert unprotected(route for router in ROUTERS for route in router.routes) == []
     # Nothing is added to the application beside the routers.
     others: list[Any] = [route for route in application_of(client).routes if hasattr(route, "path")]
-    assert unguarded(others) == []
+    assert unprotected(others) == []
     assert len(application_of(client).routes) == len(others) + len(ROUTERS)
 
 
-def test_a_route_without_a_guard_is_found() -> None:
+def test_a_route_without_authorization_is_found() -> None:
     router = APIRouter()
 
     @router.get("/v1/forgotten")
     async def forgotten() -> None: ...
 
     router.mount("/files", Router())
-    assert unguarded(router.routes) == ["/v1/forgotten", "/files"]
+    assert unprotected(router.routes) == ["/v1/forgotten", "/files"]
 
 
 def test_open_routes_need_no_key(client: TestClient, access: Access) -> None:
@@ -157,7 +159,7 @@ def test_without_a_valid_key_it_is_401(
 
 @every_route
 def test_with_a_lesser_scope_it_is_403(client: TestClient, access: Access, route: APIRoute, method: str) -> None:
-    needed = guards(route)[0].scope
+    needed = authorizations(route)[0].scope
     for scopes in ([], *([lesser] for lesser in SCOPES[: SCOPES.index(needed)])):
         _, text = access.keys.create("lesser", scopes)
         answer = client.request(method, address(route), headers=bearer(text))
@@ -188,7 +190,7 @@ def test_out_of_the_keys_gallery_it_is_403_whether_it_exists_or_not(
 def test_the_right_key_is_let_in_by_either_header(
     client: TestClient, access: Access, route: APIRoute, method: str
 ) -> None:
-    _, text = access.keys.create("right", [guards(route)[0].scope])
+    _, text = access.keys.create("right", [authorizations(route)[0].scope])
     for headers in (bearer(text), {"authorization": f"bearer {text}"}, {"x-api-key": text}):
         assert client.request(method, address(route), headers=headers).status_code not in {401, 403, 429}
 
@@ -203,5 +205,5 @@ def test_while_there_are_no_keys_everybody_is_let_in(open_client: TestClient, ro
 def test_its_description_names_the_refusals_and_the_key(client: TestClient, route: APIRoute, method: str) -> None:
     operation = client.get("/openapi.json").json()["paths"][route.path_format][method.lower()]
     assert {"401", "403", "429"} <= set(operation["responses"])
-    (guard,) = guards(route)
-    assert operation["security"] == [{"bearer": [guard.scope]}, {"header": [guard.scope]}]
+    (authorization,) = authorizations(route)
+    assert operation["security"] == [{"bearer": [authorization.scope]}, {"header": [authorization.scope]}]

@@ -126,7 +126,7 @@ def api(request: pytest.FixtureRequest, tmp_path: Path, tiny_bundle: Path) -> Ap
         client.post("/v1/items", files={"images": ("a.jpg", make_image("JPEG"))})
         if request.param:
             headers = {"Authorization": f"Bearer {service.access.keys.create('everything', ['admin'])[1]}"}
-    return Api(create_app(config, opens=False), config.data, tiny_bundle, headers)
+    return Api(create_app(config, open_parts=False), config.data, tiny_bundle, headers)
 
 
 def test_answers_are_as_described(api: Api) -> None:

@@ -53,8 +53,8 @@ def test_health_at_once_and_the_rest_when_all_is_there(
         return open_service(config, metrics, held)
 
     monkeypatch.setattr(startup, "open_service", slow)
-    app = create_app(config, opens=False)
-    with TestClient(app) as client, BackgroundStartup(config, app.state, opened=lambda service: opened.set()):
+    app = create_app(config, open_parts=False)
+    with TestClient(app) as client, BackgroundStartup(config, app.state, on_ready=lambda service: opened.set()):
         assert loading.wait(WAIT_S)
         assert client.get("/healthz").status_code == 200
         for answer in (
@@ -78,8 +78,8 @@ def test_not_ready_where_the_first_query_fails(config: ServiceConfig, monkeypatc
 
     monkeypatch.setattr(Gallery, "search", broken)
     failed = threading.Event()
-    app = create_app(config, opens=False)
-    with TestClient(app) as client, BackgroundStartup(config, app.state, failed=failed.set) as parts:
+    app = create_app(config, open_parts=False)
+    with TestClient(app) as client, BackgroundStartup(config, app.state, on_error=failed.set) as parts:
         assert failed.wait(WAIT_S)
         assert client.get("/readyz").status_code == 503
     assert kind_of_error(parts) == "NotReady"
@@ -90,8 +90,8 @@ def test_not_ready_where_the_first_query_fails(config: ServiceConfig, monkeypatc
 def test_what_cannot_be_opened_ends_it_with_its_error(config: ServiceConfig) -> None:
     Gallery.open(gallery_folder(config.data), bundle_id="0" * 64, dimension=48).close()
     failed = threading.Event()
-    app = create_app(config, opens=False)
-    with BackgroundStartup(config, app.state, failed=failed.set) as parts:
+    app = create_app(config, open_parts=False)
+    with BackgroundStartup(config, app.state, on_error=failed.set) as parts:
         assert failed.wait(WAIT_S)
     assert isinstance(parts.error, BundleMismatch)
     assert parts.ended
@@ -112,7 +112,7 @@ def test_stopping_while_it_loads(config: ServiceConfig, monkeypatch: pytest.Monk
         yield
 
     monkeypatch.setattr(startup, "open_service", slow)
-    app = create_app(config, opens=False)
+    app = create_app(config, open_parts=False)
     with BackgroundStartup(config, app.state) as parts:
         assert loading.wait(WAIT_S)
         stopping = parts._stop

@@ -29,7 +29,7 @@ def test_a_key_is_printed_once_and_works(tmp_path: Path, capsys: pytest.CaptureF
     )
     run("keys", "list", data=tmp_path)
     shown = capsys.readouterr().out
-    assert text[5:13] in shown
+    assert text[8:16] in shown
     assert "gate 4" in shown
     assert text[14:] not in shown
     with open_records(tmp_path, audit_days=1) as (keys, _):
@@ -52,7 +52,7 @@ def test_what_programs_read(tmp_path: Path, capsys: pytest.CaptureFixture[str]) 
 def test_states_are_told_in_words(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     created(capsys, tmp_path, "[bold]everlasting", "--scope", "read")
     created(capsys, tmp_path, "later", "--scope", "read", "--expires-days", "9")
-    run("keys", "revoke", created(capsys, tmp_path, "gone", "--scope", "read")[5:13], data=tmp_path)
+    run("keys", "revoke", created(capsys, tmp_path, "gone", "--scope", "read")[8:16], data=tmp_path)
     capsys.readouterr()
     run("keys", "list", data=tmp_path)
     shown = capsys.readouterr().out
@@ -89,7 +89,7 @@ def test_another_folder_is_no_data_folder(
 
 
 def test_the_log_names_what_commands_did(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    key_id = created(capsys, tmp_path, "a", "--scope", "read")[5:13]
+    key_id = created(capsys, tmp_path, "a", "--scope", "read")[8:16]
     run("keys", "revoke", key_id, data=tmp_path)
     gallery = tmp_path / "galleries" / "default"
     record_command(gallery, Entry("erase", gallery="default", items=[1]), audit_days=365)
@@ -120,5 +120,5 @@ def test_other_machines_are_let_in_once_there_is_a_key(tmp_path: Path, capsys: p
     check_address(load_config(host="127.0.0.1", data=tmp_path))
     text = created(capsys, tmp_path, "a", "--scope", "read")
     check_address(config)
-    run("keys", "revoke", text[5:13], data=tmp_path)
+    run("keys", "revoke", text[8:16], data=tmp_path)
     check_address(config)  # still asked for: nobody gets in

@@ -19,7 +19,7 @@ import pytest
 from numpy.typing import NDArray
 from starlette.types import Message, Receive, Scope, Send
 
-from vitreid.service.api.middleware.admission import STARTS, Admission, AdmissionLimits, InFlightRequests
+from vitreid.service.api.middleware.admission import STARTS, AdmissionLimits, AdmissionMiddleware, InFlightRequests
 from vitreid.service.api.server.serving import address_of, bound_socket, make_server, running
 from vitreid.service.api.state import Service, open_service
 from vitreid.service.config import ServiceConfig
@@ -288,7 +288,7 @@ def test_others_come_in_between_requests_that_begin_at_once() -> None:
 
     async def ask() -> None:
         limits = AdmissionLimits(max_requests=64, max_body_memory=1000, receive_s=30, deadline_s=30)
-        admission = Admission(app, under_way=InFlightRequests(), limits=limits)
+        admission = AdmissionMiddleware(app, in_flight=InFlightRequests(), limits=limits)
         paths = ["/v1/info"] * (3 * STARTS) + ["/healthz"]
         scopes: list[Scope] = [{"type": "http", "path": path, "headers": [], "state": {}} for path in paths]
         await asyncio.gather(*(admission(scope, nothing, nothing) for scope in scopes))  # type: ignore[arg-type]

@@ -211,7 +211,7 @@ def test_the_log_over_http(client: TestClient, log: Callable[[], list[Recorded]]
     assert [row.action for row in log()].count("audit") == 4
 
 
-def test_without_a_guard_nothing_is_recorded() -> None:
+def test_on_open_routes_nothing_is_recorded() -> None:
     sent: list[Any] = []
 
     async def app(scope: Any, receive: Any, send: Any) -> None:

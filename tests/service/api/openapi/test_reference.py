@@ -145,7 +145,7 @@ def test_every_example_of_the_real_page_is_json() -> None:
         json.loads(each)
 
 
-def test_the_description_names_the_scope_of_every_guarded_route() -> None:
+def test_the_description_names_the_scope_of_every_protected_route() -> None:
     openapi = create_app(ServiceConfig()).openapi()
     paths = openapi["paths"]
     assert paths["/v1/query"]["post"]["security"] == [{"bearer": ["read"]}, {"header": ["read"]}]
@@ -165,7 +165,7 @@ def test_the_real_conditions_are_those_of_three_routes() -> None:
 
 
 def test_the_description_is_enough_for_a_generated_client(config: ServiceConfig) -> None:
-    described = create_app(config, opens=False).openapi()
+    described = create_app(config, open_parts=False).openapi()
     assert described["servers"][0]["url"] == "/"
     assert described["info"]["license"]["identifier"] == "Apache-2.0"
     operations = {

@@ -13,7 +13,7 @@ from fastapi.testclient import TestClient
 from tests.service.application import application_of, service_of
 from vitreid.service.access.audit import Asked, Recorded
 from vitreid.service.access.rates import Buckets
-from vitreid.service.api.guard import guard_of
+from vitreid.service.api.authorization import authorization_of
 
 JSON: dict[str, Any] = {"content-type": "application/json"}
 JSON_ROUTES = [
@@ -78,14 +78,14 @@ def asked(client: TestClient, method: str, path: str, headers: dict[str, str]) -
     return statuses[0], reads
 
 
-def test_no_guarded_route_reads_a_byte_for_whoever_may_not_use_it(client: TestClient) -> None:
+def test_protected_routes_read_no_byte_before_authorization(client: TestClient) -> None:
     service = service_of(client)
     patient = replace(service.access, failures=Buckets(1e6, 10**6))
     application_of(client).state.service = replace(service, access=patient)
     _, nothing = patient.keys.create("nothing", [])
     refusals = [({}, 401), ({"x-api-key": nothing[:-1]}, 401), ({"x-api-key": nothing}, 403),
                 ({"origin": "https://evil.example"}, 403)]  # fmt: skip
-    routes = [route for route in application_of(client).state.api_routes if guard_of(route)]
+    routes = [route for route in application_of(client).state.api_routes if authorization_of(route)]
     assert routes
     for route in routes:
         path = re.sub(r"{\w+[^}]*}", "1", route.path)
@@ -112,9 +112,9 @@ def test_a_length_of_thousands_of_digits_is_too_large(client: TestClient) -> Non
     assert client.post("/v1/erasures", content=b"{}", headers=headers).status_code == 413
 
 
-def test_the_guard_hands_on_nobody_whom_the_gate_did_not_admit(
+def test_a_route_answers_no_caller_that_the_middleware_did_not_admit(
     client: TestClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A request that comes past the gate by a mistake of ours gets nothing."""
-    monkeypatch.setattr("vitreid.service.api.middleware.gate.Gate._find", lambda self, scope: None)
+    monkeypatch.setattr("vitreid.service.api.middleware.route.RouteMiddleware._find", lambda self, scope: None)
     assert client.get("/v1/items").status_code == 500

@@ -54,7 +54,7 @@ def test_what_another_process_does_to_keys_counts_for_the_next_request(
     text = keys_command("create", "a", "--scope", "read", data=config.data)
     assert client.get("/v1/items").status_code == 401
     assert client.get("/v1/items", headers=bearer(text)).status_code == 200
-    keys_command("revoke", text[5:13], data=config.data)
+    keys_command("revoke", text[8:16], data=config.data)
     assert client.get("/v1/items", headers=bearer(text)).status_code == 401
     assert client.get("/v1/items").status_code == 401  # a service that had a key once is never open again
 
