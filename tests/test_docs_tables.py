@@ -47,8 +47,10 @@ from vitreid.training.evaluation.report import PARTS, TEXTS
 from vitreid.training.losses import LOSSES
 
 DOCS = REPOSITORY / "docs"
-PAGES = {page.name: page.read_text() for page in [*DOCS.glob("*.md"), DOCS.parent / "README.md"]}
-OPERATIONS, FORMATS, EXTENDING = (PAGES[f"{name}.md"] for name in ("operations", "formats", "extending"))
+PAGES = {page.name: page.read_text() for page in [*DOCS.glob("*.md"), *REPOSITORY.glob("*.md")]}
+OPERATIONS, FORMATS, EXTENDING, CONTRIBUTING = (
+    PAGES[f"{name}.md"] for name in ("operations", "formats", "extending", "CONTRIBUTING")
+)
 # The type stands in no answer: only commands meet these, and print their message.
 COMMANDS_ONLY = {
     "access-error", "backup-damaged", "backup-not-found", "bad-setting", "bundle-needed", "cannot-write", "demo",
@@ -261,16 +263,16 @@ def test_manifest_of_a_bundle(tiny_bundle: Path) -> None:
     assert set(type(Bundle.open(tiny_bundle).manifest).model_fields) <= names(section(FORMATS, "Bundle"))
 
 
-def test_registries_in_the_page_about_adding_exist() -> None:
-    root = DOCS.parent
-    for row in cells(EXTENDING)[2:]:
+@pytest.mark.parametrize(
+    "table", [EXTENDING, section(CONTRIBUTING, "Adding things")], ids=["extending", "contributing"]
+)
+def test_registries_in_the_tables_about_adding_exist(table: str) -> None:
+    rows = cells(table)[2:]
+    assert len(rows) >= 10
+    for row in rows:
+        files = [REPOSITORY / each for each in names(" ".join(row[1:3])) if "/" in each]
+        texts = [path.read_text() for file in files for path in ([file] if file.is_file() else file.glob("*.py"))]
         for name in re.findall(r"`([A-Z_]{4,})`", row[2]):
-            files = [each for each in names(" ".join(row[1:3])) if "/" in each]
-            texts = [
-                path.read_text()
-                for each in files
-                for path in ([root / each] if (root / each).is_file() else (root / each).glob("*.py"))
-            ]
             assert any(re.search(rf"^{name}\b", text, re.MULTILINE) for text in texts), name
 
 
