@@ -18,10 +18,10 @@ import torch
 
 from tests.paths import REPOSITORY
 from vitreid.bundle import Bundle
-from vitreid.service.gallery import EVERYTHING, Gallery, NewItem
+from vitreid.service.gallery import Gallery, NewItem
 from vitreid.service.indexes import INDEXES
 from vitreid.service.models.runtimes import RUNTIMES, RuntimeChoice, load_runtime
-from vitreid.service.search import candidates, find, reranking
+from vitreid.service.search import Query, candidates, reranking, search
 from vitreid.service.search.request import SearchRequest
 from vitreid.training import losses
 from vitreid.training.checkpoint import build_model
@@ -197,8 +197,8 @@ def test_runtime(monkeypatch: pytest.MonkeyPatch, tiny_bundle: Path) -> None:
 
 def test_reranking(monkeypatch: pytest.MonkeyPatch, gallery: Gallery) -> None:
     made = module("A re-ranking", monkeypatch)
-    monkeypatch.setitem(cast(Any, reranking.RERANKINGS), "smoothed", made.smoothed_distances)
-    found = find(gallery, unit_rows(1, seed=2)[0], SearchRequest(k=5, rerank=cast(Any, "smoothed"), rerank_top=20))
+    monkeypatch.setitem(cast(Any, reranking.RERANKERS), "smoothed", made.smoothed_distances)
+    found = search(gallery, Query(unit_rows(1, seed=2)[0]), SearchRequest(k=5, rerank=cast(Any, "smoothed"), rerank_top=20))
     distances = [each.rerank_distance for each in found.candidates]
     assert len(distances) == 5
     assert distances == sorted(distances)
@@ -208,7 +208,7 @@ def test_reranking(monkeypatch: pytest.MonkeyPatch, gallery: Gallery) -> None:
 def test_grouping(monkeypatch: pytest.MonkeyPatch, gallery: Gallery) -> None:
     made = module("A grouping", monkeypatch)
     monkeypatch.setitem(cast(Any, candidates.GROUPINGS), "site", made.BY_SITE)
-    found = find(gallery, unit_rows(1, seed=2)[0], SearchRequest(k=100, group_by=cast(Any, "site")), visible=EVERYTHING)
-    labelled = {each.label: size for each, size in zip(found.candidates, found.sizes, strict=True) if each.label}
+    found = search(gallery, Query(unit_rows(1, seed=2)[0]), SearchRequest(k=100, group_by=cast(Any, "site")))
+    labelled = {each.label: each.group_size for each in found.candidates if each.label}
     assert labelled == {"north": 14, "south": 13}
     assert sum(each.label is None for each in found.candidates) == 13

@@ -13,8 +13,7 @@ from rich.text import Text
 from vitreid.service.api.schemas.common import NOTE
 from vitreid.service.api.schemas.query import matches_of
 from vitreid.service.cli.query_actions import Answer
-from vitreid.service.search import Found
-from vitreid.service.search.answering import NoMatch
+from vitreid.service.search.pipeline import NoMatch, SearchResult
 from vitreid.service.search.request import GroupBy
 
 ONLY_SERVED = {"image_url"}
@@ -36,15 +35,15 @@ def print_answers(answers: Sequence[Answer], *, group_by: GroupBy, as_json: bool
         return
     console = Console()
     for answer in answers:
-        if answer.found is not None:
+        if answer.result is not None:
             names = ", ".join(map(str, answer.paths))
             cameras = ", ".join(sorted({camera_id or "not known" for camera_id in answer.camera_ids}))
-            console.print(_table(answer, answer.found, f"{names} (camera {cameras})", group_by))
-            if answer.found.no_match:
-                best = answer.found.best_score
+            console.print(_table(answer.result, f"{names} (camera {cameras})", group_by))
+            if answer.result.no_match:
+                best = answer.result.best_score
                 closest = "" if best is None else f"; the best has {best:.4f}"
-                console.print(f"no candidates: {WHY_NONE[answer.found.no_match]}{closest}")
-    if calibration := answers[0].meaning.calibration:
+                console.print(f"no candidates: {WHY_NONE[answer.result.no_match]}{closest}")
+    if calibration := next((each.result.calibration for each in answers if each.result), None):
         console.print(
             f"Probability: how often such pairs by two cameras showed one person in {calibration.data.name}, where "
             f"{100 * calibration.prior:.3g}% of all pairs do.",
@@ -53,11 +52,11 @@ def print_answers(answers: Sequence[Answer], *, group_by: GroupBy, as_json: bool
     console.print(NOTE, style="dim")
 
 
-def _table(answer: Answer, found: Found, title: str, group_by: GroupBy) -> Table:
+def _table(result: SearchResult, title: str, group_by: GroupBy) -> Table:
     table = Table(title=Text(title), title_justify="left")
     table.add_column("rank", justify="right")
     table.add_column("score", justify="right")
-    calibrated = answer.meaning.calibration is not None
+    calibrated = result.calibration is not None
     if calibrated:
         table.add_column("probability", justify="right")
     if group_by != "item":
@@ -65,32 +64,32 @@ def _table(answer: Answer, found: Found, title: str, group_by: GroupBy) -> Table
     table.add_column("person")
     table.add_column("camera")
     table.add_column("source", overflow="fold")
-    for rank, (candidate, size) in enumerate(zip(found.candidates, found.sizes, strict=True), start=1):
+    for rank, candidate in enumerate(result.candidates, start=1):
         item = candidate.match.item
-        probability = answer.meaning.probability(candidate)
-        told = ["" if probability is None else f"{probability:.1%}"] if calibrated else []
-        counted = [] if group_by == "item" else [str(size)]
+        probability = "" if candidate.probability is None else f"{candidate.probability:.1%}"
+        probabilities = [probability] if calibrated else []
+        counted = [] if group_by == "item" else [str(candidate.group_size)]
         labels = [Text(value or "") for value in (item.person_id, item.camera_id, item.source)]
-        table.add_row(str(rank), f"{candidate.match.score:.4f}", *told, *counted, *labels)
+        table.add_row(str(rank), f"{candidate.match.score:.4f}", *probabilities, *counted, *labels)
     return table
 
 
 def _as_json(answer: Answer, group_by: GroupBy) -> dict[str, object]:
-    asked: dict[str, object] = {
+    shown: dict[str, object] = {
         "image": str(answer.paths[0]),
         "images": [str(path) for path in answer.paths],
         "camera_id": answer.camera_ids[0],
     }
-    found = answer.found
-    if found is None:
-        return asked | {"matches": [], "error": answer.error}
-    shown = matches_of(found, answer.meaning, group_by)
-    matches = [match.model_dump(mode="json", exclude=ONLY_SERVED) for match in shown]
-    return asked | {
+    result = answer.result
+    if result is None:
+        return shown | {"matches": [], "error": answer.error}
+    bodies = matches_of(result, group_by)
+    matches = [match.model_dump(mode="json", exclude=ONLY_SERVED) for match in bodies]
+    return shown | {
         "matches": matches,
-        "no_match": found.no_match is not None,
-        "no_match_reason": found.no_match,
-        "best_score": found.best_score,
-        "searched": found.searched,
-        "gallery_size": found.gallery_size,
+        "no_match": result.no_match is not None,
+        "no_match_reason": result.no_match,
+        "best_score": result.best_score,
+        "searched": result.searched,
+        "gallery_size": result.gallery_size,
     }

@@ -195,9 +195,9 @@ def query(
 
         params = query_commands.search_params(where or [], options)
         answers = query_commands.query_images(
-            images, gallery, params, bundle=bundle, camera=camera, together=together, threads=threads
+            images, gallery, params.request(), bundle=bundle, camera=camera, together=together, threads=threads
         )
-        shown = [candidate.match.item.id for each in answers if each.found for candidate in each.found.candidates]
+        shown = [candidate.match.item.id for each in answers if each.result for candidate in each.result.candidates]
         record(gallery, "query", shown)
     except KeyboardInterrupt:
         _interrupted("nothing was changed")

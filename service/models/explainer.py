@@ -1,4 +1,4 @@
-"""From prepared images to their foreground: the patches by which the model compares them."""
+"""Explainer: prepared images to their foreground, the patches that the model compares."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from vitreid.bundle.patch_spec import EXPLAIN
 from vitreid.scoring.patches import Foreground
 from vitreid.service.errors import ExplainUnsupported
 
-AT_ONCE = 16
+BATCH = 16
 
 
 class Explainer:
@@ -24,22 +24,22 @@ class Explainer:
 
     def __init__(self, bundle: Bundle, *, threads: int | None = None) -> None:
         self._bundle, self._threads = bundle, threads
-        self._looking = threading.Lock()
+        self._lock = threading.Lock()
         self._runner: PatchRunner | None = None
 
     @property
     def patch_spec(self) -> PatchSpec:
-        """Where the patches lie. Raises ExplainUnsupported for a bundle without `explain.onnx`."""
+        """Layout of the patches. Raises ExplainUnsupported for a bundle without `explain.onnx`."""
         if self._bundle.manifest.explain is None:
             raise ExplainUnsupported(
-                f"the model has no {EXPLAIN}, so it cannot tell which patches it compares; whoever has its checkpoint "
-                "can add it: vitreid export explain"
+                f"the model has no {EXPLAIN}, so the patches that it compares are unknown; add it from the model's "
+                "checkpoint with `vitreid export explain`"
             )
         return self._bundle.manifest.explain
 
     @property
     def model(self) -> str | None:
-        """What tells this `explain.onnx` from others: its SHA-256; None where the bundle has none."""
+        """SHA-256 of this `explain.onnx`; None for a bundle without one."""
         record = self._bundle.manifest.files.get(EXPLAIN)
         return None if record is None else record.sha256
 
@@ -47,19 +47,19 @@ class Explainer:
         """Raise ExplainUnsupported for a bundle without `explain.onnx`."""
         _ = self.patch_spec
 
-    def look(self, pixels: Sequence[NDArray[np.uint8]], learned_cameras: Sequence[str | None]) -> list[Foreground]:
-        """The foreground of each of N prepared images, seen by learned cameras (None: unknown).
+    def foreground(self, pixels: Sequence[NDArray[np.uint8]], model_cameras: Sequence[str | None]) -> list[Foreground]:
+        """Return the foreground of each of N prepared images, taken by model cameras (None: unknown).
 
         Raises ExplainUnsupported, BundleError.
         """
         self.check()
         manifest = self._bundle.manifest
-        cameras = np.array([manifest.camera_index(camera) for camera in learned_cameras], dtype=np.int64)
-        found: list[Foreground] = []
-        for start in range(0, len(pixels), AT_ONCE):
-            part = slice(start, start + AT_ONCE)
-            with self._looking:
+        cameras = np.array([manifest.camera_index(camera) for camera in model_cameras], dtype=np.int64)
+        foregrounds: list[Foreground] = []
+        for start in range(0, len(pixels), BATCH):
+            part = slice(start, start + BATCH)
+            with self._lock:
                 self._runner = self._runner or PatchRunner(self._bundle, threads=self._threads)
                 patches, attention = self._runner.run(np.stack(pixels[part]), cameras[part])
-            found += map(Foreground.of, patches, attention)
-        return found
+            foregrounds += map(Foreground.of, patches, attention)
+        return foregrounds

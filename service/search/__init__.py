@@ -1,9 +1,9 @@
-"""What a query asks of a gallery, and the answer: the same for the API and for `vitreid query`."""
+"""Search of a gallery for one person: the same for HTTP and for `vitreid query`."""
 
-from vitreid.service.search.answering import Found, find
 from vitreid.service.search.candidates import Candidate
-from vitreid.service.search.combining import mean_embedding
 from vitreid.service.search.patches import PatchReranker
+from vitreid.service.search.pipeline import SearchResult, search
+from vitreid.service.search.query import Query, mean_embedding
 from vitreid.service.search.request import SearchRequest
 
-__all__ = ["Candidate", "Found", "PatchReranker", "SearchRequest", "find", "mean_embedding"]
+__all__ = ["Candidate", "PatchReranker", "Query", "SearchRequest", "SearchResult", "mean_embedding", "search"]

@@ -13,39 +13,43 @@ from vitreid.service.gallery.filters import Filter
 from vitreid.service.gallery.gallery import Gallery
 from vitreid.service.search.request import GroupBy
 
-PER_GROUP = 4  # items looked for at first for each group that is wanted
+PER_GROUP = 4  # items searched for per missing group in each round
 
 
 @dataclass(frozen=True)
 class Candidate:
-    """An item that was found; of a group, its best one, by whose score the group is ranked."""
+    """An item, or a group of items represented by its best one."""
 
     match: Match
     label: str | None = None
-    """What the group's items share; None: the item has no such label and is a group of its own."""
+    """The label that the group's items share; None: the item has no such label and is a group of its own."""
     rerank_distance: float | None = None
-    """Distance after re-ranking, lower is better; None: not re-ranked."""
+    """Distance after re-ranking, 0..1, lower is better; None: not re-ranked."""
+    probability: float | None = None
+    """Calibrated probability that it shows the query's person; None: not measured for such a pair."""
+    group_size: int = 1
+    """Items of the group that passed the filter, this one included."""
 
 
 @dataclass(frozen=True)
 class Grouping:
-    """How items are grouped by one label."""
+    """Grouping of items by one label."""
 
     label: Callable[[Item], str | None]
     only: Callable[[Filter, str], Filter]
-    """The filter narrowed to one group."""
+    """Narrows a filter to one group."""
 
     def without(self, gallery: Gallery, where: Filter, labels: Iterable[str]) -> Filter:
-        """The filter without some groups."""
+        """Return the filter without some groups."""
         ids = {item_id for label in labels for item_id in gallery.ids(self.only(where, label))}
         return replace(where, exclude_ids=where.exclude_ids | ids)
 
 
 class ByCamera(Grouping):
-    """A camera has too many items to name each of them."""
+    """Grouping by camera, excluded by name: a camera has too many items to list their ids."""
 
     def without(self, gallery: Gallery, where: Filter, labels: Iterable[str]) -> Filter:
-        """The filter without some cameras."""
+        """Return the filter without some cameras."""
         return replace(where, exclude_cameras=where.exclude_cameras.union(labels))
 
 
@@ -60,7 +64,7 @@ GROUPINGS: dict[GroupBy, Grouping] = {
 def best_candidates(
     gallery: Gallery, embedding: NDArray[np.float32], count: int, *, where: Filter, group_by: GroupBy
 ) -> list[Candidate]:
-    """The best `count` candidates for a unit embedding (D,), best first; fewer only where no more exist."""
+    """Return the best `count` candidates for a unit embedding (D,), best first; fewer only if no more exist."""
     if group_by in GROUPINGS:
         return _best_groups(gallery, embedding, count, where, GROUPINGS[group_by])
     [matches] = gallery.search(embedding[None], count, where=where)
@@ -68,7 +72,7 @@ def best_candidates(
 
 
 def group_size(gallery: Gallery, candidate: Candidate, *, where: Filter, group_by: GroupBy) -> int:
-    """How many items that pass the filter are in a candidate's group."""
+    """Count the items of a candidate's group that pass the filter."""
     if candidate.label is None:
         return 1
     return gallery.count(GROUPINGS[group_by].only(where, candidate.label))
@@ -77,23 +81,23 @@ def group_size(gallery: Gallery, candidate: Candidate, *, where: Filter, group_b
 def _best_groups(
     gallery: Gallery, embedding: NDArray[np.float32], count: int, where: Filter, grouping: Grouping
 ) -> list[Candidate]:
-    """Look again without the groups that were found, until there are enough or nothing is left.
+    """Search again without the groups found so far, until there are enough or nothing is left.
 
-    Exact: what a later look finds scores no more than all that an earlier one found.
+    Exact: a later round finds no higher score than an earlier one.
     """
-    found: list[Candidate] = []
+    candidates: list[Candidate] = []
     left = where
-    while len(found) < count:
-        wanted = PER_GROUP * (count - len(found))
+    while len(candidates) < count:
+        wanted = PER_GROUP * (count - len(candidates))
         [matches] = gallery.search(embedding[None], wanted, where=left)
         groups: dict[str | int, Candidate] = {}
         for match in matches:
             label = grouping.label(match.item)
             groups.setdefault(match.item.id if label is None else label, Candidate(match, label))
-        found += groups.values()
-        if len(matches) < wanted or len(found) >= count:
+        candidates += groups.values()
+        if len(matches) < wanted or len(candidates) >= count:
             break
         left = grouping.without(gallery, left, [each.label for each in groups.values() if each.label is not None])
-        alone = frozenset(each.match.item.id for each in groups.values() if each.label is None)
-        left = replace(left, exclude_ids=left.exclude_ids | alone)
-    return found[:count]
+        unlabelled = frozenset(each.match.item.id for each in groups.values() if each.label is None)
+        left = replace(left, exclude_ids=left.exclude_ids | unlabelled)
+    return candidates[:count]

@@ -1,4 +1,4 @@
-"""The foreground of images, by which candidates are compared once more, patch by patch."""
+"""Re-ranking by the foreground patches of images, matched pairwise."""
 
 from __future__ import annotations
 
@@ -18,48 +18,43 @@ from vitreid.service.models.explainer import Explainer
 
 @dataclass(frozen=True)
 class PatchReranker:
-    """How patches are looked at, and the query's own: asked for only where they are needed, which takes a model run."""
+    """Compares the foreground patches of a query with those of items."""
 
     explainer: Explainer
     prepare: Callable[[Image.Image], NDArray[np.uint8]]
-    query: Callable[[], Sequence[Foreground]]
-    """Of each image that the query is made of."""
+    """Resizes an image to what the model takes."""
 
-    def distances(self, gallery: Gallery, ids: Sequence[int], scores: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Distances (N,), 0..1, of the query to items, from their cosines (N,) and their patches.
+    def distances(
+        self, gallery: Gallery, query: Sequence[Foreground], ids: Sequence[int], scores: NDArray[np.float32]
+    ) -> NDArray[np.float32]:
+        """Return distances (N,), 0..1, of a query's images to items, from their cosines (N,) and their patches.
 
         Raises ExplainUnsupported, ImagesMissing, ItemNotFound, BundleError.
         """
-        seen = np.concatenate([each.vectors for each in self.query()])
-        items = foregrounds(gallery, ids, self.explainer, self.prepare)
-        together = with_patches(scores, patch_scores(seen, (each.vectors for each in items)))
-        return np.clip((1 - together) / 2, 0, 1).astype(np.float32)
+        vectors = np.concatenate([each.vectors for each in query])
+        items = self.foregrounds(gallery, ids)
+        combined = with_patches(scores, patch_scores(vectors, (each.vectors for each in items)))
+        return np.clip((1 - combined) / 2, 0, 1).astype(np.float32)
 
+    def foregrounds(self, gallery: Gallery, ids: Sequence[int]) -> list[Foreground]:
+        """Return the foreground of items: stored by the gallery, or else computed from their stored images.
 
-def foregrounds(
-    gallery: Gallery,
-    ids: Sequence[int],
-    explainer: Explainer,
-    prepare: Callable[[Image.Image], NDArray[np.uint8]],
-) -> list[Foreground]:
-    """The foreground of items: as the gallery keeps it, or else of their stored images.
-
-    Raises ExplainUnsupported, ImagesMissing for an item without an image that can be read, ItemNotFound, BundleError.
-    """
-    found = {} if explainer.model is None else gallery.store.foregrounds(ids, explainer.model)
-    if missing := [item_id for item_id in ids if item_id not in found]:
-        cameras = [gallery.get(item_id).model_camera for item_id in missing]
-        pixels = [prepare(stored_image(gallery, item_id)) for item_id in missing]
-        found |= dict(zip(missing, explainer.look(pixels, cameras), strict=True))
-    return [found[item_id] for item_id in ids]
+        Raises ExplainUnsupported, ImagesMissing for an item without a readable image, ItemNotFound, BundleError.
+        """
+        explainer = self.explainer
+        known = {} if explainer.model is None else gallery.store.foregrounds(ids, explainer.model)
+        if missing := [item_id for item_id in ids if item_id not in known]:
+            cameras = [gallery.get(item_id).model_camera for item_id in missing]
+            pixels = [self.prepare(stored_image(gallery, item_id)) for item_id in missing]
+            known |= dict(zip(missing, explainer.foreground(pixels, cameras), strict=True))
+        return [known[item_id] for item_id in ids]
 
 
 def stored_image(gallery: Gallery, item_id: int) -> Image.Image:
-    """An item's image. Raises ImagesMissing, ItemNotFound."""
+    """Return an item's image. Raises ImagesMissing, ItemNotFound."""
     try:
         return read_image(gallery.image(item_id) or b"", name=f"the image of item {item_id}")
     except ImageError as error:
         raise ImagesMissing(
-            f"item {item_id} has no image that can be read, so nothing can be told about its patches; choose an item "
-            "whose image is kept"
+            f"item {item_id} has no readable image, so its patches are unknown; choose an item whose image is stored"
         ) from error

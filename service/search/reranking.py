@@ -1,10 +1,9 @@
-"""A better order for the best candidates: from how alike they are among themselves, or from their patches."""
+"""Re-ranking: a better order for the best candidates."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from typing import Any
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,27 +12,26 @@ from vitreid.service.errors import ExplainUnsupported
 from vitreid.service.gallery.gallery import Gallery
 from vitreid.service.search.candidates import Candidate
 from vitreid.service.search.patches import PatchReranker
-from vitreid.service.search.request import Rerank
+from vitreid.service.search.query import Query
+from vitreid.service.search.request import Rerank, SearchRequest
 
 Floats = NDArray[np.float32]
 
 
 @dataclass(frozen=True, eq=False)
-class Compared:
-    """A query and its best candidates, as a re-ranking sees them; a group is represented by its best item."""
+class RerankInput:
+    """A query and its best N candidates; a group is represented by its best item."""
 
-    query: Floats
-    """(D,), unit length."""
-    candidates: Sequence[Candidate]
     gallery: Gallery
-    looking: PatchReranker | None
-    """How patches are looked at; None: by nobody here."""
-    numbers: Mapping[str, Any] = field(default_factory=dict)
-    """Of k-reciprocal re-ranking, where they are not the published ones."""
+    query: Query
+    request: SearchRequest
+    candidates: list[Candidate]
+    patches: PatchReranker | None = None
+    """None: this caller cannot re-rank by patches."""
 
     @property
     def ids(self) -> list[int]:
-        """Of the candidates' items, (N,)."""
+        """Ids (N,) of the candidates' items."""
         return [each.match.item.id for each in self.candidates]
 
     @property
@@ -43,43 +41,47 @@ class Compared:
 
     @property
     def embeddings(self) -> Floats:
-        """(N, D) of the candidates. Raises ItemNotFound for an item that was deleted meanwhile."""
+        """Embeddings (N, D) of the candidates. Raises ItemNotFound for an item that was deleted meanwhile."""
         return self.gallery.embeddings(self.ids)
 
 
-def reciprocal_distances(compared: Compared) -> Floats:
-    """k-reciprocal distances (N,) of a query to its candidates, which are looked at and no others."""
-    from vitreid.scoring.reranking import reranked_distances  # brings scipy, a fifth of a second of every start
+def reciprocal_distances(inputs: RerankInput) -> Floats:
+    """Return k-reciprocal distances (N,) of a query to its candidates, computed among them alone.
 
-    [block] = reranked_distances(compared.query[None], compared.embeddings, **compared.numbers)
+    Zhong et al., "Re-ranking Person Re-identification with k-reciprocal Encoding", CVPR 2017.
+    """
+    from vitreid.scoring.reranking import reranked_distances  # imports scipy: 0.2 s of every start
+
+    parameters = inputs.request.reciprocal_parameters
+    [block] = reranked_distances(inputs.query.embedding[None], inputs.embeddings, **parameters)
     return np.asarray(block[0])
 
 
-def patch_distances(compared: Compared) -> Floats:
-    """Distances (N,) of a query to its candidates by their cosines and their foreground patches, matched pairwise.
+def patch_distances(inputs: RerankInput) -> Floats:
+    """Return distances (N,) of a query to its candidates by their cosines and matched foreground patches.
 
     Raises what `PatchReranker.distances` does.
     """
-    if compared.looking is None:
-        raise ExplainUnsupported("nothing here looks at patches; ask with rerank=k-reciprocal")
-    return compared.looking.distances(compared.gallery, compared.ids, compared.scores)
+    if inputs.patches is None:
+        raise ExplainUnsupported("re-ranking by patches is not available here; use rerank=k-reciprocal")
+    return inputs.patches.distances(inputs.gallery, inputs.query.foregrounds(), inputs.ids, inputs.scores)
 
 
-RERANKINGS: dict[Rerank, Callable[[Compared], Floats]] = {
+RERANKERS: dict[Rerank, Callable[[RerankInput], Floats]] = {
     "k-reciprocal": reciprocal_distances,
     "patches": patch_distances,
 }
 """By name: distances (N,), 0..1, lower is better, of a query to its candidates."""
 
 
-def reranked(compared: Compared, *, top: int, rerank: Rerank) -> list[Candidate]:
-    """The candidates, the first `top` of them in the order of their new distances; the others keep their places.
+def rerank(inputs: RerankInput) -> list[Candidate]:
+    """Return the candidates with the first `request.reranked` in the order of their new distances.
 
-    Raises ItemNotFound for an item that was deleted meanwhile, and what the re-ranking does.
+    Raises ItemNotFound for an item that was deleted meanwhile, and what the re-ranker does.
     """
-    first, others = compared.candidates[:top], compared.candidates[top:]
-    if rerank not in RERANKINGS or not first:
-        return list(compared.candidates)
-    distances = RERANKINGS[rerank](replace(compared, candidates=first))
-    told = [replace(each, rerank_distance=float(away)) for each, away in zip(first, distances, strict=True)]
-    return [told[place] for place in np.argsort(distances, kind="stable")] + list(others)
+    candidates, top, name = inputs.candidates, inputs.request.reranked, inputs.request.rerank
+    if name not in RERANKERS or not candidates:
+        return candidates
+    distances = RERANKERS[name](replace(inputs, candidates=candidates[:top]))
+    measured = [replace(each, rerank_distance=float(d)) for each, d in zip(candidates, distances, strict=False)]
+    return [measured[place] for place in np.argsort(distances, kind="stable")] + candidates[top:]

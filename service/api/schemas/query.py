@@ -7,9 +7,8 @@ from pydantic import BaseModel, Field, JsonValue
 from vitreid.service.api.schemas.common import NOTE, Score
 from vitreid.service.api.schemas.items import ItemBody, item_values
 from vitreid.service.config import DEFAULT_GALLERY
-from vitreid.service.search.answering import Found, NoMatch
 from vitreid.service.search.candidates import Candidate
-from vitreid.service.search.probability import ScoreCalibration
+from vitreid.service.search.pipeline import NoMatch, SearchResult
 from vitreid.service.search.request import GroupBy, Rerank
 
 
@@ -43,15 +42,14 @@ class MatchBody(ItemBody):
     group: GroupBody | None = Field(None, description="present where candidates are groups")
 
     @classmethod
-    def of_candidate(
-        cls, rank: int, candidate: Candidate, probability: float | None, group: GroupBody | None, gallery: str
-    ) -> MatchBody:
-        """A candidate as the API shows it."""
+    def of_candidate(cls, rank: int, candidate: Candidate, group_by: GroupBy, gallery: str) -> MatchBody:
+        """Return a candidate as the API shows it."""
+        group = None if group_by == "item" else GroupBody(label=candidate.label, items=candidate.group_size)
         return cls(
             **item_values(candidate.match.item, gallery),
             rank=rank,
             score=candidate.match.score,
-            probability=probability,
+            probability=candidate.probability,
             rerank_distance=candidate.rerank_distance,
             group=group,
         )
@@ -127,12 +125,8 @@ class EmbeddingBody(BaseModel):
     )
 
 
-def matches_of(
-    found: Found, meaning: ScoreCalibration, group_by: GroupBy, gallery: str = DEFAULT_GALLERY
-) -> list[MatchBody]:
-    """What was found as the API shows it."""
-    groups = [GroupBody(label=each.label, items=size) for each, size in zip(found.candidates, found.sizes, strict=True)]
+def matches_of(result: SearchResult, group_by: GroupBy, gallery: str = DEFAULT_GALLERY) -> list[MatchBody]:
+    """Return the candidates of a result as the API shows them."""
     return [
-        MatchBody.of_candidate(rank, each, meaning.probability(each), None if group_by == "item" else group, gallery)
-        for rank, (each, group) in enumerate(zip(found.candidates, groups, strict=True), start=1)
+        MatchBody.of_candidate(rank, each, group_by, gallery) for rank, each in enumerate(result.candidates, start=1)
     ]

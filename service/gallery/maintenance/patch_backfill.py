@@ -53,6 +53,6 @@ class PatchUpkeep:
                 logger.warning("gallery %s keeps no patches of %s", gallery.name, error)
                 continue
             readable.append(each)
-        looked = self._explainer.look(pixels, [each.model_camera for each in readable])
+        looked = self._explainer.foreground(pixels, [each.model_camera for each in readable])
         with gallery.store.database.writing() as connection:
             write_patches(connection, model, {each.id: seen for each, seen in zip(readable, looked, strict=True)})

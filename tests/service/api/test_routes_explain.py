@@ -134,11 +134,11 @@ def test_a_very_wide_image_is_drawn_small(client: TestClient, make_image: Callab
 @pytest.mark.parametrize(
     ("files", "params", "told"),
     [
-        (1, {}, "1 images were sent"),
-        (2, {"item_id": [1]}, "2 images were sent"),
-        (3, {}, "3 images were sent"),
-        (0, {"item_id": [1]}, "0 images were sent"),
-        (0, {"item_id": [1, 1], "camera_id": "c1"}, "a camera_id is that of an image"),
+        (1, {}, "the request has 1 images"),
+        (2, {"item_id": [1]}, "the request has 2 images"),
+        (3, {}, "the request has 3 images"),
+        (0, {"item_id": [1]}, "the request has 0 images"),
+        (0, {"item_id": [1, 1], "camera_id": "c1"}, "at most one camera_id per image"),
     ],
 )
 def test_two_images_are_needed(

@@ -52,7 +52,7 @@ def keep_patches(service: Service) -> None:
 
 def look(service: Service, contents: list[bytes]) -> list[Foreground]:
     pixels = [service.embedder.prepare(read_image(content)) for content in contents]
-    return service.explainer.look(pixels, [None] * len(pixels))
+    return service.explainer.foreground(pixels, [None] * len(pixels))
 
 
 def slow_score(query: np.ndarray, item: np.ndarray) -> float:

@@ -17,7 +17,7 @@ from vitreid.service.errors import BadParameter
 from vitreid.service.gallery import Gallery, Item
 from vitreid.service.gallery.errors import ItemNotFound
 from vitreid.service.gallery.filters import EVERYTHING, Filter
-from vitreid.service.search import Found, SearchRequest, find
+from vitreid.service.search import Query, SearchRequest, SearchResult, search
 
 from .conftest import ITEMS, MORNING, unit_rows
 
@@ -51,7 +51,7 @@ def slow_groups(ranking: list[tuple[Item, float]], group_by: str) -> list[tuple[
     return groups
 
 
-def ids(found: Found) -> list[int]:
+def ids(found: SearchResult) -> list[int]:
     return [each.match.item.id for each in found.candidates]
 
 
@@ -112,11 +112,11 @@ def test_each_condition(gallery: Gallery, every: Every, name: str) -> None:
     expected = slow(every, QUERY, passes)
     assert len(expected) > 0 or name == "min_aspect"
     for k in (1, 3, ITEMS):
-        found = find(gallery, QUERY, SearchParams(k=k, **given_values).question({"c1"}))
+        found = search(gallery, Query(QUERY, camera_ids=("c1",)), SearchParams(k=k, **given_values).request())
         assert ids(found) == [item.id for item, _ in expected[:k]]
         assert [each.match.score for each in found.candidates] == pytest.approx([s for _, s in expected[:k]], abs=1e-6)
         assert (found.searched, found.gallery_size) == (len(expected), ITEMS)
-        assert found.sizes == [1] * len(found.candidates)
+        assert {each.group_size for each in found.candidates} <= {1}
 
 
 def test_every_parameter_of_a_filter_is_tried() -> None:
@@ -151,19 +151,21 @@ def test_groups_are_those_of_slow_grouping(
 ) -> None:
     query = unit_rows(1, seed=100 + seed)[0]
     expected = slow_groups(slow(every, query, passes_filter(where)), group_by)
-    found = find(gallery, query, SearchRequest(k=k, where=where, group_by=group_by))
-    told = [(each.match.item.id, each.label, size) for each, size in zip(found.candidates, found.sizes, strict=True)]
-    assert told == expected[:k]
+    found = search(gallery, Query(query), SearchRequest(k=k, where=where, group_by=group_by))
+    groups = [(each.match.item.id, each.label, each.group_size) for each in found.candidates]
+    assert groups == expected[:k]
 
 
 @quiet
-@given(where=filters, k=st.integers(1, 30), least=st.floats(-1, 1), rerank=st.sampled_from(["none", "k-reciprocal"]))
+@given(
+    where=filters, k=st.integers(1, 30), min_score=st.floats(-1, 1), rerank=st.sampled_from(["none", "k-reciprocal"])
+)
 def test_k_come_back_whenever_k_exist(
-    gallery: Gallery, every: Every, where: Filter, k: int, least: float, rerank: Any
+    gallery: Gallery, every: Every, where: Filter, k: int, min_score: float, rerank: Any
 ) -> None:
     ranking = slow(every, QUERY, passes_filter(where))
-    found = find(gallery, QUERY, SearchRequest(k=k, where=where, min_score=least, rerank=rerank))
-    above = [item.id for item, score in ranking if score >= least]
+    found = search(gallery, Query(QUERY), SearchRequest(k=k, where=where, min_score=min_score, rerank=rerank))
+    above = [item.id for item, score in ranking if score >= min_score]
     assert len(found.candidates) == min(k, len(above))
     assert set(ids(found)) <= set(above)
     assert found.best_score == (pytest.approx(ranking[0][1], abs=1e-6) if ranking else None)
@@ -172,8 +174,8 @@ def test_k_come_back_whenever_k_exist(
 
 
 def test_reranking_only_changes_the_order(gallery: Gallery) -> None:
-    plain = find(gallery, QUERY, SearchRequest(k=ITEMS))
-    found = find(gallery, QUERY, SearchRequest(k=ITEMS, rerank="k-reciprocal", rerank_top=50))
+    plain = search(gallery, Query(QUERY), SearchRequest(k=ITEMS))
+    found = search(gallery, Query(QUERY), SearchRequest(k=ITEMS, rerank="k-reciprocal", rerank_top=50))
     assert sorted(ids(found)) == sorted(ids(plain))
     assert {e.match.item.id: e.match.score for e in found.candidates} == {
         e.match.item.id: e.match.score for e in plain.candidates
@@ -187,27 +189,27 @@ def test_reranking_only_changes_the_order(gallery: Gallery) -> None:
 
 
 def test_the_numbers_of_reranking_can_be_said(gallery: Gallery) -> None:
-    published = find(gallery, QUERY, SearchRequest(k=ITEMS, rerank="k-reciprocal"))
+    published = search(gallery, Query(QUERY), SearchRequest(k=ITEMS, rerank="k-reciprocal"))
     same = SearchRequest(k=ITEMS, rerank="k-reciprocal", rerank_k1=20, rerank_k2=6, rerank_lambda=0.3)
-    assert ids(find(gallery, QUERY, same)) == ids(published)
-    plain = find(gallery, QUERY, SearchRequest(k=ITEMS, rerank="k-reciprocal", rerank_lambda=1))
-    assert ids(plain) == ids(find(gallery, QUERY, SearchRequest(k=ITEMS)))  # the original distance alone
-    other = find(gallery, QUERY, SearchRequest(k=ITEMS, rerank="k-reciprocal", rerank_k1=3, rerank_k2=1))
+    assert ids(search(gallery, Query(QUERY), same)) == ids(published)
+    plain = search(gallery, Query(QUERY), SearchRequest(k=ITEMS, rerank="k-reciprocal", rerank_lambda=1))
+    assert ids(plain) == ids(search(gallery, Query(QUERY), SearchRequest(k=ITEMS)))  # the original distance alone
+    other = search(gallery, Query(QUERY), SearchRequest(k=ITEMS, rerank="k-reciprocal", rerank_k1=3, rerank_k2=1))
     assert ids(other) != ids(published)
 
 
 def test_few_are_the_best_of_many_after_reranking(gallery: Gallery) -> None:
-    many = find(gallery, QUERY, SearchRequest(k=ITEMS, rerank="k-reciprocal", rerank_top=40))
-    few = find(gallery, QUERY, SearchRequest(k=5, rerank="k-reciprocal", rerank_top=40))
+    many = search(gallery, Query(QUERY), SearchRequest(k=ITEMS, rerank="k-reciprocal", rerank_top=40))
+    few = search(gallery, Query(QUERY), SearchRequest(k=5, rerank="k-reciprocal", rerank_top=40))
     assert ids(few) == ids(many)[:5]
 
 
 def test_groups_can_be_reranked(gallery: Gallery) -> None:
-    plain = find(gallery, QUERY, SearchRequest(k=100, group_by="track"))
-    found = find(gallery, QUERY, SearchRequest(k=100, group_by="track", rerank="k-reciprocal"))
+    plain = search(gallery, Query(QUERY), SearchRequest(k=100, group_by="track"))
+    found = search(gallery, Query(QUERY), SearchRequest(k=100, group_by="track", rerank="k-reciprocal"))
     assert sorted(ids(found)) == sorted(ids(plain))
-    sizes = dict(zip(ids(plain), plain.sizes, strict=True))
-    assert found.sizes == [sizes[item_id] for item_id in ids(found)]
+    sizes = {each.match.item.id: each.group_size for each in plain.candidates}
+    assert {each.match.item.id: each.group_size for each in found.candidates} == sizes
 
 
 def test_expansion_is_a_second_search_with_the_mean(gallery: Gallery, every: Every) -> None:
@@ -216,21 +218,21 @@ def test_expansion_is_a_second_search_with_the_mean(gallery: Gallery, every: Eve
     rows = {item.id: row for item, row in every}
     mean = np.mean([QUERY, *(rows[item.id] for item, _ in ranking[:3])], axis=0)
     mean /= np.linalg.norm(mean)
-    found = find(gallery, QUERY, SearchRequest(k=20, where=where, expand=3))
+    found = search(gallery, Query(QUERY), SearchRequest(k=20, where=where, expand=3))
     expected = slow(every, mean, passes_filter(where))[:20]
     assert ids(found) == [item.id for item, _ in expected]
     assert [each.match.score for each in found.candidates] == pytest.approx([s for _, s in expected], abs=1e-6)
 
 
 def test_expansion_leaves_out_what_is_too_different(gallery: Gallery) -> None:
-    assert ids(find(gallery, QUERY, SearchRequest(k=9, expand=5, min_score=0.9999))) == []
-    second = find(gallery, QUERY, SearchRequest()).candidates[1].match.score
-    one = find(gallery, QUERY, SearchRequest(k=3, expand=5, min_score=second + 1e-4))
-    assert ids(one)[0] == ids(find(gallery, QUERY, SearchRequest(k=1, expand=1)))[0]
+    assert ids(search(gallery, Query(QUERY), SearchRequest(k=9, expand=5, min_score=0.9999))) == []
+    second = search(gallery, Query(QUERY), SearchRequest()).candidates[1].match.score
+    one = search(gallery, Query(QUERY), SearchRequest(k=3, expand=5, min_score=second + 1e-4))
+    assert ids(one)[0] == ids(search(gallery, Query(QUERY), SearchRequest(k=1, expand=1)))[0]
 
 
-def test_an_item_deleted_between_two_looks(gallery: Gallery, monkeypatch: pytest.MonkeyPatch) -> None:
-    expected = find(gallery, QUERY, SearchRequest(rerank="k-reciprocal"))
+def test_an_item_deleted_between_two_reads(gallery: Gallery, monkeypatch: pytest.MonkeyPatch) -> None:
+    expected = search(gallery, Query(QUERY), SearchRequest(rerank="k-reciprocal"))
     calls: list[int] = []
     stored = Gallery.embeddings
 
@@ -241,41 +243,41 @@ def test_an_item_deleted_between_two_looks(gallery: Gallery, monkeypatch: pytest
         return stored(self, wanted)
 
     monkeypatch.setattr(Gallery, "embeddings", gone_at_first)
-    assert ids(find(gallery, QUERY, SearchRequest(rerank="k-reciprocal"))) == ids(expected)
+    assert ids(search(gallery, Query(QUERY), SearchRequest(rerank="k-reciprocal"))) == ids(expected)
     assert len(calls) == 3
 
 
-def test_what_the_asker_may_know_of(gallery: Gallery, every: Every) -> None:
-    visible = Filter(cameras=frozenset(["c1"]))
+def test_only_visible_items_count(gallery: Gallery, every: Every) -> None:
+    visible = frozenset(["c1"])
     count = sum(item.camera_id == "c1" for item, _ in every)
-    found = find(gallery, QUERY, SearchRequest(where=visible), visible=visible)
+    found = search(gallery, Query(QUERY), SearchRequest(), restrict=lambda where: replace(where, cameras=visible))
     assert (found.searched, found.gallery_size) == (count, count)
-    nothing = Filter(cameras=frozenset())
-    assert find(gallery, QUERY, SearchRequest(where=nothing), visible=nothing).no_match == "empty-gallery"
+    nothing = search(gallery, Query(QUERY), SearchRequest(), restrict=lambda where: replace(where, cameras=frozenset()))
+    assert nothing.no_match == "empty-gallery"
 
 
 @pytest.mark.parametrize(
     ("values", "message"),
     [
         ({"rerank_top": 20}, "without rerank"),
-        ({"cameras": ["c1"], "exclude_cameras": ["c1"]}, "'c1' is asked for and excluded"),
-        ({"cameras": ["c1"], "exclude_same_camera": True}, "'c1' is asked for and excluded"),
+        ({"cameras": ["c1"], "exclude_cameras": ["c1"]}, "'c1' is both included and excluded"),
+        ({"cameras": ["c1"], "exclude_same_camera": True}, "'c1' is both included and excluded"),
         ({"since": MORNING, "until": MORNING}, "not before until"),
         ({"min_width": 3, "max_width": 2}, "min_width 3 is greater"),
     ],
 )
 def test_contradictions(values: dict[str, Any], message: str) -> None:
     with pytest.raises(BadParameter, match=message):
-        SearchParams(**values).question({"c1"})
+        SearchParams(**values).request().filter_for(["c1"])
 
 
 def test_the_same_camera_must_be_known() -> None:
     with pytest.raises(BadParameter, match="give camera_id"):
-        SearchParams(exclude_same_camera=True).question({None})
+        SearchParams(exclude_same_camera=True).request().filter_for([None])
 
 
-def test_a_plain_question_searches_everything() -> None:
-    question = SearchParams().question({None})
-    assert question == SearchRequest(k=10)
-    assert question.where == EVERYTHING
-    assert replace(question, rerank="k-reciprocal").depth == 100
+def test_a_plain_request_searches_everything() -> None:
+    request = SearchParams().request()
+    assert request == SearchRequest(k=10)
+    assert request.filter_for([None]) == EVERYTHING
+    assert replace(request, rerank="k-reciprocal").depth == 100
