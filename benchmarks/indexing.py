@@ -24,7 +24,8 @@ from numpy.typing import NDArray
 from vitreid.bundle import Bundle, read_image
 from vitreid.service.gallery import Gallery
 from vitreid.service.intake.folders import find_images
-from vitreid.service.intake.indexing import index_images
+from vitreid.service.intake.indexing import index_folder
+from vitreid.service.intake.sources import read_folder
 from vitreid.service.models.embedder import Embedder
 from vitreid.service.models.runtimes import RuntimeChoice
 
@@ -90,7 +91,7 @@ def index_images_per_s(embedder: Embedder, folder: Path, batch_size: int) -> flo
     with tempfile.TemporaryDirectory() as scratch:
         path = Path(scratch) / "gallery"
         with Gallery.open(path, bundle_id=manifest.bundle_id, dimension=manifest.dimension, load=False) as gallery:
-            report = index_images(folder, gallery, embedder, batch_size=batch_size)
+            report = index_folder(read_folder(folder), gallery, embedder, batch_size=batch_size)
     if report.bad or not report.added:
         raise SystemExit(f"{folder} holds bad images: {report.bad[:3]}")
     return report.images_per_s

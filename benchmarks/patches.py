@@ -32,12 +32,13 @@ from vitreid.scoring import Labelled, RetrievalScores, compare_scores, score_ret
 from vitreid.scoring.patches import FOREGROUND_SHARE, PATCH_SHARE, TOP, Foreground, Half, reranked_blocks
 from vitreid.service.gallery import Gallery
 from vitreid.service.gallery.maintenance.patch_backfill import PatchUpkeep
-from vitreid.service.intake.indexing import index_images
+from vitreid.service.intake.indexing import index_folder
+from vitreid.service.intake.sources import read_folder
 from vitreid.service.models.embedder import Embedder
 from vitreid.service.models.explainer import Explainer
 from vitreid.service.models.runtimes import RuntimeChoice
-from vitreid.service.search import PatchReranker, SearchRequest, find
-from vitreid.service.search.patches import foregrounds
+from vitreid.service.search import PatchReranker, SearchRequest, search
+from vitreid.service.search.query import query_of_item
 from vitreid.synthetic import draw_dataset
 from vitreid.training.datasets import read_dataset
 from vitreid.training.evaluation.embed import batches, embed_split, open_embedder
@@ -72,16 +73,13 @@ def measure_cost(bundle: Bundle, images: Path, rounds: int, *, threads: int | No
             Gallery.open(Path(folder) / "g", bundle_id=manifest.bundle_id, dimension=manifest.dimension)
         ) as gallery,
     ):
-        index_images(images, gallery, embedder)
-        query = gallery.ids()[0]
-        looking = PatchReranker(
-            explainer, embedder.prepare, lambda: foregrounds(gallery, [query], explainer, embedder.prepare)
-        )
-        embedding = gallery.embeddings([query])[0]
-        asked = SearchRequest(k=TOP, rerank="patches")
+        index_folder(read_folder(images), gallery, embedder)
+        patches = PatchReranker(explainer, embedder.prepare)
+        query = query_of_item(gallery, gallery.get(gallery.ids()[0]), patches)
+        request = SearchRequest(k=TOP, rerank="patches")
         pixels = [embedder.prepare(read_image(gallery.image(item_id) or b"")) for item_id in gallery.ids()[:TOP]]
         times = {
-            "looked": lambda: find(gallery, embedding, asked, looking=looking).rerank_ms,
+            "looked": lambda: search(gallery, query, request, patches=patches).rerank_ms,
             "embedding": _timed(lambda: embedder.run(pixels, [None] * len(pixels))),
         }
         found = _medians(times, max(1, rounds // 4))
@@ -91,7 +89,7 @@ def measure_cost(bundle: Bundle, images: Path, rounds: int, *, threads: int | No
             upkeep(gallery)
         kept = gallery.store.foregrounds(gallery.ids(), explainer.model or "")
         assert len(kept) == len(gallery)
-        found |= _medians({"kept": lambda: find(gallery, embedding, asked, looking=looking).rerank_ms}, rounds)
+        found |= _medians({"kept": lambda: search(gallery, query, request, patches=patches).rerank_ms}, rounds)
         per_item = statistics.mean(each.vectors.size * 2 + each.places.size * 2 for each in kept.values())
         foreground = statistics.mean(len(each.places) for each in kept.values())
     return found | {"kib_per_item": per_item / 1024, "foreground": foreground}

@@ -198,7 +198,9 @@ def test_runtime(monkeypatch: pytest.MonkeyPatch, tiny_bundle: Path) -> None:
 def test_reranking(monkeypatch: pytest.MonkeyPatch, gallery: Gallery) -> None:
     made = module("A re-ranking", monkeypatch)
     monkeypatch.setitem(cast(Any, reranking.RERANKERS), "smoothed", made.smoothed_distances)
-    found = search(gallery, Query(unit_rows(1, seed=2)[0]), SearchRequest(k=5, rerank=cast(Any, "smoothed"), rerank_top=20))
+    found = search(
+        gallery, Query(unit_rows(1, seed=2)[0]), SearchRequest(k=5, rerank=cast(Any, "smoothed"), rerank_top=20)
+    )
     distances = [each.rerank_distance for each in found.candidates]
     assert len(distances) == 5
     assert distances == sorted(distances)

@@ -9,16 +9,17 @@ from itertools import zip_longest
 
 from PIL import Image
 
-from vitreid.bundle import decoded
+from vitreid.bundle import Bundle, ImageLimits, decoded
 from vitreid.scoring.patches import Foreground, matched_patches
 from vitreid.service.access.principal import Principal
 from vitreid.service.api.query_params import ExplainParams
 from vitreid.service.api.schemas.explain import EXPLAIN_NOTE, ComparedImage, Explanation, PatchPair
-from vitreid.service.api.state import Service
 from vitreid.service.api.uploads import Upload
 from vitreid.service.errors import BadParameter
 from vitreid.service.gallery.gallery import Gallery
 from vitreid.service.gallery.items import Box
+from vitreid.service.models.embedder import Embedder
+from vitreid.service.models.explainer import Explainer
 from vitreid.service.search.drawing import draw_pairs, fitted
 from vitreid.service.search.patches import PatchReranker, stored_image
 
@@ -53,74 +54,82 @@ class Explained:
         return draw_pairs(self.images, pairs, CAPTION)
 
 
-def explain(service: Service, uploads: Sequence[Upload], params: ExplainParams, principal: Principal) -> Explained:
-    """Compare two images patch by patch: uploaded ones first, then stored items.
+@dataclass(frozen=True)
+class ExplainHandler:
+    """Compares two images patch by patch; its methods block."""
 
-    Blocks: run it in a thread. Raises BadParameter where they are not two, ExplainUnsupported, ItemNotFound,
-    ImagesMissing, ImageError, BundleError.
-    """
-    if len(uploads) + len(params.item_id) != TWO or len(params.camera_id) > len(uploads):
-        raise BadParameter(
-            f"the request has {len(uploads)} images, {len(params.camera_id)} camera_id and {len(params.item_id)} "
-            "item_id; expected two images, two item_id, or one of each, and at most one camera_id per image"
+    bundle: Bundle
+    embedder: Embedder
+    explainer: Explainer
+    limits: ImageLimits
+
+    def explain(
+        self, gallery: Gallery, uploads: Sequence[Upload], params: ExplainParams, principal: Principal
+    ) -> Explained:
+        """Compare two images: uploaded ones first, then stored items.
+
+        Raises BadParameter unless they are two, ExplainUnsupported, ItemNotFound, ImagesMissing, ImageError,
+        BundleError.
+        """
+        if len(uploads) + len(params.item_id) != TWO or len(params.camera_id) > len(uploads):
+            raise BadParameter(
+                f"the request has {len(uploads)} images, {len(params.camera_id)} camera_id and {len(params.item_id)} "
+                "item_id; expected two images, two item_id, or one of each, and at most one camera_id per image"
+            )
+        self.explainer.check()
+        first, second = [
+            *(self._uploaded(gallery, upload, camera) for upload, camera in zip_longest(uploads, params.camera_id)),
+            *(self._stored(gallery, item_id, principal) for item_id in params.item_id),
+        ]
+        return Explained((first.shown, second.shown), self._body(first, second))
+
+    def _uploaded(self, gallery: Gallery, upload: Upload, camera_id: str | None) -> AnalyzedImage:
+        model_camera = gallery.model_camera(camera_id)
+        with decoded(upload.content, self.limits, name=upload.name) as image:
+            shown, pixels, (width, height) = fitted(image), self.embedder.prepare(image), image.size
+        del image
+        [foreground] = self.explainer.foreground([pixels], [model_camera])
+        known = self.bundle.manifest.camera_index(model_camera) >= 0
+        return AnalyzedImage(shown, height, width, foreground, None, known)
+
+    def _stored(self, gallery: Gallery, item_id: int, principal: Principal) -> AnalyzedImage:
+        item = principal.check_item(gallery.get(item_id))
+        image = stored_image(gallery, item_id)
+        [foreground] = PatchReranker(self.explainer, self.embedder.prepare).foregrounds(gallery, [item_id])
+        known = item.model_camera is not None
+        return AnalyzedImage(fitted(image), image.height, image.width, foreground, item_id, known)
+
+    def _body(self, first: AnalyzedImage, second: AnalyzedImage) -> Explanation:
+        pairs, similarities = matched_patches(first.foreground.vectors, second.foreground.vectors)
+        boxes = [self._boxes(each) for each in (first, second)]
+        patches = self.explainer.patch_spec.patches
+        return Explanation(
+            query=_compared(first, patches),
+            match=_compared(second, patches),
+            pairs=[
+                PatchPair(query_box=boxes[0][i], match_box=boxes[1][j], similarity=similarity)
+                for (i, j), similarity in zip(pairs.tolist(), similarities.tolist(), strict=True)
+            ],
+            similarity=float(similarities.mean()),
+            bundle_id=self.bundle.manifest.bundle_id,
         )
-    service.explainer.check()
-    gallery = service.gallery(params.gallery)
-    sent = zip_longest(uploads, params.camera_id)
-    first, second = [
-        *(_sent(service, gallery, upload, camera) for upload, camera in sent),
-        *(_stored(service, gallery, item_id, principal) for item_id in params.item_id),
-    ]
-    return Explained((first.shown, second.shown), _body(service, first, second))
+
+    def _boxes(self, image: AnalyzedImage) -> list[Box]:
+        """Return the boxes of an image's foreground patches."""
+        spec = self.bundle.manifest.image
+        boxes = self.explainer.patch_spec.boxes(image.height, image.width, (spec.height, spec.width))
+        edges = boxes[image.foreground.places].round(2).tolist()
+        return [(left, top, right, bottom) for left, top, right, bottom in edges]
 
 
-def _sent(service: Service, gallery: Gallery, upload: Upload, camera_id: str | None) -> AnalyzedImage:
-    model_camera = gallery.model_camera(camera_id)
-    with decoded(upload.content, service.limits, name=upload.name) as image:
-        shown, pixels, (width, height) = fitted(image), service.embedder.prepare(image), image.size
-    del image
-    [foreground] = service.explainer.foreground([pixels], [model_camera])
-    known = service.bundle.manifest.camera_index(model_camera) >= 0
-    return AnalyzedImage(shown, height, width, foreground, None, known)
-
-
-def _stored(service: Service, gallery: Gallery, item_id: int, principal: Principal) -> AnalyzedImage:
-    item = principal.check_item(gallery.get(item_id))
-    image = stored_image(gallery, item_id)
-    [foreground] = PatchReranker(service.explainer, service.embedder.prepare).foregrounds(gallery, [item_id])
-    return AnalyzedImage(fitted(image), image.height, image.width, foreground, item_id, item.model_camera is not None)
-
-
-def _body(service: Service, first: AnalyzedImage, second: AnalyzedImage) -> Explanation:
-    pairs, similarities = matched_patches(first.foreground.vectors, second.foreground.vectors)
-    boxes = [_boxes(service, each) for each in (first, second)]
-    return Explanation(
-        query=_described(service, first),
-        match=_described(service, second),
-        pairs=[
-            PatchPair(query_box=boxes[0][i], match_box=boxes[1][j], similarity=similarity)
-            for (i, j), similarity in zip(pairs.tolist(), similarities.tolist(), strict=True)
-        ],
-        similarity=float(similarities.mean()),
-        bundle_id=service.bundle.manifest.bundle_id,
-    )
-
-
-def _boxes(service: Service, seen: AnalyzedImage) -> list[Box]:
-    """Return the boxes of the foreground patches in an image."""
-    spec = service.bundle.manifest.image
-    boxes = service.explainer.patch_spec.boxes(seen.height, seen.width, (spec.height, spec.width))
-    return [(left, top, right, bottom) for left, top, right, bottom in boxes[seen.foreground.places].round(2).tolist()]
-
-
-def _described(service: Service, seen: AnalyzedImage) -> ComparedImage:
+def _compared(image: AnalyzedImage, patches: int) -> ComparedImage:
     return ComparedImage(
-        item_id=seen.item_id,
-        height=seen.height,
-        width=seen.width,
-        camera_known=seen.camera_known,
-        foreground=len(seen.foreground.places),
-        patches=service.explainer.patch_spec.patches,
+        item_id=image.item_id,
+        height=image.height,
+        width=image.width,
+        camera_known=image.camera_known,
+        foreground=len(image.foreground.places),
+        patches=patches,
     )
 
 

@@ -7,12 +7,13 @@ from typing import Annotated
 
 from pydantic import Field, FiniteFloat, Json
 
-from vitreid.service.api.schemas.common import Named, Params
+from vitreid.service.api.schemas.common import Params
 from vitreid.service.errors import BadParameter
 from vitreid.service.gallery.filters import Filter
 from vitreid.service.gallery.items import QUALITIES, Range
 from vitreid.service.gallery.metadata import MAX_KEYS
 from vitreid.service.values.bounds import at_most
+from vitreid.service.values.fields import Named
 from vitreid.service.values.times import UtcTime
 
 MAX_NAMES = 256

@@ -8,10 +8,11 @@ from typing import Annotated, Literal
 from pydantic import Field, FiniteFloat, JsonValue
 
 from vitreid.service.api.filter_params import FilterParams
-from vitreid.service.api.schemas.common import MAX_ID, Named, Params
+from vitreid.service.api.schemas.common import Params
 from vitreid.service.config import DEFAULT_GALLERY
 from vitreid.service.search.request import MAX_EXPANDED, MAX_RERANKED, RERANK_TOP, GroupBy, Rerank, SearchRequest
 from vitreid.service.values.bounds import at_most
+from vitreid.service.values.fields import MAX_ID, Named
 
 Pool = Literal["item", "track"]
 

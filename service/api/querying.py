@@ -9,17 +9,20 @@ from time import perf_counter
 import numpy as np
 from numpy.typing import NDArray
 
-from vitreid.bundle import decoded
+from vitreid.bundle import Bundle, ImageLimits, decoded
 from vitreid.service.access.principal import Principal
-from vitreid.service.api.query_params import EmbedParams, ItemQueryParams, QueryParams, SearchParams
+from vitreid.service.api.embedding import EmbeddingQueue
+from vitreid.service.api.metrics import Metrics
+from vitreid.service.api.query_params import ItemQueryParams, QueryParams, SearchParams
 from vitreid.service.api.schemas.query import EmbeddingBody, QueryEcho, QueryResult, Timings, matches_of
-from vitreid.service.api.state import Service
+from vitreid.service.api.threads import Threads
 from vitreid.service.api.uploads import Upload
 from vitreid.service.errors import EmbeddingFailed
 from vitreid.service.gallery.gallery import Gallery
 from vitreid.service.models.batching import Embedded
+from vitreid.service.models.explainer import Explainer
 from vitreid.service.search.patches import PatchReranker
-from vitreid.service.search.pipeline import check_request, search
+from vitreid.service.search.pipeline import SearchResult, check_request, search
 from vitreid.service.search.query import Query, mean_embedding, query_of_item
 from vitreid.service.search.request import SearchRequest
 
@@ -42,111 +45,131 @@ class EmbeddedQuery:
     embed_ms: float = 0.0
 
 
-async def answer(service: Service, uploads: Sequence[Upload], params: QueryParams, principal: Principal) -> QueryResult:
-    """Search with images of one person, among what the caller may see.
+@dataclass(frozen=True)
+class QueryHandler:
+    """Answers queries: decodes, embeds and searches, among what the caller may see."""
 
-    Raises ImageError for an image that cannot be read, EmbeddingFailed, GalleryNotFound, BadParameter, NotCalibrated.
-    """
-    started = perf_counter()
-    gallery, request = service.gallery(params.gallery), params.request()
-    calibration = service.bundle.manifest.calibration
-    check_request(gallery, request, calibration, camera_id=params.camera_id, images=len(uploads))
-    embedded = await embed_uploads(service, gallery, uploads, params.camera_id)
-    return await service.work(lambda: _search(service, gallery, embedded, request, params, principal, started))
+    bundle: Bundle
+    embedding: EmbeddingQueue
+    explainer: Explainer
+    limits: ImageLimits
+    metrics: Metrics
+    threads: Threads
+
+    async def by_images(
+        self, gallery: Gallery, uploads: Sequence[Upload], params: QueryParams, principal: Principal
+    ) -> QueryResult:
+        """Search with images of one person.
+
+        Raises ImageError for an image that cannot be read, EmbeddingFailed, BadParameter, NotCalibrated.
+        """
+        started, request = perf_counter(), params.request()
+        calibration = self.bundle.manifest.calibration
+        check_request(gallery, request, calibration, camera_id=params.camera_id, images=len(uploads))
+        embedded = await self.embed(gallery, uploads, params.camera_id)
+        return await self.threads.run(lambda: self._search(gallery, embedded, request, params, principal, started))
+
+    async def by_item(
+        self, gallery: Gallery, item_id: int, params: ItemQueryParams, principal: Principal
+    ) -> QueryResult:
+        """Search with a stored item, or with its track; the items that the query is made of are no candidates.
+
+        Raises ItemNotFound, BadParameter, NotCalibrated.
+        """
+        started, request, track = perf_counter(), params.request(), params.pool == "track"
+
+        def search_with_item() -> QueryResult:
+            item = principal.check_item(gallery.get(item_id))
+            query = query_of_item(gallery, item, self._patches(), track=track, restrict=principal.filter)
+            size = None if item.quality is None else (item.quality.height, item.quality.width)
+            embedded = EmbeddedQuery(query, size, item.model_camera is not None, item_id=item.id)
+            return self._search(gallery, embedded, request, params, principal, started)
+
+        return await self.threads.run(search_with_item)
+
+    async def embed(self, gallery: Gallery, uploads: Sequence[Upload], camera_id: str | None) -> EmbeddedQuery:
+        """Make a query of images of one person, taken by one camera of a gallery.
+
+        Raises ImageError or EmbeddingFailed, naming the image; EmbeddingRejected.
+        """
+
+        def decode() -> tuple[list[NDArray[np.uint8]], list[Size], str | None]:
+            pixels, sizes = [], []
+            for at, upload in enumerate(uploads):  # one after the other: an image may be large
+                with decoded(upload.content, self.limits, name=_name(uploads, at)) as image:
+                    pixels.append(self.embedding.prepare(image))
+                    sizes.append((image.height, image.width))
+                del image
+            return pixels, sizes, gallery.model_camera(camera_id)
+
+        started = perf_counter()
+        pixels, sizes, model_camera = await self.threads.run(decode)
+        decoded_at = perf_counter()
+        self.metrics.stage("decode", _ms(started, decoded_at))
+        model_cameras = [model_camera] * len(pixels)
+        rows = await self.embedding.embed(pixels, model_cameras)
+        query = Query(
+            mean_embedding(_embeddings(uploads, rows)),
+            images=len(pixels),
+            camera_ids=(camera_id,),
+            foregrounds=lambda: self.explainer.foreground(pixels, model_cameras),
+        )
+        return EmbeddedQuery(
+            query,
+            size=sizes[0],
+            camera_known=self.bundle.manifest.camera_index(model_camera) >= 0,
+            decode_ms=_ms(started, decoded_at),
+            wait_ms=rows.wait_ms,
+            run_ms=rows.run_ms,
+            embed_ms=_ms(decoded_at, perf_counter()),
+        )
+
+    def _search(
+        self,
+        gallery: Gallery,
+        embedded: EmbeddedQuery,
+        request: SearchRequest,
+        params: SearchParams,
+        principal: Principal,
+        started: float,
+    ) -> QueryResult:
+        result = search(
+            gallery,
+            embedded.query,
+            request,
+            calibration=self.bundle.manifest.calibration,
+            patches=self._patches(),
+            restrict=principal.filter,
+        )
+        self.metrics.stage("search", result.search_ms)
+        if embedded.item_id is None and result.best_score is not None:
+            camera_id = embedded.query.camera_ids[0]
+            self.metrics.best_match(params.gallery, camera_id, result.best_score, gallery.knows_camera)
+        return _body(embedded, params, request, result, self.bundle.manifest.bundle_id, started)
+
+    def _patches(self) -> PatchReranker:
+        return PatchReranker(self.explainer, self.embedding.prepare)
 
 
-async def answer_item(service: Service, item_id: int, params: ItemQueryParams, principal: Principal) -> QueryResult:
-    """Search with a stored item, or with its track; the items that the query is made of are no candidates.
-
-    Raises ItemNotFound, GalleryNotFound, BadParameter, NotCalibrated.
-    """
-    started = perf_counter()
-
-    def search_with_item() -> QueryResult:
-        gallery, request = service.gallery(params.gallery), params.request()
-        item = principal.check_item(gallery.get(item_id))
-        track = params.pool == "track"
-        query = query_of_item(gallery, item, _patches(service), track=track, restrict=principal.filter)
-        size = None if item.quality is None else (item.quality.height, item.quality.width)
-        embedded = EmbeddedQuery(query, size, item.model_camera is not None, item_id=item.id)
-        return _search(service, gallery, embedded, request, params, principal, started)
-
-    return await service.work(search_with_item)
-
-
-async def embedding_body(service: Service, uploads: Sequence[Upload], params: EmbedParams) -> EmbeddingBody:
-    """Embed images of one person. Raises what `embed_uploads` does, and GalleryNotFound."""
-    embedded = await embed_uploads(service, service.gallery(params.gallery), uploads, params.camera_id)
+def embedding_body(embedded: EmbeddedQuery, bundle: Bundle) -> EmbeddingBody:
+    """Return the embedding of images as the API shows it."""
     return EmbeddingBody(
         embedding=embedded.query.embedding.tolist(),
         dimension=len(embedded.query.embedding),
         images=embedded.query.images,
         camera_known=embedded.camera_known,
-        bundle_id=service.bundle.manifest.bundle_id,
+        bundle_id=bundle.manifest.bundle_id,
     )
 
 
-async def embed_uploads(
-    service: Service, gallery: Gallery, uploads: Sequence[Upload], camera_id: str | None
-) -> EmbeddedQuery:
-    """Make a query of images of one person, taken by one camera of a gallery.
-
-    Raises ImageError or EmbeddingFailed, naming the image; EmbeddingRejected.
-    """
-
-    def decode() -> tuple[list[NDArray[np.uint8]], list[Size], str | None]:
-        pixels, sizes = [], []
-        for at, upload in enumerate(uploads):  # one after the other: an image may be large
-            with decoded(upload.content, service.limits, name=_name(uploads, at)) as image:
-                pixels.append(service.embedder.prepare(image))
-                sizes.append((image.height, image.width))
-            del image
-        return pixels, sizes, gallery.model_camera(camera_id)
-
-    started = perf_counter()
-    pixels, sizes, model_camera = await service.work(decode)
-    decoded_at = perf_counter()
-    service.metrics.stage("decode", _ms(started, decoded_at))
-    model_cameras = [model_camera] * len(pixels)
-    rows = await service.embed(pixels, model_cameras)
-    query = Query(
-        mean_embedding(_embeddings(uploads, rows)),
-        images=len(pixels),
-        camera_ids=(camera_id,),
-        foregrounds=lambda: service.explainer.foreground(pixels, model_cameras),
-    )
-    return EmbeddedQuery(
-        query,
-        size=sizes[0],
-        camera_known=service.bundle.manifest.camera_index(model_camera) >= 0,
-        decode_ms=_ms(started, decoded_at),
-        wait_ms=rows.wait_ms,
-        run_ms=rows.run_ms,
-        embed_ms=_ms(decoded_at, perf_counter()),
-    )
-
-
-def _search(
-    service: Service,
-    gallery: Gallery,
+def _body(
     embedded: EmbeddedQuery,
-    request: SearchRequest,
     params: SearchParams,
-    principal: Principal,
+    request: SearchRequest,
+    result: SearchResult,
+    bundle_id: str,
     started: float,
 ) -> QueryResult:
-    manifest, camera_id = service.bundle.manifest, embedded.query.camera_ids[0]
-    result = search(
-        gallery,
-        embedded.query,
-        request,
-        calibration=manifest.calibration,
-        patches=_patches(service),
-        restrict=principal.filter,
-    )
-    service.metrics.stage("search", result.search_ms)
-    if embedded.item_id is None and result.best_score is not None:
-        service.metrics.best_match(params.gallery, camera_id, result.best_score, gallery.knows_camera)
     return QueryResult(
         query=_echo(embedded, params, request, result.min_score),
         matches=matches_of(result, params.group_by, params.gallery),
@@ -155,7 +178,7 @@ def _search(
         best_score=result.best_score,
         searched=result.searched,
         gallery_size=result.gallery_size,
-        bundle_id=manifest.bundle_id,
+        bundle_id=bundle_id,
         timings_ms=Timings(
             decode=round(embedded.decode_ms, 3),
             wait=round(embedded.wait_ms, 3),
@@ -166,10 +189,6 @@ def _search(
             total=round(_ms(started, perf_counter()), 3),
         ),
     )
-
-
-def _patches(service: Service) -> PatchReranker:
-    return PatchReranker(service.explainer, service.embedder.prepare)
 
 
 def _echo(embedded: EmbeddedQuery, params: SearchParams, request: SearchRequest, min_score: float | None) -> QueryEcho:

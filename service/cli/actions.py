@@ -5,9 +5,8 @@ from __future__ import annotations
 import logging
 import os
 import sys
-import tempfile
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -24,9 +23,8 @@ from vitreid.service.gallery.errors import GalleryNotFound
 from vitreid.service.gallery.galleries import check_name
 from vitreid.service.gallery.gallery import Gallery
 from vitreid.service.intake.boxes import BoxSource
-from vitreid.service.intake.embedding import EmbeddedImages, embed_images
-from vitreid.service.intake.folders import find_images
-from vitreid.service.intake.indexing import IndexReport, check_readable, index_images
+from vitreid.service.intake.indexing import EmbeddedImages, IndexReport, embed_folder, index_folder
+from vitreid.service.intake.sources import read_folder
 from vitreid.service.models.bundle_choice import NOTICE, find_bundle, is_starter
 from vitreid.service.models.embedder import Embedder
 from vitreid.service.values.files import CannotWrite, atomic_write
@@ -56,7 +54,7 @@ def name_pattern(text: str | None, time_zone: str | None) -> NamePattern | None:
     return pattern
 
 
-def index_folder(
+def index_images(
     images: Path,
     gallery: Path,
     *,
@@ -71,35 +69,26 @@ def index_folder(
     threads: int | None = None,
 ) -> IndexReport:
     """Add a folder of crops or frames to a gallery, which is made when missing; a dry run makes and adds nothing."""
-    check_readable(images, table=table, boxes=boxes, pattern=pattern)  # before a model is loaded or a gallery made
+    # Mistakes in names and tables are found before a model is loaded or a gallery made.
+    folder = read_folder(images, table=table, boxes=boxes, camera_id=camera, pattern=pattern)
     embedder = open_embedder(bundle, threads, batch_size, gallery=gallery)
     title = "reading" if dry_run else "indexing"
     with _gallery_to_fill(gallery, embedder, dry_run=dry_run) as opened, image_progress(title) as progress:
-        return index_images(
-            images,
-            opened,
-            embedder,
-            table=table,
-            boxes=boxes,
-            camera_id=camera,
-            pattern=pattern,
-            relabel=relabel,
-            batch_size=batch_size,
-            dry_run=dry_run,
-            progress=progress,
+        return index_folder(
+            folder, opened, embedder, relabel=relabel, batch_size=batch_size, dry_run=dry_run, progress=progress
         )
 
 
-def embed_folder(
+def embed_images(
     images: Path, out: Path, *, bundle: Path | None, batch_size: int = 32, threads: int | None = None
 ) -> EmbeddedImages:
     """Embed a folder of images into `out` (.npz: `path` relative to the folder, `embedding` float32 (N, D))."""
-    find_images(images)
+    folder = read_folder(images)
     if out.suffix != ".npz" or not out.parent.is_dir():
         raise CannotWrite(f"--out {out} must be a file named *.npz in a folder that exists")
     embedder = open_embedder(bundle, threads, batch_size)
     with image_progress("embedding") as progress:
-        embedded = embed_images(images, embedder, batch_size=batch_size, progress=progress)
+        embedded = embed_folder(folder, embedder, batch_size=batch_size, progress=progress)
     with atomic_write(out) as file:
         paths = np.array(embedded.paths, dtype=np.str_)
         np.savez(file, allow_pickle=False, path=paths, embedding=embedded.embeddings)
@@ -139,14 +128,14 @@ def open_gallery(folder: Path, embedder: Embedder, *, create: bool, load: bool =
 
 
 @contextmanager
-def _gallery_to_fill(folder: Path, embedder: Embedder, *, dry_run: bool) -> Iterator[Gallery]:
+def _gallery_to_fill(folder: Path, embedder: Embedder, *, dry_run: bool) -> Iterator[Gallery | None]:
+    """Open the gallery, made when missing; None where a dry run has none."""
     if folder.absolute().parent.name == GALLERIES and not folder.exists():
         check_name(folder.name)  # a service of this data folder could not name it
-    with ExitStack() as stack:
-        try:
-            opened = open_gallery(folder, embedder, create=not dry_run, load=False)
-        except GalleryNotFound:
-            # A dry run leaves nothing behind: what it compares with is an empty gallery elsewhere.
-            elsewhere = Path(stack.enter_context(tempfile.TemporaryDirectory()))
-            opened = open_gallery(elsewhere / "gallery", embedder, create=True, load=False)
-        yield stack.enter_context(opened)
+    try:
+        opened = open_gallery(folder, embedder, create=not dry_run, load=False)
+    except GalleryNotFound:
+        yield None
+        return
+    with opened:
+        yield opened

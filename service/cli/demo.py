@@ -27,7 +27,8 @@ from vitreid.service.api.state import Service, open_service
 from vitreid.service.cli.progress import image_progress
 from vitreid.service.config import ServiceConfig, load_config
 from vitreid.service.errors import ServiceError
-from vitreid.service.intake.indexing import index_images
+from vitreid.service.intake.indexing import index_folder
+from vitreid.service.intake.sources import read_folder
 from vitreid.service.models.bundle_choice import starter_path
 from vitreid.synthetic import DatasetSummary, draw_dataset
 
@@ -91,7 +92,8 @@ def _draw(folder: Path) -> DatasetSummary:
 
 def _index(service: Service, people: DatasetSummary) -> None:
     with image_progress("indexing") as progress:
-        report = index_images(people.path / "bounding_box_test", service.gallery(), service.embedder, progress=progress)
+        images = read_folder(people.path / "bounding_box_test")
+        report = index_folder(images, service.gallery(), service.embedder, progress=progress)
     name = "the starter bundle" if service.starter else f"the bundle {service.bundle.path}"
     took = f"{report.added} added, {report.images_per_s:,.0f} images/s" if report.added else "there already"
     _say(f"{len(service.gallery())} images indexed with {name} in {service.gallery().folder} ({took})")

@@ -151,7 +151,7 @@ def reembed_gallery(
                 gallery, embedder, batch_size=batch_size, drop_without_image=drop_without_image, progress=tell
             )
     except KeyboardInterrupt:
-        _interrupted("what was embedded is kept; the same command goes on from there")
+        _interrupted("what was embedded is kept; run the same command again to resume")
     reports.print_reembedded(done, as_json=as_json)
 
 

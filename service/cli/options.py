@@ -7,7 +7,7 @@ from datetime import datetime
 
 import typer
 
-from vitreid.service.api.schemas.common import MAX_ID
+from vitreid.service.values.fields import MAX_ID
 from vitreid.service.values.times import parse_time
 
 

@@ -11,11 +11,12 @@ from datetime import datetime
 from pathlib import Path
 
 from vitreid.bundle.vocabulary import LABELS
-from vitreid.service.intake.embedding import EmbeddedImages
-from vitreid.service.intake.folders import Passed, counted
-from vitreid.service.intake.indexing import IndexReport
+from vitreid.service.intake.folders import PassedOver, counted
+from vitreid.service.intake.indexing import EmbeddedImages, IndexReport
 from vitreid.service.intake.label_summary import LabelSummary
-from vitreid.service.intake.reading import SkippedFile
+from vitreid.service.intake.outcomes import Added, InvalidBox, NotEmbedded, QualityRejected, SkippedFile
+
+_Refused = SkippedFile | InvalidBox | NotEmbedded | QualityRejected | PassedOver
 
 SHOWN = 10  # warnings of one run, and ignored files
 
@@ -30,11 +31,13 @@ def print_index(report: IndexReport, gallery: Path, *, dry_run: bool, as_json: b
                 "added": report.added,
                 "duplicates": report.duplicates,
                 "relabelled": report.relabelled,
-                "differing": [asdict(each) for each in report.differing],
+                "differing": [
+                    {"path": each.path, "item_id": each.item_id, "labels": each.differing} for each in report.differing
+                ],
                 "labels": _labels_as_json(report.labels),
                 "bad": _refusals_as_json(report.bad),
                 "rejected": _refusals_as_json(report.rejected),
-                "warnings": _refusals_as_json(report.warnings),
+                "warnings": [{"path": each.path, "reason": each.warning} for each in report.warnings],
                 "ignored": _refusals_as_json(report.ignored),
                 "seconds": round(report.seconds, 3),
                 "images_per_s": round(report.images_per_s, 1),
@@ -67,7 +70,7 @@ def print_embed(embedded: EmbeddedImages, out: Path, *, as_json: bool) -> None:
     print(f"wrote {images:,} embeddings of {dimension} numbers to {out}, {len(embedded.bad):,} unusable")
 
 
-def _refusals_as_json(refusals: Iterable[SkippedFile | Passed]) -> list[dict[str, str]]:
+def _refusals_as_json(refusals: Iterable[_Refused]) -> list[dict[str, str]]:
     return [{"path": each.path, "reason": each.reason} for each in refusals]
 
 
@@ -77,7 +80,7 @@ def _differing(report: IndexReport) -> str:
         return ""
     if report.relabelled:
         return f" ({report.relabelled:,} of them relabelled)"
-    names = ", ".join(sorted({name for each in report.differing for name in each.labels}))
+    names = ", ".join(sorted({name for each in report.differing for name in each.differing}))
     return f" ({len(report.differing):,} of them with another {names}, kept; --relabel takes the new ones)"
 
 
@@ -104,28 +107,28 @@ def _labels_as_json(labels: LabelSummary | None) -> dict[str, object] | None:
     return {name: value.isoformat() if isinstance(value, datetime) else value for name, value in counts.items()}
 
 
-def _rejected(rejected: Sequence[SkippedFile]) -> str:
+def _rejected(rejected: Sequence[QualityRejected]) -> str:
     if not rejected:
         return ""
-    rules = Counter(each.rule or "" for each in rejected)
+    rules = Counter(each.violation.rule for each in rejected)
     return f", {len(rejected):,} rejected ({', '.join(f'{rule} {n:,}' for rule, n in sorted(rules.items()))})"
 
 
-def _print_bad(bad: Sequence[SkippedFile]) -> None:
+def _print_bad(bad: Sequence[SkippedFile | InvalidBox | NotEmbedded]) -> None:
     if bad:
         print(f"{sum(each.items for each in bad):,} unusable:", file=sys.stderr)
     for each in bad:
         print(f"  {each.path}: {each.reason}", file=sys.stderr)
 
 
-def _print_warnings(warnings: Sequence[SkippedFile]) -> None:
+def _print_warnings(warnings: Sequence[Added]) -> None:
     for each in warnings[:SHOWN]:
-        print(f"warning: {each.path}: {each.reason}", file=sys.stderr)
+        print(f"warning: {each.path}: {each.warning}", file=sys.stderr)
     if len(warnings) > SHOWN:
         print(f"warning: and {len(warnings) - SHOWN:,} more; --json lists all", file=sys.stderr)
 
 
-def _print_ignored(ignored: Sequence[Passed]) -> None:
+def _print_ignored(ignored: Sequence[PassedOver]) -> None:
     if not ignored:
         return
     print(f"{len(ignored):,} ignored ({counted(ignored)}):", file=sys.stderr)

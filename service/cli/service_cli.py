@@ -91,7 +91,7 @@ def index(
         if camera is not None:
             check_label("--camera", camera)
         check_label("--track-prefix", f"{track_prefix}1")
-        report = commands.index_folder(
+        report = commands.index_images(
             images,
             gallery,
             bundle=bundle,
@@ -107,11 +107,9 @@ def index(
         if report.added and not dry_run:
             record(gallery, "add")
         if report.relabelled:
-            record(gallery, "patch", items=[each.item_id for each in report.differing])
-    except KeyboardInterrupt as interrupt:
-        so_far = getattr(interrupt, "report", None)
-        kept = f"{so_far.added:,} added images are kept" if so_far else "what was added is kept"
-        _interrupted(f"{kept}; the same command goes on from there")
+            record(gallery, "patch", items=[each.item_id for each in report.differing if each.item_id is not None])
+    except KeyboardInterrupt:
+        _interrupted("run the same command again to resume")
     reports.print_index(report, gallery, dry_run=dry_run, as_json=as_json)
     raise typer.Exit(1 if report.bad and not skip_bad else 0)
 
@@ -131,7 +129,7 @@ def embed(
         from vitreid.service.cli import actions as commands
         from vitreid.service.cli import reports
 
-        report = commands.embed_folder(images, out, bundle=bundle, batch_size=batch_size, threads=threads)
+        report = commands.embed_images(images, out, bundle=bundle, batch_size=batch_size, threads=threads)
     except KeyboardInterrupt:
         _interrupted(f"{out} was not written")
     reports.print_embed(report, out, as_json=as_json)
@@ -258,7 +256,7 @@ def demo(
 
         run_demo(data, port=port, train=train, serve=not no_serve)
     except KeyboardInterrupt:
-        _interrupted("finished steps are kept; the same command goes on from there")
+        _interrupted("finished steps are kept; run the same command again to resume")
 
 
 def _interrupted(what: str) -> NoReturn:

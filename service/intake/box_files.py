@@ -9,10 +9,10 @@ from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
-from vitreid.service.api.schemas.items import MAX_BOXES, FrameLabels
 from vitreid.service.errors import TableError
 from vitreid.service.gallery.items import Box
-from vitreid.service.intake.boxes import BoxSource, PersonBox, boxes_of
+from vitreid.service.intake.boxes import BoxSource, PersonBox
+from vitreid.service.intake.image_labels import MAX_BOXES, FrameLabels
 from vitreid.service.intake.labels import COLUMNS, Label, known_path, rows_of, with_cells
 from vitreid.service.intake.mot import is_mot_line, read_mot
 from vitreid.service.values.digits import number_of
@@ -21,7 +21,7 @@ from vitreid.service.values.messages import first_mistake
 EDGES = ("left", "top", "right", "bottom")
 COLUMNS_OF_BOXES = ("path", *EDGES, *COLUMNS[1:])
 
-Found = Iterator[tuple[str, PersonBox]]
+FrameBoxes = Iterator[tuple[str, PersonBox]]
 """Boxes with the paths of their frames."""
 
 
@@ -43,7 +43,7 @@ def read_boxes(source: BoxSource, paths: Collection[str]) -> dict[str, list[Pers
     return boxes
 
 
-def read_csv(source: BoxSource, paths: Collection[str]) -> Found:
+def read_csv(source: BoxSource, paths: Collection[str]) -> FrameBoxes:
     """A row per box: path,left,top,right,bottom and the columns of a table of labels. Raises TableError."""
     base = Label(camera_id=source.camera_id)
     for line, cells in rows_of(source.file, COLUMNS_OF_BOXES, required=("path", *EDGES)):
@@ -52,7 +52,7 @@ def read_csv(source: BoxSource, paths: Collection[str]) -> Found:
         yield path, PersonBox(_edges(cells, where), with_cells(base, cells, where, EDGES), f"line {line}")
 
 
-def read_json(source: BoxSource, paths: Collection[str]) -> Found:
+def read_json(source: BoxSource, paths: Collection[str]) -> FrameBoxes:
     """A list of frames or of boxes, each with its `path`, or a mapping from paths to frames or lists of boxes.
 
     A frame has `boxes` and what `POST /v1/items` takes beside them; a box is an object with `box`, or four numbers.
@@ -67,14 +67,14 @@ def read_json(source: BoxSource, paths: Collection[str]) -> Found:
             raise TableError(f"{where} ({path}): {first_mistake(error, model=FrameLabels)}") from error
         if frame.camera_id is None:
             frame = frame.model_copy(update={"camera_id": source.camera_id})
-        boxes = boxes_of(frame)
+        boxes = frame.person_boxes()
         if boxes is None:
             raise TableError(f"{where} ({path}): neither box nor boxes; a frame without persons has an empty list")
         for box in boxes:
             yield path, PersonBox(box.box, box.label, f"entry {number}, {box.where}")
 
 
-FORMATS: dict[str, Callable[[BoxSource, Collection[str]], Found]] = {
+FORMATS: dict[str, Callable[[BoxSource, Collection[str]], FrameBoxes]] = {
     "CSV": read_csv,
     "JSON": read_json,
     "MOT": read_mot,

@@ -11,8 +11,6 @@ from pathlib import Path
 from PIL import Image
 
 from vitreid.bundle import ImageError
-from vitreid.bundle.market_names import NOBODY
-from vitreid.service.api.schemas.items import FrameLabels
 from vitreid.service.gallery.items import Box
 from vitreid.service.intake.labels import Label
 
@@ -79,26 +77,6 @@ def box_hash(frame_hash: str, box: Box) -> str:
     """What identifies one box of one frame: SHA-256, hex, of "FRAME_HASH LEFT TOP RIGHT BOTTOM"."""
     edges = " ".join(repr(float(edge) + 0.0) for edge in box)  # + 0.0: -0.0 is 0.0
     return hashlib.sha256(f"{frame_hash} {edges}".encode()).hexdigest()
-
-
-def boxes_of(frame: FrameLabels) -> list[PersonBox] | None:
-    """The boxes of a frame that was described as JSON, each with what is known about the frame; None for a crop."""
-    if frame.boxes is None:
-        return None
-    return [
-        PersonBox(
-            each.box,
-            Label(
-                person_id=None if each.person_id in NOBODY else each.person_id,
-                camera_id=frame.camera_id,
-                track_id=each.track_id,
-                captured_at=each.captured_at or frame.captured_at,
-                metadata={**frame.metadata, **each.metadata},
-            ),
-            where=f"box {place}",
-        )
-        for place, each in enumerate(frame.boxes)
-    ]
 
 
 def _within(start: float, end: float, size: int) -> float:

@@ -42,8 +42,8 @@ class ImageFile:
 
 
 @dataclass(frozen=True)
-class Passed:
-    """Something in a folder that becomes no item, and why."""
+class PassedOver:
+    """A file or folder that is not taken in, and the reason."""
 
     path: str
     """Relative to the folder, with slashes."""
@@ -51,18 +51,18 @@ class Passed:
 
 
 @dataclass(frozen=True)
-class Found:
+class FolderContent:
     """The content of a folder."""
 
     files: list[ImageFile]
     """In order of their names."""
-    ignored: list[Passed]
+    ignored: list[PassedOver]
     """Files without an image's suffix, hidden files and folders, links to folders, and what is no file."""
-    unreadable: list[Passed]
+    unreadable: list[PassedOver]
     """Folders and files that cannot be looked into."""
 
 
-def scan_folder(folder: Path) -> Found:
+def scan_folder(folder: Path) -> FolderContent:
     """All images below a folder; what is hidden or a link to a folder is not followed, what cannot be read is listed.
 
     Raises FolderNotFound, NoImages, and IndexingError where the folder itself cannot be read.
@@ -70,7 +70,7 @@ def scan_folder(folder: Path) -> Found:
     if not folder.is_dir():
         there = "is a file" if folder.exists() else "does not exist"
         raise FolderNotFound(f"{folder} {there}; name a folder of images ({', '.join(SUFFIXES)})")
-    found = Found([], [], [])
+    content = FolderContent([], [], [])
     folders = [folder]
     while folders:
         here = folders.pop()
@@ -80,18 +80,18 @@ def scan_folder(folder: Path) -> Found:
         except OSError as error:
             if here == folder:
                 raise IndexingError(f"{folder} cannot be read ({error.strerror}); check its permissions") from error
-            found.unreadable.append(Passed(_shown(_name(here, folder)), f"cannot be read ({error.strerror})"))
+            content.unreadable.append(PassedOver(_shown(_name(here, folder)), f"cannot be read ({error.strerror})"))
             continue
-        folders += [Path(entry.path) for entry in entries if _sort(entry, folder, found)]
-    if not found.files:
+        folders += [Path(entry.path) for entry in entries if _sort(entry, folder, content)]
+    if not content.files:
         raise NoImages(
-            f"{folder} holds no images ({counted(found.ignored + found.unreadable) or 'nothing at all'}); allowed are "
-            f"{', '.join(SUFFIXES)} in any folder below it"
+            f"{folder} holds no images ({counted(content.ignored + content.unreadable) or 'nothing at all'}); "
+            f"allowed are {', '.join(SUFFIXES)} in any folder below it"
         )
-    found.files.sort(key=lambda file: file.name)
-    for passed in (found.ignored, found.unreadable):
+    content.files.sort(key=lambda file: file.name)
+    for passed in (content.ignored, content.unreadable):
         passed.sort(key=lambda each: each.path)
-    return found
+    return content
 
 
 def find_images(folder: Path) -> list[Path]:
@@ -99,13 +99,13 @@ def find_images(folder: Path) -> list[Path]:
     return [file.path for file in scan_folder(folder).files]
 
 
-def counted(passed: Sequence[Passed]) -> str:
+def counted(passed: Sequence[PassedOver]) -> str:
     """How many were passed over, by suffix or reason, as in "7 .txt, 2 .heic, 1 hidden"; empty where none was."""
     kinds = Counter(_kind(each) for each in passed)
     return ", ".join(f"{count:,} {kind}" for kind, count in sorted(kinds.items(), key=lambda kind: (-kind[1], kind[0])))
 
 
-def _sort(entry: os.DirEntry[str], folder: Path, found: Found) -> bool:
+def _sort(entry: os.DirEntry[str], folder: Path, content: FolderContent) -> bool:
     """Put an entry where it belongs; true for a folder that is to be looked into."""
     path = Path(entry.path)
     name = _name(path, folder)
@@ -113,13 +113,13 @@ def _sort(entry: os.DirEntry[str], folder: Path, found: Found) -> bool:
         if entry.is_dir(follow_symlinks=False) and not entry.name.startswith("."):
             return True
         if (reason := _ignored(entry)) is not None:
-            found.ignored.append(Passed(_shown(name), reason))
+            content.ignored.append(PassedOver(_shown(name), reason))
         else:
-            found.files.append(ImageFile(path, name, entry.stat().st_size if path.exists() else 0))
+            content.files.append(ImageFile(path, name, entry.stat().st_size if path.exists() else 0))
     except FileNotFoundError:
-        found.unreadable.append(Passed(_shown(name), "vanished while the folder was read"))
+        content.unreadable.append(PassedOver(_shown(name), "vanished while the folder was read"))
     except OSError as error:
-        found.unreadable.append(Passed(_shown(name), f"cannot be read ({error.strerror})"))
+        content.unreadable.append(PassedOver(_shown(name), f"cannot be read ({error.strerror})"))
     return False
 
 
@@ -135,7 +135,7 @@ def _ignored(entry: os.DirEntry[str]) -> str | None:
     return None if entry.is_file() or entry.is_symlink() else "is no file"
 
 
-def _kind(passed: Passed) -> str:
+def _kind(passed: PassedOver) -> str:
     suffix = Path(passed.path).suffix.lower()
     kinds = {HIDDEN: "hidden", LINK: "links to folders"}
     if passed.reason.startswith("is a .") and suffix:

@@ -1,259 +1,205 @@
-"""A folder of crops or frames into a gallery."""
+"""Folders into galleries, and into embeddings without a gallery."""
 
 from __future__ import annotations
 
 import threading
 import time
-from collections import Counter
-from collections.abc import Callable, Collection, Generator, Iterable, Mapping
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from contextlib import closing
-from dataclasses import dataclass, field
-from pathlib import Path
+from dataclasses import dataclass, field, replace
+from typing import Any
 
-from vitreid.bundle.name_pattern import NamePattern
-from vitreid.service.gallery import Gallery, NewItem
-from vitreid.service.intake.boxes import BoxSource
+import numpy as np
+from numpy.typing import NDArray
+
+from vitreid.service.gallery import Gallery, GallerySettings
 from vitreid.service.intake.cameras import camera_map
-from vitreid.service.intake.folders import Passed, scan_folder
+from vitreid.service.intake.folders import PassedOver
 from vitreid.service.intake.label_summary import LabelSummary
+from vitreid.service.intake.outcomes import (
+    Added,
+    Duplicate,
+    InvalidBox,
+    NotEmbedded,
+    Outcome,
+    Prepared,
+    QualityRejected,
+    SkippedFile,
+)
+from vitreid.service.intake.pipeline import Intake, batches, without_known
 from vitreid.service.intake.prefetch import ahead
-from vitreid.service.intake.preparing import Duplicate, Prepared, Rules
-from vitreid.service.intake.reading import SkippedFile, crops_of, frames_of, prepared, unreadable_of
-from vitreid.service.intake.relabelling import Differing, Duplicates
+from vitreid.service.intake.preparing import IntakePolicy
+from vitreid.service.intake.sources import FolderImages
 from vitreid.service.models.embedder import Embedder
 
 Progress = Callable[[int, int], None]
 """Called with the number of items that are done and of all items."""
 
 
-@dataclass(frozen=True)
+@dataclass
 class IndexReport:
-    """What became of the crops of a folder, or of the boxes in its frames."""
+    """The outcomes of a folder so far; safe to add to from several threads."""
 
-    added: int
-    """New items; in a dry run, those that would be."""
-    duplicates: int
-    """Items that were in the gallery already, or came twice."""
-    bad: list[SkippedFile]
-    """What cannot be read or shows no person."""
-    rejected: list[SkippedFile]
-    """What has not the quality that the gallery asks for."""
-    seconds: float
-    images_per_s: float
-    """Items dealt with per second, of whatever outcome."""
-    ignored: list[Passed] = field(default_factory=list)
-    """Files that are no images by their suffix, and what else was passed over."""
-    warnings: list[SkippedFile] = field(default_factory=list)
-    """What is doubtful about items that were added all the same."""
-
+    total: int
+    """Items of the folder."""
+    ignored: list[PassedOver] = field(default_factory=list)
     labels: LabelSummary | None = None
-    """What was read about the images."""
-    differing: list[Differing] = field(default_factory=list)
-    """Those that were there already with other labels."""
+    added: int = 0
+    """New items; in a dry run, those that would be."""
+    duplicates: int = 0
+    """Items that were in the gallery already, or came twice."""
     relabelled: int = 0
-    """How many of them have the new labels now."""
+    """Duplicates whose items have the given labels now."""
+    bad: list[SkippedFile | InvalidBox | NotEmbedded] = field(default_factory=list)
+    """Images that cannot be read, and boxes that show no person."""
+    rejected: list[QualityRejected] = field(default_factory=list)
+    warnings: list[Added] = field(default_factory=list)
+    """New items with doubtful labels."""
+    differing: list[Duplicate] = field(default_factory=list)
+    """Duplicates with other labels than their items."""
+    done: int = 0
+    seconds: float = 0.0
+    """Since the start, updated with each addition."""
+    _started: float = field(default_factory=time.perf_counter, repr=False)
+    _lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
+
+    @property
+    def images_per_s(self) -> float:
+        """Items of any outcome per second."""
+        return self.done / self.seconds if self.seconds else 0.0
+
+    def add(self, outcomes: Iterable[Outcome]) -> None:
+        """Count outcomes."""
+        with self._lock:
+            for outcome in outcomes:
+                self.done += outcome.items
+                _COUNT[type(outcome)](self, outcome)
+            self.seconds = time.perf_counter() - self._started
+
+    def _count_added(self, outcome: Added) -> None:
+        self.added += 1
+        if outcome.warning is not None:
+            self.warnings.append(outcome)
+
+    def _count_duplicate(self, outcome: Duplicate) -> None:
+        self.duplicates += 1
+        self.relabelled += outcome.relabelled
+        if outcome.differing:
+            self.differing.append(outcome)
+
+
+_COUNT: Mapping[type[Outcome], Callable[[IndexReport, Any], None]] = {
+    Added: IndexReport._count_added,
+    Duplicate: IndexReport._count_duplicate,
+    QualityRejected: lambda report, outcome: report.rejected.append(outcome),
+    InvalidBox: lambda report, outcome: report.bad.append(outcome),
+    SkippedFile: lambda report, outcome: report.bad.append(outcome),
+    NotEmbedded: lambda report, outcome: report.bad.append(outcome),
+}
 
 
 class IndexingInterrupted(KeyboardInterrupt):
-    """Ctrl-C came while indexing: what `report` counts is in the gallery, and the next run goes on from there."""
+    """Ctrl-C came while indexing: what `report` counts is in the gallery, and another run resumes."""
 
     def __init__(self, report: IndexReport) -> None:
-        super().__init__(f"interrupted after {report.added:,} new items; the same command goes on from there")
+        super().__init__(f"interrupted after {report.added:,} new items; run the same command again to resume")
         self.report = report
 
 
-@dataclass
-class _Tally:
-    """Counts of one run, as far as it has come."""
-
-    total: int
-    ignored: list[Passed]
-    labels: LabelSummary
-    known: Duplicates
-    progress: Progress | None
-    added: int = 0
-    duplicates: int = 0
-    refused: list[SkippedFile] = field(default_factory=list)
-    warnings: list[SkippedFile] = field(default_factory=list)
-    told: int = 0
-    """Those of `refused` that the gallery has counted."""
-    started: float = field(default_factory=time.perf_counter)
-    lock: threading.Lock = field(default_factory=threading.Lock)
-
-    def count(self, *, added: int = 0, duplicates: Collection[Duplicate | Prepared] = ()) -> None:
-        with self.lock:  # the thread that commits counts, too
-            self.added += added
-            self.duplicates += len(duplicates)
-            for each in duplicates:
-                self.known.add(each.image_hash, each.name or "", each.label)
-
-    @property
-    def done(self) -> int:
-        return self.added + self.duplicates + sum(each.items for each in self.refused)
-
-    def show(self) -> None:
-        if self.progress is not None:
-            self.progress(self.done, self.total)
-
-    def tell(self, gallery: Gallery) -> None:
-        """Let the gallery count the rejections since the last time."""
-        new = self.refused[self.told :]
-        self.told += len(new)
-        for (camera_id, rule), n in Counter((each.camera_id, each.rule) for each in new if each.rule).items():
-            gallery.count_rejection(camera_id, rule or "", n)
-
-    def report(self) -> IndexReport:
-        seconds = time.perf_counter() - self.started
-        rate = self.done / seconds if seconds else 0.0
-        bad = [each for each in self.refused if each.rule is None]
-        rejected = [each for each in self.refused if each.rule is not None]
-        differing = self.known.differing
-        return IndexReport(
-            self.added,
-            self.duplicates,
-            bad,
-            rejected,
-            seconds,
-            rate,
-            self.ignored,
-            warnings=self.warnings,
-            labels=self.labels,
-            differing=differing,
-            relabelled=len(differing) if self.known.relabel else 0,
-        )
-
-
-def index_images(
-    folder: Path,
-    gallery: Gallery,
+def index_folder(
+    images: FolderImages,
+    gallery: Gallery | None,
     embedder: Embedder,
     *,
-    table: Path | None = None,
-    boxes: BoxSource | None = None,
-    camera_id: str | None = None,
-    pattern: NamePattern | None = None,
     relabel: bool = False,
     batch_size: int = 32,
     dry_run: bool = False,
-    progress: Progress | None = None,
+    progress: Progress = lambda done, total: None,
 ) -> IndexReport:
-    """Add all crops below a folder, or the persons in its frames where `boxes` says where they are, batch by batch.
+    """Add the images of a folder to a gallery, batch by batch.
 
-    Labels of crops come from `table` (see `read_table`), `camera_id` and names, Market-style or by a `pattern`; those
-    of boxes from their file. The gallery's settings say which quality is taken, whether images are kept, and which
-    camera each is embedded with. Items that the gallery has are not decoded, so that a second run adds nothing and an
-    interrupted one goes on; those with other labels are reported, and get the new ones with `relabel`. What cannot be
-    used is reported and the rest indexed. A dry run reads and checks and adds nothing.
+    The gallery's settings say which quality is taken, whether images are stored, and which camera each is embedded
+    with. Items that the gallery has are not decoded, so that a second run adds nothing and resumes an interrupted one;
+    those with other labels are reported, and get the new ones with `relabel`. What cannot be used is reported and the
+    rest indexed. A dry run reads and checks and adds nothing; only there `gallery` may be None.
 
-    Raises FolderNotFound, NoImages, TableError, NamePatternError, GalleryError; on Ctrl-C IndexingInterrupted, a
-    KeyboardInterrupt with the report so far.
+    Raises GalleryError; on Ctrl-C IndexingInterrupted, a KeyboardInterrupt with the report so far.
     """
-    found = scan_folder(folder)
-    tasks = crops_of(found, table, camera_id, pattern) if boxes is None else frames_of(found, boxes, pattern)
-    settings = gallery.settings()
-    rules = Rules(
-        embedder.prepare,
-        reject=settings.reject,
-        keep_images=settings.store_images and not dry_run,
-        retention_days=settings.retention_days,
-    )
-    labels = LabelSummary.of(label for task in tasks for label in task.labels)
-    known = Duplicates(gallery, relabel=relabel and not dry_run)
-    unreadable = unreadable_of(found)
-    total = sum(task.items for task in tasks) + len(unreadable)
-    tally = _Tally(total, found.ignored, labels, known, progress, refused=unreadable)
+    settings = GallerySettings() if gallery is None else gallery.settings()
+    policy = IntakePolicy.of(settings, embedder.prepare)
+    if dry_run:
+        policy = replace(policy, store_images=False)
+    intake = Intake(gallery, policy, camera_map(settings, embedder.manifest), relabel=relabel and not dry_run)
+    report = IndexReport(images.items, images.ignored, LabelSummary.of(images.labels()))
+    report.add(images.unreadable)
+    prepared = batches(images.sources, intake, batch_size=batch_size)
+    steps = _dry_run(prepared, intake, report) if dry_run else _embed_and_add(prepared, intake, embedder, report)
     try:
-        with (
-            closing(prepared(tasks, rules, _known_to(gallery), batch_size=batch_size)) as chunked,
-            closing(_batches(chunked, batch_size, tally)) as batches,
-        ):
-            if dry_run:
-                _pretend(batches, tally)
-            else:
-                _embed_and_add(batches, gallery, embedder, camera_map(settings, embedder.manifest), tally)
-        known.flush()
+        with closing(prepared), closing(steps):
+            for _ in steps:
+                progress(report.done, report.total)
     except KeyboardInterrupt as interrupt:
-        raise IndexingInterrupted(tally.report()) from interrupt
-    finally:
-        if not dry_run:
-            tally.tell(gallery)
-    return tally.report()
+        raise IndexingInterrupted(report) from interrupt
+    return report
 
 
-def check_readable(
-    folder: Path, *, table: Path | None = None, boxes: BoxSource | None = None, pattern: NamePattern | None = None
-) -> None:
-    """Find mistakes in a folder's names, table or boxes before anything is made of them.
-
-    Raises FolderNotFound, NoImages, TableError, NamePatternError.
-    """
-    found = scan_folder(folder)
-    if boxes is not None:
-        frames_of(found, boxes, pattern)
-    elif table is not None or pattern is not None:
-        crops_of(found, table, None, pattern)
-
-
-def _batches(
-    chunked: Iterable[list[Prepared | Duplicate | SkippedFile]], batch_size: int, tally: _Tally
-) -> Generator[list[Prepared], None, None]:
-    """Batches of items that are neither refused nor known nor twice in a batch; the others are counted on the way."""
-    batch: dict[str, Prepared] = {}
-    for portion in chunked:
-        for result in portion:
-            if isinstance(result, SkippedFile):
-                tally.refused.append(result)
-            elif isinstance(result, Duplicate) or result.image_hash in batch:
-                tally.count(duplicates=[result])
-            else:
-                batch[result.image_hash] = result
-                if result.warning is not None:
-                    tally.warnings.append(SkippedFile(result.name or "", result.warning))
-            if len(batch) == batch_size:
-                yield list(batch.values())
-                batch = {}
-        tally.show()
-    if batch:
-        yield list(batch.values())
-
-
-def _known_to(gallery: Gallery) -> Callable[[Iterable[str]], Collection[str]]:
-    return lambda hashes: gallery.ids_by_hash(dict.fromkeys(hashes))
+Batches = Generator[tuple[list[Prepared], list[Outcome]], None, None]
 
 
 def _embed_and_add(
-    batches: Iterable[list[Prepared]], gallery: Gallery, embedder: Embedder, learned: Mapping[str, str], tally: _Tally
-) -> None:
+    prepared: Batches, intake: Intake, embedder: Embedder, report: IndexReport
+) -> Generator[None, None, None]:
     """Run the model on each batch, while a thread commits the one before."""
 
-    def items() -> Generator[list[tuple[Prepared, NewItem]], None, None]:
-        committing: set[str] = set()
-        for batch in batches:
-            # A copy of an image may have been prepared before the first one was committed: it is not embedded again.
-            known = committing.union(_known_to(gallery)(each.image_hash for each in batch))
-            fresh = [each for each in batch if each.image_hash not in known]
-            tally.count(duplicates=[each for each in batch if each.image_hash in known])
-            cameras = [learned.get(each.label.camera_id or "") for each in fresh]
-            embeddings = embedder.run([each.pixels for each in fresh], cameras)
-            yield [(each, each.item(*made)) for each, *made in zip(fresh, embeddings, cameras, strict=True)]
-            committing = {each.image_hash for each in fresh}
-            tally.tell(gallery)
+    def embedded() -> Iterator[tuple[list[Prepared], NDArray[np.float32], list[Outcome]]]:
+        for batch, others in without_known(intake, prepared):
+            yield batch, embedder.run([each.pixels for each in batch], intake.model_cameras(batch)), others
 
-    def commit(new: list[tuple[Prepared, NewItem]]) -> None:
-        results = gallery.add([item for _, item in new])
-        duplicates = [each for (each, _), result in zip(new, results, strict=True) if result.duplicate]
-        tally.count(added=len(new) - len(duplicates), duplicates=duplicates)
+    def commit(step: tuple[list[Prepared], NDArray[np.float32], list[Outcome]]) -> None:
+        batch, rows, others = step
+        added = intake.add(batch, list(rows)) if batch else []
+        report.add(intake.finish([*added, *others]))
 
-    with closing(ahead(commit, items(), workers=1)) as commits:
-        for _ in commits:
-            tally.show()
+    return ahead(commit, embedded(), workers=1)
 
 
-def _pretend(batches: Iterable[list[Prepared]], tally: _Tally) -> None:
+def _dry_run(prepared: Batches, intake: Intake, report: IndexReport) -> Generator[None, None, None]:
     """Count what would be added."""
     seen: set[str] = set()
-    for batch in batches:
-        new = {each.image_hash for each in batch} - seen
-        tally.count(added=len(new), duplicates=[each for each in batch if each.image_hash in seen])
-        seen |= new
-        tally.show()
+    for batch, others in prepared:
+        copies = [Duplicate(each.origin, each.image_hash) for each in batch if each.image_hash in seen]
+        new = [Added(each.origin, None, each.warning) for each in batch if each.image_hash not in seen]
+        seen |= {each.image_hash for each in batch}
+        report.add(intake.compare([*new, *copies, *others]))
+        yield
+
+
+@dataclass(frozen=True, eq=False)
+class EmbeddedImages:
+    """The embeddings of a folder."""
+
+    paths: list[str]
+    """(N,) relative to the folder, with slashes."""
+    embeddings: NDArray[np.float32]
+    """(N, D), unit length."""
+    bad: list[SkippedFile]
+    """Images that cannot be read."""
+    ignored: list[PassedOver]
+
+
+def embed_folder(
+    images: FolderImages, embedder: Embedder, *, batch_size: int = 32, progress: Progress = lambda done, total: None
+) -> EmbeddedImages:
+    """Embed the images of a folder, each with the camera of its label if the model was trained with it."""
+    intake = Intake(None, IntakePolicy(embedder.prepare, store_images=False))
+    paths: list[str] = []
+    bad = list(images.unreadable)
+    embeddings = [np.empty((0, embedder.dimension), dtype=np.float32)]
+    with closing(batches(images.sources, intake, batch_size=batch_size, distinct=False)) as prepared:
+        for batch, others in prepared:
+            cameras = [each.origin.label.camera_id for each in batch]
+            embeddings.append(embedder.run([each.pixels for each in batch], cameras))
+            paths += [each.path for each in batch]
+            bad += [each for each in others if isinstance(each, SkippedFile)]
+            progress(len(paths) + len(bad), images.items)
+    return EmbeddedImages(paths, np.concatenate(embeddings), bad, images.ignored)

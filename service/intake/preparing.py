@@ -1,12 +1,12 @@
-"""Images on their way in: each one hashed, decoded, cut into the persons in it, measured and prepared, or refused."""
+"""Preparation of images for the model: read, hash, decode, cut out persons, measure quality, resize."""
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import TypeVar
+from typing import Self, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,180 +14,168 @@ from PIL import Image
 
 from vitreid.bundle import ImageError, ImageLimits, decoded
 from vitreid.bundle.preprocess import DEFAULT_LIMITS
-from vitreid.service.gallery.items import Box, NewItem, Quality, Range
+from vitreid.service.gallery.items import GallerySettings, Range
 from vitreid.service.intake.boxes import PersonBox, box_hash, cut
 from vitreid.service.intake.images import encode_image
 from vitreid.service.intake.labels import Label
-from vitreid.service.intake.quality import QualityViolation, measure, violation_of
+from vitreid.service.intake.outcomes import (
+    Duplicate,
+    InvalidBox,
+    Origin,
+    Outcome,
+    Prepared,
+    QualityRejected,
+    SkippedFile,
+)
+from vitreid.service.intake.quality import measure, violation_of
 from vitreid.service.intake.time_warning import time_warning
 
 T = TypeVar("T")
 
-BYTES_AT_ONCE = 16 * 2**20
+MAX_CHUNK_BYTES = 16 * 2**20
+NOTHING: Mapping[str, int] = {}
 
 
-@dataclass(frozen=True, eq=False)
-class ReceivedImage:
-    """An image as it arrived: a crop of one person or, with `boxes`, a frame with several."""
+@dataclass(frozen=True)
+class ImageSource:
+    """An image to take in: a crop of one person or, with `boxes`, a frame with several."""
 
     name: str | None
     """Relative path, or name of the upload."""
-    content: bytes
+    read: Callable[[], bytes]
+    """Returns the encoded image. Raises ImageError."""
+    size: int = 0
+    """Bytes of the encoded image."""
     label: Label = field(default_factory=Label)
-    """Of the one person; boxes have their own."""
+    """Label of a crop; boxes have their own."""
     boxes: Sequence[PersonBox] | None = None
-    hashes: list[str] = field(init=False)
-    """What identifies each of its items: SHA-256, hex, of the bytes, or of a box with it (see `box_hash`)."""
+    index: int = 0
 
-    def __post_init__(self) -> None:
-        whole = hashlib.sha256(self.content).hexdigest()
-        hashes = [whole] if self.boxes is None else [box_hash(whole, each.box) for each in self.boxes]
-        object.__setattr__(self, "hashes", hashes)
+    @property
+    def items(self) -> int:
+        """Number of items that it may become."""
+        return 1 if self.boxes is None else len(self.boxes)
 
-    def labels(self) -> Iterator[tuple[str, Label]]:
-        """Each of its items' hash and label."""
-        labels = [self.label] if self.boxes is None else [each.label for each in self.boxes]
-        return zip(self.hashes, labels, strict=True)
+    def origins(self) -> list[Origin]:
+        """Return the origin of each of its items."""
+        if self.boxes is None:
+            return [Origin(self.name, self.label, self.index)]
+        return [Origin(self.name, box.label, self.index, place, box.where) for place, box in enumerate(self.boxes)]
 
-
-@dataclass(frozen=True)
-class Rules:
-    """What is taken in, and how."""
-
-    prepare: Callable[[Image.Image], NDArray[np.uint8]]
-    """Gives the pixels that the model takes."""
-    limits: ImageLimits = DEFAULT_LIMITS
-    reject: Mapping[str, Range] = field(default_factory=dict)
-    """Ranges of quality, by name."""
-    keep_images: bool = True
-    retention_days: float | None = None
-    """How long items are kept; an older one is added with a warning."""
-
-
-@dataclass(frozen=True)
-class Duplicate:
-    """An item that the gallery has already, and what was said about it this time."""
-
-    image_hash: str
-    label: Label = field(default_factory=Label, compare=False)
-    name: str | None = field(default=None, compare=False)
-
-
-@dataclass(frozen=True)
-class InvalidBox:
-    """A box that shows no person."""
-
-    reason: str
-
-
-@dataclass(frozen=True)
-class QualityRejected:
-    """An item whose quality the gallery does not take."""
-
-    camera_id: str | None
-    breach: QualityViolation
+    def skipped(self, error: ImageError) -> SkippedFile:
+        """Return the outcome of an image that cannot be read."""
+        return SkippedFile(Origin(self.name, self.label, self.index), error.reason, self.items, error.name)
 
 
 @dataclass(frozen=True, eq=False)
-class Prepared:
-    """An item that is ready for the model."""
+class LoadedImage:
+    """The bytes of an image, with what identifies each of its items."""
 
-    name: str | None
-    label: Label
-    image_hash: str
-    box: Box | None
-    quality: Quality
-    pixels: NDArray[np.uint8]
-    """(height, width, 3), as the model takes them."""
-    image: bytes | None
-    """What the gallery keeps."""
-    warning: str | None = None
-    """What is doubtful about it; it is taken all the same."""
+    source: ImageSource
+    content: bytes
+    hashes: list[str] = field(init=False)
+    """SHA-256, hex, of the bytes, or of a box with it (see `box_hash`)."""
 
-    def item(self, embedding: NDArray[np.float32], model_camera: str | None) -> NewItem:
-        """The item, once it is embedded with a learned camera (None: unknown)."""
-        return NewItem(
-            embedding=embedding,
-            image_hash=self.image_hash,
-            image=self.image,
-            camera_id=self.label.camera_id,
-            model_camera=model_camera,
-            person_id=self.label.person_id,
-            track_id=self.label.track_id,
-            captured_at=self.label.captured_at,
-            box=self.box,
-            source=self.name,
-            quality=self.quality,
-            metadata=self.label.metadata,
-        )
+    def __post_init__(self) -> None:
+        whole, boxes = hashlib.sha256(self.content).hexdigest(), self.source.boxes
+        hashes = [whole] if boxes is None else [box_hash(whole, box.box) for box in boxes]
+        object.__setattr__(self, "hashes", hashes)
 
 
-Outcome = Prepared | Duplicate | InvalidBox | QualityRejected
+@dataclass(frozen=True)
+class IntakePolicy:
+    """A gallery's rules for new images, and the model's preparation of pixels."""
+
+    prepare: Callable[[Image.Image], NDArray[np.uint8]]
+    """Resizes an image to what the model takes."""
+    limits: ImageLimits = DEFAULT_LIMITS
+    reject: Mapping[str, Range] = field(default_factory=dict)
+    """Ranges of quality, by name."""
+    store_images: bool = True
+    retention_days: float | None = None
+    """Days that items are stored; an older one is added with a warning."""
+
+    @classmethod
+    def of(
+        cls,
+        settings: GallerySettings,
+        prepare: Callable[[Image.Image], NDArray[np.uint8]],
+        limits: ImageLimits = DEFAULT_LIMITS,
+    ) -> Self:
+        """Return the policy of a gallery with these settings."""
+        return cls(prepare, limits, settings.reject, settings.store_images, settings.retention_days)
 
 
-def prepare_image(received: ReceivedImage, rules: Rules, known: Collection[str] = ()) -> list[Outcome]:
-    """What becomes of a crop, or of each box of a frame, which is decoded once for all of them.
+def prepare_image(loaded: LoadedImage, policy: IntakePolicy, known: Mapping[str, int] = NOTHING) -> list[Outcome]:
+    """Prepare a crop, or each box of a frame, which is decoded once for all of them.
 
-    Nothing is decoded where all of its hashes are `known`. Raises ImageError for an image that is none.
+    `known` are the ids of items by their hashes: these are duplicates, and an image of them alone is not decoded.
     """
-    if all(image_hash in known for image_hash in received.hashes):
-        return [Duplicate(*each, received.name) for each in received.labels()]
-    with decoded(received.content, rules.limits, name=received.name) as image:
-        if received.boxes is None:
-            return [_prepare(received, image, received.label, received.hashes[0], rules)]
-        return [
-            Duplicate(image_hash, box.label, received.name)
-            if image_hash in known
-            else _prepare_box(received, image, box, image_hash, rules)
-            for box, image_hash in zip(received.boxes, received.hashes, strict=True)
-        ]
+    source, origins, hashes = loaded.source, loaded.source.origins(), loaded.hashes
+    if all(image_hash in known for image_hash in hashes):
+        return [Duplicate(origin, each, known[each]) for origin, each in zip(origins, hashes, strict=True)]
+    try:
+        with decoded(loaded.content, policy.limits, name=source.name) as image:
+            if source.boxes is None:
+                return [_prepare(image, origins[0], hashes[0], policy)]
+            return [
+                Duplicate(origin, image_hash, known[image_hash])
+                if image_hash in known
+                else _prepare_box(image, box, origin, image_hash, policy)
+                for box, origin, image_hash in zip(source.boxes, origins, hashes, strict=True)
+            ]
+    except ImageError as error:
+        return [source.skipped(error)]
 
 
-def chunked(tasks: Iterable[T], size: Callable[[T], tuple[int, int]], *, most: int) -> Iterator[list[T]]:
-    """Tasks in their order, few at a time: `most` items and BYTES_AT_ONCE, or one task that has more.
+def chunked(tasks: Iterable[T], size: Callable[[T], tuple[int, int]], *, max_items: int) -> Iterator[list[T]]:
+    """Split tasks into chunks of at most `max_items` items and MAX_CHUNK_BYTES, or of one larger task.
 
-    `size` gives a task's items and bytes.
+    `size` returns a task's items and bytes.
     """
-    portion: list[T] = []
+    chunk: list[T] = []
     items = content = 0
     for task in tasks:
         more_items, more_content = size(task)
-        if portion and (items + more_items > most or content + more_content > BYTES_AT_ONCE):
-            yield portion
-            portion, items, content = [], 0, 0
-        portion.append(task)
+        if chunk and (items + more_items > max_items or content + more_content > MAX_CHUNK_BYTES):
+            yield chunk
+            chunk, items, content = [], 0, 0
+        chunk.append(task)
         items, content = items + more_items, content + more_content
-    if portion:
-        yield portion
+    if chunk:
+        yield chunk
 
 
-def _prepare_box(received: ReceivedImage, frame: Image.Image, box: PersonBox, image_hash: str, rules: Rules) -> Outcome:
+def source_size(source: ImageSource) -> tuple[int, int]:
+    """Return the items and bytes of a source, for `chunked`."""
+    return source.items, source.size
+
+
+def _prepare_box(frame: Image.Image, box: PersonBox, origin: Origin, image_hash: str, policy: IntakePolicy) -> Outcome:
     try:
-        crop, outside = cut(frame, box.box, min_side=rules.limits.min_side)
+        crop, outside = cut(frame, box.box, min_side=policy.limits.min_side)
     except ImageError as error:
-        return InvalidBox(str(error))
-    return _prepare(received, crop, box.label, image_hash, rules, box, outside)
+        return InvalidBox(origin, str(error))
+    return _prepare(crop, origin, image_hash, policy, box, outside)
 
 
 def _prepare(
-    received: ReceivedImage,
     image: Image.Image,
-    label: Label,
+    origin: Origin,
     image_hash: str,
-    rules: Rules,
+    policy: IntakePolicy,
     box: PersonBox | None = None,
     outside: float = 0.0,
 ) -> Outcome:
-    quality = measure(image, outside)
-    if (breach := violation_of(quality, rules.reject)) is not None:
-        return QualityRejected(label.camera_id, breach)
+    quality, label = measure(image, outside), origin.label
+    if (violation := violation_of(quality, policy.reject)) is not None:
+        return QualityRejected(origin, violation)
     return Prepared(
-        name=received.name,
-        label=label,
+        origin,
         image_hash=image_hash,
         box=box.box if box else None,
         quality=quality,
-        pixels=rules.prepare(image),
-        image=encode_image(image) if rules.keep_images else None,
-        warning=time_warning(label.captured_at, now=datetime.now(UTC), retention_days=rules.retention_days),
+        pixels=policy.prepare(image),
+        image=encode_image(image) if policy.store_images else None,
+        warning=time_warning(label.captured_at, now=datetime.now(UTC), retention_days=policy.retention_days),
     )

@@ -55,11 +55,11 @@ def sharpness(luma: NDArray[np.float32]) -> float:
 
 
 def violation_of(quality: Quality, ranges: Mapping[str, Range]) -> QualityViolation | None:
-    """The first range that the quality is outside of, or None."""
-    for name, (least, most) in ranges.items():
+    """Return the first violated range, or None."""
+    for name, (minimum, maximum) in ranges.items():
         value = getattr(quality, name)
-        if least is not None and value < least:
-            return QualityViolation(f"min_{name}", f"{name} is {value:.4g}, at least {least:g} is required")
-        if most is not None and value > most:
-            return QualityViolation(f"max_{name}", f"{name} is {value:.4g}, at most {most:g} is allowed")
+        if minimum is not None and value < minimum:
+            return QualityViolation(f"min_{name}", f"{name} is {value:.4g}; expected at least {minimum:g}")
+        if maximum is not None and value > maximum:
+            return QualityViolation(f"max_{name}", f"{name} is {value:.4g}; expected at most {maximum:g}")
     return None

@@ -16,8 +16,8 @@ from vitreid.service.access.errors import AccessUnusable
 from vitreid.service.api.authorization import Authorization, client_address
 from vitreid.service.api.dependencies import service_of
 from vitreid.service.api.problems import headers_of, problem_of, refuse, respond
-from vitreid.service.api.schemas.common import MAX_ID
 from vitreid.service.errors import NotReady
+from vitreid.service.values.fields import MAX_ID
 
 REFUSED = frozenset({HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN, HTTPStatus.TOO_MANY_REQUESTS})
 CLIENT_LEFT = 499

@@ -13,7 +13,8 @@ from vitreid.service.api.authorization import require
 from vitreid.service.api.dependencies import AccessDep, ThreadsDep
 from vitreid.service.api.openapi.problems import problems
 from vitreid.service.api.schemas.audit import AuditPage, AuditRow
-from vitreid.service.api.schemas.common import MAX_ID, Named, Params
+from vitreid.service.api.schemas.common import Params
+from vitreid.service.values.fields import MAX_ID, Named
 from vitreid.service.values.times import UtcTime
 
 router = APIRouter(tags=["system"])

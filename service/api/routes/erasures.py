@@ -13,11 +13,12 @@ from vitreid.service.api.dependencies import GalleriesDep, ThreadsDep
 from vitreid.service.api.middleware.audit import note_items
 from vitreid.service.api.openapi.links import links_of_receipt
 from vitreid.service.api.openapi.problems import problems
-from vitreid.service.api.schemas.common import MAX_ID, Params
+from vitreid.service.api.schemas.common import Params
 from vitreid.service.api.schemas.erasures import ErasureRequest, ReceiptBody, ReceiptPage
 from vitreid.service.config import DEFAULT_GALLERY
 from vitreid.service.gallery import Gallery
 from vitreid.service.gallery.rows.erasure import Receipt
+from vitreid.service.values.fields import MAX_ID
 
 router = APIRouter(prefix="/v1/erasures", tags=["erasure"])
 

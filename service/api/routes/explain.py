@@ -1,4 +1,4 @@
-"""Tell which parts of two images the model compares."""
+"""/v1/explain: the parts of two images that the model compares."""
 
 from __future__ import annotations
 
@@ -9,8 +9,15 @@ from fastapi.responses import JSONResponse
 
 from vitreid.service.access.principal import Principal
 from vitreid.service.api.authorization import require
-from vitreid.service.api.dependencies import service_of
-from vitreid.service.api.explaining import explain
+from vitreid.service.api.dependencies import (
+    BundleDep,
+    EmbedderDep,
+    ExplainerDep,
+    GalleriesDep,
+    ImageLimitsDep,
+    ThreadsDep,
+)
+from vitreid.service.api.explaining import ExplainHandler
 from vitreid.service.api.middleware.audit import note_items
 from vitreid.service.api.openapi.problems import problems
 from vitreid.service.api.query_params import ExplainParams
@@ -25,9 +32,9 @@ PNG = "image/png"
 
 @router.post(
     "/explain",
-    summary="Tell which parts of two images the model compares",
+    summary="Show which parts of two images the model compares",
     response_model=Explanation,
-    response_description="the patches that correspond, the most alike first",
+    response_description="the patches that correspond, the most similar first",
     openapi_extra={
         "requestBody": BODY | {"required": False},
         "x-curl": f"{SEND} '{{origin}}/v1/explain?item_id=17'\n"
@@ -42,24 +49,30 @@ async def explain_match(
     request: Request,
     params: Annotated[ExplainParams, Query()],
     principal: Annotated[Principal, Depends(require("read", "explain"))],
+    bundle: BundleDep,
+    embedder: EmbedderDep,
+    explainer: ExplainerDep,
+    galleries: GalleriesDep,
+    limits: ImageLimitsDep,
+    threads: ThreadsDep,
 ) -> Response:
     """An image that is sent and a stored item, or two images, or two items: which foreground patches correspond.
 
     Foreground are the fewest patches that hold 80 % of what the model looks at; two correspond where each is the
-    other's most alike. With `format=png`, or where the request accepts image/png, the images come side by side, the
-    most alike pairs in boxes joined by lines. It shows what the model compared and proves nobody's identity.
+    other's most similar. With `format=png`, or where the request accepts image/png, the images come side by side, the
+    most similar pairs in boxes joined by lines. It shows what the model compared and proves no identity.
     """
-    service = service_of(request)
+    gallery, handler = galleries.get(params.gallery), ExplainHandler(bundle, embedder, explainer, limits)
     uploads = await read_compared(request)
     note_items(request, params.item_id)
     wants_png = params.format == "png" or (params.format is None and PNG in request.headers.get("accept", ""))
 
     def answer() -> Response:
-        explained = explain(service, uploads, params, principal)
+        explained = handler.explain(gallery, uploads, params, principal)
         # Images of people stay out of shared and disk caches: a deleted item must be gone.
         kept = {"cache-control": "private, no-store"}
         if wants_png:
             return Response(explained.png(), media_type=PNG, headers=kept)
         return JSONResponse(explained.body.model_dump(mode="json"), headers=kept)
 
-    return await service.threads.run(answer)
+    return await threads.run(answer)

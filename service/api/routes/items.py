@@ -8,20 +8,30 @@ from fastapi import APIRouter, Depends, Path, Query, Request, Response
 from pydantic import BeforeValidator, Field
 
 from vitreid.service.access.principal import Principal
+from vitreid.service.api.adding import UploadHandler
 from vitreid.service.api.authorization import require
-from vitreid.service.api.dependencies import service_of
+from vitreid.service.api.dependencies import (
+    BundleDep,
+    EmbeddingDep,
+    GalleriesDep,
+    ImageLimitsDep,
+    MaxImagesDep,
+    MetricsDep,
+    ThreadsDep,
+)
 from vitreid.service.api.filter_params import FilterParams
 from vitreid.service.api.middleware.audit import note_items
 from vitreid.service.api.openapi.links import links_of_item
 from vitreid.service.api.openapi.problems import problems
-from vitreid.service.api.schemas.common import MAX_ID, ImageHash, Params
+from vitreid.service.api.schemas.common import ImageHash, Params
 from vitreid.service.api.schemas.items import AddResultBody, ItemBody, ItemPage, ItemPatch
 from vitreid.service.api.uploads import FORM_TYPE, read_items
 from vitreid.service.config import DEFAULT_GALLERY
 from vitreid.service.gallery.errors import ImageMismatch, ItemNotFound
 from vitreid.service.gallery.items import Item
-from vitreid.service.intake.adding import add_uploads, parse_labels
+from vitreid.service.intake.image_labels import parse_labels
 from vitreid.service.values.digits import whole
+from vitreid.service.values.fields import MAX_ID
 
 router = APIRouter(prefix="/v1/items", tags=["items"])
 
@@ -104,6 +114,13 @@ Adding = Annotated[AddParams, Query()]
 ActOn = Annotated[ActParams, Query()]
 
 
+async def upload_handler(
+    bundle: BundleDep, embedding: EmbeddingDep, limits: ImageLimitsDep, metrics: MetricsDep, threads: ThreadsDep
+) -> UploadHandler:
+    """Make the handler of a request."""
+    return UploadHandler(bundle.manifest, embedding, limits, metrics, threads)
+
+
 @router.post(
     "",
     summary="Add images",
@@ -124,6 +141,10 @@ async def add_items(
     params: Adding,
     response: Response,
     principal: Annotated[Principal, Depends(require("write", "add"))],
+    galleries: GalleriesDep,
+    handler: Annotated[UploadHandler, Depends(upload_handler)],
+    max_images: MaxImagesDep,
+    threads: ThreadsDep,
 ) -> AddResultBody:
     """Crops of one person each, or frames with `boxes`, of which every box becomes an item.
 
@@ -134,15 +155,13 @@ async def add_items(
     duplicate keeps its labels unless `on_duplicate=relabel`. What was added is on disk when the answer comes. 200 when
     everything is in the gallery, else 207.
     """
-    service = service_of(request)
-    gallery = service.gallery(params.gallery)
-    uploads, text = await read_items(request, service.max_images)
-    labels = await service.threads.run(lambda: parse_labels(text, uploads))
+    gallery = galleries.get(params.gallery)
+    uploads, text = await read_items(request, max_images)
+    labels = await threads.run(lambda: parse_labels(text, [upload.name for upload in uploads]))
     for each in labels:
         principal.check_camera(each.camera_id)
-    body = await add_uploads(
-        service, gallery, uploads, labels, principal.cameras, relabel=params.on_duplicate == "relabel"
-    )
+    relabel = params.on_duplicate == "relabel"
+    body = await handler.add(gallery, uploads, labels, principal.cameras, relabel=relabel)
     note_items(request, [result.id for result in body.results if result.id is not None])
     response.status_code = 207 if body.failed or body.rejected else 200
     return body
@@ -156,13 +175,13 @@ async def add_items(
     responses={200: {"links": links_of_item("$response.body#/items/0/id")}, **problems(404, 422)},
 )
 async def list_items(
-    request: Request,
     params: Annotated[ListParams, Query()],
     principal: Annotated[Principal, Depends(require("read", "list"))],
+    galleries: GalleriesDep,
+    threads: ThreadsDep,
 ) -> Response:
     """Items by id. Give `next_after` of one page as `after` of the next."""
-    service = service_of(request)
-    gallery = service.gallery(params.gallery)
+    gallery = galleries.get(params.gallery)
     where = principal.filter(params.where())
 
     def page() -> ItemPage:
@@ -173,20 +192,20 @@ async def list_items(
             next_after=items[-1].id if found[len(items) :] else None,
         )
 
-    return await service.threads.json_page(page)
+    return await threads.json_page(page)
 
 
 @router.get("/{item_id}", summary="One item", response_description="the item", responses=problems(404, 422))
 async def get_item(
-    request: Request,
     item_id: ItemId,
     params: InGallery,
     principal: Annotated[Principal, Depends(require("read", "view"))],
+    galleries: GalleriesDep,
+    threads: ThreadsDep,
 ) -> ItemBody:
     """What is known about one image."""
-    service = service_of(request)
-    gallery = service.gallery(params.gallery)
-    return ItemBody.of(await service.threads.run(lambda: principal.check_item(gallery.get(item_id))), gallery.name)
+    gallery = galleries.get(params.gallery)
+    return ItemBody.of(await threads.run(lambda: principal.check_item(gallery.get(item_id))), gallery.name)
 
 
 @router.patch(
@@ -197,19 +216,19 @@ async def get_item(
     responses=problems(400, 404, 409, 413, 415, 422, 507),
 )
 async def patch_item(
-    request: Request,
     item_id: ItemId,
     patch: ItemPatch,
     params: ActOn,
     principal: Annotated[Principal, Depends(require("write", "patch"))],
+    galleries: GalleriesDep,
+    threads: ThreadsDep,
 ) -> ItemBody:
     """Labels that are left out stay; null clears one. Searches filter and group by the new labels at once.
 
     The embedding stays as it was made, also where the new `camera_id` is another learned camera: `model_camera` says
     with which one.
     """
-    service = service_of(request)
-    gallery = service.gallery(params.gallery)
+    gallery = galleries.get(params.gallery)
     changes = patch.changes()
     if "camera_id" in changes:
         principal.check_camera(changes["camera_id"])
@@ -218,7 +237,7 @@ async def patch_item(
         params.check(principal.check_item(gallery.get(item_id)))  # an item's image never changes, and no id comes back
         return ItemBody.of(gallery.patch(item_id, changes), gallery.name)
 
-    return await service.threads.run(change)
+    return await threads.run(change)
 
 
 @router.get(
@@ -228,15 +247,15 @@ async def patch_item(
     responses={200: {"content": {"image/jpeg": {}}, "description": "the image"}, **problems(404, 422)},
 )
 async def get_image(
-    request: Request,
     item_id: ItemId,
     params: InGallery,
     principal: Annotated[Principal, Depends(require("read", "view-image"))],
+    galleries: GalleriesDep,
+    threads: ThreadsDep,
 ) -> Response:
     """The image as it was stored: re-encoded, without the metadata of the upload."""
-    service = service_of(request)
-    gallery = service.gallery(params.gallery)
-    image = await service.threads.run(lambda: gallery.image(principal.check_item(gallery.get(item_id)).id))
+    gallery = galleries.get(params.gallery)
+    image = await threads.run(lambda: gallery.image(principal.check_item(gallery.get(item_id)).id))
     if image is None:
         raise ItemNotFound(f"item {item_id} is kept without its image")
     # Images of people stay out of shared and disk caches: a deleted item must be gone.
@@ -252,15 +271,15 @@ async def get_image(
     responses=problems(404, 409, 422, 507),
 )
 async def delete_item(
-    request: Request,
     item_id: ItemId,
     params: ActOn,
     principal: Annotated[Principal, Depends(require("write", "delete"))],
+    galleries: GalleriesDep,
+    threads: ThreadsDep,
 ) -> None:
     """The item is in no answer any more once this returns; what is left of it in the files goes with the next purge.
 
     There is no receipt: `POST /v1/erasures` gives one.
     """
-    service = service_of(request)
-    gallery = service.gallery(params.gallery)
-    await service.threads.run(lambda: gallery.delete(params.check(principal.check_item(gallery.get(item_id))).id))
+    gallery = galleries.get(params.gallery)
+    await threads.run(lambda: gallery.delete(params.check(principal.check_item(gallery.get(item_id))).id))

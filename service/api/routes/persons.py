@@ -13,11 +13,11 @@ from vitreid.service.api.middleware.audit import note_items
 from vitreid.service.api.openapi.links import links_of_receipt
 from vitreid.service.api.openapi.problems import problems
 from vitreid.service.api.routes.erasures import ErasureParams
-from vitreid.service.api.schemas.common import Named
 from vitreid.service.api.schemas.erasures import ReceiptBody
 from vitreid.service.gallery import Filter, Gallery
 from vitreid.service.gallery.errors import PersonNotFound
 from vitreid.service.gallery.rows.erasure import Receipt
+from vitreid.service.values.fields import Named
 
 router = APIRouter(prefix="/v1/persons", tags=["erasure"])
 

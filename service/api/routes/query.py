@@ -8,12 +8,20 @@ from fastapi import APIRouter, Depends, Query, Request, Response
 
 from vitreid.service.access.principal import Principal
 from vitreid.service.api.authorization import require
-from vitreid.service.api.dependencies import service_of
+from vitreid.service.api.dependencies import (
+    BundleDep,
+    EmbeddingDep,
+    ExplainerDep,
+    GalleriesDep,
+    ImageLimitsDep,
+    MetricsDep,
+    ThreadsDep,
+)
 from vitreid.service.api.middleware.audit import note_items
 from vitreid.service.api.openapi.links import links_of_item
 from vitreid.service.api.openapi.problems import problems
 from vitreid.service.api.query_params import EmbedParams, ItemQueryParams, QueryParams
-from vitreid.service.api.querying import answer, answer_item, embedding_body
+from vitreid.service.api.querying import QueryHandler, embedding_body
 from vitreid.service.api.routes.items import ItemId
 from vitreid.service.api.schemas.query import EmbeddingBody, QueryResult
 from vitreid.service.api.uploads import FORM_TYPE, IMAGE_TYPES, MAX_QUERY_IMAGES, read_query
@@ -34,6 +42,21 @@ BODY: dict[str, Any] = {
 SEND = "curl --data-binary @image.jpg -H 'Content-Type: image/jpeg'"
 
 
+async def query_handler(
+    bundle: BundleDep,
+    embedding: EmbeddingDep,
+    explainer: ExplainerDep,
+    limits: ImageLimitsDep,
+    metrics: MetricsDep,
+    threads: ThreadsDep,
+) -> QueryHandler:
+    """Make the handler of a request."""
+    return QueryHandler(bundle, embedding, explainer, limits, metrics, threads)
+
+
+QueryHandlerDep = Annotated[QueryHandler, Depends(query_handler)]
+
+
 @router.post(
     "/query",
     summary="Find candidates that look like the person in one or several images",
@@ -49,6 +72,9 @@ async def query(
     request: Request,
     params: Annotated[QueryParams, Query()],
     principal: Annotated[Principal, Depends(require("read", "query"))],
+    galleries: GalleriesDep,
+    handler: QueryHandlerDep,
+    threads: ThreadsDep,
 ) -> Response:
     """Candidates come most alike first, each with its cosine likeness as `score`.
 
@@ -56,10 +82,10 @@ async def query(
     Several images are searched with as one: the mean of their embeddings. Conditions hold before the search, so k
     candidates come back whenever k exist. The query images are not stored.
     """
-    service = service_of(request)
-    result = await answer(service, await read_query(request), params, principal)
+    gallery = galleries.get(params.gallery)
+    result = await handler.by_images(gallery, await read_query(request), params, principal)
     note_items(request, [match.id for match in result.matches])
-    return await service.threads.json(lambda: result)
+    return await threads.json(lambda: result)
 
 
 @router.post(
@@ -75,15 +101,17 @@ async def query_item(
     item_id: ItemId,
     params: Annotated[ItemQueryParams, Query()],
     principal: Annotated[Principal, Depends(require("read", "query-item"))],
+    galleries: GalleriesDep,
+    handler: QueryHandlerDep,
+    threads: ThreadsDep,
 ) -> Response:
     """As a query with the item's image, by its stored embedding: no model runs.
 
     The item is not among the candidates; with `pool=track`, no item of its track is.
     """
-    service = service_of(request)
-    result = await answer_item(service, item_id, params, principal)
+    result = await handler.by_item(galleries.get(params.gallery), item_id, params, principal)
     note_items(request, [match.id for match in result.matches])
-    return await service.threads.json(lambda: result)
+    return await threads.json(lambda: result)
 
 
 @router.post(
@@ -94,6 +122,13 @@ async def query_item(
     responses=problems(400, 404, 413, 415, 422),
     dependencies=[Depends(require("read", "embed"))],
 )
-async def embed(request: Request, params: Annotated[EmbedParams, Query()]) -> EmbeddingBody:
-    """What a query with these images would search with. Nothing is searched and nothing is stored."""
-    return await embedding_body(service_of(request), await read_query(request), params)
+async def embed(
+    request: Request,
+    params: Annotated[EmbedParams, Query()],
+    bundle: BundleDep,
+    galleries: GalleriesDep,
+    handler: QueryHandlerDep,
+) -> EmbeddingBody:
+    """The embedding that a query with these images would search with. Nothing is searched and nothing is stored."""
+    gallery = galleries.get(params.gallery)
+    return embedding_body(await handler.embed(gallery, await read_query(request), params.camera_id), bundle)

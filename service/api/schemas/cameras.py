@@ -6,9 +6,9 @@ from typing import Annotated
 
 from pydantic import BaseModel, Field
 
-from vitreid.service.api.schemas.common import BODY, Named
 from vitreid.service.gallery.items import MAX_CAMERAS
 from vitreid.service.values.bounds import at_most
+from vitreid.service.values.fields import BODY, Named
 
 
 class CameraMapping(BaseModel):

@@ -4,27 +4,11 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from pydantic import (
-    AfterValidator,
-    BaseModel,
-    ConfigDict,
-    Field,
-    StringConstraints,
-    ValidationInfo,
-    WithJsonSchema,
-    field_validator,
-)
-from pydantic_core import PydanticCustomError
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationInfo, field_validator
 
 from vitreid.service.values.digits import in_digits
-from vitreid.service.values.texts import LABEL_PATTERN, LONGEST_LABEL, label_fault
 
 NOTE = "Scores are cosine likenesses between images, not identities: a human decides who is shown."
-MAX_ID = 2**63 - 1
-
-
-# What is nearly of a field's type is a mistake and no shorthand: `true` is not the item 1, nor "30" a number of days.
-BODY = ConfigDict(extra="forbid", frozen=True, strict=True)
 
 
 class Params(BaseModel):
@@ -38,19 +22,5 @@ class Params(BaseModel):
         return in_digits(given, cls.model_fields[info.field_name or ""].annotation)
 
 
-def _label(given: str) -> str:
-    if (fault := label_fault(given)) is not None:
-        raise PydanticCustomError("label", "A label {fault}", {"fault": fault})
-    return given
-
-
 ImageHash = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
-Label = Annotated[
-    str,
-    AfterValidator(_label),
-    WithJsonSchema({"type": "string", "minLength": 1, "maxLength": LONGEST_LABEL, "pattern": LABEL_PATTERN}),
-]
-"""A label that is stored."""
-Named = Annotated[str, StringConstraints(min_length=1, max_length=1024, pattern=r"^[^\x00]+$")]
-"""A label that is asked for: also one that an older version took."""
 Score = Annotated[float, Field(ge=-1.0001, le=1.0001, description="cosine likeness, -1..1, higher is more alike")]

@@ -7,9 +7,10 @@ from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
-from vitreid.service.api.schemas.common import BODY, MAX_ID, ImageHash
+from vitreid.service.api.schemas.common import ImageHash
 from vitreid.service.gallery.rows.erasure import LONGEST_REASON, Receipt
 from vitreid.service.values.bounds import at_most
+from vitreid.service.values.fields import BODY, MAX_ID
 
 MAX_ITEMS = 10_000
 MAX_CONFIRMED = 2_000

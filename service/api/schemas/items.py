@@ -3,71 +3,17 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Annotated, Any, Literal, Self, cast
+from typing import Any, Literal, cast
 
-from pydantic import BaseModel, Field, JsonValue, Strict, model_validator
+from pydantic import BaseModel, Field, JsonValue
 
 from vitreid.bundle.market_names import NOBODY
 from vitreid.service.api.problems import Problem
-from vitreid.service.api.schemas.common import BODY, Label
 from vitreid.service.config import DEFAULT_GALLERY
 from vitreid.service.gallery.items import QUALITIES, Box, Item, ItemChanges, Quality
-from vitreid.service.gallery.metadata import Metadata, check_metadata
-from vitreid.service.values.bounds import at_most
+from vitreid.service.gallery.metadata import Metadata
+from vitreid.service.values.fields import BODY, LabelText
 from vitreid.service.values.times import UtcTime
-
-MAX_BOXES = 500
-"""Of one frame: all of its crops are in memory at once."""
-
-
-class ItemLabels(BaseModel):
-    """What is known about an image that is added; every part may be left out."""
-
-    model_config = BODY
-
-    camera_id: Label | None = Field(None, description="the camera that took it", examples=["c1"])
-    person_id: Label | None = Field(None, description="a label given by people, never by a score", examples=["0002"])
-    track_id: Label | None = Field(None, description="the track it belongs to", examples=["t17"])
-    captured_at: UtcTime | None = Field(None, description="RFC 3339 with an offset", examples=["2026-05-01T09:30:00Z"])
-    metadata: Metadata = Field(default_factory=dict, description="anything else worth keeping")
-
-
-class BoxLabels(BaseModel):
-    """One person in a frame."""
-
-    model_config = BODY
-
-    box: Annotated[Box, Strict(False)] = Field(  # JSON has lists only; their numbers stay strict
-        description="left, top, right, bottom in pixels of the upright frame, from 0",
-        examples=[[12.0, 8.0, 76.0, 200.0]],
-    )
-    person_id: Label | None = None
-    track_id: Label | None = None
-    captured_at: UtcTime | None = Field(None, description="that of the frame when left out")
-    metadata: Metadata = Field(default_factory=dict, description="added to that of the frame")
-
-
-class FrameLabels(ItemLabels):
-    """What is known about an image: a crop of one person or, with `boxes`, a frame with several."""
-
-    boxes: Annotated[list[BoxLabels] | None, at_most(MAX_BOXES)] = Field(
-        None, max_length=MAX_BOXES, description="one item is made of each"
-    )
-
-    @model_validator(mode="after")
-    def _persons_are_in_boxes(self) -> Self:
-        if self.boxes is not None and (self.person_id or self.track_id):
-            raise ValueError("a frame with boxes has no person_id or track_id of its own; give them to its boxes")
-        return self
-
-    @model_validator(mode="after")
-    def _metadata_fits_with_that_of_the_frame(self) -> Self:
-        for place, box in enumerate(self.boxes or ()):
-            try:
-                check_metadata({**self.metadata, **box.metadata})
-            except ValueError as error:
-                raise ValueError(f"metadata of box {place}, with that of its frame, {error}") from error
-        return self
 
 
 class ItemPatch(BaseModel):
@@ -75,9 +21,11 @@ class ItemPatch(BaseModel):
 
     model_config = BODY
 
-    camera_id: Label | None = Field(None, description="the embedding stays as it was made", examples=["c2"])
-    person_id: Label | None = Field(None, description="a label given by people, never by a score", examples=["0002"])
-    track_id: Label | None = None
+    camera_id: LabelText | None = Field(None, description="the embedding stays as it was made", examples=["c2"])
+    person_id: LabelText | None = Field(
+        None, description="a label given by people, never by a score", examples=["0002"]
+    )
+    track_id: LabelText | None = None
     captured_at: UtcTime | None = Field(None, examples=["2026-05-01T09:30:00Z"])
     metadata: Metadata | None = Field(None, description="replaces all of the metadata")
 

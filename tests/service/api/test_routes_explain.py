@@ -161,7 +161,7 @@ def test_an_item_without_its_image(client: TestClient, make_image: Callable[...,
     item_id = add(client, make_image(1))
     answer = client.post(f"/v1/explain?item_id={item_id}", content=make_image(1), headers=JPEG)
     assert (answer.status_code, answer.json()["type"]) == (409, "/problems/images-missing")
-    assert "choose an item whose image is kept" in answer.json()["detail"]
+    assert "choose an item whose image is stored" in answer.json()["detail"]
 
 
 def test_a_model_that_cannot_explain(tmp_path: Path, tiny_bundle: Path, make_image: Callable[..., bytes]) -> None:

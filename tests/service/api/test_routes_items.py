@@ -340,7 +340,7 @@ def test_the_settings_say_what_is_taken_and_kept(client: TestClient, make_image:
     assert answer.status_code == 207
     taken, rejected = answer.json()["results"]
     assert (taken["status"], rejected["status"], rejected["id"], rejected["error"]) == ("added", "rejected", None, None)
-    assert rejected["reason"] == "height is 40, at least 50 is required"
+    assert rejected["reason"] == "height is 40; expected at least 50"
     assert answer.json()["rejected"] == 1
     assert client.get(f"/v1/items/{taken['id']}").json()["image_url"] is None
     assert client.get(f"/v1/items/{taken['id']}/image").status_code == 404

@@ -14,7 +14,8 @@ from vitreid.service.api.app import create_app
 from vitreid.service.api.state import open_service
 from vitreid.service.config import ServiceConfig
 from vitreid.service.intake.cameras import map_cameras
-from vitreid.service.intake.indexing import index_images
+from vitreid.service.intake.indexing import index_folder
+from vitreid.service.intake.sources import read_folder
 from vitreid.service.models.embedder import Embedder
 from vitreid.service.models.runtimes import RuntimeChoice
 from vitreid.synthetic import draw_dataset
@@ -43,7 +44,7 @@ def test_map_over_http_equals_scoring_the_embeddings(tmp_path: Path, tiny_bundle
     config = ServiceConfig(data=tmp_path / "data", bundle=tiny_bundle, runtime=runtime, threads=1)
     with open_service(config) as service:
         map_cameras(service.gallery(), service.bundle.manifest, {"c1": "c1", "c2": "c2"})
-        index_images(people / "bounding_box_test", service.gallery(), service.embedder)
+        index_folder(read_folder(people / "bounding_box_test"), service.gallery(), service.embedder)
         with TestClient(create_app(config, service)) as client:
             for path, person, camera in zip(query_paths, *labels_of(query_paths), strict=True):
                 answer = client.post(

@@ -16,11 +16,10 @@ from fastapi.testclient import TestClient
 from PIL import Image
 from pydantic_core import from_json
 
-from vitreid.service.api.schemas.common import MAX_ID
 from vitreid.service.api.schemas.erasures import MAX_CONFIRMED, MAX_ITEMS
 from vitreid.service.config import ServiceConfig
 from vitreid.service.gallery.rows.erasure import LONGEST_REASON
-from vitreid.service.intake import adding
+from vitreid.service.values.fields import MAX_ID
 
 Make = Callable[..., bytes]
 
@@ -77,7 +76,8 @@ def test_a_long_list_is_refused_by_its_length(
     client: TestClient, make_image: Make, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(
-        "vitreid.service.intake.adding.FrameLabels.model_validate", lambda given: pytest.fail("an entry was looked at")
+        "vitreid.service.intake.image_labels.FrameLabels.model_validate",
+        lambda given: pytest.fail("an entry was validated"),
     )
     answer = send(client, make_image(1), json.dumps([3] * 100_000).encode())
     assert answer.json()["detail"] == "metadata has 100,000 entries for 1 images; send one per image"
@@ -90,7 +90,7 @@ def test_metadata_is_read_in_a_thread(client: TestClient, make_image: Make, monk
         threads.append(threading.current_thread().name)
         return from_json(text)
 
-    monkeypatch.setattr(adding, "from_json", noted)
+    monkeypatch.setattr("vitreid.service.intake.image_labels.from_json", noted)
     assert send(client, make_image(1), b"{}").status_code == 200
     assert [name.startswith("worker") for name in threads] == [True]
 
@@ -184,7 +184,7 @@ def test_a_field_that_is_not_known_is_named_shortly(client: TestClient, make_ima
 def test_metadata_of_too_many_values_is_refused_unread(
     client: TestClient, make_image: Make, monkeypatch: pytest.MonkeyPatch, metadata: str
 ) -> None:
-    monkeypatch.setattr("vitreid.service.intake.adding.from_json", lambda text: pytest.fail("was parsed"))
+    monkeypatch.setattr("vitreid.service.intake.image_labels.from_json", lambda text: pytest.fail("was parsed"))
     answer = client.post("/v1/items", files={"images": ("a.jpg", make_image(1))}, data={"metadata": metadata})
     assert answer.status_code == 422
     assert "commas, at most 200,000 are allowed" in answer.json()["detail"]

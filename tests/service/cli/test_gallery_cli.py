@@ -260,7 +260,7 @@ def test_reembedding_is_ended_and_goes_on(
         [sys.executable, "-c", INTERRUPTED, sent, *arguments], capture_output=True, text=True, check=False
     )
     assert ended.returncode == code
-    assert sent == "SIGKILL" or "the same command goes on from there" in ended.stderr
+    assert sent == "SIGKILL" or "run the same command again to resume" in ended.stderr
     states = {each["id"]: each["state"] for each in answer("info", folder)["generations"]}
     assert states == {1: "live", 2: "making"}
     assert answer("verify", folder)["counts"]["embeddings"] == 12 + 8

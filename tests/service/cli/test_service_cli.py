@@ -105,7 +105,7 @@ def test_interrupting_index_says_what_is_kept(
     result = vitreid("index", images, "--gallery", tmp_path / "gallery", "--bundle", tiny_bundle)
     assert result.exit_code == 130
     assert result.stderr.startswith("vitreid: interrupted: ")
-    assert "the same command goes on" in result.stderr
+    assert "run the same command again to resume" in result.stderr
     assert len(result.stderr.splitlines()) == 1
 
 
@@ -382,7 +382,7 @@ def test_a_request_under_way_is_finished_before_the_service_stops(
 
 def test_the_service_starts_without_torch(tmp_path: Path, tiny_bundle: Path) -> None:
     code = (
-        "import sys, service.commands.cli, service.commands.demo;"
+        "import sys, vitreid.service.cli.service_cli, vitreid.service.cli.demo;"
         "from pathlib import Path; from fastapi.testclient import TestClient;"
         "from vitreid.service.api.app import create_app; from vitreid.service.config import ServiceConfig;"
         f"config = ServiceConfig(data=Path({str(tmp_path)!r}), bundle=Path({str(tiny_bundle)!r}));"

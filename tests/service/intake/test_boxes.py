@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from vitreid.bundle import ImageError
-from vitreid.service.api.schemas.items import FrameLabels
-from vitreid.service.intake.boxes import box_hash, boxes_of, cut
+from vitreid.service.intake.boxes import box_hash, cut
+from vitreid.service.intake.image_labels import FrameLabels
 
 WIDTH, HEIGHT = 40, 30
 PIXELS = np.arange(HEIGHT * WIDTH * 3, dtype=np.uint32).reshape(HEIGHT, WIDTH, 3).astype(np.uint8)
@@ -92,9 +92,9 @@ def test_boxes_take_over_what_is_known_of_their_frame() -> None:
             ],
         }
     )
-    first, second = boxes_of(frame) or []
+    first, second = frame.person_boxes() or []
     assert (first.label.camera_id, first.label.person_id, first.label.track_id) == ("gate", None, None)
     assert (first.label.captured_at, first.label.metadata) == (frame.captured_at, {"door": "n", "lamp": 2})
     assert (second.label.person_id, second.label.track_id, str(second.label.captured_at)[17:19]) == ("anna", "7", "01")
     assert (first.where, second.box) == ("box 0", (1, 2, 3, 5))
-    assert boxes_of(FrameLabels()) is None
+    assert FrameLabels().person_boxes() is None

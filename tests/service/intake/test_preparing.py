@@ -8,7 +8,7 @@ import struct
 import warnings
 import zlib
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from typing import Any
 
@@ -17,21 +17,12 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
-from vitreid.bundle import ImageError, ImageLimits, ImageSpec, decoded, read_image, resize_to_spec
+from vitreid.bundle import ImageLimits, ImageSpec, decoded, read_image, resize_to_spec
 from vitreid.service.intake import preparing as intake
 from vitreid.service.intake.boxes import PersonBox, box_hash
 from vitreid.service.intake.labels import Label
-from vitreid.service.intake.preparing import (
-    Duplicate,
-    InvalidBox,
-    Outcome,
-    Prepared,
-    QualityRejected,
-    ReceivedImage,
-    Rules,
-    chunked,
-    prepare_image,
-)
+from vitreid.service.intake.outcomes import Duplicate, InvalidBox, Prepared, QualityRejected, SkippedFile
+from vitreid.service.intake.preparing import ImageSource, IntakePolicy, LoadedImage, chunked, prepare_image
 
 SPEC = ImageSpec(height=64, width=32)
 LIMITS = ImageLimits(max_pixels=1_000_000)
@@ -41,7 +32,13 @@ def prepare(image: Image.Image) -> NDArray[np.uint8]:
     return resize_to_spec(image, SPEC)
 
 
-RULES = Rules(prepare, LIMITS)
+POLICY = IntakePolicy(prepare, LIMITS)
+
+
+def image_of(
+    name: str, content: bytes, label: Label | None = None, boxes: Sequence[PersonBox] | None = None
+) -> LoadedImage:
+    return LoadedImage(ImageSource(name, lambda: content, label=label or Label(), boxes=boxes), content)
 
 
 def noise(height: int, width: int, seed: int = 0) -> Image.Image:
@@ -58,9 +55,9 @@ def test_a_crop_becomes_one_item() -> None:
     image = noise(80, 40)
     content = encoded(image)
     label = Label("anna", "gate", "t1", metadata={"lamp": 1})
-    [found] = prepare_image(ReceivedImage("a.png", content, label), RULES)
+    [found] = prepare_image(image_of("a.png", content, label), POLICY)
     assert isinstance(found, Prepared)
-    assert (found.name, found.label, found.box) == ("a.png", label, None)
+    assert (found.origin.name, found.origin.label, found.box) == ("a.png", label, None)
     assert found.image_hash == hashlib.sha256(content).hexdigest()
     assert (found.quality.height, found.quality.width, found.quality.outside) == (80, 40, 0.0)
     np.testing.assert_array_equal(found.pixels, prepare(image))
@@ -71,16 +68,16 @@ def test_a_crop_becomes_one_item() -> None:
 def test_boxes_become_items_as_their_crops_would() -> None:
     frame = noise(120, 200)
     boxes = [PersonBox((10, 20, 50, 100), Label("anna")), PersonBox((-20, 20, 20, 100), Label(track_id="7"))]
-    image = ReceivedImage("f.png", encoded(frame), Label("ignored"), boxes)
-    first, second = prepare_image(image, RULES)
+    image = image_of("f.png", encoded(frame), Label("ignored"), boxes)
+    first, second = prepare_image(image, POLICY)
     assert isinstance(first, Prepared)
     assert isinstance(second, Prepared)
     for found, box, part in ((first, boxes[0], (10, 20, 50, 100)), (second, boxes[1], (0, 20, 20, 100))):
-        [alone] = prepare_image(ReceivedImage("f.png", encoded(frame.crop(part))), RULES)
+        [alone] = prepare_image(image_of("f.png", encoded(frame.crop(part))), POLICY)
         assert isinstance(alone, Prepared)
         np.testing.assert_array_equal(found.pixels, alone.pixels)
         assert found.image == alone.image
-        assert (found.label, found.box, found.name) == (box.label, box.box, "f.png")
+        assert (found.origin.label, found.box, found.origin.name) == (box.label, box.box, "f.png")
         assert found.image_hash == box_hash(hashlib.sha256(image.content).hexdigest(), box.box)
         assert found.quality.sharpness == alone.quality.sharpness
     assert (first.quality.outside, second.quality.outside, second.quality.width) == (0.0, 0.5, 20)
@@ -91,7 +88,7 @@ def test_boxes_are_of_the_upright_frame() -> None:
     exif = Image.Exif()
     exif[0x0112] = 6  # turn right by 90 degrees to see it upright
     content = encoded(upright.rotate(90, expand=True), exif=exif)
-    [found] = prepare_image(ReceivedImage("f.png", content, boxes=[PersonBox((60, 10, 100, 60))]), RULES)
+    [found] = prepare_image(image_of("f.png", content, boxes=[PersonBox((60, 10, 100, 60))]), POLICY)
     assert isinstance(found, Prepared)
     np.testing.assert_array_equal(found.pixels, prepare(upright.crop((60, 10, 100, 60))))
 
@@ -99,28 +96,30 @@ def test_boxes_are_of_the_upright_frame() -> None:
 def test_a_bad_box_fails_alone() -> None:
     nan = float("nan")
     edges = [(0, 0, 20, 40), (nan, 0, 20, 40), (300, 0, 320, 40), (0, 0, 20, 40), (0, 0, 3, 40)]
-    found = prepare_image(
-        ReceivedImage("f.png", encoded(noise(50, 50)), boxes=[PersonBox(box) for box in edges]), RULES
-    )
+    found = prepare_image(image_of("f.png", encoded(noise(50, 50)), boxes=[PersonBox(box) for box in edges]), POLICY)
     assert [type(each) for each in found] == [Prepared, InvalidBox, InvalidBox, Prepared, InvalidBox]
     reasons = [each.reason for each in found if isinstance(each, InvalidBox)]
     assert [("numbers" in reasons[0]), ("outside" in reasons[1]), ("3 x 40" in reasons[2])] == [True] * 3
 
 
 def test_quality_outside_of_its_ranges_is_rejected() -> None:
-    rules = Rules(prepare, LIMITS, reject={"height": (50, None), "outside": (None, 0.2)})
+    rules = IntakePolicy(prepare, LIMITS, reject={"height": (50, None), "outside": (None, 0.2)})
     boxes = [PersonBox(edges, Label(camera_id="gate")) for edges in ((0, 0, 30, 60), (0, 0, 30, 40), (-30, 0, 30, 60))]
-    found = prepare_image(ReceivedImage("f.png", encoded(noise(80, 80)), boxes=boxes), rules)
+    found = prepare_image(image_of("f.png", encoded(noise(80, 80)), boxes=boxes), rules)
     assert [type(each) for each in found] == [Prepared, QualityRejected, QualityRejected]
-    assert [(each.camera_id, each.breach.rule) for each in found if isinstance(each, QualityRejected)] == [
+    assert [
+        (each.origin.label.camera_id, each.violation.rule) for each in found if isinstance(each, QualityRejected)
+    ] == [
         ("gate", "min_height"),
         ("gate", "max_outside"),
     ]
-    assert isinstance(prepare_image(ReceivedImage("c.png", encoded(noise(49, 30))), rules)[0], QualityRejected)
+    assert isinstance(prepare_image(image_of("c.png", encoded(noise(49, 30))), rules)[0], QualityRejected)
 
 
 def test_images_can_be_left_out() -> None:
-    [found] = prepare_image(ReceivedImage("c.png", encoded(noise(40, 20))), Rules(prepare, LIMITS, keep_images=False))
+    [found] = prepare_image(
+        image_of("c.png", encoded(noise(40, 20))), IntakePolicy(prepare, LIMITS, store_images=False)
+    )
     assert isinstance(found, Prepared)
     assert found.image is None
 
@@ -133,20 +132,24 @@ def test_a_frame_is_decoded_once_and_not_at_all_where_all_is_known(monkeypatch: 
         return decoded(content, limits, name=name)
 
     monkeypatch.setattr(intake, "decoded", counting)
-    image = ReceivedImage("f.png", encoded(noise(50, 50)), boxes=[PersonBox((x, 0, x + 20, 40)) for x in range(20)])
-    assert len(prepare_image(image, RULES)) == 20
+    image = image_of("f.png", encoded(noise(50, 50)), boxes=[PersonBox((x, 0, x + 20, 40)) for x in range(20)])
+    assert len(prepare_image(image, POLICY)) == 20
     assert names == ["f.png"]
-    assert [type(each) for each in prepare_image(image, RULES, image.hashes[1:])] == [Prepared] + [Duplicate] * 19
+    assert [type(each) for each in prepare_image(image, POLICY, dict.fromkeys(image.hashes[1:], 7))] == [Prepared] + [
+        Duplicate
+    ] * 19
     assert names == ["f.png"] * 2
-    assert prepare_image(image, RULES, image.hashes) == [Duplicate(each) for each in image.hashes]
-    assert prepare_image(ReceivedImage("none.png", b"no image", boxes=[]), RULES) == []
+    known = {each: at for at, each in enumerate(image.hashes)}
+    found = prepare_image(image, POLICY, known)
+    assert [(each.image_hash, each.item_id) for each in found if isinstance(each, Duplicate)] == list(known.items())
+    assert prepare_image(image_of("none.png", b"no image", boxes=[]), POLICY) == []
     assert names == ["f.png"] * 2
 
 
 def test_an_item_keeps_all_that_is_known() -> None:
     label = Label("anna", "gate", "t1", metadata={"lamp": 1})
     box = PersonBox((0, 0, 20, 40), label)
-    [found] = prepare_image(ReceivedImage("f.png", encoded(noise(50, 50)), boxes=[box]), RULES)
+    [found] = prepare_image(image_of("f.png", encoded(noise(50, 50)), boxes=[box]), POLICY)
     assert isinstance(found, Prepared)
     item = found.item(np.ones(3, dtype=np.float32), "c1")
     assert (item.camera_id, item.model_camera, item.person_id, item.track_id) == ("gate", "c1", "anna", "t1")
@@ -154,10 +157,10 @@ def test_an_item_keeps_all_that_is_known() -> None:
     assert (item.image_hash, item.image) == (found.image_hash, found.image)
 
 
-def test_portions_are_small_in_items_and_bytes(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(intake, "BYTES_AT_ONCE", 10)
+def test_chunks_are_small_in_items_and_bytes(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(intake, "MAX_CHUNK_BYTES", 10)
     sizes = [(1, 4), (1, 4), (1, 4), (1, 99), *[(1, 0)] * 5, (7, 1), (0, 0), (1, 0)]
-    assert [list(part) for part in chunked(sizes, lambda size: size, most=4)] == [
+    assert [list(part) for part in chunked(sizes, lambda size: size, max_items=4)] == [
         [(1, 4), (1, 4)],
         [(1, 4)],
         [(1, 99)],
@@ -166,7 +169,7 @@ def test_portions_are_small_in_items_and_bytes(monkeypatch: pytest.MonkeyPatch) 
         [(7, 1)],
         [(0, 0), (1, 0)],
     ]
-    assert list(chunked([], lambda size: size, most=4)) == []
+    assert list(chunked([], lambda size: size, max_items=4)) == []
 
 
 def bases() -> dict[str, bytes]:
@@ -254,7 +257,7 @@ def mutants() -> Iterator[bytes]:
 
 @pytest.mark.parametrize("kind", bases())
 def test_every_kind_is_taken(kind: str) -> None:
-    [found] = prepare_image(ReceivedImage(kind, bases()[kind]), RULES)
+    [found] = prepare_image(image_of(kind, bases()[kind]), POLICY)
     assert isinstance(found, Prepared)
     rotated = bases()[kind].find(b"a description") >= 0
     assert (found.quality.height, found.quality.width) == ((16, 24) if rotated else (24, 16))
@@ -266,18 +269,20 @@ def test_mutated_images_get_typed_answers() -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # as in production: Pillow warns of odd EXIF and palettes
         for number, content in enumerate(mutants()):
-            outcomes[_outcome(ReceivedImage("odd", content, boxes=boxes if number % 2 else None))] += 1
+            outcomes[_outcome(image_of("odd", content, boxes=boxes if number % 2 else None))] += 1
     assert sum(outcomes.values()) >= 5000
     assert set(outcomes) == {"taken", "refused"}
     assert min(outcomes.values()) > 500
 
 
-def _outcome(image: ReceivedImage) -> str:
-    found = _refusal_or_items(image)
-    if isinstance(found, ImageError):
-        assert found.name == "odd"
-        assert "\n" not in str(found)
-        assert len(str(found)) < 500
+def _outcome(image: LoadedImage) -> str:
+    found = prepare_image(image, POLICY)
+    if isinstance(skipped := found[0], SkippedFile):
+        assert len(found) == 1
+        assert skipped.path == "odd"
+        assert skipped.items == len(image.hashes)
+        assert "\n" not in skipped.reason
+        assert len(skipped.reason) < 500
         return "refused"
     assert len(found) == len(image.hashes)
     for each in found:
@@ -287,13 +292,6 @@ def _outcome(image: ReceivedImage) -> str:
             assert each.image is not None
             assert max(read_image(each.image).size) <= 512
     return "taken"
-
-
-def _refusal_or_items(image: ReceivedImage) -> ImageError | list[Outcome]:
-    try:
-        return prepare_image(image, RULES)
-    except ImageError as error:
-        return error
 
 
 def bomb(kind: str, width: int, height: int) -> bytes:
@@ -313,5 +311,6 @@ def bomb(kind: str, width: int, height: int) -> bytes:
 )
 def test_bombs_are_refused_by_their_header(kind: str, width: int, height: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("PIL.Image.core.new", lambda *_: pytest.fail("memory was taken for the pixels"))
-    with pytest.raises(ImageError, match=r"pixels, at most 1,000,000 are allowed"):
-        prepare_image(ReceivedImage("bomb", bomb(kind, width, height)), RULES)
+    [found] = prepare_image(image_of("bomb", bomb(kind, width, height)), POLICY)
+    assert isinstance(found, SkippedFile)
+    assert "pixels, at most 1,000,000 are allowed" in found.reason

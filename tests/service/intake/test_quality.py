@@ -89,5 +89,5 @@ def test_the_first_range_that_is_broken_is_told(ranges: dict[str, tuple], rule: 
 
 def test_a_breach_says_what_is_allowed() -> None:
     assert violation_of(QUALITY, {"outside": (None, 0.2)}) == QualityViolation(
-        "max_outside", "outside is 0.25, at most 0.2 is allowed"
+        "max_outside", "outside is 0.25; expected at most 0.2"
     )

@@ -89,7 +89,7 @@ def check(service: Service, query: list[bytes], plain: dict[str, Any], found: di
 
 
 @pytest.mark.parametrize("kept", [False, True])
-def test_a_image(filled: TestClient, make_image: Callable[..., bytes], kept: bool) -> None:
+def test_an_image(filled: TestClient, make_image: Callable[..., bytes], kept: bool) -> None:
     service = service_of(filled)
     if kept:
         filled.put("/v1/galleries/default", json={"store_patches": True})
@@ -135,13 +135,13 @@ def test_groups_by_their_best_items(filled: TestClient, make_image: Callable[...
     assert all(match["rerank_distance"] is not None for match in answer["matches"])
 
 
-def test_a_candidate_without_a_image(filled: TestClient, make_image: Callable[..., bytes]) -> None:
+def test_a_candidate_without_an_image(filled: TestClient, make_image: Callable[..., bytes]) -> None:
     filled.put("/v1/galleries/default", json={"store_images": False})
     files = {"images": ("0099_c1_1.jpg", make_image(99))}
     item_id = filled.post("/v1/items", files=files).json()["results"][0]["id"]
     answer = filled.post("/v1/query?k=20&rerank=patches", content=make_image(50), headers=JPEG)
     assert (answer.status_code, answer.json()["type"]) == (409, "/problems/images-missing")
-    assert f"item {item_id} has no image" in answer.json()["detail"]
+    assert f"item {item_id} has no readable image" in answer.json()["detail"]
     others = filled.post(
         "/v1/query?k=20&rerank=patches&max_height=1000&exclude_cameras=c1", content=make_image(50), headers=JPEG
     )

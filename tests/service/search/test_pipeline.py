@@ -132,7 +132,7 @@ filters = st.builds(
     exclude_cameras=st.frozensets(st.sampled_from(["c1", "c2", "elsewhere"]), max_size=2),
     person_id=st.none() | st.sampled_from(["p1", "p2", "nobody"]),
     exclude_ids=st.frozensets(st.integers(1, ITEMS), max_size=ITEMS),
-)
+).filter(lambda where: not where.exclude_cameras & (where.cameras or frozenset()))
 
 
 def passes_filter(where: Filter) -> Callable[[Item], bool]:

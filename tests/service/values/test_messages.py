@@ -9,7 +9,7 @@ import pytest
 from pydantic import ValidationError
 
 from vitreid import cli
-from vitreid.service.api.schemas.items import FrameLabels
+from vitreid.service.intake.image_labels import FrameLabels
 from vitreid.service.values.messages import MAX_MESSAGE, first_mistake, shortened, shown
 
 

@@ -1,4 +1,4 @@
-"""Frames of a folder into a gallery: the same items as their crops, each refusal told, nothing done twice."""
+"""Frames of a folder into a gallery: the same items as their crops, each refusal reported, nothing done twice."""
 
 from __future__ import annotations
 
@@ -19,10 +19,11 @@ from vitreid.service.gallery import Gallery
 from vitreid.service.intake import preparing as intake
 from vitreid.service.intake.boxes import BoxSource
 from vitreid.service.intake.folders import scan_folder
-from vitreid.service.intake.indexing import index_images
-from vitreid.service.intake.reading import SkippedFile, crops_of, frames_of
+from vitreid.service.intake.sources import crops_of, frames_of
 from vitreid.service.models.embedder import Embedder
 from vitreid.service.models.runtimes import RuntimeChoice
+
+from .helpers import index_images
 
 BOXES = [(5, 5, 25, 55), (30, 0, 60, 60), (60.4, 10.6, 90.2, 59.5), (-10, 0, 20, 40)]
 
@@ -117,7 +118,7 @@ def test_a_second_run_decodes_nothing_and_goes_on(
     assert len(names) == 2
 
 
-def test_each_refusal_is_told_with_its_line(frames: Path, gallery: Gallery, embedder: Embedder) -> None:
+def test_each_refusal_is_reported_with_its_line(frames: Path, gallery: Gallery, embedder: Embedder) -> None:
     (frames / "img1" / "000005.png").write_bytes(b"no image")
     (frames / "img1" / "000006.png").unlink()
     (frames / "img1" / "000006.png").symlink_to("nowhere")
@@ -149,9 +150,9 @@ def test_the_gallery_rejects_and_counts_by_camera(
     report = index_images(frames, gallery, embedder, boxes=table_of(frames, rows), batch_size=batch_size)
     assert (report.added, len(report.rejected), len(gallery)) == (12, 4, 12)
     assert gallery.rejections() == {"gate": {"min_height": 2}, "lobby": {"min_height": 2}}
-    assert report.rejected[0] == SkippedFile(
-        "img1/000001.png, line 5", "height is 40, at least 45 is required", rule="min_height", camera_id="gate"
-    )
+    first = report.rejected[0]
+    assert (first.path, first.reason) == ("img1/000001.png, line 5", "height is 40; expected at least 45")
+    assert (first.violation.rule, first.origin.label.camera_id) == ("min_height", "gate")
     gallery.change_settings(reject={})
     assert index_images(frames, gallery, embedder, boxes=table_of(frames, rows)).added == 4
 
@@ -189,10 +190,10 @@ def test_a_camera_that_is_not_mapped_is_unknown_to_the_model(
     }
 
 
-def test_frames_without_boxes_are_no_tasks(frames: Path) -> None:
+def test_frames_without_boxes_are_left_out(frames: Path) -> None:
     boxes = table_of(frames, [row(4, BOXES[0]), row(2, BOXES[1]), row(4, BOXES[2])])
-    tasks = frames_of(scan_folder(frames), boxes)
-    assert [(task.file.name, task.items) for task in tasks] == [("img1/000002.png", 1), ("img1/000004.png", 2)]
+    sources = frames_of(scan_folder(frames), boxes)
+    assert [(source.name, source.items) for source in sources] == [("img1/000002.png", 1), ("img1/000004.png", 2)]
 
 
 def test_wrong_boxes_stop_before_anything_is_added(frames: Path, gallery: Gallery, embedder: Embedder) -> None:
@@ -205,7 +206,7 @@ def test_a_given_camera_counts_more_than_a_name_and_less_than_a_table(frames: Pa
     (frames / "0002_c3s1_000001_00.png").write_bytes(b"")
     (tmp_path / "table.csv").write_text("path,camera_id\nimg1/000002.png,gate\nimg1/000003.png,\n")
     found = scan_folder(frames)
-    assert [task.label.camera_id for task in crops_of(found)] == ["c3", *[None] * 6]
-    assert {task.label.camera_id for task in crops_of(found, camera_id="yard")} == {"yard"}
-    labelled = [task.label.camera_id for task in crops_of(found, tmp_path / "table.csv", "yard")]
+    assert [source.label.camera_id for source in crops_of(found)] == ["c3", *[None] * 6]
+    assert {source.label.camera_id for source in crops_of(found, camera_id="yard")} == {"yard"}
+    labelled = [source.label.camera_id for source in crops_of(found, tmp_path / "table.csv", "yard")]
     assert labelled == ["yard", "yard", "gate", *["yard"] * 4]
