@@ -57,7 +57,7 @@ def test_every_command_takes_the_bundle_of_the_environment(
     [
         ("VITREID_MAX_BODY", "did you mean VITREID_MAX_BODY_BYTES?"),
         ("VITREID_REQUIRE_KEY", "did you mean VITREID_REQUIRE_KEYS?"),
-        ("VITREID_ZZQQQ", "`vitreid serve --show-config` lists the settings"),
+        ("VITREID_QQQQQQQQQQQQ", "`vitreid serve --show-config` lists the settings"),
     ],
 )
 def test_a_variable_that_is_no_setting_is_reported_by_every_command(
