@@ -81,6 +81,12 @@ def decoded(
         yield image
 
 
+def upright_rgb(image: Image.Image) -> Image.Image:
+    """Convert an image in memory as `read_image` does one of a file; an upright RGB image is returned as it is."""
+    turned = ImageOps.exif_transpose(image)
+    return turned if turned.mode == "RGB" and not turned.has_transparency_data else _to_rgb(turned)
+
+
 def resize_to_spec(image: Image.Image, spec: ImageSpec) -> NDArray[np.uint8]:
     """Resize an RGB image by the model's filter, which is antialiased, to uint8 (height, width, 3)."""
     size = (spec.width, spec.height)

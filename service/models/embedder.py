@@ -10,23 +10,26 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from vitreid.bundle import Bundle, BundleDamaged, resize_to_spec
+from vitreid.bundle.image_sources import ImageSource, rgb_image
 from vitreid.service.models.runtimes import RuntimeChoice, load_runtime
 from vitreid.service.values.embeddings import embedding_fault
 
 REFERENCE = RuntimeChoice()
+BATCH_SIZE = 32
 
 
 class Embedder:
-    """A bundle in a runtime; safe to use from several threads.
+    """A bundle, or the folder of one, loaded in a runtime; safe to use from several threads.
 
-    Raises UnknownName for a runtime that does not exist, and BundleError where the model does not load or gives nothing
-    that could be compared.
+    Raises UnknownName for a runtime that does not exist, and BundleError for a bundle that cannot be opened, a model
+    that does not load, and one whose embedding of a grey image is not a finite unit vector.
     """
 
-    def __init__(self, bundle: Bundle, choice: RuntimeChoice = REFERENCE) -> None:
-        self.bundle, self.manifest = bundle, bundle.manifest
-        self.runtime = load_runtime(bundle, choice)
-        self._try(bundle.model_path)
+    def __init__(self, bundle: Bundle | Path | str, choice: RuntimeChoice = REFERENCE) -> None:
+        self.bundle = bundle if isinstance(bundle, Bundle) else Bundle.open(Path(bundle))
+        self.manifest = self.bundle.manifest
+        self.runtime = load_runtime(self.bundle, choice)
+        self._try(self.bundle.model_path)
 
     @property
     def grey(self) -> NDArray[np.uint8]:
@@ -39,9 +42,26 @@ class Embedder:
         """Length of an embedding."""
         return self.manifest.dimension
 
-    def embed(self, images: Sequence[Image.Image], learned_cameras: Sequence[str | None]) -> NDArray[np.float32]:
-        """(N, D) unit embeddings of N RGB images of any size, each seen by a learned camera (None: unknown)."""
-        return self.run([self.prepare(image) for image in images], learned_cameras)
+    def embed(
+        self,
+        images: Sequence[ImageSource],
+        model_cameras: Sequence[str | None] | None = None,
+        *,
+        batch_size: int = BATCH_SIZE,
+    ) -> NDArray[np.float32]:
+        """Embed N images of any size: (N, D), each row of unit length, in the order of the images.
+
+        `model_cameras` names the camera of each image as the manifest's `cameras` do; other names, and None, are
+        unknown cameras. Raises ImageError for an image that cannot be read.
+        """
+        cameras = [None] * len(images) if model_cameras is None else model_cameras
+        if len(cameras) != len(images):
+            raise ValueError(f"{len(images)} images with {len(cameras)} cameras")
+        embeddings = np.empty((len(images), self.dimension), dtype=np.float32)
+        for start in range(0, len(images), batch_size):
+            rows = slice(start, start + batch_size)
+            embeddings[rows] = self.run([self.prepare(rgb_image(each)) for each in images[rows]], cameras[rows])
+        return embeddings
 
     def prepare(self, image: Image.Image) -> NDArray[np.uint8]:
         """The (height, width, 3) pixels that the model takes of an RGB image."""

@@ -31,6 +31,15 @@ def test_images_of_any_size_are_embedded_as_the_reference_does(tiny_bundle, imag
     assert (embedder.runtime.provider, embedder.dimension) == ("cpu", 48)
 
 
+def test_a_folder_and_images_of_any_form_in_batches(tiny_bundle, images, tmp_path):
+    embedder = Embedder(str(tiny_bundle))
+    images[1].save(tmp_path / "image.png")
+    found = embedder.embed([np.asarray(images[0]), tmp_path / "image.png", images[2]], batch_size=2)
+    np.testing.assert_allclose(found, embedder.embed(images), atol=1e-6)
+    np.testing.assert_allclose(np.linalg.norm(found, axis=1), 1, atol=1e-6)
+    assert (found.dtype, found.shape) == (np.float32, (3, 48))
+
+
 def test_no_images_and_missing_cameras(tiny_bundle, images):
     embedder = Embedder(Bundle.open(tiny_bundle), RuntimeChoice("fake"))
     assert embedder.embed([], []).shape == (0, 48)
