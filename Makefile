@@ -13,7 +13,7 @@ CHECKED := bundle scoring synthetic training export service benchmarks tests vit
 # faiss and onnxruntime come for the CPU or for NVIDIA GPUs, never both.
 COMPUTE := $(if $(shell nvidia-smi -L 2>/dev/null),gpu,cpu)
 
-.PHONY: help demo serve test crash check docs bench starter docker-test clean
+.PHONY: help demo serve test test-fast crash check docs bench starter docker-test clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1|/' | awk -F'|' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -23,6 +23,9 @@ demo: $(VENV)/service ## draw people, index them, serve on 127.0.0.1:8000 and an
 
 serve: $(VENV)/service ## serve the galleries in DATA (default ./data) with BUNDLE (default: the starter)
 	@$(BIN)/vitreid serve --data $(DATA) $(if $(BUNDLE),--bundle $(BUNDLE))
+
+test-fast: $(VENV)/dev ## run the tests that take under a second: the loop while working
+	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --dist worksteal -m "not slow"
 
 test: $(VENV)/dev ## run all tests, in as many processes as there are cores
 	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --dist worksteal

@@ -11,13 +11,23 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tests.paths import optional_folder
+from tests.paths import REPOSITORY, optional_folder
 from vitreid.bundle import Bundle, ImageSpec, OutputSpec, PatchSpec
 from vitreid.bundle.patch_spec import EXPLAIN
 from vitreid.service.api.logs import FORMATS
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ["VITREID_ALLOWED_HOSTS"] = "testserver"  # what a TestClient calls the service
+
+
+SLOW_FOLDERS = tuple(REPOSITORY / "tests" / folder for folder in ("benchmarks", "service/crash", "service/web"))
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark all tests of the slow folders as slow."""
+    for item in items:
+        if any(folder in item.path.parents for folder in SLOW_FOLDERS):
+            item.add_marker(pytest.mark.slow)
 
 
 @pytest.fixture(autouse=True)

@@ -116,6 +116,7 @@ sys.exit(any(module in sys.modules for module in ("torch", "numpy", "typer")))
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, check=False).returncode == 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("arguments", [["--help"], ["keys", "create", "--help"], ["recipes", "--json"]])
 def test_whoever_stops_reading_gets_no_traceback(arguments: list[str]) -> None:
     reading, writing = os.pipe()

@@ -88,6 +88,7 @@ DONE = (
 CHECKS = ("training/losses/test_registry.py", "service/indexes/test_indexes.py", "test_docs_tables.py::test_losses")
 
 
+@pytest.mark.slow
 def test_the_examples_pass_the_tests_of_their_registries(tmp_path: Path) -> None:
     for name in TREE:
         shutil.copytree(REPOSITORY / name, tmp_path / name, symlinks=True, ignore=shutil.ignore_patterns("__pycache__"))

@@ -56,12 +56,14 @@ def test_every_link_leads_to_its_folder() -> None:
         assert link.readlink() == Path("..", package)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("folder", ["tests", "benchmarks", "docker"])
 def test_everything_is_imported_by_its_one_name(folder: str) -> None:
     for file in (REPOSITORY / folder).rglob("*.py"):
         assert not imported(file) & set(ALLOWED), file
 
 
+@pytest.mark.slow
 def test_starting_the_service_leaves_out_what_is_slow_or_not_its_own(tiny_bundle: Path, tmp_path: Path) -> None:
     code = f"""
 import sys
@@ -78,6 +80,7 @@ sys.exit(str(wrong) if wrong else 0)
     assert done.returncode == 0, done.stderr
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("package", sorted(path.parent.name for path in (REPOSITORY / "service").glob("*/__init__.py")))
 def test_any_package_of_the_service_can_be_imported_first(package: str) -> None:
     """None needs another one to have been imported before it."""

@@ -73,6 +73,7 @@ def scores(path: Path, people: Path, capsys: pytest.CaptureFixture[str]) -> dict
     return found
 
 
+@pytest.mark.slow
 def test_the_bundle_scores_as_its_checkpoint(
     people: Path, run: Path, bundle: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -84,6 +85,7 @@ def test_the_bundle_scores_as_its_checkpoint(
     assert manifest.cameras == ("c1", "c2", "c3")
 
 
+@pytest.mark.slow
 def test_the_service_ranks_as_the_evaluation_says(people: Path, bundle: Path) -> None:
     result = compare(bundle, people)
     assert result["mAP_difference"] <= 1e-3

@@ -70,6 +70,7 @@ def exported(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFa
         return bundle, images, checkpoint.load_model().embed(torch.from_numpy(images), *told).numpy()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("runtime", ["onnx", "openvino"])
 def test_scores_are_those_of_the_network(tmp_path: Path, exported: Exported, runtime: str) -> None:
     """All images added at once, so in runs of several, and each searched alone."""

@@ -69,6 +69,7 @@ def test_what_is_absent() -> None:
     assert names("plot") <= names("train")
 
 
+@pytest.mark.slow
 def test_evaluate(bundle: Path, people: Path) -> None:
     options = ("--intervals", "--camera-pairs", "--open-set", "--multi-query", "--rerank", "--json")
     done = without(ABSENT, "evaluate", bundle, "--data", people, *options)
@@ -76,6 +77,7 @@ def test_evaluate(bundle: Path, people: Path) -> None:
     assert 0 < json.loads(done.stdout)["mAP"] <= 1
 
 
+@pytest.mark.slow
 def test_evaluate_several_with_patches_and_a_image(explained_bundle: Path, people: Path, tmp_path: Path) -> None:
     several = without(ABSENT, "evaluate", explained_bundle, explained_bundle, "--data", people, "--table", "csv")
     assert several.returncode == 0, several.stderr
@@ -86,23 +88,27 @@ def test_evaluate_several_with_patches_and_a_image(explained_bundle: Path, peopl
     assert drawn.is_file()
 
 
+@pytest.mark.slow
 def test_calibrate(bundle: Path, people: Path) -> None:
     done = without(ABSENT, "export", "calibrate", bundle, "--data", people, "--json")
     assert done.returncode == 0, done.stderr
     assert Bundle.open(bundle).manifest.calibration is not None
 
 
+@pytest.mark.slow
 def test_adopt(tmp_path: Path) -> None:
     done = without(ABSENT, "export", "adopt", save_foreign(tmp_path / "model.onnx"), "--out", tmp_path / "adopted")
     assert done.returncode == 0, done.stderr
     assert Bundle.open(tmp_path / "adopted").manifest.source["adopted"] == "model.onnx"
 
 
+@pytest.mark.slow
 def test_verify(bundle: Path) -> None:
     done = without(ABSENT, "export", "verify", bundle, "--json")
     assert done.returncode == 0, done.stderr
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("command", "package", "extra"),
     [

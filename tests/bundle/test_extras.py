@@ -16,6 +16,7 @@ from vitreid.bundle.extras import gpu_command, install_command
 PRODUCT = ("bundle", "scoring", "synthetic", "training", "export", "service")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("extras", [("train",), ("openvino",), ("cpu", "train")])
 def test_the_command_runs(extras: tuple[str, ...]) -> None:
     """All that it names is a requirement that pip reads, finds, and here has already."""
@@ -39,6 +40,7 @@ def test_the_gpu_builds_replace_those_for_the_cpu() -> None:
     assert shlex.split(install)[2:] == ["onnxruntime-gpu[cuda,cudnn]", "faiss-gpu"]
 
 
+@pytest.mark.slow
 def test_no_message_installs_vitreid_from_an_index() -> None:
     """It is in none, so such a remedy would not hold."""
     files = [

@@ -115,6 +115,7 @@ def measured(tmp_path_factory: pytest.TempPathFactory) -> dict[str, float]:
     return {kind: peak / SIDE**2 for kind, peak in found.items()}
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not STATUS.exists(), reason="the peak of memory is read from Linux' /proc")
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_pixel_costs_what_the_documentation_says(kind: str, measured: dict[str, float]) -> None:

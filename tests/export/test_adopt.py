@@ -293,6 +293,7 @@ def test_another_folder_is_left_alone(tmp_path: Path) -> None:
     assert [path.name for path in (tmp_path / "notes").iterdir()] == ["mine.txt"]
 
 
+@pytest.mark.slow
 def test_the_command(tmp_path: Path) -> None:
     model = save_foreign(tmp_path / "osnet.onnx", size=("h", "w"), tail="pooled")
     arguments = f"export adopt {model} --out {tmp_path / 'bundle'} --height 32 --width 16 --mean 0 0 0 --std 1 1 1"

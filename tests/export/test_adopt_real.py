@@ -81,6 +81,7 @@ def write(model: nn.Module, file: Path, *, dynamo: bool, axes: dict | None) -> N
             torch.onnx.export(model, example, file, dynamo=False, opset_version=14, **names)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "batch", "dynamo"),
     [("osnet", 1, False), ("resnet", "any", False), ("transformer", 1, False), ("transformer", 1, True)],

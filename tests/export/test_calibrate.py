@@ -77,6 +77,7 @@ def test_it_is_kept_with_what_it_was_measured_on(bundle: Path, people: Path) -> 
     assert found.held_out.log_loss < found.held_out.base_log_loss
 
 
+@pytest.mark.slow
 def test_probabilities_are_about_what_they_say(bundle: Path, people: Path, tmp_path: Path) -> None:
     """Other persons, seen just as often: there are about as many pairs of one person as their probabilities add to."""
     call(bundle, "--data", people)
@@ -144,6 +145,7 @@ def test_what_is_printed(bundle: Path, people: Path) -> None:
     ]
 
 
+@pytest.mark.slow
 def test_a_reliability_diagram(bundle: Path, people: Path, tmp_path: Path) -> None:
     call(bundle, "--data", people, "--plot", tmp_path / "reliability.png")
     with Image.open(tmp_path / "reliability.png") as drawn:
@@ -151,6 +153,7 @@ def test_a_reliability_diagram(bundle: Path, people: Path, tmp_path: Path) -> No
         assert len(drawn.convert("RGB").getcolors(2**20) or ()) > 50
 
 
+@pytest.mark.slow
 def test_a_diagram_that_the_disk_refuses(
     bundle: Path, people: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -53,6 +53,7 @@ def images() -> np.ndarray:
     return drawn_images(40, parse_config(RECIPE, (), "test").model.image)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("common", [0.0, 100.0])
 def test_a_lost_ranking_is_refused_whatever_embeddings_share(tmp_path: Path, images: np.ndarray, common: float) -> None:
     checkpoint = trained(tmp_path / "trained", common, outlier=100.0)
@@ -61,6 +62,7 @@ def test_a_lost_ranking_is_refused_whatever_embeddings_share(tmp_path: Path, ima
     assert not (tmp_path / "bundle").exists()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("precision", ["fp32", "fp16", "int8"])
 @pytest.mark.parametrize("common", [0.0, 100.0])
 def test_a_good_export_passes(tmp_path: Path, images: np.ndarray, precision: str, common: float) -> None:
@@ -70,6 +72,7 @@ def test_a_good_export_passes(tmp_path: Path, images: np.ndarray, precision: str
     assert parity.min_corrected_cosine >= TOLERANCES[precision].min_cosine
 
 
+@pytest.mark.slow
 def test_another_network_is_another_one_whatever_embeddings_share(tmp_path: Path, images: np.ndarray) -> None:
     one, other = (trained(tmp_path / str(seed), 100.0, seed=seed) for seed in (0, 1))
     bundle = export_onnx(one, tmp_path / "bundle", images, parity_data="drawn")

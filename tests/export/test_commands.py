@@ -58,6 +58,7 @@ def vitreid(*arguments: Any) -> Result:
     return CliRunner().invoke(app, ["export", *map(str, arguments)])
 
 
+@pytest.mark.slow
 def test_from_a_checkpoint_to_a_bundle_that_is_tried_again(trained: Path, people: Path, tmp_path: Path) -> None:
     done = vitreid(
         "onnx", trained, "--out", tmp_path / "bundle", "--precision", "int8-static", "--calibration", people,
@@ -86,6 +87,7 @@ def test_from_a_checkpoint_to_a_bundle_that_is_tried_again(trained: Path, people
     assert recorded.parity == (parity.model_copy(update={"scores": None}),)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("options", "error", "told"),
     [
@@ -130,6 +132,7 @@ def test_comparisons_need_the_model(tiny_bundle: Path, people: Path, options: st
     assert "--checkpoint" in done.output
 
 
+@pytest.mark.slow
 def test_a_loss_needs_data(trained: Path, tmp_path: Path) -> None:
     done = vitreid("onnx", trained, "--out", tmp_path / "bundle", "--max-map-loss", 0.1)
     assert done.exit_code == 2

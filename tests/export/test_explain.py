@@ -79,6 +79,7 @@ def explained(tmp_path_factory: pytest.TempPathFactory, images: np.ndarray) -> t
     return add_explain_graph(bundle, trained, images), trained, bundle.manifest.bundle_id
 
 
+@pytest.mark.slow
 def test_the_file_says_what_torch_says(explained: tuple[Bundle, Checkpoint, str], images: np.ndarray) -> None:
     bundle, trained, _ = explained
     runner, graph = PatchRunner(Bundle.open(bundle.path), threads=1), PatchGraph(trained.load_model())
@@ -116,6 +117,7 @@ VARIANTS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("variant", VARIANTS)
 def test_every_form_exports(tmp_path: Path, images: np.ndarray, variant: str) -> None:
     text, side = VARIANTS[variant]
@@ -253,6 +255,7 @@ def test_verifying_looks_at_the_evidence_too(explained: tuple[Bundle, Checkpoint
         check_sanity(Bundle(bundle.path, wrong), images)
 
 
+@pytest.mark.slow
 def test_a_graph_that_differs_is_not_added(
     explained: tuple[Bundle, Checkpoint, str], images: np.ndarray, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -263,6 +266,7 @@ def test_a_graph_that_differs_is_not_added(
     assert Bundle.open(bundle.path).manifest == bundle.manifest
 
 
+@pytest.mark.slow
 def test_the_command(explained: tuple[Bundle, Checkpoint, str], tmp_path: Path) -> None:
     bundle, trained, before = explained
     shutil.copytree(bundle.path, tmp_path / "bundle")

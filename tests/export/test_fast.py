@@ -99,6 +99,7 @@ def embedded(graph: torch.nn.Module, feed: Mapping[str, np.ndarray]) -> np.ndarr
         return graph(**{name: torch.from_numpy(value) for name, value in feed.items()}).numpy()
 
 
+@pytest.mark.slow
 def test_the_fast_form_is_the_network_for_every_pair_of_choices() -> None:
     for part in every_pair():
         model = network(part)
@@ -118,6 +119,7 @@ def operators(graph: onnx.ModelProto) -> Counter[str]:
     return Counter(node.op_type for node in graph.graph.node)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("row", range(max(map(len, AXES.values()))))
 def test_every_choice_exports(tmp_path: Path, row: int) -> None:
     """A row of choices each: as many rows as the longest axis, the others from the start again.
@@ -139,6 +141,7 @@ def test_every_choice_exports(tmp_path: Path, row: int) -> None:
     assert {domain.domain for domain in graph.opset_import} == {""}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("opset", ATTENTION)
 @pytest.mark.parametrize(
     "part",
@@ -158,6 +161,7 @@ def test_networks_without_a_fast_form_export_as_they_are(tmp_path: Path, part: d
         np.testing.assert_allclose(session.run(["embeddings"], feed)[0], expected, atol=1e-5)
 
 
+@pytest.mark.slow
 def test_parts_cost_a_class_token_each(tmp_path: Path) -> None:
     """However many they are: queries, keys, values, what mixes them, and the two products of the MLP, once."""
     (_, alone), (_, beside) = (written({"options": SMALL, **part}, 23, tmp_path / "model.onnx") for part in ({}, FIVE))
@@ -170,6 +174,7 @@ def test_an_opset_without_a_form_is_refused() -> None:
         fast_form(network({}), 19)
 
 
+@pytest.mark.slow
 def test_a_bundle_weighs_what_it_needs(tmp_path: Path) -> None:
     """Classifiers, BNNecks that embeddings are taken before, and the code's names stay outside."""
     wide = {"embed_dim": 128, "depth": 3, "num_heads": 2}
@@ -193,6 +198,7 @@ def test_a_stem_of_16_bits_sees_what_has_little_contrast() -> None:
     assert np.sum(embedded(fast, {"images": images}) * expected, axis=1).min() > 1 - 5e-6
 
 
+@pytest.mark.slow
 def test_attention_is_read_by_openvino(tmp_path: Path) -> None:
     part = {"sie": "camera", "jpm": {}, "relative": "keys", "options": SMALL}
     model, _ = written(part, 23, tmp_path / "model.onnx")

@@ -68,6 +68,7 @@ def operators(file: Path) -> list[str]:
     return [node.op_type for node in onnx.load(file).graph.node]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("network", NETWORKS)
 @pytest.mark.parametrize("name", PRECISIONS)
 def test_every_precision_is_near_the_first(

@@ -62,6 +62,7 @@ def images() -> np.ndarray:
     return drawn_images(24, SPEC)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("stem", "bnneck"), [("patch", "before"), ("conv", "after")])
 def test_the_bundle_is_the_trained_model(tmp_path: Path, images: np.ndarray, stem: str, bnneck: str) -> None:
     trained = checkpoint(tmp_path / "trained", recipe(stem, bnneck))
@@ -80,6 +81,7 @@ def test_the_bundle_is_the_trained_model(tmp_path: Path, images: np.ndarray, ste
     assert manifest.source["scores"] == {"mAP": 0.5}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("side", "cameras", "views"),
     [
@@ -102,6 +104,7 @@ def test_the_bundle_names_what_was_learned(
     assert np.abs(unknown - first).max() > 1e-4
 
 
+@pytest.mark.slow
 def test_the_weights_are_inside_the_file(tmp_path: Path) -> None:
     model = checkpoint(tmp_path / "trained", recipe()).load_model()
     write_graph(EmbeddingGraph(model), SPEC, tmp_path / "model.onnx")
@@ -110,6 +113,7 @@ def test_the_weights_are_inside_the_file(tmp_path: Path) -> None:
     onnx.checker.check_model(graph)
 
 
+@pytest.mark.slow
 def test_a_graph_of_other_weights_is_refused(tmp_path: Path, images: np.ndarray) -> None:
     trained = checkpoint(tmp_path / "trained", recipe())
     bundle = export_onnx(trained, tmp_path / "bundle", images, parity_data="drawn")
@@ -120,6 +124,7 @@ def test_a_graph_of_other_weights_is_refused(tmp_path: Path, images: np.ndarray)
         TOLERANCES["fp32"].check(measure_parity(bundle, EmbeddingGraph(other), images))
 
 
+@pytest.mark.slow
 def test_a_failing_export_writes_nothing(tmp_path: Path, images: np.ndarray) -> None:
     trained = checkpoint(tmp_path / "trained", recipe())
     trial = Trial(tolerance=Tolerance(min_cosine=1.1, max_loss=1))

@@ -117,6 +117,7 @@ def test_a_machine_without_a_gpu_or_tensorrt_is_told(bundle: Bundle, monkeypatch
         export_tensorrt(bundle, IMAGES, profile=PROFILE)
 
 
+@pytest.mark.slow
 def test_the_command(bundle: Bundle, made: MadeUp, tmp_path: Path) -> None:
     arguments = f"export tensorrt {bundle.path} --batch 2 --max-batch 8 --timings {tmp_path / 'timings'}"
     done = CliRunner().invoke(app, arguments.split())

@@ -67,6 +67,7 @@ def test_blocks_of_resamples_change_nothing(monkeypatch: pytest.MonkeyPatch) -> 
     assert score_intervals(one, resamples=100) == whole
 
 
+@pytest.mark.slow
 def test_intervals_hold_the_truth_as_often_as_they_say() -> None:
     """Experiments of 60 persons whose mean is 0.5: 95 % of the intervals should hold it.
 

@@ -110,6 +110,7 @@ def test_rates_are_told_from_ten_expected_false_matches_on() -> None:
         assert bool(first.at) is told
 
 
+@pytest.mark.slow
 def test_intervals_hold_the_truth_about_as_often_as_they_say() -> None:
     """Persons with a place of their own on a circle: many experiments, one true rate at a fixed angle."""
     random = np.random.default_rng(11)

@@ -29,7 +29,7 @@ def make_image() -> Callable[..., bytes]:
     return make
 
 
-@pytest.fixture(params=["fake", "onnx"])
+@pytest.fixture(params=["fake", pytest.param("onnx", marks=pytest.mark.slow)])
 def runtime(request: pytest.FixtureRequest) -> str:
     """Every test of a route runs with the fake runtime and with a real one."""
     name: str = request.param

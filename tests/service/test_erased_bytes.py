@@ -93,6 +93,7 @@ def erase_items(client: TestClient, item_id: int) -> dict[str, Any]:
     return client.post("/v1/erasures", json={"item_ids": [item_id]}).json()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("erase", [erase_person, erase_items])
 def test_nothing_is_left_in_any_file(
     erase: Callable[[TestClient, int], dict[str, Any]], client: TestClient, tmp_path: Path

@@ -206,6 +206,7 @@ def test_receipts_of_an_impossible_clock_have_the_last_believable_times(
         assert told[name][:10] == f"{right:%Y-%m-%d}"
 
 
+@pytest.mark.slow
 def test_the_audit_log_is_not_emptied_by_a_clock_in_2099(client: TestClient, clocks: Clocks) -> None:
     right = clocks.now
     assert client.get("/v1/items").status_code == 200

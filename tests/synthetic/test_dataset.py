@@ -67,6 +67,7 @@ def test_one_image_per_camera_gives_one_query_per_identity(tmp_path: Path) -> No
     assert set(gallery.values()) == {2}
 
 
+@pytest.mark.slow
 def test_same_seed_same_bytes_for_any_number_of_workers_and_identities(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -35,6 +35,7 @@ def test_any_size(size: tuple[int, int]) -> None:
     assert image(0, 1, 1, 0, size).pixels.shape == (*size, 3)
 
 
+@pytest.mark.slow
 def test_some_images_are_occluded_and_all_occluders_occur() -> None:
     occluders = [
         image(1, identity, camera, 0, (32, 16)).occluder for identity in range(1, 61) for camera in range(1, 6)

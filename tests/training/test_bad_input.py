@@ -221,6 +221,7 @@ def test_a_disk_that_fills(train: Train, spoilt: Spoilt, tmp_path: Path) -> None
     assert_good_after_one_epoch(tmp_path / "run")
 
 
+@pytest.mark.slow
 def test_a_worker_that_dies(train: Train, spoilt: Spoilt, tmp_path: Path) -> None:
     def kill() -> None:
         [worker] = multiprocessing.active_children()

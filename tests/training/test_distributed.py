@@ -54,6 +54,7 @@ def train(people: Path, out: Path, processes: int) -> None:
     assert "Warning" not in done.stderr
 
 
+@pytest.mark.slow
 def test_two_processes_give_the_losses_and_weights_of_one(people: Path, tmp_path: Path) -> None:
     for processes in (1, 2):
         train(people, tmp_path / str(processes), processes)
@@ -107,6 +108,7 @@ with joined(torch.device("cpu")) as ranks, RunScreen(quiet=True) as screen:
 """
 
 
+@pytest.mark.slow
 def test_processes_drop_paths_of_their_own(people: Path, tmp_path: Path) -> None:
     """Also after a resume, which draws what the run would have drawn."""
     (tmp_path / "masks.py").write_text(MASKS)

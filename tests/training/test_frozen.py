@@ -59,6 +59,7 @@ def frozen(run: Trainer) -> dict[str, torch.Tensor]:
     return {name: value.clone() for name, value in values.items() if not name.startswith(learning or ("-",))}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("model", "optim"),
     [(RESNET, "backbone_lr_mult = 0"), (VIT, "backbone_lr_mult = 0"), (VIT, "frozen_blocks = 2")],
@@ -104,6 +105,7 @@ def test_side_information_learns_beside_what_is_frozen(people: Path, tmp_path: P
     assert all(torch.equal(run.model.backbone.state_dict()[name], value) for name, value in rest.items())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("model", "optim", "told"),
     [

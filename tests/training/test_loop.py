@@ -50,6 +50,7 @@ def weights(path: Path) -> dict[str, torch.Tensor]:
     return load_file(path / "last" / "model.safetensors")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("interrupt", [(2, 1), (3, 2)])
 def test_an_interrupted_run_ends_as_an_uninterrupted_one(
     config: TrainConfig, people: Path, tmp_path: Path, interrupt: tuple[int, int]
@@ -82,6 +83,7 @@ def test_workers_change_nothing(config: TrainConfig, people: Path, tmp_path: Pat
     assert histories[0] == histories[1]
 
 
+@pytest.mark.slow
 def test_training_learns(config: TrainConfig, people: Path, tmp_path: Path) -> None:
     run = trainer(config.model_copy(update={"epochs": 20, "evaluate_every": 20}), people)
     run.run(tmp_path / "run", Silent())
@@ -205,6 +207,7 @@ def with_data(config: TrainConfig, **changes: Any) -> TrainConfig:
     return config.model_copy(update={"data": config.data.model_copy(update=changes)})
 
 
+@pytest.mark.slow
 def test_a_worker_that_dies_costs_one_epoch(config: TrainConfig, people: Path, tmp_path: Path) -> None:
     def kill() -> None:
         multiprocessing.active_children()[0].kill()
@@ -265,6 +268,7 @@ def test_a_missing_image_is_found_before_the_first_step(
         Trainer(config, split, "people", CPU)
 
 
+@pytest.mark.slow
 def test_an_epoch_is_kept_whose_scoring_fails(config: TrainConfig, people: Path, tmp_path: Path) -> None:
     whole = trainer(config, people)
     whole.run(tmp_path / "whole", Silent())

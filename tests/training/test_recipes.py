@@ -14,6 +14,7 @@ NAMES = sorted(recipe_files())
 BATCH = 4
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", NAMES)
 def test_a_recipe_builds_and_has_its_losses(name: str) -> None:
     config = load_recipe(name)
@@ -43,6 +44,7 @@ GRIDS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("name", "grid"), GRIDS.items())
 def test_the_grids_of_patches(name: str, grid: tuple[int, int]) -> None:
     with torch.device("meta"):

@@ -96,6 +96,7 @@ def published_batches(labels: list[int], persons: int, images: int, seed: int) -
     return batches
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("labels", [labels for name, labels in SETS.items() if name != "few"])
 def test_random_identity_takes_as_many_batches_as_transreid(labels: list[int]) -> None:
     sampler = RandomIdentitySampler(labels, identities_per_batch=4, images_per_identity=4)

@@ -92,6 +92,7 @@ def test_an_evaluation_that_knows_all_says_so(model: Path, evaluate: Asked) -> N
     assert told["views"]["unknown"] == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("cameras", "line"),
     [

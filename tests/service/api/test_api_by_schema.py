@@ -129,6 +129,7 @@ def api(request: pytest.FixtureRequest, tmp_path: Path, tiny_bundle: Path) -> Ap
     return Api(create_app(config, open_parts=False), config.data, tiny_bundle, headers)
 
 
+@pytest.mark.slow
 def test_answers_are_as_described(api: Api) -> None:
     description = schemathesis.openapi.from_asgi("/openapi.json", api.app)
     tried = [operation.ok() for operation in description.get_all_operations()]
@@ -138,6 +139,7 @@ def test_answers_are_as_described(api: Api) -> None:
     assert len(tried) == sum(map(len, description.raw_schema["paths"].values()))
 
 
+@pytest.mark.slow
 def test_what_does_not_fit_the_description_is_refused(api: Api) -> None:
     description = schemathesis.openapi.from_asgi("/openapi.json", api.app)
     operations = [found.ok() for found in description.get_all_operations()]
@@ -148,6 +150,7 @@ def test_what_does_not_fit_the_description_is_refused(api: Api) -> None:
     assert len(tried) > len(operations) / 2
 
 
+@pytest.mark.slow
 def test_answers_along_links_are_as_described(api: Api) -> None:
     description = (
         schemathesis.openapi.from_asgi("/openapi.json", api.app)

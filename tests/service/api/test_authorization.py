@@ -46,6 +46,7 @@ def keys_command(*arguments: str, data: Path) -> str:
     return subprocess.run(command, capture_output=True, text=True, cwd=REPOSITORY, check=True).stdout.strip()
 
 
+@pytest.mark.slow
 def test_what_another_process_does_to_keys_counts_for_the_next_request(
     client: TestClient, config: ServiceConfig
 ) -> None:
@@ -82,6 +83,7 @@ def test_without_keys_each_address_has_a_rate(config: ServiceConfig) -> None:
         assert other.get("/v1/items").status_code == 200
 
 
+@pytest.mark.slow
 def test_by_default_nobody_is_too_fast(client: TestClient) -> None:
     assert {client.get("/v1/info").status_code for _ in range(150)} == {200}
 
@@ -155,6 +157,7 @@ def test_where_keys_are_required_nobody_is_let_in_without_one(config: ServiceCon
         assert client.get("/readyz").json() == {"status": "ready", "checks": {}}
 
 
+@pytest.mark.slow
 def test_where_keys_are_required_an_empty_data_folder_stops_the_start(config: ServiceConfig) -> None:
     """A disk that is not mounted: neither its keys nor its galleries are there, and nothing is made in their place."""
     required = config.model_copy(update={"require_keys": True, "insecure": True})

@@ -36,6 +36,7 @@ def troubled(config: ServiceConfig) -> ServiceConfig:
     return config
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("relative", [False, True])
 def test_no_answer_of_any_route_names_the_data_folder(
     troubled: ServiceConfig, relative: bool, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture

@@ -76,6 +76,7 @@ def add(client: TestClient, content: bytes, metadata: str) -> Any:
     return client.post("/v1/items", files={"images": ("a.jpg", content)}, data={"metadata": metadata})
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("label", BAD_LABELS)
 @pytest.mark.parametrize("name", ["camera_id", "person_id", "track_id"])
 def test_no_door_takes_a_bad_label(client: TestClient, make_image: Make, tmp_path: Path, name: str, label: str) -> None:
@@ -114,6 +115,7 @@ def test_a_key_is_for_galleries_that_can_be(tmp_path: Path) -> None:
     assert "a gallery cannot be called 'My Shop'" in str(done.exception)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("label", GOOD_LABELS)
 def test_a_good_label_can_be_given_found_and_erased(client: TestClient, make_image: Make, label: str) -> None:
     labels = {"camera_id": label, "person_id": label, "track_id": label}

@@ -113,6 +113,7 @@ def test_clients_cannot_make_up_labels_without_end(monkeypatch: pytest.MonkeyPat
     assert counts == {"c0": 1, "c1": 1, "c2": 1, "other": 7, "unknown": 1}
 
 
+@pytest.mark.slow
 def test_made_up_cameras_do_not_push_out_real_ones(client: TestClient, make_image: Make) -> None:
     labels = {"metadata": '{"camera_id": "gate"}'}
     client.post("/v1/items", files=[("images", ("a.jpg", make_image(1)))], data=labels)

@@ -40,6 +40,7 @@ def check_refusal(problem: dict[str, Any]) -> None:
     assert len(problem["detail"]) < 500
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("route", ["/v1/query", "/v1/embed"])
 def test_a_mutated_image_as_the_body(route: str, client: TestClient, make_image: Callable[[int], bytes]) -> None:
     headers = {"content-type": "image/jpeg"}

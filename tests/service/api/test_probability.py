@@ -104,6 +104,7 @@ def test_matches_by_the_querys_own_camera_have_none(filled: TestClient, make_ima
     assert {match["camera_id"]: match["probability"] is None for match in matches} == {"c1": False, "c2": True}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("least", [0.12, 0.5, 0.9])
 def test_a_least_probability(filled: TestClient, make_image: Make, calibration: Calibration, least: float) -> None:
     every = ask(filled, make_image(3))["matches"]

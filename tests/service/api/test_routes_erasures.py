@@ -71,6 +71,7 @@ def test_what_is_not_there_is_told(filled: TestClient) -> None:
     assert filled.delete("/v1/persons/anna/2?gallery=other").status_code == 404
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "body",
     [
@@ -131,6 +132,7 @@ def test_an_item_is_erased_only_with_the_image_that_was_looked_at(filled: TestCl
     assert (receipt["gallery"], receipt["item_ids"]) == ("default", [1, 2, 5])
 
 
+@pytest.mark.slow
 def test_answers_say_which_gallery_an_item_is_in(filled: TestClient, make_image: Make) -> None:
     assert filled.put("/v1/galleries/night", json={}).status_code == 201
     filled.post("/v1/items?gallery=night", files=[("images", ("0.jpg", make_image(9)))])

@@ -121,6 +121,7 @@ def test_the_name_of_a_frame_tells_nothing_about_the_persons_in_it(client: TestC
     assert (item["person_id"], item["camera_id"]) == (None, None)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "metadata",
     [
@@ -396,6 +397,7 @@ def test_wrong_changes_are_refused(client: TestClient, make_image: Make, patch: 
     assert client.patch("/v1/items/99", json={"person_id": "anna"}).status_code == 404
 
 
+@pytest.mark.slow
 def test_every_route_takes_a_gallery(client: TestClient, make_image: Make) -> None:
     assert client.put("/v1/galleries/night", json={}).status_code == 201
     night = {"gallery": "night"}

@@ -12,6 +12,7 @@ from vitreid.service.api.routes.page import ASSETS
 FILES = ["/", "/docs", *(f"/web/{name}" for name in ASSETS if not name.endswith(".html"))]
 
 
+@pytest.mark.slow
 def test_a_browser_that_has_a_file_gets_none(client: TestClient) -> None:
     for path in FILES:
         first = client.get(path)
@@ -30,6 +31,7 @@ def test_pages_have_no_second_address(client: TestClient) -> None:
     assert client.get("/web/index.html").status_code == client.get("/web/docs.html").status_code == 404
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("path", ["/", "/web/page.js", "/web/page.css", "/openapi.json"])
 def test_text_is_compressed_for_those_who_read_that(client: TestClient, path: str) -> None:
     plain = client.get(path, headers={"accept-encoding": "identity"})

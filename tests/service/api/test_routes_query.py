@@ -117,6 +117,7 @@ def test_the_gallerys_least_score_counts_until_another_is_asked_for(filled: Test
     assert len(ask(filled, make_image(30), min_score=-1).json()["matches"]) == 8
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "params",
     [

@@ -26,6 +26,7 @@ def labels_of(paths: list[Path]) -> tuple[list[str], list[str]]:
     return [name.label for name in names if name], [name.camera_id for name in names if name]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("runtime", ["fake", "onnx"])
 def test_map_over_http_equals_scoring_the_embeddings(tmp_path: Path, tiny_bundle: Path, runtime: str) -> None:
     people = tmp_path / "people"

@@ -145,6 +145,7 @@ print("not reached: what is stuck would not let the interpreter end")
 """
 
 
+@pytest.mark.slow
 def test_sigterm_ends_it_even_where_loading_is_stuck(tmp_path: Path) -> None:
     command = [sys.executable, "-c", SERVE, str(tmp_path)]
     with subprocess.Popen(
@@ -161,6 +162,7 @@ def test_sigterm_ends_it_even_where_loading_is_stuck(tmp_path: Path) -> None:
     assert '"stopped"' in stderr
 
 
+@pytest.mark.slow
 def test_a_second_service_on_the_same_data_is_told_who_keeps_it(config: ServiceConfig, tiny_bundle: Path) -> None:
     with open_service(config):
         command = [

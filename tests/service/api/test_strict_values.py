@@ -26,6 +26,7 @@ def add(client: TestClient, content: bytes, **labels: Any) -> Any:
     return client.post("/v1/items", files={"images": ("a.jpg", content)}, data={"metadata": json.dumps(labels)})
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("time", TIMES)
 def test_only_rfc_3339_is_a_time(client: TestClient, make_image: Make, time: object) -> None:
     assert add(client, make_image(1), captured_at=time).status_code == 422
@@ -49,6 +50,7 @@ def test_only_whole_numbers_are_items_to_erase(client: TestClient, make_image: M
     assert [item["id"] for item in client.get("/v1/items").json()["items"]] == [1]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "settings",
     [

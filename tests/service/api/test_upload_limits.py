@@ -158,6 +158,7 @@ def test_the_longest_erasure_fits_into_a_body(client: TestClient, named: dict[st
     assert (answer.status_code, answer.json()["type"]) == (404, "/problems/item-not-found")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "path",
     [

@@ -24,6 +24,7 @@ def test_jpeg_has_other_names(client: TestClient, make_image: Make, kind: str) -
         assert answer.status_code == 200 or answer.json()["type"] == "/problems/explain-unsupported", door
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("coding", COMPRESSED)
 def test_a_compressed_body_is_refused_in_one_clear_line(client: TestClient, make_image: Make, coding: str) -> None:
     compress = COMPRESSED[coding]

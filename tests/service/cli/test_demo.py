@@ -123,6 +123,7 @@ def test_a_failed_step_ends_the_demo(
     assert result.exit_code == (130 if code == 130 else 1)
 
 
+@pytest.mark.slow
 def test_signals_that_come_together_stop_it() -> None:
     # `timeout make demo` sends two at once; a handler that is interrupted by itself must not wait for itself.
     code = """

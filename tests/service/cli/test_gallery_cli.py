@@ -251,6 +251,7 @@ sys.exit(cli.run(sys.argv[2:]))
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("sent", "code"), [("SIGINT", 130), ("SIGKILL", -signal.SIGKILL)])
 def test_reembedding_is_ended_and_goes_on(
     sent: str, code: int, answer: Callable[..., Any], folder: Path, new_bundle: Path

@@ -334,6 +334,7 @@ def free_port() -> int:
     return port
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_serve_answers_and_stops_on_a_signal(
     number: signal.Signals, tmp_path: Path, tiny_bundle: Path, free_port: int
@@ -355,6 +356,7 @@ def test_serve_answers_and_stops_on_a_signal(
     assert not any("traceback" in each for each in logged)
 
 
+@pytest.mark.slow
 def test_a_request_under_way_is_finished_before_the_service_stops(
     tmp_path: Path, tiny_bundle: Path, free_port: int, make_image: Make
 ) -> None:

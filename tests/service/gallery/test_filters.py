@@ -83,6 +83,7 @@ def gallery(open_gallery, make_items) -> Iterator[Gallery]:
         yield opened
 
 
+@pytest.mark.slow
 def test_rows_masks_and_a_loop_agree(gallery, make_items):
     every = gallery.items(limit=1000)
     query = make_items(1, seed=3)[0].embedding[None]

@@ -35,6 +35,7 @@ def found(gallery: Gallery, query: np.ndarray, k: int) -> list[Any]:
     return [(match.item.id, pytest.approx(match.score, abs=2e-6)) for match in matches]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("index", sorted(INDEXES))
 def test_random_additions_deletions_and_reopenings_equal_a_dict(index, open_gallery, make_items):
     random = np.random.default_rng(3)
@@ -207,6 +208,7 @@ def test_two_open_galleries_see_each_other(open_gallery, make_items):
         assert 2 not in [pair[0] for pair in found(one, new[1].embedding, 3)]
 
 
+@pytest.mark.slow
 def test_another_process_adds_while_this_one_searches(open_gallery, make_items, tmp_path):
     code = f"""
 import numpy as np

@@ -303,6 +303,7 @@ class GalleryMachine(RuleBasedStateMachine):
 
 
 TestGalleryMachine = GalleryMachine.TestCase
+TestGalleryMachine.pytestmark = [pytest.mark.slow]
 TestGalleryMachine.settings = settings(
     max_examples=30,
     stateful_step_count=25,

@@ -47,6 +47,7 @@ def same_answers(index, reference, queries: np.ndarray, k: int, allowed: np.ndar
         np.testing.assert_allclose([score_of[item_id] for item_id in named], scores[row, : len(named)], atol=atol)
 
 
+@pytest.mark.slow
 @every_index
 def test_the_same_calls_give_the_answers_of_exact(name):
     index, reference = empty(name), empty("exact")

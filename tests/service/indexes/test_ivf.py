@@ -55,6 +55,7 @@ def test_a_fixed_nprobe_would_lose_it(ivf, exact, people, gallery, monkeypatch):
     assert recall(ivf, exact, people.queries(300).embeddings, 10, gallery.cameras == 0) < 0.96
 
 
+@pytest.mark.slow
 def test_many_results_keep_the_recall(ivf, exact, people):
     assert recall(ivf, exact, people.queries(100).embeddings, 200) >= 0.97
 
@@ -76,11 +77,13 @@ def test_what_resembles_nothing_that_was_trained_with_is_found(ivf):
     np.testing.assert_allclose(scores, 1, atol=2e-3)
 
 
+@pytest.mark.slow
 def test_memory_is_half_of_the_embeddings(ivf):
     wide = IvfIndex.build(384, np.arange(3000), made_people(3000, 384).gallery(3000).embeddings)
     assert wide.memory_bytes <= 0.6 * 3000 * 384 * 4
 
 
+@pytest.mark.slow
 def test_building_again_gives_the_same(ivf, gallery, people):
     again = IvfIndex.build(DIMENSION, np.arange(ROWS), gallery.embeddings)
     assert again.parameters == ivf.parameters

@@ -54,6 +54,7 @@ LISTS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("what", LISTS)
 def test_hostile_lists_are_refused(what: str, spoiled: Callable[..., Path]) -> None:
     with pytest.raises(IndexDamaged):

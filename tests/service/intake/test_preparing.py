@@ -263,6 +263,7 @@ def test_every_kind_is_taken(kind: str) -> None:
     assert (found.quality.height, found.quality.width) == ((16, 24) if rotated else (24, 16))
 
 
+@pytest.mark.slow
 def test_mutated_images_get_typed_answers() -> None:
     boxes = [PersonBox((0, 0, 12, 20)), PersonBox((5, 5, 90, 90))]
     outcomes: Counter[str] = Counter()

@@ -13,6 +13,7 @@ from vitreid.training.errors import ConfigError
 SMALL = {"embed_dim": 24, "depth": 2, "num_heads": 2}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("stem", STEMS)
 @pytest.mark.parametrize(("size", "tokens"), [((256, 128), 128), ((128, 64), 32)])
 def test_rectangular_inputs(stem: str, size: tuple[int, int], tokens: int) -> None:

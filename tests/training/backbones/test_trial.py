@@ -24,6 +24,7 @@ def built(backbone: str, options: str = "{}", height: int = 96, width: int = 64)
         return build_model(parse_config(text, (), "test"), persons=3, pretrained=False)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", RESNETS)
 def test_the_last_stage_of_a_resnet_keeps_its_resolution(name: str) -> None:
     model = built(name, "{ layers = [1, 1, 1, 2] }")
@@ -43,6 +44,7 @@ def test_a_network_of_real_numbers_is_the_same_after_the_trial(name: str) -> Non
     assert parts[0].features.isfinite().all()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "message"),
     [

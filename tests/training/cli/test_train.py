@@ -32,6 +32,7 @@ pad = 4
 """
 
 
+@pytest.mark.slow
 def test_ctrl_c_keeps_the_epochs_and_resume_goes_on(people: Path, tmp_path: Path) -> None:
     (tmp_path / "recipe.toml").write_text(RECIPE)
     out = tmp_path / "run"
@@ -93,6 +94,7 @@ def test_evaluating_queries_of_strangers(
     assert "none of the 8 queries has an image of its person" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_curves_rank_lists_and_tensorboard(people: Path, tmp_path: Path) -> None:
     (tmp_path / "small.toml").write_text(RECIPE)
     out = str(tmp_path / "run")

@@ -12,6 +12,7 @@ from vitreid.training.evaluation.curves import Board, draw_curves
 HISTORY = [{"epoch": 1, "loss": 3.0, "lr": 0.1}, {"epoch": 2, "loss": 2.0, "lr": 0.05, "mAP": 0.4}]
 
 
+@pytest.mark.slow
 def test_a_panel_for_each_value(tmp_path: Path) -> None:
     draw_curves({"one": HISTORY, "other": HISTORY[:1]}, tmp_path / "curves.png")
     with Image.open(tmp_path / "curves.png") as drawn:

@@ -140,6 +140,7 @@ def test_patches_need_a_bundle_that_tells_them(
         assert reason in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_the_command(explained_bundle: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     people = tmp_path / "people"
     draw_dataset(people, identities=16, cameras=3, images=2, seed=5, workers=1, size=(64, 32))

@@ -113,6 +113,7 @@ def test_a_loss_trains_what_it_is_for(model: ReIDModel, name: str, dtype: torch.
         assert found[parameter].abs().sum() > 0, parameter
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("dtype", [FULL, MIXED], ids=["fp32", "bf16"])
 @pytest.mark.parametrize("name", LOSSES)
 @pytest.mark.parametrize("alike", ["a person's", "all"])
@@ -127,6 +128,7 @@ def test_images_at_no_distance(model: ReIDModel, name: str, dtype: torch.dtype, 
     assert all(gradient.isfinite().all() for gradient in gradients(model).values())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", LOSSES)
 @pytest.mark.parametrize(
     ("persons", "sources", "triplets"),

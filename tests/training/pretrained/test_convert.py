@@ -110,6 +110,7 @@ def assert_same(found: ReIDModel, expected: ReIDModel) -> None:
         )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("stated", [{"roll": 7}, {"roll": 0, "groups": 1}, {"sie_scale": 1.5}])
 def test_what_a_file_cannot_tell_is_stated(tmp_path: Path, stated: dict[str, Any]) -> None:
     """Shift 8 of the settings for vehicles, no rearrangement, another weight of side information."""

@@ -215,6 +215,7 @@ def test_weights_that_are_no_numbers(vit: torch.nn.Module, tmp_path: Path) -> No
         started(tmp_path / "int8.pth", recipe())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "changes",
     [
@@ -252,6 +253,7 @@ def test_a_checkpoint_at_another_size(tmp_path: Path) -> None:
     assert features(model, (128, 64)).isfinite().all()
 
 
+@pytest.mark.slow
 def test_resnets_by_the_names_of_timm(tmp_path: Path) -> None:
     source = timm.create_model("resnet18", num_classes=10)
     state = {f"module.{name}": value for name, value in source.state_dict().items() if "num_batches" not in name}

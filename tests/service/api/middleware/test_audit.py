@@ -41,6 +41,7 @@ def add(client: TestClient, make_image: Make, count: int) -> None:
     assert client.post("/v1/items", files=files).json()["added"] == count
 
 
+@pytest.mark.slow
 def test_every_action_leaves_one_row(client: TestClient, log: Callable[[], list[Recorded]], make_image: Make) -> None:
     add(client, make_image, 3)
     steps: list[tuple[str, str, dict[str, Any]]] = [

@@ -67,6 +67,7 @@ def test_what_was_forwarded_as_https_is_an_origin_of_https(config: ServiceConfig
         assert change(client, make_image, origin="http://testserver") == 403
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("site", ["cross-site", "same-site"])
 @pytest.mark.parametrize(
     "path",

@@ -193,6 +193,7 @@ def long_answer(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("vitreid.service.api.metrics.Metrics.text", lambda self: b"# " + b"x" * (24 * 2**20))
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("long_answer")
 @pytest.mark.parametrize("connection_header", [b"", b"Connection: close\r\n"])
 def test_an_answer_that_nobody_reads(

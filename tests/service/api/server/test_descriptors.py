@@ -65,12 +65,14 @@ def limited(program: str, *arguments: Any) -> str:
     return done.stdout
 
 
+@pytest.mark.slow
 def test_a_hundred_galleries_need_no_more_than_256_files(tmp_path: Path) -> None:
     found = json.loads(limited(MANY_GALLERIES, tmp_path))
     assert found["galleries"] == 100
     assert found["files"] < 200
 
 
+@pytest.mark.slow
 def test_the_lack_of_descriptors_is_no_lack_of_rights(tmp_path: Path) -> None:
     assert limited(NO_FILES_LEFT, tmp_path / "gallery").split() == ["True", "True"]
 

@@ -92,6 +92,7 @@ def test_an_address_of_another_machine_is_named() -> None:
         pass
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("method", "path"),
     [

@@ -277,6 +277,7 @@ def test_a_gallery_that_is_written_to_all_the_time_is_told(kept, gallery, make_i
     assert len(gallery) == 20 + restoring.ATTEMPTS
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("step", ["_carry_over", "_install"])
 @pytest.mark.parametrize("after", [False, True])
 def test_a_restoration_killed_between_its_steps_leaves_the_old_or_the_new(step, after, kept, gallery, monkeypatch):
@@ -371,6 +372,7 @@ with open_as_it_is(Path(folder)) as gallery:
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("step", ["_describe", "rename", "after"])
 def test_a_killed_backup_is_whole_or_no_backup_and_always_known(step, gallery, tmp_path):
     out = tmp_path / "kept"

@@ -116,6 +116,7 @@ def fill_up(disk: Path) -> None:
                 pass
 
 
+@pytest.mark.slow
 def test_a_service_on_a_full_disk(
     small_disk: Path, tiny_bundle: Path, make_image: Make, monkeypatch: pytest.MonkeyPatch
 ) -> None:

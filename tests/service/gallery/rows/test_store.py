@@ -147,6 +147,7 @@ def test_text_instead_of_a_database_is_told(filled, open_gallery):
     one_line(error, "file is not a database")
 
 
+@pytest.mark.slow
 def test_no_flipped_bit_of_the_header_is_believed(filled, open_gallery):
     content = filled.read_bytes()
     refused = 0
@@ -311,6 +312,7 @@ with Gallery.open(folder, bundle_id="a" * 64, dimension=16, index="exact") as ga
 """
 
 
+@pytest.mark.slow
 def test_a_file_that_cannot_grow_ends_additions_and_loses_none(tmp_path, open_gallery, make_items):
     folder = tmp_path / "gallery"
     open_gallery(folder).close()

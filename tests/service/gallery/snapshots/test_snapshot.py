@@ -95,6 +95,7 @@ def test_two_generations_are_kept_and_described(folder, open_gallery):
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", FILES)
 def test_no_changed_byte_is_believed(name, folder, open_gallery, built, caplog):
     expected = from_rows(folder, open_gallery)
@@ -197,6 +198,7 @@ with Gallery.open(Path(sys.argv[1]), bundle_id="a" * 64, dimension=16, index=sys
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("index", ["exact", "ivf"])
 def test_a_snapshot_that_does_not_fit_leaves_the_old_ones(index, folder, open_gallery):
     before = sorted(path.name for path in (folder / snapshot.FOLDER).iterdir())
