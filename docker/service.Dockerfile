@@ -1,15 +1,15 @@
-# The service and the `vitreid` command in an image. No torch, so no training, but all that works on bundles: evaluate,
-# export adopt and export calibrate. No compiler.
+# An image with the service and the `vitreid` command. No torch and so no training, but everything that works on bundles:
+# evaluate, export adopt, export calibrate. No compiler.
 #
 #   docker build -f docker/service.Dockerfile --target cpu -t vitreid:cpu .
 #   docker build -f docker/service.Dockerfile --target gpu -t vitreid:gpu .
 #
-# --build-arg EXTRAS=openvino puts that runtime in as well, which is 180 MB; several extras are separated by commas.
+# --build-arg EXTRAS=openvino adds that runtime (180 MB); separate several extras by commas.
 #
-# Always name the target: without one, Docker builds the last and largest. A builder without BuildKit makes every stage
-# that stands before its target, so all of `gpu` stands behind `cpu`.
+# Always name the target: without one, Docker builds the last and largest. A builder without BuildKit builds every stage
+# before its target, so the stages of `gpu` come after `cpu`.
 
-# ---- what to install: two lists, so that another change to pyproject.toml does not install everything again
+# ---- requirement lists, so that other changes to pyproject.toml do not reinstall everything
 FROM python:3.11-slim-bookworm AS requirements
 ARG EXTRAS=
 WORKDIR /lists
@@ -17,11 +17,11 @@ COPY pyproject.toml ./
 RUN python -c "import os, tomllib; \
 project = tomllib.load(open('pyproject.toml', 'rb'))['project']; \
 base, optional = project['dependencies'], project['optional-dependencies']; \
-asked = [extra for extra in os.environ['EXTRAS'].split(',') if extra]; \
-[open(f'{target}.txt', 'w').write('\n'.join(sum((optional[each] for each in [*asked, 'adopt', target]), base)) + '\n') \
+extras = [extra for extra in os.environ['EXTRAS'].split(',') if extra]; \
+[open(f'{target}.txt', 'w').write('\n'.join(sum((optional[each] for each in [*extras, 'adopt', target]), base)) + '\n') \
 for target in ('cpu', 'gpu')]"
 
-# ---- pip works here and stays here
+# ---- pip, in a stage that is not shipped
 FROM python:3.11-slim-bookworm AS tools
 ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1 PIP_CONSTRAINT=/tools/constraints.txt
 COPY constraints.txt /tools/
@@ -29,13 +29,13 @@ RUN python -m venv /tools/venv \
     && /tools/venv/bin/pip install --quiet "setuptools>=77" \
     && python -m venv --without-pip /opt/vitreid
 
-# (the packages' own tests go: 50 MB that nobody runs here)
+# (removes the packages' own tests, 50 MB)
 FROM tools AS cpu-packages
 COPY --from=requirements /lists/cpu.txt /tools/
 RUN /tools/venv/bin/pip --python /opt/vitreid/bin/python install --quiet --requirement /tools/cpu.txt \
     && find /opt/vitreid -type d -name tests -prune -exec rm -r {} +
 
-# ---- our packages, compiled, with the metadata that tells their version
+# ---- vitreid, compiled, with the metadata of its version
 FROM tools AS app
 WORKDIR /build
 COPY pyproject.toml LICENSE ./
@@ -49,17 +49,17 @@ COPY service service
 RUN /tools/venv/bin/pip install --quiet --no-deps --no-build-isolation --target /app . && rm -r /app/bin
 COPY docker/vitreid /app/bin/vitreid
 
-# ---- all of the image but its packages
+# ---- the image without its packages
 FROM python:3.11-slim-bookworm AS runtime
 LABEL org.opencontainers.image.title="vitreid" org.opencontainers.image.licenses="Apache-2.0"
-# Published Python images come without the standard library's .pyc, and the service's user cannot write them: that would
-# cost every start. A file of the library that does not compile is no reason to have no image.
+# Python's images lack the .pyc files of the standard library, and the service's user cannot write them: every start would
+# be slower. A library file that does not compile must not fail the build.
 RUN python -m compileall -q -x '/(test|tests|lib2to3|site-packages|dist-packages)/' \
         "$(python -c 'import sysconfig; print(sysconfig.get_path("stdlib"))')" || true
 RUN useradd --uid 10001 --user-group --no-create-home --home-dir /tmp --shell /usr/sbin/nologin vitreid \
     && mkdir /bundle /backups /data && chown vitreid:vitreid /backups /data
-# PYTHONSAFEPATH: a mounted working folder that has a bundle/ or service/ of its own must not be imported.
-# SQLITE_TMPDIR: purging writes a copy of the database for a moment, which is too large for /tmp.
+# PYTHONSAFEPATH: Python files in a mounted working folder must not be imported.
+# SQLITE_TMPDIR: a purge writes a copy of the database, which may be too large for /tmp.
 ENV PATH=/app/bin:/opt/vitreid/bin:$PATH \
     PYTHONPATH=/app \
     PYTHONSAFEPATH=1 \
@@ -72,15 +72,14 @@ USER 10001:10001
 WORKDIR /data
 VOLUME /data
 EXPOSE 8000
-# As process 1, vitreid would not notice a SIGTERM that comes before it serves, nor one while it indexes; Python always has
-# a handler for SIGINT, which ends both in order.
+# As process 1, vitreid would ignore a SIGTERM before it serves or while it indexes; Python always handles SIGINT.
 STOPSIGNAL SIGINT
 HEALTHCHECK --interval=10s --timeout=5s --start-period=60s --retries=3 CMD ["python", "-c", "import http.client, os, sys; \
 c = http.client.HTTPConnection('127.0.0.1', int(os.environ.get('VITREID_PORT') or 8000), timeout=4); \
 c.request('GET', '/healthz'); sys.exit(c.getresponse().status != 200)"]
 ENTRYPOINT ["vitreid"]
-# In a container 127.0.0.1 reaches nobody. On any other address the service wants API keys (vitreid keys create), or
-# VITREID_INSECURE=1 where its port is published to one machine alone, as docker-compose.yml does it.
+# 127.0.0.1 cannot be reached from outside a container. Any other address needs API keys (vitreid keys create), or
+# VITREID_INSECURE=1 if the port is published to this machine only, as in docker-compose.yml.
 CMD ["serve", "--host", "0.0.0.0"]
 
 FROM runtime AS cpu

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Build the image and use it as its users do: up, index a mounted folder, query, restart, and look whether the gallery is
+# Build the image and use it as its users do: up, index a mounted folder, query, restart, and check that the gallery is
 # still there. Needs a Docker engine, Compose, curl and python3; leaves the image, and nothing else.
 #
 #   BUNDLE=./folder  the model, instead of the starter bundle      VITREID_PORT=18000  the port on 127.0.0.1
@@ -28,7 +28,7 @@ compose() {
     fi
 }
 
-# The service's container, asked of Docker: Compose takes most of a second to answer.
+# The service's container id, from Docker: Compose takes almost a second.
 container() {
     docker ps --all --quiet --filter "label=com.docker.compose.project=$project" \
         --filter label=com.docker.compose.service=vitreid --filter label=com.docker.compose.oneoff=False
@@ -55,7 +55,7 @@ finish() {
     exit "$code"
 }
 
-# Waits until a query would be answered, and says how long that took since the container's process began.
+# Wait until the service is ready, and report the time since the container's process started.
 wait_ready() {
     for _ in $(seq 1200); do
         if get /readyz >/dev/null; then
@@ -68,7 +68,7 @@ print(f'{$answered - started:.1f}')") s after the container's start"
             return
         fi
         id=$(container)
-        [ "$(docker inspect --format '{{.RestartCount}}' "$id")" = 0 ] || fail "the service ends; its log says why"
+        [ "$(docker inspect --format '{{.RestartCount}}' "$id")" = 0 ] || fail "the service exited; see its log"
         sleep 0.05
     done
     fail "not ready after a minute"
@@ -91,20 +91,20 @@ check_container() {
     rights=$(in_service sed -n 's/^CapBnd:\s*0*//p; s/^NoNewPrivs:\s*//p' /proc/1/status | tr '\n' ' ')
     [ "$rights" = " 1 " ] || fail "process 1 may gain rights (CapBnd, NoNewPrivs: $rights)"
     addresses=$(docker inspect --format '{{range .NetworkSettings.Ports}}{{range .}}{{.HostIp}} {{end}}{{end}}' "$id")
-    [ "$addresses" = "127.0.0.1 " ] || fail "published on $addresses, not on 127.0.0.1 alone"
+    [ "$addresses" = "127.0.0.1 " ] || fail "published on $addresses, not only on 127.0.0.1"
     in_service python -c "
 import sys
 from importlib.util import find_spec
 found = [name for name in ('torch', 'timm', 'torchvision', 'matplotlib', 'setuptools') if find_spec(name)]
-sys.exit(f'the image has {found}' if found else 0)" || fail "the image has what it must not have"
+sys.exit(f'the image contains {found}' if found else 0)" || fail "the image contains packages that it must not"
     in_service python -c "
 import sys
 from pathlib import Path
 import vitreid.service.cli, vitreid.training.evaluate, vitreid.export.adopt, faiss, onnxruntime
 bare = [str(f) for p in ('/app', '/opt/vitreid') for f in Path(p).rglob('*.py')
         if not any((f.parent / '__pycache__').glob(f.stem + '.cpython-*.pyc'))]
-sys.exit(f'not compiled: {bare[:5]}' if bare else 0)" || fail "the image has sources that are compiled at every start"
-    say "user $user, no capabilities, root filesystem read-only, on 127.0.0.1 alone, no torch, everything compiled"
+sys.exit(f'not compiled: {bare[:5]}' if bare else 0)" || fail "the image has sources without .pyc files"
+    say "user $user, no capabilities, root filesystem read-only, on 127.0.0.1 only, no torch, everything compiled"
 }
 
 index() {
@@ -113,8 +113,8 @@ index() {
         { cat "$work/index.log" >&2; fail "vitreid index failed"; }
 }
 
-# A model that is given by BUNDLE may be any; of the starter is known that it is better than half right.
-ask() { python3 docker/ask.py "$url" "$work/people" ${BUNDLE:+0}; }
+# With BUNDLE any accuracy passes; the starter bundle must be right for more than half of the queries.
+query() { python3 docker/query.py "$url" "$work/people" ${BUNDLE:+0}; }
 
 size_of() { docker image inspect --format '{{.Size}}' "$1" | awk '{printf "%.0f MB", $1 / 1e6}'; }
 
@@ -122,7 +122,7 @@ check_tools
 work=$(mktemp -d)
 trap finish EXIT
 chmod 755 "$work" # the container's user reads the images in it
-compose down --volumes >/dev/null 2>&1 || true # what an interrupted run left
+compose down --volumes >/dev/null 2>&1 || true # left by an interrupted run
 
 say "building vitreid:cpu"
 begin=$(now)
@@ -133,10 +133,10 @@ say "starting"
 compose up -d >"$work/up.log" 2>&1 || { cat "$work/up.log" >&2; fail "up failed"; }
 wait_ready
 wait_healthy
-say "healthy; the service says:"
+say "healthy; its log:"
 compose logs --no-color vitreid >"$work/service.log"
-grep '"message": "serving ' "$work/service.log" || fail "the service did not say what it serves"
-[ -n "${BUNDLE:-}" ] || grep -q '"message": ".*starter bundle' "$work/service.log" || fail "the starter is used unsaid"
+grep '"message": "serving ' "$work/service.log" || fail "the log does not name what is served"
+[ -n "${BUNDLE:-}" ] || grep -q '"message": ".*starter bundle' "$work/service.log" || fail "the log does not mention the starter bundle"
 check_container
 
 say "drawing twelve people, and indexing them while the service runs"
@@ -150,33 +150,33 @@ index | tee "$work/again.log"
 grep -q '^added 0 ' "$work/again.log" || fail "indexing the same images again added some"
 
 say "querying"
-ask >"$work/before.json"
+query >"$work/before.json"
 size=$(get /v1/info | python3 -c 'import json, sys; print(json.load(sys.stdin)["gallery"]["size"])')
 [ "$size" = "$(find "$work/people/bounding_box_test" -name '*.jpg' | wc -l)" ] || fail "the gallery has $size images"
 
 say "restarting"
 compose restart >/dev/null 2>&1
 wait_ready
-ask >"$work/after.json"
-cmp "$work/before.json" "$work/after.json" || fail "after a restart the answers differ"
+query >"$work/after.json"
+cmp "$work/before.json" "$work/after.json" || fail "the answers differ after a restart"
 
 say "stopping, and starting a new container with the same volume"
 compose stop >/dev/null 2>&1
 code=$(docker inspect --format '{{.State.ExitCode}}' "$(container)")
-[ "$code" = 0 ] || fail "the service was told to stop and ended with $code"
+[ "$code" = 0 ] || fail "the service exited with $code after a stop"
 compose rm --force >/dev/null 2>&1
 compose up -d >/dev/null 2>&1
 wait_ready
-ask >"$work/after.json"
-cmp "$work/before.json" "$work/after.json" || fail "in a new container the answers differ"
+query >"$work/after.json"
+cmp "$work/before.json" "$work/after.json" || fail "the answers differ in a new container"
 
-say "asking for keys"
+say "requiring keys"
 key=$(compose run --rm -T vitreid keys create test --scope read 2>/dev/null)
 status() { curl --silent --output /dev/null --write-out '%{http_code}' --noproxy '*' --max-time 20 "$@" "$url/v1/items"; }
-[ "$(status)" = 401 ] || fail "with a key made, a request without one is answered with $(status)"
-[ "$(status -H "Authorization: Bearer $key")" = 200 ] || fail "the key is refused"
+[ "$(status)" = 401 ] || fail "a request without a key returns $(status), not 401"
+[ "$(status -H "Authorization: Bearer $key")" = 200 ] || fail "a valid key is refused"
 compose run --rm -T vitreid keys revoke "$(echo "$key" | cut -d_ -f2)" >/dev/null 2>&1
-[ "$(status -H "Authorization: Bearer $key")" = 401 ] || fail "a revoked key is still taken"
+[ "$(status -H "Authorization: Bearer $key")" = 401 ] || fail "a revoked key is accepted"
 
 if [ -n "${GPU:-}" ]; then
     say "building vitreid:gpu"
@@ -187,4 +187,4 @@ import faiss, onnxruntime
 print('== faiss', faiss.__version__, 'onnxruntime', onnxruntime.__version__, *onnxruntime.get_available_providers())"
     say "vitreid:gpu: $(size_of vitreid:gpu)"
 fi
-say "all is well"
+say "passed"

@@ -189,7 +189,7 @@ def test_scripts_can_be_run() -> None:
     for name in ("vitreid", "test.sh"):
         assert (DOCKER / name).stat().st_mode & 0o111, name
     subprocess.run(["bash", "-n", str(DOCKER / "test.sh")], check=True)
-    compile((DOCKER / "ask.py").read_text(), "ask.py", "exec")
+    compile((DOCKER / "query.py").read_text(), "query.py", "exec")
 
 
 def test_limits_of_the_container(compose: dict[str, Any]) -> None:
