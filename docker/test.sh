@@ -100,7 +100,7 @@ sys.exit(f'the image contains {found}' if found else 0)" || fail "the image cont
     in_service python -c "
 import sys
 from pathlib import Path
-import vitreid.service.cli, vitreid.training.evaluate, vitreid.export.adopt, faiss, onnxruntime
+import vitreid.service.cli, vitreid.training.evaluation.embed, vitreid.export.adopt, faiss, onnxruntime
 bare = [str(f) for p in ('/app', '/opt/vitreid') for f in Path(p).rglob('*.py')
         if not any((f.parent / '__pycache__').glob(f.stem + '.cpython-*.pyc'))]
 sys.exit(f'not compiled: {bare[:5]}' if bare else 0)" || fail "the image has sources without .pyc files"

@@ -48,10 +48,10 @@ def test_python_adds_finds_and_erases(purging: Served, make_image: Make, tmp_pat
     ended = run_python(purging, purging.key, "4", tmp_path / "new.jpg", tmp_path / "asked.jpg")
     assert (ended.returncode, ended.stderr) == (0, "")
     lines = ended.stdout.splitlines()
-    assert lines[0] == "added 1, there already 0, in the gallery 9"
+    assert lines[0] == "added 1, duplicates 0, gallery size 9"
     assert lines[1] == "1  1.0000  item 4  c1  3.jpg"
     assert len(lines) == 7
-    assert re.fullmatch(r"erase which items\? ids, or nothing: erased 1, gone from every file at 20.*", lines[-1])
+    assert re.fullmatch(r"ids of the items to erase, or nothing: erased 1, purged from every file at 20.*", lines[-1])
     assert 4 not in [item.id for item in purging.service.gallery("default").items(0, 100)]
 
 
@@ -64,7 +64,7 @@ def test_python_reports_the_problems_of_the_service(purging: Served, make_image:
     assert purging.key
     ended = run_python(purging, purging.key, "\n", tmp_path / "broken.jpg", tmp_path / "asked.jpg")
     assert ended.returncode == 0
-    assert "broken.jpg was not taken: " in ended.stderr
+    assert "broken.jpg was not added: " in ended.stderr
 
 
 @pytest.mark.browser
