@@ -1,4 +1,4 @@
-"""The examples of docs/extending.md are whole: each runs in its registry as the page says."""
+"""The examples of docs/extending.md are complete: each runs in its registry as the page says."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def example(heading: str, language: str) -> str:
 
 
 def module(heading: str, monkeypatch: pytest.MonkeyPatch) -> Any:
-    """The Python of a section as a module."""
+    """The Python block of a section as a module."""
     made = ModuleType("an_example")
     monkeypatch.setitem(sys.modules, made.__name__, made)
     exec(compile(example(heading, "python"), heading, "exec"), made.__dict__)
@@ -60,9 +60,17 @@ TREE = [
     "docs",
     "docker",
 ]
-FILES = ["pyproject.toml", "README.md", "CHANGELOG.md", "docker-compose.yml", "Makefile"]
-# What a page's reader does with an example: the section, its file, and the lines that go before others in a third one.
-DONE = (
+FILES = [
+    "pyproject.toml",
+    "README.md",
+    "CONTRIBUTING.md",
+    "SECURITY.md",
+    "CHANGELOG.md",
+    "docker-compose.yml",
+    "Makefile",
+]
+# What a reader does with an example: section, new file, and lines to insert before others in further files.
+ADDITIONS = (
     (
         "A loss",
         "training/losses/compact.py",
@@ -94,7 +102,7 @@ def test_the_examples_pass_the_tests_of_their_registries(tmp_path: Path) -> None
         shutil.copytree(REPOSITORY / name, tmp_path / name, symlinks=True, ignore=shutil.ignore_patterns("__pycache__"))
     for name in FILES:
         shutil.copy(REPOSITORY / name, tmp_path / name)
-    for heading, file, insertions in DONE:
+    for heading, file, insertions in ADDITIONS:
         (tmp_path / file).write_text(example(heading, "python"))
         for changed, lines in insertions.items():
             text = (tmp_path / changed).read_text()
@@ -105,11 +113,11 @@ def test_the_examples_pass_the_tests_of_their_registries(tmp_path: Path) -> None
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-k", "compact or sorted or test_losses"]
     environment = os.environ | {"PYTHONPATH": str(tmp_path)}
     checks = [f"tests/{name}" for name in CHECKS]
-    done = subprocess.run(
+    result = subprocess.run(
         [*command, *checks], cwd=tmp_path, env=environment, capture_output=True, text=True, check=False
     )
-    assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-1000:]
-    found = re.search(r"^(\d+) passed", done.stdout, re.MULTILINE)
+    assert result.returncode == 0, result.stdout[-3000:] + result.stderr[-1000:]
+    found = re.search(r"^(\d+) passed", result.stdout, re.MULTILINE)
     assert found
     assert int(found[1]) > 20  # of both registries
 
