@@ -303,7 +303,7 @@ class GalleryMachine(RuleBasedStateMachine):
 
 
 TestGalleryMachine = GalleryMachine.TestCase
-TestGalleryMachine.pytestmark = [pytest.mark.slow]
+TestGalleryMachine.pytestmark = [pytest.mark.slow]  # type: ignore[attr-defined]  # what a decorator would set
 TestGalleryMachine.settings = settings(
     max_examples=30,
     stateful_step_count=25,
