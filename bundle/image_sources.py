@@ -12,7 +12,7 @@ from PIL import Image
 from vitreid.bundle.errors import ImageError
 from vitreid.bundle.preprocess import read_image, upright_rgb
 
-ImageSource = str | Path | bytes | Image.Image | NDArray[np.uint8]
+ImageLike = str | Path | bytes | Image.Image | NDArray[np.uint8]
 """A path, the bytes of a JPEG, PNG or WebP file, a Pillow image, or an RGB array (H, W, 3) of uint8."""
 
 

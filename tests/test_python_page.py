@@ -18,7 +18,9 @@ def test_the_page_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: 
     session: dict[str, object] = {}
     notebook, client = BLOCKS
     exec(notebook, session)
-    assert re.search(r"mAP \d+\.\d%, rank-1 \d+\.\d%\n\(30, 128\) ", capsys.readouterr().out)
+    printed = capsys.readouterr().out
+    assert re.search(r"mAP \d+\.\d%, rank-1 \d+\.\d%\n\(30, 128\) ", printed)
+    assert re.search(r"\n30 items, 0 unreadable\n(\d\.\d{3} \S+ \S+_c[23]\S+\n){3}$", printed)
     with serve(tmp_path / "data", tmp_path / "my-bundle") as (_, port):
         session |= {"address": f"http://127.0.0.1:{port}", "key": None}
         exec(client, session)

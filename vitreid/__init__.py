@@ -13,8 +13,13 @@ if TYPE_CHECKING:
     from vitreid.client import ServiceProblem as ServiceProblem
     from vitreid.pipeline import evaluate as evaluate
     from vitreid.pipeline import export_onnx as export_onnx
+    from vitreid.pipeline import index as index
     from vitreid.pipeline import load_bundle as load_bundle
+    from vitreid.pipeline import open_gallery as open_gallery
+    from vitreid.pipeline import search as search
     from vitreid.pipeline import train as train
+    from vitreid.service.gallery import Filter as Filter
+    from vitreid.service.gallery import Gallery as Gallery
     from vitreid.service.models.embedder import Embedder as Embedder
     from vitreid.service.models.runtimes import RuntimeChoice as RuntimeChoice
     from vitreid.synthetic import draw_dataset as draw_dataset
@@ -22,23 +27,33 @@ if TYPE_CHECKING:
 _MODULES = {
     "Client": "vitreid.client",
     "Embedder": "vitreid.service.models.embedder",
+    "Filter": "vitreid.service.gallery",
+    "Gallery": "vitreid.service.gallery",
     "RuntimeChoice": "vitreid.service.models.runtimes",
     "ServiceProblem": "vitreid.client",
     "draw_dataset": "vitreid.synthetic",
     "evaluate": "vitreid.pipeline",
     "export_onnx": "vitreid.pipeline",
+    "index": "vitreid.pipeline",
     "load_bundle": "vitreid.pipeline",
+    "open_gallery": "vitreid.pipeline",
+    "search": "vitreid.pipeline",
     "train": "vitreid.pipeline",
 }
 __all__ = [
     "Client",
     "Embedder",
+    "Filter",
+    "Gallery",
     "RuntimeChoice",
     "ServiceProblem",
     "draw_dataset",
     "evaluate",
     "export_onnx",
+    "index",
     "load_bundle",
+    "open_gallery",
+    "search",
     "train",
 ]
 

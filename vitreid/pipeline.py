@@ -1,4 +1,4 @@
-"""From a data set to a bundle, one call a step: what `vitreid train`, `evaluate` and `export onnx` do, for programs."""
+"""The steps from a data set to the answer of a search, one function each, as the commands of the same names do them."""
 
 from __future__ import annotations
 
@@ -9,7 +9,12 @@ from typing import TYPE_CHECKING, Any
 from vitreid.bundle import Bundle
 
 if TYPE_CHECKING:
+    from vitreid.bundle.image_sources import ImageLike
     from vitreid.scoring import RetrievalScores
+    from vitreid.service.gallery import Gallery
+    from vitreid.service.intake.indexing import IndexReport
+    from vitreid.service.models.embedder import Embedder
+    from vitreid.service.search import SearchResult
     from vitreid.training.progress import Observer, Progress
 
 
@@ -98,3 +103,69 @@ def export_onnx(
     opened = Checkpoint.open(Path(checkpoint))
     pixels, parity_data = choose_images(None if images is None else Path(images), opened.config.model.image)
     return export_checkpoint(opened, Path(out), pixels, parity_data=parity_data, precision=precision)
+
+
+def open_gallery(folder: Path | str, embedder: Embedder, *, create: bool = True) -> Gallery:
+    """Open the gallery in a folder for the embeddings of a model; with `create` make it first where it is missing.
+
+    It is a context manager, and its own methods list, count, relabel and erase items. Raises GalleryError.
+    """
+    from vitreid.service.gallery import Gallery
+
+    manifest = embedder.manifest
+    return Gallery.open(Path(folder), bundle_id=manifest.bundle_id, dimension=manifest.dimension, create=create)
+
+
+def index(
+    images: Path | str,
+    gallery: Gallery,
+    embedder: Embedder,
+    *,
+    camera_id: str | None = None,
+    pattern: str | None = None,
+    relabel: bool = False,
+    batch_size: int = 32,
+) -> IndexReport:
+    """Add the images below a folder to a gallery; images that it has are not added again.
+
+    Labels come from names as in Market-1501 or as `pattern` says, such as "{camera}_{person}_*"; `camera_id` is the
+    camera of images whose names have none. With `relabel` items that the gallery has get the labels of their names.
+    Images that cannot be read are in the report's `bad`. Raises FolderNotFound, NoImages, NamePatternError,
+    GalleryError.
+    """
+    from vitreid.bundle.name_pattern import NamePattern
+    from vitreid.service.intake.indexing import index_folder
+    from vitreid.service.intake.sources import read_folder
+
+    parsed = None if pattern is None else NamePattern.parse(pattern)
+    folder = read_folder(Path(images), camera_id=camera_id, pattern=parsed)
+    return index_folder(folder, gallery, embedder, relabel=relabel, batch_size=batch_size)
+
+
+def search(
+    images: Sequence[ImageLike], gallery: Gallery, embedder: Embedder, *, camera_id: str | None = None, **options: Any
+) -> SearchResult:
+    """Search a gallery with one image, or with several of one person taken by one camera.
+
+    `options` are the fields of SearchRequest: `k`, `where` (a Filter), `min_score`, `group_by`,
+    `exclude_same_camera`, `rerank` and others. `candidates` of the result are the most similar first; a score is a
+    cosine, -1 to 1. Raises ImageError, BadParameter, NotCalibrated, GalleryError.
+    """
+    from vitreid.bundle.image_sources import rgb_image
+    from vitreid.service.errors import BadParameter
+    from vitreid.service.models.explainer import Explainer
+    from vitreid.service.search import PatchReranker, SearchRequest, query_of_images
+    from vitreid.service.search import search as search_gallery
+
+    if not images:
+        raise BadParameter("there are no images to search with; give one, or several of one person")
+    explainer = Explainer(embedder.bundle)
+    pixels = [embedder.prepare(rgb_image(image)) for image in images]
+    query = query_of_images(embedder, explainer, pixels, [camera_id] * len(images), gallery.settings().cameras)
+    return search_gallery(
+        gallery,
+        query,
+        SearchRequest(**options),
+        calibration=embedder.manifest.calibration,
+        patches=PatchReranker(explainer, embedder.prepare),
+    )

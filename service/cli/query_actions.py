@@ -14,9 +14,8 @@ from vitreid.service.api.query_params import SearchParams
 from vitreid.service.cli.actions import open_embedder, open_gallery
 from vitreid.service.errors import BadParameter
 from vitreid.service.intake.labels import label_of_name
-from vitreid.service.models.embedder import Embedder
 from vitreid.service.models.explainer import Explainer
-from vitreid.service.search import PatchReranker, Query, SearchRequest, SearchResult, mean_embedding, search
+from vitreid.service.search import PatchReranker, SearchRequest, SearchResult, query_of_images, search
 from vitreid.service.values.messages import first_mistake
 
 LISTS = frozenset({"cameras", "exclude_cameras"})
@@ -69,8 +68,8 @@ def query_images(
     """
     queries = [list(images)] if together else [[path] for path in images]
     cameras = {path: camera or label_of_name(path.name).camera_id for path in images}
-    for query in queries:
-        request.filter_for([cameras[path] for path in query])  # raises before a model is loaded
+    for paths in queries:
+        request.filter_for([cameras[path] for path in paths])  # raises before a model is loaded
     embedder = open_embedder(bundle, threads, gallery=gallery)
     explainer = Explainer(embedder.bundle, threads=threads)
     patches = PatchReranker(explainer, embedder.prepare)
@@ -80,33 +79,16 @@ def query_images(
         mapping = opened.settings().cameras
         for paths in queries:
             camera_ids = [cameras[path] for path in paths]
-            model_cameras = [mapping.get(camera_id or "") for camera_id in camera_ids]
             try:
-                embedded = _query(embedder, explainer, paths, camera_ids, model_cameras)
+                pixels = [embedder.prepare(read_image(path)) for path in paths]
             except ImageError as error:
                 failures.append(error)
                 answers.append(Answer(paths, camera_ids, error=str(error)))
                 continue
+            query = query_of_images(embedder, explainer, pixels, camera_ids, mapping)
             calibration = embedder.manifest.calibration
-            result = search(opened, embedded, request, calibration=calibration, patches=patches)
+            result = search(opened, query, request, calibration=calibration, patches=patches)
             answers.append(Answer(paths, camera_ids, result))
     if len(failures) == len(answers):
         raise failures[0]
     return answers
-
-
-def _query(
-    embedder: Embedder,
-    explainer: Explainer,
-    paths: Sequence[Path],
-    camera_ids: Sequence[str | None],
-    model_cameras: Sequence[str | None],
-) -> Query:
-    """Embed images of one person. Raises ImageError."""
-    pixels = [embedder.prepare(read_image(path)) for path in paths]
-    return Query(
-        mean_embedding(embedder.run(pixels, model_cameras)),
-        images=len(paths),
-        camera_ids=camera_ids,
-        foregrounds=lambda: explainer.foreground(pixels, model_cameras),
-    )

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from vitreid.bundle import Bundle, BundleDamaged, resize_to_spec
-from vitreid.bundle.image_sources import ImageSource, rgb_image
+from vitreid.bundle.image_sources import ImageLike, rgb_image
 from vitreid.service.models.runtimes import RuntimeChoice, load_runtime
 from vitreid.service.values.embeddings import embedding_fault
 
@@ -44,7 +44,7 @@ class Embedder:
 
     def embed(
         self,
-        images: Sequence[ImageSource],
+        images: Sequence[ImageLike],
         model_cameras: Sequence[str | None] | None = None,
         *,
         batch_size: int = BATCH_SIZE,

@@ -3,7 +3,17 @@
 from vitreid.service.search.candidates import Candidate
 from vitreid.service.search.patches import PatchReranker
 from vitreid.service.search.pipeline import SearchResult, search
-from vitreid.service.search.query import Query, mean_embedding
+from vitreid.service.search.query import Query, mean_embedding, query_of_images, query_of_item
 from vitreid.service.search.request import SearchRequest
 
-__all__ = ["Candidate", "PatchReranker", "Query", "SearchRequest", "SearchResult", "mean_embedding", "search"]
+__all__ = [
+    "Candidate",
+    "PatchReranker",
+    "Query",
+    "SearchRequest",
+    "SearchResult",
+    "mean_embedding",
+    "query_of_images",
+    "query_of_item",
+    "search",
+]

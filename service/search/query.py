@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,6 +13,8 @@ from vitreid.service.errors import EmbeddingRejected, ExplainUnsupported
 from vitreid.service.gallery.filters import Filter
 from vitreid.service.gallery.gallery import Gallery
 from vitreid.service.gallery.items import Item
+from vitreid.service.models.embedder import Embedder
+from vitreid.service.models.explainer import Explainer
 from vitreid.service.search.patches import PatchReranker
 
 MIN_LENGTH = 1e-3
@@ -53,6 +55,26 @@ def mean_embedding(embeddings: NDArray[np.float32]) -> NDArray[np.float32]:
             "common; send images of one person"
         )
     return np.asarray(mean / length, dtype=np.float32)
+
+
+def query_of_images(
+    embedder: Embedder,
+    explainer: Explainer,
+    pixels: Sequence[NDArray[np.uint8]],
+    camera_ids: Sequence[str | None],
+    model_cameras: Mapping[str, str],
+) -> Query:
+    """Make a query of prepared images of one person, taken by these cameras of a gallery (None: unknown).
+
+    `model_cameras` maps the gallery's cameras to those of the model. Raises EmbeddingRejected.
+    """
+    learned = [None if camera_id is None else model_cameras.get(camera_id) for camera_id in camera_ids]
+    return Query(
+        mean_embedding(embedder.run(pixels, learned)),
+        images=len(pixels),
+        camera_ids=camera_ids,
+        foregrounds=lambda: explainer.foreground(pixels, learned),
+    )
 
 
 def query_of_item(
