@@ -30,6 +30,7 @@ from vitreid.service.gallery.rows.tables import backups
 from vitreid.service.gallery.snapshots import snapshot, trial
 from vitreid.service.gallery.view.search_view import COLUMNS_FILE, INDEX_FILE, SearchView
 from vitreid.service.indexes.exact import ExactIndex
+from vitreid.service.indexes.matrix import MatrixIndex
 
 NOW = datetime(2026, 11, 20, 12, tzinfo=UTC)
 KEEPS = "CREATE TRIGGER keeps AFTER DELETE ON items BEGIN INSERT INTO stolen VALUES (old.person_id); END"
@@ -251,7 +252,7 @@ def test_compressed_columns_are_not_unpacked(saved: Path, open_gallery, monkeypa
 def test_a_search_that_hangs_or_fails_is_tried_before_a_snapshot_is_used(
     saved, open_gallery, monkeypatch, caplog
 ) -> None:
-    load, end = vars(ExactIndex)["load"].__func__, threading.Event()
+    load, end = vars(MatrixIndex)["load"].__func__, threading.Event()
 
     def hostile(cls: type[ExactIndex], *given: Any) -> ExactIndex:
         index = load(cls, *given)
