@@ -104,7 +104,7 @@ def serve_until_stopped(
     """Answer at once and open the parts meanwhile, until SIGINT or SIGTERM; open requests finish first.
 
     `opened` hears when all is ready. False where a part was still being loaded when it had to end. Raises what opening
-    the parts raises (service.state.open_service).
+    the parts raises (service.api.state.open_service).
     """
     descriptors.raise_limit()
     app = create_app(config, open_parts=False)
@@ -158,7 +158,7 @@ class _Server(uvicorn.Server):
 
 def _server_of(app: FastAPI, config: ServiceConfig) -> uvicorn.Server:
     proxies = names_of(config.trusted_proxies)
-    # Answers are logged by service.observation; who logs, and how, is decided by service.logs.
+    # service.api.middleware.access_log logs answers, as service.api.logs sets it up.
     settings = uvicorn.Config(
         app,
         log_config=None,
