@@ -24,7 +24,7 @@ FORBIDDEN_OUTSIDE = {"bundle": {"torch"}, "scoring": {"torch"}, "synthetic": {"t
 
 
 def imported(file: Path) -> set[str]:
-    """The packages that a file imports: `vitreid.bundle` and the like for ours, the first part of the name for others."""
+    """Return the packages that a file imports: `vitreid.bundle` and such for ours, the top-level name for others."""
     names: set[str] = set()
     for node in ast.walk(ast.parse(file.read_text())):
         if isinstance(node, ast.Import):
