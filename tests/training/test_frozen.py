@@ -118,7 +118,7 @@ def test_nothing_new_is_frozen_at_random_values(
 ) -> None:
     trainer(people, VIT, "").run(tmp_path / "start", Silent())
     start = f'weights = "{tmp_path / "start"}"\n'
-    with pytest.raises(ConfigError, match=told.format(tmp_path / "start") + ".*leave those out"):
+    with pytest.raises(ConfigError, match=told.format(tmp_path / "start") + ".*remove those settings"):
         trainer(people, VIT + start + model, optim)
     run = trainer(people, VIT + start + model, "")
     run.run(tmp_path / "run", Silent())

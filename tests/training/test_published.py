@@ -16,7 +16,7 @@ from vitreid.training.config import ModelConfig, TrainConfig, load_recipe, recip
 
 Settings = Mapping[str, Any]
 OWN = ("cuhk03-small", "cuhk03-tiny", "cuhk03-fine", "starter")  # recipes of ours, which follow nobody
-PUBLISHED = [name for name in recipe_files() if not name.startswith(OWN)]
+PUBLISHED = sorted(name for name in recipe_files() if not name.startswith(OWN))
 
 
 def loss(config: TrainConfig, name: str, key: str, default: object) -> Any:
