@@ -1,4 +1,4 @@
-"""What the image may hold and who may reach it, read from the files that say so; `make docker-test` runs them."""
+"""Content of the container image and access to it, read from its files; `make docker-test` runs them."""
 
 from __future__ import annotations
 

@@ -71,7 +71,7 @@ CLIENT = {"VITREID_ADDRESS", "VITREID_KEY"}
 
 
 def section(page: str, heading: str) -> str:
-    """What stands under a heading of the second level."""
+    """Return the text under a heading of the second level."""
     return page.partition(f"\n## {heading}\n")[2].partition("\n## ")[0]
 
 

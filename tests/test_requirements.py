@@ -1,4 +1,4 @@
-"""What is installed beside us: packages that read what strangers send have a lower bound, and every pin keeps it."""
+"""Requirements: packages that read untrusted input have a lower bound, and every pin respects it."""
 
 from __future__ import annotations
 

@@ -55,7 +55,7 @@ def graphs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
 
 
 def taken(file: Path, feeds: Feeds) -> Feeds:
-    """What the graph takes of them."""
+    """The graph's inputs of images."""
     inputs = [node.name for node in onnx.load(file).graph.input]
     return [{name: feed[name] for name in inputs} for feed in feeds]
 

@@ -60,7 +60,7 @@ def bundle(tiny_bundle: Path) -> Bundle:
 
 @pytest.fixture
 def model(bundle: Bundle) -> Callable[..., torch.Tensor]:
-    """What stands for the network: it gives what the bundle gives."""
+    """A stand-in for the network that gives what the bundle gives."""
     runner = BundleRunner(bundle, threads=1)
     return lambda *seen: torch.from_numpy(runner.run(*(each.numpy() for each in seen)))
 
@@ -122,7 +122,7 @@ def test_a_reference_that_is_another_model(
 
 
 def test_searches(bundle: Bundle, model: EmbeddingGraph, images: np.ndarray, people: Path) -> None:
-    """What searches as its model does loses nothing; beside a model that finds all, this bundle loses much."""
+    """A bundle that searches as its model does loses nothing; beside a model that finds all, it loses much."""
     trial = Trial(data=Source("market1501", people))
     runner = BundleRunner(bundle, threads=1)
     searches = trial.searches(Embedder(runner.run, bundle.manifest.image, bundle.manifest.cameras))

@@ -1,4 +1,4 @@
-"""What is behind a test client."""
+"""The application behind a test client."""
 
 from __future__ import annotations
 

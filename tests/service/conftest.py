@@ -53,7 +53,7 @@ def client(config: ServiceConfig) -> Iterator[TestClient]:
 
 @pytest.fixture(scope="session", autouse=True)
 def small_reserve() -> Iterator[None]:
-    """What a service keeps for a full disk is small, for thousands of services are started here."""
+    """Make the reserve for a full disk small, since thousands of services are started here."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("vitreid.service.gallery.maintenance.reserve.RESERVE_BYTES", 2**14)
         yield

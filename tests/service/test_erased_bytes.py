@@ -72,7 +72,7 @@ def traces(gallery: Gallery, item_id: int, sent: bytes, model: str) -> dict[str,
 
 
 def found(folder: Path, wanted: dict[str, bytes]) -> dict[str, list[str]]:
-    """Which traces lie in which files below a folder."""
+    """Return the traces that lie in files below a folder, by file."""
     files = {path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
     where = {name: [path for path, content in files.items() if trace in content] for name, trace in wanted.items()}
     return {name: paths for name, paths in where.items() if paths}

@@ -1,4 +1,4 @@
-"""What is frozen stays as it is: weights, batch statistics, and what it gives in training mode."""
+"""Frozen parts do not change: weights, batch statistics, and outputs in training mode."""
 
 from __future__ import annotations
 

@@ -385,7 +385,7 @@ def test_gradients_of_several_batches_make_one_step(config: TrainConfig, people:
 
 
 def test_accumulated_gradients_are_those_of_one_batch(config: TrainConfig, people: Path) -> None:
-    """Where images do not see each other: identity, and necks that keep their statistics."""
+    """A set-up in which images do not affect each other: identity loss, and necks with fixed statistics."""
     options = {"embed_dim": 24, "depth": 2, "num_heads": 2}
     still = config.model.model_copy(update={"options": options})
     run = trainer(config.model_copy(update={"model": still, "losses": {"identity": {}}}), people)

@@ -1,4 +1,4 @@
-"""What `auto` is on a device, and what is said of a precision that is slow there."""
+"""The precision that `auto` stands for on a device, and the note on a slow one."""
 
 from __future__ import annotations
 

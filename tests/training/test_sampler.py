@@ -83,7 +83,7 @@ def test_an_epoch_shows_every_image(labels: list[int], seed: int) -> None:
 
 
 def published_batches(labels: list[int], persons: int, images: int, seed: int) -> int:
-    """How many batches TransReID takes, by its rule, in numbers alone."""
+    """Number of batches by TransReID's rule, from numbers alone."""
     random = np.random.default_rng(seed)
     hands = {person: max(1, count // images) for person, count in Counter(labels).items()}
     batches = 0

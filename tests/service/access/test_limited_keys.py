@@ -1,4 +1,4 @@
-"""What a key that is limited to cameras or galleries sees, finds and may change."""
+"""Keys limited to cameras or galleries: the items that they see, find and may change."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What holds for every route: problems, headers, readiness, and what the description promises."""
+"""Rules of every route: problems, headers, readiness, and the promises of the API description."""
 
 from __future__ import annotations
 

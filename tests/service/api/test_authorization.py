@@ -1,4 +1,4 @@
-"""How often somebody may ask, what wrong keys cost, and which other sites may ask."""
+"""Rate limits, failed keys, and cross-origin requests."""
 
 from __future__ import annotations
 

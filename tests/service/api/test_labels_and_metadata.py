@@ -1,4 +1,4 @@
-"""What a label and metadata may hold is the same at every door, and what an older version took stays usable."""
+"""Labels and metadata have the same rules on every way in, and what an older version accepted stays usable."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ BAD_METADATA = [
 
 @pytest.fixture
 def runtime() -> str:
-    """What runs the model does not matter here."""
+    """The fake runtime: the model does not matter here."""
     return "fake"
 
 

@@ -44,7 +44,7 @@ def logged() -> Iterator[Callable[..., io.StringIO]]:
 
 
 def lines(stream: io.StringIO) -> list[dict[str, Any]]:
-    """What was logged, but for the test's own client."""
+    """Log records, without those of the test's own client."""
     logged = [json.loads(line) for line in stream.getvalue().splitlines()]
     return [line for line in logged if line["logger"] != "httpx2"]
 

@@ -102,7 +102,7 @@ def test_another_site_erases_nothing(filled: TestClient) -> None:
 
 
 def test_a_key_with_limits_erases_nothing_and_a_receipt_names_who_did(filled: TestClient) -> None:
-    """What a limited key cannot see would stay, and the receipt of a person would say otherwise."""
+    """Items that a limited key cannot see would stay, while the receipt of a person would state otherwise."""
     access = service_of(filled).access
     as_admin = {"authorization": f"Bearer {access.keys.create('admin', ['admin'])[1]}"}
     keys = (

@@ -1,4 +1,4 @@
-"""What a ranking is worth does not change on its way through the service."""
+"""Metrics of a ranking do not change on their way through the service."""
 
 from __future__ import annotations
 

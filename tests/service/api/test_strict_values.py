@@ -15,7 +15,7 @@ Make = Callable[..., bytes]
 
 @pytest.fixture
 def runtime() -> str:
-    """What runs the model does not matter here."""
+    """The fake runtime: the model does not matter here."""
     return "fake"
 
 

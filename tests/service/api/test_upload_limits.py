@@ -1,4 +1,4 @@
-"""What an upload may cost: it stays in memory, and nothing in it is larger or longer than it needs to be."""
+"""Limits on uploads: they stay in memory, and no part is larger or longer than needed."""
 
 from __future__ import annotations
 

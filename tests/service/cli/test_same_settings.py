@@ -1,4 +1,4 @@
-"""What the environment says counts for every command, what it says in vain is reported, and files are their owner's."""
+"""Settings of the environment apply to every command, unknown ones are reported, and files are their owner's."""
 
 from __future__ import annotations
 

@@ -72,7 +72,7 @@ def open_gallery(folder: Path, index: str) -> Gallery:
 
 
 def backups_of(folder: Path) -> Path:
-    """Where the backups of a gallery are."""
+    """The folder of a gallery's backups."""
     return folder.parent / "backups"
 
 
@@ -89,7 +89,7 @@ def patches(number: int) -> Foreground:
 
 @dataclass(frozen=True)
 class Round:
-    """What one process does until it is killed."""
+    """The work of one process until it is killed."""
 
     folder: Path
     index: str
@@ -192,7 +192,7 @@ DOERS: dict[str, Callable[..., Any]] = {
 
 
 def act(this: Round, sender: Connection) -> None:
-    """Where the process of a round begins."""
+    """Entry point of a round's process."""
     sending = threading.Lock()
 
     def tell(message: object) -> None:

@@ -1,4 +1,4 @@
-"""What must hold of a gallery whose process was killed, whatever it did: asked of its files, not of the program."""
+"""Invariants of a gallery whose process was killed, checked on its files, not by the program."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class Rows:
     purged_seq: int
 
     def are(self, state: State) -> bool:
-        """Whether they are those of a state, but for backups."""
+        """True if they are those of a state, backups aside."""
         return (
             self.items == state.items
             and self.deleted == {seq: item_id for seq, (item_id, _) in state.deleted.items()}

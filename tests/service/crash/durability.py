@@ -1,4 +1,4 @@
-"""Whether what a process did to names survives a power failure: kill -9 keeps what the system has not written yet, a
+"""Durability of names after a power failure: kill -9 keeps what the system has not written yet, a
 power failure does not. A file must be on disk before it gets its name, and the name before anybody is told."""
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ class Durability:
             self._hear(name, hear)
 
     def faults(self) -> list[str]:
-        """What a power failure now could undo, of what is still there."""
+        """Changes that a power failure now could undo, of what is still there."""
         unsafe = [what for path, what in self._unsafe if path.exists()]
         return unsafe + [what for folder, what in self._changed.items() if folder.exists()]
 

@@ -1,4 +1,4 @@
-"""What a gallery must hold after any operations: worked out without one."""
+"""Expected content of a gallery after any operations, computed without one."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ PERSONS = (None, "7", "8")
 
 @dataclass(frozen=True)
 class Known:
-    """What is known about one item; all that belongs to it follows from its number."""
+    """One item; everything about it follows from its number."""
 
     number: int
     camera_id: str | None

@@ -134,7 +134,7 @@ def add_after(place: Path, found: State) -> None:
 
 
 def check_is(folder: Path, *states: State) -> State:
-    """Which of these states a gallery is in."""
+    """Return the state that a gallery is in, of these."""
     with open_gallery(folder, "exact") as gallery:
         rows = rows_of(folder / "gallery.db")
         check_searches(gallery, rows.items)
@@ -245,7 +245,7 @@ def check_embedded(place: Path) -> None:
 
 
 def embedding_of(number: int, bundle_id: str) -> np.ndarray:
-    """What a model makes of the image of this number."""
+    """Return the embedding of the image of this number."""
     if bundle_id == BUNDLE_ID:
         return embedding(number)
     model = OtherModel()

@@ -41,7 +41,7 @@ def blank(content: bytearray, random: Random) -> bytearray:
 
 
 def searched(gallery: Gallery) -> object:
-    """What searches and embeddings say."""
+    """Results of searches, and embeddings."""
     queries = [embedding(number) for number in range(3)]
     found = [[(match.item.id, match.score) for match in gallery.search(query[None], 20)[0]] for query in queries]
     return found, gallery.ids(), gallery.embeddings(gallery.ids()).tobytes()

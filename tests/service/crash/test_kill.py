@@ -32,7 +32,7 @@ MOMENTS = 60  # of an operation and what comes before it, about
 
 @dataclass(frozen=True)
 class Heard:
-    """What the process said before it died."""
+    """Output of the process before it died."""
 
     state: State
     """After all that was acknowledged."""

@@ -1,4 +1,4 @@
-"""What a gallery answers, against a dict and a slow loop."""
+"""A gallery's answers, against a dict and a slow loop."""
 
 from __future__ import annotations
 

@@ -46,7 +46,7 @@ BEGINNING = datetime(2026, 11, 20, 12, tzinfo=UTC)
 
 @dataclass
 class Known:
-    """What the gallery must say about an item."""
+    """Expected state of an item."""
 
     number: int
     camera_id: str | None
@@ -58,7 +58,7 @@ class Known:
 
 @dataclass(frozen=True)
 class Backup:
-    """What a backup holds."""
+    """Content of a backup."""
 
     known: dict[int, Known]
     model: int

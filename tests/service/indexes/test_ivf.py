@@ -1,4 +1,4 @@
-"""What an index of lists promises beyond the calls of all: recall, also of what is filtered or new."""
+"""Promises of inverted lists beyond those of every index: recall, also of filtered and new items."""
 
 from __future__ import annotations
 

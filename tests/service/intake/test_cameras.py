@@ -1,4 +1,4 @@
-"""Which learned camera each of a gallery's cameras is."""
+"""Mapping of a gallery's cameras to those of the model."""
 
 from __future__ import annotations
 

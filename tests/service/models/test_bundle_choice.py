@@ -1,4 +1,4 @@
-"""Which bundle answers: the given one, that of the gallery, or the starter."""
+"""Choice of the bundle: the given one, that of the gallery, or the starter."""
 
 from __future__ import annotations
 

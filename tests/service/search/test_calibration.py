@@ -41,7 +41,7 @@ def test_two_images_that_may_be_by_one_camera_were_not_measured(
 
 
 def test_a_calibration_holds_in_its_own_domain() -> None:
-    """What was measured on drawn people says nothing about photographs, and the other way round."""
+    """A calibration on drawn people does not hold for photographs, nor the other way round."""
     photographs, drawn = made(), made(data=made().data.model_copy(update={"domain": "drawn"}))
     assert calibration_within(photographs, None) == photographs
     assert calibration_within(drawn, "drawn") == drawn

@@ -1,4 +1,4 @@
-"""Which patch goes where: by hand, and as the published module has it."""
+"""The shuffle of patches: by hand, and as in the published module."""
 
 from __future__ import annotations
 

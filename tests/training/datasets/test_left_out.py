@@ -1,4 +1,4 @@
-"""What readers leave out is counted by its reason, and means the same in train and test."""
+"""Images that readers leave out are counted by reason, alike in train and test."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What `vitreid evaluate` tells on request, in JSON and as text."""
+"""Reports of `vitreid evaluate`, in JSON and as text."""
 
 from __future__ import annotations
 

@@ -66,7 +66,7 @@ class Watched(Branch):
 
 
 def looks_at_classes(name: str, model: ReIDModel) -> bool:
-    """Whether a loss is one of persons as classes, by what it asks for."""
+    """True for a loss of persons as classes, judged by its inputs."""
     output = seen(model, torch.randn(6, 3, 64, 48))
     branch = output.branches[0]
     batch = LossBatch(Watched(*vars(branch).values()), PERSONS, torch.arange(6), output.tokens)
@@ -118,7 +118,7 @@ def test_a_loss_trains_what_it_is_for(model: ReIDModel, name: str, dtype: torch.
 @pytest.mark.parametrize("name", LOSSES)
 @pytest.mark.parametrize("alike", ["a person's", "all"])
 def test_images_at_no_distance(model: ReIDModel, name: str, dtype: torch.dtype, alike: str) -> None:
-    """Where a square root or a logarithm meets zero nothing becomes infinite."""
+    """Square roots and logarithms of zero give no infinite value."""
     images = (
         torch.randn(3, 3, 64, 48)[PERSONS] if alike == "a person's" else torch.randn(1, 3, 64, 48).expand(6, -1, -1, -1)
     )

@@ -73,7 +73,7 @@ def softmax(values: list[float], temperature: float) -> list[float]:
 
 
 def pairs_of(name: str) -> list[tuple[int, int]]:
-    """What itertools calls so."""
+    """The function of itertools with this name."""
     if name == "product":
         return list(itertools.product(range(TOP), range(TOP)))
     return list(getattr(itertools, name)(range(TOP), 2))

@@ -59,7 +59,7 @@ def saved(path: Path, config: TrainConfig, labels: dict[str, tuple[str, ...]] = 
 
 
 def features(model: torch.nn.Module, size: tuple[int, int] = (64, 32)) -> Tensor:
-    """What a network makes of the same images: the whole image's feature, or timm's."""
+    """Features of the same images: the whole image's, or timm's."""
     images = torch.randn(2, 3, *size, generator=torch.Generator().manual_seed(1))
     with torch.inference_mode():
         if isinstance(model, ReIDModel):

@@ -1,4 +1,4 @@
-"""What belongs to places and offsets, for another grid of patches."""
+"""Weights that depend on positions and offsets, for another grid of patches."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def test_rows_and_columns(name: str, shape: tuple[int, int, int]) -> None:
 
 @pytest.mark.parametrize("name", ["relative_bias", "relative_keys"])
 def test_offsets(name: str) -> None:
-    """What grows evenly with the offset still does, and no offset stays in the middle."""
+    """A bias that grows evenly with the offset still does, and no offset stays in the middle."""
     down = torch.arange(-2.0, 3).repeat_interleave(9)[:, None].expand(-1, 3)
     found = resized({f"block.{name}": down}, OLD, NEW)[f"block.{name}"].reshape(7, 3, 3)
     assert (found.diff(dim=0) > 0).all()

@@ -1,4 +1,4 @@
-"""Who is let in and who is given up: a real server, real connections, and a model that runs when it is told to."""
+"""Admission of requests, with a real server, real connections, and a model that runs on command."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What requests leave in the log, and that it is there before the answer."""
+"""The audit rows of requests, which are written before the answer."""
 
 from __future__ import annotations
 

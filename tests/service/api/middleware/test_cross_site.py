@@ -1,4 +1,4 @@
-"""What pages of other sites may do through a user's browser: follow a link to a page of ours, and nothing else."""
+"""Pages of other sites may link to a page of ours, and do nothing else through a user's browser."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which hosts are answered for, before anything else is: names that other sites gave this machine are not."""
+"""Host names that are answered, checked before anything else: names that other sites gave this machine are not."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How connections are taken: several at a time, and never more than there may be."""
+"""Accepting connections: several at a time, and never more than the limit."""
 
 from __future__ import annotations
 

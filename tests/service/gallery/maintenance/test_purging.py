@@ -26,7 +26,7 @@ def clock() -> datetime:
 
 
 def traces_of(item: NewItem) -> dict[str, bytes]:
-    """What of an item could lie in a file, in pieces so short that no page boundary hides all of them."""
+    """Bytes of an item that could lie in a file, in pieces so short that no page boundary hides all of them."""
     vector = np.asarray(item.embedding, dtype="<f4")
     return {
         "embedding": vector.tobytes(),

@@ -28,7 +28,7 @@ MIB = 2**20
 
 @pytest.fixture
 def free(monkeypatch: pytest.MonkeyPatch) -> dict[str, int]:
-    """How much is free, as the reserve believes."""
+    """Free space, as the reserve sees it."""
     found = {"bytes": 100 * MIB}
     monkeypatch.setattr(Reserve, "_free", lambda self: found["bytes"])
     return found

@@ -1,4 +1,4 @@
-"""What an operator decides about a gallery is kept in it."""
+"""Settings of an operator are stored in the gallery."""
 
 from __future__ import annotations
 

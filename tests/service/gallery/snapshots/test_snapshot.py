@@ -37,7 +37,7 @@ def folder(open_gallery, make_items, tmp_path) -> Path:
 
 
 def answers(gallery: Gallery) -> list[list[tuple[int, float]]]:
-    """What the gallery says to some questions."""
+    """Answers of the gallery to some searches."""
     cameras = [None, *(frozenset({camera}) for camera in ("c1", "c2", "c3"))]
     found = [gallery.search(QUERY, 100, where=Filter(cameras=each))[0] for each in cameras]
     return [[(match.item.id, match.score) for match in matches] for matches in found]
@@ -177,7 +177,7 @@ def test_replacing_leaves_nothing_of_what_was_deleted(folder, open_gallery, make
 
 
 def contains(folder: Path, content: bytes) -> bool:
-    """Whether any file of the snapshots has these bytes."""
+    """True if any file of the snapshots has these bytes."""
     return any(content in path.read_bytes() for path in (folder / snapshot.FOLDER).rglob("*") if path.is_file())
 
 

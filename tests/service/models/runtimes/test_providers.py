@@ -1,4 +1,4 @@
-"""What onnxruntime computes on: up to the GPU with a stand-in for it, and the real one where there is one."""
+"""Providers of onnxruntime: with a stand-in for the GPU, and on the real one if there is one."""
 
 from __future__ import annotations
 
