@@ -24,20 +24,15 @@ from vitreid.export.options import (
 )
 from vitreid.training.cli.data_options import Dataset, Pattern
 
-app = typer.Typer(no_args_is_help=True)
-export = typer.Typer(no_args_is_help=True, help="Turn a checkpoint into a bundle, and check bundles.")
-app.add_typer(export, name="export")
-export.command()(adopt_cli.adopt)
-export.command()(calibrate_cli.calibrate)
-export.command()(tensorrt_cli.tensorrt)
+app = typer.Typer(
+    no_args_is_help=True, add_completion=False, help="Turn a checkpoint into a bundle, and check bundles."
+)
+app.command()(adopt_cli.adopt)
+app.command()(calibrate_cli.calibrate)
+app.command()(tensorrt_cli.tensorrt)
 
 
-@app.callback()
-def _group() -> None:
-    """Keep `export` a group although the app holds nothing else."""
-
-
-@export.command("onnx")
+@app.command("onnx")
 def to_onnx(
     checkpoint: Annotated[Path, typer.Argument(help="A checkpoint or a run's folder.")],
     out: Annotated[Path, typer.Option(help="Folder of the bundle.")],
@@ -78,7 +73,7 @@ def to_onnx(
     tell(bundle, bundle.manifest.parity, as_json)
 
 
-@export.command()
+@app.command()
 def explain(
     bundle: Annotated[Path, typer.Argument(help="The bundle.")],
     checkpoint: Annotated[Path, typer.Option(help="Checkpoint or run that it was exported from.")],
@@ -94,7 +89,7 @@ def explain(
     report_explain_graph(add_explain_graph(opened, Checkpoint.open(checkpoint), pixels), as_json=as_json)
 
 
-@export.command()
+@app.command()
 def verify(
     bundle: Annotated[Path, typer.Argument(help="The bundle.")],
     checkpoint: Annotated[

@@ -92,7 +92,7 @@ def test_a_bug_keeps_its_traceback(monkeypatch: pytest.MonkeyPatch) -> None:
     def broken(*_: Any) -> int:
         raise RuntimeError("a bug")
 
-    monkeypatch.setattr(cli, "_hand_over", broken)
+    monkeypatch.setattr(cli, "_run_command", broken)
     with pytest.raises(RuntimeError, match="a bug"):
         cli.run(["train"])
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import re
 import shlex
 from collections.abc import Iterator
@@ -114,8 +113,7 @@ def mentioned_commands() -> list[str]:
 
 
 def command_of(name: str) -> Any:
-    found = get_command(importlib.import_module(cli.COMMANDS[name][0]).app)
-    return getattr(found, "commands", {}).get(name, found)
+    return get_command(cli.app_of(name))
 
 
 def subcommands() -> Iterator[str]:

@@ -1,66 +1,63 @@
-"""The `vitreid` command: finds the package of a command, imports it, and hands over.
+"""The `vitreid` command: imports the module of a command when it runs, and reports its errors.
 
-Packages are imported only when one of their commands runs, so `vitreid --help` is fast and works whatever is
-installed.
+`vitreid --help` is fast, and works whatever is installed.
 """
 
 from __future__ import annotations
 
 import difflib
-import importlib
 import os
 import signal
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from importlib.metadata import version
-from typing import Any
+from importlib import import_module
+from typing import TYPE_CHECKING
 
-EXPORT, SERVICE = "vitreid.export.cli", "vitreid.service.cli.service_cli"
-TRAINING = "vitreid.training.cli"
-BENCH = "vitreid.service.cli.bench_cli"
-KEYS, AUDIT, GALLERY = (
-    "vitreid.service.cli.keys_cli",
-    "vitreid.service.cli.audit_cli",
-    "vitreid.service.cli.gallery_cli",
-)
+if TYPE_CHECKING:
+    import typer
 
-# name: (module whose Typer app has the command or group, the extra that it needs, help)
+SERVICE, TRAINING = "vitreid.service.cli", "vitreid.training.cli"
+
 COMMANDS = {
-    "demo": (SERVICE, "cpu", "Draw people, index them, serve, and answer a first query."),
+    "demo": (f"{SERVICE}.demo", "cpu", "Draw people, index them, serve them, and answer a first query."),
     "synth": (f"{TRAINING}.synth", "cpu", "Draw a data set of made-up people."),
-    "data": (f"{TRAINING}.data", "cpu", "Check data sets, and divide them into train, query and gallery."),
-    "recipes": (f"{TRAINING}.recipes", "cpu", "List what there is to train, with where to start."),
+    "data": (f"{TRAINING}.data", "cpu", "Check data sets, and split them into train, query and gallery."),
+    "recipes": (f"{TRAINING}.recipes", "cpu", "List the training recipes."),
     "train": (f"{TRAINING}.train", "train", "Train a model."),
     "evaluate": (f"{TRAINING}.evaluate", "train", "Score a checkpoint or a bundle by the Market-1501 protocol."),
-    "curves": (f"{TRAINING}.curves", "train", "Draw the losses and scores of training runs."),
+    "curves": (f"{TRAINING}.curves", "train", "Plot the losses and scores of training runs."),
     "import-weights": (f"{TRAINING}.import_weights", "train", "Turn published weights into a checkpoint."),
-    "export": (EXPORT, "train", "Turn a checkpoint into a bundle, and check bundles."),
-    "index": (SERVICE, "cpu", "Add a folder of images to a gallery."),
-    "embed": (SERVICE, "cpu", "Write the embeddings of a folder of images to a file."),
-    "query": (SERVICE, "cpu", "Find the images most like the given ones."),
-    "serve": (SERVICE, "cpu", "Serve a gallery over HTTP."),
-    "bench": (BENCH, "cpu", "Measure a bundle on this machine, and say which settings to take."),
-    "gallery": (GALLERY, "cpu", "Verify, back up, restore, embed again, erase from and export galleries."),
-    "keys": (KEYS, "cpu", "Make, list and revoke the API keys of a service."),
-    "audit": (AUDIT, "cpu", "Print the audit log of a service as JSON lines."),
+    "export": ("vitreid.export.cli", "train", "Turn a checkpoint into a bundle, and check bundles."),
+    "index": (f"{SERVICE}.index", "cpu", "Add a folder of images to a gallery."),
+    "embed": (f"{SERVICE}.embed", "cpu", "Write the embeddings of a folder of images to a file."),
+    "query": (f"{SERVICE}.query", "cpu", "Search a gallery by image."),
+    "serve": (f"{SERVICE}.serve", "cpu", "Serve galleries over HTTP."),
+    "bench": (f"{SERVICE}.bench", "cpu", "Measure a bundle on this machine, and recommend settings."),
+    "gallery": (f"{SERVICE}.gallery", "cpu", "Verify, back up, restore, re-embed, erase from and export galleries."),
+    "keys": (f"{SERVICE}.keys", "cpu", "Create, list and revoke the API keys of a service."),
+    "audit": (f"{SERVICE}.audit", "cpu", "Print the audit log of a service as JSON lines."),
 }
+"""By name: the module of the command, the extra that it needs, and its help.
 
-# What these make holds images, embeddings and keys of people; the others' data sets and models are passed on.
-PRIVATE = frozenset({SERVICE, KEYS, AUDIT, GALLERY})
+The module has a function of the command's name or, for a group of commands, the Typer `app`.
+"""
+
+PRIVATE = frozenset({"demo", "index", "embed", "query", "serve", "gallery", "keys", "audit"})
+"""Commands that write images, embeddings and keys of people, for their owner alone."""
 
 MAX_MESSAGE = 600
-"""Letters of what is printed about a mistake."""
+"""Letters of an error message that are printed."""
 PACKAGE_EXTRAS = {"onnxruntime": "cpu", "faiss": "cpu", "onnx": "adopt", "onnx_ir": "adopt", "matplotlib": "plot"}
-"""The extras of packages that commands need for something; of others, the command's own has them."""
+"""The extras of packages that only some uses of a command need; all others are in the command's own extra."""
 
 
 def main() -> None:
-    """Run the command line and exit: 0, 2 after a mistake of the caller's, 130 after Ctrl-C, 141 where nobody reads."""
+    """Run the command line and exit: 0, 2 after a user's error, 130 after Ctrl-C, 141 after a closed pipe."""
     try:
         exit_code = run(sys.argv[1:])
         sys.stdout.flush()
-    except BrokenPipeError:  # whoever read the output is gone, as `head` is
+    except BrokenPipeError:  # the reader of the output has ended, as `head` does
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         exit_code = 128 + signal.SIGPIPE
     sys.exit(exit_code)
@@ -69,13 +66,15 @@ def main() -> None:
 def run(arguments: Sequence[str]) -> int:
     """Run a command and return its exit code.
 
-    An error of one of our trees is one line and its exit code; anything else keeps its traceback.
+    A typed error is one line and its exit code; any other exception passes through.
     """
     name, *rest = arguments or ["--help"]
     if name in ("--help", "-h"):
         print(_help())
         return 0
     if name == "--version":
+        from importlib.metadata import version
+
         print(version("vitreid"))
         return 0
     if name not in COMMANDS:
@@ -86,7 +85,7 @@ def run(arguments: Sequence[str]) -> int:
     try:
         _report_unknown_variables(name)
         with _private_files(name):
-            return _hand_over(name, rest)
+            return _run_command(name, rest)
     except KeyboardInterrupt:
         return _fail("interrupted", 130)
     except ModuleNotFoundError as error:
@@ -105,16 +104,26 @@ def run(arguments: Sequence[str]) -> int:
         return _fail(str(error), exit_code)
 
 
-def _hand_over(name: str, arguments: Sequence[str]) -> int:
+def app_of(name: str) -> typer.Typer:
+    """Import a command or group of commands."""
+    import typer
+
+    module = import_module(COMMANDS[name][0])
+    if (app := getattr(module, "app", None)) is None:
+        app = typer.Typer(add_completion=False)
+        app.command(name)(getattr(module, name.replace("-", "_")))
+    assert isinstance(app, typer.Typer)
+    return app
+
+
+def _run_command(name: str, arguments: Sequence[str]) -> int:
     import typer
     from typer.main import get_command
 
-    app = importlib.import_module(COMMANDS[name][0]).app
-    found: Any = get_command(app)
-    command = getattr(found, "commands", {}).get(name, found)
+    command = get_command(app_of(name))
     try:
         with command.make_context(f"vitreid {name}", list(arguments)) as context:
-            command.invoke(context)  # its main() would make an exit code of Ctrl-C, and tell nothing
+            command.invoke(context)  # its main() would handle Ctrl-C and print nothing
     except typer.Exit as done:
         return done.exit_code
     except typer.TyperException as error:
@@ -126,7 +135,7 @@ def _hand_over(name: str, arguments: Sequence[str]) -> int:
 
 
 def _report_unknown_variables(name: str) -> None:
-    # `serve` says it in its log, and what is not there needs no import.
+    # `serve` logs them; without any, nothing is imported.
     if name != "serve" and any(each.upper().startswith("VITREID_") for each in os.environ):
         from vitreid.service.config import unknown_variables
 
@@ -137,7 +146,7 @@ def _report_unknown_variables(name: str) -> None:
 @contextmanager
 def _private_files(name: str) -> Iterator[None]:
     before = os.umask(0o077)
-    if COMMANDS[name][0] not in PRIVATE:
+    if name not in PRIVATE:
         os.umask(before)
     try:
         yield
@@ -146,7 +155,7 @@ def _private_files(name: str) -> Iterator[None]:
 
 
 def _fail(message: str, exit_code: int = 2) -> int:
-    if len(message) > MAX_MESSAGE:  # it quotes something long: the mistake stands at its start, the remedy at its end
+    if len(message) > MAX_MESSAGE:  # it quotes something long; the fault is at its start, the remedy at its end
         message = f"{message[: MAX_MESSAGE - 205]} ... {message[-200:]}"
     print(f"vitreid: {message}", file=sys.stderr)
     return exit_code
@@ -154,17 +163,17 @@ def _fail(message: str, exit_code: int = 2) -> int:
 
 def _help() -> str:
     width = max(map(len, COMMANDS))
-    lines = [f"  {name:{width}}  {told}" for name, (_, _, told) in COMMANDS.items()]
+    lines = [f"  {name:{width}}  {text}" for name, (_, _, text) in COMMANDS.items()]
     return "\n".join(
         [
             "Usage: vitreid COMMAND [ARGUMENTS]",
             "",
-            "Find a person again: one image in, the images most like it out.",
+            "Person re-identification: one image in, the most similar images of a gallery out.",
             "",
             "Commands:",
             *lines,
             "",
-            "vitreid COMMAND --help tells a command's arguments; vitreid --version the version.",
+            "vitreid COMMAND --help shows a command's arguments, vitreid --version the version.",
         ]
     )
 

@@ -1,1 +1,1 @@
-"""The commands of the service: how they are asked, what they do, and what they print."""
+"""The commands of the service, one module each: options, one call, and what is printed."""

@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from contextlib import closing
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -31,6 +32,7 @@ from vitreid.service.intake.prefetch import ahead
 from vitreid.service.intake.preparing import IntakePolicy
 from vitreid.service.intake.sources import FolderImages
 from vitreid.service.models.embedder import Embedder
+from vitreid.service.values.files import atomic_write
 
 Progress = Callable[[int, int], None]
 """Called with the number of items that are done and of all items."""
@@ -185,6 +187,12 @@ class EmbeddedImages:
     bad: list[SkippedFile]
     """Images that cannot be read."""
     ignored: list[PassedOver]
+
+    def save(self, out: Path) -> None:
+        """Write the arrays `path` and `embedding` to an .npz, which appears whole or not at all. Raises CannotWrite."""
+        with atomic_write(out) as file:
+            paths = np.array(self.paths, dtype=np.str_)
+            np.savez(file, allow_pickle=False, path=paths, embedding=self.embeddings)
 
 
 def embed_folder(

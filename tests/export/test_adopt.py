@@ -11,12 +11,11 @@ import onnx
 import onnxruntime
 import pytest
 from onnx import TensorProto
-from typer.testing import CliRunner
 
+from tests.commands import vitreid
 from tests.export.foreign import DIMENSION, HEIGHT, WIDTH, save_foreign
 from vitreid.bundle import Bundle, BundleError, BundleRunner
 from vitreid.export.adopt import adopt
-from vitreid.export.cli import app
 from vitreid.export.errors import AdoptionError
 from vitreid.export.original import Original
 from vitreid.export.pixels import IMAGENET_MEAN, IMAGENET_STD, Stated
@@ -297,7 +296,7 @@ def test_another_folder_is_left_alone(tmp_path: Path) -> None:
 def test_the_command(tmp_path: Path) -> None:
     model = save_foreign(tmp_path / "osnet.onnx", size=("h", "w"), tail="pooled")
     arguments = f"export adopt {model} --out {tmp_path / 'bundle'} --height 32 --width 16 --mean 0 0 0 --std 1 1 1"
-    done = CliRunner().invoke(app, arguments.split())
+    done = vitreid(*arguments.split())
     assert done.exit_code == 0, done.output
     assert "osnet.onnx on 64 images" in done.output
     manifest = Bundle.open(tmp_path / "bundle").manifest

@@ -10,12 +10,11 @@ from typing import Any
 import numpy as np
 import pytest
 from PIL import Image
-from typer.testing import CliRunner
 
+from tests.commands import vitreid
 from tests.paths import REPOSITORY
 from vitreid import cli
 from vitreid.bundle import Bundle, Calibration
-from vitreid.export.cli import app
 from vitreid.export.errors import ExportError
 from vitreid.training.datasets import read_dataset
 from vitreid.training.evaluation.embed import embed_split, open_embedder
@@ -47,7 +46,9 @@ def bundle(tiny_bundle: Path, tmp_path: Path) -> Path:
 
 
 def call(*arguments: Any) -> str:
-    done = CliRunner().invoke(app, ["export", "calibrate", *map(str, arguments)], catch_exceptions=False)
+    done = vitreid("export", "calibrate", *arguments)
+    if isinstance(done.exception, Exception):
+        raise done.exception
     assert done.exit_code == 0
     return done.stdout
 

@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 import torch
 from PIL import Image
-from typer.testing import CliRunner, Result
+from typer.testing import Result
 
+from tests.commands import vitreid
 from vitreid.bundle import Bundle, BundleError, ImageError
-from vitreid.export.cli import app
 from vitreid.export.errors import ExportError, PrecisionError
 from vitreid.export.ways import REFERENCE
 from vitreid.synthetic import draw_dataset
@@ -54,13 +54,13 @@ def _only_the_reference(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("vitreid.export.ways.WAYS", (REFERENCE,))
 
 
-def vitreid(*arguments: Any) -> Result:
-    return CliRunner().invoke(app, ["export", *map(str, arguments)])
+def export(*arguments: Any) -> Result:
+    return vitreid("export", *arguments)
 
 
 @pytest.mark.slow
 def test_from_a_checkpoint_to_a_bundle_that_is_tried_again(trained: Path, people: Path, tmp_path: Path) -> None:
-    done = vitreid(
+    done = export(
         "onnx", trained, "--out", tmp_path / "bundle", "--precision", "int8-static", "--calibration", people,
         "--data", people, "--max-map-loss", 1, "--json",
     )  # fmt: skip
@@ -79,7 +79,7 @@ def test_from_a_checkpoint_to_a_bundle_that_is_tried_again(trained: Path, people
     assert (parity.scores.data, parity.scores.queries) == ("people", 20)
 
     bundle = bundle.extend(parity=())
-    again = vitreid("verify", bundle.path, "--checkpoint", trained, "--images", people, "--record")
+    again = export("verify", bundle.path, "--checkpoint", trained, "--images", people, "--record")
     assert again.exit_code == 0, again.output
     assert "in int8-static against torch on 40 images: largest difference" in again.output
     recorded = Bundle.open(bundle.path).manifest
@@ -114,7 +114,7 @@ def test_what_is_refused(trained: Path, tmp_path: Path, options: str, error: typ
     Image.new("RGB", (20, 50)).save(tmp_path / "FEW" / "one.png")
     (tmp_path / "BROKEN" / "broken.jpg").write_bytes(b"no image")
     with pytest.raises(error, match=told) as caught:
-        raised(vitreid("onnx", trained, "--out", tmp_path / "bundle", *options.split()))
+        raised(export("onnx", trained, "--out", tmp_path / "bundle", *options.split()))
     assert "\n" not in str(caught.value)
     assert not (tmp_path / "bundle").exists()
 
@@ -122,19 +122,19 @@ def test_what_is_refused(trained: Path, tmp_path: Path, options: str, error: typ
 def test_another_folder_is_told_of_before_anything_is_searched(trained: Path, people: Path, tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
     with pytest.raises(BundleError, match="exists and is not a bundle; choose another folder"):
-        raised(vitreid("onnx", trained, "--out", tmp_path, "--images", people, "--data", tmp_path / "empty"))
+        raised(export("onnx", trained, "--out", tmp_path, "--images", people, "--data", tmp_path / "empty"))
 
 
 @pytest.mark.parametrize("options", ["--data PEOPLE", "--record", "--min-cosine 1", "--max-map-loss 0"])
 def test_comparisons_need_the_model(tiny_bundle: Path, people: Path, options: str) -> None:
-    done = vitreid("verify", tiny_bundle, *options.replace("PEOPLE", str(people)).split())
+    done = export("verify", tiny_bundle, *options.replace("PEOPLE", str(people)).split())
     assert done.exit_code == 2
     assert "--checkpoint" in done.output
 
 
 @pytest.mark.slow
 def test_a_loss_needs_data(trained: Path, tmp_path: Path) -> None:
-    done = vitreid("onnx", trained, "--out", tmp_path / "bundle", "--max-map-loss", 0.1)
+    done = export("onnx", trained, "--out", tmp_path / "bundle", "--max-map-loss", 0.1)
     assert done.exit_code == 2
     assert "--data" in done.output
     assert not (tmp_path / "bundle").exists()
@@ -147,7 +147,7 @@ def test_a_precision_made_up_by_hand(tiny_bundle: Path, tmp_path: Path) -> None:
     (copy / "model.onnx").write_bytes((tiny_bundle / "model.onnx").read_bytes())
     (copy / "manifest.json").write_text(json.dumps(manifest | {"precision": "int3"}))
     with pytest.raises(BundleError, match=r"manifest\.json is not valid: precision: String should match"):
-        raised(vitreid("verify", copy))
+        raised(export("verify", copy))
 
 
 def raised(done: Result) -> None:

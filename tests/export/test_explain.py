@@ -10,11 +10,10 @@ import numpy as np
 import pytest
 import torch
 from torch import Tensor
-from typer.testing import CliRunner
 
+from tests.commands import vitreid
 from vitreid.bundle import Bundle, BundleDamaged, ImageSpec, Manifest, PatchRunner
 from vitreid.bundle.patch_spec import EXPLAIN
-from vitreid.export.cli import app
 from vitreid.export.errors import ExportError, ParityError
 from vitreid.export.explain import (
     LOOKS,
@@ -270,7 +269,7 @@ def test_a_graph_that_differs_is_not_added(
 def test_the_command(explained: tuple[Bundle, Checkpoint, str], tmp_path: Path) -> None:
     bundle, trained, before = explained
     shutil.copytree(bundle.path, tmp_path / "bundle")
-    told = CliRunner().invoke(app, ["export", "explain", str(tmp_path / "bundle"), "--checkpoint", str(trained.path)])
+    told = vitreid("export", "explain", tmp_path / "bundle", "--checkpoint", trained.path)
     assert told.exit_code == 0, told.output
     assert "7x3 patches" in told.output
     assert Bundle.open(tmp_path / "bundle").manifest.bundle_id == before

@@ -8,13 +8,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from typer.testing import CliRunner
 
 from tests.bundle.tensorrt_standin import GPU, VERSIONS, MadeUp, install
+from tests.commands import vitreid
 from vitreid.bundle import Bundle, BundleRunner, RuntimeMissing
 from vitreid.bundle.gpu import first_gpu
 from vitreid.bundle.run_engine import EngineRunner, load_tensorrt
-from vitreid.export.cli import app
 from vitreid.export.errors import EngineError, ParityError
 from vitreid.export.to_tensorrt import Profile, export_tensorrt
 
@@ -120,7 +119,7 @@ def test_a_machine_without_a_gpu_or_tensorrt_is_told(bundle: Bundle, monkeypatch
 @pytest.mark.slow
 def test_the_command(bundle: Bundle, made: MadeUp, tmp_path: Path) -> None:
     arguments = f"export tensorrt {bundle.path} --batch 2 --max-batch 8 --timings {tmp_path / 'timings'}"
-    done = CliRunner().invoke(app, arguments.split())
+    done = vitreid(*arguments.split())
     assert done.exit_code == 0, done.output
     assert "model.onnx on 64 images" in done.output
     assert (tmp_path / "timings").read_bytes() == made.version.encode()

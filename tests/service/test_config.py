@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from typer.main import get_command
 
-from vitreid.service.cli.service_cli import app
+from vitreid import cli
 from vitreid.service.config import OPTIONS, ConfigError, ServiceConfig, config_lines, load_config, names_of
 
 
@@ -50,8 +50,7 @@ def test_every_setting_is_shown_with_its_meaning() -> None:
 
 
 def test_an_error_names_only_options_that_there_are() -> None:
-    serve = next(each for each in get_command(app).commands.values() if each.name == "serve")  # type: ignore[attr-defined]
-    options = {parameter.name for parameter in serve.params}
+    options = {parameter.name for parameter in get_command(cli.app_of("serve")).params}
     for name, field in ServiceConfig.model_fields.items():
         if field.annotation in (str, Path) or name in ("bundle", "precision"):
             continue  # takes nearly any text

@@ -10,10 +10,7 @@ import typer
 
 from vitreid.training.cli.options import Json, check_png
 
-app = typer.Typer(no_args_is_help=True)
 
-
-@app.command()
 def curves(
     runs: Annotated[list[Path], typer.Argument(help="Folders of runs, or checkpoints.")],
     out: Annotated[Path, typer.Option(help="The PNG to write.")],

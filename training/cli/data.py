@@ -16,15 +16,11 @@ from vitreid.training.datasets.dividing import divide, write_divided
 
 SHOWN = 3  # cases of a finding in the text; JSON has all
 
-app = typer.Typer(no_args_is_help=True)
+HELP = "Check data sets, and split them into train, query and gallery."
+app = typer.Typer(no_args_is_help=True, add_completion=False, help=HELP)
 
 Data = Annotated[str, typer.Argument(metavar="DATA", help=DATA_HELP)]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON on stdout.")]
-
-
-@app.callback()
-def data() -> None:
-    """Check data sets, and divide them into train, query and gallery."""
 
 
 @app.command("check")

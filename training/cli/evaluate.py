@@ -23,10 +23,7 @@ if TYPE_CHECKING:
 
 ROWS, TOP = 10, 10  # of an image of rank lists
 
-app = typer.Typer(no_args_is_help=True)
 
-
-@app.command()
 def evaluate(
     models: Annotated[
         list[Path], typer.Argument(help="Checkpoints, folders of runs, or bundles; several make one table.")

@@ -14,10 +14,7 @@ if TYPE_CHECKING:
 
 Three = tuple[float, float, float]
 
-app = typer.Typer(no_args_is_help=True)
 
-
-@app.command()
 def import_weights(
     file: Annotated[Path, typer.Argument(help="A .pth or .safetensors of TransReID, its SSL, DINO, DeiT or timm.")],
     out: Annotated[Path, typer.Option(help="Folder of the checkpoint.")],

@@ -10,10 +10,7 @@ import typer
 
 from vitreid.training.recipe_list import RecipeEntry, recipe_list
 
-app = typer.Typer(no_args_is_help=False)
 
-
-@app.command()
 def recipes(
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON on stdout.")] = False,
 ) -> None:

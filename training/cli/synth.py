@@ -11,10 +11,7 @@ import typer
 from vitreid.training.cli.options import Json
 from vitreid.training.cli.screen import counted
 
-app = typer.Typer(no_args_is_help=True)
 
-
-@app.command()
 def synth(
     out: Annotated[Path, typer.Argument(help="Folder to make, in Market-1501's layout.")],
     identities: Annotated[int, typer.Option(help="Persons in all.")] = 100,

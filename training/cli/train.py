@@ -15,10 +15,7 @@ from vitreid.training.datasets import Sources
 from vitreid.training.errors import ConfigError
 from vitreid.training.evaluation.report import brief
 
-app = typer.Typer(no_args_is_help=True)
 
-
-@app.command()
 def train(
     recipe: Annotated[str, typer.Argument(help="Name of a recipe, or a .toml file.")],
     data: Annotated[list[str], typer.Option(help=f"{DATA_HELP} Several are trained on together.")],

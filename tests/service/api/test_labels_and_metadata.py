@@ -9,13 +9,11 @@ from typing import Any
 
 import pytest
 from fastapi.testclient import TestClient
-from typer.testing import CliRunner
 
+from tests.commands import vitreid
 from tests.service.application import service_of
 from vitreid.bundle.errors import NamePatternError
 from vitreid.bundle.name_pattern import NamePattern
-from vitreid.service.cli.keys_cli import app as keys
-from vitreid.service.cli.service_cli import app
 from vitreid.service.errors import TableError
 from vitreid.service.intake.box_files import read_boxes
 from vitreid.service.intake.boxes import BoxSource
@@ -103,15 +101,15 @@ def test_a_table_takes_no_bad_label(tmp_path: Path, label: str) -> None:
 @pytest.mark.parametrize("label", ["", " c1", "c1\n", "..", "x" * 129])
 def test_a_command_takes_no_bad_label(tmp_path: Path, label: str) -> None:
     for arguments in (["--camera", label], ["--boxes", "b.csv", "--track-prefix", label + "\n"]):
-        done = CliRunner().invoke(app, ["index", str(tmp_path), "--gallery", str(tmp_path / "g"), *arguments])
+        done = vitreid("index", str(tmp_path), "--gallery", str(tmp_path / "g"), *arguments)
         assert "camera" in str(done.exception) or "track-prefix" in str(done.exception)
-    done = CliRunner().invoke(keys, ["create", "gate", "--scope", "read", "--camera", label, "--data", str(tmp_path)])
+    done = vitreid("keys", "create", "gate", "--scope", "read", "--camera", label, "--data", str(tmp_path))
     assert "--camera" in str(done.exception)
     assert not (tmp_path / "access.db").exists()
 
 
 def test_a_key_is_for_galleries_that_can_be(tmp_path: Path) -> None:
-    done = CliRunner().invoke(keys, ["create", "a", "--scope", "read", "--gallery", "My Shop", "--data", str(tmp_path)])
+    done = vitreid("keys", "create", "a", "--scope", "read", "--gallery", "My Shop", "--data", str(tmp_path))
     assert "a gallery cannot be called 'My Shop'" in str(done.exception)
 
 

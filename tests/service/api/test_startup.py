@@ -129,8 +129,8 @@ SERVE = """
 import sys, threading
 from contextlib import contextmanager
 from pathlib import Path
-from vitreid.service.cli import actions as commands
 from vitreid.service.api import startup
+from vitreid.service.api.server.foreground import serve
 from vitreid.service.config import ServiceConfig
 
 @contextmanager
@@ -140,7 +140,7 @@ def stuck(config, metrics, on_progress):
     yield
 
 startup.open_service = stuck
-commands.serve(ServiceConfig(data=Path(sys.argv[1]), port=0, drain_s=0, log_format="json"))
+serve(ServiceConfig(data=Path(sys.argv[1]), port=0, drain_s=0, log_format="json"))
 print("not reached: what is stuck would not let the interpreter end")
 """
 

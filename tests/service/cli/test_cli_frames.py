@@ -9,16 +9,12 @@ from typing import Any
 import numpy as np
 import pytest
 from PIL import Image
-from typer.testing import CliRunner, Result
+from typer.testing import Result
 
+from tests.commands import vitreid
 from vitreid.bundle import Bundle
-from vitreid.service.cli.service_cli import app
 from vitreid.service.errors import TableError
 from vitreid.service.gallery import Gallery
-
-
-def vitreid(*arguments: Any) -> Result:
-    return CliRunner().invoke(app, [str(part) for part in arguments])
 
 
 @pytest.fixture

@@ -8,11 +8,10 @@ import sys
 from pathlib import Path
 
 import pytest
-from typer.testing import CliRunner
 
+from tests.commands import vitreid
 from vitreid.service.api.server.serving import bound_socket
-from vitreid.service.cli import demo
-from vitreid.service.cli.service_cli import app
+from vitreid.service.cli import demo_steps
 from vitreid.service.errors import PortInUse
 from vitreid.service.gallery.any_bundle import open_as_it_is
 
@@ -20,15 +19,15 @@ from vitreid.service.gallery.any_bundle import open_as_it_is
 @pytest.fixture
 def small(monkeypatch: pytest.MonkeyPatch, tiny_bundle: Path) -> None:
     """Few people, and a tiny model for a starter."""
-    monkeypatch.setattr(demo, "PEOPLE", 4)
-    monkeypatch.setattr(demo, "CAMERAS", 2)
+    monkeypatch.setattr(demo_steps, "PEOPLE", 4)
+    monkeypatch.setattr(demo_steps, "CAMERAS", 2)
     monkeypatch.setattr("vitreid.service.models.bundle_choice.STARTER", tiny_bundle)
 
 
 @pytest.mark.usefixtures("small")
 def test_the_first_answer_comes_and_a_second_run_reuses_everything(tmp_path: Path) -> None:
     arguments = ["demo", "--no-serve", "--data", str(tmp_path / "demo"), "--port", "0"]
-    first, second = (CliRunner().invoke(app, arguments) for _ in range(2))
+    first, second = (vitreid(*arguments) for _ in range(2))
     assert (first.exit_code, second.exit_code) == (0, 0), first.output
     assert "8 added" in first.stdout
     assert "rank" in first.stdout
@@ -42,7 +41,7 @@ def test_the_first_answer_comes_and_a_second_run_reuses_everything(tmp_path: Pat
 @pytest.mark.usefixtures("small")
 def test_its_gallery_says_that_its_people_are_drawn(tmp_path: Path) -> None:
     """Only there do the starter's probabilities hold."""
-    demo.run_demo(tmp_path, port=0, train=False, serve=False)
+    demo_steps.run_demo(tmp_path, port=0, train=False, serve=False)
     [folder] = tmp_path.glob("starter-*/galleries/default")
     with open_as_it_is(folder) as gallery:
         assert gallery.settings().domain == "drawn"
@@ -52,7 +51,7 @@ def test_its_gallery_says_that_its_people_are_drawn(tmp_path: Path) -> None:
 def test_the_port_is_that_of_the_settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with bound_socket("127.0.0.1", 0) as taken:
         monkeypatch.setenv("VITREID_PORT", str(taken.getsockname()[1]))
-        result = CliRunner().invoke(app, ["demo", "--data", str(tmp_path / "demo")])
+        result = vitreid("demo", "--data", str(tmp_path / "demo"))
     assert isinstance(result.exception, PortInUse)
 
 
@@ -60,7 +59,7 @@ def test_the_port_is_that_of_the_settings(tmp_path: Path, monkeypatch: pytest.Mo
 def test_a_taken_port_is_told_before_any_work(tmp_path: Path) -> None:
     with bound_socket("127.0.0.1", 0) as taken:
         port = taken.getsockname()[1]
-        result = CliRunner().invoke(app, ["demo", "--data", str(tmp_path / "demo"), "--port", str(port)])
+        result = vitreid("demo", "--data", str(tmp_path / "demo"), "--port", str(port))
     assert isinstance(result.exception, PortInUse)
     assert not (tmp_path / "demo").exists()
 
@@ -68,8 +67,8 @@ def test_a_taken_port_is_told_before_any_work(tmp_path: Path) -> None:
 @pytest.mark.usefixtures("small")
 def test_serving_goes_on_until_it_is_stopped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     waited = []
-    monkeypatch.setattr(demo, "_wait_for_stop", lambda: waited.append(True))
-    result = CliRunner().invoke(app, ["demo", "--data", str(tmp_path / "demo"), "--port", "0"])
+    monkeypatch.setattr(demo_steps, "_wait_for_stop", lambda: waited.append(True))
+    result = vitreid("demo", "--data", str(tmp_path / "demo"), "--port", "0")
     assert result.exit_code == 0
     assert waited == [True]
     for text in ("/docs", "curl -s --data-binary", "until Ctrl-C", "stopped"):
@@ -93,23 +92,23 @@ def test_training_runs_the_commands_a_user_would_type(
     monkeypatch.setattr("subprocess.run", run)
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: object())
     arguments = ["demo", "--train", "--no-serve", "--data", str(tmp_path / "demo"), "--port", "0"]
-    assert CliRunner().invoke(app, arguments).exit_code == 0
+    assert vitreid(*arguments).exit_code == 0
     assert [command[0] for command in ran] == ["synth", "train", "export", "export", "evaluate"]
     assert any(path.name.startswith("trained-") for path in (tmp_path / "demo").iterdir())
     ran.clear()
-    assert CliRunner().invoke(app, arguments).exit_code == 0
+    assert vitreid(*arguments).exit_code == 0
     assert [command[:2] for command in ran if command[0] in ("train", "export")] == [["export", "verify"]]
 
 
 def test_a_missing_training_package_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
-    result = CliRunner().invoke(app, ["demo", "--train", "--data", str(tmp_path / "demo")])
-    assert isinstance(result.exception, demo.DemoError)
+    result = vitreid("demo", "--train", "--data", str(tmp_path / "demo"))
+    assert isinstance(result.exception, demo_steps.DemoError)
     assert "pip install 'torch>=" in str(result.exception)
 
 
 @pytest.mark.usefixtures("small")
-@pytest.mark.parametrize(("code", "kind"), [(2, demo.DemoError), (130, SystemExit)])
+@pytest.mark.parametrize(("code", "kind"), [(2, demo_steps.DemoError), (130, SystemExit)])
 def test_a_failed_step_ends_the_demo(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, code: int, kind: type[BaseException]
 ) -> None:
@@ -118,7 +117,7 @@ def test_a_failed_step_ends_the_demo(
 
     monkeypatch.setattr("subprocess.run", run)
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: object())
-    result = CliRunner().invoke(app, ["demo", "--train", "--data", str(tmp_path / "demo"), "--port", "0"])
+    result = vitreid("demo", "--train", "--data", str(tmp_path / "demo"), "--port", "0")
     assert isinstance(result.exception, kind)
     assert result.exit_code == (130 if code == 130 else 1)
 
@@ -128,7 +127,7 @@ def test_signals_that_come_together_stop_it() -> None:
     # `timeout make demo` sends two at once; a handler that is interrupted by itself must not wait for itself.
     code = """
 import os, signal, threading
-from vitreid.service.cli.demo import _wait_for_stop
+from vitreid.service.cli.demo_steps import _wait_for_stop
 for number in (signal.SIGTERM, signal.SIGINT):
     signal.signal(number, signal.SIG_IGN)
 def send():

@@ -183,7 +183,7 @@ def test_what_cannot_be_erased_is_told(run: Run, folder: Path) -> None:
         ((), "--item ID or --person LABEL"),
         (("--person", "nobody"), "'nobody'"),
         (("--item", 99), "none of the 1 items"),
-        *((("--item", given), "no item's id") for given in ("1_0", "1.0", " 1", "+1", "٣", "0", "9" * 19)),
+        *((("--item", given), "not an item's id") for given in ("1_0", "1.0", " 1", "+1", "٣", "0", "9" * 19)),
     ):
         code, _, err = run("erase", folder, *arguments, "--yes")
         assert (code, words in err, err.count("\n")) == (2, True, 1)
@@ -385,7 +385,7 @@ def test_cameras_are_mapped_by_the_operator(
     code, _, err = run("cameras", folder, "--bundle", tiny_bundle, "--map", "c0=c9")
     assert (code, "unknown learned camera 'c9'" in err) == (2, True)
     code, _, err = run("cameras", folder, "--bundle", tiny_bundle, "--map", "c0")
-    assert (code, "is not CAMERA=LEARNED" in err) == (2, True)
+    assert (code, "is not CAMERA=MODEL_CAMERA" in err) == (2, True)
 
 
 def test_what_commands_do_is_in_the_service_s_log(run: Run, folder: Path, tiny_bundle: Path, tmp_path: Path) -> None:

@@ -8,12 +8,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from typer.testing import CliRunner, Result
+from typer.testing import Result
 
+from tests.commands import vitreid
 from vitreid.bundle import Bundle, ImageError
 from vitreid.service.api.filter_params import FilterParams
-from vitreid.service.cli.query_actions import LISTS, search_params
-from vitreid.service.cli.service_cli import app
+from vitreid.service.cli.query import LISTS, search_params
 from vitreid.service.errors import BadParameter
 from vitreid.service.gallery import Gallery
 
@@ -22,7 +22,7 @@ Make = Callable[..., bytes]
 
 def query(folder: Path, *arguments: Any) -> Result:
     options = ["--gallery", folder / "gallery", "--bundle", folder / "bundle"]
-    return CliRunner().invoke(app, ["query", *(str(part) for part in (*arguments, *options))])
+    return vitreid("query", *arguments, *options)
 
 
 def answers(folder: Path, *arguments: Any) -> list[dict[str, Any]]:
@@ -40,8 +40,8 @@ def folder(tmp_path: Path, make_image: Make, tiny_bundle: Path) -> Path:
         file = tmp_path / "images" / f"{1 + seed % 3:04d}_c{1 + seed // 6}s1_0000{seed:02d}_00.jpg"
         file.parent.mkdir(exist_ok=True)
         file.write_bytes(make_image(seed))
-    command = ["index", tmp_path / "images", "--gallery", tmp_path / "gallery", "--bundle", tmp_path / "bundle"]
-    assert CliRunner().invoke(app, [str(part) for part in command]).exit_code == 0
+    command = ("index", tmp_path / "images", "--gallery", tmp_path / "gallery", "--bundle", tmp_path / "bundle")
+    assert vitreid(*command).exit_code == 0
     return tmp_path
 
 
@@ -115,7 +115,7 @@ def test_why_nothing_was_found_is_printed(folder: Path) -> None:
     told = query(folder, images(folder)[0], "--where", "cameras=elsewhere").stdout
     assert "no item passes the conditions" in told
     told = query(folder, images(folder)[0], "--where", "cameras=c2", "--min-score", 1).stdout
-    assert "none has the score asked for; the best has 0." in told
+    assert "none reaches the minimum score; the best has 0." in told
 
 
 @pytest.mark.parametrize(

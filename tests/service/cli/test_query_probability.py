@@ -9,11 +9,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from typer.testing import CliRunner
 
 from tests.calibrations import made
+from tests.commands import vitreid
 from vitreid.bundle import Bundle
-from vitreid.service.cli.service_cli import app
 from vitreid.service.errors import BadParameter, NotCalibrated
 
 Make = Callable[..., bytes]
@@ -37,7 +36,7 @@ def folder(tmp_path: Path, make_image: Make, tiny_bundle: Path) -> Path:
 
 def run(*arguments: Any, folder: Path, bundle: str = "bundle") -> Any:
     options = ["--gallery", folder / "gallery", "--bundle", folder / bundle]
-    return CliRunner().invoke(app, [str(part) for part in (*arguments, *options)])
+    return vitreid(*arguments, *options)
 
 
 def answers(folder: Path, *arguments: Any) -> list[dict[str, Any]]:

@@ -17,8 +17,9 @@ from typing import Any
 
 import numpy as np
 import pytest
-from typer.testing import CliRunner, Result
+from typer.testing import Result
 
+from tests.commands import vitreid
 from tests.paths import REPOSITORY
 from vitreid.bundle import (
     Bundle,
@@ -32,10 +33,9 @@ from vitreid.bundle import (
 )
 from vitreid.bundle.errors import NamePatternError
 from vitreid.service.api.server.serving import NotLoopback, bound_socket
-from vitreid.service.cli import actions as commands
-from vitreid.service.cli.service_cli import app
 from vitreid.service.errors import FolderNotFound, NoImages, ServiceError, TableError, UnknownName
 from vitreid.service.gallery.errors import BundleMismatch, GalleryNotFound
+from vitreid.service.intake import indexing
 from vitreid.service.models.bundle_choice import NOTICE, BundleNeeded, StarterMissing
 
 Make = Callable[..., bytes]
@@ -49,10 +49,6 @@ def images(tmp_path: Path, make_image: Make) -> Path:
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_bytes(make_image(seed))
     return tmp_path / "images"
-
-
-def vitreid(*arguments: Any) -> Result:
-    return CliRunner().invoke(app, [str(part) for part in arguments])
 
 
 def error_of(result: Result, kind: type[Exception]) -> str:
@@ -101,10 +97,10 @@ def test_interrupting_index_says_what_is_kept(
     def interrupted(*_: Any, **__: Any) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(commands, "index_images", interrupted)
+    monkeypatch.setattr(indexing, "index_folder", interrupted)
     result = vitreid("index", images, "--gallery", tmp_path / "gallery", "--bundle", tiny_bundle)
     assert result.exit_code == 130
-    assert result.stderr.startswith("vitreid: interrupted: ")
+    assert result.stderr.startswith("vitreid: interrupted; ")
     assert "run the same command again to resume" in result.stderr
     assert len(result.stderr.splitlines()) == 1
 
@@ -145,7 +141,7 @@ def test_index_shows_what_names_say_and_takes_labels_that_come_later(
     assert vitreid("index", *options).exit_code == 0
     again = vitreid("index", *options, *pattern)
     assert "added 0 to" in again.stdout
-    assert "6 there already (6 of them with another track_id, kept; --relabel takes the new ones)" in again.stdout
+    assert "6 there already (6 of them with another track_id; --relabel updates them)" in again.stdout
     taken = vitreid("index", *options, *pattern, "--relabel")
     assert "6 there already (6 of them relabelled)" in taken.stdout
     told = json.loads(vitreid("index", *options, *pattern, "--json").stdout)
@@ -275,10 +271,10 @@ def test_without_a_bundle_the_starter_is_used_and_named(
     monkeypatch.setattr("vitreid.service.models.bundle_choice.STARTER", tiny_bundle)
     result = vitreid("index", images, "--gallery", tmp_path / "gallery")
     assert result.exit_code == 0
-    assert result.stderr.splitlines()[0] == f"vitreid: {NOTICE}"
+    assert result.stderr.splitlines()[0] == f"note: {NOTICE}"
     copied = shutil.copytree(tiny_bundle, tmp_path / "copied")
     result = vitreid("index", images, "--gallery", tmp_path / "gallery", "--bundle", copied)
-    assert result.stderr.splitlines()[0] == f"vitreid: {NOTICE}"
+    assert result.stderr.splitlines()[0] == f"note: {NOTICE}"
     monkeypatch.setattr("vitreid.service.models.bundle_choice.STARTER", tmp_path / "none")
     assert "--bundle" in error_of(vitreid("index", images, "--gallery", tmp_path / "another"), StarterMissing)
     assert "--bundle" in error_of(vitreid("index", images, "--gallery", tmp_path / "gallery"), BundleNeeded)
@@ -384,7 +380,7 @@ def test_a_request_under_way_is_finished_before_the_service_stops(
 
 def test_the_service_starts_without_torch(tmp_path: Path, tiny_bundle: Path) -> None:
     code = (
-        "import sys, vitreid.service.cli.service_cli, vitreid.service.cli.demo;"
+        "import sys, vitreid.service.cli.index, vitreid.service.cli.demo_steps;"
         "from pathlib import Path; from fastapi.testclient import TestClient;"
         "from vitreid.service.api.app import create_app; from vitreid.service.config import ServiceConfig;"
         f"config = ServiceConfig(data=Path({str(tmp_path)!r}), bundle=Path({str(tiny_bundle)!r}));"

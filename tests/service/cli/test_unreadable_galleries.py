@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from vitreid.service.cli.gallery_actions import list_galleries
 from vitreid.service.gallery import Gallery
 from vitreid.service.gallery.errors import GalleryReadOnly
 from vitreid.service.gallery.galleries import Galleries
+from vitreid.service.gallery.overview import list_galleries
 
 
 @pytest.fixture
@@ -29,7 +29,7 @@ def data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def test_it_is_listed_with_the_reason(data: Path) -> None:
-    default, night = list_galleries(data)
+    default, night = list_galleries(data / "galleries")
     assert default.problem is None
     assert night.name == "night"
     assert "cannot be read (Permission denied)" in (night.problem or "")

@@ -18,14 +18,15 @@ import pytest
 from sqlalchemy import event
 from sqlalchemy.engine import Engine
 
-from vitreid.service.cli.gallery_actions import describe, erase_items
 from vitreid.service.gallery import any_bundle
 from vitreid.service.gallery.database import Database
 from vitreid.service.gallery.errors import BackupDamaged, GalleryDamaged
 from vitreid.service.gallery.maintenance.backup import MANIFEST, back_up, drop_backup
+from vitreid.service.gallery.maintenance.on_demand import erase_items
 from vitreid.service.gallery.maintenance.restoring import restore
 from vitreid.service.gallery.maintenance.verification import verify
 from vitreid.service.gallery.opening import FILE
+from vitreid.service.gallery.overview import describe
 from vitreid.service.gallery.rows.tables import backups
 from vitreid.service.gallery.snapshots import snapshot, trial
 from vitreid.service.gallery.view.search_view import COLUMNS_FILE, INDEX_FILE, SearchView

@@ -1,55 +1,50 @@
-"""What `vitreid query` prints: tables for people, or one JSON object."""
+"""Answers of `vitreid query`: tables for people, and JSON as in the API."""
 
 from __future__ import annotations
 
-import json
-import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
-from rich.console import Console
+from rich.console import RenderableType
 from rich.table import Table
 from rich.text import Text
 
 from vitreid.service.api.schemas.common import NOTE
 from vitreid.service.api.schemas.query import matches_of
-from vitreid.service.cli.query_actions import Answer
+from vitreid.service.cli.query import Answer
 from vitreid.service.search.pipeline import NoMatch, SearchResult
 from vitreid.service.search.request import GroupBy
 
 ONLY_SERVED = {"image_url"}
-WHY_NONE: dict[NoMatch, str] = {
+NO_MATCH_REASONS: dict[NoMatch, str] = {
     "empty-gallery": "the gallery is empty",
     "nothing-passed-the-filter": "no item passes the conditions",
-    "below-min-score": "none has the score asked for",
+    "below-min-score": "none reaches the minimum score",
 }
 
 
-def print_answers(answers: Sequence[Answer], *, group_by: GroupBy, as_json: bool) -> None:
-    """Candidates for each query."""
-    for answer in answers:
-        if answer.error:
-            print(f"vitreid: {answer.error}", file=sys.stderr)
-    if as_json:
-        queries = [_as_json(answer, group_by) for answer in answers]
-        print(json.dumps({"queries": queries, "note": NOTE}, ensure_ascii=False))
-        return
-    console = Console()
+def values(answers: Sequence[Answer], group_by: GroupBy) -> dict[str, object]:
+    """Return all answers for JSON."""
+    return {"queries": [_values(answer, group_by) for answer in answers], "note": NOTE}
+
+
+def lines(answers: Sequence[Answer], group_by: GroupBy) -> Iterator[RenderableType]:
+    """Yield a table of candidates for each query that could be read, and notes."""
     for answer in answers:
         if answer.result is not None:
             names = ", ".join(map(str, answer.paths))
-            cameras = ", ".join(sorted({camera_id or "not known" for camera_id in answer.camera_ids}))
-            console.print(_table(answer.result, f"{names} (camera {cameras})", group_by))
+            cameras = ", ".join(sorted({camera_id or "unknown" for camera_id in answer.camera_ids}))
+            yield _table(answer.result, f"{names} (camera {cameras})", group_by)
             if answer.result.no_match:
                 best = answer.result.best_score
                 closest = "" if best is None else f"; the best has {best:.4f}"
-                console.print(f"no candidates: {WHY_NONE[answer.result.no_match]}{closest}")
+                yield f"no candidates: {NO_MATCH_REASONS[answer.result.no_match]}{closest}"
     if calibration := next((each.result.calibration for each in answers if each.result), None):
-        console.print(
+        yield Text(
             f"Probability: how often such pairs by two cameras showed one person in {calibration.data.name}, where "
             f"{100 * calibration.prior:.3g}% of all pairs do.",
             style="dim",
         )
-    console.print(NOTE, style="dim")
+    yield Text(NOTE, style="dim")
 
 
 def _table(result: SearchResult, title: str, group_by: GroupBy) -> Table:
@@ -74,7 +69,7 @@ def _table(result: SearchResult, title: str, group_by: GroupBy) -> Table:
     return table
 
 
-def _as_json(answer: Answer, group_by: GroupBy) -> dict[str, object]:
+def _values(answer: Answer, group_by: GroupBy) -> dict[str, object]:
     shown: dict[str, object] = {
         "image": str(answer.paths[0]),
         "images": [str(path) for path in answer.paths],
