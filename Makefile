@@ -13,7 +13,7 @@ CHECKED := bundle scoring synthetic training export service benchmarks tests vit
 # faiss and onnxruntime come for the CPU or for NVIDIA GPUs, never both.
 COMPUTE := $(if $(shell nvidia-smi -L 2>/dev/null),gpu,cpu)
 
-.PHONY: help demo serve test test-fast crash check docs bench starter docker-test clean
+.PHONY: help demo serve test test-fast coverage crash check docs bench starter docker-test clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1|/' | awk -F'|' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -29,6 +29,9 @@ test-fast: $(VENV)/dev ## run the tests that take under a second: the loop while
 
 test: $(VENV)/dev ## run all tests, in as many processes as there are cores
 	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --dist worksteal
+
+coverage: $(VENV)/dev ## run all tests and list the lines that none reaches; fails below the floor in pyproject.toml
+	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --dist worksteal --cov --cov-report=term
 
 crash: $(VENV)/dev ## kill the process of a gallery at random in ROUNDS (default 500) rounds from SEED on, and compare
 	@CRASH_ROUNDS=$(ROUNDS) CRASH_SEED=$(SEED) $(BIN)/python -m pytest tests/service/crash/test_kill.py
