@@ -117,7 +117,7 @@ def test_long_answers_are_written_beside_the_event_loop(
     monkeypatch.setattr(BaseModel, "model_dump_json", noted)
     answer = client.request(method, path, content=make_image(1) if path == "/v1/query" else None, headers=JPEG)
     assert (answer.status_code, answer.headers["content-type"]) == (200, "application/json")
-    assert [name.startswith(("writer", "lister")) for name in threads] == [True]
+    assert [name.startswith(("writer", "pager")) for name in threads] == [True]
 
 
 def test_a_slow_reader_of_the_database_holds_up_no_other_answer(
