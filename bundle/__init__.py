@@ -1,4 +1,4 @@
-"""The contract between export and service: a model, its input and output, and how images reach it."""
+"""The contract between export and service: a model, its inputs and outputs, and the preprocessing of images."""
 
 from vitreid.bundle.budget import PixelBudget
 from vitreid.bundle.calibration import Calibration

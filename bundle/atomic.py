@@ -1,6 +1,7 @@
 """Atomic, durable writes: files and folders that appear whole or not at all.
 
-Content is written beside its place, fsynced, and renamed. Errors are the operating system's; callers translate them.
+Content is written under a temporary name in the same folder, fsynced, and renamed. Errors are the operating
+system's; callers translate them.
 """
 
 from __future__ import annotations
@@ -34,7 +35,7 @@ def atomic_folder(folder: Path) -> Iterator[Path]:
     """Yield an empty folder to fill; it takes the name `folder`, replacing an older one, once the block ends.
 
     A failed block leaves the older folder untouched and nothing else behind. A crash between the two renames leaves
-    the older one beside the name, as `.NAME.old`, where `recover` finds it.
+    the older folder as `.NAME.old`, where `recover` finds it.
     """
     make_folder(folder.parent)
     with staging_folder(_temporary_name(folder)) as staged:
@@ -50,7 +51,7 @@ def atomic_folder(folder: Path) -> Iterator[Path]:
 
 
 def recover(folder: Path) -> None:
-    """Put back the older folder where a crash came between the two renames of `atomic_folder`."""
+    """Put back the older folder after a crash between the two renames of `atomic_folder`."""
     previous = _previous(folder)
     if previous.is_dir() and not folder.exists():
         previous.rename(folder)
@@ -58,7 +59,7 @@ def recover(folder: Path) -> None:
 
 @contextmanager
 def staging_folder(path: Path) -> Iterator[Path]:
-    """Make `path` an empty folder for the block, whatever a killed process left there, and remove it afterwards.
+    """Make `path` an empty folder for the block and remove it afterwards; what a killed process left there is removed.
 
     What the block published or moved elsewhere stays.
     """
@@ -71,9 +72,9 @@ def staging_folder(path: Path) -> Iterator[Path]:
 
 
 def publish(staged: Path, target: Path) -> None:
-    """Make a file, or a folder with all that is in it, durable, and rename it to `target` in the same file system.
+    """Make a file or a folder with its content durable and rename it to `target`, in the same file system.
 
-    An older file is replaced; an older folder is an OSError, unless it is empty.
+    An older file is replaced; an older folder that is not empty raises OSError.
     """
     _sync_tree(staged)
     staged.rename(target)
@@ -83,7 +84,7 @@ def publish(staged: Path, target: Path) -> None:
 def publish_new(staged: Path, target: Path) -> bool:
     """Make a file durable and rename it to `target` unless that name is taken; return whether it was renamed.
 
-    Two processes that do this at the same time: exactly one of them gets True.
+    If two processes do this at the same time, exactly one of them gets True.
     """
     sync(staged)
     try:
@@ -91,14 +92,14 @@ def publish_new(staged: Path, target: Path) -> bool:
         staged.unlink()
     except FileExistsError:
         return False
-    except OSError:  # a file system without links; the rename is as atomic, but would replace a rival's file
+    except OSError:  # a file system without links; the rename is atomic too, but would replace a rival's file
         staged.rename(target)
     sync(target.parent)
     return True
 
 
 def make_folder(folder: Path) -> None:
-    """Make a folder where it is missing, and those above it, durable on disk."""
+    """Make a folder and its missing parents, durable on disk."""
     if not folder.is_dir():
         make_folder(folder.parent)
         folder.mkdir(exist_ok=True)

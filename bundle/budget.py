@@ -1,4 +1,4 @@
-"""A limit on the pixels that are decoded and held at a time, shared by threads."""
+"""A limit on the pixels that are decoded at a time, shared by threads."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from vitreid.bundle.errors import DecodingBusy
 
 
 class PixelBudget:
-    """Pixels that may be held at a time. Who needs more than is left waits, up to `timeout_s`; None: without end.
+    """A limit on pixels in memory. Whoever needs more than is left waits up to `timeout_s`; None: without limit.
 
-    An image that is larger than the budget is let in alone. What fits does not wait behind what does not, so small
-    images pass large ones.
+    An image larger than the whole budget is let in alone. Images that fit do not queue behind those that do not, so
+    small images pass large ones.
     """
 
     def __init__(self, pixels: int, timeout_s: float | None = None) -> None:
@@ -23,12 +23,12 @@ class PixelBudget:
 
     @contextmanager
     def held(self, pixels: int) -> Iterator[None]:
-        """Hold so many pixels for the block. Raises DecodingBusy where they do not get free in time."""
+        """Hold this many pixels for the block. Raises DecodingBusy if they do not become free in time."""
         with self._changed:
             if not self._changed.wait_for(lambda: not self._held or self._held + pixels <= self.pixels, self.timeout_s):
                 raise DecodingBusy(
-                    f"{self._held:,} pixels are being decoded and {self.pixels:,} may be, so that {pixels:,} found no "
-                    f"room within {self.timeout_s:g} s; try again later, or with smaller images"
+                    f"{self._held:,} pixels are being decoded and at most {self.pixels:,} are allowed: {pixels:,} more "
+                    f"did not fit within {self.timeout_s:g} s; try again later, or with smaller images"
                 )
             self._held += pixels
         try:

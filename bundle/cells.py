@@ -1,17 +1,17 @@
-"""Texts in the cells of CSV tables: a spreadsheet runs none of them as a formula, and reading gives them back."""
+"""Escaping of CSV cells, so that no spreadsheet runs a text as a formula."""
 
 from __future__ import annotations
 
 FORMULA = ("=", "+", "-", "@", "\t", "\r")
-"""What a spreadsheet takes for the beginning of a formula."""
-GUARDED = tuple(f"'{first}" for first in (*FORMULA, "'"))
+"""First characters of a formula in spreadsheets."""
+ESCAPED = tuple(f"'{first}" for first in (*FORMULA, "'"))
 
 
-def cell_of(text: str) -> str:
-    """The text as it is written: with a quote before it where it is a formula, or looks as if it had such a quote."""
-    return f"'{text}" if text.startswith((*FORMULA, *GUARDED)) else text
+def escape_cell(text: str) -> str:
+    """Return the cell for a text: with a quote in front if it is a formula or begins like an escaped one."""
+    return f"'{text}" if text.startswith((*FORMULA, *ESCAPED)) else text
 
 
-def text_of(cell: str) -> str:
-    """What was written into a cell."""
-    return cell[1:] if cell.startswith(GUARDED) else cell
+def unescape_cell(cell: str) -> str:
+    """Return the text of a cell that `escape_cell` wrote."""
+    return cell[1:] if cell.startswith(ESCAPED) else cell

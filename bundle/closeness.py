@@ -6,11 +6,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 MIN_SPREAD = 1e-4
-"""Below it two images' cosine is 1 to eight digits: float32 does not tell them apart."""
+"""Below it, the cosine of two images is 1 to eight digits: float32 cannot distinguish them."""
 
 
 def cosines(found: NDArray[np.floating], expected: NDArray[np.floating]) -> NDArray[np.float64]:
-    """The cosine of each row (N, D) with its like; 0 for zeros, -1 for what is not finite."""
+    """Return the cosine (N,) of each row (N, D) with its counterpart; 0 for zero rows, -1 for NaN and Inf."""
     one, other = found.astype(np.float64), expected.astype(np.float64)
     lengths = np.linalg.norm(one, axis=1) * np.linalg.norm(other, axis=1)
     with np.errstate(invalid="ignore"):  # infinities
@@ -19,17 +19,17 @@ def cosines(found: NDArray[np.floating], expected: NDArray[np.floating]) -> NDAr
 
 
 def spread_of(embeddings: NDArray[np.floating]) -> float:
-    """The root mean square distance of rows (N, D) from their mean."""
+    """Return the root mean square distance of rows (N, D) from their mean."""
     with np.errstate(invalid="ignore"):
         differences = embeddings - embeddings.mean(0, dtype=np.float64)
     return float(np.sqrt(np.square(differences).sum(1).mean()))
 
 
 def corrected_cosines(found: NDArray[np.floating], expected: NDArray[np.floating]) -> NDArray[np.float64]:
-    """Cosines of unit rows (N, D) by the spread of the expected ones: 1 for equal, 0 for as far as other images are.
+    """Return cosines (N,) of unit rows corrected by the spread of `expected`: 1 for equal, 0 for a different image.
 
-    Where all embeddings share a direction every cosine is near 1, also that of two different images: the distance to
-    the expected row counts as a share of the distance between images. -1 throughout where images hardly differ.
+    If all embeddings share a direction, every cosine is near 1, even between different images. Therefore the distance
+    to the expected row is divided by the distance between images. All are -1 if the images hardly differ.
     """
     spread = spread_of(expected)
     if not spread > MIN_SPREAD:  # a NaN compares false

@@ -1,4 +1,4 @@
-"""How many cores this process may use."""
+"""The number of CPU cores that this process may use."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ QUOTA = Path("/sys/fs/cgroup/cpu.max")
 
 
 def cores(quota: Path = QUOTA) -> int:
-    """Cores that this process is allowed, at least 1: those it is bound to, and no more than its container's quota.
+    """Return the number of cores that this process may use, at least 1: its CPU affinity, limited by its cgroup quota.
 
-    A container of two CPUs on a machine of 64 sees all 64 of them, and 64 threads that share two are slow.
+    A container with a quota of 2 CPUs on a machine of 64 sees all 64, and 64 threads that share 2 are slow.
     """
-    bound = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    affinity = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     try:
         allowed, period = quota.read_text().split()
     except (OSError, ValueError):
-        return bound  # no control groups, or the older ones
-    return bound if allowed == "max" else max(1, min(bound, int(allowed) // int(period)))
+        return affinity  # no cgroups, or version 1
+    return affinity if allowed == "max" else max(1, min(affinity, int(allowed) // int(period)))

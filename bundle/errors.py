@@ -1,14 +1,14 @@
-"""What can be wrong with a bundle or an image.
+"""Errors of bundles and images.
 
 BundleError            a bundle cannot be used
-├── BundleMissing      no bundle in the named folder, or one of its files is missing
-├── BundleDamaged      a file is not what the manifest says
+├── BundleMissing      no bundle in the folder, or one of its files is missing
+├── BundleDamaged      a file does not match the manifest
 ├── BundleTooNew       written by a later version of vitreid
-├── PatchGraphMissing    it cannot tell about patches: it has no explain.onnx
-└── RuntimeMissing     a library, or the hardware, that was asked for to run it is not there
+├── PatchGraphMissing  the bundle has no explain.onnx
+└── RuntimeMissing     the library or the hardware of the chosen runtime is missing
 ImageError             an image cannot be read
-NamePatternError       a name pattern is not valid, or names do not follow it
-DecodingBusy           an image found no room among those that are being decoded
+NamePatternError       a name pattern is not valid, or names do not match it
+DecodingBusy           the images being decoded leave no room for another one
 """
 
 from __future__ import annotations
@@ -21,11 +21,11 @@ class BundleError(Exception):
 
 
 class BundleMissing(BundleError):
-    """No bundle in the named folder, or one of its files is missing."""
+    """No bundle in the folder, or one of its files is missing."""
 
 
 class BundleDamaged(BundleError):
-    """A file is not what the manifest says."""
+    """A file does not match the manifest."""
 
 
 class BundleTooNew(BundleError):
@@ -33,15 +33,15 @@ class BundleTooNew(BundleError):
 
 
 class PatchGraphMissing(BundleError):
-    """The bundle cannot tell about patches: it has no `explain.onnx`."""
+    """The bundle has no `explain.onnx`, so it cannot be run patch by patch."""
 
 
 class RuntimeMissing(BundleError):
-    """A library, or the hardware, that was asked for to run a bundle is not there."""
+    """The library or the hardware of the chosen runtime is missing."""
 
 
 class ImageError(Exception):
-    """An image cannot be read; `reason` says why without naming the image."""
+    """An image cannot be read; `reason` does not name the image."""
 
     exit_code = 2
 
@@ -52,12 +52,12 @@ class ImageError(Exception):
 
 
 class NamePatternError(Exception):
-    """A name pattern is not valid, or names do not follow it."""
+    """A name pattern is not valid, or names do not match it."""
 
     exit_code = 2
 
 
 class DecodingBusy(Exception):
-    """An image found no room among those that are being decoded."""
+    """The images being decoded leave no room for another one."""
 
     exit_code = 2

@@ -1,7 +1,7 @@
-"""Finds ONNX files that keep weights in other files, without the package `onnx`: a service does not have it.
+"""Detection of ONNX files with weights in other files, without the package `onnx`, which a service does not have.
 
-Such weights are outside of what a bundle's hashes vouch for. An ONNX file is a protobuf message; walked are
-those of its fields that lead to tensors, and everything else is skipped by its length.
+The hashes of a bundle do not cover such weights. An ONNX file is a protobuf message: the fields that lead to tensors
+are walked, and all others are skipped by their length.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ FIXED = {FIXED64: 8, FIXED32: 4}
 
 
 def has_external_data(file: Path) -> bool:
-    """Whether a tensor of an ONNX file has its data in another file. Raises ValueError for what is no protobuf."""
+    """Return whether a tensor of an ONNX file has its data in another file. Raises ValueError for other files."""
     with file.open("rb") as opened, mmap.mmap(opened.fileno(), 0, access=mmap.ACCESS_READ) as content:
         messages = [("Model", 0, len(content))]
         while messages:
@@ -41,7 +41,7 @@ def has_external_data(file: Path) -> bool:
 
 
 def _fields(content: mmap.mmap, begin: int, end: int) -> Iterator[tuple[int, int, int]]:
-    """The number and the place of each field's content; an integer that is 0, the default, has an empty one."""
+    """Yield number, start and end of each field's content; an integer that is 0, the default, has an empty one."""
     while begin < end:
         key, begin = _varint(content, begin)
         number, kind = (key & 0xFFFFFFFF) >> 3, key & 7  # as protobuf's own parsers cut it
@@ -61,15 +61,15 @@ def _fields(content: mmap.mmap, begin: int, end: int) -> Iterator[tuple[int, int
         begin = last
 
 
-def _varint(content: mmap.mmap, place: int) -> tuple[int, int]:
-    """The integer at a place, and the place after it."""
+def _varint(content: mmap.mmap, offset: int) -> tuple[int, int]:
+    """Return the integer at an offset, and the offset after it."""
     value = 0
     for shift in range(0, 70, 7):
-        if place >= len(content):
+        if offset >= len(content):
             break
-        byte = content[place]
-        place += 1
+        byte = content[offset]
+        offset += 1
         value |= (byte & 0x7F) << shift
         if byte < 0x80:
-            return value, place
+            return value, offset
     raise ValueError("an integer does not end")

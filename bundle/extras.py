@@ -1,4 +1,4 @@
-"""The optional packages of this installation, as a command that installs them."""
+"""The pip commands that install optional packages."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ _REQUIREMENT = re.compile(r"(?P<requirement>[^;]+);.*\bextra\s*==\s*['\"](?P<ext
 
 
 def install_command(*extras: str) -> str:
-    """`pip install ...` with the packages that these extras declare.
+    """Return the `pip install ...` of the packages that these extras declare.
 
-    The packages are named one by one because vitreid itself is in no package index: `vitreid[train]` installs from a
-    checkout only. Raises ValueError for an extra that is not declared.
+    It names the packages because vitreid itself is in no package index: `vitreid[train]` installs from a checkout
+    only. Raises ValueError for an extra that is not declared.
     """
     declared = _declared()
     if unknown := set(extras) - set(declared):
@@ -23,12 +23,12 @@ def install_command(*extras: str) -> str:
 
 
 def gpu_command() -> str:
-    """The commands that put the GPU builds of onnxruntime and faiss in the place of those for the CPU."""
+    """Return the commands that replace the CPU builds of onnxruntime and faiss by the GPU builds."""
     return f"pip uninstall --yes onnxruntime faiss-cpu && {install_command('gpu')}"
 
 
 def _declared() -> dict[str, list[str]]:
-    """The requirements of each extra."""
+    """Return the requirements of each extra."""
     try:
         lines = requires(DISTRIBUTION) or []
     except PackageNotFoundError as error:

@@ -1,4 +1,4 @@
-"""What every part of a manifest has in common."""
+"""The base class of every part of a manifest."""
 
 from __future__ import annotations
 
@@ -6,6 +6,6 @@ from pydantic import BaseModel, ConfigDict
 
 
 class FrozenModel(BaseModel):
-    """Values that do not change, and no others than the named ones."""
+    """An immutable model that allows no further fields."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")

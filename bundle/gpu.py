@@ -1,4 +1,4 @@
-"""The GPU that is there, asked of NVIDIA's driver itself: no other library is needed."""
+"""Detection of the GPU through NVIDIA's driver, without any other library."""
 
 from __future__ import annotations
 
@@ -14,35 +14,35 @@ MAJOR, MINOR = 75, 76  # CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_*
 
 @dataclass(frozen=True)
 class Gpu:
-    """An NVIDIA GPU: its product name and its architecture, as (9, 0)."""
+    """An NVIDIA GPU: its product name and its compute capability, such as (9, 0)."""
 
     name: str
     capability: tuple[int, int]
 
 
 def first_gpu() -> Gpu:
-    """The GPU that runs a model: the first that CUDA sees. Raises RuntimeMissing that says what is missing."""
+    """Return the GPU that runs models, the first one of CUDA. Raises RuntimeMissing with what is missing."""
     try:
         driver = ctypes.CDLL(DRIVER)
     except OSError as error:
         raise RuntimeMissing(
             f"there is no NVIDIA driver here ({DRIVER} does not load); install it, and give a container its GPU"
         ) from error
-    _call(driver.cuInit(0), "sees no GPU")
+    _call(driver.cuInit(0), "finds no GPU")
     device, name = ctypes.c_int(), ctypes.create_string_buffer(256)
-    _call(driver.cuDeviceGet(ctypes.byref(device), 0), "gives no GPU")
-    _call(driver.cuDeviceGetName(name, len(name), device), "does not name its GPU")
+    _call(driver.cuDeviceGet(ctypes.byref(device), 0), "cannot open the GPU")
+    _call(driver.cuDeviceGetName(name, len(name), device), "cannot name the GPU")
     return Gpu(name.value.decode(), (_attribute(driver, MAJOR, device), _attribute(driver, MINOR, device)))
 
 
 def _attribute(driver: Any, number: int, device: ctypes.c_int) -> int:
     value = ctypes.c_int()
-    _call(driver.cuDeviceGetAttribute(ctypes.byref(value), number, device), "does not describe its GPU")
+    _call(driver.cuDeviceGetAttribute(ctypes.byref(value), number, device), "cannot describe the GPU")
     return value.value
 
 
 def _call(code: int, problem: str) -> None:
     if code:
         raise RuntimeMissing(
-            f"the NVIDIA driver {problem} (CUDA error {code}); check nvidia-smi, and that a container was given its GPU"
+            f"the NVIDIA driver {problem} (CUDA error {code}); check nvidia-smi, and give a container its GPU"
         )

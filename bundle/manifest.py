@@ -1,4 +1,4 @@
-"""A bundle on disk: `model.onnx` and a `manifest.json` that says everything needed to use it."""
+"""A bundle on disk: `model.onnx`, and a `manifest.json` with everything that is needed to use it."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ WEIGHTS = frozenset({".onnx", ".data", ".bin", ".weights", ".engine"})
 
 
 class ImageSpec(FrozenModel):
-    """The pixels a graph takes: RGB, uint8, channels last, resized by one of Pillow's antialiased filters."""
+    """The input of a graph: RGB, uint8, channels last, resized by one of Pillow's antialiased filters."""
 
     height: int = Field(gt=0, le=4096)
     width: int = Field(gt=0, le=4096)
@@ -39,21 +39,21 @@ class ImageSpec(FrozenModel):
 
 
 class OutputSpec(FrozenModel):
-    """The embedding a graph gives: float32, unit length, taken before or after the BNNeck; None: nobody said."""
+    """The output of a graph: float32, unit length, taken before or after the BNNeck; None: unknown."""
 
     dimension: int = Field(gt=0)
     bnneck: Literal["before", "after"] | None = "before"
 
 
 class FileRecord(FrozenModel):
-    """A file's size in bytes and its content's hash."""
+    """A file's size in bytes and its hash."""
 
     bytes: int = Field(ge=0)
     sha256: str
 
 
 class Manifest(FrozenModel):
-    """Everything about a bundle but its weights.
+    """The description of a bundle: everything but its weights.
 
     `cameras` and `views` name, in the order of their indices, what the model learned an embedding for; both are
     empty for a model without such inputs.
@@ -75,11 +75,11 @@ class Manifest(FrozenModel):
     source: dict[str, JsonValue] = Field(default_factory=dict)
 
     @model_validator(mode="after")
-    def _id_is_that_of_the_content(self) -> Self:
+    def _check_content(self) -> Self:
         if MODEL not in self.files:
             raise ValueError(f"files lists no {MODEL}")
         if outside := [name for name in self.files if ".." in Path(name).parts or Path(name).is_absolute()]:
-            raise ValueError(f"files lists {outside[0]}, which lies outside of the bundle")
+            raise ValueError(f"files lists {outside[0]}, which is outside the bundle")
         expected = _bundle_id(self.files[MODEL].sha256, self.image, self.output, self.cameras, self.views)
         if self.bundle_id != expected:
             raise ValueError(f"bundle_id is {self.bundle_id[:12]}, but model, image and output give {expected[:12]}")
@@ -91,29 +91,29 @@ class Manifest(FrozenModel):
 
     @property
     def dimension(self) -> int:
-        """Length of an embedding."""
+        """The length of an embedding."""
         return self.output.dimension
 
     def camera_index(self, camera_id: str | None) -> int:
-        """The learned camera's index, or -1 where the camera is not given or the model does not know it."""
+        """Return the index of a model camera; -1 if the camera is None or unknown to the model."""
         return self.cameras.index(camera_id) if camera_id in self.cameras else -1
 
 
 @dataclass(frozen=True)
 class Bundle:
-    """A bundle whose files were checked against its manifest."""
+    """A bundle whose files match its manifest."""
 
     path: Path
     manifest: Manifest
 
     @property
     def model_path(self) -> Path:
-        """The graph."""
+        """The ONNX file of the graph."""
         return self.path / MODEL
 
     @classmethod
     def open(cls, path: Path) -> Bundle:
-        """Read a bundle and check the hash of every file that its manifest lists, and that these hold all weights.
+        """Open a bundle and check that its files match the hashes in its manifest and contain all weights.
 
         Raises BundleMissing, BundleDamaged or BundleTooNew.
         """
@@ -139,11 +139,11 @@ class Bundle:
         parity: tuple[Parity, ...] = (),
         source: dict[str, JsonValue] | None = None,
     ) -> Bundle:
-        """Write a bundle around a copy of `model`; it appears whole or not at all.
+        """Write a bundle with a copy of `model`, atomically.
 
-        Raises BundleError where `path` holds something that is not a bundle, and where weights are outside of `model`.
+        Raises BundleError if `path` is something other than a bundle, or if weights are stored outside `model`.
         """
-        check_place(path)
+        check_target(path)
         _check_inside(model)
         record = FileRecord(bytes=model.stat().st_size, sha256=sha256_of(model))
         manifest = Manifest(
@@ -159,24 +159,24 @@ class Bundle:
             parity=parity,
             source=source or {},
         )
-        return cls(path, manifest)._written({MODEL: model})
+        return cls(path, manifest)._write({MODEL: model})
 
     def extend(self, files: Mapping[str, Path] | None = None, **changes: object) -> Bundle:
-        """Write the bundle anew with files added or replaced, and fields of its manifest changed.
+        """Rewrite the bundle, atomically, with files added or replaced and fields of its manifest changed.
 
-        It changes whole or not at all. Its `bundle_id` stays: nothing of what that stands for can be changed so.
+        The `bundle_id` stays the same, since none of the values that it depends on can be changed.
         """
         added = {
             name: FileRecord(bytes=file.stat().st_size, sha256=sha256_of(file)) for name, file in (files or {}).items()
         }
         content = {name: getattr(self.manifest, name) for name in Manifest.model_fields}
         manifest = Manifest.model_validate(content | changes | {"files": self.manifest.files | added})
-        return Bundle(self.path, manifest)._written(files or {})
+        return Bundle(self.path, manifest)._write(files or {})
 
-    def _written(self, files: Mapping[str, Path]) -> Bundle:
-        """The bundle on disk: its files, taken from `files` where they are there and from the older bundle if not.
+    def _write(self, files: Mapping[str, Path]) -> Bundle:
+        """Write the bundle and return it; files that are not in `files` are copied from the older bundle.
 
-        Raises BundleError where the disk refuses it.
+        Raises BundleError if it cannot be written.
         """
         try:
             with atomic_folder(self.path) as folder:
@@ -191,8 +191,8 @@ class Bundle:
         return self
 
 
-def check_place(path: Path) -> None:
-    """Raises BundleError where a bundle would take the place of something that is none."""
+def check_target(path: Path) -> None:
+    """Raise BundleError if a bundle at this path would replace something that is not a bundle."""
     if path.exists() and any(path.iterdir() if path.is_dir() else [path]) and not (path / MANIFEST).is_file():
         raise BundleError(f"{path} exists and is not a bundle; choose another folder")
 
@@ -200,7 +200,7 @@ def check_place(path: Path) -> None:
 def _bundle_id(
     model_sha256: str, image: ImageSpec, output: OutputSpec, cameras: tuple[str, ...], views: tuple[str, ...]
 ) -> str:
-    # Two bundles with one id give equal embeddings to equal requests. Names, notes and engines stay outside of it.
+    # Bundles with the same id give equal embeddings for equal requests. Names, notes and engines do not change it.
     content = {
         "model": model_sha256,
         "image": image.model_dump(),
@@ -221,7 +221,10 @@ def _read_manifest(path: Path) -> Manifest:
     except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise BundleDamaged(f"{file} is not a manifest ({_first_line(error)}); export the bundle again") from error
     if not isinstance(version, int) or version < 1:
-        raise BundleDamaged(f"{file} has format_version {version!r}, which never was one; export the bundle again")
+        raise BundleDamaged(
+            f"{file} has unknown format_version {version!r}; this vitreid reads {FORMAT_VERSION}; "
+            "export the bundle again"
+        )
     if version > FORMAT_VERSION:
         raise BundleTooNew(
             f"{file} has format_version {version}, this vitreid reads up to {FORMAT_VERSION}; update vitreid"
@@ -240,16 +243,16 @@ def _check_file(file: Path, record: FileRecord) -> None:
         raise BundleMissing(f"{file} is missing; export the bundle again or restore the file")
     size = file.stat().st_size
     if size != record.bytes:
-        raise BundleDamaged(f"{file} has {size:,} bytes, the manifest says {record.bytes:,}; export the bundle again")
+        raise BundleDamaged(f"{file} has {size:,} bytes; the manifest has {record.bytes:,}; export the bundle again")
     found = sha256_of(file)
     if found != record.sha256:
         raise BundleDamaged(
-            f"{file} has sha256 {found[:12]}, the manifest says {record.sha256[:12]}; export the bundle again"
+            f"{file} has sha256 {found[:12]}; the manifest has {record.sha256[:12]}; export the bundle again"
         )
 
 
 def _check_weights(path: Path, manifest: Manifest) -> None:
-    """Nothing that could be weights may lie outside of what the hashes vouch for."""
+    """Raise BundleDamaged if a file that may hold weights is not covered by the hashes."""
     for name in manifest.files:
         if name.endswith(".onnx"):
             _check_inside(path / name)
@@ -263,10 +266,10 @@ def _check_inside(file: Path) -> None:
     try:
         outside = has_external_data(file)
     except ValueError as error:
-        raise BundleDamaged(f"{file} does not load: no ONNX model ({error}); export the bundle again") from error
+        raise BundleDamaged(f"{file} is not an ONNX model ({error}); export the bundle again") from error
     if outside:
         raise BundleDamaged(
-            f"{file} keeps weights in other files, which the bundle_id does not cover; "
+            f"{file} stores weights in other files, which the bundle_id does not cover; "
             "save it with its weights inside (`vitreid export adopt` does)"
         )
 

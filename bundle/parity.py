@@ -1,4 +1,4 @@
-"""How far a runtime's embeddings are from those of the model that a bundle was made of."""
+"""Parity: the difference between a runtime's embeddings and those of the exported model."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from vitreid.bundle.frozen import FrozenModel
 
 
 class ParityScores(FrozenModel):
-    """A data set searched with a runtime's embeddings, and with those of the model itself; all but `queries` 0..1."""
+    """Scores of a data set with the embeddings of a runtime and of the exported model; all but `queries` 0..1."""
 
     data: str
     queries: int = Field(gt=0)
@@ -19,15 +19,15 @@ class ParityScores(FrozenModel):
 
     @property
     def loss(self) -> float:
-        """By how much the model's mAP is higher, 0..1; negative where it is lower."""
+        """The mAP that the runtime loses against the model, -1..1."""
         return self.model_mAP - self.mAP
 
 
 class Parity(FrozenModel):
-    """Embeddings of a runtime compared with the model's, image by image, and by `scores` where data were given.
+    """Comparison of a runtime's embeddings with the model's, image by image, and by `scores` if data were given.
 
-    `spread` is how far embeddings of different images are from their mean, the corrected cosines are by it; manifests
-    of earlier versions have none of the three.
+    `spread` is the root mean square distance of the embeddings from their mean, by which the corrected cosines are
+    corrected; manifests of earlier versions have none of the three.
     """
 
     runtime: str

@@ -1,4 +1,4 @@
-"""From a file or bytes to the pixels that the graph takes. Nothing else in vitreid decodes or resizes images."""
+"""Decoding and resizing of images for the graph. Nothing else in vitreid decodes or resizes images."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from PIL import Image, ImageChops, ImageOps, UnidentifiedImageError
 
 from vitreid.bundle.budget import PixelBudget
 from vitreid.bundle.errors import ImageError
-from vitreid.bundle.jpeg import ended, scans
+from vitreid.bundle.jpeg import count_scans, with_ends
 
 if TYPE_CHECKING:
     from vitreid.bundle.manifest import ImageSpec
@@ -24,24 +24,24 @@ if TYPE_CHECKING:
 FORMATS = ("JPEG", "PNG", "WEBP")
 FILTERS = {"bicubic": Image.Resampling.BICUBIC, "bilinear": Image.Resampling.BILINEAR}
 MAX_SCANS = 64
-"""Of a progressive JPEG, which needs about ten: each costs a pass over all pixels and may have less than 50 bytes."""
+"""Limit for a progressive JPEG, which needs about ten: each scan is a pass over all pixels, in as few as 50 bytes."""
 BACKGROUND = (128, 128, 128)
-"""What is seen through transparent pixels."""
+"""Color behind transparent pixels."""
 STRIP = 64
-"""Rows that are converted at a time: the whole image at once would need its memory twice."""
+"""Rows that are converted at a time: the whole image at once would need twice its memory."""
 MAX_PIXELS = 25_000_000
 MAX_DECODING_PIXELS = 40_000_000
-"""By default, at a time in one process. A pixel costs up to 20 bytes: see docs/operations.md."""
+"""Default limit for one process at a time. A pixel costs up to 20 bytes: see docs/operations.md."""
 
-# Pillow's blocks of 16 MiB go to the allocator's pools of each thread, which keep them; larger ones are given back.
+# Pillow's blocks of 16 MiB stay in the allocator's pools of each thread; larger ones are returned to the system.
 Image.core.set_block_size(64 * 2**20)  # type: ignore[attr-defined]  # documented, yet not exported
 
 
 @dataclass(frozen=True)
 class ImageLimits:
-    """Sizes in pixels that an image may have, both read from its header before anything is decoded.
+    """Limits of an image's size in pixels, checked against its header before anything is decoded.
 
-    `budget` limits how many pixels are decoded at a time; by default it is shared by the whole process.
+    `budget` limits the pixels that are decoded at a time; by default the whole process shares one.
     """
 
     min_side: int = 8
@@ -55,10 +55,10 @@ DEFAULT_LIMITS = ImageLimits()
 def read_image(source: Path | bytes, limits: ImageLimits = DEFAULT_LIMITS, *, name: str | None = None) -> Image.Image:
     """Decode a JPEG, PNG or WebP image to RGB, turned upright by its EXIF orientation.
 
-    CMYK, grey, palette and 16-bit images are converted, what is transparent shows a grey background, and an animation
-    gives its first frame. `name` is what an error calls the image; by default its path, or "image" for bytes.
+    CMYK, grey, palette and 16-bit images are converted, transparent pixels become grey, and an animation gives its
+    first frame. `name` is the image's name in errors; by default its path, or "image" for bytes.
 
-    Raises ImageError for anything that is not a whole image within the limits, and DecodingBusy.
+    Raises ImageError for anything that is not a complete image within the limits, and DecodingBusy.
     """
     with decoded(source, limits, name=name) as image:
         return image
@@ -68,27 +68,27 @@ def read_image(source: Path | bytes, limits: ImageLimits = DEFAULT_LIMITS, *, na
 def decoded(
     source: Path | bytes, limits: ImageLimits = DEFAULT_LIMITS, *, name: str | None = None
 ) -> Iterator[Image.Image]:
-    """Decode an image as `read_image` does; it counts towards the budget for as long as the block lasts.
+    """Decode an image like `read_image`; it counts towards the budget until the block ends.
 
-    For images of any size in several threads: let go of the image when the block ends.
+    With this, several threads can decode images of any size; keep no reference to the image after the block.
     """
     label = name or (str(source) if isinstance(source, Path) else "image")
     content = _content(source, label)
     opened = _opened(content, label, limits)
     with limits.budget.held(opened.width * opened.height):
         image = _decoded(opened, content, label)
-        del opened  # a WebP image of Pillow's keeps its decoder, and with it 12 bytes a pixel
+        del opened  # a WebP image of Pillow holds its decoder, and with it 12 bytes a pixel
         yield image
 
 
 def upright_rgb(image: Image.Image) -> Image.Image:
-    """Convert an image in memory as `read_image` does one of a file; an upright RGB image is returned as it is."""
+    """Convert an image in memory like `read_image` does; an upright RGB image is returned unchanged."""
     turned = ImageOps.exif_transpose(image)
     return turned if turned.mode == "RGB" and not turned.has_transparency_data else _to_rgb(turned)
 
 
 def resize_to_spec(image: Image.Image, spec: ImageSpec) -> NDArray[np.uint8]:
-    """Resize an RGB image by the model's filter, which is antialiased, to uint8 (height, width, 3)."""
+    """Resize an RGB image with the antialiased filter of the model and return uint8 (height, width, 3)."""
     size = (spec.width, spec.height)
     resized = image if image.size == size else image.resize(size, FILTERS[spec.resize])
     return np.asarray(resized, dtype=np.uint8)
@@ -105,7 +105,7 @@ def _content(source: Path | bytes, label: str) -> bytes:
 
 
 def _opened(content: bytes, label: str, limits: ImageLimits) -> Image.Image:
-    """An image of which the header was read, and is within the limits."""
+    """Return an image that is not decoded yet; its header is within the limits."""
     try:
         image = _open(content)
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
@@ -133,9 +133,9 @@ def _decoded(opened: Image.Image, content: bytes, label: str) -> Image.Image:
 
 
 def _without_end(content: bytes) -> Image.Image | None:
-    """A JPEG image of which nothing is missing but its end marker."""
+    """Return a JPEG image that lacks nothing but its end marker; None for others."""
     try:
-        images = [_upright(_open(each)) for each in ended(content)]
+        images = [_upright(_open(each)) for each in with_ends(content)]
     except Exception:  # as above
         return None
     if not images or any(ImageChops.difference(images[0], each).getbbox() for each in images[1:]):
@@ -148,26 +148,26 @@ def _damaged(label: str, error: Exception) -> ImageError:
 
 
 def _too_many(pixels: re.Match[str] | None, limits: ImageLimits) -> str:
-    """Pillow refuses the largest images itself, and tells their pixels only in its words."""
+    """Return the reason for an image that Pillow itself refuses; `pixels` is the number in Pillow's message."""
     found = f"{int(pixels[0]):,}" if pixels else "too many"
-    return f"has {found} pixels, at most {limits.max_pixels:,} are allowed; scale it down"
+    return f"has {found} pixels; at most {limits.max_pixels:,} are allowed; scale it down"
 
 
 def _check_size(label: str, size: tuple[int, int], limits: ImageLimits) -> None:
     width, height = size
     if width * height > limits.max_pixels:
         raise ImageError(
-            label, f"has {width} x {height} pixels, at most {limits.max_pixels:,} are allowed; scale it down"
+            label, f"has {width} x {height} pixels; at most {limits.max_pixels:,} are allowed; scale it down"
         )
     if min(width, height) < limits.min_side:
         raise ImageError(
-            label, f"has {width} x {height} pixels, each side needs at least {limits.min_side} to show a person"
+            label, f"has {width} x {height} pixels; each side needs at least {limits.min_side} to show a person"
         )
 
 
 def _check_scans(label: str, content: bytes) -> None:
-    if (found := scans(content)) > MAX_SCANS:
-        raise ImageError(label, f"has {found:,} progressive scans, at most {MAX_SCANS} are allowed; save it again")
+    if (found := count_scans(content)) > MAX_SCANS:
+        raise ImageError(label, f"has {found:,} progressive scans; at most {MAX_SCANS} are allowed; save it again")
 
 
 def _upright(opened: Image.Image) -> Image.Image:

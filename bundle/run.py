@@ -1,4 +1,4 @@
-"""The reference way to run a bundle: onnxruntime on the CPU. Export checks its graphs with it."""
+"""The reference runner: onnxruntime on the CPU. Export checks its graphs with it."""
 
 from __future__ import annotations
 
@@ -18,18 +18,19 @@ if TYPE_CHECKING:
     from onnxruntime import InferenceSession
 
 Providers = Sequence[str | tuple[str, dict[str, Any]]]
-"""What computes a graph, by onnxruntime's names, best first; each alone or with its options."""
+"""Execution providers by onnxruntime's names, best first; each alone or with its options."""
 
 CPU: Providers = ("CPUExecutionProvider",)
 
 Nodes = dict[str, tuple[str, list[int]]]
-"""Inputs or outputs by name: onnxruntime's word for the type, and the shape after the batch axis."""
+"""Inputs or outputs by name: onnxruntime's name of the type, and the shape after the batch axis."""
 
 
 class BundleRunner:
-    """Embeds images with a bundle.
+    """A bundle in onnxruntime, which embeds images.
 
-    `threads` is the number of cores one run uses; by default all that it may. Runs may overlap from several threads.
+    `threads` is the number of cores of one run; by default all that the process may use. Several threads may run it at
+    the same time.
     """
 
     def __init__(self, bundle: Bundle, *, threads: int | None = None) -> None:
@@ -45,7 +46,7 @@ class BundleRunner:
     ) -> NDArray[np.float32]:
         """Embed uint8 (B, height, width, 3) images; cameras and views are (B,) indices, -1 = unknown.
 
-        Returns unit rows (B, dimension). Cameras and views are ignored by a model without such an input.
+        Returns unit rows (B, dimension). A model without such inputs ignores cameras and views.
         """
         feed = feed_of(self._inputs, images, cameras, views)
         embeddings: NDArray[np.float32] = self._session.run(["embeddings"], feed)[0]
@@ -58,7 +59,7 @@ def feed_of(
     cameras: NDArray[np.int64] | None = None,
     views: NDArray[np.int64] | None = None,
 ) -> dict[str, NDArray[Any]]:
-    """What a graph with these inputs is fed to embed (B, height, width, 3) images; arguments as in `run`."""
+    """Return the values of a graph's inputs to embed (B, height, width, 3) images; arguments as in `run`."""
     unknown = np.full(len(images), -1, dtype=np.int64)
     values: dict[str, NDArray[Any]] = {
         "images": images,
@@ -69,11 +70,11 @@ def feed_of(
 
 
 def open_session(bundle: Bundle, *, threads: int | None = None, providers: Providers = CPU) -> InferenceSession:
-    """Load a bundle's graph and check that it takes and gives what the manifest says.
+    """Load a bundle's graph and check that its inputs and outputs match the manifest.
 
-    Raises BundleDamaged where the graph does not load or has other inputs or outputs.
+    Raises BundleDamaged if the graph does not load or has other inputs or outputs.
     """
-    load_onnxruntime()  # where it is missing, the bundle is not to blame
+    load_onnxruntime()  # a missing package is not the bundle's fault
     try:
         session = load_graph(bundle.model_path, threads=threads, providers=providers)
     except Exception as error:  # onnxruntime's exception types share no base class but this one
@@ -85,22 +86,22 @@ def open_session(bundle: Bundle, *, threads: int | None = None, providers: Provi
 
 
 def load_graph(file: Path | bytes, *, threads: int | None = None, providers: Providers = CPU) -> InferenceSession:
-    """Load any ONNX file, or its content. Raises whatever onnxruntime raises."""
+    """Load any ONNX file, or its content. Raises the exceptions of onnxruntime."""
     onnxruntime = load_onnxruntime()
     source = file if isinstance(file, bytes) else str(file)
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads or cores()
     options.inter_op_num_threads = 1
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")  # idle threads leave the cores to others
-    options.add_session_config_entry("session.record_ep_graph_assignment_info", "1")  # which provider has which node
+    options.add_session_config_entry("session.record_ep_graph_assignment_info", "1")  # assignment of nodes to providers
     options.log_severity_level = 3
-    # Without a fallback it raises where it would print and go on with other providers.
+    # With a fallback it would print a warning and continue with other providers.
     return onnxruntime.InferenceSession(source, options, providers=list(providers), enable_fallback=0)
 
 
 def load_onnxruntime() -> Any:
-    """The module, which tells nobody that it was started."""
-    os.environ["ORT_DISABLE_TELEMETRY"] = "1"  # it reads that once, while it is imported
+    """Import onnxruntime with its telemetry disabled."""
+    os.environ["ORT_DISABLE_TELEMETRY"] = "1"  # it is read once, during the import
     import onnxruntime
 
     return onnxruntime
@@ -110,18 +111,18 @@ def check_graph(bundle: Bundle, inputs: Nodes, outputs: Nodes) -> None:
     """Compare a graph's inputs and outputs with the manifest. Raises BundleDamaged."""
     if inputs != expected_inputs(bundle.manifest):
         raise BundleDamaged(
-            f"{bundle.model_path} takes {inputs}, the manifest says {expected_inputs(bundle.manifest)}; "
+            f"{bundle.model_path} has inputs {inputs}; the manifest expects {expected_inputs(bundle.manifest)}; "
             "export the bundle again"
         )
     if outputs.get("embeddings") != ("tensor(float)", [bundle.manifest.dimension]):
         raise BundleDamaged(
-            f"{bundle.model_path} gives {outputs}, the manifest says embeddings of {bundle.manifest.dimension} floats; "
-            "export the bundle again"
+            f"{bundle.model_path} has outputs {outputs}; "
+            f"the manifest expects embeddings of {bundle.manifest.dimension} floats; export the bundle again"
         )
 
 
 def expected_inputs(manifest: Manifest) -> Nodes:
-    """The graph's inputs."""
+    """Return the inputs that the manifest expects of the graph."""
     inputs = {"images": ("tensor(uint8)", [manifest.image.height, manifest.image.width, 3])}
     optional = {"camera": manifest.cameras, "view": manifest.views}
     return inputs | {name: ("tensor(int64)", []) for name, names in optional.items() if names}

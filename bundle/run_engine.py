@@ -1,4 +1,4 @@
-"""A bundle's own TensorRT engine on the first GPU: nothing is built at the start, and TensorRT 10 or 11 runs it."""
+"""The runner of a bundle's TensorRT engine on the first GPU. It builds nothing; TensorRT 10 and 11 work."""
 
 from __future__ import annotations
 
@@ -19,12 +19,13 @@ OUTPUT = "embeddings"
 
 
 class EngineRunner:
-    """Embeds images with an engine, as BundleRunner does with a graph.
+    """A TensorRT engine, which embeds images like BundleRunner.
 
-    Batches larger than the engine was built for are cut. Runs may overlap from several threads; they take turns.
+    Batches larger than the engine was built for are split. Several threads may run it at the same time; their runs are
+    executed one after the other.
 
-    Raises RuntimeMissing where TensorRT, cuda-python or the GPU is not there, BundleDamaged where the engine does not
-    load here or is not of this bundle's graph.
+    Raises RuntimeMissing if TensorRT, cuda-python or the GPU is missing, and BundleDamaged if the engine does not load
+    on this machine or was not built from this bundle's graph.
     """
 
     def __init__(self, manifest: Manifest, engine: bytes) -> None:
@@ -35,16 +36,16 @@ class EngineRunner:
         self._engine = self._runtime.deserialize_cuda_engine(engine)
         if self._engine is None:
             raise BundleDamaged(
-                f"the engine does not load in TensorRT {trt.__version__} on this GPU; make it again with "
+                f"the engine does not load in TensorRT {trt.__version__} on this GPU; build it again with "
                 "`vitreid export tensorrt`"
             )
         self._inputs = expected_inputs(manifest)
         self._check_names()
         self._context = self._engine.create_execution_context()
         if self._context is None:
-            raise RuntimeMissing("the GPU has not enough memory for the engine; make one with a smaller --max-batch")
+            raise RuntimeMissing("the GPU has not enough memory for the engine; build one with a smaller --max-batch")
         self._largest = int(self._engine.get_tensor_profile_shape("images", 0)[2][0])
-        self._lock = threading.Lock()  # context and memory are those of one run
+        self._lock = threading.Lock()  # context and memory serve one run at a time
         [self._stream] = self._call(self._cuda.cudaStreamCreate())
         self._memory = {name: self._call(self._cuda.cudaMalloc(size))[0] for name, size in self._sizes().items()}
         for name, address in self._memory.items():
@@ -52,12 +53,12 @@ class EngineRunner:
 
     @classmethod
     def open(cls, bundle: Bundle) -> EngineRunner:
-        """Run the engine that a bundle keeps for this GPU and TensorRT; RuntimeMissing where it has none."""
+        """Open the bundle's engine for this GPU and TensorRT. Raises RuntimeMissing if it has none."""
         name = engine_name(bundle.manifest, first_gpu(), load_tensorrt().__version__)
         if name not in bundle.manifest.files:
-            kept = [each for each in bundle.manifest.files if each.startswith("engines/")]
+            others = [each for each in bundle.manifest.files if each.startswith("engines/")]
             raise RuntimeMissing(
-                f"{bundle.path} has no {name} (but {', '.join(kept) or 'no engines'}); make it on this machine with "
+                f"{bundle.path} has no {name} (but {', '.join(others) or 'no engines'}); build it on this machine with "
                 "`vitreid export tensorrt`"
             )
         return cls(bundle.manifest, (bundle.path / name).read_bytes())
@@ -70,7 +71,7 @@ class EngineRunner:
     ) -> NDArray[np.float32]:
         """Embed uint8 (B, height, width, 3) images; cameras and views are (B,) indices, -1 = unknown.
 
-        Returns unit rows (B, dimension). Cameras and views are ignored by a model without such an input.
+        Returns unit rows (B, dimension). A model without such inputs ignores cameras and views.
         """
         feed = feed_of(self._inputs, images, cameras, views)
         embeddings = np.empty((len(images), self.manifest.dimension), dtype=np.float32)
@@ -86,7 +87,7 @@ class EngineRunner:
             self._context.set_input_shape(name, value.shape)
             self._copy(self._memory[name], value.ctypes.data, value.nbytes, cuda.cudaMemcpyKind.cudaMemcpyHostToDevice)
         if not self._context.execute_async_v3(int(self._stream)):
-            raise RuntimeError("TensorRT could not run the engine; it says why on stderr")
+            raise RuntimeError("TensorRT could not run the engine; it logs the reason on stderr")
         kind = cuda.cudaMemcpyKind.cudaMemcpyDeviceToHost
         self._copy(embeddings.ctypes.data, self._memory[OUTPUT], embeddings.nbytes, kind)
         self._call(cuda.cudaStreamSynchronize(self._stream))
@@ -95,22 +96,22 @@ class EngineRunner:
         self._call(self._cuda.cudaMemcpyAsync(target, source, size, kind, self._stream))
 
     def _call(self, result: tuple[Any, ...]) -> tuple[Any, ...]:
-        """What a function of CUDA gives besides its error code."""
+        """Return the results of a CUDA function without its error code. Raises RuntimeMissing if that is not 0."""
         code, *values = result
         if int(code):
             raise RuntimeMissing(f"the GPU cannot be used (CUDA error {int(code)}); check nvidia-smi for its memory")
         return tuple(values)
 
     def _check_names(self) -> None:
-        found = {self._engine.get_tensor_name(place) for place in range(self._engine.num_io_tensors)}
+        found = {self._engine.get_tensor_name(index) for index in range(self._engine.num_io_tensors)}
         if found != {*self._inputs, OUTPUT}:
             raise BundleDamaged(
-                f"the engine has {', '.join(sorted(found))}, the bundle's graph {', '.join([*self._inputs, OUTPUT])}; "
-                "make it again with `vitreid export tensorrt`"
+                f"the engine has {', '.join(sorted(found))}; the bundle's graph has "
+                f"{', '.join([*self._inputs, OUTPUT])}; build it again with `vitreid export tensorrt`"
             )
 
     def _sizes(self) -> dict[str, int]:
-        """Bytes of the largest batch's inputs and output."""
+        """Return the bytes of each input and of the output for the largest batch."""
         image = self.manifest.image
         blank = np.zeros((1, image.height, image.width, 3), dtype=np.uint8)
         sizes = {name: value.nbytes for name, value in feed_of(self._inputs, blank).items()}
@@ -118,12 +119,12 @@ class EngineRunner:
 
 
 def engine_name(manifest: Manifest, gpu: Gpu, tensorrt: str) -> str:
-    """The file of a bundle's engine; one of another GPU or TensorRT would not load."""
+    """Return the file name of a bundle's engine; an engine loads only on its GPU and TensorRT version."""
     return f"engines/{re.sub('[^A-Za-z0-9]+', '-', gpu.name)}-{tensorrt}-{manifest.precision}.engine"
 
 
 def load_tensorrt() -> Any:
-    """The module `tensorrt`. Raises RuntimeMissing."""
+    """Import `tensorrt`. Raises RuntimeMissing."""
     return _import("tensorrt", "tensorrt-cu13")
 
 

@@ -1,4 +1,4 @@
-"""The other way to run a bundle: OpenVINO on the CPU, in float32 or, where the processor has it, in bfloat16."""
+"""The OpenVINO runner on the CPU, in float32 or, if the processor supports it, in bfloat16."""
 
 from __future__ import annotations
 
@@ -21,28 +21,28 @@ if TYPE_CHECKING:
     from openvino import ConstOutput, Core, InferRequest, Model
 
 HINTS = {"fp32": "f32", "bf16": "bf16"}
-"""The precisions that OpenVINO may compute in, and what it calls them when it is told to."""
+"""OpenVINO's names of precisions, as settings."""
 
 CAPABILITIES = {"fp32": "FP32", "bf16": "BF16"}
-"""What it calls them when it tells what a processor can do."""
+"""OpenVINO's names of precisions, as capabilities of a processor."""
 
 _STARTING = threading.Lock()
 
 ANY = 0
-"""Instead of a number of images: as many as there are."""
+"""A batch size that stands for any number of images."""
 
 TYPES = {"u8": "tensor(uint8)", "i64": "tensor(int64)", "f32": "tensor(float)"}
 
 
 class OpenVinoRunner:
-    """Embeds images with a bundle, as BundleRunner does.
+    """A bundle in OpenVINO, which embeds images like BundleRunner.
 
-    `threads` is the number of cores one run uses; by default all that it may. `precision` is what the graph is computed
-    in: its weights stay as they are in the file. Runs of a size in `batches` are faster than others, those of single
-    images by a quarter; each such size costs as much memory as the model. Runs may overlap from several threads.
+    `threads` is the number of cores of one run; by default all that the process may use. `precision` is that of the
+    computation; the weights stay as they are in the file. Batches of a size in `batches` are faster than others, single
+    images by a quarter; each such size costs as much memory as the model. Several threads may run it at the same time.
 
-    Raises RuntimeMissing where OpenVINO or, for bf16, the processor cannot, BundleDamaged where the graph does not load
-    or has other inputs or outputs than the manifest says.
+    Raises RuntimeMissing if OpenVINO is missing or the processor does not support the precision, and BundleDamaged if
+    the graph does not load or its inputs and outputs do not match the manifest.
     """
 
     def __init__(
@@ -79,16 +79,16 @@ class OpenVinoRunner:
     ) -> NDArray[np.float32]:
         """Embed uint8 (B, height, width, 3) images; cameras and views are (B,) indices, -1 = unknown.
 
-        Returns unit rows (B, dimension). Cameras and views are ignored by a model without such an input.
+        Returns unit rows (B, dimension). A model without such inputs ignores cameras and views.
         """
         if not len(images):
-            return np.empty((0, self.manifest.dimension), dtype=np.float32)  # OpenVINO would give those of before
+            return np.empty((0, self.manifest.dimension), dtype=np.float32)  # OpenVINO would return the previous ones
         feed = feed_of(self._inputs, images, cameras, views)
         embeddings: NDArray[np.float32] = self._request(len(images)).infer(feed, share_inputs=True)["embeddings"]
         return embeddings
 
     def _request(self, batch: int) -> InferRequest:
-        """This thread's own request for runs of so many images."""
+        """Return this thread's own request for batches of this size."""
         size = batch if batch in self._models else ANY
         if size not in self._requests.by_size:
             self._requests.by_size[size] = self._models[size].create_infer_request()
@@ -96,17 +96,17 @@ class OpenVinoRunner:
 
 
 class _Requests(threading.local):
-    """A thread's own, each made when it is first needed: a request holds the tensors of one run."""
+    """The requests of one thread by batch size, each made when first needed; a request holds the tensors of a run."""
 
     def __init__(self) -> None:
         self.by_size: dict[int, InferRequest] = {}
 
 
 def _hint(core: Core, precision: str) -> str:
-    """Without it, OpenVINO computes in what the processor does fastest."""
-    if precision not in (able := _precisions(core)):
+    """Return OpenVINO's setting for a precision; without it, OpenVINO takes the fastest one of the processor."""
+    if precision not in (supported := _precisions(core)):
         here = "on this processor " if precision in HINTS else ""
-        raise RuntimeMissing(f"OpenVINO {here}does not compute in {precision}: choose one of {', '.join(able)}")
+        raise RuntimeMissing(f"OpenVINO {here}does not compute in {precision}; choose one of {', '.join(supported)}")
     return HINTS[precision]
 
 
@@ -120,7 +120,7 @@ def _read(core: Core, bundle: Bundle) -> Model:
 
 
 def _of_size(graph: Model, size: int) -> Model:
-    """The graph for runs of so many images only."""
+    """Return the graph for batches of this size only."""
     if size == ANY:
         return graph
     fixed = graph.clone()
@@ -134,24 +134,25 @@ def _does_not_load(bundle: Bundle, error: Exception) -> BundleDamaged:
 
 
 def precisions() -> list[str]:
-    """What OpenVINO computes in on this processor. Raises RuntimeMissing where it is not installed."""
+    """Return the precisions that OpenVINO supports on this processor. Raises RuntimeMissing without OpenVINO."""
     return _precisions(open_core())
 
 
 def _precisions(core: Core) -> list[str]:
-    able = core.get_property("CPU", "OPTIMIZATION_CAPABILITIES")
-    return [name for name in HINTS if CAPABILITIES[name] in able]
+    capabilities = core.get_property("CPU", "OPTIMIZATION_CAPABILITIES")
+    return [name for name in HINTS if CAPABILITIES[name] in capabilities]
 
 
 def open_core() -> Core:
-    """This process's OpenVINO, which tells nobody that it was started. Raises RuntimeMissing where it is not installed.
+    """Return the process's only OpenVINO core, without telemetry. Raises RuntimeMissing if OpenVINO is not installed.
 
-    There is one, and it stays. To use AMX it gives the thread that starts it a stack for signals, which it frees with
-    itself; where another thread is the last to let go of it, that stack stays in use, and the next signal is the end.
+    The core is never freed. To use AMX it gives the thread that starts it a signal stack and frees that stack with
+    itself; if another thread released the core last, the stack would still be in use, and the next signal would crash
+    the process.
     """
     # Importing openvino imports openvino_telemetry, which writes an id into the home folder and, in a process of its
-    # own, reports to an analytics server. Where there is no such module it does neither.
-    sys.modules["openvino_telemetry"] = None  # type: ignore[assignment]  # the documented way to say "not there"
+    # own, reports to an analytics server. Without such a module it does neither.
+    sys.modules["openvino_telemetry"] = None  # type: ignore[assignment]  # the documented way to block an import
     try:
         from openvino import Core
     except ModuleNotFoundError as error:

@@ -1,4 +1,4 @@
-"""Running a bundle's `explain.onnx`: what its model made of each patch of an image."""
+"""The runner of a bundle's `explain.onnx`: features and attention of each patch of an image."""
 
 from __future__ import annotations
 
@@ -14,15 +14,16 @@ Floats = NDArray[np.float32]
 
 
 class PatchRunner:
-    """Looks at images patch by patch, by onnxruntime on the CPU; `threads` and overlapping runs as in BundleRunner.
+    """A bundle's `explain.onnx` in onnxruntime on the CPU; `threads` and thread safety as in BundleRunner.
 
-    Raises PatchGraphMissing for a bundle without `explain.onnx`, BundleDamaged for one whose graph is not what it says.
+    Raises PatchGraphMissing for a bundle without `explain.onnx`, BundleDamaged if its graph does not match the
+    manifest.
     """
 
     def __init__(self, bundle: Bundle, *, threads: int | None = None) -> None:
         if bundle.manifest.explain is None:
             raise PatchGraphMissing(
-                f"{bundle.path} has no {EXPLAIN}, so nothing can be told about patches; add it with `vitreid export "
+                f"{bundle.path} has no {EXPLAIN}, so its patches cannot be compared; add it with `vitreid export "
                 f"explain {bundle.path} --checkpoint CHECKPOINT`, from the transformer that it was exported from"
             )
         self.manifest, self.spec = bundle.manifest, bundle.manifest.explain
@@ -36,7 +37,7 @@ class PatchRunner:
         patches, dimension = self.spec.patches, self.spec.dimension
         outputs = {"patches": ("tensor(float)", [patches, dimension]), "attention": ("tensor(float)", [patches])}
         if found != (expected_inputs(self.manifest), outputs):
-            raise BundleDamaged(f"{file} takes and gives {found}, the manifest says otherwise; export it again")
+            raise BundleDamaged(f"{file} has inputs and outputs {found}; the manifest expects others; export it again")
         self._inputs = tuple(found[0])
 
     def run(
@@ -45,7 +46,7 @@ class PatchRunner:
         cameras: NDArray[np.int64] | None = None,
         views: NDArray[np.int64] | None = None,
     ) -> tuple[Floats, Floats]:
-        """Patches (B, N, dimension) of unit length, and attention (B, N), each row with the sum 1.
+        """Return patches (B, N, dimension) of unit length, and attention (B, N) with the sum 1 in each row.
 
         Arguments as in BundleRunner.run.
         """

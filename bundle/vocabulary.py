@@ -1,4 +1,4 @@
-"""The names of labels, the same in tables, in files of boxes, in data sets and over HTTP."""
+"""The names of labels in tables, box files, data sets and over HTTP."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Collection, Sequence
 
 LABELS = ("person_id", "camera_id", "track_id", "captured_at")
 
-OTHER_NAMES = {
+SYNONYMS = {
     "path": ("image", "images", "file", "files", "filename", "filepath", "imagepath", "imagename", "img", "imgpath"),
     "person_id": ("person", "persons", "pid", "personid", "identity", "identityid", "subject", "subjectid"),
     "camera_id": ("camera", "cameras", "cam", "cid", "camid", "cameraid", "cameraname"),
@@ -18,34 +18,34 @@ OTHER_NAMES = {
     ),
     "person_id or track_id": ("id", "ids", "label"),
 }  # fmt: skip
-"""What others call a label: refused rather than taken for something else. Compared without case and separators."""
+"""Other names of labels, refused with the right one. Compared without case and separators."""
 
-OLDER_NAMES = {"person": "person_id", "camera": "camera_id"}
-"""Names that the table of a data set had before, and may keep."""
+OLD_NAMES = {"person": "person_id", "camera": "camera_id"}
+"""Earlier column names of data set tables, which still work."""
 
-_RIGHT_NAMES = {other: right for right, others in OTHER_NAMES.items() for other in others}
+_BY_SYNONYM = {synonym: name for name, synonyms in SYNONYMS.items() for synonym in synonyms}
 
 
 def right_name(name: str) -> str | None:
-    """The label's name that somebody meant who wrote another one; None for a name that is right or no label's."""
+    """Return the right name of the label that a synonym means; None for right names and for other words."""
     if name in (*LABELS, "path"):
         return None
-    return _RIGHT_NAMES.get(re.sub(r"[\W_]+", "", name.casefold()))
+    return _BY_SYNONYM.get(re.sub(r"[\W_]+", "", name.casefold()))
 
 
 def mistake_in_columns(columns: Sequence[str], required: Collection[str], *, example: str) -> str | None:
-    """What is wrong with the first line of a table; `example` shows a right one. None where nothing is."""
+    """Return the fault of a table's first line, with `example` as the remedy; None if there is none."""
     found = ", ".join(columns) or "none"
     if len(columns) == 1 and (separator := next((each for each in ";\t|" if each in columns[0]), None)):
         return f"values are separated by {separator!r}; save the table with commas, as in {example}"
     if "" in columns:
         return f"column {columns.index('') + 1} has no name; the first line names every column, as in {example}"
     if twice := next((name for name in columns if columns.count(name) > 1), None):
-        return f"the column {twice!r} is there twice; rename one"
+        return f"the column {twice!r} occurs twice; rename one"
     for column in columns:
         right = right_name(column)
         if right and not (right == "path" and "path" in columns):
-            return f"the column {column!r} is called {right} here; rename it, or call it otherwise if it is no label"
+            return f"the column {column!r} is called {right} here; rename it, or choose another name if it is no label"
     if missing := next((name for name in required if name not in columns), None):
         return f"no column {missing!r} among {found}; the first line names the columns, as in {example}"
     return None

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from pydantic import JsonValue
 
 from vitreid.bundle import Bundle, ImageSpec, OutputSpec, Parity
-from vitreid.bundle.manifest import check_place
+from vitreid.bundle.manifest import check_target
 from vitreid.bundle.run import expected_inputs, feed_of
 from vitreid.export.closeness import batches, sides_of
 from vitreid.export.fast import FastTransformer, fast_form
@@ -52,7 +52,7 @@ def export_onnx(
     for a precision that does not exist or does not suit, DataError for data that cannot be searched, and ParityError
     where embeddings or searches do not agree; nothing is written then.
     """
-    check_place(out)
+    check_target(out)
     graph = EmbeddingGraph(checkpoint.load_model())
     fast = fast_form(graph.model, opset)
     part = checkpoint.config.model

@@ -11,7 +11,7 @@ from pathlib import Path
 from pydantic import JsonValue
 
 from vitreid.bundle import parse_market_name
-from vitreid.bundle.cells import text_of
+from vitreid.bundle.cells import unescape_cell
 from vitreid.bundle.errors import NamePatternError
 from vitreid.bundle.market_names import NOBODY
 from vitreid.bundle.name_pattern import NamePattern
@@ -106,7 +106,7 @@ def rows_of(table: Path, columns: Sequence[str], *, required: Sequence[str]) -> 
                         f"{table}, line {reader.line_num}: the row has more or fewer cells than the first line names; "
                         "quote cells with commas"
                     )
-                yield reader.line_num, {name: text_of(cell.strip()) for name, cell in row.items() if cell.strip()}
+                yield reader.line_num, {name: unescape_cell(cell.strip()) for name, cell in row.items() if cell.strip()}
     except OSError as error:
         raise TableError(f"{table} cannot be read ({error.strerror}); name a CSV file") from error
     except (UnicodeDecodeError, csv.Error) as error:

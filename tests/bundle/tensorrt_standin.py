@@ -1,6 +1,6 @@
-"""TensorRT and CUDA without a GPU: they have the names that versions 10 and 11 have, and onnxruntime computes.
+"""Fakes of TensorRT 10 and 11 and of CUDA, which compute with onnxruntime and need no GPU.
 
-What is queued on a stream happens when it is synchronised, as late as it may happen on a GPU.
+Work that is queued on a stream is done when the stream is synchronised, the latest moment that a GPU allows.
 """
 
 from __future__ import annotations
@@ -27,8 +27,8 @@ GPU = Gpu("NVIDIA H200", (9, 0))
 VERSIONS = {10: "10.16.1.11", 11: "11.4.0.106"}
 
 
-class MadeUp:
-    """What a test says of the machine, and what happened on it."""
+class FakeMachine:
+    """State of the fake machine: settings of the test, and a record of the calls."""
 
     def __init__(self, major: int) -> None:
         self.version = VERSIONS[major]
@@ -43,9 +43,9 @@ class MadeUp:
         self.full = False
 
 
-def install(monkeypatch: pytest.MonkeyPatch, major: int = 10) -> MadeUp:
-    """Make `tensorrt`, cuda-python and a GPU be there."""
-    made = MadeUp(major)
+def install(monkeypatch: pytest.MonkeyPatch, major: int = 10) -> FakeMachine:
+    """Install the fakes of `tensorrt`, cuda-python and the GPU."""
+    made = FakeMachine(major)
     monkeypatch.setitem(sys.modules, "tensorrt", tensorrt_of(made))
     monkeypatch.setitem(sys.modules, "cuda.bindings.runtime", cuda_of(made))
     monkeypatch.setattr("vitreid.bundle.run_engine.first_gpu", lambda: GPU)
@@ -53,8 +53,8 @@ def install(monkeypatch: pytest.MonkeyPatch, major: int = 10) -> MadeUp:
 
 
 def plan_of(bundle: Bundle, major: int = 10, *, largest: int = 4) -> bytes:
-    """The engine of `tiny_bundle` as TensorRT of this version writes it, for at most so many images."""
-    made = MadeUp(major)
+    """Return the engine of a bundle as this version of TensorRT writes it, for at most `largest` images."""
+    made = FakeMachine(major)
     network = SimpleNamespace(content=bundle.model_path.read_bytes())
     config = Config(made)
     for name, (_, shape) in expected_inputs(bundle.manifest).items():
@@ -67,7 +67,7 @@ def plan_of(bundle: Bundle, major: int = 10, *, largest: int = 4) -> bytes:
 # ---- CUDA
 
 
-def cuda_of(made: MadeUp) -> ModuleType:
+def cuda_of(made: FakeMachine) -> ModuleType:
     def malloc(size: int) -> tuple[int, int]:
         buffer = ctypes.create_string_buffer(size)
         made.memory[ctypes.addressof(buffer)] = buffer
@@ -100,8 +100,8 @@ def cuda_of(made: MadeUp) -> ModuleType:
 # ---- TensorRT
 
 
-def tensorrt_of(made: MadeUp) -> ModuleType:
-    """The names that the bindings of this version have, of those that matter for building and running."""
+def tensorrt_of(made: FakeMachine) -> ModuleType:
+    """Return a module with the names of this version's bindings that building and running need."""
     module = ModuleType("tensorrt")
     vars(module).update(
         __version__=made.version,
@@ -111,7 +111,7 @@ def tensorrt_of(made: MadeUp) -> ModuleType:
         OnnxParser=partial(OnnxParser, made),
         Runtime=partial(Runtime, made),
         NetworkDefinitionCreationFlag=NetworkDefinitionCreationFlag,
-        # Flags of precisions ended with version 10, where they are an error of a strongly typed network.
+        # Version 11 has no flags of precisions; in version 10 a strongly typed network does not accept them.
         BuilderFlag=SimpleNamespace(TF32="TF32", **({"FP16": "FP16"} if made.major == 10 else {})),
     )
     return module
@@ -124,19 +124,19 @@ class NetworkDefinitionCreationFlag(IntEnum):
 
 
 class Severity(IntEnum):
-    """Of a message."""
+    """The severity of a message."""
 
     INTERNAL_ERROR, ERROR, WARNING, INFO, VERBOSE = range(5)
 
 
 class ILogger:
-    """What loggers derive from."""
+    """The base class of loggers."""
 
     Severity = Severity
 
 
 class Logger(ILogger):
-    """It prints."""
+    """A logger that would print."""
 
     ERROR = Severity.ERROR
 
@@ -145,14 +145,14 @@ class Logger(ILogger):
 
 
 class OnnxParser:
-    """From a file to a network."""
+    """A parser of ONNX files into networks."""
 
-    def __init__(self, made: MadeUp, network: SimpleNamespace, logger: Any) -> None:
+    def __init__(self, made: FakeMachine, network: SimpleNamespace, logger: Any) -> None:
         self._made, self._network = made, network
         self.num_errors = len(made.parse_errors)
 
-    def get_error(self, place: int) -> SimpleNamespace:
-        return SimpleNamespace(desc=lambda: self._made.parse_errors[place])
+    def get_error(self, index: int) -> SimpleNamespace:
+        return SimpleNamespace(desc=lambda: self._made.parse_errors[index])
 
     def parse_from_file(self, path: str) -> bool:
         self._network.content = Path(path).read_bytes()
@@ -160,9 +160,9 @@ class OnnxParser:
 
 
 class Builder:
-    """From a network to an engine: version, shapes and graph."""
+    """A builder of engines: version, shapes and graph."""
 
-    def __init__(self, made: MadeUp, logger: Any) -> None:
+    def __init__(self, made: FakeMachine, logger: Any) -> None:
         self._made, self._logger = made, logger
 
     def create_network(self, flags: int = 0) -> SimpleNamespace:
@@ -188,9 +188,9 @@ class Builder:
 
 
 class Runtime:
-    """From bytes to an engine."""
+    """A loader of engines."""
 
-    def __init__(self, made: MadeUp, logger: Logger) -> None:
+    def __init__(self, made: FakeMachine, logger: Logger) -> None:
         self._made = made
 
     def deserialize_cuda_engine(self, plan: bytes) -> Engine | None:
@@ -210,7 +210,7 @@ class Shapes:
 
 
 class Cache:
-    """Timings; those of another version do not fit."""
+    """A timing cache; one of another version does not match."""
 
     def __init__(self, content: bytes) -> None:
         self.content = content
@@ -220,9 +220,9 @@ class Cache:
 
 
 class Config:
-    """What a builder is told."""
+    """The settings of a builder."""
 
-    def __init__(self, made: MadeUp) -> None:
+    def __init__(self, made: FakeMachine) -> None:
         self._made = made
         self.shapes = Shapes()
         self.cache: Cache | None = None
@@ -251,17 +251,17 @@ class Config:
 
 
 class Engine:
-    """A graph in onnxruntime, as an engine shows it."""
+    """An engine whose graph is run by onnxruntime."""
 
-    def __init__(self, made: MadeUp, graph: bytes, shapes: dict[str, Any]) -> None:
+    def __init__(self, made: FakeMachine, graph: bytes, shapes: dict[str, Any]) -> None:
         self.made, self.shapes = made, shapes
         self.session = onnxruntime.InferenceSession(graph, providers=["CPUExecutionProvider"])
         self._names = [node.name for node in (*self.session.get_inputs(), *self.session.get_outputs())]
 
     num_io_tensors = property(lambda self: len(self._names))
 
-    def get_tensor_name(self, place: int) -> str:
-        return str(self._names[place])
+    def get_tensor_name(self, index: int) -> str:
+        return str(self._names[index])
 
     def get_tensor_profile_shape(self, name: str, profile: int) -> list[tuple[int, ...]]:
         assert profile == 0
@@ -272,7 +272,7 @@ class Engine:
 
 
 class Context:
-    """Runs at addresses, within the shapes of the profile."""
+    """An execution context on memory addresses, within the shapes of the profile."""
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine

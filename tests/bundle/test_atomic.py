@@ -60,17 +60,17 @@ def test_a_failed_write_keeps_the_older_file(tmp_path: Path) -> None:
 
 
 def test_a_staging_folder_starts_empty_and_is_removed(tmp_path: Path) -> None:
-    place = tmp_path / "parent" / ".staging"
-    place.mkdir(parents=True)
-    (place / "left").write_text("by a killed process")
-    with staging_folder(place) as staged:
+    folder = tmp_path / "parent" / ".staging"
+    folder.mkdir(parents=True)
+    (folder / "left").write_text("by a killed process")
+    with staging_folder(folder) as staged:
         assert list(staged.iterdir()) == []
-        (staged / "kept").write_text("kept")
-        publish(staged / "kept", tmp_path / "kept")
-    assert sorted(path.name for path in tmp_path.rglob("*")) == ["kept", "parent"]
+        (staged / "file").write_text("content")
+        publish(staged / "file", tmp_path / "file")
+    assert sorted(path.name for path in tmp_path.rglob("*")) == ["file", "parent"]
 
 
-def test_a_published_folder_leaves_the_staging_place(tmp_path: Path) -> None:
+def test_a_published_folder_leaves_the_staging_folder(tmp_path: Path) -> None:
     with staging_folder(tmp_path / ".staging") as staged:
         (staged / "file").write_text("content")
         publish(staged, tmp_path / "out")

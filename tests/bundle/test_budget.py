@@ -1,4 +1,4 @@
-"""Images wait for each other's pixels, and only as long as they may."""
+"""Images wait for room in the pixel budget, up to the timeout."""
 
 from __future__ import annotations
 
@@ -19,17 +19,17 @@ def flat_webp(side: int) -> bytes:
     return content.getvalue()
 
 
-def test_no_more_pixels_are_held_than_the_budget_has() -> None:
+def test_no_more_pixels_are_held_than_the_budget_allows() -> None:
     content, budget = flat_webp(100), PixelBudget(20_000)
     limits = ImageLimits(budget=budget)
-    now, most, lock, both = 0, 0, threading.Lock(), threading.Barrier(2)
+    now, peak, lock, both = 0, 0, threading.Lock(), threading.Barrier(2)
 
     def decode(_: int) -> None:
-        nonlocal now, most
+        nonlocal now, peak
         with decoded(content, limits) as image:
             with lock:
                 now += 1
-                most = max(most, now)
+                peak = max(peak, now)
             assert image.size == (100, 100)
             both.wait(30)  # two fit, so two come
             with lock:
@@ -37,10 +37,10 @@ def test_no_more_pixels_are_held_than_the_budget_has() -> None:
 
     with ThreadPoolExecutor(8) as pool:
         list(pool.map(decode, range(8)))
-    assert most == 2
+    assert peak == 2
 
 
-def test_who_waits_too_long_is_told() -> None:
+def test_a_wait_over_the_timeout_is_reported() -> None:
     budget = PixelBudget(10_000, timeout_s=0.01)
     wanted = decoded(flat_webp(100), ImageLimits(budget=budget))
     with budget.held(9_000), pytest.raises(DecodingBusy, match="9,000 pixels are being decoded"), wanted:
@@ -64,7 +64,7 @@ def test_small_images_pass_large_ones_that_wait() -> None:
     assert entered.is_set()
 
 
-def test_a_image_larger_than_the_budget_comes_alone() -> None:
+def test_an_image_larger_than_the_budget_is_decoded_alone() -> None:
     limits = ImageLimits(budget=PixelBudget(100, timeout_s=0))
     with decoded(flat_webp(50), limits) as image:
         assert image.size == (50, 50)

@@ -1,4 +1,4 @@
-"""The manifest's part `calibration`: its arithmetic by hand, and what is refused."""
+"""The calibration in a manifest: its arithmetic by hand, and values that are refused."""
 
 from __future__ import annotations
 
@@ -28,24 +28,24 @@ def test_another_prior_gives_the_same_evidence_another_probability() -> None:
     assert rare.probability(0.8) == pytest.approx(99e-6, rel=1e-3)
 
 
-def test_no_evidence_is_too_much_to_tell() -> None:
+def test_extreme_likelihood_ratios_do_not_overflow() -> None:
     sure = made(knots=[[0.2, -1e9], [0.8, 1e9]])
     assert (sure.probability(0), sure.probability(1)) == (0, 1)
 
 
-def test_the_most_that_it_ever_says() -> None:
+def test_the_highest_probability() -> None:
     assert made().max_probability == made().probability(1) == pytest.approx(11 / 12)
 
 
 @pytest.mark.parametrize("probability", [0.11, 0.2, 0.5, 0.9, 0.91])
-def test_the_least_score_is_where_the_probability_is_reached(probability: float) -> None:
-    least = made().min_score(probability)
-    assert least is not None
-    assert made().probability(least) == pytest.approx(probability)
-    assert made().probability(least - 1e-6) < probability
+def test_min_score_is_where_the_probability_is_reached(probability: float) -> None:
+    score = made().min_score(probability)
+    assert score is not None
+    assert made().probability(score) == pytest.approx(probability)
+    assert made().probability(score - 1e-6) < probability
 
 
-def test_least_scores_at_the_ends() -> None:
+def test_min_score_at_the_ends() -> None:
     assert made().min_score(0.1) == -1  # every score reaches the lowest
     assert made().min_score(0.01) == -1
     assert made().min_score(0.95) is None
@@ -68,17 +68,17 @@ def test_least_scores_at_the_ends() -> None:
         {"unknown": 1},
     ],
 )
-def test_what_cannot_be_is_refused(changes: dict[str, Any]) -> None:
+def test_invalid_values_are_refused(changes: dict[str, Any]) -> None:
     with pytest.raises(ValidationError):
         made(**changes)
 
 
 def test_a_bundle_keeps_its_calibration_and_its_id(tiny_bundle: Path, tmp_path: Path) -> None:
     bundle = Bundle.open(Path(shutil.copytree(tiny_bundle, tmp_path / "bundle")))
-    kept = made(bundle_id=bundle.manifest.bundle_id)
-    bundle.extend(calibration=kept)
+    calibration = made(bundle_id=bundle.manifest.bundle_id)
+    bundle.extend(calibration=calibration)
     again = Bundle.open(bundle.path).manifest
-    assert (again.calibration, again.bundle_id) == (kept, bundle.manifest.bundle_id)
+    assert (again.calibration, again.bundle_id) == (calibration, bundle.manifest.bundle_id)
 
 
 def test_a_bundle_exported_again_has_none(tiny_bundle: Path, tmp_path: Path) -> None:
@@ -91,22 +91,22 @@ def test_a_bundle_exported_again_has_none(tiny_bundle: Path, tmp_path: Path) -> 
 
 
 @pytest.mark.parametrize(
-    ("changes", "told"),
+    ("changes", "message"),
     [
         ({"bundle_id": "0" * 64}, "calibration is of another bundle, 000000000000"),
-        ({"knots": [[0.4, 0.5], [0.3, 0.6]]}, "calibration: knots do not rise"),
+        ({"knots": [[0.4, 0.5], [0.3, 0.6]]}, "calibration: knots are not ascending"),
         ({"knots": [[0.4]]}, r"calibration\.knots"),
         ({"prior": 2}, r"calibration\.prior"),
         ({"secret": 2}, r"calibration\.secret"),
     ],
 )
-def test_a_calibration_edited_by_hand(tiny_bundle: Path, tmp_path: Path, changes: dict[str, Any], told: str) -> None:
+def test_a_calibration_edited_by_hand(tiny_bundle: Path, tmp_path: Path, changes: dict[str, Any], message: str) -> None:
     bundle = Bundle.open(Path(shutil.copytree(tiny_bundle, tmp_path / "bundle")))
     bundle.extend(calibration=made(bundle_id=bundle.manifest.bundle_id))
     file = bundle.path / "manifest.json"
     manifest = json.loads(file.read_text())
     manifest["calibration"] |= changes
     file.write_text(json.dumps(manifest))
-    with pytest.raises(BundleDamaged, match=told) as error:
+    with pytest.raises(BundleDamaged, match=message) as error:
         Bundle.open(bundle.path)
     assert "\n" not in str(error.value)

@@ -1,4 +1,4 @@
-"""How many cores a process is allowed."""
+"""The number of cores that a process may use."""
 
 from __future__ import annotations
 
@@ -29,6 +29,6 @@ def test_a_containers_quota_counts(
     assert cores(tmp_path / "cpu.max") == expected
 
 
-def test_without_a_quota_it_is_what_the_process_is_bound_to(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_without_a_quota_the_affinity_counts(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(os, "sched_getaffinity", lambda process: {0, 3, 5}, raising=False)
     assert cores(tmp_path / "none") == 3

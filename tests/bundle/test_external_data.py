@@ -1,4 +1,4 @@
-"""Weights lie inside of the files that a bundle's hashes cover, or the bundle is refused."""
+"""A bundle is refused if its hashes do not cover all weights."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def test_external_data_is_found_wherever_it_is(tmp_path: Path, graph: Callable[[
 
 
 @pytest.mark.parametrize("content", [b"", b"not a graph", b"\x3a\xff", b"\x0b\x0c", b"\xff" * 20])
-def test_what_is_no_model_is_refused(tmp_path: Path, content: bytes) -> None:
+def test_other_files_are_refused(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "m.onnx").write_bytes(content)
     with pytest.raises(ValueError, match=r"."):
         has_external_data(tmp_path / "m.onnx")
@@ -69,7 +69,7 @@ def moved_out(model: Path) -> None:
     assert (model.parent / "weights.dat").is_file()
 
 
-def test_weights_inside_are_none_outside(bundle: Path) -> None:
+def test_a_model_with_its_weights_inside_is_accepted(bundle: Path) -> None:
     assert not has_external_data(bundle / "model.onnx")
     Bundle.open(bundle)
 
@@ -77,7 +77,7 @@ def test_weights_inside_are_none_outside(bundle: Path) -> None:
 def test_a_model_with_weights_beside_it_is_not_saved(bundle: Path, tmp_path: Path) -> None:
     opened = Bundle.open(bundle).manifest
     moved_out(bundle / "model.onnx")
-    with pytest.raises(BundleDamaged, match="keeps weights in other files"):
+    with pytest.raises(BundleDamaged, match="stores weights in other files"):
         Bundle.save(tmp_path / "new", bundle / "model.onnx", name="x", image=opened.image, output=opened.output)
     assert not (tmp_path / "new").exists()
 
@@ -86,7 +86,7 @@ def test_a_model_with_weights_beside_it_is_not_saved(bundle: Path, tmp_path: Pat
 def test_a_bundle_with_weights_beside_its_model_is_not_opened(
     bundle: Path, monkeypatch: pytest.MonkeyPatch, listed: bool
 ) -> None:
-    """Not even where the manifest lists them: the bundle_id does not cover them."""
+    """Not even if the manifest lists them: the bundle_id does not cover them."""
     opened = Bundle.open(bundle).manifest
     moved_out(bundle / "model.onnx")
     monkeypatch.setattr("vitreid.bundle.manifest._check_inside", lambda file: None)
@@ -110,6 +110,6 @@ def test_a_file_of_weights_that_no_hash_covers_is_refused(bundle: Path, name: st
         Bundle.open(bundle)
 
 
-def test_notes_beside_a_model_are_nobodys_business(bundle: Path) -> None:
+def test_other_files_in_a_bundle_are_allowed(bundle: Path) -> None:
     (bundle / "NOTES.txt").write_text("trained in May")
     Bundle.open(bundle)

@@ -1,4 +1,4 @@
-"""Remedies that name packages are commands that work."""
+"""The pip commands in messages work."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ PRODUCT = ("bundle", "scoring", "synthetic", "training", "export", "service")
 @pytest.mark.slow
 @pytest.mark.parametrize("extras", [("train",), ("openvino",), ("cpu", "train")])
 def test_the_command_runs(extras: tuple[str, ...]) -> None:
-    """All that it names is a requirement that pip reads, finds, and here has already."""
+    """Every requirement in it is valid for pip and already installed here."""
     pip, install, *requirements = shlex.split(install_command(*extras))
     assert (pip, install) == ("pip", "install")
     command = [sys.executable, "-m", "pip", "install", "--dry-run", "--no-deps", "--no-index", *requirements]
@@ -42,7 +42,7 @@ def test_the_gpu_builds_replace_those_for_the_cpu() -> None:
 
 @pytest.mark.slow
 def test_no_message_installs_vitreid_from_an_index() -> None:
-    """It is in none, so such a remedy would not hold."""
+    """It is in none, so the command would fail."""
     files = [
         REPOSITORY / "vitreid" / "cli.py",
         *(file for name in PRODUCT for file in (REPOSITORY / name).rglob("*.py")),

@@ -1,4 +1,4 @@
-"""What the driver tells of a GPU: of one that is made up, and of the real one where there is one."""
+"""Detection of a GPU, with a fake driver and with the real one if there is one."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from vitreid.bundle.errors import RuntimeMissing
 from vitreid.bundle.gpu import Gpu, first_gpu
 
 
-def made_up_driver(wrong: str = "") -> SimpleNamespace:
-    """It answers as libcuda does: by pointers, with 0 where nothing is wrong."""
+def fake_driver(wrong: str = "") -> SimpleNamespace:
+    """Return a fake of libcuda: it answers through pointers and returns 0 on success."""
 
     def answer(call: str, pointer: Any, value: int) -> int:
         pointer._obj.value = value
@@ -32,22 +32,22 @@ def made_up_driver(wrong: str = "") -> SimpleNamespace:
     )
 
 
-def test_name_and_architecture(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(ctypes, "CDLL", lambda name: made_up_driver())
+def test_name_and_compute_capability(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ctypes, "CDLL", lambda name: fake_driver())
     assert first_gpu() == Gpu("NVIDIA H200", (9, 0))
 
 
 @pytest.mark.parametrize(
-    ("call", "told"),
-    [("cuInit", r"sees no GPU \(CUDA error 100\)"), ("cuDeviceGet", r"gives no GPU \(CUDA error 101\)")],
+    ("call", "message"),
+    [("cuInit", r"finds no GPU \(CUDA error 100\)"), ("cuDeviceGet", r"cannot open the GPU \(CUDA error 101\)")],
 )
-def test_a_driver_without_a_gpu_is_told(monkeypatch: pytest.MonkeyPatch, call: str, told: str) -> None:
-    monkeypatch.setattr(ctypes, "CDLL", lambda name: made_up_driver(call))
-    with pytest.raises(RuntimeMissing, match=f"the NVIDIA driver {told}; check nvidia-smi"):
+def test_a_driver_without_a_gpu_is_reported(monkeypatch: pytest.MonkeyPatch, call: str, message: str) -> None:
+    monkeypatch.setattr(ctypes, "CDLL", lambda name: fake_driver(call))
+    with pytest.raises(RuntimeMissing, match=f"the NVIDIA driver {message}; check nvidia-smi"):
         first_gpu()
 
 
-def test_no_driver_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_missing_driver_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
     def missing(name: str) -> None:
         raise OSError(f"{name}: cannot open shared object file")
 
@@ -65,8 +65,8 @@ def problem() -> str | None:
 
 
 @pytest.mark.gpu
-@pytest.mark.skipif(problem() is not None, reason=f"no GPU can be used: {problem()}")
-def test_the_real_one() -> None:
+@pytest.mark.skipif(problem() is not None, reason=f"no usable GPU: {problem()}")
+def test_the_real_gpu() -> None:
     gpu = first_gpu()
     assert gpu.name
     assert gpu.capability >= (5, 0)

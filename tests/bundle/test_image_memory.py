@@ -1,4 +1,4 @@
-"""The memory that a pixel costs while an image is decoded, by kind: docs/operations.md says these numbers."""
+"""The memory that a pixel costs while an image is decoded, by kind; docs/operations.md has these numbers."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ import pytest
 from PIL import Image
 
 STATUS = Path("/proc/self/clear_refs")
-MOST = {
+MAX_BYTES = {
     "JPEG RGB": 4,
     "JPEG RGB turned": 8,
     "JPEG RGB progressive": 10,
@@ -30,9 +30,9 @@ MOST = {
     "WEBP RGBA": 16,
     "WEBP beyond the limit": 0,
 }
-"""Bytes."""
+"""Bytes a pixel."""
 MARGIN = 1.5
-"""For buffers that do not grow with the image."""
+"""Bytes a pixel for buffers that do not grow with the image."""
 SIDE = 1600
 CODE = """
 import json, os, sys
@@ -54,9 +54,9 @@ def cost(content):
 
 files = [Path(file) for file in sys.argv[1:]]
 for file in files:
-    cost(file.with_suffix(".small").read_bytes())  # imports what is imported late
+    cost(file.with_suffix(".small").read_bytes())  # imports everything that is imported late
 for file in files:
-    if os.fork():  # each in a process of its own, whose memory nobody has used before
+    if os.fork():  # each in its own process with fresh memory
         os.wait()
         continue
     content = file.read_bytes()
@@ -116,7 +116,7 @@ def measured(tmp_path_factory: pytest.TempPathFactory) -> dict[str, float]:
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(not STATUS.exists(), reason="the peak of memory is read from Linux' /proc")
+@pytest.mark.skipif(not STATUS.exists(), reason="the peak of memory is read from /proc of Linux")
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_pixel_costs_what_the_documentation_says(kind: str, measured: dict[str, float]) -> None:
-    assert measured[kind] <= MOST[kind] + MARGIN
+    assert measured[kind] <= MAX_BYTES[kind] + MARGIN

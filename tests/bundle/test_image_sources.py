@@ -1,4 +1,4 @@
-"""Images given as paths, bytes, Pillow images and arrays are the same image."""
+"""Paths, bytes, Pillow images and arrays give the same image."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def test_every_form_gives_the_same_pixels(tmp_path: Path) -> None:
         assert np.array_equal(np.asarray(image), PIXELS)
 
 
-def test_an_image_in_memory_is_turned_and_converted_as_a_file_is() -> None:
+def test_an_image_in_memory_is_turned_and_converted_like_a_file() -> None:
     turned, exif = Image.fromarray(PIXELS), Image.Exif()
     exif[0x0112] = 6
     content = io.BytesIO()
@@ -45,6 +45,6 @@ def test_an_image_in_memory_is_turned_and_converted_as_a_file_is() -> None:
         ("missing.png", "missing.png: cannot be read"),
     ],
 )
-def test_what_is_no_image(source: object, words: str) -> None:
+def test_other_values_are_refused(source: object, words: str) -> None:
     with pytest.raises(ImageError, match=words):
         rgb_image(source)

@@ -1,4 +1,4 @@
-"""Bundles on disk: round trip, and every way in which one can be wrong."""
+"""Bundles on disk: round trip, and every kind of damage."""
 
 from __future__ import annotations
 
@@ -120,22 +120,22 @@ def test_a_manifest_edited_by_hand(bundle: Path, changes: dict[str, Any]) -> Non
 
 
 def test_other_folders_are_not_overwritten(bundle: Path, tmp_path: Path) -> None:
-    (tmp_path / "photos").mkdir()
-    (tmp_path / "photos" / "holiday.jpg").write_bytes(b"x")
+    (tmp_path / "holidays").mkdir()
+    (tmp_path / "holidays" / "holiday.jpg").write_bytes(b"x")
     with pytest.raises(BundleError, match="not a bundle"):
         Bundle.save(
-            tmp_path / "photos",
+            tmp_path / "holidays",
             bundle / "model.onnx",
             name="x",
             image=ImageSpec(height=64, width=32),
             output=OutputSpec(dimension=48),
         )
-    assert (tmp_path / "photos" / "holiday.jpg").read_bytes() == b"x"
+    assert (tmp_path / "holidays" / "holiday.jpg").read_bytes() == b"x"
 
 
-@pytest.mark.parametrize("place", ["file/bundle", "bundle"])
-def test_a_disk_that_refuses_is_told_in_a_line(
-    bundle: Path, tmp_path: Path, place: str, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("target", ["file/bundle", "bundle"])
+def test_a_failed_write_is_reported_in_a_line(
+    bundle: Path, tmp_path: Path, target: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def full(*_: Any) -> None:
         raise OSError(28, "No space left on device")
@@ -145,7 +145,7 @@ def test_a_disk_that_refuses_is_told_in_a_line(
     before = sorted(tmp_path.rglob("*"))
     monkeypatch.setattr("shutil.copyfile", full)
     with pytest.raises(BundleError, match=r"cannot be written \((File exists|No space left on device)\); make room"):
-        Bundle(tmp_path / place, opened.manifest).extend({"notes.txt": tmp_path / "file"})
+        Bundle(tmp_path / target, opened.manifest).extend({"notes.txt": tmp_path / "file"})
     assert sorted(tmp_path.rglob("*")) == before
     assert Bundle.open(bundle) == opened
 
@@ -168,7 +168,7 @@ def test_extending_adds_files_and_notes_and_keeps_the_id(bundle: Path, tmp_path:
     assert after.files["model.onnx"] == before.files["model.onnx"]
 
 
-def test_extending_cannot_change_what_the_id_stands_for(bundle: Path) -> None:
+def test_extending_cannot_change_what_the_id_covers(bundle: Path) -> None:
     opened = Bundle.open(bundle)
     with pytest.raises(ValueError, match="bundle_id"):
         opened.extend(cameras=("c7",))

@@ -13,7 +13,7 @@ NIGHT = datetime(2026, 5, 1, 22, 30, 15, tzinfo=UTC)
 
 
 @pytest.mark.parametrize(
-    ("pattern", "path", "said"),
+    ("pattern", "path", "labels"),
     [
         ("{camera}_{time:%Y-%m-%d_%H-%M-%S}_*", "gate_2026-05-01_22-30-15_7.jpg", NameLabel(None, "gate", None, NIGHT)),
         ("{camera}_{time:%Y-%m-%d_%H-%M-%S}_...", "h_2_2026-05-01_22-30-15_.png", NameLabel(None, "h_2", None, NIGHT)),
@@ -25,11 +25,11 @@ NIGHT = datetime(2026, 5, 1, 22, 30, 15, tzinfo=UTC)
         ("{camera}.v2", "gate.v2.jpg", NameLabel(None, "gate")),
     ],
 )  # fmt: skip
-def test_what_names_say(pattern: str, path: str, said: NameLabel) -> None:
-    assert NamePattern.parse(pattern).read(path) == said
+def test_labels_in_names(pattern: str, path: str, labels: NameLabel) -> None:
+    assert NamePattern.parse(pattern).read(path) == labels
 
 
-def test_times_are_of_a_zone_and_utc_is_said_to_be_assumed() -> None:
+def test_times_are_in_the_given_zone_or_in_utc() -> None:
     text = "{camera}_{time:%Y-%m-%d_%H-%M-%S}"
     assert NamePattern.parse(text).assumes_utc
     for zone in ("Europe/Berlin", "+02:00"):
@@ -40,7 +40,7 @@ def test_times_are_of_a_zone_and_utc_is_said_to_be_assumed() -> None:
         assert label.captured_at == NIGHT
 
 
-def test_names_that_do_not_follow_are_counted() -> None:
+def test_names_that_do_not_match_are_counted() -> None:
     pattern = NamePattern.parse("{camera}_{time:%Y-%m-%d}")
     paths = ["gate_2026-05-01.jpg", "gate_2026-02-30.jpg", "holiday.jpg", "gate_20260501.jpg", "_2026-05-01.jpg"]
     with pytest.raises(NamePatternError, match=r"^4 of 5 names do not follow .*'gate_2026-02-30.jpg'; change"):
@@ -65,7 +65,7 @@ def test_names_that_do_not_follow_are_counted() -> None:
         ("{time:%Y%m%d}", "Mars/Base", "no time zone 'Mars/Base'"),
     ],
 )
-def test_patterns_that_are_none(pattern: str, zone: str | None, reason: str) -> None:
+def test_invalid_patterns(pattern: str, zone: str | None, reason: str) -> None:
     with pytest.raises(NamePatternError, match=reason) as caught:
         NamePattern.parse(pattern, zone)
     assert "\n" not in str(caught.value)

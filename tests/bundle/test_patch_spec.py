@@ -1,4 +1,4 @@
-"""explain.onnx of a bundle: what it gives, where patches lie, and files that are not what they say."""
+"""explain.onnx of a bundle: its outputs, the boxes of patches, and damaged files."""
 
 from __future__ import annotations
 
@@ -32,23 +32,23 @@ def test_patches_and_attention(explained_bundle: Path) -> None:
         np.testing.assert_allclose(weights, np.mean(cells, 1) / np.sum(np.mean(cells, 1)), rtol=1e-5)
 
 
-def test_a_learned_camera_is_told(explained_bundle: Path) -> None:
+def test_a_model_camera_changes_the_patches(explained_bundle: Path) -> None:
     runner = PatchRunner(Bundle.open(explained_bundle), threads=1)
     known, unknown = (runner.run(random_images(1), np.array([camera]))[0] for camera in (0, -1))
     assert not np.allclose(known, unknown)
     np.testing.assert_array_equal(runner.run(random_images(1))[0], unknown)
 
 
-def test_places_of_overlapping_patches() -> None:
+def test_boxes_of_overlapping_patches() -> None:
     values = {"rows": 3, "columns": 2, "patch_size": (16, 16), "stride": (12, 8), "dimension": 4, "attention": "mean"}
     spec = PatchSpec(**values, parity_images=1, max_abs_difference=0.0)
     assert spec.patches == 6
-    boxes = spec.boxes(height=80, width=48, image=(40, 24))  # twice the size of what the graph takes
+    boxes = spec.boxes(height=80, width=48, image=(40, 24))  # twice the size of the graph's input
     expected = [[2 * left, 2 * top, 2 * (left + 16), 2 * (top + 16)] for top in (0, 12, 24) for left in (0, 8)]
     np.testing.assert_array_equal(boxes, expected)
 
 
-def test_a_bundle_without_says_so(tiny_bundle: Path) -> None:
+def test_a_bundle_without_it_is_refused(tiny_bundle: Path) -> None:
     with pytest.raises(PatchGraphMissing, match=r"has no explain\.onnx.*vitreid export explain"):
         PatchRunner(Bundle.open(tiny_bundle))
 
@@ -62,15 +62,15 @@ def changed(bundle: Path, **explain: Any) -> None:
 def test_a_graph_of_another_shape_is_damage(explained_bundle: Path, tmp_path: Path) -> None:
     shutil.copytree(explained_bundle, tmp_path / "bundle")
     changed(tmp_path / "bundle", dimension=4)
-    with pytest.raises(BundleDamaged, match="the manifest says"):
+    with pytest.raises(BundleDamaged, match="the manifest expects"):
         PatchRunner(Bundle.open(tmp_path / "bundle"))
 
 
-def test_a_file_that_is_no_graph_is_damage(explained_bundle: Path, tmp_path: Path) -> None:
+def test_a_file_that_is_not_a_graph_is_damage(explained_bundle: Path, tmp_path: Path) -> None:
     shutil.copytree(explained_bundle, tmp_path / "bundle")
     (tmp_path / "nothing").write_bytes(b"no graph")
     Bundle.open(tmp_path / "bundle").extend({EXPLAIN: tmp_path / "nothing"})
-    with pytest.raises(BundleDamaged, match="does not load"):
+    with pytest.raises(BundleDamaged, match="is not an ONNX model"):
         PatchRunner(Bundle.open(tmp_path / "bundle"))
 
 

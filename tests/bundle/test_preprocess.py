@@ -1,4 +1,4 @@
-"""Every kind of image that people send, and everything that only claims to be one."""
+"""Every kind of image that users send, and files that only claim to be images."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def encoded(image: Image.Image, format: str, **options: Any) -> bytes:
 
 
 def huge_png(width: int, height: int) -> bytes:
-    """A PNG whose header promises width x height pixels and whose data is nearly nothing."""
+    """Return a PNG with width x height pixels in its header and hardly any data."""
 
     def chunk(kind: bytes, data: bytes) -> bytes:
         return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
@@ -59,7 +59,7 @@ def test_every_kind_becomes_rgb(kind: str) -> None:
 
 
 def test_invisible_colors_do_not_count() -> None:
-    """What is transparent shows one grey, whatever color lies below it and however it is stored."""
+    """Transparent pixels become the same grey, whatever color they have and however they are stored."""
     alpha = Image.fromarray(np.where(np.arange(64)[:, None] < 32, 255, 0).repeat(32, 1).astype(np.uint8))
     shown = GRADIENT.copy()
     shown[32:] = 128
@@ -80,7 +80,7 @@ def test_invisible_colors_do_not_count() -> None:
 
 
 @pytest.mark.parametrize("height", [8, 63, 64, 65, 200])
-def test_conversion_by_strips_is_that_of_the_whole_image(height: int) -> None:
+def test_conversion_by_strips_equals_that_of_the_whole_image(height: int) -> None:
     pixels = np.random.default_rng(height).integers(0, 256, (height, 24, 4), dtype=np.uint8)
     cmyk = Image.frombytes("CMYK", (24, height), pixels.tobytes())
     content = encoded(cmyk, "JPEG", quality=95)
@@ -120,14 +120,14 @@ def test_exif_orientation_is_applied() -> None:
         (READABLE["jpeg"][: len(READABLE["jpeg"]) // 2], "damaged"),
         (READABLE["png"][:60], "damaged"),
         (encoded(Image.new("RGB", (1, 1)), "PNG"), "1 x 1"),
-        (huge_png(30_000, 30_000), "has 900,000,000 pixels, at most 25,000,000"),
+        (huge_png(30_000, 30_000), "has 900,000,000 pixels; at most 25,000,000"),
         (huge_png(10_000, 10_000), "25,000,000"),
         (huge_png(8_000, 8_000), "8000 x 8000"),
         (encoded(RGB, "GIF"), "not an image"),
         (encoded(RGB, "TIFF"), "not an image"),
     ],
 )
-def test_what_is_refused(content: bytes, reason: str) -> None:
+def test_other_files_are_refused(content: bytes, reason: str) -> None:
     with pytest.raises(ImageError, match=reason) as caught:
         read_image(content)
     assert "\n" not in str(caught.value)
@@ -141,7 +141,7 @@ def test_the_error_names_the_file(tmp_path: Path) -> None:
         read_image(tmp_path / "gone.jpg")
 
 
-def test_limits_are_the_callers() -> None:
+def test_the_caller_can_change_the_limits() -> None:
     with pytest.raises(ImageError):
         read_image(READABLE["png"], ImageLimits(max_pixels=100))
     assert read_image(encoded(Image.new("RGB", (2, 2)), "PNG"), ImageLimits(min_side=1)).size == (2, 2)
@@ -152,7 +152,7 @@ def test_a_jpeg_of_many_scans_is_refused_before_it_is_decoded(monkeypatch: pytes
     scan = content[content.rfind(b"\xff\xda") : -2]
     assert read_image(content[:-2] + scan * 20 + content[-2:]).size == RGB.size
     monkeypatch.setattr("PIL.Image.core.new", lambda *_: pytest.fail("memory was taken for the pixels"))
-    with pytest.raises(ImageError, match="has 110 progressive scans, at most 64 are allowed"):
+    with pytest.raises(ImageError, match="has 110 progressive scans; at most 64 are allowed"):
         read_image(content[:-2] + scan * 100 + content[-2:])
 
 
@@ -183,7 +183,7 @@ def triangle(x: np.ndarray) -> np.ndarray:
 
 @pytest.mark.parametrize(("resize", "kernel"), [("bicubic", cubic), ("bilinear", triangle)])
 def test_resizing_is_antialiased(resize: str, kernel: Callable[[np.ndarray], np.ndarray]) -> None:
-    """Pillow's reduction against its definition: a kernel stretched by the scale."""
+    """Pillow's reduction equals its definition: a kernel stretched by the scale."""
 
     def weights(source: int, target: int) -> np.ndarray:
         scale = source / target

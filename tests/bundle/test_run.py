@@ -1,4 +1,4 @@
-"""Running a bundle: the arithmetic, unknown cameras, and graphs that are not what the manifest says."""
+"""The reference runner: arithmetic, unknown cameras, and graphs that do not match the manifest."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def test_a_graph_of_another_size_is_refused(tiny_bundle: Path, tmp_path: Path) -
         output=OutputSpec(dimension=48),
         cameras=("c1", "c2"),
     )
-    with pytest.raises(BundleDamaged, match="the manifest says"):
+    with pytest.raises(BundleDamaged, match="the manifest expects"):
         BundleRunner(wrong)
 
 

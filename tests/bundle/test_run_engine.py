@@ -1,4 +1,4 @@
-"""An engine against the reference runner, with TensorRT and CUDA made up."""
+"""The engine runner against the reference runner, with fakes of TensorRT and CUDA."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def test_images_need_not_lie_in_one_piece(bundle: Bundle, monkeypatch: pytest.Mo
     )
 
 
-def test_the_engine_of_this_machine_is_taken(bundle: Bundle, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_engine_of_this_machine_is_opened(bundle: Bundle, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     install(monkeypatch)
     (tmp_path / "engine").write_bytes(plan_of(bundle))
     other = Bundle.save(
@@ -60,30 +60,30 @@ def test_the_engine_of_this_machine_is_taken(bundle: Bundle, tmp_path: Path, mon
     )
     with pytest.raises(RuntimeMissing, match=r"has no engines/NVIDIA-H200-10.16.1.11-fp32.engine \(but no engines\)"):
         EngineRunner.open(other)
-    kept = other.extend({engine_name(other.manifest, Gpu("NVIDIA L4", (8, 9)), "10.16.1.11"): tmp_path / "engine"})
+    extended = other.extend({engine_name(other.manifest, Gpu("NVIDIA L4", (8, 9)), "10.16.1.11"): tmp_path / "engine"})
     with pytest.raises(RuntimeMissing, match=r"has no .*H200.* \(but engines/NVIDIA-L4-10.16.1.11-fp32.engine\)"):
-        EngineRunner.open(kept)
-    kept = other.extend({engine_name(other.manifest, GPU, "10.16.1.11"): tmp_path / "engine"})
-    assert EngineRunner.open(Bundle.open(kept.path)).run(IMAGES).shape == (9, 48)
+        EngineRunner.open(extended)
+    extended = other.extend({engine_name(other.manifest, GPU, "10.16.1.11"): tmp_path / "engine"})
+    assert EngineRunner.open(Bundle.open(extended.path)).run(IMAGES).shape == (9, 48)
 
 
-def test_an_engine_of_another_version_is_told(bundle: Bundle, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_engine_of_another_version_is_reported(bundle: Bundle, monkeypatch: pytest.MonkeyPatch) -> None:
     install(monkeypatch, 11)
-    with pytest.raises(BundleDamaged, match=r"does not load in TensorRT 11\.4\.0\.106 on this GPU; make it again"):
+    with pytest.raises(BundleDamaged, match=r"does not load in TensorRT 11\.4\.0\.106 on this GPU; build it again"):
         EngineRunner(bundle.manifest, plan_of(bundle, 10))
 
 
-def test_an_engine_of_another_graph_is_told(bundle: Bundle, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_engine_of_another_graph_is_reported(bundle: Bundle, monkeypatch: pytest.MonkeyPatch) -> None:
     install(monkeypatch)
     without = bundle.manifest.model_copy(update={"cameras": ()})
-    with pytest.raises(BundleDamaged, match="has camera, embeddings, images, the bundle's graph images, embeddings"):
+    with pytest.raises(BundleDamaged, match="camera, embeddings, images; the bundle's graph has images, embeddings"):
         EngineRunner(without, plan_of(bundle))
 
 
-def test_a_full_gpu_is_told(bundle: Bundle, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_full_gpu_is_reported(bundle: Bundle, monkeypatch: pytest.MonkeyPatch) -> None:
     made = install(monkeypatch)
     made.full = True
-    with pytest.raises(RuntimeMissing, match="not enough memory for the engine; make one with a smaller --max-batch"):
+    with pytest.raises(RuntimeMissing, match="not enough memory for the engine; build one with a smaller --max-batch"):
         EngineRunner(bundle.manifest, plan_of(bundle))
     made.full, made.cuda_error = False, 2
     with pytest.raises(RuntimeMissing, match=r"the GPU cannot be used \(CUDA error 2\)"):
@@ -93,7 +93,7 @@ def test_a_full_gpu_is_told(bundle: Bundle, monkeypatch: pytest.MonkeyPatch) -> 
 @pytest.mark.parametrize(
     ("module", "package"), [("tensorrt", "tensorrt-cu13"), ("cuda.bindings.runtime", "cuda-python")]
 )
-def test_a_missing_library_is_told(bundle: Bundle, monkeypatch: pytest.MonkeyPatch, module: str, package: str) -> None:
+def test_a_missing_library(bundle: Bundle, monkeypatch: pytest.MonkeyPatch, module: str, package: str) -> None:
     install(monkeypatch)
     monkeypatch.setitem(sys.modules, module, None)
     with pytest.raises(RuntimeMissing, match=rf"{module} cannot be imported .*: pip install {package}"):

@@ -1,4 +1,4 @@
-"""Running a bundle by OpenVINO: the reference's numbers, and what is told where it cannot."""
+"""The OpenVINO runner: the same embeddings as the reference runner, and its errors."""
 
 from __future__ import annotations
 
@@ -49,12 +49,12 @@ def test_sizes_with_a_graph_of_their_own_change_nothing(tiny_bundle: Path, image
         np.testing.assert_allclose(runner.run(images[:size], CAMERAS[:size]), expected, atol=1e-6)
 
 
-def test_what_one_run_gave_the_next_does_not_change(tiny_bundle: Path, images: np.ndarray) -> None:
+def test_a_run_does_not_change_the_result_of_the_one_before(tiny_bundle: Path, images: np.ndarray) -> None:
     runner = OpenVinoRunner(Bundle.open(tiny_bundle), threads=1)
     first = runner.run(images)
-    kept = first.copy()
+    copied = first.copy()
     runner.run(images[::-1].copy())
-    np.testing.assert_array_equal(first, kept)
+    np.testing.assert_array_equal(first, copied)
 
 
 def test_runs_may_overlap(tiny_bundle: Path) -> None:
@@ -75,22 +75,22 @@ def test_bf16_is_near(tiny_bundle: Path, images: np.ndarray) -> None:
     assert np.abs(found - expected).max() > 1e-6
 
 
-def test_a_processor_without_bf16_is_told(monkeypatch: pytest.MonkeyPatch, tiny_bundle: Path) -> None:
+def test_a_processor_without_bf16_is_reported(monkeypatch: pytest.MonkeyPatch, tiny_bundle: Path) -> None:
     class OldProcessor:
         def get_property(self, device: str, name: str) -> list[str]:
             return {"OPTIMIZATION_CAPABILITIES": ["FP32", "INT8"]}[name]
 
     monkeypatch.setattr(run_openvino, "open_core", OldProcessor)
-    with pytest.raises(RuntimeMissing, match="OpenVINO on this processor does not compute in bf16: choose one of fp32"):
+    with pytest.raises(RuntimeMissing, match="OpenVINO on this processor does not compute in bf16; choose one of fp32"):
         OpenVinoRunner(Bundle.open(tiny_bundle), precision="bf16")
 
 
-def test_an_unknown_precision_is_told(tiny_bundle: Path) -> None:
-    with pytest.raises(RuntimeMissing, match="OpenVINO does not compute in fp8: choose one of fp32"):
+def test_an_unknown_precision_is_reported(tiny_bundle: Path) -> None:
+    with pytest.raises(RuntimeMissing, match="OpenVINO does not compute in fp8; choose one of fp32"):
         OpenVinoRunner(Bundle.open(tiny_bundle), precision="fp8")
 
 
-def test_signals_are_survived_when_another_thread_let_go_of_it_last(tiny_bundle: Path) -> None:
+def test_signals_do_not_crash_after_another_thread_released_the_runner(tiny_bundle: Path) -> None:
     code = """
 import os, signal, sys
 from pathlib import Path
@@ -116,7 +116,7 @@ def test_without_openvino_the_extra_is_named(monkeypatch: pytest.MonkeyPatch, ti
         OpenVinoRunner(Bundle.open(tiny_bundle))
 
 
-def test_a_graph_that_is_not_the_manifests_is_refused(tiny_bundle: Path, tmp_path: Path) -> None:
+def test_a_graph_that_does_not_match_the_manifest_is_refused(tiny_bundle: Path, tmp_path: Path) -> None:
     wrong = Bundle.save(
         tmp_path / "wrong",
         tiny_bundle / "model.onnx",
@@ -125,7 +125,7 @@ def test_a_graph_that_is_not_the_manifests_is_refused(tiny_bundle: Path, tmp_pat
         output=OutputSpec(dimension=48),
         cameras=("c1", "c2"),
     )
-    with pytest.raises(BundleDamaged, match="the manifest says"):
+    with pytest.raises(BundleDamaged, match="the manifest expects"):
         OpenVinoRunner(wrong)
 
 
@@ -133,25 +133,25 @@ def test_a_file_that_is_no_graph_is_refused(tmp_path: Path) -> None:
     (tmp_path / "model.onnx").write_bytes(b"\x08\x08")  # a version, and no graph
     image, output = ImageSpec(height=64, width=32), OutputSpec(dimension=48)
     bundle = Bundle.save(tmp_path / "bundle", tmp_path / "model.onnx", name="empty", image=image, output=output)
-    with pytest.raises(BundleDamaged, match="does not load in OpenVINO") as told:
+    with pytest.raises(BundleDamaged, match="does not load in OpenVINO") as message:
         OpenVinoRunner(bundle)
-    assert "\n" not in str(told.value)
+    assert "\n" not in str(message.value)
 
 
 def test_openvino_sends_no_telemetry(tiny_bundle: Path, tmp_path: Path) -> None:
-    """It would write an id into the home folder, and start a process that reports, as soon as it is imported."""
+    """By default it writes an id into the home folder and starts a process that reports, on import."""
     code = f"""
 import json, pathlib, sys
 from urllib import request
-def called(*arguments, **options): raise SystemExit("the network was asked")
+def called(*arguments, **options): raise SystemExit("the network was used")
 request.urlopen = called
 from vitreid.bundle import Bundle, OpenVinoRunner
 OpenVinoRunner(Bundle.open(pathlib.Path({str(tiny_bundle)!r})), threads=1)
 loaded = [name for name, module in sys.modules.items() if name.startswith("openvino_telemetry") and module]
 print(json.dumps([loaded, "multiprocessing" in sys.modules, [str(p) for p in pathlib.Path.home().rglob("*")]]))
 """
-    # Where it believes to be in a test of others, it keeps quiet by itself.
-    kept = {name: value for name, value in os.environ.items() if name not in ("CI", "TF_BUILD", "JENKINS_URL")}
-    environment = {**kept, "HOME": str(tmp_path), "XDG_CACHE_HOME": str(tmp_path / "cache")}
+    # With these variables OpenVINO sends nothing by itself.
+    outside_ci = {name: value for name, value in os.environ.items() if name not in ("CI", "TF_BUILD", "JENKINS_URL")}
+    environment = {**outside_ci, "HOME": str(tmp_path), "XDG_CACHE_HOME": str(tmp_path / "cache")}
     done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True)
     assert json.loads(done.stdout) == [[], False, []]

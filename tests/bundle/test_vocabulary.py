@@ -1,4 +1,4 @@
-"""One vocabulary of labels, and other names of them refused by the right one."""
+"""Names of labels; synonyms are refused with the right name."""
 
 from __future__ import annotations
 
@@ -16,21 +16,21 @@ from vitreid.bundle.vocabulary import LABELS, mistake_in_columns, right_name
         ("site", None), ("note", None), *((label, None) for label in LABELS),
     ],
 )  # fmt: skip
-def test_names_that_others_have(name: str, right: str | None) -> None:
+def test_synonyms(name: str, right: str | None) -> None:
     assert right_name(name) == right
 
 
 @pytest.mark.parametrize(
-    ("columns", "told"),
+    ("columns", "message"),
     [
         (["path", "camera", "site"], "the column 'camera' is called camera_id here; rename it"),
         (["path;person_id"], "values are separated by ';'; save the table with commas"),
         (["path", ""], "column 2 has no name"),
-        (["path", "site", "site"], "the column 'site' is there twice"),
+        (["path", "site", "site"], "the column 'site' occurs twice"),
         (["file"], "the column 'file' is called path here"),
         (["site"], "no column 'path' among site"),
     ],
 )
-def test_first_lines_that_are_wrong(columns: list[str], told: str) -> None:
-    assert (mistake_in_columns(columns, ["path"], example="path,camera_id") or "").startswith(told)
+def test_faults_of_the_first_line(columns: list[str], message: str) -> None:
+    assert (mistake_in_columns(columns, ["path"], example="path,camera_id") or "").startswith(message)
     assert mistake_in_columns(["path", "camera_id", "site", "file"], ["path"], example="") is None

@@ -250,7 +250,7 @@ def test_verifying_looks_at_the_evidence_too(explained: tuple[Bundle, Checkpoint
     said = bundle.manifest.explain
     assert said is not None
     wrong = bundle.manifest.model_copy(update={"explain": said.model_copy(update={"rows": 8})})
-    with pytest.raises(BundleDamaged, match=r"explain\.onnx takes and gives .*, the manifest says otherwise"):
+    with pytest.raises(BundleDamaged, match=r"explain\.onnx has inputs and outputs .*; the manifest expects others"):
         check_sanity(Bundle(bundle.path, wrong), images)
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tests.bundle.tensorrt_standin import GPU, VERSIONS, MadeUp, install
+from tests.bundle.tensorrt_standin import GPU, VERSIONS, FakeMachine, install
 from tests.commands import vitreid
 from vitreid.bundle import Bundle, BundleRunner, RuntimeMissing
 from vitreid.bundle.gpu import first_gpu
@@ -27,12 +27,12 @@ def bundle(tiny_bundle: Path, tmp_path: Path) -> Bundle:
 
 
 @pytest.fixture(params=VERSIONS)
-def made(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> MadeUp:
+def made(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> FakeMachine:
     monkeypatch.setattr("vitreid.export.to_tensorrt.first_gpu", lambda: GPU)
     return install(monkeypatch, request.param)
 
 
-def test_the_engine_is_kept_and_used(bundle: Bundle, made: MadeUp) -> None:
+def test_the_engine_is_kept_and_used(bundle: Bundle, made: FakeMachine) -> None:
     built = export_tensorrt(bundle, IMAGES, profile=PROFILE)
     name = f"engines/NVIDIA-H200-{made.version}-fp32.engine"
     kept = Bundle.open(bundle.path)
@@ -47,7 +47,7 @@ def test_the_engine_is_kept_and_used(bundle: Bundle, made: MadeUp) -> None:
     assert len(again.manifest.parity) == 1, "the newer number stands for the older"
 
 
-def test_what_a_builder_is_told(bundle: Bundle, made: MadeUp) -> None:
+def test_what_a_builder_is_told(bundle: Bundle, made: FakeMachine) -> None:
     """The graph's types are those that are computed in, in both versions: no flag of a precision, and no TF32."""
     export_tensorrt(bundle, IMAGES, profile=PROFILE)
     told = [call for call in made.calls if call[0] != "execute"]
@@ -55,7 +55,7 @@ def test_what_a_builder_is_told(bundle: Bundle, made: MadeUp) -> None:
     assert {call[1] for call in made.calls if call[0] == "execute"} == {1, 2, 7, 10}
 
 
-def test_timings_are_kept_for_the_next_build(bundle: Bundle, made: MadeUp, tmp_path: Path) -> None:
+def test_timings_are_kept_for_the_next_build(bundle: Bundle, made: FakeMachine, tmp_path: Path) -> None:
     timings = tmp_path / "timings"
     for _ in range(2):
         export_tensorrt(bundle, IMAGES, profile=PROFILE, timings=timings)
@@ -65,14 +65,14 @@ def test_timings_are_kept_for_the_next_build(bundle: Bundle, made: MadeUp, tmp_p
 
 
 def test_timings_without_a_place_are_told_before_anything_is_built(
-    bundle: Bundle, made: MadeUp, tmp_path: Path
+    bundle: Bundle, made: FakeMachine, tmp_path: Path
 ) -> None:
     with pytest.raises(EngineError, match=r"--timings .*gone/timings must be a file, in a folder that exists"):
         export_tensorrt(bundle, IMAGES, profile=PROFILE, timings=tmp_path / "gone" / "timings")
     assert made.calls == []
 
 
-def test_another_engine_is_not_kept(bundle: Bundle, made: MadeUp) -> None:
+def test_another_engine_is_not_kept(bundle: Bundle, made: FakeMachine) -> None:
     made.noise = 0.05
     with pytest.raises(ParityError, match=r"TensorRT .* differs from .*model.onnx in onnxruntime on 20 images: by "):
         export_tensorrt(bundle, IMAGES, profile=PROFILE)
@@ -82,7 +82,7 @@ def test_another_engine_is_not_kept(bundle: Bundle, made: MadeUp) -> None:
     assert Bundle.open(bundle.path).manifest == bundle.manifest
 
 
-def test_a_graph_that_is_not_taken_is_told(bundle: Bundle, made: MadeUp) -> None:
+def test_a_graph_that_is_not_taken_is_told(bundle: Bundle, made: FakeMachine) -> None:
     made.parse_errors = ["In node 7 with name: a and operator: Attention: UNSUPPORTED_NODE\nno importer", "and so on"]
     with pytest.raises(
         EngineError, match=r"does not take .*Attention: UNSUPPORTED_NODE no importer; and so on.*--opset 18"
@@ -90,7 +90,7 @@ def test_a_graph_that_is_not_taken_is_told(bundle: Bundle, made: MadeUp) -> None
         export_tensorrt(bundle, IMAGES, profile=PROFILE)
 
 
-def test_a_failing_build_is_told(bundle: Bundle, made: MadeUp) -> None:
+def test_a_failing_build_is_told(bundle: Bundle, made: FakeMachine) -> None:
     made.build_errors = ["Could not find any implementation"]
     with pytest.raises(EngineError, match=r"could not build .* \(Could not find any implementation\)"):
         export_tensorrt(bundle, IMAGES, profile=PROFILE)
@@ -117,7 +117,7 @@ def test_a_machine_without_a_gpu_or_tensorrt_is_told(bundle: Bundle, monkeypatch
 
 
 @pytest.mark.slow
-def test_the_command(bundle: Bundle, made: MadeUp, tmp_path: Path) -> None:
+def test_the_command(bundle: Bundle, made: FakeMachine, tmp_path: Path) -> None:
     arguments = f"export tensorrt {bundle.path} --batch 2 --max-batch 8 --timings {tmp_path / 'timings'}"
     done = vitreid(*arguments.split())
     assert done.exit_code == 0, done.output

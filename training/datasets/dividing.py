@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from vitreid.bundle.atomic import atomic_folder, atomic_write
-from vitreid.bundle.cells import cell_of
+from vitreid.bundle.cells import escape_cell
 from vitreid.bundle.market_names import DISTRACTOR
 from vitreid.training.datasets.named import FOLDERS
 from vitreid.training.datasets.remarks import check_files
@@ -78,7 +78,7 @@ def _write_table(split: Split, out: Path) -> None:
             raise DataError(f"{sample.path} has spaces around its name, which a table does not keep; rename it")
         rows.append((path, sample.person, sample.camera or "", sample.view or "", part))
     with atomic_write(out) as binary, io.TextIOWrapper(binary, newline="", encoding="utf-8") as file:
-        csv.writer(file).writerows([COLUMNS, *([cell_of(text) for text in row] for row in rows)])
+        csv.writer(file).writerows([COLUMNS, *([escape_cell(text) for text in row] for row in rows)])
 
 
 def _write_market(split: Split, out: Path) -> None:
@@ -97,7 +97,7 @@ def _write_market(split: Split, out: Path) -> None:
             person, camera = persons.get(sample.person, DISTRACTOR), cameras[sample.camera or ""]
             path = f"{FOLDERS[PARTS.index(part)]}/{person}_c{camera}s1_{i:06d}_00{sample.path.suffix.lower()}"
             shutil.copyfile(sample.path, folder / path)
-            names.append([cell_of(text) for text in (path, sample.person, sample.camera or "", str(sample.path))])
+            names.append([escape_cell(text) for text in (path, sample.person, sample.camera or "", str(sample.path))])
         with (folder / "names.csv").open("w", newline="", encoding="utf-8") as file:
             csv.writer(file).writerows([("path", "person_id", "camera_id", "source"), *names])
 

@@ -9,8 +9,8 @@ import csv
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from vitreid.bundle.cells import text_of
-from vitreid.bundle.vocabulary import LABELS, OLDER_NAMES, mistake_in_columns
+from vitreid.bundle.cells import unescape_cell
+from vitreid.bundle.vocabulary import LABELS, OLD_NAMES, mistake_in_columns
 from vitreid.training.datasets.split import Sample, Split
 from vitreid.training.errors import DataError
 
@@ -42,12 +42,12 @@ def read_table(file: Path) -> Split:
 
 
 def _text(value: str | list[str] | None) -> str:
-    return text_of(value.strip()) if isinstance(value, str) else ""
+    return unescape_cell(value.strip()) if isinstance(value, str) else ""
 
 
 def _check_columns(file: Path, columns: Sequence[str]) -> list[str]:
     """The columns by their names of today."""
-    own = [OLDER_NAMES.get(column.strip(), column.strip()) for column in columns]
+    own = [OLD_NAMES.get(column.strip(), column.strip()) for column in columns]
     if mistake := mistake_in_columns(own, ("path", "person_id"), example="path,person_id,camera_id,split"):
         raise DataError(f"{file}, line 1: {mistake}")
     if unknown := [column for column in own if column not in COLUMNS]:

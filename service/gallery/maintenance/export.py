@@ -13,7 +13,7 @@ from typing import IO, Any, Protocol
 
 import numpy as np
 
-from vitreid.bundle.cells import cell_of
+from vitreid.bundle.cells import escape_cell
 from vitreid.service.errors import BadParameter
 from vitreid.service.gallery.gallery import Gallery
 from vitreid.service.gallery.items import Item
@@ -42,7 +42,7 @@ def _csv(file: IO[str]) -> Writer:
 
     def write(values: Mapping[str, object]) -> None:
         nested = {name: json.dumps(values[name], ensure_ascii=False) for name in ("box", "metadata") if values[name]}
-        texts = {name: cell_of(value) for name, value in values.items() if isinstance(value, str)}
+        texts = {name: escape_cell(value) for name, value in values.items() if isinstance(value, str)}
         writer.writerow({**values, **texts, "box": None, "metadata": None, **nested})
 
     return write

@@ -301,7 +301,7 @@ def test_items_are_exported_as_csv(answer: Callable[..., Any], folder: Path, tmp
 FORMULAS = ['=HYPERLINK("http://evil","x")', "+1", "-2", "@a", "'=1", "''", "'tis", "5 - 3"]
 
 
-def test_no_cell_of_an_export_is_a_formula_and_all_are_read_again(
+def test_no_escape_cell_an_export_is_a_formula_and_all_are_read_again(
     answer: Callable[..., Any], folder: Path, tmp_path: Path
 ) -> None:
     with open_as_it_is(folder) as gallery:

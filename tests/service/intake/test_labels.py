@@ -60,7 +60,7 @@ def test_a_table_can_say_nobody(nobody, write):
         ("", 1, "no column 'path' among none"),
         ("file,person_id\nc.jpg,1\n", 1, "the column 'file' is called path here"),
         ("door,person_id\nc.jpg,1\n", 1, "no column 'path' among door, person_id"),
-        ("path,door,door\nc.jpg,1,2\n", 1, "'door' is there twice"),
+        ("path,door,door\nc.jpg,1,2\n", 1, "'door' occurs twice"),
         ("path\nc.jpg\nd.jpg\n", 3, "no image 'd.jpg'"),
         ("path\n../c.jpg\n", 2, "no image '../c.jpg'"),
         ("path,person_id\nc.jpg\n", 2, "more or fewer cells"),

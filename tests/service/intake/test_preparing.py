@@ -314,4 +314,4 @@ def test_bombs_are_refused_by_their_header(kind: str, width: int, height: int, m
     monkeypatch.setattr("PIL.Image.core.new", lambda *_: pytest.fail("memory was taken for the pixels"))
     [found] = prepare_image(image_of("bomb", bomb(kind, width, height)), POLICY)
     assert isinstance(found, SkippedFile)
-    assert "pixels, at most 1,000,000 are allowed" in found.reason
+    assert "pixels; at most 1,000,000 are allowed" in found.reason

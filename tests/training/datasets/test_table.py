@@ -42,7 +42,7 @@ def test_without_a_split_all_train(tmp_path: Path) -> None:
         ("path,person,cam\n1.jpg,a,c1\n", "'cam' is called camera_id here"),
         ("path,person,site\n1.jpg,a,north\n", "a column 'site', which means nothing here"),
         ("path;person\n1.jpg;a\n", "line 1: values are separated by ';'"),
-        ("path,person,person_id\n1.jpg,a,a\n", "'person_id' is there twice"),
+        ("path,person,person_id\n1.jpg,a,a\n", "'person_id' occurs twice"),
         ("path,person\n", "has no rows"),
         ("path,person,split\n1.jpg,a,train\n2.jpg,b,val\n", "line 3: split 'val' is none of train, query, gallery"),
         ("path,person,split\n1.jpg,,query\n", "line 2: the person is empty"),

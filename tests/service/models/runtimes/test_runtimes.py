@@ -62,7 +62,7 @@ def test_an_unknown_runtime_is_told(tiny_bundle):
 def test_openvino_computes_in_what_is_asked_for(tiny_bundle):
     bundle = Bundle.open(tiny_bundle)
     assert load_runtime(bundle, RuntimeChoice("openvino", precision="fp32")).precision == "fp32"
-    with pytest.raises(RuntimeMissing, match="OpenVINO does not compute in fp8: choose one of fp32"):
+    with pytest.raises(RuntimeMissing, match="OpenVINO does not compute in fp8; choose one of fp32"):
         load_runtime(bundle, RuntimeChoice("openvino", precision="fp8"))
 
 
