@@ -231,7 +231,7 @@ def test_actions_of_the_audit_log() -> None:
     of_routes = {guard.action for route in app.state.api_routes if (guard := authorization_of(route))} - {None}
     commands = Path(service.__path__[0]) / "cli"
     code = "".join(file.read_text() for file in commands.glob("*.py"))
-    of_commands = set(re.findall(r'(?:Entry\(|record\(gallery, )"([a-z-]+)"', code))
+    of_commands = set(re.findall(r'(?:Entry\(|record\([\w()]+, gallery, )"([a-z-]+)"', code))
     documented = {name for row in cells(section(FORMATS, "Keys and audit log")) for name in names(row[0])}
     assert of_routes | of_commands | {audit.OTHER} <= documented
     assert {"key-create", "backup"} <= of_commands

@@ -10,7 +10,6 @@ from http import HTTPStatus
 from fastapi import FastAPI
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
-from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.routing import Match
@@ -19,39 +18,13 @@ from vitreid.bundle import BundleError, DecodingBusy, ImageError
 from vitreid.service.access.errors import AccessError, RateLimited, Unauthorized
 from vitreid.service.api.middleware.request_id import REQUEST_ID
 from vitreid.service.api.middleware.security_headers import SECURITY_HEADERS
+from vitreid.service.api.schemas.problem import MAX_ERRORS, FieldError, Problem
 from vitreid.service.errors import BadImage, GalleryError, QueueFull, RequestError, ServiceError
 from vitreid.service.values.messages import mistake, place_of, shortened
 
 MEDIA_TYPE = "application/problem+json"
-MAX_ERRORS = 20
-"""Of the wrong values of a request that its problem lists."""
 MAX_PATH = 200
 logger = logging.getLogger("vitreid")
-
-
-class FieldError(BaseModel):
-    """One thing that is wrong with a request."""
-
-    where: str = Field(description="path of the value, as in `query.k`", examples=["query.k"])
-    message: str = Field(examples=["is 20000: should be less than or equal to 10000"])
-
-
-class Problem(BaseModel):
-    """What went wrong (RFC 9457). `type` is stable and safe to compare; `detail` is for people."""
-
-    type: str = Field(examples=["/problems/bad-image"])
-    title: str = Field(examples=["Bad image"])
-    status: int = Field(examples=[422])
-    detail: str = Field(examples=["image: is not an image in JPEG, PNG, WEBP"])
-    instance: str | None = Field(None, description="the path that was asked for", examples=["/v1/query"])
-    request_id: str | None = Field(None, description="the same as the answer's X-Request-ID header")
-    errors: list[FieldError] | None = Field(None, description=f"the wrong values, at most {MAX_ERRORS} of them")
-    error_count: int | None = Field(None, description="how many wrong values there are in all", examples=[1])
-
-    @property
-    def slug(self) -> str:
-        """The last part of `type`."""
-        return self.type.rpartition("/")[2]
 
 
 def problem_of(slug: str, status: int, detail: str) -> Problem:

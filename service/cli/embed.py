@@ -25,7 +25,8 @@ def embed(
 ) -> None:
     """Embed a folder of images into one file; it appears whole or not at all."""
     with report_interrupt(f"{out} was not written"):
-        from vitreid.service.cli.opening import open_embedder
+        from vitreid.service.cli.opening import image_limits, open_embedder
+        from vitreid.service.config import load_config
         from vitreid.service.intake.indexing import embed_folder
         from vitreid.service.intake.sources import read_folder
         from vitreid.service.values.files import CannotWrite
@@ -33,9 +34,12 @@ def embed(
         folder = read_folder(images)
         if out.suffix != ".npz" or not out.parent.is_dir():
             raise CannotWrite(f"--out {out} must be a file named *.npz in a folder that exists")
-        embedder = open_embedder(bundle, threads, batch_size)
+        config = load_config(bundle=bundle, threads=threads)
+        embedder = open_embedder(config, batch_size=batch_size)
         with progress_bar("embedding") as progress:
-            embedded = embed_folder(folder, embedder, batch_size=batch_size, progress=progress)
+            embedded = embed_folder(
+                folder, embedder, limits=image_limits(config), batch_size=batch_size, progress=progress
+            )
         embedded.save(out)
     if not as_json:
         print_bad(embedded.bad)

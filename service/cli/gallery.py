@@ -88,14 +88,15 @@ def rebuild(gallery: GalleryFolder, index: Index = None, as_json: AsJson = False
 def cameras(gallery: GalleryFolder, bundle: BundleDir = None, mapping: Mapping = None, as_json: AsJson = False) -> None:
     """Show or set which model camera each camera of a gallery is; a camera without one is unknown to the model."""
     pairs = dict(_pair(each) for each in mapping or ())
-    manifest = open_bundle(bundle, gallery).manifest
+    config = load_config(bundle=bundle)
+    manifest = open_bundle(config, gallery).manifest
     with open_as_it_is(gallery) as opened:
         if pairs:
             map_cameras(opened, manifest, pairs)
         found = report_cameras(opened, manifest)
     emit(found, gallery_text.cameras(found), as_json=as_json)
     if pairs:
-        record(gallery, "camera-mapping")
+        record(config, gallery, "camera-mapping")
 
 
 @app.command()
@@ -111,7 +112,7 @@ def reembed(
 
     A service that runs with the old model refuses its requests from then on: start it again with the new bundle.
     """
-    embedder = open_embedder(bundle, threads)
+    embedder = open_embedder(load_config(bundle=bundle, threads=threads))
     with (
         report_interrupt("what was embedded is stored; run the same command again to resume"),
         progress_bar("embedding") as progress,
@@ -159,7 +160,7 @@ def erase(
             print("vitreid: nothing was erased", file=sys.stderr)
             raise typer.Exit(1)
         receipt = on_demand.erase_items(opened, ids, reason)
-    record(gallery, "erase", items=receipt.item_ids)
+    record(load_config(), gallery, "erase", items=receipt.item_ids)
     emit(receipt, gallery_text.erased(receipt), as_json=as_json)
 
 
@@ -169,7 +170,7 @@ def export(gallery: GalleryFolder, out: Out, embeddings: Embeddings = None, as_j
     with report_interrupt(f"{out} was not written"):
         with open_as_it_is(gallery) as opened, progress_bar("writing", "items") as progress:
             exported = export_items(opened, out, embeddings=embeddings, progress=progress)
-        record(gallery, "export")
+        record(load_config(), gallery, "export")
     emit({"out": out, "items": exported.items}, f"wrote {exported.items:,} items to {out}", as_json=as_json)
 
 

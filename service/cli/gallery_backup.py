@@ -10,6 +10,7 @@ import typer
 
 from vitreid.service.cli.opening import record
 from vitreid.service.cli.options import GalleryFolder
+from vitreid.service.config import load_config
 from vitreid.service.gallery.maintenance import backup as backups
 from vitreid.service.gallery.maintenance.restoring import restore as restore_backup
 from vitreid.service.gallery.opening import open_existing
@@ -28,7 +29,7 @@ def backup(gallery: GalleryFolder, out: Out, as_json: AsJson = False) -> None:
     with report_interrupt(f"{out} was not written"):
         with progress_bar("copying", "bytes") as progress, closing(open_existing(gallery)) as database:
             manifest = backups.back_up(database, out, utc_now(), progress)
-        record(gallery, "backup")
+        record(load_config(), gallery, "backup")
     size = f"{manifest.bytes / 2**20:,.1f} MiB"
     text = f"wrote backup {manifest.id} of {manifest.items:,} items ({size}) to {out}"
     emit(manifest.model_dump() | {"out": out}, text, as_json=as_json)
@@ -38,7 +39,7 @@ def restore(backup: Backup, gallery: GalleryFolder, replace: Replace = False, as
     """Restore a gallery; what was erased since the backup is erased again. Not while a service runs."""
     with report_interrupt("the gallery is unchanged; run the same command again"):
         restored = restore_backup(backup, gallery, replace=replace)
-        record(gallery, "restore")
+        record(load_config(), gallery, "restore")
     manifest = restored.manifest
     values = {"gallery": gallery, "items": restored.items, "erased_again": restored.erased_again}
     text = (

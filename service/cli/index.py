@@ -26,6 +26,7 @@ from vitreid.terminal import AsJson, emit, note, progress_bar, report_interrupt
 
 if TYPE_CHECKING:
     from vitreid.bundle.name_pattern import NamePattern
+    from vitreid.service.config import ServiceConfig
     from vitreid.service.intake.indexing import IndexReport
     from vitreid.service.intake.label_summary import LabelSummary
 
@@ -78,12 +79,14 @@ def index(
     mot = (min_confidence, fps, start, track_prefix)
     _check_options(boxes, table, mot, name_pattern, time_zone)
     with report_interrupt("run the same command again to resume"):
-        from vitreid.service.cli.opening import gallery_to_fill, open_embedder
+        from vitreid.service.cli.opening import gallery_to_fill, image_limits, open_embedder
+        from vitreid.service.config import load_config
         from vitreid.service.intake.boxes import BoxSource
         from vitreid.service.intake.indexing import index_folder
         from vitreid.service.intake.sources import read_folder
         from vitreid.service.values.texts import check_label
 
+        config = load_config(bundle=bundle, threads=threads)
         # Mistakes in labels are found before a model is loaded or a gallery made.
         if camera is not None:
             check_label("--camera", camera)
@@ -91,14 +94,15 @@ def index(
         source = None if boxes is None else BoxSource(boxes, camera, *mot)
         pattern = None if name_pattern is None else _parse_pattern(name_pattern, time_zone)
         folder = read_folder(images, table=table, boxes=source, camera_id=camera, pattern=pattern)
-        embedder = open_embedder(bundle, threads, batch_size, gallery=gallery)
+        embedder = open_embedder(config, gallery, batch_size=batch_size)
         title = "reading" if dry_run else "indexing"
-        with gallery_to_fill(gallery, embedder, dry_run=dry_run) as opened, progress_bar(title) as progress:
+        with gallery_to_fill(config, gallery, embedder, dry_run=dry_run) as opened, progress_bar(title) as progress:
             report = index_folder(
-                folder, opened, embedder, relabel=relabel, batch_size=batch_size, dry_run=dry_run, progress=progress
-            )
+                folder, opened, embedder, limits=image_limits(config), relabel=relabel, batch_size=batch_size,
+                dry_run=dry_run, progress=progress,
+            )  # fmt: skip
         if not dry_run:
-            _record(gallery, report)
+            _record(config, gallery, report)
     if not as_json:
         _print_notes(report)
     emit(_values(report, gallery, dry_run=dry_run), _lines(report, gallery, dry_run=dry_run), as_json=as_json)
@@ -125,13 +129,14 @@ def _parse_pattern(text: str, time_zone: str | None) -> NamePattern:
     return pattern
 
 
-def _record(gallery: Path, report: IndexReport) -> None:
+def _record(config: ServiceConfig, gallery: Path, report: IndexReport) -> None:
     from vitreid.service.cli.opening import record
 
     if report.added:
-        record(gallery, "add")
+        record(config, gallery, "add")
     if report.relabelled:
-        record(gallery, "patch", items=[each.item_id for each in report.differing if each.item_id is not None])
+        changed = [each.item_id for each in report.differing if each.item_id is not None]
+        record(config, gallery, "patch", items=changed)
 
 
 def _values(report: IndexReport, gallery: Path, *, dry_run: bool) -> dict[str, object]:

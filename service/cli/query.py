@@ -15,6 +15,7 @@ from vitreid.terminal import AsJson, emit, report_interrupt
 
 if TYPE_CHECKING:
     from vitreid.service.api.query_params import SearchParams
+    from vitreid.service.config import ServiceConfig
     from vitreid.service.search import SearchRequest, SearchResult
 
 LISTS = frozenset({"cameras", "exclude_cameras"})
@@ -85,12 +86,14 @@ def query(
     with report_interrupt("nothing was changed"):
         from vitreid.service.cli.opening import record
         from vitreid.service.cli.query_table import lines, values
+        from vitreid.service.config import load_config
 
+        config = load_config(bundle=bundle, threads=threads)
         params = search_params(where or [], options)
         queries = [list(images)] if together else [[path] for path in images]
-        answers = _search(queries, gallery, params.request(), bundle=bundle, camera=camera, threads=threads)
+        answers = _search(config, queries, gallery, params.request(), camera)
         shown = [candidate.match.item.id for each in answers if each.result for candidate in each.result.candidates]
-        record(gallery, "query", shown)
+        record(config, gallery, "query", shown)
     errors = [answer.error for answer in answers if answer.error]
     for error in errors:
         print(f"vitreid: {error}", file=sys.stderr)
@@ -137,20 +140,14 @@ def search_params(conditions: Sequence[str], options: Mapping[str, object]) -> S
 
 
 def _search(
-    queries: Iterable[list[Path]],
-    gallery: Path,
-    request: SearchRequest,
-    *,
-    bundle: Path | None,
-    camera: str | None,
-    threads: int | None,
+    config: ServiceConfig, queries: Iterable[list[Path]], gallery: Path, request: SearchRequest, camera: str | None
 ) -> list[Answer]:
     """Search a gallery with each query, images of one person.
 
     Raises ImageError if no query can be read, BadParameter, NotCalibrated, GalleryError.
     """
     from vitreid.bundle import ImageError, read_image
-    from vitreid.service.cli.opening import open_embedder, open_gallery
+    from vitreid.service.cli.opening import image_limits, open_embedder, open_gallery
     from vitreid.service.intake.labels import label_of_name
     from vitreid.service.models.explainer import Explainer
     from vitreid.service.search import PatchReranker, query_of_images, search
@@ -158,15 +155,15 @@ def _search(
     answers = [Answer(paths, [camera or label_of_name(path.name).camera_id for path in paths]) for paths in queries]
     for each in answers:
         request.filter_for(each.camera_ids)  # raises before a model is loaded
-    embedder = open_embedder(bundle, threads, gallery=gallery)
-    explainer = Explainer(embedder.bundle, threads=threads)
+    embedder = open_embedder(config, gallery)
+    explainer = Explainer(embedder.bundle, threads=config.threads)
     patches, calibration = PatchReranker(explainer, embedder.prepare), embedder.manifest.calibration
-    failures: list[ImageError] = []
-    with open_gallery(gallery, embedder, create=False) as opened:
+    failures, limits = list[ImageError](), image_limits(config)
+    with open_gallery(config, gallery, embedder) as opened:
         mapping = opened.settings().cameras
         for at, each in enumerate(answers):
             try:
-                pixels = [embedder.prepare(read_image(path)) for path in each.paths]
+                pixels = [embedder.prepare(read_image(path, limits)) for path in each.paths]
             except ImageError as error:
                 failures.append(error)
                 answers[at] = replace(each, error=str(error))

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-
-from rich.console import RenderableType
-from rich.table import Table
-from rich.text import Text
+from typing import TYPE_CHECKING
 
 from vitreid.service.api.schemas.common import NOTE
 from vitreid.service.api.schemas.query import matches_of
 from vitreid.service.cli.query import Answer
 from vitreid.service.search.pipeline import NoMatch, SearchResult
 from vitreid.service.search.request import GroupBy
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+    from rich.table import Table
 
 ONLY_SERVED = {"image_url"}
 NO_MATCH_REASONS: dict[NoMatch, str] = {
@@ -29,6 +30,8 @@ def values(answers: Sequence[Answer], group_by: GroupBy) -> dict[str, object]:
 
 def lines(answers: Sequence[Answer], group_by: GroupBy) -> Iterator[RenderableType]:
     """Yield a table of candidates for each query that could be read, and notes."""
+    from rich.text import Text
+
     for answer in answers:
         if answer.result is not None:
             names = ", ".join(map(str, answer.paths))
@@ -48,6 +51,9 @@ def lines(answers: Sequence[Answer], group_by: GroupBy) -> Iterator[RenderableTy
 
 
 def _table(result: SearchResult, title: str, group_by: GroupBy) -> Table:
+    from rich.table import Table
+    from rich.text import Text
+
     table = Table(title=Text(title), title_justify="left")
     table.add_column("rank", justify="right")
     table.add_column("score", justify="right")

@@ -127,25 +127,36 @@ class GallerySettings(BaseModel):
         frozen=True,
         extra="forbid",
         strict=True,
-        use_attribute_docstrings=True,
         json_schema_extra={"examples": [{"retention_days": 30, "min_score": 0.5, "reject": {"height": [64, None]}}]},
     )
 
-    retention_days: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = None
-    """Items are erased when they are older; without it they are kept until somebody erases them."""
+    retention_days: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = Field(
+        None, description="Items are erased when they are older; without it they are kept until somebody erases them."
+    )
     store_images: bool = True
-    store_patches: bool = False
-    """Of each stored image its foreground patches are kept, so that `rerank=patches` need not look at it again."""
-    cameras: Annotated[dict[CameraName, CameraName], at_most(MAX_CAMERAS)] = {}
-    """The gallery's camera -> the learned camera whose embedding it gets; one that is not named is unknown."""
-    min_score: Annotated[float, Field(ge=-1, le=1)] | None = None
-    """Under this score a query's answer is "no match"."""
-    domain: Domain | None = None
-    """What the images are: `drawn` people, or, where it is null, photographs. Probabilities are those of a calibration
-    that was measured on the same."""
-    reject: Mapping[str, FiniteRange] = {}
-    """Quality that items must have to be added: least and most of height, width, aspect, sharpness, brightness and
-    outside; null: no limit on that side."""
+    store_patches: bool = Field(
+        False,
+        description="Of each stored image its foreground patches are kept, so that `rerank=patches` need not look at "
+        "it again.",
+    )
+    cameras: Annotated[dict[CameraName, CameraName], at_most(MAX_CAMERAS)] = Field(
+        {},
+        description="The gallery's camera -> the learned camera whose embedding it gets; one that is not named is "
+        "unknown.",
+    )
+    min_score: Annotated[float, Field(ge=-1, le=1)] | None = Field(
+        None, description='Under this score a query\'s answer is "no match".'
+    )
+    domain: Domain | None = Field(
+        None,
+        description="What the images are: `drawn` people, or, where it is null, photographs. Probabilities are those "
+        "of a calibration that was measured on the same.",
+    )
+    reject: Mapping[str, FiniteRange] = Field(
+        {},
+        description="Quality that items must have to be added: least and most of height, width, aspect, sharpness, "
+        "brightness and outside; null: no limit on that side.",
+    )
 
     @field_validator("reject")
     @classmethod

@@ -13,6 +13,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from vitreid.bundle import ImageLimits
+from vitreid.bundle.preprocess import DEFAULT_LIMITS
 from vitreid.service.gallery import Gallery, GallerySettings
 from vitreid.service.intake.cameras import camera_map
 from vitreid.service.intake.folders import PassedOver
@@ -113,6 +115,7 @@ def index_folder(
     gallery: Gallery | None,
     embedder: Embedder,
     *,
+    limits: ImageLimits = DEFAULT_LIMITS,
     relabel: bool = False,
     batch_size: int = 32,
     dry_run: bool = False,
@@ -128,7 +131,7 @@ def index_folder(
     Raises GalleryError; on Ctrl-C IndexingInterrupted, a KeyboardInterrupt with the report so far.
     """
     settings = GallerySettings() if gallery is None else gallery.settings()
-    policy = IntakePolicy.of(settings, embedder.prepare)
+    policy = IntakePolicy.of(settings, embedder.prepare, limits)
     if dry_run:
         policy = replace(policy, store_images=False)
     intake = Intake(gallery, policy, camera_map(settings, embedder.manifest), relabel=relabel and not dry_run)
@@ -196,10 +199,15 @@ class EmbeddedImages:
 
 
 def embed_folder(
-    images: FolderImages, embedder: Embedder, *, batch_size: int = 32, progress: Progress = lambda done, total: None
+    images: FolderImages,
+    embedder: Embedder,
+    *,
+    limits: ImageLimits = DEFAULT_LIMITS,
+    batch_size: int = 32,
+    progress: Progress = lambda done, total: None,
 ) -> EmbeddedImages:
     """Embed the images of a folder, each with the camera of its label if the model was trained with it."""
-    intake = Intake(None, IntakePolicy(embedder.prepare, store_images=False))
+    intake = Intake(None, IntakePolicy(embedder.prepare, limits, store_images=False))
     paths: list[str] = []
     bad = list(images.unreadable)
     embeddings = [np.empty((0, embedder.dimension), dtype=np.float32)]

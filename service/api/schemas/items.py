@@ -8,7 +8,7 @@ from typing import Any, Literal, cast
 from pydantic import BaseModel, Field, JsonValue
 
 from vitreid.bundle.market_names import NOBODY
-from vitreid.service.api.problems import Problem
+from vitreid.service.api.schemas.problem import Problem
 from vitreid.service.config import DEFAULT_GALLERY
 from vitreid.service.gallery.items import QUALITIES, Box, Item, ItemChanges, Quality
 from vitreid.service.gallery.metadata import Metadata

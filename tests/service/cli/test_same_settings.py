@@ -52,6 +52,27 @@ def test_every_command_takes_the_bundle_of_the_environment(
     assert np.load(out)["embedding"].shape == (2, 48)
 
 
+def test_every_command_takes_the_limits_of_the_environment(
+    tmp_path: Path,
+    images: Path,
+    make_image: Make,
+    tiny_bundle: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    gallery, bundle = ["--gallery", str(tmp_path / "gallery")], ["--bundle", str(tiny_bundle)]
+    assert cli.run(["index", str(images), *gallery, *bundle]) == 0
+    (images / "new.png").write_bytes(make_image(9, "PNG", (9, 9)))
+    monkeypatch.setenv("VITREID_MAX_PIXELS", "64")
+    for arguments, code in (
+        (["index", str(images), *gallery], 1),
+        (["embed", str(images), "--out", str(tmp_path / "out.npz")], 1),
+        (["query", str(images / "new.png"), *gallery], 2),
+    ):
+        assert cli.run([*arguments, *bundle]) == code
+        assert "new.png: has 9 x 9 pixels, at most 64 are allowed" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     ("name", "told"),
     [
