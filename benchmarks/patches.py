@@ -90,8 +90,8 @@ def measure_cost(bundle: Bundle, images: Path, rounds: int, *, threads: int | No
         kept = gallery.store.foregrounds(gallery.ids(), explainer.model or "")
         assert len(kept) == len(gallery)
         found |= _medians({"kept": lambda: search(gallery, query, request, patches=patches).rerank_ms}, rounds)
-        per_item = statistics.mean(each.vectors.size * 2 + each.places.size * 2 for each in kept.values())
-        foreground = statistics.mean(len(each.places) for each in kept.values())
+        per_item = statistics.mean(each.vectors.size * 2 + each.patch_indices.size * 2 for each in kept.values())
+        foreground = statistics.mean(len(each.patch_indices) for each in kept.values())
     return found | {"kib_per_item": per_item / 1024, "foreground": foreground}
 
 

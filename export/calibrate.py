@@ -60,7 +60,7 @@ def calibrate(
         cameras=tuple(cameras),
         uses_model_cameras=not set(embedder.cameras).isdisjoint(cameras),
         domain=source.domain,
-        pairs=asdict(images.numbers(counts)),
+        pairs=asdict(images.pair_numbers(counts)),
     )
     measured = asdict(fit) | {"data": data, "thresholds": [asdict(each) for each in thresholds]}
     made = {"bundle_id": bundle.manifest.bundle_id, "created_at": datetime.now(UTC).replace(microsecond=0)}

@@ -1,4 +1,4 @@
-"""What a ranking is worth: the measures of the Market-1501 protocol and what surrounds them, in numpy."""
+"""Metrics of rankings: mAP, CMC and mINP by the Market-1501 protocol, open set, re-ranking, calibration."""
 
 from vitreid.scoring.camera_pairs import CameraPair, score_camera_pairs
 from vitreid.scoring.intervals import Difference, Interval, compare_scores, score_intervals

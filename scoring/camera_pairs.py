@@ -1,4 +1,4 @@
-"""Which cameras are hard to match: scores for each camera of the query against each camera of the gallery."""
+"""Scores by pair of cameras: the queries of one camera against the gallery images of another."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from vitreid.scoring.metrics import score_queries
 
 @dataclass(frozen=True)
 class CameraPair:
-    """Scores of the queries by one camera where the gallery holds only the images by another one."""
+    """Scores of the queries of one camera in a gallery with the images of one other camera."""
 
     query_camera: str
     gallery_camera: str
@@ -22,16 +22,16 @@ class CameraPair:
 
 
 def score_camera_pairs(query: Labelled, gallery: Labelled) -> list[CameraPair]:
-    """Every pair of different cameras in which a query has a match; others are left out.
+    """Score every pair of different cameras in which a query has a match.
 
-    Raises ScoringError where there is no such pair.
+    Raises ScoringError if there is no such pair.
     """
-    asked = {camera: query.take(query.cameras == camera) for camera in np.unique(query.cameras)}
+    by_camera = {camera: query.take(query.cameras == camera) for camera in np.unique(query.cameras)}
     pairs = []
     for gallery_camera in np.unique(gallery.cameras):
-        offered = gallery.take(gallery.cameras == gallery_camera)
-        for camera, queries in asked.items():
-            scores = score_queries(queries, offered)  # a camera against itself: all its matches are left out
+        images = gallery.take(gallery.cameras == gallery_camera)
+        for camera, queries in by_camera.items():
+            scores = score_queries(queries, images)  # a camera has no match with itself
             if len(scores):
                 measures = {name: float(values.mean()) for name, values in scores.measures().items()}
                 names = str(camera), str(gallery_camera)

@@ -1,8 +1,8 @@
-"""How far a score may be chance: intervals, and paired comparison of two models, by bootstrap over persons.
+"""Confidence intervals of scores, and paired comparison of two models, by bootstrap over persons.
 
-Images of one person resemble each other, so queries are not independent and resampling them gives intervals that are
-too narrow. Persons are drawn with replacement, each with all its queries (a cluster bootstrap: Davison and Hinkley,
-"Bootstrap Methods and their Application", 1997); the gallery stays as it is.
+Images of one person resemble each other, so queries are not independent, and resampling queries would give intervals
+that are too narrow. Persons are drawn with replacement, each with all their queries (a cluster bootstrap: Davison and
+Hinkley, "Bootstrap Methods and their Application", 1997); the gallery stays the same.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ Floats = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Interval:
-    """A score, and the range that holds it with a confidence of 95 %."""
+    """A score and its 95 % confidence interval."""
 
     value: float
     low: float
@@ -33,15 +33,15 @@ class Interval:
 
 @dataclass(frozen=True)
 class Difference(Interval):
-    """The score of one model less that of another, and the share of the resamples in which it was below zero."""
+    """The difference of the scores of two models, and the share of resamples in which it is below zero."""
 
     below_zero: float
 
 
 def score_intervals(scores: QueryScores, *, resamples: int = RESAMPLES, seed: int = 0) -> dict[str, Interval]:
-    """Intervals of the means of all measures, by their names.
+    """Return the intervals of all measures by name.
 
-    Raises ScoringError where the queries show a single person.
+    Raises ScoringError if the queries show a single person.
     """
     measures = scores.measures()
     means, drawn = _means(scores.persons, np.stack(list(measures.values()), 1), resamples, seed)
@@ -52,9 +52,9 @@ def score_intervals(scores: QueryScores, *, resamples: int = RESAMPLES, seed: in
 def compare_scores(
     first: QueryScores, second: QueryScores, *, resamples: int = RESAMPLES, seed: int = 0
 ) -> dict[str, Difference]:
-    """What `first` scores above `second` on the same queries: both models are resampled together, person by person.
+    """Return `first` minus `second` for all measures, on the same resamples of persons.
 
-    Raises ScoringError for scores of different queries and where the queries show a single person.
+    Raises ScoringError if the scores are of different queries, or if the queries show a single person.
     """
     if not (np.array_equal(first.rows, second.rows) and np.array_equal(first.persons, second.persons)):
         raise ScoringError("the two models were not scored on the same queries; score both on one data set")
@@ -66,13 +66,13 @@ def compare_scores(
 
 
 def limits(drawn: Floats) -> Floats:
-    """Lower and upper ends (2, ...) of what the middle 95 % of the resamples (R, ...) span."""
+    """Return the lower and upper ends (2, ...) of the middle 95 % of resamples (R, ...)."""
     tail = (1 - CONFIDENCE) / 2
     return np.quantile(drawn, [tail, 1 - tail], axis=0)
 
 
 def _means(persons: NDArray[np.generic], values: Floats, resamples: int, seed: int) -> tuple[Floats, Floats]:
-    """Means (M,) over queries of values (S, M), and the same (R, M) in each resample of the persons (S,)."""
+    """Return the means (M,) of values (S, M) over queries, and those (R, M) in each resample of the persons (S,)."""
     names, numbers = np.unique(persons, return_inverse=True)
     count = len(names)
     if count < 2:

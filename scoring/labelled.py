@@ -1,4 +1,4 @@
-"""Embeddings with what is known of their images, and the scores of queries against a gallery, block by block."""
+"""Embeddings with labels, and the scores of queries against a gallery in blocks."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-SCORES_AT_ONCE = 64_000_000  # 256 MB of float32 in one block: the fewer the queries in a block, the slower each product
+SCORES_AT_ONCE = 64_000_000  # 256 MB of float32 in one block; smaller blocks make each product slower
 
 
 class ScoringError(ValueError):
-    """Embeddings and labels from which nothing can be scored."""
+    """Embeddings and labels that cannot be scored."""
 
     exit_code = 2
 
@@ -27,16 +27,15 @@ class Labelled:
 
     @classmethod
     def of(cls, name: str, embeddings: ArrayLike, persons: ArrayLike, cameras: ArrayLike) -> Labelled:
-        """Check shapes and values; `name` is what an error calls the rows.
+        """Check shapes and values; `name` names the rows in errors.
 
-        Raises ScoringError for rows that do not belong together, for none at all, and for embeddings that are zeros or
-        not finite.
+        Raises ScoringError for different numbers of rows, no rows, and embeddings that are all zeros or not finite.
         """
         rows = cls(np.asarray(embeddings, dtype=np.float32), np.asarray(persons), np.asarray(cameras))
         if rows.embeddings.ndim != 2 or len({len(rows.embeddings), len(rows.persons), len(rows.cameras)}) != 1:
             raise ScoringError(
                 f"{name}: {rows.embeddings.shape} embeddings, {rows.persons.shape} persons and {rows.cameras.shape} "
-                "cameras do not belong together; give one row of each per image"
+                "cameras do not match; give one row of each per image"
             )
         if not len(rows.embeddings):
             raise ScoringError(f"{name} is empty; give at least one image")
@@ -50,29 +49,29 @@ class Labelled:
         return len(self.persons)
 
     def take(self, rows: NDArray[np.integer] | NDArray[np.bool_]) -> Labelled:
-        """Some of the rows, by their places or a mask."""
+        """Return the rows with these indices, or of a mask."""
         return Labelled(self.embeddings[rows], self.persons[rows], self.cameras[rows])
 
 
 def cosine_blocks(query: Labelled, gallery: Labelled) -> Iterator[NDArray[np.float32]]:
-    """Scores of the queries, in order, against the whole gallery: (B, G) at a time, valid until the next is asked for.
+    """Yield scores (B, G) of the queries, in order, against the whole gallery; each block is valid until the next one.
 
     Raises ScoringError for embeddings of different length.
     """
     size, length = query.embeddings.shape
     if length != gallery.embeddings.shape[1]:
         raise ScoringError(
-            f"query embeddings have {length} numbers, gallery embeddings {gallery.embeddings.shape[1]}; "
+            f"query embeddings have length {length}, gallery embeddings {gallery.embeddings.shape[1]}; "
             "embed both with one model"
         )
     step = min(size, max(1, SCORES_AT_ONCE // len(gallery)))
-    space = np.empty((step, len(gallery)), np.float32)  # one for all: fresh pages for each block cost a third more
+    space = np.empty((step, len(gallery)), np.float32)  # reused: new memory for each block takes a third longer
     for start in range(0, size, step):
         block = query.embeddings[start : start + step]
         yield np.matmul(block, gallery.embeddings.T, out=space[: len(block)])
 
 
 def as_numbers(query: NDArray[np.generic], gallery: NDArray[np.generic]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Labels of any type as numbers 0.. that are equal where the labels are, for queries (Q,) and gallery (G,)."""
+    """Map labels of any type, of queries (Q,) and gallery (G,), to integers from 0; equal labels get equal ones."""
     numbers = np.unique(np.concatenate([query, gallery]), return_inverse=True)[1]
     return numbers[: len(query)], numbers[len(query) :]

@@ -3,8 +3,8 @@
 Zheng et al., "Scalable Person Re-identification: A Benchmark", ICCV 2015 (protocol, CMC, mAP); Ye et al., "Deep
 Learning for Person Re-identification: A Survey and Outlook", TPAMI 2021 (mINP).
 
-Only the ranks of the true matches count, and a rank is one more than the number of images that score higher: so ranks
-are counted, no ranking is sorted, and no more than a block of scores exists at a time.
+Only the ranks of the true matches matter, and a rank is 1 plus the number of images with a higher score. So ranks are
+counted, no ranking is sorted, and only one block of scores exists at a time.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ MAX_RANK = 50
 
 @dataclass(frozen=True)
 class QueryScores:
-    """What each query that has a match is worth, (S,) each, in the order of the queries; `rows` tells their places."""
+    """The scores of each query with a match, (S,) each, in the order of the queries; `rows` are their indices."""
 
     rows: NDArray[np.int64]
     persons: NDArray[np.generic]
@@ -34,7 +34,7 @@ class QueryScores:
         return len(self.rows)
 
     def measures(self) -> dict[str, NDArray[np.float64]]:
-        """The values (S,) whose means are the scores, by the names of the scores."""
+        """Return the values (S,) of each measure by name; their means are the scores."""
         within = {f"rank{k}": (self.first <= k).astype(np.float64) for k in (1, 5, 10)}
         return {"mAP": self.average_precision, **within, "mINP": self.inverse_penalty}
 
@@ -43,8 +43,8 @@ class QueryScores:
 class RetrievalScores:
     """Means over all queries that have a match in the gallery.
 
-    `cmc[k - 1]` is the share of queries with a match among the first k answers; `queries` counts the scored ones and
-    `skipped` those without any match.
+    `cmc[k - 1]` is the share of queries with a match among the first k images; `queries` is the number of scored
+    queries and `skipped` that of queries without a match.
     """
 
     mAP: float  # noqa: N815 - the field's own spelling, also in JSON
@@ -56,11 +56,11 @@ class RetrievalScores:
     per_query: QueryScores
 
     def rank(self, k: int) -> float:
-        """Share of queries with a match among the first k answers."""
+        """Return the share of queries with a match among the first k images."""
         return float(self.cmc[min(k, len(self.cmc)) - 1])
 
     def summary(self) -> dict[str, float | int]:
-        """The scores as they are printed and stored."""
+        """Return the scores that are printed and stored."""
         return {
             "mAP": self.mAP,
             "rank1": self.rank(1),
@@ -78,12 +78,12 @@ def score_retrieval(
 ) -> RetrievalScores:
     """Rank the gallery for every query by cosine and score the rankings.
 
-    Of each ranking, images of the query's person by the query's camera are left out; junk, which the protocol leaves
-    out for every query, must not be in the gallery. A query without any match left is skipped. Average precision is
-    the mean precision at the matches. Equal scores keep the gallery's order. `scores` takes the place of the cosines:
-    blocks (B, G) of queries in their order, higher is better.
+    Images of the query's person from the query's camera are removed from its ranking; junk, which the protocol ignores
+    for every query, must not be in the gallery. A query without a match is skipped. Average precision is the mean
+    precision at the matches. Equal scores stay in the gallery's order. `scores` replaces the cosines: blocks (B, G) of
+    the queries in order, higher is better.
 
-    Raises ScoringError where no query has a match, and for embeddings or blocks that do not belong together.
+    Raises ScoringError if no query has a match, or if embeddings or blocks have the wrong shape.
     """
     per_query = score_queries(query, gallery, scores=scores)
     if not len(per_query):
@@ -105,7 +105,7 @@ def score_retrieval(
 def score_queries(
     query: Labelled, gallery: Labelled, *, scores: Iterable[NDArray[np.float32]] | None = None
 ) -> QueryScores:
-    """The same for each query by itself; there may be none that has a match."""
+    """Return the scores of each query, as in `score_retrieval`; there may be none with a match."""
     blocks = cosine_blocks(query, gallery) if scores is None else _checked(scores, len(query), len(gallery))
     found = [(row, ranks) for row, ranks in enumerate(_match_ranks(blocks, query, gallery)) if len(ranks)]
     rows = np.array([row for row, _ in found], np.int64)
@@ -124,7 +124,7 @@ def _checked(blocks: Iterable[NDArray[np.float32]], queries: int, gallery: int) 
         done += len(block)
         if block.shape[1:] != (gallery,) or done > queries or np.isnan(block).any():
             raise ScoringError(
-                f"a block of scores has the shape {block.shape} and ends at query {done}; give one row for each of the "
+                f"a block of scores has shape {block.shape} and ends at query {done}; expected one row for each of the "
                 f"{queries} queries with a number for each of the {gallery} gallery images"
             )
         yield block
@@ -135,10 +135,10 @@ def _checked(blocks: Iterable[NDArray[np.float32]], queries: int, gallery: int) 
 def _match_ranks(
     blocks: Iterable[NDArray[np.float32]], query: Labelled, gallery: Labelled
 ) -> Iterator[NDArray[np.int64]]:
-    """For each query the ranks, from 1 and ascending, at which its matches stand."""
-    asked, offered = as_numbers(query.persons, gallery.persons)
-    by_person = np.argsort(offered, kind="stable")
-    starts, ends = (np.searchsorted(offered[by_person], asked, side) for side in ("left", "right"))
+    """Yield the ranks of each query's matches, from 1 and ascending."""
+    query_persons, gallery_persons = as_numbers(query.persons, gallery.persons)
+    by_person = np.argsort(gallery_persons, kind="stable")
+    starts, ends = (np.searchsorted(gallery_persons[by_person], query_persons, side) for side in ("left", "right"))
     row = 0
     for block in blocks:
         for scores in block:
@@ -149,15 +149,15 @@ def _match_ranks(
 
 
 def _ranks(scores: NDArray[np.float32], matches: NDArray[np.int64], dropped: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Ranks, ascending, of some places (M,) of a row of scores (G,) without other places; ties go by place."""
+    """Return the ranks, ascending, of the `matches` (M,) in a row of scores (G,) without `dropped`; ties by index."""
     if not len(matches):
         return matches
-    contenders = scores >= scores[matches].min()  # what scores less than every match changes no rank
+    contenders = scores >= scores[matches].min()  # images below every match change no rank
     contenders[dropped] = False
-    places = np.flatnonzero(contenders)
-    values = scores[places]
+    indices = np.flatnonzero(contenders)
+    values = scores[indices]
     ranks = [
         1 + np.count_nonzero(values[:i] >= values[i]) + np.count_nonzero(values[i + 1 :] > values[i])
-        for i in np.searchsorted(places, matches)
+        for i in np.searchsorted(indices, matches)
     ]
     return np.sort(np.array(ranks))

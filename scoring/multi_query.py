@@ -1,8 +1,8 @@
-"""Several images as one query: the queries that show one person by one camera become one.
+"""Multiple-query evaluation: the queries of one person from one camera become one query.
 
-The multiple-query protocol of Zheng et al., "Scalable Person Re-identification: A Benchmark", ICCV 2015: what a camera
-saw of a person is pooled, here by the mean, and ranked as a single query is. Market-1501's own query folder holds one
-image of each person and camera, the further ones lie in its gt_bbox; MSMT17 has several queries of each.
+The protocol of Zheng et al., "Scalable Person Re-identification: A Benchmark", ICCV 2015: the images of a person from a
+camera are pooled, here by the mean, and ranked like a single query. Market-1501's query folder has one image for each
+person and camera, and the others are in its gt_bbox; MSMT17 has several queries for each.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from vitreid.scoring.labelled import Labelled
 
 
 def pool_queries(query: Labelled) -> Labelled:
-    """One row for each person and camera, in the order of their first queries: the unit mean of the unit embeddings."""
+    """Return a row for each person and camera, in the order of their first queries: the normalized mean embedding."""
     persons, cameras = (np.unique(labels, return_inverse=True)[1] for labels in (query.persons, query.cameras))
     groups = persons * (cameras.max() + 1) + cameras
     _, firsts, members = np.unique(groups, return_index=True, return_inverse=True)

@@ -1,14 +1,14 @@
-"""Open-set identification: how many known persons are missed where few unknown ones may be taken for known.
+"""Open-set identification: the share of enrolled persons that are missed at an allowed share of false alarms.
 
-The gallery is a watch list: a part of the persons is enrolled, the queries of the others must find nobody. An answer is
-given only where the score is above a threshold. By ISO/IEC 19795-1:
+The gallery is a watch list: some persons are enrolled, and the queries of the others should match nobody. A match needs
+a score above a threshold. By ISO/IEC 19795-1:
 
-- false positive identification rate (FPIR): share of the queries of persons who are not enrolled that get any answer;
-- false negative identification rate (FNIR): share of the queries of enrolled persons who are not among the answers.
+- false positive identification rate (FPIR): share of the queries of persons who are not enrolled that have any match;
+- false negative identification rate (FNIR): share of the queries of enrolled persons that do not match their person.
 
-The threshold is the lowest one that keeps the FPIR within what is allowed, and the FNIR is read there. At rank 1 the
-person must also score best: 1 - FNIR is then the detection and identification rate of Liao et al., "Open-set Person
-Re-identification", 2014. The more persons are enrolled the easier a stranger resembles one, hence a row for each size.
+The FNIR is measured at the lowest threshold with an allowed FPIR. At rank 1 the person must also score best: 1 - FNIR
+is then the detection and identification rate of Liao et al., "Open-set Person Re-identification", 2014. The more
+persons are enrolled, the more likely a stranger resembles one of them; therefore there is a row for each size.
 """
 
 from __future__ import annotations
@@ -31,12 +31,12 @@ Mask = NDArray[np.bool_]
 
 @dataclass(frozen=True)
 class OpenSetScores:
-    """Rates at one number of enrolled persons and one allowed FPIR: means over draws of who is enrolled."""
+    """Rates for a number of enrolled persons and an allowed FPIR: means over draws of the enrolled persons."""
 
     enrolled: int
     images: float  # gallery images of the enrolled persons
     allowed_fpir: float
-    fpir: float  # what is reached: the last step that is allowed
+    fpir: float  # the highest possible rate within the allowed one
     fnir: float
     fnir_rank1: float
     spread: float  # standard deviation of the FNIR over the draws
@@ -51,34 +51,36 @@ def score_open_set(
     draws: int = DRAWS,
     seed: int = 0,
 ) -> list[OpenSetScores]:
-    """Rates by number of enrolled persons and allowed FPIR, both ascending.
+    """Return rates by number of enrolled persons and allowed FPIR, both ascending.
 
-    In each draw a random half of the persons may be enrolled and the other half never is. Persons without a query that
-    has a match take no part, nor do their images; of a query's own person only images by other cameras count. A
-    size above the half becomes the half; a rate of less than one query of a person who is not enrolled is left out.
+    In each draw a random half of the persons may be enrolled, and the other half never is. Persons without a query
+    that has a match are excluded with their images; of a query's own person only images from other cameras count.
+    Sizes are limited to the half; rates that allow less than one query of a person who is not enrolled are omitted.
 
-    Raises ScoringError where there are fewer than two persons, or no rate is left.
+    Raises ScoringError if there are fewer than two persons, or no rate is left.
     """
-    query, gallery = _taking_part(query, gallery)
-    asked, offered = as_numbers(query.persons, gallery.persons)
-    persons = len(np.unique(offered))
+    query, gallery = _with_matches(query, gallery)
+    query_persons, gallery_persons = as_numbers(query.persons, gallery.persons)
+    persons = len(np.unique(gallery_persons))
     half = persons // 2
     if not half:
         raise ScoringError(f"{persons} persons have a query with a match; open-set identification needs at least two")
     enrolled = np.array(sorted({min(size, half) for size in (*sizes, half)}))
     random = np.random.default_rng(seed)
     orders = np.stack([random.permutation(persons) for _ in range(draws)])
-    places = np.argsort(orders, axis=1)[:, asked]  # (draws, Q): where the query's person stands in each order
-    strangers = places >= half
-    least = int(strangers.sum(1).min())
-    if not (told := [rate for rate in sorted(rates) if least * rate >= 1]):
-        raise ScoringError(f"{least} queries of persons who are not enrolled cannot tell rates of {max(rates)} or less")
+    positions = np.argsort(orders, axis=1)[:, query_persons]  # (draws, Q) of the query's person in each order
+    strangers = positions >= half
+    fewest = int(strangers.sum(1).min())
+    if not (measurable := [rate for rate in sorted(rates) if fewest * rate >= 1]):
+        raise ScoringError(
+            f"{fewest} queries of persons who are not enrolled are too few to measure rates of {max(rates)} or less"
+        )
     own, others = _best_scores(query, gallery, orders[:, :half], enrolled)
-    images = np.cumsum(np.bincount(offered)[orders], axis=1).mean(0)
+    images = np.cumsum(np.bincount(gallery_persons)[orders], axis=1).mean(0)
     found = []
     for i, size in enumerate(enrolled.tolist()):
-        for rate in told:
-            draw = [_rates(own, others[d, i], places[d] < size, strangers[d], rate) for d in range(draws)]
+        for rate in measurable:
+            draw = [_rates(own, others[d, i], positions[d] < size, strangers[d], rate) for d in range(draws)]
             fpir, fnir, rank1 = np.mean(draw, 0).tolist()
             spread = float(np.std(draw, 0)[1])
             found.append(OpenSetScores(size, float(images[size - 1]), rate, fpir, fnir, rank1, spread))
@@ -86,7 +88,7 @@ def score_open_set(
 
 
 def _rates(own: Floats, others: Floats, known: Mask, strangers: Mask, rate: float) -> tuple[float, float, float]:
-    """FPIR, FNIR and FNIR at rank 1, at the lowest threshold whose FPIR is not above `rate`."""
+    """Return FPIR, FNIR and FNIR at rank 1, at the lowest threshold with an FPIR of at most `rate`."""
     stray = np.sort(others[strangers])[::-1]
     allowed = int(rate * len(stray) + 1e-9)  # 0.29 * 100 is 28.999...
     threshold = stray[allowed] if allowed < len(stray) else -np.inf
@@ -95,30 +97,30 @@ def _rates(own: Floats, others: Floats, known: Mask, strangers: Mask, rate: floa
 
 
 def _best_scores(query: Labelled, gallery: Labelled, orders: Numbers, sizes: Numbers) -> tuple[Floats, Floats]:
-    """Best scores of the queries: (Q,) with their own person, (draws, sizes, Q) with others among the first enrolled.
+    """Return the best scores of the queries: (Q,) with their own person, (draws, sizes, Q) with other enrolled ones.
 
-    The gallery comes person by person; `orders` (draws, persons) says who is enrolled first.
+    The gallery is ordered by person; `orders` (draws, persons) is the order of enrolment.
     """
-    asked, offered = as_numbers(query.persons, gallery.persons)
-    starts = np.searchsorted(offered, np.arange(offered.max() + 2))
+    query_persons, gallery_persons = as_numbers(query.persons, gallery.persons)
+    starts = np.searchsorted(gallery_persons, np.arange(gallery_persons.max() + 2))
     own = np.empty(len(query), np.float32)
     others = np.empty((len(orders), len(sizes), len(query)), np.float32)
     row = 0
     for block in cosine_blocks(query, gallery):
         rows = np.arange(row, row + len(block))
         best = np.maximum.reduceat(block, starts[:-1], axis=1)
-        best[rows - row, asked[rows]] = -np.inf
+        best[rows - row, query_persons[rows]] = -np.inf
         for draw, order in enumerate(orders):
             others[draw][:, rows] = np.maximum.accumulate(best[:, order], axis=1)[:, sizes - 1].T
         for scores in block:
-            images = slice(starts[asked[row]], starts[asked[row] + 1])
+            images = slice(starts[query_persons[row]], starts[query_persons[row] + 1])
             own[row] = scores[images][gallery.cameras[images] != query.cameras[row]].max()
             row += 1
     return own, others
 
 
-def _taking_part(query: Labelled, gallery: Labelled) -> tuple[Labelled, Labelled]:
-    """The queries that have a match, and the gallery images of their persons, person by person."""
+def _with_matches(query: Labelled, gallery: Labelled) -> tuple[Labelled, Labelled]:
+    """Return the queries with a match, and the gallery images of their persons, ordered by person."""
     persons, of_image = as_numbers(query.persons, gallery.persons)
     cameras, by_image = as_numbers(query.cameras, gallery.cameras)
     count = 1 + max(cameras.max(), by_image.max())

@@ -118,7 +118,7 @@ class ExplainHandler:
         """Return the boxes of an image's foreground patches."""
         spec = self.bundle.manifest.image
         boxes = self.explainer.patch_spec.boxes(image.height, image.width, (spec.height, spec.width))
-        edges = boxes[image.foreground.places].round(2).tolist()
+        edges = boxes[image.foreground.patch_indices].round(2).tolist()
         return [(left, top, right, bottom) for left, top, right, bottom in edges]
 
 
@@ -128,7 +128,7 @@ def _compared(image: AnalyzedImage, patches: int) -> ComparedImage:
         height=image.height,
         width=image.width,
         camera_known=image.camera_known,
-        foreground=len(image.foreground.places),
+        foreground=len(image.foreground.patch_indices),
         patches=patches,
     )
 

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from vitreid.bundle import ImageError, read_image
-from vitreid.scoring.patches import Foreground, patch_scores, with_patches
+from vitreid.scoring.patches import Foreground, combine_scores, patch_scores
 from vitreid.service.gallery.errors import ImagesMissing
 from vitreid.service.gallery.gallery import Gallery
 from vitreid.service.models.explainer import Explainer
@@ -33,7 +33,7 @@ class PatchReranker:
         """
         vectors = np.concatenate([each.vectors for each in query])
         items = self.foregrounds(gallery, ids)
-        combined = with_patches(scores, patch_scores(vectors, (each.vectors for each in items)))
+        combined = combine_scores(scores, patch_scores(vectors, (each.vectors for each in items)))
         return np.clip((1 - combined) / 2, 0, 1).astype(np.float32)
 
     def foregrounds(self, gallery: Gallery, ids: Sequence[int]) -> list[Foreground]:

@@ -194,9 +194,9 @@ def images_of(people: Path, folder: Path, *patterns: str) -> Path:
 @pytest.mark.parametrize(
     ("patterns", "told"),
     [
-        (["*_c1s1_*"], "all 36 images are by the camera c1"),
-        (["0001_*"], "1 persons, a half of those there are"),
-        (["0001_*_c?s1*", "0002_*", "0003_*"], "needs 10 of each in either half"),
+        (["*_c1s1_*"], "all 36 images are from camera c1"),
+        (["0001_*"], "half of the persons (1) have"),
+        (["0001_*_c?s1*", "0002_*", "0003_*"], "needs 10 of each in each half"),
     ],
 )
 def test_too_little_data(

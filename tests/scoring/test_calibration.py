@@ -1,4 +1,4 @@
-"""Probabilities of scores: pooling against brute force, lines against known ones, reliability against loops."""
+"""Calibration: isotonic fits against brute force, lines against known ones, reliability against loops."""
 
 from __future__ import annotations
 
@@ -12,34 +12,34 @@ from hypothesis import strategies as st
 
 from vitreid.scoring import Labelled, ScoringError
 from vitreid.scoring.calibration import METHODS, fit_calibration, fit_knots, reliability
-from vitreid.scoring.pairs import Images, PairCounts, PairNumbers, centres, count_pairs, edge
+from vitreid.scoring.pairs import Images, PairCounts, PairNumbers, bin_centres, count_pairs, lower_edge
 
 from .pairing import made
 
 
 def counts(rows: dict[int, tuple[int, int]]) -> PairCounts:
-    """Pairs of one and of different persons by bin."""
+    """Return counts of pairs of one and of different persons, by bin."""
     found = PairCounts.none()
-    for place, (same, different) in rows.items():
-        found.same[place], found.different[place] = same, different
+    for index, (same, different) in rows.items():
+        found.same[index], found.different[index] = same, different
     return found
 
 
 def ratios(knots: list[tuple[float, float]]) -> np.ndarray:
-    return np.interp(centres(), *np.array(knots).T)
+    return np.interp(bin_centres(), *np.array(knots).T)
 
 
 def pooled(same: list[float], different: list[float], slack: float = 0) -> list[list[int]]:
-    """Pool adjacent violators, word by word: merge neighbours until shares rise."""
+    """Pool adjacent violators by the definition: merge neighbours until shares ascend."""
     pools = [[i] for i in range(len(same))]
 
     def share(pool: list[int]) -> float:
         return sum(same[i] for i in pool) / sum(same[i] + different[i] for i in pool)
 
     while True:
-        for place, (one, other) in enumerate(pairwise(pools)):
+        for index, (one, other) in enumerate(pairwise(pools)):
             if share(one) >= share(other) + slack:
-                pools[place : place + 2] = [one + other]
+                pools[index : index + 2] = [one + other]
                 break
         else:
             return pools
@@ -51,7 +51,7 @@ def pooled(same: list[float], different: list[float], slack: float = 0) -> list[
     st.floats(0.001, 0.9),
 )
 def test_isotonic_is_pooling_of_adjacent_violators(rows: list[tuple[int, int]], prior: float) -> None:
-    """Knots: the pools' mean scores, weighted by the prior, and their likelihood ratios, which do not depend on it."""
+    """Knots are the mean scores of the pools, weighted by the prior, and their likelihood ratios, independent of it."""
     same, different = (np.array(column, float) for column in zip(*rows, strict=True))
     same[0] += 1
     different[-1] += 1
@@ -66,25 +66,25 @@ def test_isotonic_is_pooling_of_adjacent_violators(rows: list[tuple[int, int]], 
     assert [score for score, _ in found] == pytest.approx([np.average(scores[p], weights=mass[p]) for p in pools])
 
 
-def test_isotonic_is_the_best_rising_function() -> None:
-    """No other rising assignment of a few levels has a lower squared error (brute force)."""
+def test_isotonic_is_the_best_ascending_function() -> None:
+    """No other ascending assignment of a few levels has a lower squared error (brute force)."""
     same, different = np.array([1, 0, 3, 1, 4]), np.array([9, 5, 2, 4, 1])
     weights = same + different
     knots = METHODS["isotonic"](np.arange(5) / 10, same / 30, different / 30)
     sizes = [len(pool) for pool in pooled(same.tolist(), different.tolist())]
-    said = np.repeat([1 / (1 + np.exp(-odds)) for _, odds in knots], sizes)
+    found = np.repeat([1 / (1 + np.exp(-odds)) for _, odds in knots], sizes)
     levels = np.linspace(0, 1, 11)
-    rising = (
-        np.array([levels[i] for i in places])
-        for places in np.ndindex(*[11] * 5)
-        if all(a <= b for a, b in pairwise(places))
+    ascending = (
+        np.array([levels[i] for i in chosen])
+        for chosen in np.ndindex(*[11] * 5)
+        if all(a <= b for a, b in pairwise(chosen))
     )
-    errors = [float(weights @ (values - same / weights) ** 2) for values in (said, *rising)]
+    errors = [float(weights @ (values - same / weights) ** 2) for values in (found, *ascending)]
     assert min(errors) == errors[0]
 
 
 def test_logistic_finds_the_line_that_made_the_pairs() -> None:
-    scores = centres()
+    scores = bin_centres()
     odds = 12 * scores - 5
     shape = 4000 * np.exp(-8 * scores**2)
     made_by = PairCounts(
@@ -112,8 +112,8 @@ def test_logistic_has_no_better_line_beside_it() -> None:
 
 
 @pytest.mark.parametrize("method", sorted(METHODS))
-def test_knots_rise_and_claim_nothing_beyond_the_data(method: str) -> None:
-    """Pairs that a score parts entirely: the claim grows with their number, and is never certain."""
+def test_knots_ascend_and_claim_nothing_beyond_the_data(method: str) -> None:
+    """Pairs that are separated completely: the ratio grows with their number and stays finite."""
     few, many = (fit_knots(method, counts({9000: (0, size), 15000: (size, 0)}), 0.5) for size in (10, 1000))
     for knots in (few, many):
         assert all(a[0] < b[0] and a[1] <= b[1] for a, b in pairwise(knots))
@@ -125,39 +125,40 @@ def test_knots_rise_and_claim_nothing_beyond_the_data(method: str) -> None:
 
 @pytest.mark.parametrize("method", sorted(METHODS))
 @pytest.mark.parametrize("rows", [{9000: (50, 50), 15000: (50, 50)}, {9000: (50, 5), 15000: (5, 50)}, {9000: (9, 9)}])
-def test_scores_that_tell_nothing(method: str, rows: dict[int, tuple[int, int]]) -> None:
+def test_scores_without_evidence(method: str, rows: dict[int, tuple[int, int]]) -> None:
     with pytest.raises(ScoringError, match="do not score higher"):
         fit_knots(method, counts(rows), 0.1)
 
 
 def test_reliability_against_a_loop_over_pairs() -> None:
     random = np.random.default_rng(3)
-    places = random.integers(9000, 17000, 300)
-    shown = random.random(300) < (places - 9000) / 9000
+    bins_of_pairs = random.integers(9000, 17000, 300)
+    shown = random.random(300) < (bins_of_pairs - 9000) / 9000
     pairs = PairCounts.none()
-    for place, same in zip(places, shown, strict=True):
-        (pairs.same if same else pairs.different)[place] += 1
+    for index, same in zip(bins_of_pairs, shown, strict=True):
+        (pairs.same if same else pairs.different)[index] += 1
     knots, prior = [(0.0, -2.0), (0.3, 0.5), (0.65, 3.0)], 0.02
     found = reliability(ratios(knots), pairs, prior, PairNumbers(9, 1, 2))
     weight = {True: prior / shown.sum(), False: (1 - prior) / (~shown).sum()}
     loss = brier = 0.0
     bins: dict[float, list[tuple[float, float, bool]]] = {}
-    for place, same in zip(places.tolist(), shown.tolist(), strict=True):
-        ratio = np.interp(edge(place) + 0.00005, *np.array(knots).T)
-        said = 1 / (1 + (1 - prior) / prior * np.exp(-ratio))
-        loss -= weight[same] * np.log(said if same else 1 - said)
-        brier += weight[same] * (said - same) ** 2
-        low = max(each for each in (0, 0.001, 0.01, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.99) if each <= said)
-        bins.setdefault(low, []).append((weight[same], said, same))
+    for index, same in zip(bins_of_pairs.tolist(), shown.tolist(), strict=True):
+        ratio = np.interp(lower_edge(index) + 0.00005, *np.array(knots).T)
+        probability = 1 / (1 + (1 - prior) / prior * np.exp(-ratio))
+        loss -= weight[same] * np.log(probability if same else 1 - probability)
+        brier += weight[same] * (probability - same) ** 2
+        edges = (0, 0.001, 0.01, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.99)
+        low = max(each for each in edges if each <= probability)
+        bins.setdefault(low, []).append((weight[same], probability, same))
     assert (found.log_loss, found.brier) == (pytest.approx(loss), pytest.approx(brier))
     assert found.base_log_loss == pytest.approx(-prior * np.log(prior) - (1 - prior) * np.log(1 - prior))
     assert found.base_brier == pytest.approx(prior * (1 - prior) ** 2 + (1 - prior) * prior**2)
     error = 0.0
     assert [each.low for each in found.bins] == sorted(bins)
     for each in found.bins:
-        weights, said, same = (np.array(column) for column in zip(*bins[each.low], strict=True))
+        weights, probabilities, same = (np.array(column) for column in zip(*bins[each.low], strict=True))
         assert (each.same, each.different) == (same.sum(), (~same).sum())
-        assert each.probability == pytest.approx(np.average(said, weights=weights))
+        assert each.probability == pytest.approx(np.average(probabilities, weights=weights))
         assert each.observed == pytest.approx(np.average(same, weights=weights))
         error += weights.sum() * abs(each.probability - each.observed)
     assert found.calibration_error == pytest.approx(error)
@@ -169,23 +170,23 @@ def fitted(seed: int = 0, **options: Any) -> Any:
 
 
 @pytest.mark.parametrize("method", sorted(METHODS))
-def test_each_half_is_scored_by_what_was_fitted_on_the_other(method: str) -> None:
+def test_each_half_is_scored_by_a_fit_on_the_other(method: str) -> None:
     fit = fitted(method=method)
     images = Images.of(*made(persons=30, spread=0.8))
     order = np.random.default_rng(0).permutation(28)
-    one, other = (count_pairs(images.only(part)) for part in (order[:14], order[14:]))
+    one, other = (count_pairs(images.of_persons(part)) for part in (order[:14], order[14:]))
     by_other, by_one = (ratios(fit_knots(method, half, fit.prior)) for half in (other, one))
     both = PairCounts(*(np.concatenate([getattr(one, n), getattr(other, n)]) for n in ("same", "different")))
     numbers = PairNumbers(28, int(both.same.sum()), int(both.different.sum()))
     assert fit.held_out == reliability(np.concatenate([by_other, by_one]), both, fit.prior, numbers)
 
 
-def test_what_is_kept_is_fitted_on_all() -> None:
+def test_the_result_is_fitted_on_all() -> None:
     fit = fitted()
     assert fit.knots == fit_knots(fit.method, count_pairs(Images.of(*made(persons=30, spread=0.8))), fit.prior)
 
 
-def test_the_method_is_the_one_with_the_lower_loss_on_persons_held_out() -> None:
+def test_the_method_has_the_lowest_loss_on_held_out_persons() -> None:
     fit = fitted()
     alone = {method: fitted(method=method) for method in METHODS}
     assert fit.log_loss_by_method == {method: each.held_out.log_loss for method, each in alone.items()}
@@ -195,25 +196,25 @@ def test_the_method_is_the_one_with_the_lower_loss_on_persons_held_out() -> None
 
 
 @pytest.mark.parametrize("method", sorted(METHODS))
-def test_scores_that_were_not_seen_tell_no_more_than_those_that_were(method: str) -> None:
+def test_knots_stay_within_the_observed_scores(method: str) -> None:
     pairs = counts({9000: (2, 40), 11000: (5, 9), 13000: (30, 3)})
     scores = [score for score, _ in fit_knots(method, pairs, 0.1)]
-    assert edge(9000) < scores[0] < scores[-1] < edge(13001)
+    assert lower_edge(9000) < scores[0] < scores[-1] < lower_edge(13001)
 
 
-def test_the_prior_is_the_share_of_all_pairs_or_what_is_asked_for() -> None:
+def test_the_prior_is_the_share_of_all_pairs_unless_it_is_given() -> None:
     images = Images.of(*made(persons=30, spread=0.8))
     total = count_pairs(images)
     assert fitted().prior == total.same.sum() / (total.same.sum() + total.different.sum())
     rare = fitted(prior=1e-5, method="isotonic")
     assert rare.prior == 1e-5
     same = [ratio for _, ratio in fitted(method="isotonic").knots]
-    assert [ratio for _, ratio in rare.knots] == pytest.approx(same, abs=2e-6)  # evidence does not know the prior
+    assert [ratio for _, ratio in rare.knots] == pytest.approx(same, abs=2e-6)  # the ratios do not depend on the prior
     assert rare.held_out.base_log_loss < fitted().held_out.base_log_loss / 100
 
 
 @pytest.mark.parametrize(
-    ("options", "told"),
+    ("options", "message"),
     [
         ({"method": "guess"}, "there is no method 'guess'; take one of isotonic, logistic"),
         ({"prior": 0.0}, "prior 0.0 is not between 0 and 1"),
@@ -221,8 +222,8 @@ def test_the_prior_is_the_share_of_all_pairs_or_what_is_asked_for() -> None:
         ({"prior": float("nan")}, "prior nan"),
     ],
 )
-def test_options_outside_of_what_is_allowed(options: dict[str, Any], told: str) -> None:
-    with pytest.raises(ScoringError, match=told):
+def test_invalid_options(options: dict[str, Any], message: str) -> None:
+    with pytest.raises(ScoringError, match=message):
         fitted(**options)
 
 
@@ -231,7 +232,7 @@ def test_too_few_persons(persons: int) -> None:
     labels = np.repeat(np.arange(persons), 4)
     part = Labelled.of("some", np.eye(12)[np.arange(4 * persons)], labels, np.tile(["c1", "c2"], 2 * persons))
     images = Images.of(part, part)
-    with pytest.raises(ScoringError, match=r"^\d persons, a half .* needs 10 of each"):
+    with pytest.raises(ScoringError, match=r"^half of the persons \(\d\) have .* needs 10 of each"):
         fit_calibration(images, count_pairs(images))
 
 
@@ -239,5 +240,5 @@ def test_persons_seen_by_one_camera_each() -> None:
     labels = np.arange(40)
     part = Labelled.of("some", np.eye(40), labels, np.where(labels % 2, "c1", "c2"))
     images = Images.of(part, part)
-    with pytest.raises(ScoringError, match="make 0 pairs of one person by two cameras"):
+    with pytest.raises(ScoringError, match="have 0 pairs of one person from two cameras"):
         fit_calibration(images, count_pairs(images))

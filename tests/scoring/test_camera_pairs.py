@@ -16,9 +16,9 @@ def slow_pair(query: Labelled, gallery: Labelled, asked: str, offered: str) -> C
     for i in range(len(query)):
         if query.cameras[i] != asked:
             continue
-        places = [j for j in range(len(gallery)) if gallery.cameras[j] == offered]
-        places.sort(key=lambda j: -float(query.embeddings[i] @ gallery.embeddings[j]))
-        ranks = [rank for rank, j in enumerate(places, 1) if gallery.persons[j] == query.persons[i]]
+        order = [j for j in range(len(gallery)) if gallery.cameras[j] == offered]
+        order.sort(key=lambda j: -float(query.embeddings[i] @ gallery.embeddings[j]))
+        ranks = [rank for rank, j in enumerate(order, 1) if gallery.persons[j] == query.persons[i]]
         if ranks:
             precisions.append(np.mean([n / rank for n, rank in enumerate(ranks, 1)]))
             firsts.append(ranks[0] == 1)

@@ -1,4 +1,4 @@
-"""Bootstrap over persons against slow loops, by hand, and on made experiments whose truth is known."""
+"""Bootstrap over persons against slow loops, by hand, and on simulations with a known truth."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from vitreid.scoring import QueryScores, ScoringError, compare_scores, intervals
 
 
 def scores(persons: list[int], precisions: list[float]) -> QueryScores:
-    """Queries with these average precisions; each that has the whole of it is right at once."""
+    """Return queries with these average precisions; those with 1 have rank 1."""
     values = np.array(precisions, np.float64)
     return QueryScores(np.arange(len(persons)), np.array(persons), values, values / 2, np.where(values == 1, 1, 7))
 
 
 def made(random: np.random.Generator, persons: int, queries: int) -> QueryScores:
-    """Persons who are easy or hard to find: the queries of one resemble each other."""
+    """Return persons who are easy or hard to find, with similar queries for each."""
     of_person = random.normal(0.5, 0.2, persons)
     labels = np.repeat(np.arange(persons), queries)
     return scores(labels.tolist(), (of_person[labels] + random.normal(0, 0.05, len(labels))).tolist())
@@ -68,7 +68,7 @@ def test_blocks_of_resamples_change_nothing(monkeypatch: pytest.MonkeyPatch) -> 
 
 
 @pytest.mark.slow
-def test_intervals_hold_the_truth_as_often_as_they_say() -> None:
+def test_intervals_cover_the_truth_at_the_stated_rate() -> None:
     """Experiments of 60 persons whose mean is 0.5: 95 % of the intervals should hold it.
 
     Were each query a person, the intervals would be too narrow by far.

@@ -1,4 +1,4 @@
-"""The measures against the published code's numbers, slow loops and hand-made rankings."""
+"""Metrics against results of the published code, slow loops and rankings by hand."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def test_published_numbers() -> None:
 
 
 def line(*similarities: float) -> np.ndarray:
-    """Unit vectors in the plane with the given cosines to (1, 0)."""
+    """Return unit vectors in the plane with the given cosines to (1, 0)."""
     cosines = np.array(similarities)
     return np.stack([cosines, np.sqrt(1 - cosines**2)], 1)
 
@@ -64,10 +64,10 @@ def test_equal_scores_keep_the_gallerys_order() -> None:
 def slow_scores(q: np.ndarray, qp: np.ndarray, qc: np.ndarray, g: np.ndarray, gp: np.ndarray, gc: np.ndarray) -> tuple:
     precisions, penalties, firsts = [], [], []
     for i in range(len(q)):
-        kept = [j for j in range(len(g)) if not (gp[j] == qp[i] and gc[j] == qc[i])]
-        kept.sort(key=lambda j: float(np.sum((q[i] - g[j]) ** 2)))
+        order = [j for j in range(len(g)) if not (gp[j] == qp[i] and gc[j] == qc[i])]
+        order.sort(key=lambda j: float(np.sum((q[i] - g[j]) ** 2)))
         hits, found, last = 0, [], 0
-        for rank, j in enumerate(kept, 1):
+        for rank, j in enumerate(order, 1):
             if gp[j] == qp[i]:
                 hits += 1
                 found.append(hits / rank)
@@ -106,12 +106,12 @@ def test_queries_without_a_match_are_skipped() -> None:
 
 
 def stable_order_scores(query: Labelled, gallery: Labelled) -> tuple[list[float], list[int]]:
-    """Average precision and first rank of each query that has a match, from a full and stable sort."""
+    """Return average precision and first rank of each query with a match, from a full and stable sort."""
     precisions, firsts = [], []
     for embedding, person, camera in zip(query.embeddings, query.persons, query.cameras, strict=True):
         order = np.argsort(-(gallery.embeddings @ embedding), kind="stable")
-        kept = [j for j in order if not (gallery.persons[j] == person and gallery.cameras[j] == camera)]
-        ranks = [rank for rank, j in enumerate(kept, 1) if gallery.persons[j] == person]
+        others = [j for j in order if not (gallery.persons[j] == person and gallery.cameras[j] == camera)]
+        ranks = [rank for rank, j in enumerate(others, 1) if gallery.persons[j] == person]
         if ranks:
             precisions.append(float(np.mean([n / rank for n, rank in enumerate(ranks, 1)])))
             firsts.append(ranks[0])
@@ -156,7 +156,7 @@ def test_each_query_by_itself() -> None:
     )
 
 
-def test_given_scores_take_the_place_of_the_cosines() -> None:
+def test_given_scores_replace_the_cosines() -> None:
     query = Labelled.of("query", line(1.0, 1.0), [1, 1], [1, 1])
     gallery = Labelled.of("gallery", line(0.9, 0.5), [1, 2], [2, 2])
     blocks = [np.array([[0.1, 0.2]], np.float32), np.array([[0.2, 0.1]], np.float32)]
@@ -172,7 +172,7 @@ def test_given_scores_take_the_place_of_the_cosines() -> None:
         ([[[0.1, float("nan")]]] * 2, "a number for each"),
     ],
 )
-def test_given_scores_that_do_not_fit(blocks: list[list[list[float]]], message: str) -> None:
+def test_given_scores_of_the_wrong_shape(blocks: list[list[list[float]]], message: str) -> None:
     query = Labelled.of("query", line(1.0, 1.0), [1, 1], [1, 1])
     gallery = Labelled.of("gallery", line(0.9, 0.5), [1, 2], [2, 2])
     with pytest.raises(ScoringError, match=message):
@@ -186,12 +186,12 @@ def test_given_scores_that_do_not_fit(blocks: list[list[list[float]]], message: 
         (([[1, 0]], ["a"], ["c1"]), ([[1, 0]], ["a"], ["c1"]), "none of the 1 queries"),
         ((np.zeros((0, 2)), [], []), ([[1, 0]], ["a"], ["c2"]), "query is empty"),
         (([[1, 0]], ["a"], ["c1"]), (np.zeros((0, 2)), [], []), "gallery is empty"),
-        (([[1, 0]], ["a"], ["c1"]), ([[1, 0]], ["a", "b"], ["c2"]), "do not belong together"),
+        (([[1, 0]], ["a"], ["c1"]), ([[1, 0]], ["a", "b"], ["c2"]), "cameras do not match"),
         (([[1, 0]], ["a"], ["c1"]), ([[np.nan, 0]], ["a"], ["c2"]), "not finite"),
         (([[0, 0]], ["a"], ["c1"]), ([[1, 0]], ["a"], ["c2"]), "query: some embeddings are all zeros"),
         (([[1, 0]], ["a"], ["c1"]), ([[1, 0, 0]], ["a"], ["c2"]), "one model"),
     ],
 )
-def test_what_cannot_be_scored(query: Rows, gallery: Rows, message: str) -> None:
+def test_rows_that_cannot_be_scored(query: Rows, gallery: Rows, message: str) -> None:
     with pytest.raises(ScoringError, match=message):
         score_retrieval(Labelled.of("query", *query), Labelled.of("gallery", *gallery))

@@ -7,7 +7,7 @@ from vitreid.scoring import Labelled, pool_queries, score_retrieval
 
 
 def test_by_hand() -> None:
-    """Two images of one person by one camera become their middle; another camera stays by itself."""
+    """Two images of one person from one camera become their mean; another camera stays separate."""
     query = Labelled.of("query", [[0, 1], [1, 0], [0, 1], [1, 0]], ["b", "a", "a", "a"], ["c1", "c1", "c1", "c2"])
     pooled = pool_queries(query)
     assert list(zip(pooled.persons, pooled.cameras, strict=True)) == [("b", "c1"), ("a", "c1"), ("a", "c2")]

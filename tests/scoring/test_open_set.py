@@ -1,4 +1,4 @@
-"""Open-set rates against slow loops over the definitions, by hand, and by what must hold for any embeddings."""
+"""Open-set rates against slow loops over the definitions, by hand, and by properties of any embeddings."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def at(*degrees: float) -> np.ndarray:
 
 
 def rows(random: np.random.Generator, name: str, count: int, persons: int) -> Labelled:
-    """Whole numbers, so that many scores are equal."""
+    """Return integer embeddings, so that many scores are equal."""
     return Labelled.of(
         name,
         random.choice([-2, -1, 1, 2], (count, 3)),
@@ -45,7 +45,7 @@ def test_by_hand() -> None:
 def slow_rates(
     query: Labelled, gallery: Labelled, order: list[int], size: int, rate: float
 ) -> tuple[float, float, float, int]:
-    """FPIR, FNIR, FNIR at rank 1 and images, where the first of an order of persons are enrolled."""
+    """Return FPIR, FNIR, FNIR at rank 1 and images, with the first persons of an order enrolled."""
     enrolled, strangers = order[:size], order[len(order) // 2 :]
     watched = [j for j in range(len(gallery)) if gallery.persons[j] in enrolled]
 
@@ -119,7 +119,7 @@ def test_rates_keep_their_order(seed: int, persons: int) -> None:
             assert one.fnir >= other.fnir  # where more strangers may pass, fewer persons are missed
 
 
-def test_persons_told_apart_are_never_missed() -> None:
+def test_distinct_persons_are_never_missed() -> None:
     persons = np.arange(20)
     embeddings = np.eye(20)
     query, gallery = (Labelled.of(name, embeddings, persons, persons * 0 + i) for i, name in enumerate(("q", "g")))
@@ -131,7 +131,7 @@ def test_rates_of_less_than_one_query_are_left_out() -> None:
     persons = np.arange(40)
     query, gallery = (Labelled.of(name, np.eye(40), persons, persons * 0 + i) for i, name in enumerate(("q", "g")))
     assert {row.allowed_fpir for row in score_open_set(query, gallery, rates=(0.01, 0.05, 0.1))} == {0.05, 0.1}
-    with pytest.raises(ScoringError, match=r"20 queries .* cannot tell rates of 0\.01 or less"):
+    with pytest.raises(ScoringError, match=r"20 queries .* are too few to measure rates of 0\.01 or less"):
         score_open_set(query, gallery, rates=(0.001, 0.01))
 
 
@@ -143,7 +143,7 @@ def test_fewer_than_two_persons(cameras: list[int], count: int) -> None:
 
 
 def test_a_rival_with_the_same_score_comes_first() -> None:
-    """A model that gives every image one embedding finds everybody and tells nobody apart."""
+    """A model with the same embedding for every image finds everybody and distinguishes nobody."""
     query, gallery = (Labelled.of(name, np.ones((4, 1)), range(4), [camera] * 4) for camera, name in enumerate("qg"))
     [alone, together] = score_open_set(query, gallery, sizes=(1, 2), rates=(1,))
     assert (alone.enrolled, alone.fnir, alone.fnir_rank1) == (1, 0, 0)

@@ -12,12 +12,12 @@ from vitreid.scoring.pairs import (
     BINS,
     NOBODY,
     Images,
+    bin_centres,
     bins_of,
-    centres,
     count_pairs,
     counts_by_cameras,
-    edge,
-    own_pairs,
+    lower_edge,
+    same_person_pairs,
 )
 
 from .pairing import made, slow_pairs
@@ -39,18 +39,18 @@ def test_every_pair_counts_once(monkeypatch: pytest.MonkeyPatch, at_once: int, s
         own = [pair for pair in slow if pair[1:3] == cameras]
         for values, same in ((counts.same, True), (counts.different, False)):
             expected = counted([pair[0] for pair in own if (pair[3] == pair[4]) is same])
-            places = np.flatnonzero(values).tolist()
+            occupied = np.flatnonzero(values).tolist()
             assert values.sum() == sum(expected.values())
             # another order of adding numbers may put a score into the bin beside its own
-            assert all(expected[i - 1] + expected[i] + expected[i + 1] for i in places)
+            assert all(expected[i - 1] + expected[i] + expected[i + 1] for i in occupied)
     total = count_pairs(Images.of(query, gallery))
     assert total.same.sum() + total.different.sum() == len(slow)
 
 
-def test_distractors_are_of_nobody_and_make_no_pairs_among_themselves() -> None:
+def test_distractors_form_no_pairs_with_each_other() -> None:
     query, gallery = made()
     images = Images.of(query, gallery)
-    assert images.count == 6
+    assert images.person_count == 6
     assert np.count_nonzero(images.persons == NOBODY) == 12
     only = Images(images.embeddings, np.where(images.persons == 0, 0, NOBODY), images.cameras)
     counts = count_pairs(only)
@@ -62,28 +62,28 @@ def test_tallies_and_pairs_of_one_person() -> None:
     images = Images.of(query, gallery)
     tallies = images.tallies(images.camera_names())
     assert tallies.tolist() == [[2, 2, 2, 2, 2, 2, 4]] * 3
-    assert own_pairs(tallies).tolist() == [12] * 6 + [48]
-    numbers = images.numbers(count_pairs(images))
+    assert same_person_pairs(tallies).tolist() == [12] * 6 + [48]
+    numbers = images.pair_numbers(count_pairs(images))
     assert (numbers.persons, numbers.same) == (6, 72)
 
 
 def test_some_of_the_persons() -> None:
     images = Images.of(*made())
-    part = images.only(np.array([1, 4]))
+    part = images.of_persons(np.array([1, 4]))
     assert sorted(set(part.persons.tolist())) == [1, 4]
     assert len(part.persons) == len(part.embeddings) == len(part.cameras) == 12
 
 
-def test_bins_hold_what_their_edges_say() -> None:
+def test_bins_match_their_edges() -> None:
     scores = np.array([-1.00001, -1, -0.99991, 0, 0.00011, 0.71236, 0.99995, 1, 1.00001], np.float32)
     bins = bins_of(scores)
     assert bins.tolist() == [0, 0, 0, 10000, 10001, 17123, 19999, 19999, 19999]
-    assert edge(17123) == 0.7123
-    assert [edge(0), edge(BINS)] == [-1, 1]
-    assert centres()[[0, 17123, -1]] == pytest.approx([-0.99995, 0.71235, 0.99995])
+    assert lower_edge(17123) == 0.7123
+    assert [lower_edge(0), lower_edge(BINS)] == [-1, 1]
+    assert bin_centres()[[0, 17123, -1]] == pytest.approx([-0.99995, 0.71235, 0.99995])
 
 
 def test_a_single_camera() -> None:
     part = Labelled.of("some", np.eye(3), ["a", "b", "a"], ["c1"] * 3)
-    with pytest.raises(ScoringError, match="all 6 images are by the camera c1"):
+    with pytest.raises(ScoringError, match="all 6 images are from camera c1"):
         Images.of(part, part)

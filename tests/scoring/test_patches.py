@@ -1,4 +1,4 @@
-"""Foreground, pairs and scores of patches against loops and cases worked out by hand."""
+"""Foreground, pairs and scores of patches against loops and by hand."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from vitreid.scoring.labelled import Labelled
 from vitreid.scoring.patches import (
     PATCH_SHARE,
     Foreground,
+    combine_scores,
     foreground,
     matched_patches,
     patch_scores,
     reranked_blocks,
-    with_patches,
 )
 
 seeds = st.integers(0, 2**32 - 1)
@@ -56,17 +56,17 @@ def test_the_foreground_by_hand(attention: list[float], expected: list[int]) -> 
 def test_the_foreground_is_the_smallest_that_holds_the_share(seed: int, count: int) -> None:
     attention = np.random.default_rng(seed).random(count) + 1e-3
     attention /= attention.sum()
-    kept = foreground(attention)
-    assert attention[kept].sum() >= 0.8 - 1e-9
-    others = np.setdiff1d(np.arange(count), kept)
-    assert not len(others) or attention[kept].min() >= attention[others].max()
-    assert attention[kept].sum() - attention[kept].min() < 0.8
+    chosen = foreground(attention)
+    assert attention[chosen].sum() >= 0.8 - 1e-9
+    others = np.setdiff1d(np.arange(count), chosen)
+    assert not len(others) or attention[chosen].min() >= attention[others].max()
+    assert attention[chosen].sum() - attention[chosen].min() < 0.8
 
 
-def test_the_foreground_of_a_image() -> None:
+def test_the_foreground_of_an_image() -> None:
     patches = unit(np.random.default_rng(0), 3)
     found = Foreground.of(patches, np.array([0.1, 0.7, 0.2], np.float32))
-    assert found.places.tolist() == [1, 2]
+    assert found.patch_indices.tolist() == [1, 2]
     np.testing.assert_array_equal(found.vectors, patches[1:])
 
 
@@ -108,7 +108,7 @@ def test_the_same_patches_score_one_in_any_order() -> None:
 
 
 def test_the_combination() -> None:
-    np.testing.assert_allclose(with_patches([0.5, -1], [1, 0]), [0.5 + PATCH_SHARE / 2, PATCH_SHARE - 1])
+    np.testing.assert_allclose(combine_scores([0.5, -1], [1, 0]), [0.5 + PATCH_SHARE / 2, PATCH_SHARE - 1])
 
 
 def test_rankings_have_the_best_in_the_order_of_both_scores(monkeypatch: pytest.MonkeyPatch) -> None:

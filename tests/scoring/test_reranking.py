@@ -1,4 +1,4 @@
-"""Re-ranking against the published code's numbers, a slow dense form, and what must not change an order."""
+"""Re-ranking against results of the published code, a slow dense form, and invariances."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def test_published_scores(published: dict[str, np.ndarray]) -> None:
 
 
 def slow_distances(query: np.ndarray, gallery: np.ndarray, k1: int, k2: int, share: float) -> np.ndarray:
-    """By the paper, with sets and loops, in float64."""
+    """Compute distances as in the paper, with sets and loops, in float64."""
     every = np.concatenate([query, gallery]).astype(np.float64)
     size = len(every)
     far = ((every[:, None] - every[None]) ** 2).sum(2)
@@ -140,8 +140,8 @@ def test_more_copies_of_one_image_than_neighbours() -> None:
     assert found[0, :40].max() < found[0, 40:].min()
 
 
-def test_friends_of_the_query_rise() -> None:
-    """A look-alike of the query that keeps other company falls behind an image that the query's company knows."""
+def test_neighbours_of_the_query_rise() -> None:
+    """A look-alike with other neighbours ranks below an image that shares the query's neighbours."""
     base = np.eye(8, dtype=np.float32)
 
     def mix(**shares: float) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""Thresholds and their intervals against loops over pairs, and on made experiments whose truth is known."""
+"""Thresholds and their intervals against loops over pairs, and on simulations with a known truth."""
 
 from __future__ import annotations
 
@@ -36,15 +36,15 @@ def test_thresholds_against_a_loop(monkeypatch: pytest.MonkeyPatch, at_once: int
             assert at.false_matches.value <= at.false_match_rate < share(different, at.score - 0.0001)
 
 
-def share(scores: list[float], least: float) -> float:
-    return sum(score >= least for score in scores) / len(scores)
+def share(scores: list[float], min_score: float) -> float:
+    return sum(score >= min_score for score in scores) / len(scores)
 
 
 def test_intervals_against_a_loop_over_resamples() -> None:
-    """A pair of different persons counts as often as both are drawn, one with a distractor as often as its person."""
+    """The weight of a pair of different persons is the product of their counts; distractors count once."""
     query, gallery = made()
     slow = list(slow_pairs(query, gallery))
-    sought = sorted(set(query.persons.tolist()))
+    known = sorted(set(query.persons.tolist()))
     every = found(resamples=40, seed=7)
     random = np.random.default_rng(7)
     draws = random.multinomial(6, [1 / 6] * 6, 40)
@@ -53,7 +53,7 @@ def test_intervals_against_a_loop_over_resamples() -> None:
         for at in each.at:
             false, true = [], []
             for draw in draws:
-                times = dict(zip(sought, draw.tolist(), strict=True))
+                times = dict(zip(known, draw.tolist(), strict=True))
                 sums = np.zeros(4)
                 for score, _, _, one, other in own:
                     same = one == other
@@ -69,8 +69,8 @@ def test_intervals_against_a_loop_over_resamples() -> None:
             )
 
 
-def test_a_person_drawn_more_often_widens_more_than_its_pairs_would() -> None:
-    """All false matches between two persons: a resample without one of them has none."""
+def test_resampling_persons_gives_wider_intervals_than_pairs() -> None:
+    """All false matches are between two persons: a resample without one of them has none."""
     labels = np.repeat(np.arange(12), 2)
     rows = np.eye(16)[labels]
     rows[2:4] = 0.6 * rows[2:4] + 0.8 * np.eye(16)[0]  # person 1 looks like person 0
@@ -81,7 +81,7 @@ def test_a_person_drawn_more_often_widens_more_than_its_pairs_would() -> None:
     assert at.false_matches.high > 3 / 66
 
 
-def test_all_pairs_are_told_as_well() -> None:
+def test_all_pairs_are_counted_as_well() -> None:
     images = Images.of(*made())
     total, _ = find_thresholds(images, resamples=2)
     expected = count_pairs(images)
@@ -89,7 +89,7 @@ def test_all_pairs_are_told_as_well() -> None:
     assert np.array_equal(total.different, expected.different)
 
 
-def test_cameras_that_saw_nobody_in_common_have_no_row() -> None:
+def test_cameras_without_a_common_person_have_no_row() -> None:
     labels = np.repeat(np.arange(12), 2)
     cameras = np.where(labels < 6, np.tile(["c1", "c2"], 12), np.tile(["c3", "c4"], 12))
     part = Labelled.of("some", np.random.default_rng(0).standard_normal((24, 4)), labels, cameras)
@@ -102,28 +102,28 @@ def test_too_few_pairs_for_any_rate() -> None:
     assert all((each.at, each.unmeasured_rates) == ((), (0.0001,)) for each in every)
 
 
-def test_rates_are_told_from_ten_expected_false_matches_on() -> None:
-    assert thresholds.FEWEST_FALSE == 10
+def test_rates_need_ten_expected_false_matches() -> None:
+    assert thresholds.MIN_FALSE_MATCHES == 10
     different = found(resamples=2)[0].pairs.different
-    for rate, told in ((9.9 / different, False), (10.1 / different, True)):
+    for rate, measured in ((9.9 / different, False), (10.1 / different, True)):
         [first, *_] = find_thresholds(Images.of(*made()), rates=(rate,), resamples=2)[1]
-        assert bool(first.at) is told
+        assert bool(first.at) is measured
 
 
 @pytest.mark.slow
-def test_intervals_hold_the_truth_about_as_often_as_they_say() -> None:
-    """Persons with a place of their own on a circle: many experiments, one true rate at a fixed angle."""
+def test_intervals_cover_the_truth_at_about_the_stated_rate() -> None:
+    """Persons are points on a circle; many experiments share one true rate at a fixed angle."""
     random = np.random.default_rng(11)
-    least = 0.6
+    min_score = 0.6
 
     def experiment(persons: int) -> Images:
-        places = random.vonmises(0, 0.4, persons)[:, None] + random.normal(0, 0.1, (persons, 2))
-        rows = np.stack([np.cos(places), np.sin(places)], -1).reshape(-1, 2)
+        angles = random.vonmises(0, 0.4, persons)[:, None] + random.normal(0, 0.1, (persons, 2))
+        rows = np.stack([np.cos(angles), np.sin(angles)], -1).reshape(-1, 2)
         labels = np.repeat(np.arange(persons), 2)
         part = Labelled.of("some", rows, labels, np.tile(["c1", "c2"], persons))
         return Images.of(part.take(np.arange(0, 2 * persons, 2)), part.take(np.arange(1, 2 * persons, 2)))
 
-    first = int((least + 1) / 2 * pairs.BINS + 1e-6)
+    first = int((min_score + 1) / 2 * pairs.BINS + 1e-6)
 
     def measured(images: Images) -> thresholds.Threshold:
         [(_, hits)] = [each for each in thresholds._hits(images, {None: {0.1: first}, ("c1", "c2"): {}}) if each[1]]

@@ -172,7 +172,7 @@ def _fault_of(row: Row[Any], dimension: int) -> str | None:
 
 def _patches(reading: _Reading) -> Iterator[Finding]:
     for row in reading.rows("patches", patches.select()):
-        if (fault := patches_fault(row.places, row.vectors, row.checksum)) is not None:
+        if (fault := patches_fault(row.patch_indices, row.vectors, row.checksum)) is not None:
             yield Finding(f"item {row.item_id}", f"its patches {fault}")
 
 

@@ -127,7 +127,7 @@ M003_PATCHES = (
     """CREATE TABLE patches (
         item_id INTEGER PRIMARY KEY REFERENCES items (id) ON DELETE CASCADE,
         model TEXT NOT NULL,
-        places BLOB NOT NULL,
+        patch_indices BLOB NOT NULL,
         vectors BLOB NOT NULL,
         checksum INTEGER NOT NULL
     )""",

@@ -21,7 +21,7 @@ from vitreid.service.gallery.rows.reader import Reader
 from vitreid.service.gallery.rows.tables import images, items, patches
 
 _BY_ID = (
-    "SELECT item_id, places, vectors, checksum FROM patches "
+    "SELECT item_id, patch_indices, vectors, checksum FROM patches "
     "WHERE model = ? AND item_id IN (SELECT value FROM json_each(?))"
 )
 
@@ -41,10 +41,10 @@ def read_patches(reader: Reader, model: str, ids: Collection[int], path: Path) -
     Raises GalleryDamaged.
     """
     found = {}
-    for item_id, places, vectors, checksum in reader.rows(_BY_ID, model, json.dumps(list(ids))):
-        if (fault := fault_of(places, vectors, checksum)) is not None:
+    for item_id, patch_indices, vectors, checksum in reader.rows(_BY_ID, model, json.dumps(list(ids))):
+        if (fault := fault_of(patch_indices, vectors, checksum)) is not None:
             raise GalleryDamaged(f"{path} is damaged (the patches of item {item_id} {fault}); {REMEDY_DAMAGED}")
-        found[item_id] = _decoded(places, vectors)
+        found[item_id] = _decoded(patch_indices, vectors)
     return found
 
 
@@ -77,22 +77,28 @@ def drop_patches(connection: Connection) -> int:
     return connection.execute(patches.delete()).rowcount
 
 
-def fault_of(places: bytes, vectors: bytes, checksum: int) -> str | None:
+def fault_of(patch_indices: bytes, vectors: bytes, checksum: int) -> str | None:
     """What is wrong with stored bytes, or None."""
-    if zlib.crc32(places + vectors) != checksum:
+    if zlib.crc32(patch_indices + vectors) != checksum:
         return "do not match their checksum"
-    if not places or len(places) % 2 or len(vectors) % len(places):
-        return f"have {len(vectors)} bytes for {len(places) / 2:g} places"
+    if not patch_indices or len(patch_indices) % 2 or len(vectors) % len(patch_indices):
+        return f"have {len(vectors)} bytes for {len(patch_indices) / 2:g} patches"
     return None
 
 
 def _row(item_id: int, model: str, found: Foreground) -> dict[str, Any]:
-    places, vectors = found.places.astype("<u2").tobytes(), found.vectors.astype("<f2").tobytes()
-    checksum = zlib.crc32(places + vectors)
-    return {"item_id": item_id, "model": model, "places": places, "vectors": vectors, "checksum": checksum}
+    patch_indices, vectors = found.patch_indices.astype("<u2").tobytes(), found.vectors.astype("<f2").tobytes()
+    checksum = zlib.crc32(patch_indices + vectors)
+    return {
+        "item_id": item_id,
+        "model": model,
+        "patch_indices": patch_indices,
+        "vectors": vectors,
+        "checksum": checksum,
+    }
 
 
-def _decoded(places: bytes, vectors: bytes) -> Foreground:
-    count = len(places) // 2
+def _decoded(patch_indices: bytes, vectors: bytes) -> Foreground:
+    count = len(patch_indices) // 2
     rows = np.frombuffer(vectors, dtype="<f2").reshape(count, -1).astype(np.float32)
-    return Foreground(np.frombuffer(places, dtype="<u2").astype(np.intp), rows)
+    return Foreground(np.frombuffer(patch_indices, dtype="<u2").astype(np.intp), rows)

@@ -158,9 +158,9 @@ patches = Table(
     metadata,
     Column("item_id", ForeignKey("items.id", ondelete="CASCADE"), primary_key=True),
     Column("model", String, nullable=False),  # SHA-256 of the explain.onnx that looked
-    Column("places", LargeBinary, nullable=False),  # (K,) little-endian uint16: which patches, by rows
+    Column("patch_indices", LargeBinary, nullable=False),  # (K,) little-endian uint16, by rows
     Column("vectors", LargeBinary, nullable=False),  # (K, D) little-endian float16
-    Column("checksum", Integer, nullable=False),  # CRC-32 of the bytes of places and vectors, one after the other
+    Column("checksum", Integer, nullable=False),  # CRC-32 of patch_indices and vectors, concatenated
 )
 
 deletions = Table(

@@ -27,8 +27,8 @@ def test_it_is_that_of_each_image(explained_bundle: Path) -> None:
     runner = PatchRunner(bundle, threads=1)
     for pixels, camera, seen in zip(PIXELS, cameras, found, strict=True):
         patches, attention = runner.run(pixels[None], np.array([0 if camera == "c1" else -1]))
-        np.testing.assert_array_equal(seen.places, foreground(attention[0]))
-        np.testing.assert_allclose(seen.vectors, patches[0][seen.places], atol=1e-6)
+        np.testing.assert_array_equal(seen.patch_indices, foreground(attention[0]))
+        np.testing.assert_allclose(seen.vectors, patches[0][seen.patch_indices], atol=1e-6)
     assert explainer.foreground([], []) == []
 
 
@@ -37,7 +37,7 @@ def test_several_threads(explained_bundle: Path) -> None:
     with ThreadPoolExecutor(4) as pool:
         found = list(pool.map(lambda pixels: explainer.foreground([pixels], [None])[0], PIXELS[:8]))
     for seen, expected in zip(found, explainer.foreground(PIXELS[:8], [None] * 8), strict=True):
-        np.testing.assert_array_equal(seen.places, expected.places)
+        np.testing.assert_array_equal(seen.patch_indices, expected.patch_indices)
 
 
 def test_a_bundle_without_patches(tiny_bundle: Path) -> None:

@@ -13,7 +13,7 @@ from fastapi.testclient import TestClient
 
 from tests.service.application import service_of
 from vitreid.bundle import read_image
-from vitreid.scoring.patches import Foreground, with_patches
+from vitreid.scoring.patches import Foreground, combine_scores
 from vitreid.service.api.app import create_app
 from vitreid.service.api.state import Service
 from vitreid.service.config import ServiceConfig
@@ -28,7 +28,7 @@ SHARE = 0.6
 @pytest.fixture(autouse=True)
 def a_share_that_matters(monkeypatch: pytest.MonkeyPatch) -> None:
     """So large that patches change the order of a few random images."""
-    monkeypatch.setattr("vitreid.service.search.patches.with_patches", partial(with_patches, share=SHARE))
+    monkeypatch.setattr("vitreid.service.search.patches.combine_scores", partial(combine_scores, share=SHARE))
 
 
 @pytest.fixture

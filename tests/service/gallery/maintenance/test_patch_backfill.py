@@ -78,7 +78,7 @@ def test_items_are_looked_at_a_few_at_a_time(gallery: Gallery, job: PatchUpkeep,
     pixels = np.asarray(read_image(gallery.image(2) or b""))
     [expected] = explainer.foreground([pixels], ["c1"])  # with the camera that the item was embedded with
     found = gallery.store.foregrounds([2], explainer.model or "")[2]
-    np.testing.assert_array_equal(found.places, expected.places)
+    np.testing.assert_array_equal(found.patch_indices, expected.patch_indices)
     np.testing.assert_allclose(found.vectors, expected.vectors, atol=1e-3)
 
 

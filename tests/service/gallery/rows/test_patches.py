@@ -57,7 +57,7 @@ def test_what_is_kept_comes_back_in_half_precision(filled: Gallery) -> None:
     found = filled.store.foregrounds([3, 1, 4, 99], MODEL)
     assert sorted(found) == [1, 3]
     for item_id, each in found.items():
-        np.testing.assert_array_equal(each.places, seen(item_id).places)
+        np.testing.assert_array_equal(each.patch_indices, seen(item_id).patch_indices)
         np.testing.assert_array_equal(each.vectors, seen(item_id).vectors.astype(np.float16))
         assert each.vectors.dtype == np.float32
     assert filled.store.foregrounds([1], OTHER) == {}
@@ -65,7 +65,7 @@ def test_what_is_kept_comes_back_in_half_precision(filled: Gallery) -> None:
 
 def test_another_model_replaces_them(filled: Gallery) -> None:
     keep(filled, {1: seen(9, count=7)}, OTHER)
-    assert len(filled.store.foregrounds([1], OTHER)[1].places) == 7
+    assert len(filled.store.foregrounds([1], OTHER)[1].patch_indices) == 7
     assert filled.store.foregrounds([1], MODEL) == {}
     assert missing(filled) == [1, 4]
 
@@ -106,8 +106,8 @@ def test_a_backup_has_them(filled: Gallery, tmp_path: Path, open_gallery: Open) 
     ("statement", "told"),
     [
         ("UPDATE patches SET vectors = zeroblob(length(vectors)) WHERE item_id = 2", "do not match their checksum"),
-        ("UPDATE patches SET places = x'0100', checksum = 0 WHERE item_id = 2", "do not match their checksum"),
-        ("UPDATE patches SET places = x'', vectors = x'', checksum = 0 WHERE item_id = 2", "0 places"),
+        ("UPDATE patches SET patch_indices = x'0100', checksum = 0 WHERE item_id = 2", "do not match their checksum"),
+        ("UPDATE patches SET patch_indices = x'', vectors = x'', checksum = 0 WHERE item_id = 2", "0 patches"),
     ],
 )
 def test_damage_is_noticed(filled: Gallery, statement: str, told: str) -> None:
