@@ -16,7 +16,7 @@ from vitreid.bundle.preprocess import MAX_DECODING_PIXELS, MAX_PIXELS
 from vitreid.service.errors import ServiceError
 from vitreid.service.models.runtimes.protocol import RuntimeChoice
 from vitreid.service.values.addresses import host_of, is_loopback, origin_of, origin_text
-from vitreid.service.values.digits import in_digits
+from vitreid.service.values.fields import in_digits
 from vitreid.service.values.messages import shown
 
 DEFAULT_GALLERY = "default"

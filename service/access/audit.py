@@ -1,9 +1,10 @@
-"""The audit log: who asked for what, when, and about which items. Never an image, never an embedding."""
+"""The audit log: the caller, action, time and items of each request. Never an image, never an embedding."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Iterator
+import threading
+from collections.abc import Callable, Hashable, Iterable, Iterator
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -12,10 +13,53 @@ from sqlalchemy import Row, Select, select
 
 from vitreid.service.access.database import AccessDatabase, audit
 from vitreid.service.access.principal import Principal
-from vitreid.service.access.views import VIEW, Views
 from vitreid.service.gallery.maintenance.reserve import Reserve
 from vitreid.service.gallery.rows.tables import stored_time, utc_text
-from vitreid.service.values.clock import HORIZON, believable
+from vitreid.service.values.times import HORIZON, believable
+
+VIEW = "view-image"
+TOGETHER = timedelta(seconds=60)
+MOST = 100
+ADD = "UPDATE audit SET items = json_insert(items, '$[#]', json(?)) WHERE id = ? RETURNING id"
+
+
+@dataclass
+class _Row:
+    id: int
+    since: datetime
+    items: int
+
+
+class Views:
+    """Adds what one caller looks at in one gallery to one row, for a minute and up to 100 items.
+
+    Every item is committed before its image is sent. Who reads the log closes the rows that are open: one that was
+    read does not change.
+    """
+
+    def __init__(self, database: AccessDatabase) -> None:
+        self._database = database
+        self._open: dict[Hashable, _Row] = {}
+        self._turn = threading.Lock()
+
+    def record(self, who: Hashable, items: list[int], at: datetime, insert: str, row: tuple[object, ...]) -> None:
+        """Add the items to the open row of `who`, or begin one with `insert` and `row`. Raises AccessUnusable."""
+        with self._turn:
+            found = self._open.get(who)
+            if found is not None and abs(at - found.since) < TOGETHER and found.items < MOST:
+                added = [self._database.write_quickly(ADD, json.dumps(item), found.id) for item in items]
+                if all(added):
+                    found.items += len(items)
+                    return
+            self._open = {key: each for key, each in self._open.items() if abs(at - each.since) < TOGETHER}
+            [(row_id,)] = self._database.write_quickly(f"{insert} RETURNING id", *row)
+            self._open[who] = _Row(row_id, at, len(items))
+
+    def close(self) -> None:
+        """Let the next image begin a row."""
+        with self._turn:
+            self._open.clear()
+
 
 COMMAND_LINE = "command line"
 SHOWN = 200

@@ -20,7 +20,7 @@ from vitreid.service.access.errors import KeyNotFound, Unauthorized
 from vitreid.service.access.principal import Principal, Scope, held
 from vitreid.service.errors import BadParameter
 from vitreid.service.gallery.rows.tables import utc_text
-from vitreid.service.values.clock import HORIZON, STEP
+from vitreid.service.values.times import HORIZON, STEP
 
 ID_LENGTH = 8
 LONGEST_NAME = 64

@@ -12,8 +12,8 @@ from PIL import Image
 from vitreid.bundle import Bundle, ImageLimits, decoded
 from vitreid.scoring.patches import Foreground, matched_patches
 from vitreid.service.access.principal import Principal
-from vitreid.service.api.query_params import ExplainParams
-from vitreid.service.api.schemas.explain import EXPLAIN_NOTE, ComparedImage, Explanation, PatchPair
+from vitreid.service.api.params import ExplainParams
+from vitreid.service.api.schemas.query import EXPLAIN_NOTE, ComparedImage, Explanation, PatchPair
 from vitreid.service.api.uploads import Upload
 from vitreid.service.errors import BadParameter
 from vitreid.service.gallery.gallery import Gallery

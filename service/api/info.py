@@ -8,10 +8,10 @@ from dataclasses import asdict
 from importlib.metadata import PackageNotFoundError, version
 
 from vitreid.service.api.drift import DriftWatch
-from vitreid.service.api.schemas.calibration import CalibrationInfo
 from vitreid.service.api.schemas.system import (
     BatchingInfo,
     BundleInfo,
+    CalibrationInfo,
     DriftInfo,
     GalleryBody,
     Info,

@@ -13,7 +13,7 @@ from vitreid.bundle import Bundle, ImageLimits, decoded
 from vitreid.service.access.principal import Principal
 from vitreid.service.api.embedding import EmbeddingQueue
 from vitreid.service.api.metrics import Metrics
-from vitreid.service.api.query_params import ItemQueryParams, QueryParams, SearchParams
+from vitreid.service.api.params import ItemQueryParams, QueryParams, SearchParams
 from vitreid.service.api.schemas.query import EmbeddingBody, QueryEcho, QueryResult, Timings, matches_of
 from vitreid.service.api.threads import Threads
 from vitreid.service.api.uploads import Upload

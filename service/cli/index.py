@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from vitreid.bundle.name_pattern import NamePattern
     from vitreid.service.config import ServiceConfig
     from vitreid.service.intake.indexing import IndexReport
-    from vitreid.service.intake.label_summary import LabelSummary
+    from vitreid.service.intake.labels import LabelSummary
 
 Table = Annotated[Path | None, typer.Option(help="A CSV with path, person_id, camera_id, captured_at, ...")]
 Boxes = Annotated[Path | None, typer.Option(help="The images are frames: boxes of persons, as CSV, JSON or MOT.")]

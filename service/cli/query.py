@@ -14,7 +14,7 @@ from vitreid.service.cli.options import BundleDir, GalleryDir, Threads
 from vitreid.terminal import AsJson, emit, report_interrupt
 
 if TYPE_CHECKING:
-    from vitreid.service.api.query_params import SearchParams
+    from vitreid.service.api.params import SearchParams
     from vitreid.service.config import ServiceConfig
     from vitreid.service.search import SearchRequest, SearchResult
 
@@ -115,8 +115,7 @@ def search_params(conditions: Sequence[str], options: Mapping[str, object]) -> S
     """Parse `NAME=VALUE` conditions and other options. Raises BadParameter."""
     from pydantic import ValidationError
 
-    from vitreid.service.api.filter_params import FilterParams
-    from vitreid.service.api.query_params import SearchParams
+    from vitreid.service.api.params import FilterParams, SearchParams
     from vitreid.service.errors import BadParameter
     from vitreid.service.values.messages import first_mistake
 

@@ -41,6 +41,6 @@ def serve(
         typer.echo("\n".join(config_lines(config)))
         return
     with report_interrupt("nothing was served"):
-        from vitreid.service.api.server.foreground import serve as serve_in_foreground
+        from vitreid.service.api.server.serving import serve as serve_in_foreground
 
         serve_in_foreground(config)

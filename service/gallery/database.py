@@ -12,11 +12,11 @@ from urllib.parse import quote
 from sqlalchemy import Connection, Engine, QueuePool, create_engine, event
 from sqlalchemy.exc import DBAPIError
 
-from vitreid.service.api.server import descriptors
 from vitreid.service.errors import GalleryError
 from vitreid.service.gallery.errors import GalleryBusy, GalleryDamaged, GalleryFull, GalleryOutOfFiles, GalleryReadOnly
 from vitreid.service.gallery.resting import AWAKE
 from vitreid.service.gallery.rows.tables import Unreadable, stored_json
+from vitreid.service.values import descriptors
 
 BUSY_TIMEOUT_S = 10.0
 STEPS_BETWEEN_LOOKS = 100_000  # of SQLite's machine; some hundredths of a second

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, JsonValue, Strict, StringConstraints, field_validator
 
 from vitreid.bundle.calibration import Domain
-from vitreid.service.values.bounds import at_most
+from vitreid.service.values.fields import at_most
 
 Box = tuple[float, float, float, float]
 Range = tuple[float | None, float | None]

@@ -7,7 +7,7 @@ from collections import OrderedDict
 from collections.abc import Callable
 from typing import Protocol
 
-from vitreid.service.api.server import descriptors
+from vitreid.service.values import descriptors
 
 FILES = 32
 """Of one descriptor in so many a database may be open: it has three files, and two more for each busy thread."""

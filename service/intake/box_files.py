@@ -15,7 +15,7 @@ from vitreid.service.intake.boxes import BoxSource, PersonBox
 from vitreid.service.intake.image_labels import MAX_BOXES, FrameLabels
 from vitreid.service.intake.labels import COLUMNS, Label, known_path, rows_of, with_cells
 from vitreid.service.intake.mot import is_mot_line, read_mot
-from vitreid.service.values.digits import number_of
+from vitreid.service.values.fields import number_of
 from vitreid.service.values.messages import first_mistake
 
 EDGES = ("left", "top", "right", "bottom")

@@ -14,8 +14,7 @@ from vitreid.service.gallery.items import Box
 from vitreid.service.gallery.metadata import Metadata, check_metadata
 from vitreid.service.intake.boxes import PersonBox
 from vitreid.service.intake.labels import Label, label_of_name
-from vitreid.service.values.bounds import at_most
-from vitreid.service.values.fields import BODY, LabelText
+from vitreid.service.values.fields import BODY, LabelText, at_most
 from vitreid.service.values.messages import first_mistake
 from vitreid.service.values.times import UtcTime
 

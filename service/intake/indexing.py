@@ -18,7 +18,7 @@ from vitreid.bundle.preprocess import DEFAULT_LIMITS
 from vitreid.service.gallery import Gallery, GallerySettings
 from vitreid.service.intake.cameras import camera_map
 from vitreid.service.intake.folders import PassedOver
-from vitreid.service.intake.label_summary import LabelSummary
+from vitreid.service.intake.labels import LabelSummary
 from vitreid.service.intake.outcomes import (
     Added,
     Duplicate,
@@ -29,8 +29,7 @@ from vitreid.service.intake.outcomes import (
     QualityRejected,
     SkippedFile,
 )
-from vitreid.service.intake.pipeline import Intake, batches, without_known
-from vitreid.service.intake.prefetch import ahead
+from vitreid.service.intake.pipeline import Intake, ahead, batches, without_known
 from vitreid.service.intake.preparing import IntakePolicy
 from vitreid.service.intake.sources import FolderImages
 from vitreid.service.models.embedder import Embedder

@@ -1,11 +1,11 @@
-"""Who stands before which camera, and when: from Market-style file names or from a table (CSV)."""
+"""Labels of images: person, camera, track and time, from file names or from a table (CSV)."""
 
 from __future__ import annotations
 
 import csv
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 
 from pydantic import JsonValue
@@ -152,3 +152,62 @@ def _time(text: str, where: str) -> datetime:
         return parse_time(text)
     except ValueError as error:
         raise TableError(f"{where}: captured_at: {error}") from error
+
+
+AHEAD = timedelta(days=1)  # no clock that anybody looks after is wrong by more
+LONG_AGO = timedelta(days=365 * 30)
+
+
+def time_warning(captured_at: datetime | None, *, now: datetime, retention_days: float | None) -> str | None:
+    """What is doubtful about a time, as a sentence part; None: nothing."""
+    if captured_at is None:
+        return None
+    age = now - captured_at
+    shown = f"captured_at {captured_at.isoformat()}"
+    if -age > AHEAD:
+        return f"{shown} lies in the future; check the camera's clock"
+    if retention_days is not None and age.total_seconds() > retention_days * 86_400:
+        return f"{shown} is older than the {retention_days:g} days that the gallery keeps items; it is erased soon"
+    if age > LONG_AGO:
+        return f"{shown} is over 30 years ago; check the camera's clock"
+    return None
+
+
+SHOWN = 3
+
+
+@dataclass(frozen=True)
+class LabelSummary:
+    """Counts of labels; `examples` are some of them with the paths of their images."""
+
+    images: int
+    persons: int
+    cameras: int
+    tracks: int
+    without_person: int
+    without_camera: int
+    without_time: int
+    first: datetime | None
+    last: datetime | None
+    examples: tuple[tuple[str, Label], ...]
+
+    @classmethod
+    def of(cls, labels: Iterable[tuple[str, Label]]) -> LabelSummary:
+        """Count labels that come with the paths of their images."""
+        every = list(labels)
+        persons, cameras, tracks = (
+            [getattr(label, name) for _, label in every] for name in ("person_id", "camera_id", "track_id")
+        )
+        times = [label.captured_at for _, label in every if label.captured_at is not None]
+        return cls(
+            images=len(every),
+            persons=len(set(persons) - {None}),
+            cameras=len(set(cameras) - {None}),
+            tracks=len(set(tracks) - {None}),
+            without_person=persons.count(None),
+            without_camera=cameras.count(None),
+            without_time=len(every) - len(times),
+            first=min(times, default=None),
+            last=max(times, default=None),
+            examples=tuple(every[:SHOWN]),
+        )

@@ -20,7 +20,7 @@ from pathlib import Path, PurePosixPath
 from vitreid.service.errors import TableError
 from vitreid.service.intake.boxes import BoxSource, PersonBox
 from vitreid.service.intake.labels import Label
-from vitreid.service.values.digits import number_of
+from vitreid.service.values.fields import number_of
 from vitreid.service.values.texts import label_fault
 
 TRUTH_VALUES = 9

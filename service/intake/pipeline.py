@@ -6,11 +6,14 @@ them: threads prepare the next images and one commits the last batch while the m
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Collection, Generator, Iterable, Mapping, Sequence
+import os
+from collections import Counter, deque
+from collections.abc import Callable, Collection, Generator, Iterable, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing, suppress
 from dataclasses import dataclass, field, replace
 from itertools import chain
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,8 +33,34 @@ from vitreid.service.intake.outcomes import (
     QualityRejected,
     SkippedFile,
 )
-from vitreid.service.intake.prefetch import WORKERS, ahead
 from vitreid.service.intake.preparing import ImageSource, IntakePolicy, LoadedImage, chunked, prepare_image, source_size
+
+Task = TypeVar("Task")
+Result = TypeVar("Result")
+
+WORKERS = min(4, os.cpu_count() or 1)
+
+
+def ahead(
+    work: Callable[[Task], Result], tasks: Iterable[Task], *, workers: int = WORKERS, depth: int = 2
+) -> Generator[Result, None, None]:
+    """The results of `work` for each task, in order, computed by threads while the caller uses earlier ones.
+
+    At most `workers` x `depth` results wait, so memory is bounded however many tasks there are. An exception of
+    `work` is raised here. Closing the iterator early drops what has not begun and waits for what has.
+    """
+    waiting: deque[Future[Result]] = deque()
+    pool = ThreadPoolExecutor(workers, thread_name_prefix="ahead")
+    try:
+        for task in tasks:
+            waiting.append(pool.submit(work, task))
+            if len(waiting) >= workers * depth:
+                yield waiting.popleft().result()
+        while waiting:
+            yield waiting.popleft().result()
+    finally:
+        pool.shutdown(cancel_futures=True)
+
 
 CHUNK_ITEMS = 8
 MAX_OTHERS = 64

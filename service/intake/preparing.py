@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import io
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -16,8 +17,7 @@ from vitreid.bundle import ImageError, ImageLimits, decoded
 from vitreid.bundle.preprocess import DEFAULT_LIMITS
 from vitreid.service.gallery.items import GallerySettings, Range
 from vitreid.service.intake.boxes import PersonBox, box_hash, cut
-from vitreid.service.intake.images import encode_image
-from vitreid.service.intake.labels import Label
+from vitreid.service.intake.labels import Label, time_warning
 from vitreid.service.intake.outcomes import (
     Duplicate,
     InvalidBox,
@@ -28,7 +28,6 @@ from vitreid.service.intake.outcomes import (
     SkippedFile,
 )
 from vitreid.service.intake.quality import measure, violation_of
-from vitreid.service.intake.time_warning import time_warning
 
 T = TypeVar("T")
 
@@ -179,3 +178,25 @@ def _prepare(
         image=encode_image(image) if policy.store_images else None,
         warning=time_warning(label.captured_at, now=datetime.now(UTC), retention_days=policy.retention_days),
     )
+
+
+LONGEST_SIDE = 512
+QUALITY = 90
+
+
+def encode_image(image: Image.Image) -> bytes:
+    """An RGB image as JPEG with at most 512 pixels on its longest side, and enough on the other to be read again.
+
+    Always encoded anew, so that nothing of the source file but its pixels (EXIF, position, comments, a second file
+    behind the image) is kept.
+    """
+    scale = LONGEST_SIDE / max(image.size)
+    if scale < 1:
+        width, height = (max(DEFAULT_LIMITS.min_side, round(side * scale)) for side in image.size)
+        kept = image.resize((width, height), Image.Resampling.BICUBIC)
+    else:
+        kept = image.copy()
+    kept.info = {}  # Pillow would write the comment and the colour profile of the source again
+    content = io.BytesIO()
+    kept.save(content, "JPEG", quality=QUALITY)
+    return content.getvalue()

@@ -1,10 +1,12 @@
-"""Types of fields in bodies and files from callers."""
+"""Types of fields in bodies, addresses and files from callers: labels, ids, bounded lists, numbers in digits."""
 
 from __future__ import annotations
 
-from typing import Annotated
+import re
+from functools import cache
+from typing import Annotated, Any, Literal, get_args, get_origin
 
-from pydantic import AfterValidator, ConfigDict, StringConstraints, WithJsonSchema
+from pydantic import AfterValidator, BeforeValidator, ConfigDict, StringConstraints, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
 from vitreid.service.values.texts import LABEL_PATTERN, LONGEST_LABEL, label_fault
@@ -29,3 +31,67 @@ LabelText = Annotated[
 """A label that is stored."""
 Named = Annotated[str, StringConstraints(min_length=1, max_length=1024, pattern=r"^[^\x00]+$")]
 """A label to search for: also one that an older version stored."""
+
+
+def at_most(most: int) -> BeforeValidator:
+    """A limit on the length of a list or object that is checked before any of its entries is."""
+
+    def check(value: object) -> object:
+        if isinstance(value, (list, tuple, dict)) and len(value) > most:
+            raise PydanticCustomError(
+                "too_long", "has {found} entries, at most {most} are allowed", {"found": len(value), "most": most}
+            )
+        return value
+
+    return BeforeValidator(check)
+
+
+_WHOLE = re.compile(r"-?\d{1,20}", re.ASCII)
+_NO_DIGITS = re.compile(r"[+-]?(nan|inf)", re.IGNORECASE)
+_NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", re.ASCII)
+
+
+def in_digits(given: Any, annotation: object) -> Any:
+    """What is given for a field of this type, where each number in it is one or is written in digits.
+
+    Raises ValueError.
+    """
+    kinds = _kinds(annotation)
+    for each in given if isinstance(given, list) else [given]:
+        if int in kinds and not kinds & {str, bool, float}:
+            whole(each)
+        elif float in kinds and not kinds & {str, bool}:
+            _number(each)
+    return given
+
+
+def number_of(text: str) -> float:
+    """The number that a cell of a file has in digits, or nan or an infinity. Raises ValueError."""
+    if not (_NUMBER.fullmatch(text) or _NO_DIGITS.fullmatch(text)):
+        raise ValueError(f"{text!r:.40} is not a number in digits")
+    return float(text)
+
+
+def whole(given: object) -> object:
+    """What is given, where it is a whole number or digits alone. Raises ValueError."""
+    if given is None or (isinstance(given, str) and _WHOLE.fullmatch(given)):
+        return given
+    if isinstance(given, int) and not isinstance(given, bool):
+        return given
+    raise PydanticCustomError("whole_number", "Input should be a whole number in digits")
+
+
+def _number(given: object) -> None:
+    if given is None or (isinstance(given, str) and _NUMBER.fullmatch(given)):
+        return
+    if not isinstance(given, int | float) or isinstance(given, bool):
+        raise PydanticCustomError("number", "Input should be a number in digits")
+
+
+@cache
+def _kinds(annotation: object) -> frozenset[object]:
+    """The types that an annotation is made of."""
+    if get_origin(annotation) is Literal:
+        return frozenset()
+    parts = get_args(annotation)
+    return frozenset().union(*map(_kinds, parts)) if parts else frozenset({annotation})

@@ -1,4 +1,4 @@
-"""/v1/erasures: take confirmed items out for good, and see how far an erasure is."""
+"""/v1/erasures and /v1/persons: erase items or a person, and read receipts."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ from vitreid.service.access.principal import Principal
 from vitreid.service.api.authorization import require
 from vitreid.service.api.dependencies import GalleriesDep, ThreadsDep
 from vitreid.service.api.middleware.audit import note_items
-from vitreid.service.api.openapi.links import links_of_receipt
-from vitreid.service.api.openapi.problems import problems
+from vitreid.service.api.openapi.responses import links_of_receipt, problems
 from vitreid.service.api.schemas.common import Params
 from vitreid.service.api.schemas.erasures import ErasureRequest, ReceiptBody, ReceiptPage
 from vitreid.service.config import DEFAULT_GALLERY
-from vitreid.service.gallery import Gallery
+from vitreid.service.gallery import Filter, Gallery
+from vitreid.service.gallery.errors import PersonNotFound
 from vitreid.service.gallery.rows.erasure import Receipt
-from vitreid.service.values.fields import MAX_ID
+from vitreid.service.values.fields import MAX_ID, Named
 
-router = APIRouter(prefix="/v1/erasures", tags=["erasure"])
+router = APIRouter(tags=["erasure"])
 
 ErasureId = Annotated[
     str,
@@ -52,7 +52,7 @@ class ReceiptParams(ErasureParams):
 
 
 @router.post(
-    "",
+    "/v1/erasures",
     status_code=202,
     summary="Erase items",
     response_model=ReceiptBody,
@@ -80,7 +80,7 @@ async def erase_items(
 
 
 @router.get(
-    "",
+    "/v1/erasures",
     summary="List erasures",
     response_model=ReceiptPage,
     response_description="newest first",
@@ -105,7 +105,7 @@ async def list_erasures(
 
 
 @router.get(
-    "/{erasure_id}",
+    "/v1/erasures/{erasure_id}",
     summary="One erasure",
     response_model=ReceiptBody,
     response_description="the receipt",
@@ -123,3 +123,35 @@ async def get_erasure(
 def _erase(gallery: Gallery, body: ErasureRequest, principal: Principal) -> Receipt:
     expected = [(item.id, item.image_hash) for item in body.items]
     return gallery.erase(body.ids, expected=expected, reason=body.reason, requested_by=principal.name)
+
+
+PersonId = Annotated[Named, Path(description="the label", examples=["0002"])]
+
+
+@router.delete(
+    "/v1/persons/{person_id:path}",  # a label may hold a slash
+    status_code=202,
+    summary="Erase a person",
+    response_description="the items are gone from every answer; `purged_at` says when they are gone from every file",
+    responses={202: {"links": links_of_receipt("$response.body#/id")}, **problems(404, 409, 422, 507)},
+)
+async def erase_person(
+    request: Request,
+    person_id: PersonId,
+    params: Annotated[ErasureParams, Query()],
+    principal: Annotated[Principal, Depends(require("write", "erase-person", unrestricted=True))],
+    galleries: GalleriesDep,
+    threads: ThreadsDep,
+) -> ReceiptBody:
+    """One erasure of all items with this label. Items without it are found by a search, and erased by their ids."""
+    gallery = galleries.get(params.gallery)
+    receipt = await threads.run(lambda: _erase_person(gallery, person_id, principal))
+    note_items(request, receipt.item_ids)
+    return ReceiptBody.of(receipt, gallery.name)
+
+
+def _erase_person(gallery: Gallery, person_id: str, principal: Principal) -> Receipt:
+    ids = gallery.ids(Filter(person_id=person_id))
+    if not ids:
+        raise PersonNotFound(f"no item in gallery {gallery.name!r} has the person_id {person_id!r}")
+    return gallery.erase(ids, requested_by=principal.name)

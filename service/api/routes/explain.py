@@ -19,10 +19,10 @@ from vitreid.service.api.dependencies import (
 )
 from vitreid.service.api.explaining import ExplainHandler
 from vitreid.service.api.middleware.audit import note_items
-from vitreid.service.api.openapi.problems import problems
-from vitreid.service.api.query_params import ExplainParams
+from vitreid.service.api.openapi.responses import problems
+from vitreid.service.api.params import ExplainParams
 from vitreid.service.api.routes.query import BODY, SEND
-from vitreid.service.api.schemas.explain import Explanation
+from vitreid.service.api.schemas.query import Explanation
 from vitreid.service.api.uploads import read_compared
 
 router = APIRouter(prefix="/v1", tags=["query"])

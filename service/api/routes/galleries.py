@@ -1,12 +1,14 @@
-"""/v1/galleries: what galleries there are; make, set up and drop one."""
+"""/v1/galleries: list, make, set up and drop galleries, and map their cameras."""
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Path, Response
 
+from vitreid.bundle import Manifest
 from vitreid.service.access.principal import Principal
 from vitreid.service.api.authorization import require
 from vitreid.service.api.dependencies import (
@@ -17,12 +19,18 @@ from vitreid.service.api.dependencies import (
     MetricsDep,
     ThreadsDep,
 )
-from vitreid.service.api.openapi.links import links_of_gallery
-from vitreid.service.api.openapi.problems import problems
-from vitreid.service.api.schemas.galleries import GalleryDropped, GalleryEntry, GalleryList
+from vitreid.service.api.openapi.responses import links_of_gallery, problems
+from vitreid.service.api.schemas.galleries import (
+    CameraEntry,
+    CameraList,
+    CameraMapping,
+    GalleryDropped,
+    GalleryEntry,
+    GalleryList,
+)
 from vitreid.service.gallery import Gallery, GallerySettings
 from vitreid.service.gallery.galleries import Galleries
-from vitreid.service.intake.cameras import check_learned
+from vitreid.service.intake.cameras import check_learned, map_cameras, report_cameras
 
 router = APIRouter(prefix="/v1/galleries", tags=["galleries"])
 
@@ -130,3 +138,63 @@ def _entries(galleries: Galleries) -> list[GalleryEntry]:
 def _entry(gallery: Gallery) -> GalleryEntry:
     info = gallery.info()
     return GalleryEntry(name=gallery.name, state="open", size=info.items, index=info.index, settings=gallery.settings())
+
+
+KnownGallery = Annotated[str, Path(max_length=128, description="the gallery's name", examples=["default"])]
+MAPPING_CURL: dict[str, Any] = {
+    "x-curl": 'curl -X PUT -H \'Content-Type: application/json\' -d \'{"mapping": {"gate": "c1"}}\' '
+    "'{origin}/v1/galleries/default/cameras'"
+}
+
+
+@router.get(
+    "/{name}/cameras",
+    summary="List a gallery's cameras",
+    response_description="all of them",
+    responses=problems(404, 422),
+)
+async def list_cameras(
+    name: KnownGallery,
+    principal: Annotated[Principal, Depends(require("read"))],
+    bundle: BundleDep,
+    galleries: GalleriesDep,
+    threads: ThreadsDep,
+) -> CameraList:
+    """Each camera with its items, the learned camera that it is mapped to, and what was not taken from it."""
+    gallery = galleries.get(name)
+    cameras = await threads.run(lambda: _list_cameras(gallery, bundle.manifest))
+    visible = [camera for camera in cameras.cameras if principal.sees_camera(camera.camera_id)]
+    return cameras.model_copy(update={"cameras": visible})
+
+
+@router.put(
+    "/{name}/cameras",
+    summary="Map a gallery's cameras to learned ones",
+    response_description="the cameras as they are mapped now",
+    openapi_extra=MAPPING_CURL,
+    responses=problems(400, 404, 413, 415, 422, 507),
+    dependencies=[Depends(require("admin", "camera-mapping", unrestricted=True))],
+)
+async def put_cameras(
+    name: KnownGallery, body: CameraMapping, bundle: BundleDep, galleries: GalleriesDep, threads: ThreadsDep
+) -> CameraList:
+    """Replaces the whole mapping. Names are never mapped by being equal: what is left out is unknown to the model.
+
+    Images that are added or asked with from now on are embedded accordingly. Items that are there keep their
+    embeddings and are counted as `stale` where those were made with another learned camera.
+    """
+    gallery = galleries.get(name)
+
+    def change() -> CameraList:
+        map_cameras(gallery, bundle.manifest, body.mapping)
+        return _list_cameras(gallery, bundle.manifest)
+
+    return await threads.run(change)
+
+
+def _list_cameras(gallery: Gallery, manifest: Manifest) -> CameraList:
+    return CameraList(
+        gallery=gallery.name,
+        cameras=[CameraEntry(**asdict(camera)) for camera in report_cameras(gallery, manifest)],
+        learned=list(manifest.cameras),
+    )

@@ -19,10 +19,9 @@ from vitreid.service.api.dependencies import (
     MetricsDep,
     ThreadsDep,
 )
-from vitreid.service.api.filter_params import FilterParams
 from vitreid.service.api.middleware.audit import note_items
-from vitreid.service.api.openapi.links import links_of_item
-from vitreid.service.api.openapi.problems import problems
+from vitreid.service.api.openapi.responses import links_of_item, problems
+from vitreid.service.api.params import FilterParams
 from vitreid.service.api.schemas.common import ImageHash, Params
 from vitreid.service.api.schemas.items import AddResultBody, ItemBody, ItemPage, ItemPatch
 from vitreid.service.api.uploads import FORM_TYPE, read_items
@@ -30,8 +29,7 @@ from vitreid.service.config import DEFAULT_GALLERY
 from vitreid.service.gallery.errors import ImageMismatch, ItemNotFound
 from vitreid.service.gallery.items import Item
 from vitreid.service.intake.image_labels import parse_labels
-from vitreid.service.values.digits import whole
-from vitreid.service.values.fields import MAX_ID
+from vitreid.service.values.fields import MAX_ID, whole
 
 router = APIRouter(prefix="/v1/items", tags=["items"])
 

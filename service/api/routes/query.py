@@ -18,9 +18,8 @@ from vitreid.service.api.dependencies import (
     ThreadsDep,
 )
 from vitreid.service.api.middleware.audit import note_items
-from vitreid.service.api.openapi.links import links_of_item
-from vitreid.service.api.openapi.problems import problems
-from vitreid.service.api.query_params import EmbedParams, ItemQueryParams, QueryParams
+from vitreid.service.api.openapi.responses import links_of_item, problems
+from vitreid.service.api.params import EmbedParams, ItemQueryParams, QueryParams
 from vitreid.service.api.querying import QueryHandler, embedding_body
 from vitreid.service.api.routes.items import ItemId
 from vitreid.service.api.schemas.query import EmbeddingBody, QueryResult

@@ -6,7 +6,7 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationInfo, field_validator
 
-from vitreid.service.values.digits import in_digits
+from vitreid.service.values.fields import in_digits
 
 NOTE = "Scores are cosine likenesses between images, not identities: a human decides who is shown."
 

@@ -9,8 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_vali
 
 from vitreid.service.api.schemas.common import ImageHash
 from vitreid.service.gallery.rows.erasure import LONGEST_REASON, Receipt
-from vitreid.service.values.bounds import at_most
-from vitreid.service.values.fields import BODY, MAX_ID
+from vitreid.service.values.fields import BODY, MAX_ID, at_most
 
 MAX_ITEMS = 10_000
 MAX_CONFIRMED = 2_000

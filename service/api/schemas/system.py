@@ -1,14 +1,46 @@
-"""Bodies of the routes about the service itself."""
+"""Bodies of the routes about the service itself, its calibration and its audit log."""
 
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Literal
+from typing import Literal, Self
 
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, ConfigDict, Field
 
-from vitreid.service.api.schemas.calibration import CalibrationInfo
+from vitreid.bundle import Calibration
+from vitreid.bundle.calibration import CalibrationData, HeldOut, Thresholds
 from vitreid.service.api.schemas.common import NOTE
+
+CLAIM = (
+    "A probability is how often pairs of images by two cameras with such a score showed one person in the "
+    "calibration data, where the share of such pairs is `prior`. It is a likeness, not an identity: a human decides."
+)
+
+
+class CalibrationInfo(BaseModel):
+    """How scores become probabilities, how good these are, and which least score has which rate of errors."""
+
+    method: str = Field(examples=["isotonic"])
+    created_at: datetime
+    prior: float = Field(description="share of all pairs that is assumed to show one person", examples=[0.01])
+    max_probability: float = Field(description="the highest probability that any score gets", examples=[0.995])
+    data: CalibrationData
+    held_out: HeldOut
+    thresholds: list[Thresholds] = Field(description="for all pairs first, then for each two cameras")
+    claim: str = Field(CLAIM, description="what a probability means")
+
+    @classmethod
+    def of(cls, calibration: Calibration) -> Self:
+        """Without the knots."""
+        return cls(
+            method=calibration.method,
+            created_at=calibration.created_at,
+            prior=calibration.prior,
+            max_probability=calibration.max_probability,
+            data=calibration.data,
+            held_out=calibration.held_out,
+            thresholds=list(calibration.thresholds),
+        )
 
 
 class BundleInfo(BaseModel):
@@ -111,3 +143,32 @@ class Health(BaseModel):
         description="of /readyz, to those with a key",
         examples=[{"embedding": "ok", "search": "ok", "audit_log": "ok", "room": "ok"}],
     )
+
+
+class AuditRow(BaseModel):
+    """One request or command: who, when, what, and about which items. Never an image, never an embedding."""
+
+    model_config = ConfigDict(from_attributes=True)
+
+    id: int = Field(description="rises by one; a gap would show that a row was taken out", examples=[41])
+    at: datetime
+    request_id: str | None = Field(
+        description="the answer's X-Request-ID; null for a command", examples=["5058372260824aebb9ceaba8a55a9b92"]
+    )
+    key_id: str | None = Field(description="null for a command and while there were no keys", examples=["k3v9x0qa"])
+    name: str = Field(description="of the key; anonymous, unknown or command line without one", examples=["gate 4"])
+    address: str | None = Field(
+        description="of the client; null unless VITREID_AUDIT_ADDRESSES is set", examples=[None]
+    )
+    action: str = Field(examples=["query"])
+    gallery: str | None = Field(examples=["default"])
+    items: list[int] = Field(description="ids that were asked for, found, added or erased", examples=[[17, 4]])
+    person_id: str | None = Field(description="where it was asked for by that label", examples=[None])
+    status: int | None = Field(description="of the answer; null for a command that succeeded", examples=[200])
+
+
+class AuditPage(BaseModel):
+    """Rows in the order in which they were recorded."""
+
+    rows: list[AuditRow]
+    next_after: int | None = Field(description="give it as `after` for the next page; null on the last one")

@@ -1,8 +1,10 @@
-"""The HTTP server: the port is taken before any work, and stopping it lets open requests finish."""
+"""The HTTP server: the port is bound before any work, and a stop lets open requests finish."""
 
 from __future__ import annotations
 
 import asyncio
+import logging
+import os
 import signal
 import socket
 import threading
@@ -16,14 +18,16 @@ from fastapi import FastAPI
 
 from vitreid.service.access.access import keys_exist
 from vitreid.service.api.app import create_app
+from vitreid.service.api.logs import configure_logging, log_what_is_not_caught
 from vitreid.service.api.middleware.admission import InFlightRequests
-from vitreid.service.api.server import descriptors
 from vitreid.service.api.server.accepting import Acceptor
 from vitreid.service.api.server.connections import Connection, ConnectionLimits
 from vitreid.service.api.startup import BackgroundStartup
 from vitreid.service.api.state import Service
-from vitreid.service.config import ServiceConfig, names_of
+from vitreid.service.config import ServiceConfig, names_of, unknown_variables
 from vitreid.service.errors import PortInUse, ServiceError
+from vitreid.service.models.bundle_choice import NOTICE
+from vitreid.service.values import descriptors
 
 STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 TELL_S = 2  # for the answers of requests that are told that the service stops
@@ -186,3 +190,33 @@ def running(server: uvicorn.Server, listener: socket.socket) -> Iterator[None]:
     finally:
         server.should_exit = True
         thread.join()
+
+
+logger = logging.getLogger("vitreid")
+
+
+def serve(config: ServiceConfig) -> None:
+    """Serve until SIGINT or SIGTERM. The port is bound first, so that a port in use is reported at once.
+
+    Raises NotLoopback, KeyRequired, PortInUse, and the errors of opening the model and the default gallery.
+    """
+    check_address(config)
+    configure_logging(config.log_level, config.log_format)
+    log_what_is_not_caught()
+    for line in unknown_variables(os.environ):
+        logger.warning("%s", line)
+    with bound_socket(config.host, config.port) as listener:
+        address = address_of(listener)
+
+        def log_ready(service: Service) -> None:
+            if service.starter:
+                logger.warning(NOTICE)
+            sizes = ", ".join(f"{name} ({len(each):,})" for name, each in service.galleries.opened().items())
+            message = "serving %s at %s (page /, API /docs); Ctrl-C ends it"
+            logger.info(message, sizes, address, extra={"fields": {"address": address}})
+
+        ended = serve_until_stopped(config, listener, log_ready)
+    logger.info("stopped")
+    if not ended:
+        # Native code that loads a model or an index cannot be interrupted, and must not outlive the interpreter.
+        os._exit(0)

@@ -10,7 +10,7 @@ from sqlalchemy import Connection, func, select
 from vitreid.service.gallery.errors import ItemNotFound
 from vitreid.service.gallery.gallery import Gallery
 from vitreid.service.gallery.rows.tables import UtcText, items
-from vitreid.service.values.clock import HORIZON, STEP, plausible
+from vitreid.service.values.times import HORIZON, STEP, plausible
 
 logger = logging.getLogger("vitreid")
 

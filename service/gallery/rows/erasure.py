@@ -16,7 +16,7 @@ from vitreid.service.gallery.errors import ErasureNotFound, ImageMismatch, ItemN
 from vitreid.service.gallery.rows.conditions import among
 from vitreid.service.gallery.rows.rows import advance, remove
 from vitreid.service.gallery.rows.tables import UtcText, backups, deletions, erasures, gallery, images, items
-from vitreid.service.values.clock import believable
+from vitreid.service.values.times import believable
 
 LONGEST_REASON = 200
 

@@ -30,7 +30,7 @@ from vitreid.service.gallery.rows.tables import (
     stored_time,
     utc_text,
 )
-from vitreid.service.values.clock import believable
+from vitreid.service.values.times import believable
 
 _QUALITY = ("height", "width", "sharpness", "brightness", "outside")
 _COLUMNS = tuple(column.name for column in items.c)

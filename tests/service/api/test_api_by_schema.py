@@ -30,8 +30,8 @@ from schemathesis.transport.serialization import Binary
 
 from vitreid.service.access.rates import Buckets
 from vitreid.service.api.app import create_app
-from vitreid.service.api.filter_params import FilterParams
-from vitreid.service.api.openapi.links import GALLERY
+from vitreid.service.api.openapi.responses import GALLERY
+from vitreid.service.api.params import FilterParams
 from vitreid.service.api.state import open_service
 from vitreid.service.config import ServiceConfig
 from vitreid.service.values.fields import Named

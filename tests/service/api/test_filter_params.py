@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from vitreid.service.api.filter_params import FilterParams
+from vitreid.service.api.params import FilterParams
 from vitreid.service.errors import BadParameter
 from vitreid.service.gallery.filters import EVERYTHING, Filter
 from vitreid.service.gallery.items import QUALITIES

@@ -130,7 +130,7 @@ import sys, threading
 from contextlib import contextmanager
 from pathlib import Path
 from vitreid.service.api import startup
-from vitreid.service.api.server.foreground import serve
+from vitreid.service.api.server.serving import serve
 from vitreid.service.config import ServiceConfig
 
 @contextmanager

@@ -12,7 +12,7 @@ from typer.testing import Result
 
 from tests.commands import vitreid
 from vitreid.bundle import Bundle, ImageError
-from vitreid.service.api.filter_params import FilterParams
+from vitreid.service.api.params import FilterParams
 from vitreid.service.cli.query import LISTS, search_params
 from vitreid.service.errors import BadParameter
 from vitreid.service.gallery import Gallery

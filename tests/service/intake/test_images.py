@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from vitreid.bundle import read_image
-from vitreid.service.intake.images import encode_image
+from vitreid.service.intake.preparing import encode_image
 
 
 @pytest.mark.parametrize(

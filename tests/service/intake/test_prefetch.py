@@ -6,7 +6,7 @@ import threading
 
 import pytest
 
-from vitreid.service.intake.prefetch import ahead
+from vitreid.service.intake.pipeline import ahead
 
 
 def test_results_come_in_order():

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from vitreid.service.api.query_params import SearchParams
+from vitreid.service.api.params import SearchParams
 from vitreid.service.errors import BadParameter
 from vitreid.service.gallery import Gallery, Item
 from vitreid.service.gallery.errors import ItemNotFound

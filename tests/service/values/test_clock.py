@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from vitreid.service.values.clock import believable, plausible
+from vitreid.service.values.times import believable, plausible
 
 LAST = datetime(2026, 11, 20, 12, tzinfo=UTC)
 

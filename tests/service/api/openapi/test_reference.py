@@ -10,9 +10,9 @@ import pytest
 
 from tests.paths import REPOSITORY
 from vitreid.service.api.app import create_app
-from vitreid.service.api.filter_params import FilterParams
 from vitreid.service.api.openapi.description import UNLIMITED
 from vitreid.service.api.openapi.reference import api_markdown, describe
+from vitreid.service.api.params import FilterParams
 from vitreid.service.config import ServiceConfig
 
 PAGE = REPOSITORY / "docs" / "api.md"

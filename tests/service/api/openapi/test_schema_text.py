@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from vitreid.service.api.openapi.schema_text import Schema, sample, type_text
+from vitreid.service.api.openapi.reference import Schema, sample, type_text
 
 NAMED: dict[str, Schema] = {
     "Item": {

@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
-from vitreid.service.api.server import descriptors
 from vitreid.service.gallery.resting import Awake
+from vitreid.service.values import descriptors
 
 LIMITED = "import resource; resource.setrlimit(resource.RLIMIT_NOFILE, (256, 256))\n"
 MANY_GALLERIES = """
