@@ -62,7 +62,7 @@ def measure(
             result: dict[str, Any] = {"rows": rows, "dimension": dimension}
             result["fill_s"], _ = _timed(partial(fill, gallery, made))
             result["open_from_rows_s"], _ = _timed(gallery.refresh)
-            result["rebuild_s"], _ = _timed(gallery.upkeep_index)
+            result["rebuild_s"], _ = _timed(partial(gallery.rebuild_index, only_if_due=True))
             result["index"] = gallery.info().index
             result["search"] = search_times(gallery, made.embeddings, queries[:searches])
             result["write"] = write_times(gallery, Path(scratch) / "bare.db", queries[searches:])
@@ -88,9 +88,9 @@ def search_times(gallery: Gallery, rows: NDArray[np.float32], queries: NDArray[n
     """Medians of one query at a time, and their ratios."""
     import faiss
 
-    mirror = gallery._searcher.mirror  # the bare side is the same index, without the gallery around it
-    assert mirror is not None
-    bare: Any = mirror.index
+    view = gallery._live.view  # the bare side is the same index, without the gallery around it
+    assert view is not None
+    bare: Any = view.index
     if bare.kind == "flat":
         bare = faiss.IndexFlatIP(gallery.dimension)
         bare.add(rows)

@@ -31,7 +31,7 @@ from vitreid.bundle import Bundle, PatchRunner, read_image
 from vitreid.scoring import Labelled, RetrievalScores, compare_scores, score_retrieval
 from vitreid.scoring.patches import FOREGROUND_SHARE, PATCH_SHARE, TOP, Foreground, Half, reranked_blocks
 from vitreid.service.gallery import Gallery
-from vitreid.service.gallery.maintenance.patch_backfill import PatchUpkeep
+from vitreid.service.gallery.maintenance.patch_backfill import PatchBackfill
 from vitreid.service.intake.indexing import index_folder
 from vitreid.service.intake.sources import read_folder
 from vitreid.service.models.embedder import Embedder
@@ -84,10 +84,10 @@ def measure_cost(bundle: Bundle, images: Path, rounds: int, *, threads: int | No
         }
         found = _medians(times, max(1, rounds // 4))
         gallery.change_settings(store_patches=True)
-        upkeep = PatchUpkeep(explainer, embedder.prepare)
+        upkeep = PatchBackfill(explainer, embedder.prepare)
         for _ in range(len(gallery)):
             upkeep(gallery)
-        kept = gallery.store.foregrounds(gallery.ids(), explainer.model or "")
+        kept = gallery.foregrounds(gallery.ids(), explainer.model or "")
         assert len(kept) == len(gallery)
         found |= _medians({"kept": lambda: search(gallery, query, request, patches=patches).rerank_ms}, rounds)
         per_item = statistics.mean(each.vectors.size * 2 + each.patch_indices.size * 2 for each in kept.values())

@@ -18,8 +18,8 @@ from vitreid.service.models.runtimes.protocol import RuntimeChoice
 from vitreid.service.values.addresses import host_of, is_loopback, origin_of, origin_text
 from vitreid.service.values.fields import in_digits
 from vitreid.service.values.messages import shown
+from vitreid.service.values.texts import DEFAULT_GALLERY
 
-DEFAULT_GALLERY = "default"
 GALLERIES = "galleries"  # in a data folder, the one of all galleries
 PREFIX = "VITREID_"
 OPTIONS = ("data", "bundle", "host", "port", "insecure", "threads")

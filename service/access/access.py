@@ -13,7 +13,7 @@ from vitreid.service.access.errors import RateLimited, Unauthorized
 from vitreid.service.access.keys import KeyStore
 from vitreid.service.access.principal import ANONYMOUS, Principal
 from vitreid.service.access.rates import Buckets
-from vitreid.service.gallery.maintenance.reserve import Reserve
+from vitreid.service.db import Reserve
 
 FAILURES_PER_S, FAILURES_AT_ONCE = 1.0, 30
 REFUSALS_NOTED_PER_S = 1.0

@@ -6,16 +6,15 @@ import json
 import threading
 from collections.abc import Callable, Hashable, Iterable, Iterator
 from dataclasses import asdict, dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import Row, Select, select
 
 from vitreid.service.access.database import AccessDatabase, audit
 from vitreid.service.access.principal import Principal
-from vitreid.service.gallery.maintenance.reserve import Reserve
-from vitreid.service.gallery.rows.tables import stored_time, utc_text
-from vitreid.service.values.times import HORIZON, believable
+from vitreid.service.db import Reserve, stored_time, utc_text
+from vitreid.service.values.times import HORIZON, believable, utc_now
 
 VIEW = "view-image"
 TOGETHER = timedelta(seconds=60)
@@ -121,10 +120,6 @@ class Asked:
     action: str | None = None
 
 
-def _now() -> datetime:
-    return datetime.now(UTC)
-
-
 class AuditLog:
     """Rows are added and pruned when they are older than `days`; nothing changes one, but for `Views`."""
 
@@ -133,7 +128,7 @@ class AuditLog:
         database: AccessDatabase,
         *,
         days: int,
-        now: Callable[[], datetime] = _now,
+        now: Callable[[], datetime] = utc_now,
         reserve: Reserve | None = None,
     ) -> None:
         self._database = database
@@ -155,7 +150,7 @@ class AuditLog:
 
     def check(self) -> str:
         """Write what changes nothing, as a row would be written; "ok". Raises AccessUnusable."""
-        self._spend(self._database.touch)
+        self._spend(self._database.check_writable)
         return "ok"
 
     def _record(self, entry: Entry) -> None:

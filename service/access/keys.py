@@ -10,7 +10,7 @@ import secrets
 import string
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import Row, select
@@ -18,9 +18,9 @@ from sqlalchemy import Row, select
 from vitreid.service.access.database import AccessDatabase, keys
 from vitreid.service.access.errors import KeyNotFound, Unauthorized
 from vitreid.service.access.principal import Principal, Scope, held
+from vitreid.service.db import utc_text
 from vitreid.service.errors import BadParameter
-from vitreid.service.gallery.rows.tables import utc_text
-from vitreid.service.values.times import HORIZON, STEP
+from vitreid.service.values.times import HORIZON, STEP, utc_now
 
 ID_LENGTH = 8
 LONGEST_NAME = 64
@@ -49,14 +49,10 @@ class Key:
     last_used_at: datetime | None
 
 
-def _now() -> datetime:
-    return datetime.now(UTC)
-
-
 class KeyStore:
     """The keys of a data folder. Each call reads the file: what another process revoked is refused at once."""
 
-    def __init__(self, database: AccessDatabase, now: Callable[[], datetime] = _now) -> None:
+    def __init__(self, database: AccessDatabase, now: Callable[[], datetime] = utc_now) -> None:
         self._database = database
         self._now = now
         self._any = False

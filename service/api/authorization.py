@@ -16,7 +16,7 @@ from vitreid.service.access.access import Access
 from vitreid.service.access.errors import RateLimited, Unauthorized
 from vitreid.service.access.principal import Principal, Scope
 from vitreid.service.api.dependencies import AccessDep
-from vitreid.service.config import DEFAULT_GALLERY
+from vitreid.service.values.texts import DEFAULT_GALLERY
 
 _BEARER = HTTPBearer(scheme_name="bearer", description="an API key", auto_error=False)
 _HEADER = APIKeyHeader(name="X-API-Key", scheme_name="header", description="an API key", auto_error=False)

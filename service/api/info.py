@@ -18,10 +18,10 @@ from vitreid.service.api.schemas.system import (
     LimitsInfo,
     RuntimeInfo,
 )
-from vitreid.service.config import DEFAULT_GALLERY
 from vitreid.service.gallery.galleries import Galleries
 from vitreid.service.models.batching import MicroBatcher
 from vitreid.service.models.embedder import Embedder
+from vitreid.service.values.texts import DEFAULT_GALLERY
 
 
 class InfoReport:

@@ -9,13 +9,13 @@ from typing import Annotated, Literal
 from pydantic import Field, FiniteFloat, Json, JsonValue
 
 from vitreid.service.api.schemas.common import Params
-from vitreid.service.config import DEFAULT_GALLERY
 from vitreid.service.errors import BadParameter
 from vitreid.service.gallery.filters import Filter
 from vitreid.service.gallery.items import QUALITIES, Range
 from vitreid.service.gallery.metadata import MAX_KEYS
 from vitreid.service.search.request import MAX_EXPANDED, MAX_RERANKED, RERANK_TOP, GroupBy, Rerank, SearchRequest
 from vitreid.service.values.fields import MAX_ID, Named, at_most
+from vitreid.service.values.texts import DEFAULT_GALLERY
 from vitreid.service.values.times import UtcTime
 
 MAX_NAMES = 256

@@ -16,17 +16,18 @@ from vitreid.service.api.metrics import Metrics
 from vitreid.service.api.readiness import Readiness
 from vitreid.service.api.schemas.system import LimitsInfo
 from vitreid.service.api.threads import Threads
-from vitreid.service.config import DEFAULT_GALLERY, ServiceConfig, gallery_folder
-from vitreid.service.gallery.any_bundle import bundle_of
+from vitreid.service.config import ServiceConfig, gallery_folder
+from vitreid.service.db import Reserve
+from vitreid.service.gallery import bundle_of
 from vitreid.service.gallery.galleries import Galleries
 from vitreid.service.gallery.gallery import Gallery
-from vitreid.service.gallery.maintenance.patch_backfill import PatchUpkeep
-from vitreid.service.gallery.maintenance.reserve import Reserve
+from vitreid.service.gallery.maintenance.patch_backfill import PatchBackfill
 from vitreid.service.gallery.maintenance.scheduler import Scheduler
 from vitreid.service.models.batching import MicroBatcher
 from vitreid.service.models.bundle_choice import find_bundle, is_starter
 from vitreid.service.models.embedder import Embedder
 from vitreid.service.models.explainer import Explainer
+from vitreid.service.values.texts import DEFAULT_GALLERY
 
 
 @dataclass(frozen=True)
@@ -42,7 +43,7 @@ class Service:
     access: Access
     metrics: Metrics
     readiness: Readiness
-    upkeep: Scheduler
+    maintenance: Scheduler
     threads: Threads
     info: InfoReport
     limits: ImageLimits
@@ -77,7 +78,7 @@ def open_service(
         reserve.fill()
         opener = partial(_open_gallery, bundle=bundle, index=config.index, reserve=reserve)
         galleries = stack.enter_context(
-            Galleries(config.galleries_folder, opener, keep="vitreid serve", check_room=reserve.check_room)
+            Galleries(config.galleries_folder, opener, command="vitreid serve", shortage=reserve.shortage)
         )
         galleries.open_all(lambda name: on_progress(f"the gallery {name}"))
         batcher = MicroBatcher(
@@ -92,9 +93,9 @@ def open_service(
         on_progress("a first test query")
         readiness.attempt()
         metrics.watch(batcher, galleries)
-        jobs = {"patches": PatchUpkeep(explainer, embedder.prepare)}
-        upkeep = Scheduler(lambda: galleries.opened().values(), purge_after_s=config.purge_after_s, jobs=jobs)
-        stack.enter_context(upkeep)
+        jobs = {"patches": PatchBackfill(explainer, embedder.prepare)}
+        maintenance = Scheduler(lambda: galleries.opened().values(), purge_after_s=config.purge_after_s, jobs=jobs)
+        stack.enter_context(maintenance)
         starter = is_starter(bundle)
         yield Service(
             bundle=bundle,
@@ -106,10 +107,10 @@ def open_service(
             access=access,
             metrics=metrics,
             readiness=readiness,
-            upkeep=upkeep,
+            maintenance=maintenance,
             threads=threads,
             info=InfoReport(
-                embedder, batcher, galleries, metrics.drift, upkeep.warnings, _limits_info(config),
+                embedder, batcher, galleries, metrics.drift, maintenance.warnings, _limits_info(config),
                 runtime=config.runtime, max_batch=config.max_batch, max_queue=config.max_queue, starter=starter,
             ),
             limits=_limits(config),

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from contextlib import closing
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
@@ -15,14 +14,12 @@ from vitreid.service.cli.opening import open_bundle, open_embedder, record
 from vitreid.service.cli.options import BatchSize, BundleDir, GalleryFolder, Threads, id_option
 from vitreid.service.config import load_config
 from vitreid.service.errors import BadParameter
-from vitreid.service.gallery import overview
-from vitreid.service.gallery.any_bundle import open_as_it_is
-from vitreid.service.gallery.maintenance import on_demand, reembedding, verification
+from vitreid.service.gallery import Gallery
+from vitreid.service.gallery.maintenance import on_demand, overview, reembedding, verification
 from vitreid.service.gallery.maintenance.export import export_items
-from vitreid.service.gallery.opening import open_existing
 from vitreid.service.gallery.rows.erasure import check_reason
-from vitreid.service.gallery.rows.store import utc_now
 from vitreid.service.intake.cameras import map_cameras, report_cameras
+from vitreid.service.values.times import utc_now
 from vitreid.terminal import AsJson, emit, progress_bar, report_interrupt
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, help="List, verify, back up and maintain galleries.")
@@ -90,7 +87,7 @@ def cameras(gallery: GalleryFolder, bundle: BundleDir = None, mapping: Mapping =
     pairs = dict(_pair(each) for each in mapping or ())
     config = load_config(bundle=bundle)
     manifest = open_bundle(config, gallery).manifest
-    with open_as_it_is(gallery) as opened:
+    with Gallery.open_existing(gallery) as opened:
         if pairs:
             map_cameras(opened, manifest, pairs)
         found = report_cameras(opened, manifest)
@@ -116,10 +113,10 @@ def reembed(
     with (
         report_interrupt("what was embedded is stored; run the same command again to resume"),
         progress_bar("embedding") as progress,
-        closing(open_existing(gallery)) as database,
+        Gallery.open_existing(gallery) as opened,
     ):
         done = reembedding.reembed(
-            database, embedder, utc_now, batch_size=batch_size, drop_without_image=drop_without_image,
+            opened, embedder, utc_now, batch_size=batch_size, drop_without_image=drop_without_image,
             progress=progress,
         )  # fmt: skip
     text = (
@@ -134,8 +131,8 @@ def reembed(
 @app.command("drop-generation")
 def drop_generation(gallery: GalleryFolder, generation: Generation, as_json: AsJson = False) -> None:
     """Remove the embeddings of a model that is not in use any more."""
-    with closing(open_existing(gallery)) as database:
-        reembedding.drop_generation(database, generation)
+    with Gallery.open_existing(gallery) as opened:
+        reembedding.drop_generation(opened, generation)
     emit({"generation": generation}, f"generation {generation} is gone", as_json=as_json)
 
 
@@ -153,7 +150,7 @@ def erase(
         raise BadParameter("nothing to erase was named; give --item ID or --person LABEL")
     if reason is not None:
         check_reason(reason)
-    with open_as_it_is(gallery) as opened:
+    with Gallery.open_existing(gallery) as opened:
         ids = on_demand.ids_to_erase(opened, item or [], person)
         question = f"Erase {len(ids):,} of the {len(opened):,} items in {gallery} for good?"
         if not yes and not _confirmed(question):
@@ -168,7 +165,7 @@ def erase(
 def export(gallery: GalleryFolder, out: Out, embeddings: Embeddings = None, as_json: AsJson = False) -> None:
     """Write all items as JSON lines or CSV; each file appears whole or not at all."""
     with report_interrupt(f"{out} was not written"):
-        with open_as_it_is(gallery) as opened, progress_bar("writing", "items") as progress:
+        with Gallery.open_existing(gallery) as opened, progress_bar("writing", "items") as progress:
             exported = export_items(opened, out, embeddings=embeddings, progress=progress)
         record(load_config(), gallery, "export")
     emit({"out": out, "items": exported.items}, f"wrote {exported.items:,} items to {out}", as_json=as_json)

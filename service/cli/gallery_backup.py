@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from contextlib import closing
 from pathlib import Path
 from typing import Annotated
 
@@ -11,10 +10,10 @@ import typer
 from vitreid.service.cli.opening import record
 from vitreid.service.cli.options import GalleryFolder
 from vitreid.service.config import load_config
+from vitreid.service.gallery import Gallery
 from vitreid.service.gallery.maintenance import backup as backups
 from vitreid.service.gallery.maintenance.restoring import restore as restore_backup
-from vitreid.service.gallery.opening import open_existing
-from vitreid.service.gallery.rows.store import utc_now
+from vitreid.service.values.times import utc_now
 from vitreid.terminal import AsJson, emit, progress_bar, report_interrupt
 
 Out = Annotated[Path, typer.Argument(help="The folder to make.")]
@@ -27,8 +26,8 @@ Gone = Annotated[bool, typer.Option("--gone", help="It was moved, and no copy of
 def backup(gallery: GalleryFolder, out: Out, as_json: AsJson = False) -> None:
     """Write a backup, also while a service runs; it appears whole or not at all."""
     with report_interrupt(f"{out} was not written"):
-        with progress_bar("copying", "bytes") as progress, closing(open_existing(gallery)) as database:
-            manifest = backups.back_up(database, out, utc_now(), progress)
+        with progress_bar("copying", "bytes") as progress, Gallery.open_existing(gallery) as opened:
+            manifest = backups.back_up(opened, out, utc_now(), progress)
         record(load_config(), gallery, "backup")
     size = f"{manifest.bytes / 2**20:,.1f} MiB"
     text = f"wrote backup {manifest.id} of {manifest.items:,} items ({size}) to {out}"
@@ -51,8 +50,8 @@ def restore(backup: Backup, gallery: GalleryFolder, replace: Replace = False, as
 
 def drop_backup(gallery: GalleryFolder, backup_id: BackupId, gone: Gone = False, as_json: AsJson = False) -> None:
     """Remove a backup, so that receipts of erasures do not name it any more."""
-    with closing(open_existing(gallery)) as database:
-        place = backups.drop_backup(database, backup_id, utc_now(), gone=gone)
+    with Gallery.open_existing(gallery) as opened:
+        place = backups.drop_backup(opened, backup_id, utc_now(), gone=gone)
     left = sorted(path.name for path in place.iterdir()) if place.is_dir() and not gone else []
     text = f"backup {backup_id} is gone" + (f"; {place} stays, since it also holds {left[0]!r}" if left else "")
     emit({"backup": backup_id, "place": place, "remaining": left}, text, as_json=as_json)

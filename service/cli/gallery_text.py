@@ -7,8 +7,8 @@ from collections.abc import Iterator, Sequence
 from rich.table import Table
 from rich.text import Text
 
+from vitreid.service.gallery.maintenance.overview import Details, Listed
 from vitreid.service.gallery.maintenance.verification import Verified
-from vitreid.service.gallery.overview import Details, Listed
 from vitreid.service.gallery.rows.erasure import Receipt
 from vitreid.service.intake.cameras import CameraReport
 

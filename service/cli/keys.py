@@ -16,8 +16,8 @@ from vitreid.service.access.keys import Key
 from vitreid.service.access.principal import scope_of
 from vitreid.service.cli.options import DataDir
 from vitreid.service.config import ServiceConfig, load_config
+from vitreid.service.db import Reserve
 from vitreid.service.gallery.galleries import check_name
-from vitreid.service.gallery.maintenance.reserve import Reserve
 from vitreid.service.values.texts import check_label
 from vitreid.terminal import AsJson, emit
 

@@ -11,8 +11,7 @@ from vitreid.bundle import Bundle, ImageLimits, PixelBudget
 from vitreid.service.access.access import record_command
 from vitreid.service.access.audit import Entry
 from vitreid.service.config import GALLERIES, ServiceConfig
-from vitreid.service.gallery import Gallery
-from vitreid.service.gallery.any_bundle import bundle_of
+from vitreid.service.gallery import Gallery, bundle_of
 from vitreid.service.gallery.errors import GalleryNotFound
 from vitreid.service.gallery.galleries import check_name
 from vitreid.service.models.bundle_choice import NOTICE, find_bundle, is_starter

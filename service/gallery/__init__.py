@@ -1,4 +1,4 @@
-"""A gallery: rows in SQL, which are the truth, and an index over their embeddings, which is derived."""
+"""Galleries: rows in SQL, which are the truth, and a search view over their embeddings, which is derived."""
 
 from vitreid.service.gallery.filters import EVERYTHING, Filter
 from vitreid.service.gallery.gallery import Gallery
@@ -13,6 +13,7 @@ from vitreid.service.gallery.items import (
     NewItem,
     Quality,
 )
+from vitreid.service.gallery.rows.database import bundle_of
 
 __all__ = [
     "EVERYTHING",
@@ -27,4 +28,5 @@ __all__ = [
     "Match",
     "NewItem",
     "Quality",
+    "bundle_of",
 ]

@@ -1,4 +1,4 @@
-"""What can go wrong with a gallery.
+"""Errors of galleries, and those that storage faults become.
 
 ServiceError
 ├── GalleryError
@@ -25,6 +25,11 @@ ServiceError
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from vitreid.service.db import Fault, StorageErrors, disk_fault
 from vitreid.service.errors import GalleryError, ServiceError
 
 
@@ -47,6 +52,11 @@ class GalleryDamaged(GalleryError):
 
     slug = "gallery-damaged"
     status = 503
+
+    @classmethod
+    def at(cls, path: Path, reason: str) -> GalleryDamaged:
+        """Return the error for a damaged file."""
+        return cls(f"{path} is damaged ({reason}); {REMEDY_DAMAGED}")
 
 
 class GalleryTooNew(GalleryError):
@@ -172,3 +182,29 @@ class ErasureNotFound(ServiceError):
 
     slug = "erasure-not-found"
     status = 404
+
+
+REMEDY_DAMAGED = "restore the folder from a backup, or move it away and index the images again"
+STORAGE_ERRORS = StorageErrors(
+    {
+        Fault.DAMAGED: GalleryDamaged,
+        Fault.TOO_NEW: GalleryTooNew,
+        Fault.BUSY: GalleryBusy,
+        Fault.FULL: GalleryFull,
+        Fault.READ_ONLY: GalleryReadOnly,
+        Fault.OUT_OF_FILES: GalleryOutOfFiles,
+        Fault.CLOSED: GalleryNotFound,
+        Fault.OTHER: GalleryError,
+    },
+    {Fault.DAMAGED: REMEDY_DAMAGED, Fault.CLOSED: "it may have been dropped"},
+)
+
+
+@contextmanager
+def disk_errors(path: Path, failed: str, remedy: str = "check its permissions") -> Iterator[None]:
+    """Turn an OSError into GalleryFull, GalleryOutOfFiles or GalleryReadOnly: `path` cannot be `failed`."""
+    try:
+        yield
+    except OSError as error:
+        kind = STORAGE_ERRORS.types[disk_fault(error)]
+        raise kind(f"{path} cannot be {failed} ({error.strerror}); {remedy}") from error

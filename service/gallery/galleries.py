@@ -1,4 +1,4 @@
-"""The galleries of a service, by name: found in its data folder, made, and dropped."""
+"""The galleries of a service, by name: opened, created and dropped in its data folder."""
 
 from __future__ import annotations
 
@@ -9,16 +9,15 @@ import uuid
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from types import TracebackType
 from typing import Self
 
 from vitreid.bundle.atomic import sync
-from vitreid.service.config import DEFAULT_GALLERY
 from vitreid.service.errors import BadParameter, GalleryError
 from vitreid.service.gallery import Gallery
-from vitreid.service.gallery.errors import GalleryNeeded, GalleryNotFound, GalleryReadOnly
+from vitreid.service.gallery.errors import GalleryFull, GalleryNeeded, GalleryNotFound, GalleryReadOnly
 from vitreid.service.gallery.maintenance.removal import remove_gallery
-from vitreid.service.gallery.opening import FILE
+from vitreid.service.gallery.rows.database import FILE
+from vitreid.service.values.texts import DEFAULT_GALLERY
 
 NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}")
 logger = logging.getLogger("vitreid")
@@ -35,7 +34,7 @@ def check_name(name: str) -> None:
 
 @dataclass(frozen=True)
 class Dropped:
-    """What a gallery was that was dropped."""
+    """Facts about a gallery that was dropped."""
 
     items: int
     images: int
@@ -50,8 +49,8 @@ class Galleries:
 
     `opener` opens the gallery in a folder, or makes one there, and loads nothing yet. A gallery that it cannot open is
     listed in `failures` and raises its error where it is asked for; only one that is needed, `default`, raises it at
-    once. This process is the keeper of what it opens, and others hear that it runs the command `keep`. `check_room`
-    raises GalleryFull where the disk has no room for a new one.
+    once. This process holds the maintenance locks, with `command` in the message to others. `shortage` returns why
+    the disk has no room for a new one, or None.
     """
 
     def __init__(
@@ -59,19 +58,19 @@ class Galleries:
         folder: Path,
         opener: Callable[[Path], Gallery],
         *,
-        keep: str,
-        check_room: Callable[[], None] = lambda: None,
+        command: str,
+        shortage: Callable[[], str | None] = lambda: None,
     ) -> None:
         self.folder = folder
-        self._check_room = check_room
+        self._shortage = shortage
         self._opener = opener
-        self._keep = keep
+        self._command = command
         self._changing = threading.Lock()  # one creation or drop at a time
         self._open: dict[str, Gallery] = {}
         self._failures: dict[str, GalleryError] = {}
 
     def open_all(self, opening: Callable[[str], None] = lambda name: None) -> Self:
-        """Open the galleries that are there, and make `default`; `opening` hears each name before.
+        """Open the galleries that are there, and make `default`; `opening` is called with each name before.
 
         Raises the GalleryError of `default`.
         """
@@ -95,9 +94,7 @@ class Galleries:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
     def close(self) -> None:
@@ -105,13 +102,13 @@ class Galleries:
         while self._open:
             _, gallery = self._open.popitem()
             try:
-                gallery.upkeep_snapshot()
+                gallery.write_snapshot(only_if_due=True)
             except GalleryError as error:
                 logger.warning("no snapshot at the end: %s", error)  # it is a cache: the next start takes longer
             gallery.close()
 
     def get(self, name: str) -> Gallery:
-        """The open gallery of this name. Raises GalleryNotFound, or why it could not be opened."""
+        """Return the open gallery of this name. Raises GalleryNotFound, or why it could not be opened."""
         gallery = self._open.get(name)
         if gallery is not None:
             return gallery
@@ -121,19 +118,19 @@ class Galleries:
         raise GalleryNotFound(f"there is no gallery {name!r}; GET /v1/galleries lists them")
 
     def names(self) -> list[str]:
-        """All names, of those too that could not be opened, in order."""
+        """Return all names, of those too that could not be opened, in order."""
         return sorted([*self._open, *self._failures])
 
     def opened(self) -> Mapping[str, Gallery]:
-        """The open galleries by name, as they are now."""
+        """Return the open galleries by name, as they are now."""
         return dict(self._open)
 
     def failures(self) -> Mapping[str, GalleryError]:
-        """Why galleries could not be opened, by name."""
+        """Return the errors of galleries that could not be opened, by name."""
         return dict(self._failures)
 
     def create(self, name: str) -> tuple[Gallery, bool]:
-        """The gallery of this name, made where it is missing, and whether it was.
+        """Return the gallery of this name, made where it is missing, and whether it was.
 
         Raises BadParameter for a name that a gallery cannot have, and the GalleryErrors of opening one.
         """
@@ -141,12 +138,13 @@ class Galleries:
         with self._changing:
             if name in self._open or name in self._failures:
                 return self.get(name), False
-            self._check_room()
+            if (shortage := self._shortage()) is not None:
+                raise GalleryFull(shortage)
             self._enter(name)
             return self._open[name], True
 
     def drop(self, name: str) -> Dropped:
-        """Close a gallery and remove its files; what it was. From the first moment on no search finds it.
+        """Close a gallery and remove its files; from the first moment on no search finds it.
 
         Raises GalleryNotFound, GalleryNeeded for `default`, and why it could not be opened: such files are not ours.
         """
@@ -165,7 +163,7 @@ class Galleries:
                 raise GalleryReadOnly(f"{gallery.folder} cannot be removed ({error.strerror})") from error
             gallery.close()
         remaining = self._remove(left, name)
-        sync(self.folder)  # who was told that it went must not meet it again
+        sync(self.folder)  # a caller who knows that it went must not meet it again
         return Dropped(info.items, info.images, info.bytes, remaining)
 
     def _remove(self, left: Path, name: str) -> list[str]:
@@ -177,8 +175,8 @@ class Galleries:
     def _enter(self, name: str) -> None:
         gallery = self._opener(self.folder / name)
         try:
-            # The keeper comes first: where there is another one, nobody waits for the index to load.
-            gallery.keep(self._keep)
+            # The lock comes first: where another process holds it, nobody waits for the index to load.
+            gallery.acquire_maintenance_lock(self._command)
             gallery.refresh()
         except BaseException:
             gallery.close()

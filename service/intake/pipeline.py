@@ -141,7 +141,7 @@ class Intake:
         copies = {each.image_hash: each.origin.label.camera_id for each in duplicates if each.item_id is None}
         ids = self.known(copies) if copies else {}
         located = {id(each): each.item_id or ids.get(each.image_hash) for each in duplicates}
-        items = self.gallery.store.items_of([item_id for item_id in located.values() if item_id is not None])
+        items = self.gallery.items_of([item_id for item_id in located.values() if item_id is not None])
         return [
             self._compared(self.gallery, each, located[id(each)], items) if isinstance(each, Duplicate) else each
             for each in outcomes
@@ -155,7 +155,7 @@ class Intake:
         changes = differences(items[item_id], duplicate.origin.label)
         if changes and self.relabel:
             with suppress(ItemNotFound):  # deleted meanwhile
-                items[item_id] = gallery.patch(item_id, changes)
+                items[item_id] = gallery.update(item_id, changes)
         relabelled = self.relabel and bool(changes)
         return replace(duplicate, item_id=item_id, differing=tuple(changes), relabelled=relabelled)
 

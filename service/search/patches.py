@@ -42,7 +42,7 @@ class PatchReranker:
         Raises ExplainUnsupported, ImagesMissing for an item without a readable image, ItemNotFound, BundleError.
         """
         explainer = self.explainer
-        known = {} if explainer.model is None else gallery.store.foregrounds(ids, explainer.model)
+        known = {} if explainer.model is None else gallery.foregrounds(ids, explainer.model)
         if missing := [item_id for item_id in ids if item_id not in known]:
             cameras = [gallery.get(item_id).model_camera for item_id in missing]
             pixels = [self.prepare(stored_image(gallery, item_id)) for item_id in missing]

@@ -10,6 +10,7 @@ from pydantic import JsonValue
 from vitreid.service.errors import BadParameter
 
 LONGEST_LABEL = 128
+DEFAULT_GALLERY = "default"
 LABEL_PATTERN = r"^(?!\s)(?!.*\s$)(?!(.*/)?\.{1,2}(/|$))[^\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]+$"
 """The rule of `label_fault` as a regular expression, for the API's description."""
 
@@ -60,21 +61,3 @@ def metadata_fault(value: JsonValue) -> str | None:
 def has_surrogates(text: str) -> bool:
     """Whether a text holds halves of characters, which UTF-8 cannot write."""
     return not text.isascii() and any("\ud800" <= each <= "\udfff" for each in text)
-
-
-def readable(value: JsonValue) -> JsonValue:
-    """Stored JSON as it can be sent: null for what is no number, and a mark for half a character."""
-    match value:
-        case dict():
-            return {_readable(key): readable(each) for key, each in value.items()}
-        case list():
-            return [readable(each) for each in value]
-        case float() if not math.isfinite(value):
-            return None
-        case str():
-            return _readable(value)
-    return value
-
-
-def _readable(text: str) -> str:
-    return text.encode(errors="replace").decode() if has_surrogates(text) else text

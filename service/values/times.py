@@ -62,3 +62,8 @@ def believable(clock: datetime, last: datetime) -> datetime:
     if not plausible(clock):
         return last
     return clock if last - clock > STEP else max(clock, last)
+
+
+def utc_now() -> datetime:
+    """Return the time by the system's clock."""
+    return datetime.now(UTC)

@@ -55,7 +55,7 @@ def client(config: ServiceConfig) -> Iterator[TestClient]:
 def small_reserve() -> Iterator[None]:
     """Make the reserve for a full disk small, since thousands of services are started here."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("vitreid.service.gallery.maintenance.reserve.RESERVE_BYTES", 2**14)
+        patch.setattr("vitreid.service.db.reserve.RESERVE_BYTES", 2**14)
         yield
 
 

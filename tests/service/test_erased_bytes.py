@@ -17,9 +17,9 @@ from tests.service.application import service_of
 from vitreid.service.api.app import create_app
 from vitreid.service.config import ServiceConfig
 from vitreid.service.gallery import Gallery
-from vitreid.service.gallery.maintenance.patch_backfill import PatchUpkeep
+from vitreid.service.gallery.maintenance.patch_backfill import PatchBackfill
 from vitreid.service.gallery.maintenance.scheduler import Scheduler
-from vitreid.service.gallery.snapshots.snapshot import generations
+from vitreid.service.gallery.snapshots.snapshot import snapshots
 
 LABELS: dict[str, Any] = {
     "camera_id": "camera above the side door",
@@ -34,7 +34,7 @@ LABELS: dict[str, Any] = {
 def client(tmp_path: Path, explained_bundle: Path) -> Iterator[TestClient]:
     config = ServiceConfig(data=tmp_path, bundle=explained_bundle, runtime="fake", index="flat", purge_after_s=0)
     with TestClient(create_app(config)) as started:
-        service_of(started).upkeep.stop()  # the test itself looks after the galleries, when it is their time
+        service_of(started).maintenance.stop()  # the test itself looks after the galleries, when it is their time
         yield started
 
 
@@ -51,7 +51,7 @@ def traces(gallery: Gallery, item_id: int, sent: bytes, model: str) -> dict[str,
     item = gallery.get(item_id)
     embedding = np.asarray(gallery.embeddings([item_id])[0], dtype="<f4")
     stored = gallery.image(item_id) or b""
-    [patches] = gallery.store.foregrounds([item_id], model).values()
+    [patches] = gallery.foregrounds([item_id], model).values()
     return {
         "image as sent": sent[len(sent) // 2 :][:48],
         "comment": b"a comment about somebody",
@@ -105,7 +105,7 @@ def test_nothing_is_left_in_any_file(
         add(client, f"{seed}.jpg", noise(seed), person_id="somebody else")
     item_id = add(client, "a name that says a lot.jpg", secret, **LABELS)
     gallery.change_settings(store_patches=True)
-    PatchUpkeep(service.explainer, service.embedder.prepare)(gallery)
+    PatchBackfill(service.explainer, service.embedder.prepare)(gallery)
     everything = traces(gallery, item_id, secret, service.explainer.model or "")
     gallery.write_snapshot()
     # Asked for, shown, labelled and refused in every way: some of it is recorded.
@@ -117,7 +117,7 @@ def test_nothing_is_left_in_any_file(
     again = client.post("/v1/items", files={"images": ("a name that says a lot.jpg", secret)})
     assert again.json()["duplicates"] == 1
     gallery.write_snapshot()
-    assert len(generations(gallery.folder)) == 2
+    assert len(snapshots(gallery.folder)) == 2
     # The bytes as they were sent are nowhere even now: images are stored anew, without comments.
     assert set(everything) - set(found(tmp_path, everything)) == {"image as sent", "comment", "half precision"}
 
@@ -125,7 +125,7 @@ def test_nothing_is_left_in_any_file(
     assert receipt["item_ids"] == [item_id]
     assert receipt["purged_at"] is None
     assert client.get(f"/v1/items/{item_id}").status_code == 404
-    Scheduler(lambda: service.galleries.opened().values(), purge_after_s=0).look()
+    Scheduler(lambda: service.galleries.opened().values(), purge_after_s=0).run_due_jobs()
     done = client.get(f"/v1/erasures/{receipt['id']}").json()
     assert done["purged_at"] is not None
     assert done["remaining"] == []

@@ -53,8 +53,8 @@ def config(tmp_path: Path, tiny_bundle: Path) -> ServiceConfig:
 def service(config: ServiceConfig, clocks: Clocks, monkeypatch: pytest.MonkeyPatch) -> Iterator[Service]:
     """With all that asks for the time asking `clocks`; but for the limits of rates, which never ask for that of day."""
     with open_service(config) as opened:
-        opened.upkeep.stop()
-        opened.gallery().store.clock = clocks.time
+        opened.maintenance.stop()
+        opened.gallery()._store.clock = clocks.time
         monkeypatch.setattr(opened.access.audit, "_now", clocks.time)
         monkeypatch.setattr(opened.access.keys, "_now", clocks.time)
         yield opened
@@ -68,14 +68,14 @@ def client(config: ServiceConfig, service: Service) -> Iterator[TestClient]:
 
 @pytest.fixture
 def look(service: Service, clocks: Clocks) -> Callable[[], None]:
-    """Lets upkeep look after the galleries, some minutes after it last did."""
-    upkeep = Scheduler(
+    """Lets maintenance look after the galleries, some minutes after it last did."""
+    maintenance = Scheduler(
         lambda: service.galleries.opened().values(), purge_after_s=0, now=clocks.time, monotonic=clocks.monotonic
     )
 
     def later() -> None:
         clocks.run(EXPIRE_EVERY_S)
-        upkeep.look()
+        maintenance.run_due_jobs()
 
     return later
 
@@ -152,7 +152,7 @@ def test_items_of_a_clock_that_was_ahead_are_dated_anew(
 ) -> None:
     assert client.put("/v1/galleries/default", json={"retention_days": 30}).status_code == 200
     old = add(client, make_image(1))
-    with service.gallery().store.database.writing() as connection:  # as a version before wrote it
+    with service.gallery()._store.database.writing() as connection:  # as a version before wrote it
         connection.exec_driver_sql("UPDATE items SET created_at = '2099-01-01T00:00:00.000000Z'")
         connection.exec_driver_sql("UPDATE gallery SET last_at = '2099-01-01T00:00:00.000000Z'")
     look()
@@ -181,16 +181,16 @@ def test_a_wrong_clock_is_reported(
 ) -> None:
     assert client.put("/v1/galleries/default", json={"retention_days": 30}).status_code == 200
     clocks.now = datetime(year, 1, 1, tzinfo=UTC)
-    service.upkeep._now = clocks.time
-    service.upkeep._stopping.clear()
-    service.upkeep._not_before.clear()
-    service.upkeep.look()
+    service.maintenance._now = clocks.time
+    service.maintenance._stopping.clear()
+    service.maintenance._not_before.clear()
+    service.maintenance.run_due_jobs()
     said = f"gallery default: retention waits: the clock says {year}-01-01, which cannot be; set it right"
     assert client.get("/v1/info").json()["warnings"] == [said]
     assert said in caplog.messages
     clocks.now = datetime.now(UTC)
-    service.upkeep._not_before.clear()
-    service.upkeep.look()
+    service.maintenance._not_before.clear()
+    service.maintenance.run_due_jobs()
     assert client.get("/v1/info").json()["warnings"] == []
 
 

@@ -14,11 +14,11 @@ from vitreid.service.api.middleware.audit import note_items
 from vitreid.service.api.openapi.responses import links_of_receipt, problems
 from vitreid.service.api.schemas.common import Params
 from vitreid.service.api.schemas.erasures import ErasureRequest, ReceiptBody, ReceiptPage
-from vitreid.service.config import DEFAULT_GALLERY
 from vitreid.service.gallery import Filter, Gallery
 from vitreid.service.gallery.errors import PersonNotFound
 from vitreid.service.gallery.rows.erasure import Receipt
 from vitreid.service.values.fields import MAX_ID, Named
+from vitreid.service.values.texts import DEFAULT_GALLERY
 
 router = APIRouter(tags=["erasure"])
 
@@ -94,7 +94,7 @@ async def list_erasures(
     gallery = galleries.get(params.gallery)
 
     def page() -> ReceiptPage:
-        found = gallery.store.receipts(before=params.before, limit=params.limit + 1)
+        found = gallery.receipts(before=params.before, limit=params.limit + 1)
         receipts = found[: params.limit]
         return ReceiptPage(
             erasures=[ReceiptBody.of(receipt, gallery.name) for receipt in receipts],
@@ -117,7 +117,7 @@ async def get_erasure(
 ) -> Response:
     """The receipt as it is now: `purged_at` is set once no file of the gallery holds anything of the items."""
     gallery = galleries.get(params.gallery)
-    return await threads.json_page(lambda: ReceiptBody.of(gallery.store.receipt(erasure_id), gallery.name))
+    return await threads.json_page(lambda: ReceiptBody.of(gallery.receipt(erasure_id), gallery.name))
 
 
 def _erase(gallery: Gallery, body: ErasureRequest, principal: Principal) -> Receipt:

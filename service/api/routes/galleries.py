@@ -97,7 +97,7 @@ async def put_gallery(
         gallery, created = galleries.create(name)
         unchanged = set() if "cameras" in settings.model_fields_set else {"cameras"}
         gallery.change_settings(**{name: value for name, value in settings if name not in unchanged})
-        maintenance.poke()  # a shorter retention period counts from now
+        maintenance.wake()  # a shorter retention period counts from now
         response.status_code = 201 if created else 200
         return _entry(gallery)
 

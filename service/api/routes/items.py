@@ -25,11 +25,11 @@ from vitreid.service.api.params import FilterParams
 from vitreid.service.api.schemas.common import ImageHash, Params
 from vitreid.service.api.schemas.items import AddResultBody, ItemBody, ItemPage, ItemPatch
 from vitreid.service.api.uploads import FORM_TYPE, read_items
-from vitreid.service.config import DEFAULT_GALLERY
 from vitreid.service.gallery.errors import ImageMismatch, ItemNotFound
 from vitreid.service.gallery.items import Item
 from vitreid.service.intake.image_labels import parse_labels
 from vitreid.service.values.fields import MAX_ID, whole
+from vitreid.service.values.texts import DEFAULT_GALLERY
 
 router = APIRouter(prefix="/v1/items", tags=["items"])
 
@@ -233,7 +233,7 @@ async def patch_item(
 
     def change() -> ItemBody:
         params.check(principal.check_item(gallery.get(item_id)))  # an item's image never changes, and no id comes back
-        return ItemBody.of(gallery.patch(item_id, changes), gallery.name)
+        return ItemBody.of(gallery.update(item_id, changes), gallery.name)
 
     return await threads.run(change)
 

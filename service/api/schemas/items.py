@@ -9,10 +9,10 @@ from pydantic import BaseModel, Field, JsonValue
 
 from vitreid.bundle.market_names import NOBODY
 from vitreid.service.api.schemas.problem import Problem
-from vitreid.service.config import DEFAULT_GALLERY
 from vitreid.service.gallery.items import QUALITIES, Box, Item, ItemChanges, Quality
 from vitreid.service.gallery.metadata import Metadata
 from vitreid.service.values.fields import BODY, LabelText
+from vitreid.service.values.texts import DEFAULT_GALLERY
 from vitreid.service.values.times import UtcTime
 
 

@@ -6,11 +6,11 @@ from pydantic import BaseModel, Field, JsonValue
 
 from vitreid.service.api.schemas.common import NOTE, Score
 from vitreid.service.api.schemas.items import ItemBody, item_values
-from vitreid.service.config import DEFAULT_GALLERY
 from vitreid.service.gallery.items import Box
 from vitreid.service.search.candidates import Candidate
 from vitreid.service.search.pipeline import NoMatch, SearchResult
 from vitreid.service.search.request import GroupBy, Rerank
+from vitreid.service.values.texts import DEFAULT_GALLERY
 
 
 class GroupBody(BaseModel):

@@ -25,9 +25,9 @@ from vitreid.service.api.server.connections import Connection, ConnectionLimits
 from vitreid.service.api.startup import BackgroundStartup
 from vitreid.service.api.state import Service
 from vitreid.service.config import ServiceConfig, names_of, unknown_variables
+from vitreid.service.db import open_files
 from vitreid.service.errors import PortInUse, ServiceError
 from vitreid.service.models.bundle_choice import NOTICE
-from vitreid.service.values import descriptors
 
 STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 TELL_S = 2  # for the answers of requests that are told that the service stops
@@ -110,7 +110,7 @@ def serve_until_stopped(
     `opened` hears when all is ready. False where a part was still being loaded when it had to end. Raises what opening
     the parts raises (service.api.state.open_service).
     """
-    descriptors.raise_limit()
+    open_files.raise_limit()
     app = create_app(config, open_parts=False)
     server = _server_of(app, config)
 
@@ -139,7 +139,7 @@ class _Server(uvicorn.Server):
         self._in_flight = in_flight
         self._drain_s = config.drain_s
         self._limits = ConnectionLimits(receive_s=config.receive_s, send_s=config.send_s)
-        self._most = min(config.max_connections, max(1, descriptors.limit() // 2))  # the rest is for files
+        self._most = min(config.max_connections, max(1, open_files.limit() // 2))  # the rest is for files
         self._accepting: list[asyncio.Task[None]] = []
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:

@@ -54,7 +54,7 @@ FORMATS: dict[str, Callable[[IO[str]], Writer]] = {".jsonl": _json_lines, ".csv"
 
 @dataclass(frozen=True)
 class Exported:
-    """What was written."""
+    """Size of an export."""
 
     items: int
     dimension: int
@@ -74,8 +74,8 @@ def export_items(
     """
     if out.suffix not in FORMATS or (embeddings is not None and embeddings.suffix != ".npz"):
         raise BadParameter(
-            f"{out.name if out.suffix not in FORMATS else embeddings} ends in nothing that is known: items go into "
-            f"{' or '.join(FORMATS)}, embeddings into .npz"
+            f"{out.name if out.suffix not in FORMATS else embeddings} has an unknown ending; write items to "
+            f"{' or '.join(FORMATS)}, embeddings to .npz"
         )
     ids = gallery.ids()
     found = np.empty((len(ids) if embeddings is not None else 0, gallery.dimension), dtype=np.float32)
@@ -87,10 +87,10 @@ def export_items(
         write = FORMATS[out.suffix](text)
         for page in _pages(gallery, ids):
             if arrays is not None:
-                here, rows = gallery.store.embeddings_of([item.id for item in page])
-                place = {item_id: number for number, item_id in enumerate(here)}
-                page = [item for item in page if item.id in place]
-                found[len(written) : len(written) + len(page)] = rows[[place[item.id] for item in page]]
+                here, rows = gallery._store.embeddings_of([item.id for item in page])
+                row_of = {item_id: row for row, item_id in enumerate(here)}
+                page = [item for item in page if item.id in row_of]
+                found[len(written) : len(written) + len(page)] = rows[[row_of[item.id] for item in page]]
             for item in page:
                 write(_values(item))
             written += [item.id for item in page]
@@ -104,7 +104,7 @@ def export_items(
 
 def _pages(gallery: Gallery, ids: list[int]) -> Iterator[list[Item]]:
     for start in range(0, len(ids), ROWS_AT_ONCE):
-        found = gallery.store.items_of(ids[start : start + ROWS_AT_ONCE])
+        found = gallery._store.items_of(ids[start : start + ROWS_AT_ONCE])
         yield [found[item_id] for item_id in sorted(found)]
 
 

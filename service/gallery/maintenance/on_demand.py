@@ -5,25 +5,24 @@ from __future__ import annotations
 from collections.abc import Collection
 from pathlib import Path
 
-from vitreid.service.gallery.any_bundle import open_as_it_is
+from vitreid.service.db import Reserve
 from vitreid.service.gallery.errors import GalleryBusy, ItemNotFound, PersonNotFound
 from vitreid.service.gallery.filters import Filter
 from vitreid.service.gallery.gallery import Gallery
 from vitreid.service.gallery.items import GalleryInfo
 from vitreid.service.gallery.maintenance.purging import purge
-from vitreid.service.gallery.maintenance.reserve import Reserve
 from vitreid.service.gallery.rows.erasure import Receipt
-from vitreid.service.gallery.rows.store import utc_now
-from vitreid.service.gallery.snapshots.snapshot import remove_but
+from vitreid.service.gallery.snapshots.snapshot import remove_old_snapshots
+from vitreid.service.values.times import utc_now
 
 
 def rebuild(folder: Path, index: str) -> GalleryInfo:
     """Rebuild index and snapshot from the rows, and purge. Raises GalleryBusy where the gallery is locked."""
-    with open_as_it_is(folder, index=index) as gallery:
-        gallery.keep("vitreid gallery rebuild")
+    with Gallery.open_existing(folder, index=index) as gallery:
+        gallery.acquire_maintenance_lock("vitreid gallery rebuild")
         gallery.rebuild_index()
         gallery.write_snapshot()
-        remove_but(folder, 1)
+        remove_old_snapshots(folder, 1)
         purge(gallery, utc_now)
         return gallery.info()
 
@@ -33,7 +32,7 @@ def ids_to_erase(gallery: Gallery, item_ids: Collection[int], person_id: str | N
     labelled = [] if person_id is None else gallery.ids(Filter(person_id=person_id))
     if person_id is not None and not labelled:
         raise PersonNotFound(f"no item in {gallery.folder} has the person_id {person_id!r}")
-    there = gallery.store.items_of(item_ids)
+    there = gallery.items_of(item_ids)
     if item_ids and not there and not labelled:
         raise ItemNotFound(f"none of the {len(set(item_ids))} items to erase is in {gallery.folder}")
     return sorted({*there, *labelled})
@@ -44,8 +43,8 @@ def erase_items(gallery: Gallery, ids: Collection[int], reason: str | None) -> R
     gallery.reserve = Reserve(gallery.folder.absolute().parent.parent)  # of the service, where one has this folder
     receipt = gallery.erase(ids, reason=reason, requested_by="vitreid gallery erase")
     try:
-        gallery.keep("vitreid gallery erase")
+        gallery.acquire_maintenance_lock("vitreid gallery erase")
         purge(gallery, utc_now)
     except GalleryBusy:
         return receipt
-    return gallery.store.receipt(receipt.id)
+    return gallery.receipt(receipt.id)

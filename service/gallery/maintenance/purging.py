@@ -10,29 +10,29 @@ from pathlib import Path
 
 from vitreid.service.gallery.errors import GalleryBusy, GalleryDamaged, GalleryReadOnly
 from vitreid.service.gallery.gallery import Gallery
-from vitreid.service.gallery.opening import UNFINISHED
+from vitreid.service.gallery.rows.database import STAGING
 from vitreid.service.gallery.rows.erasure import mark_purged, unpurged_seq
-from vitreid.service.gallery.snapshots.snapshot import generations
+from vitreid.service.gallery.snapshots.snapshot import snapshots
 
 
 def unpurged(gallery: Gallery) -> int | None:
-    """Seq of the newest deletion that has left traces in the files; None: there is none."""
-    with gallery.store.database.reading() as connection:
+    """Return the seq of the newest deletion that has left traces in the files, or None."""
+    with gallery._store.database.reading() as connection:
         return unpurged_seq(connection)
 
 
 def purge(gallery: Gallery, clock: Callable[[], datetime], cancelled: Callable[[], bool] = lambda: False) -> bool:
-    """Replace snapshots, compact the index, rewrite the database and empty its log; for the gallery's keeper only.
+    """Replace snapshots, compact the index, rewrite the database and empty its log.
 
-    False where it was cancelled; it is to be done again then. Raises GalleryBusy where a reader of long standing kept
-    the log from being emptied.
+    Only for the holder of the maintenance lock. False where it was cancelled; call it again then. Raises GalleryBusy
+    where a long read kept the log from being emptied.
     """
-    database = gallery.store.database
+    database = gallery._store.database
     seq = unpurged(gallery)
     if seq is None:
         return True
     remove_leftovers(gallery.folder)
-    if generations(gallery.folder):
+    if snapshots(gallery.folder):
         # What replaces them is a snapshot then, not nothing; of a gallery that cannot be loaded they just go.
         with suppress(GalleryDamaged):
             gallery.refresh()
@@ -48,7 +48,7 @@ def purge(gallery: Gallery, clock: Callable[[], datetime], cancelled: Callable[[
 
 def remove_leftovers(folder: Path) -> None:
     """Remove what a killed process left half made in a gallery's folder. Raises GalleryReadOnly."""
-    for left in folder.glob(f"{UNFINISHED}*"):
+    for left in folder.glob(f"{STAGING}*"):
         shutil.rmtree(left, ignore_errors=True)
-        if left.exists():  # or a receipt would say that nothing is left
+        if left.exists():  # or a receipt would claim that nothing is left
             raise GalleryReadOnly(f"{left} cannot be removed; check its permissions")

@@ -1,38 +1,54 @@
-"""Embedding a gallery again with another model: beside the embeddings that answer, which it replaces in one step."""
+"""Re-embedding a gallery with another model, beside the embeddings in use, which it replaces in one step."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
 from sqlalchemy import Connection, Row, Select, Table, func, select
-from sqlalchemy.dialects.sqlite import insert
 
 from vitreid.bundle import ImageError, read_image
 from vitreid.bundle.manifest import Manifest
+from vitreid.service.db import Database
+from vitreid.service.db.sqlite import among, upsert
 from vitreid.service.errors import BadParameter
-from vitreid.service.gallery.database import Database
 from vitreid.service.gallery.errors import GenerationNotFound, ImagesMissing
-from vitreid.service.gallery.rows.conditions import among
+from vitreid.service.gallery.gallery import Gallery
 from vitreid.service.gallery.rows.rows import advance, embedding_row, remove
 from vitreid.service.gallery.rows.settings import read_settings
-from vitreid.service.gallery.rows.tables import embeddings_of, gallery, generations, images, items
-from vitreid.service.models.embedder import Embedder
+from vitreid.service.gallery.rows.tables import embeddings_of, generations, images, items
+from vitreid.service.gallery.rows.tables import gallery as header
 
 SHOWN = 20  # ids that a message lists
 
 
+class Embedder(Protocol):
+    """A loaded model."""
+
+    @property
+    def manifest(self) -> Manifest:
+        """The bundle's description."""
+
+    def prepare(self, image: Image.Image) -> NDArray[np.uint8]:
+        """Return the pixels that the model takes of an RGB image."""
+
+    def run(self, pixels: Sequence[NDArray[np.uint8]], model_cameras: Sequence[str | None], /) -> NDArray[np.float32]:
+        """Return (N, D) embeddings of N prepared images."""
+
+
 @dataclass(frozen=True)
 class Reembedded:
-    """What became of a gallery."""
+    """Summary of a re-embedding."""
 
     generation: int
-    """The embeddings that answer now."""
+    """The embeddings in use now."""
     previous: int
-    """Those that did before; kept until they are dropped."""
+    """Those in use before; they stay until they are dropped."""
     bundle_id: str
     dimension: int
     items: int
@@ -48,11 +64,11 @@ class _Target:
     table: Table
     embedder: Embedder
     cameras: dict[str, str]
-    """Camera of the gallery -> one that the model learned."""
+    """Camera of the gallery -> model camera."""
 
 
 def reembed(
-    database: Database,
+    gallery: Gallery,
     embedder: Embedder,
     clock: Callable[[], datetime],
     *,
@@ -60,15 +76,16 @@ def reembed(
     drop_without_image: bool = False,
     progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> Reembedded:
-    """Embed every item's stored image with another model; afterwards that model's embeddings answer.
+    """Embed every item's stored image with another model, whose embeddings are in use afterwards.
 
-    Each batch is committed, so a run that was ended goes on where it was. Items that are added meanwhile are embedded
-    too. The last step is one transaction; who has the gallery open with the old model gets BundleMismatch from then
-    on. Going back to a model whose embeddings are kept embeds only what came since.
+    Each batch is committed, so an interrupted run can be resumed. Items that are added meanwhile are embedded too. The
+    last step is one transaction; who has the gallery open with the old model gets BundleMismatch from then on. Going
+    back to a model whose embeddings are still there embeds only what came since.
 
     Raises ImagesMissing where items have no usable image and these are not to be dropped, BadParameter where the
     gallery is of this model already.
     """
+    database = gallery._store.database
     target, live = _begin(database, embedder, clock)
     if not drop_without_image:
         _check_images(database, target.table)
@@ -88,13 +105,13 @@ def reembed(
     return _swap(database, target, live, clock, drop_without_image=drop_without_image)
 
 
-def drop_generation(database: Database, generation: int) -> None:
-    """Remove the embeddings of a model that does not answer any more. Raises GenerationNotFound."""
-    with database.writing() as connection:
+def drop_generation(gallery: Gallery, generation: int) -> None:
+    """Remove the embeddings of a model that is not in use any more. Raises GenerationNotFound."""
+    with gallery._store.database.writing() as connection:
         state = connection.execute(select(generations.c.state).where(generations.c.id == generation)).scalar()
         if state is None or state == "live":
             there = connection.execute(select(generations.c.id).where(generations.c.state != "live")).scalars().all()
-            found = "is the one that answers" if state else "does not exist"
+            found = "is in use" if state else "does not exist"
             raise GenerationNotFound(
                 f"generation {generation} {found}; those that can be dropped: {', '.join(map(str, there)) or 'none'}"
             )
@@ -103,11 +120,11 @@ def drop_generation(database: Database, generation: int) -> None:
 
 
 def _begin(database: Database, embedder: Embedder, clock: Callable[[], datetime]) -> tuple[_Target, int]:
-    """The generation to fill, made or found again, and the one that answers."""
+    """Return the generation to fill, new or unfinished, and the one in use."""
     manifest = embedder.manifest
     with database.writing() as connection:
-        header = connection.execute(gallery.select()).one()
-        if header.bundle_id == manifest.bundle_id:
+        found_header = connection.execute(header.select()).one()
+        if found_header.bundle_id == manifest.bundle_id:
             raise BadParameter(f"the gallery is of bundle {manifest.bundle_id[:12]} already; nothing is to be done")
         found = connection.execute(
             select(generations.c.id).where(generations.c.bundle_id == manifest.bundle_id)
@@ -118,9 +135,9 @@ def _begin(database: Database, embedder: Embedder, clock: Callable[[], datetime]
             values = {"id": number, "bundle_id": manifest.bundle_id, "dimension": manifest.dimension}
             connection.execute(generations.insert().values(**values, state="making", created_at=clock()))
             table.create(connection)
-        mapped = read_settings(connection).cameras
-    learned = {camera: name for camera, name in mapped.items() if name in manifest.cameras}
-    return _Target(number, table, embedder, learned), header.generation
+        cameras = read_settings(connection).cameras
+    mapped = {camera: name for camera, name in cameras.items() if name in manifest.cameras}
+    return _Target(number, table, embedder, mapped), found_header.generation
 
 
 def _check_images(database: Database, table: Table) -> None:
@@ -132,14 +149,14 @@ def _check_images(database: Database, table: Table) -> None:
 
 
 def _missing(table: Table, after: int) -> Select[Any]:
-    """Items without an embedding of the generation, with their images, in order of id."""
+    """Select items without an embedding of the generation, with their images, in order of id."""
     joined = items.outerjoin(table, table.c.item_id == items.c.id).outerjoin(images, images.c.item_id == items.c.id)
     wanted = select(items.c.id, items.c.camera_id, images.c.image).select_from(joined)
     return wanted.where(table.c.item_id.is_(None), items.c.id > after).order_by(items.c.id)
 
 
 def _embed(target: _Target, rows: Sequence[Row[Any]]) -> list[dict[str, Any]]:
-    """Embedding rows of those items whose images can be read."""
+    """Return embedding rows of those items whose images can be read."""
     ids, pixels, cameras = [], [], []
     for row in rows:
         try:
@@ -153,11 +170,10 @@ def _embed(target: _Target, rows: Sequence[Row[Any]]) -> list[dict[str, Any]]:
 
 
 def _store(connection: Connection, table: Table, rows: Sequence[dict[str, Any]]) -> None:
-    """Insert the rows of items that are still there; another run may have been faster with some."""
+    """Store the rows of items that are still there; another run may have been faster with some."""
     ids = [row["item_id"] for row in rows]
     here = set(connection.execute(select(items.c.id).where(items.c.id.in_(among(ids)))).scalars())
-    if kept := [row for row in rows if row["item_id"] in here]:
-        connection.execute(insert(table).on_conflict_do_nothing(), kept)
+    upsert(connection, table, [row for row in rows if row["item_id"] in here])
 
 
 def _swap(
@@ -165,7 +181,7 @@ def _swap(
 ) -> Reembedded:
     manifest: Manifest = target.embedder.manifest
     with database.writing() as connection:
-        # What was added since the last look: nobody adds more while this lasts.
+        # What was added since the last batch: nobody adds more while this lasts.
         added = connection.execute(_missing(target.table, 0)).all()
         _store(connection, target.table, _embed(target, added))
         without = [row.id for row in connection.execute(_missing(target.table, 0))]
@@ -182,20 +198,18 @@ def _swap(
 
 def _make_live(connection: Connection, target: _Target, manifest: Manifest) -> None:
     connection.execute(items.update().values(model_camera=None))
-    for camera, learned in target.cameras.items():
-        connection.execute(items.update().where(items.c.camera_id == camera).values(model_camera=learned))
+    for camera, model_camera in target.cameras.items():
+        connection.execute(items.update().where(items.c.camera_id == camera).values(model_camera=model_camera))
     for state, which in (("kept", generations.c.state == "live"), ("live", generations.c.id == target.generation)):
         connection.execute(generations.update().where(which).values(state=state))
     connection.execute(
-        gallery.update().values(
-            generation=target.generation, bundle_id=manifest.bundle_id, dimension=manifest.dimension
-        )
+        header.update().values(generation=target.generation, bundle_id=manifest.bundle_id, dimension=manifest.dimension)
     )
 
 
 def _images_missing(ids: Sequence[int]) -> ImagesMissing:
     shown = ", ".join(map(str, ids[:SHOWN])) + (f" and {len(ids) - SHOWN:,} more" if len(ids) > SHOWN else "")
     return ImagesMissing(
-        f"{len(ids):,} items have no image that can be read ({shown}); nothing was swapped: add them anew, or delete "
+        f"{len(ids):,} items have no image that can be read ({shown}); nothing was swapped; add them again, or delete "
         "them on the way with --drop-without-image"
     )

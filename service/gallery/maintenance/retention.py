@@ -1,4 +1,4 @@
-"""Retention: items that are older than a gallery keeps them are erased like any others."""
+"""Retention: items older than the gallery's period are erased like any others."""
 
 from __future__ import annotations
 
@@ -7,9 +7,10 @@ from datetime import UTC, datetime, timedelta
 
 from sqlalchemy import Connection, func, select
 
+from vitreid.service.db import UtcText
 from vitreid.service.gallery.errors import ItemNotFound
 from vitreid.service.gallery.gallery import Gallery
-from vitreid.service.gallery.rows.tables import UtcText, items
+from vitreid.service.gallery.rows.tables import items
 from vitreid.service.values.times import HORIZON, STEP, plausible
 
 logger = logging.getLogger("vitreid")
@@ -22,14 +23,14 @@ _TAKEN_AT = func.min(func.coalesce(items.c.captured_at, items.c.created_at), ite
 
 
 def expire(gallery: Gallery, now: datetime) -> int:
-    """Erase the items whose age at `now` is over the gallery's retention_days; their number.
+    """Erase the items whose age at `now` is over the gallery's retention_days; return their number.
 
     None go while the clock cannot be right. Items that were added by such a clock count from now on.
     """
     days = gallery.settings().retention_days
     if days is None or not plausible(now):
         return 0
-    _date_anew(gallery, now)
+    _correct_dates(gallery, now)
     erased = 0
     while ids := _expired(gallery, _before(now, days)):
         try:
@@ -41,41 +42,41 @@ def expire(gallery: Gallery, now: datetime) -> int:
 
 
 def clock_warning(gallery: Gallery, now: datetime) -> str | None:
-    """What a wrong clock does to the gallery's retention, as a sentence for operators; None: nothing."""
+    """Return what a wrong clock does to the gallery's retention, as a sentence for operators, or None."""
     if gallery.settings().retention_days is None:
         return None
-    told = f"gallery {gallery.name}: retention"
+    subject = f"gallery {gallery.name}: retention"
     if not plausible(now):
-        return f"{told} waits: the clock says {now:%Y-%m-%d}, which cannot be; set it right"
-    with gallery.store.database.reading() as connection:
+        return f"{subject} waits: the clock shows {now:%Y-%m-%d}, which cannot be right; set the clock"
+    with gallery._store.database.reading() as connection:
         ahead = select(func.count(), func.max(items.c.created_at, type_=UtcText())).where(
             items.c.created_at > now + STEP
         )
         count, newest = connection.execute(ahead).one()
     if not count:
         return None
-    return f"{told} keeps {count:,} items longer: by the clock of then they were added up to {newest:%Y-%m-%d}"
+    return f"{subject} delays {count:,} items: a wrong clock dated them up to {newest:%Y-%m-%d}"
 
 
 def expired_ids(connection: Connection, before: datetime, limit: int) -> list[int]:
-    """Ids of the first items in order of id whose age begins before a time."""
+    """Return ids of the first items in order of id whose age begins before a time."""
     # Texts of one width sort as times do, so the column can be compared with the time itself.
     wanted = select(items.c.id).where(before > _TAKEN_AT).order_by(items.c.id).limit(limit)
     return list(connection.execute(wanted).scalars())
 
 
 def _expired(gallery: Gallery, before: datetime) -> list[int]:
-    with gallery.store.database.reading() as connection:
+    with gallery._store.database.reading() as connection:
         return expired_ids(connection, before, AT_ONCE)
 
 
-def _date_anew(gallery: Gallery, now: datetime) -> None:
-    """Let items count from now on that a clock beyond all reason dated: they would stay for good."""
+def _correct_dates(gallery: Gallery, now: datetime) -> None:
+    """Let items count from now on that an impossible clock dated: they would stay for good."""
     beyond = items.c.created_at >= HORIZON
-    with gallery.store.database.reading() as connection:
+    with gallery._store.database.reading() as connection:
         if connection.execute(select(items.c.id).where(beyond).limit(1)).first() is None:
             return
-    with gallery.store.database.writing() as connection:
+    with gallery._store.database.writing() as connection:
         count = connection.execute(items.update().where(beyond).values(created_at=now)).rowcount
     logger.warning(
         "gallery %s: %d items were added by a clock that was wrong; they count from now on", gallery.name, count

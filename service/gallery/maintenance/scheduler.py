@@ -1,4 +1,4 @@
-"""Scheduler: one thread of the service that does what its galleries need behind the requests."""
+"""Maintenance scheduler: one thread of the service that runs the jobs of its galleries."""
 
 from __future__ import annotations
 
@@ -6,33 +6,28 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Iterable, Mapping
-from datetime import UTC, datetime
-from types import TracebackType
+from datetime import datetime
 from typing import Self
 
 from vitreid.service.errors import ServiceError
 from vitreid.service.gallery.gallery import Gallery
 from vitreid.service.gallery.maintenance.purging import purge, unpurged
 from vitreid.service.gallery.maintenance.retention import clock_warning, expire
+from vitreid.service.values.times import utc_now
 
 logger = logging.getLogger("vitreid")
 
 EXPIRE_EVERY_S = 300.0
 FIRST_RETRY_S = 10.0
-LONGEST_RETRY_S = 600.0
+MAX_RETRY_S = 600.0
 PURGE_SHARE = 10  # a purge blocks writers: after one of a second the next waits at least ten
 
 
-def utc_now() -> datetime:
-    """The time by the system's clock."""
-    return datetime.now(UTC)
-
-
 class Scheduler:
-    """Snapshots, index, retention and purges of the galleries that a process keeps.
+    """Snapshots, index, retention and purges of the galleries whose maintenance locks a process holds.
 
-    `galleries` is asked for them at every look, at least each `interval_s` seconds; `jobs` are what else is to be done.
-    Ages are told by `now`, waiting by `monotonic`: a clock that is set back delays nothing and lets nothing expire
+    `galleries` returns them at every run, at least each `interval_s` seconds; `jobs` are further jobs by name. Ages
+    are measured by `now`, waiting by `monotonic`: a clock that is set back delays nothing and lets nothing expire
     early. A job that fails is logged and tried again later, ever more seldom; the others go on.
     """
 
@@ -53,8 +48,8 @@ class Scheduler:
         self._monotonic = monotonic
         self._jobs: dict[str, Callable[[Gallery], None]] = {
             "retention": self._expire,
-            "index": lambda gallery: gallery.upkeep_index(),
-            "snapshot": lambda gallery: gallery.upkeep_snapshot(),
+            "index": lambda gallery: gallery.rebuild_index(only_if_due=True),
+            "snapshot": lambda gallery: gallery.write_snapshot(only_if_due=True),
             **jobs,
             "purge": self._purge,
         }
@@ -62,7 +57,7 @@ class Scheduler:
         self._failures: dict[tuple[str, str], int] = {}
         self._deleted_since: dict[str, float] = {}
         self._warnings: dict[str, str] = {}
-        self._wake = threading.Event()
+        self._woken = threading.Event()
         self._stopping = threading.Event()
         self._thread: threading.Thread | None = None
 
@@ -70,30 +65,28 @@ class Scheduler:
         self.start()
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.stop()
 
     def start(self) -> None:
         """Begin, in a thread of its own."""
         self._stopping.clear()
-        self._thread = threading.Thread(target=self._run, name="upkeep", daemon=True)
+        self._thread = threading.Thread(target=self._run, name="maintenance", daemon=True)
         self._thread.start()
 
     def stop(self) -> None:
-        """End after the job at hand; a purge that rewrites the database is given up and done again after a start."""
+        """Stop after the current job; a purge that rewrites the database is cancelled and repeated after a start."""
         self._stopping.set()
-        self._wake.set()
+        self._woken.set()
         if self._thread is not None:
             self._thread.join()
 
-    def poke(self) -> None:
-        """Look after the galleries now, as when a retention period was changed."""
-        self._wake.set()
+    def wake(self) -> None:
+        """Run the jobs now, as when a retention period was changed."""
+        self._woken.set()
 
-    def look(self) -> None:
-        """Do every job that is due, in the thread of the caller."""
+    def run_due_jobs(self) -> None:
+        """Run every job that is due, in the thread of the caller."""
         for gallery in list(self._galleries()):
             for name, job in self._jobs.items():
                 if self._stopping.is_set():
@@ -102,14 +95,14 @@ class Scheduler:
                     self._attempt(gallery, name, job)
 
     def warnings(self) -> list[str]:
-        """What operators should know, a sentence each."""
+        """Return warnings for operators, a sentence each."""
         return [text for _, text in sorted(self._warnings.items())]
 
     def _run(self) -> None:
         while not self._stopping.is_set():
-            self.look()
-            if self._wake.wait(self._interval_s) and not self._stopping.is_set():
-                self._wake.clear()
+            self.run_due_jobs()
+            if self._woken.wait(self._interval_s) and not self._stopping.is_set():
+                self._woken.clear()
                 self._not_before.clear()
 
     def _attempt(self, gallery: Gallery, name: str, job: Callable[[Gallery], None]) -> None:
@@ -118,18 +111,18 @@ class Scheduler:
             job(gallery)
         except Exception as error:  # whatever a job meets must not end the thread that all jobs need
             self._failures[key] = self._failures.get(key, 0) + 1
-            wait_s = min(FIRST_RETRY_S * 2 ** (self._failures[key] - 1), LONGEST_RETRY_S)
+            wait_s = min(FIRST_RETRY_S * 2 ** (self._failures[key] - 1), MAX_RETRY_S)
             self._not_before[key] = self._monotonic() + wait_s
             known = isinstance(error, ServiceError)
-            told = f"upkeep of gallery {gallery.name}: {name} failed ({error}); tried again in {wait_s:.0f} s"
-            logger.warning(told, exc_info=None if known else error)
+            message = f"maintenance of gallery {gallery.name}: {name} failed ({error}); next attempt in {wait_s:.0f} s"
+            logger.warning(message, exc_info=None if known else error)
         else:
             self._failures.pop(key, None)
 
     def _expire(self, gallery: Gallery) -> None:
         self._warn(gallery.name, clock_warning(gallery, self._now()))
         if erased := expire(gallery, self._now()):
-            logger.info("gallery %s: erased %d items that were older than it keeps", gallery.name, erased)
+            logger.info("gallery %s: erased %d items older than its retention period", gallery.name, erased)
         self._not_before[gallery.name, "retention"] = self._monotonic() + EXPIRE_EVERY_S
 
     def _warn(self, name: str, warning: str | None) -> None:

@@ -1,4 +1,4 @@
-"""Verification: everything in a gallery's folder is read and compared; what does not agree is found."""
+"""Verification: reads everything in a gallery's folder and lists what does not agree."""
 
 from __future__ import annotations
 
@@ -15,14 +15,15 @@ import numpy as np
 from sqlalchemy import Connection, Row, Select, func, select
 
 from vitreid.bundle import ImageError, read_image
+from vitreid.service.db import Unreadable
+from vitreid.service.db.sqlite import integrity_faults, reference_faults
 from vitreid.service.errors import GalleryError
 from vitreid.service.gallery.maintenance.recall_check import check_index
-from vitreid.service.gallery.opening import FILE, open_existing
 from vitreid.service.gallery.rows.conditions import metadata_rows
+from vitreid.service.gallery.rows.database import FILE, open_database
 from vitreid.service.gallery.rows.patches import fault_of as patches_fault
 from vitreid.service.gallery.rows.rows import item_of, select_items
 from vitreid.service.gallery.rows.tables import (
-    Unreadable,
     deletions,
     embeddings_of,
     gallery,
@@ -31,21 +32,19 @@ from vitreid.service.gallery.rows.tables import (
     items,
     patches,
 )
-from vitreid.service.gallery.snapshots.snapshot import SnapshotDamaged, check_snapshot
-from vitreid.service.gallery.snapshots.snapshot import generations as snapshots
+from vitreid.service.gallery.snapshots.snapshot import SnapshotDamaged, check_snapshot, snapshots
 from vitreid.service.values.embeddings import embedding_fault
 
 ROWS_AT_ONCE = 2048
 _METADATA = "SELECT key, value, item_id FROM item_metadata WHERE item_id = ?"
-_NO_NUMBER = dict.fromkeys(("NaN", "Infinity", "-Infinity"), "null")
-MOST_FINDINGS = 100  # of one check: a damaged disk would fill the screen
+MAX_FINDINGS = 100  # of one check: a damaged disk would fill the screen
 
 Progress = Callable[[str, int, int], None]
 
 
 @dataclass(frozen=True)
 class Finding:
-    """Something that is not as it must be."""
+    """A fault and its place."""
 
     where: str
     what: str
@@ -53,12 +52,12 @@ class Finding:
 
 @dataclass(frozen=True)
 class Verified:
-    """What was read, and what was found."""
+    """Counts of what was read, and the faults."""
 
     counts: dict[str, int]
-    """How many of what were read: items, embeddings (of all generations), patches, images, snapshots."""
+    """Number read of items, embeddings (of all generations), patches, images, snapshots."""
     recall: float | None
-    """Share of the true nearest items that the index finds; None where rows are too damaged to ask it."""
+    """Share of the true nearest items that the index finds; None where rows are too damaged to search."""
     findings: tuple[Finding, ...]
 
 
@@ -71,7 +70,7 @@ class _Reading:
     counts: Counter[str] = field(default_factory=Counter)
 
     def rows(self, what: str, wanted: Select[Any]) -> Iterator[Row[Any]]:
-        """All rows, counted as `what`."""
+        """Yield all rows, counted as `what`."""
         total = self.connection.execute(select(func.count()).select_from(wanted.subquery())).scalar_one()
         for part in self.connection.execute(wanted.execution_options(yield_per=ROWS_AT_ONCE)).partitions():
             yield from part
@@ -85,19 +84,19 @@ def verify(
     """Read a gallery as a whole and change nothing; others may use it meanwhile.
 
     Checks the database's pages and references, every label, every embedding's checksum and length, patches, with
-    `decode_images` every image, the hashes of snapshots, and that the index answers as the rows do. Raises
+    `decode_images` every image, the hashes of snapshots, and that the index agrees with the rows. Raises
     GalleryError only where there is no gallery to read.
     """
     if not (folder / FILE).is_file():
-        open_existing(folder)  # says what is there instead
+        open_database(folder)  # reports what is there instead
     checks = [_pages, _references, _header, _labels, _embeddings, _patches, *([_images] if decode_images else [])]
     findings: list[Finding] = []
     counts: Counter[str] = Counter()
     try:
-        with closing(open_existing(folder, read_through=False)) as database, database.reading() as connection:
+        with closing(open_database(folder, read_through=False)) as database, database.reading() as connection:
             reading = _Reading(connection, progress, counts)
             for check in checks:
-                findings += islice(check(reading), MOST_FINDINGS)
+                findings += islice(check(reading), MAX_FINDINGS)
     except GalleryError as error:  # what SQLite cannot read at all
         findings.append(Finding(FILE, str(error)))
     recall = None
@@ -110,13 +109,12 @@ def verify(
 
 
 def _pages(reading: _Reading) -> Iterator[Finding]:
-    for line in reading.connection.exec_driver_sql(f"PRAGMA integrity_check({MOST_FINDINGS})").scalars():
-        if line != "ok":
-            yield Finding(FILE, " ".join(line.split()))
+    for line in integrity_faults(reading.connection, MAX_FINDINGS):
+        yield Finding(FILE, line)
 
 
 def _references(reading: _Reading) -> Iterator[Finding]:
-    for table, row, parent, _ in reading.connection.exec_driver_sql("PRAGMA foreign_key_check"):
+    for table, row, parent in reference_faults(reading.connection):
         yield Finding(f"table {table}", f"row {row} belongs to nothing in {parent}")
 
 
@@ -130,7 +128,7 @@ def _header(reading: _Reading) -> Iterator[Finding]:
     live = connection.execute(generations.select().where(generations.c.state == "live")).all()
     expected = (header.generation, header.bundle_id, header.dimension)
     if [(row.id, row.bundle_id, row.dimension) for row in live] != [expected]:
-        yield Finding("table generations", f"what answers is not generation {header.generation}, as table gallery says")
+        yield Finding("table generations", f"the live one is not generation {header.generation}, as in table gallery")
 
 
 def _labels(reading: _Reading) -> Iterator[Finding]:
@@ -142,9 +140,7 @@ def _labels(reading: _Reading) -> Iterator[Finding]:
             continue
         # Once per item: without the cost of building a statement.
         found = reading.connection.exec_driver_sql(_METADATA, (item.id,)).all()
-        # An item of an older version may have a number that is none; it is read as null.
-        rows = {(key, _NO_NUMBER.get(value, value), item_id) for key, value, item_id in found}
-        if rows != set(metadata_rows(item.id, item.metadata)):
+        if {tuple(row) for row in found} != set(metadata_rows(item.id, item.metadata)):
             yield Finding(f"item {item.id}", "is found by other metadata than it has")
 
 

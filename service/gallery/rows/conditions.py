@@ -1,14 +1,15 @@
-"""A filter as SQL, and the rows that metadata is found by."""
+"""Filters as SQL, and the rows that metadata is found by."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from pydantic import JsonValue
-from sqlalchemy import ColumnElement, Float, Select, and_, cast, func, or_, select
+from sqlalchemy import ColumnElement, Float, Select, and_, cast, or_, select
 
+from vitreid.service.db.sqlite import among
 from vitreid.service.gallery.filters import Filter, Scalar
 from vitreid.service.gallery.rows.tables import item_metadata, items
 
@@ -23,7 +24,7 @@ QUALITY_COLUMNS: dict[str, ColumnElement[Any]] = {
 
 
 def conditions(where: Filter) -> list[ColumnElement[bool]]:
-    """What must hold for a row of `items`."""
+    """Return the conditions on a row of `items`."""
     return [
         *([items.c.camera_id.in_(sorted(where.cameras))] if where.cameras is not None else []),
         *_unless_empty(where.exclude_cameras),
@@ -37,23 +38,18 @@ def conditions(where: Filter) -> list[ColumnElement[bool]]:
     ]
 
 
-def among(ids: Collection[int]) -> Select[Any]:
-    """The ids as a subquery of one parameter, however many they are."""
-    return select(func.json_each(json.dumps([int(item_id) for item_id in ids])).table_valued("value").c.value)
-
-
 def with_metadata(key: str, value: Scalar) -> Select[Any]:
-    """Ids of the items whose metadata has this value."""
+    """Select the ids of items whose metadata has this value."""
     return select(item_metadata.c.item_id).where(item_metadata.c.key == key, item_metadata.c.value == as_text(value))
 
 
 def metadata_rows(item_id: int, metadata: Mapping[str, JsonValue]) -> list[tuple[str, str, int]]:
-    """The rows of `item_metadata` for one item: key, value and item_id per top-level scalar."""
+    """Return the rows of `item_metadata` for one item: key, value and item_id per top-level scalar."""
     return [(key, as_text(value), item_id) for key, value in metadata.items() if not isinstance(value, dict | list)]
 
 
 def as_text(value: Scalar) -> str:
-    """JSON text, the same for equal values: a whole number is written without a point."""
+    """Return JSON text, the same for equal values: a whole number is written without a point."""
     whole = isinstance(value, float) and value.is_integer() and abs(value) < 2**53
     return json.dumps(int(value) if whole else value, ensure_ascii=False)  # type: ignore[arg-type]  # whole: a float
 
@@ -64,9 +60,9 @@ def _unless_empty(cameras: frozenset[str]) -> list[ColumnElement[bool]]:
     return [or_(items.c.camera_id.is_(None), items.c.camera_id.not_in(sorted(cameras)))]
 
 
-def _within(column: ColumnElement[Any], least: float | None, most: float | None) -> ColumnElement[bool]:
+def _within(column: ColumnElement[Any], low: float | None, high: float | None) -> ColumnElement[bool]:
     return and_(
         column.is_not(None),
-        *([column >= least] if least is not None else []),
-        *([column <= most] if most is not None else []),
+        *([column >= low] if low is not None else []),
+        *([column <= high] if high is not None else []),
     )

@@ -11,11 +11,12 @@ from typing import Any, Literal
 
 from sqlalchemy import Connection, Row, func, literal, select
 
+from vitreid.service.db import UtcText
+from vitreid.service.db.sqlite import among
 from vitreid.service.errors import BadParameter
 from vitreid.service.gallery.errors import ErasureNotFound, ImageMismatch, ItemNotFound
-from vitreid.service.gallery.rows.conditions import among
 from vitreid.service.gallery.rows.rows import advance, remove
-from vitreid.service.gallery.rows.tables import UtcText, backups, deletions, erasures, gallery, images, items
+from vitreid.service.gallery.rows.tables import backups, deletions, erasures, gallery, images, items
 from vitreid.service.values.times import believable
 
 LONGEST_REASON = 200

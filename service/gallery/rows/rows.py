@@ -1,7 +1,7 @@
-"""Items in and out of the tables, inside of a transaction of the caller.
+"""Items in and out of the tables, in a transaction of the caller.
 
-Statements that every addition or search needs are compiled once, and their values converted here: building them anew
-takes longer than SQLite does.
+Statements that every addition or search needs are compiled once, and their values converted here: building them each
+time takes longer than SQLite does.
 """
 
 from __future__ import annotations
@@ -14,22 +14,14 @@ from functools import cache
 from typing import Any, NamedTuple
 
 import numpy as np
-from sqlalchemy import ClauseElement, Connection, Select, String, Table, exists, select, type_coerce
-from sqlalchemy.dialects import sqlite
+from sqlalchemy import Connection, Select, String, Table, exists, select, type_coerce
 
+from vitreid.service.db import stored_json, stored_time, utc_text
+from vitreid.service.db.sqlite import among, compiled, last_id_query
 from vitreid.service.gallery.errors import BundleMismatch
 from vitreid.service.gallery.items import Item, ItemChanges, NewItem, Quality
-from vitreid.service.gallery.rows.conditions import among, metadata_rows
-from vitreid.service.gallery.rows.tables import (
-    deletions,
-    embeddings_of,
-    images,
-    item_metadata,
-    items,
-    stored_json,
-    stored_time,
-    utc_text,
-)
+from vitreid.service.gallery.rows.conditions import metadata_rows
+from vitreid.service.gallery.rows.tables import deletions, embeddings_of, images, item_metadata, items
 from vitreid.service.values.times import believable
 
 _QUALITY = ("height", "width", "sharpness", "brightness", "outside")
@@ -46,11 +38,6 @@ class Moment(NamedTuple):
     """Seldom before an earlier moment, and never by a clock that cannot be right: see `believable`."""
 
 
-def compiled(statement: ClauseElement) -> str:
-    """The SQL of a statement, its parameters in the order in which they stand there."""
-    return str(statement.compile(dialect=sqlite.dialect()))
-
-
 def select_items() -> Select[Any]:
     """The columns that `item_of` reads, as SQLite has them."""
     as_text = {name: type_coerce(items.c[name], String) for name in ("captured_at", "box", "metadata", "created_at")}
@@ -62,7 +49,7 @@ ITEMS_BY_ID = compiled(select_items().where(items.c.id.in_(among([]))))
 
 _LAST_AT = "SELECT last_at FROM gallery"
 _ADVANCE = "UPDATE gallery SET last_seq = last_seq + ?, last_at = ? RETURNING last_seq, generation"
-LAST_ID = "SELECT coalesce(max(seq), 0) FROM sqlite_sequence WHERE name = 'items'"
+LAST_ID = last_id_query(items.name)
 _IDS_BY_HASH = (
     "SELECT image_hash, id, camera_id FROM items WHERE image_hash IN (SELECT value FROM json_each(?)) "
     "AND (? IS NULL OR camera_id IN (SELECT value FROM json_each(?))) ORDER BY id DESC"

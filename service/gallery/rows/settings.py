@@ -1,19 +1,20 @@
-"""A gallery's settings, and its count of what it did not take."""
+"""A gallery's settings, and its count of rejected images."""
 
 from __future__ import annotations
 
 from pydantic import ValidationError
 from sqlalchemy import Connection, select
-from sqlalchemy.dialects.sqlite import insert
 
+from vitreid.service.db import Unreadable
+from vitreid.service.db.sqlite import upsert
 from vitreid.service.errors import BadParameter
 from vitreid.service.gallery.items import GallerySettings
-from vitreid.service.gallery.rows.tables import Unreadable, rejections, settings
+from vitreid.service.gallery.rows.tables import rejections, settings
 from vitreid.service.values.messages import first_mistake
 
 
 def read_settings(connection: Connection) -> GallerySettings:
-    """The settings as they were last changed. Raises Unreadable."""
+    """Return the settings. Raises Unreadable."""
     found = dict(connection.execute(select(settings.c.key, settings.c.value)).all())
     try:
         return GallerySettings(**found)
@@ -22,33 +23,26 @@ def read_settings(connection: Connection) -> GallerySettings:
 
 
 def write_settings(connection: Connection, changes: dict[str, object]) -> GallerySettings:
-    """Change some settings by name; all of them afterwards. Raises BadParameter and changes nothing."""
+    """Change some settings by name; return all of them. Raises BadParameter and changes nothing."""
     now = read_settings(connection)
     try:
         changed = GallerySettings.model_validate(now.model_dump() | changes)
     except ValidationError as error:
         raise BadParameter(f"gallery setting {first_mistake(error)}; nothing was changed") from error
     values = changed.model_dump(mode="json")
-    writing = insert(settings)
-    writing = writing.on_conflict_do_update(index_elements=[settings.c.key], set_={"value": writing.excluded.value})
-    if changes:
-        connection.execute(writing, [{"key": name, "value": values[name]} for name in changes])
+    upsert(connection, settings, [{"key": name, "value": values[name]} for name in changes])
     return changed
 
 
 def count_rejection(connection: Connection, camera_id: str | None, reason: str, n: int) -> None:
     """Count `n` images of a camera that were not taken for a reason."""
-    counting = insert(rejections).values(camera_id=camera_id or "", reason=reason, count=n)
-    connection.execute(
-        counting.on_conflict_do_update(
-            index_elements=[rejections.c.camera_id, rejections.c.reason],
-            set_={"count": rejections.c.count + counting.excluded.count},
-        )
-    )
+    key = {"camera_id": camera_id or "", "reason": reason}
+    if not connection.execute(rejections.update().filter_by(**key).values(count=rejections.c.count + n)).rowcount:
+        connection.execute(rejections.insert().values(**key, count=n))
 
 
 def read_rejections(connection: Connection) -> dict[str | None, dict[str, int]]:
-    """How many images were not taken, by camera (None: unknown) and reason."""
+    """Return how many images were not taken, by camera (None: unknown) and reason."""
     counted: dict[str | None, dict[str, int]] = {}
     for camera, reason, count in connection.execute(rejections.select().order_by(*rejections.primary_key)):
         counted.setdefault(camera or None, {})[reason] = count

@@ -14,13 +14,16 @@ _HEADER = ("bundle_id", "dimension", "format_version", "lineage", "generation", 
 
 
 def camera_counts(connection: Connection) -> dict[tuple[str | None, str | None], int]:
-    """Items by camera and learned camera."""
+    """Return the number of items by camera and model camera."""
     by = (items.c.camera_id, items.c.model_camera)
-    return {(camera, learned): n for camera, learned, n in connection.execute(select(*by, func.count()).group_by(*by))}
+    return {
+        (camera, model_camera): n
+        for camera, model_camera, n in connection.execute(select(*by, func.count()).group_by(*by))
+    }
 
 
 def summary(connection: Connection, path: Path) -> dict[str, Any]:
-    """The fields of GalleryInfo that the database knows; `path` is its file."""
+    """Return the fields of GalleryInfo that the database knows; `path` is its file."""
     header = connection.execute(gallery.select()).one()
     by_camera = select(items.c.camera_id, func.count()).group_by(items.c.camera_id)
     cameras: dict[str | None, int] = dict(connection.execute(by_camera).all())
@@ -38,7 +41,7 @@ def summary(connection: Connection, path: Path) -> dict[str, Any]:
 
 
 def _size(path: Path) -> int:
-    """Bytes of a database with its log, which whoever closes it last removes."""
+    """Return the bytes of a database with its log, which whoever closes it last removes."""
     total = 0
     for file in path.parent.glob(f"{path.name}*"):
         with suppress(FileNotFoundError):

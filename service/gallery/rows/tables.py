@@ -1,82 +1,23 @@
-"""The tables as they are now; `migrations.py` says how a database gets there."""
+"""The tables of a gallery's database."""
 
 from __future__ import annotations
 
-import json
-from datetime import UTC, datetime
 from functools import cache
-from typing import Any
 
-from sqlalchemy import (
-    JSON,
-    Column,
-    Dialect,
-    Float,
-    ForeignKey,
-    Integer,
-    LargeBinary,
-    MetaData,
-    String,
-    Table,
-    TypeDecorator,
-)
+from sqlalchemy import CheckConstraint, Column, Float, ForeignKey, Index, Integer, LargeBinary, MetaData, String, Table
 
-from vitreid.service.values.texts import readable
-
-_UNSENDABLE = ("NaN", "Infinity", "\\ud")
-
-
-def utc_text(time: datetime) -> str:
-    """RFC 3339 text of one width in UTC."""
-    return f"{time.astimezone(UTC).replace(tzinfo=None).isoformat(timespec='microseconds')}Z"
-
-
-class Unreadable(ValueError):
-    """A stored value that cannot be what was stored."""
-
-
-def stored_json(text: str) -> Any:
-    """The value of a JSON column. Raises Unreadable."""
-    try:
-        value = json.loads(text)
-        # An older version took what no JSON of others can hold; the rest need not be looked through.
-        return readable(value) if any(mark in text for mark in _UNSENDABLE) else value
-    except (ValueError, TypeError) as error:
-        raise Unreadable(f"a text that is no JSON: {error}") from error
-
-
-def stored_time(text: str) -> datetime:
-    """The time of a text column. Raises Unreadable."""
-    try:
-        return datetime.fromisoformat(text)
-    except (ValueError, TypeError) as error:
-        raise Unreadable(f"a text that is no time: {error}") from error
-
-
-class UtcText(TypeDecorator[datetime]):
-    """An aware datetime as RFC 3339 text of one width in UTC, so that texts sort as times do."""
-
-    impl = String
-    cache_ok = True
-
-    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> str | None:
-        """To text."""
-        return None if value is None else utc_text(value)
-
-    def process_result_value(self, value: str | None, dialect: Dialect) -> datetime | None:
-        """From text. Raises Unreadable."""
-        return None if value is None else stored_time(value)
-
+from vitreid.service.db import JsonText, UtcText
+from vitreid.service.db.sqlite import BY_KEY, NO_ID_TWICE
 
 metadata = MetaData()
 
 gallery = Table(
     "gallery",
     metadata,
-    Column("id", Integer, primary_key=True),  # always 1
+    Column("id", Integer, CheckConstraint("id = 1"), primary_key=True),
     Column("format_version", Integer, nullable=False),
     Column("bundle_id", String, nullable=False),
-    Column("dimension", Integer, nullable=False),
+    Column("dimension", Integer, CheckConstraint("dimension > 0"), nullable=False),
     Column("created_at", UtcText, nullable=False),
     Column("last_seq", Integer, nullable=False),  # the newest addition, change or deletion
     Column("last_at", UtcText, nullable=False),  # the newest time that was given out
@@ -88,24 +29,28 @@ gallery = Table(
 items = Table(
     "items",
     metadata,
-    Column("id", Integer, primary_key=True),  # AUTOINCREMENT: never used again
+    Column("id", Integer, primary_key=True),  # never used again
     Column("seq", Integer, nullable=False, unique=True),
     Column("image_hash", String, nullable=False),
     Column("camera_id", String),
     Column("person_id", String),
     Column("track_id", String),
     Column("captured_at", UtcText),
-    Column("box", JSON(none_as_null=True)),
+    Column("box", JsonText),
     Column("source", String),
-    Column("model_camera", String),  # the learned camera that the embedding was made with
+    Column("model_camera", String),  # the model camera that the embedding was made with
     Column("height", Integer),  # of the crop in pixels; this and the next four are NULL where quality is unknown
     Column("width", Integer),
     Column("sharpness", Float),
     Column("brightness", Float),
     Column("outside", Float),
-    Column("metadata", JSON, nullable=False),
+    Column("metadata", JsonText, nullable=False),
     Column("created_at", UtcText, nullable=False),
-    sqlite_autoincrement=True,
+    Index("items_by_camera", "camera_id"),
+    Index("items_by_person", "person_id"),
+    Index("items_by_track", "track_id"),
+    Index("items_by_hash", "image_hash"),
+    **NO_ID_TWICE,
 )
 
 # One row per top-level scalar of an item's metadata, so that filters need not read JSON.
@@ -115,6 +60,8 @@ item_metadata = Table(
     Column("key", String, primary_key=True),
     Column("value", String, primary_key=True),  # JSON text, see conditions.as_text
     Column("item_id", ForeignKey("items.id", ondelete="CASCADE"), primary_key=True),
+    Index("item_metadata_by_item", "item_id"),
+    **BY_KEY,
 )
 
 # One row per model that embedded this gallery; the rows of generation n lie in the table embeddings_n.
@@ -123,7 +70,7 @@ generations = Table(
     metadata,
     Column("id", Integer, primary_key=True),
     Column("bundle_id", String, nullable=False),
-    Column("dimension", Integer, nullable=False),
+    Column("dimension", Integer, CheckConstraint("dimension > 0"), nullable=False),
     Column("state", String, nullable=False),  # "live", "making" or "kept"
     Column("created_at", UtcText, nullable=False),
 )
@@ -157,10 +104,10 @@ patches = Table(
     "patches",
     metadata,
     Column("item_id", ForeignKey("items.id", ondelete="CASCADE"), primary_key=True),
-    Column("model", String, nullable=False),  # SHA-256 of the explain.onnx that looked
-    Column("patch_indices", LargeBinary, nullable=False),  # (K,) little-endian uint16, by rows
+    Column("model", String, nullable=False),  # SHA-256 of the explain.onnx that found them
+    Column("patch_indices", LargeBinary, nullable=False),  # (K,) little-endian uint16, row by row
     Column("vectors", LargeBinary, nullable=False),  # (K, D) little-endian float16
-    Column("checksum", Integer, nullable=False),  # CRC-32 of patch_indices and vectors, concatenated
+    Column("checksum", Integer, nullable=False),  # CRC-32 of the bytes of both, one after the other
 )
 
 deletions = Table(
@@ -180,7 +127,7 @@ erasures = Table(
     Column("purged_at", UtcText),
     Column("items", Integer, nullable=False),
     Column("images", Integer, nullable=False),
-    Column("item_ids", JSON, nullable=False),
+    Column("item_ids", JsonText, nullable=False),
     Column("reason", String),
     Column("requested_by", String),
     Column("last_seq", Integer, nullable=False),  # purged once gallery.purged_seq reaches it
@@ -200,7 +147,7 @@ settings = Table(
     "settings",
     metadata,
     Column("key", String, primary_key=True),
-    Column("value", JSON, nullable=False),
+    Column("value", JsonText(null_text=True), nullable=False),
 )
 
 rejections = Table(

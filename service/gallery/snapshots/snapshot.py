@@ -1,7 +1,7 @@
-"""Snapshots: what is derived from the rows, on disk, so that opening a large gallery need not derive it again.
+"""Snapshots: the search view on disk, so that opening a large gallery need not derive it again.
 
-Generations lie in `snapshots/generation-000012/`. Each is written aside, made durable, then renamed, and the one before
-it is kept. They are a cache: one that is in any way doubtful is passed over, and the rows are read instead.
+They lie in `snapshots/snapshot-000012/`. Each is written to a staging folder, made durable, then renamed, and the one
+before it stays. They are a cache: one that is in any way doubtful is ignored, and the rows are read instead.
 """
 
 from __future__ import annotations
@@ -20,11 +20,11 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from vitreid.bundle.atomic import sync
 from vitreid.bundle.checksum import sha256_of
+from vitreid.service.db import Fault, disk_fault
 from vitreid.service.errors import GalleryError, UnknownName
-from vitreid.service.gallery.errors import GalleryFull
-from vitreid.service.gallery.snapshots.checksummed import Sealed
+from vitreid.service.gallery.errors import STORAGE_ERRORS
+from vitreid.service.gallery.snapshots.checksummed import Checksummed
 from vitreid.service.gallery.snapshots.trial import trial_fault
-from vitreid.service.gallery.storage_errors import refused
 from vitreid.service.gallery.view.search_view import SearchView
 from vitreid.service.indexes.faiss_calls import load_faiss
 from vitreid.service.indexes.files import IndexDamaged
@@ -36,11 +36,11 @@ logger = logging.getLogger("vitreid")
 FOLDER = "snapshots"
 MANIFEST = "manifest.json"
 FORMAT_VERSION = 1
-KEPT = 2
-_NAME = re.compile(r"generation-(\d{6,})")
-_ASIDE = ".generation-aside"
+MAX_SNAPSHOTS = 2
+_NAME = re.compile(r"snapshot-(\d{6,})")
+_STAGING = ".staging"
 NOT_OURS = (ValueError, LookupError, TypeError, ArithmeticError, MemoryError)
-"""What numpy and json raise for what we did not write."""
+"""Errors of numpy and json for foreign bytes."""
 
 
 class SnapshotDamaged(GalleryError):
@@ -52,7 +52,7 @@ class SnapshotDamaged(GalleryError):
 
 @dataclass(frozen=True)
 class Source:
-    """What a snapshot must come from to be used."""
+    """The embeddings that a snapshot must be of to be used."""
 
     lineage: str
     bundle_id: str
@@ -62,7 +62,7 @@ class Source:
 
 
 class FileFacts(BaseModel):
-    """What a file must be before anything reads it."""
+    """Size and hash that a file must have before anything reads it."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
@@ -70,8 +70,8 @@ class FileFacts(BaseModel):
     sha256: str
 
 
-class SnapshotManifest(Sealed):
-    """What a snapshot holds."""
+class SnapshotManifest(Checksummed):
+    """Description of a snapshot."""
 
     format_version: int
     created_at: UtcTime
@@ -80,7 +80,7 @@ class SnapshotManifest(Sealed):
     dimension: int
     generation: int
     seq: int
-    """Position in the gallery's history; what came later is replayed."""
+    """Position in the gallery's history; later changes are applied."""
     count: int
     index: str
     """Kind of the index."""
@@ -89,27 +89,27 @@ class SnapshotManifest(Sealed):
     files: dict[str, FileFacts]
 
 
-def generations(folder: Path) -> list[Path]:
-    """The snapshots of a gallery's folder, newest first."""
+def snapshots(folder: Path) -> list[Path]:
+    """Return the snapshots of a gallery's folder, newest first."""
     numbered = [(int(match[1]), path) for path in folder.glob(f"{FOLDER}/*") if (match := _NAME.fullmatch(path.name))]
     return [path for _, path in sorted(numbered, reverse=True)]
 
 
 @contextmanager
-def aside(folder: Path) -> Iterator[Path]:
-    """An empty folder to save into, for `publish`; it is gone where the block or publishing fails.
+def staging_folder(folder: Path) -> Iterator[Path]:
+    """Make an empty folder to save into, for `publish`; it is removed where the block or publishing fails.
 
-    Raises GalleryFull and GalleryReadOnly for what the disk refuses; the snapshots that were there stay.
+    Raises GalleryFull, GalleryReadOnly; the snapshots that were there stay.
     """
-    place = folder / FOLDER / _ASIDE
-    with _told(place):
+    place = folder / FOLDER / _STAGING
+    with _disk_errors(place):
         shutil.rmtree(place, ignore_errors=True)  # of a process that was killed
         place.mkdir(parents=True)
         yield place
 
 
 def publish(place: Path, source: Source, seq: int, count: int, index: str, now: datetime) -> None:
-    """Describe what was saved aside, make it durable, put it in place, and remove all but it and the one before."""
+    """Describe what was saved, make it durable, put it in place, and remove all but it and the one before."""
     facts = {
         path.name: FileFacts(bytes=path.stat().st_size, sha256=sha256_of(path)) for path in sorted(place.iterdir())
     }
@@ -122,28 +122,28 @@ def publish(place: Path, source: Source, seq: int, count: int, index: str, now: 
         index=index,
         faiss=_faiss_version(),
         files=facts,
-    ).sealed()
+    ).with_checksum()
     (place / MANIFEST).write_text(manifest.model_dump_json(indent=2) + "\n", encoding="utf-8")
     for name in (*facts, MANIFEST):
         sync(place / name)
     sync(place)
-    older = generations(place.parent.parent)
-    number = int(older[0].name.removeprefix("generation-")) + 1 if older else 1
-    place.rename(place.with_name(f"generation-{number:06}"))
+    older = snapshots(place.parent.parent)
+    number = int(older[0].name.removeprefix("snapshot-")) + 1 if older else 1
+    place.rename(place.with_name(f"snapshot-{number:06}"))
     sync(place.parent)
-    remove_but(place.parent.parent, KEPT)
+    remove_old_snapshots(place.parent.parent, MAX_SNAPSHOTS)
 
 
-def remove_but(folder: Path, newest: int) -> None:
+def remove_old_snapshots(folder: Path, newest: int) -> None:
     """Remove all snapshots but the newest ones, and what was left half written. Raises GalleryReadOnly.
 
     One that still has its name is whole: it loses that first.
     """
-    place = folder / FOLDER / _ASIDE
-    with _told(place):
+    place = folder / FOLDER / _STAGING
+    with _disk_errors(place):
         if place.exists():
             shutil.rmtree(place)
-        for path in generations(folder)[newest:]:
+        for path in snapshots(folder)[newest:]:
             path.rename(place)
             shutil.rmtree(place)
         if place.parent.exists():
@@ -151,8 +151,8 @@ def remove_but(folder: Path, newest: int) -> None:
 
 
 def newest_manifest(folder: Path) -> SnapshotManifest | None:
-    """The manifest of the newest snapshot that has a readable one."""
-    for path in generations(folder):
+    """Return the manifest of the newest snapshot that has a readable one."""
+    for path in snapshots(folder):
         try:
             return SnapshotManifest.model_validate_json((path / MANIFEST).read_bytes())
         except (OSError, ValidationError):
@@ -161,8 +161,8 @@ def newest_manifest(folder: Path) -> SnapshotManifest | None:
 
 
 def open_newest(folder: Path, source: Source, last_seq: int, last_id: int) -> SearchView | None:
-    """What the newest good snapshot holds; None where there is none, and the log says what is wrong with each."""
-    for path in generations(folder):
+    """Load the newest good snapshot; None where there is none, and the fault of each is logged."""
+    for path in snapshots(folder):
         try:
             return open_snapshot(path, source, last_seq, last_id)
         except SnapshotDamaged as error:
@@ -171,10 +171,7 @@ def open_newest(folder: Path, source: Source, last_seq: int, last_id: int) -> Se
 
 
 def open_snapshot(path: Path, source: Source, last_seq: int, last_id: int) -> SearchView:
-    """What a snapshot holds, every byte of it checked and some searches tried before it is used.
-
-    Raises SnapshotDamaged.
-    """
+    """Load a snapshot, every byte of it checked and some searches tried. Raises SnapshotDamaged."""
     manifest = check_snapshot(path)
     found = Source(manifest.lineage, manifest.bundle_id, manifest.dimension, manifest.generation)
     if found != source or manifest.seq > last_seq:
@@ -182,18 +179,18 @@ def open_snapshot(path: Path, source: Source, last_seq: int, last_id: int) -> Se
     if manifest.faiss != _faiss_version():
         raise SnapshotDamaged(f"{path} is not used: faiss {manifest.faiss} wrote it, this is {_faiss_version()}")
     try:
-        mirror = SearchView.load(path, manifest.index, manifest.dimension, manifest.seq, last_id)
+        view = SearchView.load(path, manifest.index, manifest.dimension, manifest.seq, last_id)
     except (IndexDamaged, UnknownName, OSError, zipfile.BadZipFile, *NOT_OURS) as error:
         raise SnapshotDamaged(f"{path} is not used: it cannot be read ({error})") from error
-    if {len(mirror.columns), len(mirror.index)} != {manifest.count}:
-        raise SnapshotDamaged(f"{path} is not used: it holds {len(mirror.index)} items instead of {manifest.count}")
-    if (fault := trial_fault(mirror, manifest.dimension)) is not None:
+    if {len(view.columns), len(view.index)} != {manifest.count}:
+        raise SnapshotDamaged(f"{path} is not used: it holds {len(view.index)} items instead of {manifest.count}")
+    if (fault := trial_fault(view, manifest.dimension)) is not None:
         raise SnapshotDamaged(f"{path} is not used: {fault}")
-    return mirror
+    return view
 
 
 def check_snapshot(path: Path) -> SnapshotManifest:
-    """The manifest of a snapshot whose files are what was written. Raises SnapshotDamaged."""
+    """Return the manifest of a snapshot after checking its files. Raises SnapshotDamaged."""
     try:
         manifest = SnapshotManifest.model_validate_json((path / MANIFEST).read_bytes())
         if manifest.format_version != FORMAT_VERSION:
@@ -209,14 +206,16 @@ def check_snapshot(path: Path) -> SnapshotManifest:
 
 
 @contextmanager
-def _told(place: Path) -> Iterator[None]:
+def _disk_errors(place: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
         shutil.rmtree(place, ignore_errors=True)
-        kind = refused(error)
-        remedy = "free some disk space" if kind is GalleryFull else "check the disk and the folder's rights"
-        raise kind(f"{place.parent} cannot be written ({error.strerror}); {remedy}; no row is lost") from error
+        fault = disk_fault(error)
+        remedy = "free some disk space" if fault is Fault.FULL else "check the disk and the folder's rights"
+        raise STORAGE_ERRORS.types[fault](
+            f"{place.parent} cannot be written ({error.strerror}); {remedy}; no row is lost"
+        ) from error
 
 
 def _faiss_version() -> str:

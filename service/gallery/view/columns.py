@@ -1,10 +1,10 @@
-"""What filters ask about, of every live item, in memory: a filter becomes a mask without a look at the rows."""
+"""In-memory label columns; turns a Filter into a boolean mask."""
 
 from __future__ import annotations
 
 import json
 import zipfile
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -14,14 +14,10 @@ from numpy.typing import NDArray
 
 from vitreid.service.gallery.filters import Filter, Scalar
 from vitreid.service.gallery.items import Range
+from vitreid.service.gallery.rows.changes import LABELS, NUMBERS, Labels
 
 Ids = NDArray[np.int64]
 Mask = NDArray[np.bool_]
-Labels = Mapping[str, Any]
-"""By name, a value per item: LABELS (texts or None), captured_at (datetime64 in UTC), NUMBERS (or None)."""
-
-LABELS = ("camera_id", "person_id", "track_id")
-NUMBERS = ("height", "width", "sharpness", "brightness", "outside")
 _UNKNOWN = -1
 _NEVER = np.datetime64("NaT", "us")
 _FILL: dict[str, np.generic] = {
@@ -30,7 +26,7 @@ _FILL: dict[str, np.generic] = {
     **{name: np.float64(np.nan) for name in NUMBERS},
     "live": np.bool_(False),
 }
-LEAST_SLOTS = 1024
+MIN_SLOTS = 1024
 
 
 class Columns:
@@ -48,7 +44,7 @@ class Columns:
 
     @property
     def slots(self) -> int:
-        """How many slots are taken, those of removed items included."""
+        """Number of slots, those of removed items included."""
         return self._size
 
     @property
@@ -57,14 +53,14 @@ class Columns:
         return sum(array.nbytes for array in self._arrays.values())
 
     def has(self, ids: Ids) -> Mask:
-        """Which of the ids are live items."""
+        """Return (N,) which of the ids are live items."""
         inside = (ids >= self.base) & (ids < self.base + self._size)
         found = np.zeros(len(ids), dtype=bool)
         found[inside] = self["live"][ids[inside] - self.base]
         return found
 
     def put(self, ids: Ids, labels: Labels) -> None:
-        """Take the labels of (N,) items, new ones or others for items that are here."""
+        """Set the labels of (N,) items, new or known."""
         if not len(ids):
             return
         slots = ids - self.base
@@ -78,14 +74,14 @@ class Columns:
             self[name][slots] = np.array(labels[name], dtype=np.float64)
 
     def drop(self, ids: Ids) -> None:
-        """Forget items; ids that are not here are passed over."""
+        """Remove items; unknown ids are ignored."""
         slots = ids[self.has(ids)] - self.base
         self._live_count -= len(slots)
         for name, fill in _FILL.items():
             self[name][slots] = fill
 
     def mask(self, where: Filter, ids_with: Callable[[str, Scalar], Ids]) -> Mask:
-        """By slot: does a filter let the item through? `ids_with` tells whose metadata has a value."""
+        """Return a filter as a mask by slot; `ids_with` returns the items whose metadata has a value."""
         mask = self["live"].copy()
         for condition in self._conditions(where):
             mask &= condition
@@ -113,7 +109,7 @@ class Columns:
 
     @classmethod
     def load(cls, path: Path, last_id: int) -> Columns:
-        """What `save` wrote, of items up to `last_id`. Raises ValueError. The caller has checked the file's hash."""
+        """Load what `save` wrote, of items up to `last_id`; the caller has checked the hash. Raises ValueError."""
         with zipfile.ZipFile(path) as packed:
             if any(each.compress_type != zipfile.ZIP_STORED for each in packed.infolist()):
                 raise ValueError("it is compressed")  # a small file could fill the memory
@@ -136,7 +132,7 @@ class Columns:
 
     def _grow(self, size: int) -> None:
         if size > len(self._arrays["live"]):
-            room = max(size, 2 * len(self._arrays["live"]), LEAST_SLOTS)
+            room = max(size, 2 * len(self._arrays["live"]), MIN_SLOTS)
             for name, fill in _FILL.items():
                 grown = np.full(room, fill)
                 grown[: self._size] = self[name]
@@ -178,10 +174,10 @@ def _utc(time: datetime) -> np.datetime64:
 
 
 def _within(values: NDArray[np.float64], limits: Range) -> Mask:
-    least, most = limits
+    low, high = limits
     within: Mask = ~np.isnan(values)
-    if least is not None:
-        within &= values >= least
-    if most is not None:
-        within &= values <= most
+    if low is not None:
+        within &= values >= low
+    if high is not None:
+        within &= values <= high
     return within

@@ -12,7 +12,7 @@ TOLERANCE = 1e-6
 def rank(
     scores: NDArray[np.float32], ids: NDArray[np.int64], k: int, *, complete: bool
 ) -> list[tuple[int, float]] | None:
-    """The best k as (id, score), in order.
+    """Return the best k as (id, score), in order.
 
     `scores` and `ids` are (N,) candidates; `complete` says that there are no others. A group of equal scores starts
     at its best member and reaches TOLERANCE down; all members are given the best one's score. None: the group at the

@@ -1,4 +1,4 @@
-"""What is derived from the rows for searching: an index over the embeddings, and columns for filters."""
+"""The search view: an index over the embeddings, and columns for filters, derived from the rows."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ COLUMNS_FILE = "columns.npz"
 
 
 class SearchView:
-    """The live items as they were at `seq`. Nothing may run beside `follow`; the caller holds a lock."""
+    """The live items as they were at `seq`. Nothing may run beside `apply_changes`; the caller holds a lock."""
 
     def __init__(self, index: Index, columns: Columns, seq: int) -> None:
         self.index = index
@@ -27,7 +27,7 @@ class SearchView:
 
     @classmethod
     def build(cls, store: Store, kind: str) -> Self:
-        """A mirror made from the rows, in several short transactions. Raises GalleryDamaged, UnknownName."""
+        """Build a view from the rows, in several short transactions. Raises GalleryDamaged, UnknownName."""
         index = index_kind(kind)
         count, base = store.extent()
         columns = Columns(base)
@@ -39,22 +39,22 @@ class SearchView:
             part = store.changes(seq)
             new = ~columns.has(part.ids)
             end = filled + int(np.count_nonzero(new))
-            if end > count:  # added meanwhile: `follow` takes them
+            if end > count:  # added meanwhile: `apply_changes` takes them
                 break
             ids[filled:end], embeddings[filled:end] = part.ids[new], part.embeddings[new]
             columns.put(part.ids, part.labels)
             columns.drop(part.deleted)
             seq, filled, complete = part.reached, end, part.complete
-        kept = columns.has(ids[:filled])
-        if not kept.all() or filled < count:
-            ids, embeddings = ids[:filled][kept], embeddings[:filled][kept]
+        live = columns.has(ids[:filled])
+        if not live.all() or filled < count:
+            ids, embeddings = ids[:filled][live], embeddings[:filled][live]
         return cls(index.build(store.dimension, ids - base, embeddings), columns, seq)
 
     def __len__(self) -> int:
         return len(self.columns)
 
-    def follow(self, store: Store) -> None:
-        """Take in what changed in the rows since. Raises GalleryDamaged; the mirror is to be thrown away then."""
+    def apply_changes(self, store: Store) -> None:
+        """Apply what changed in the rows since. Raises GalleryDamaged."""
         complete = False
         while not complete:
             part = store.changes(self.seq)
@@ -71,9 +71,9 @@ class SearchView:
     def search(
         self, embeddings: NDArray[np.float32], k: int, where: Filter, store: Store
     ) -> tuple[NDArray[np.float32], NDArray[np.int64], bool]:
-        """Scores and ids, (Q, k) or narrower, of the nearest that `where` lets through, and whether these are all.
+        """Return scores and ids, (Q, k) or narrower, of the nearest that `where` lets through, and if these are all.
 
-        Places without an item have ids below 0.
+        An empty place has an id below 0.
         """
         allowed = None if where == EVERYTHING else self.columns.mask(where, store.ids_with)
         scores, slots = self.index.search(embeddings, k, allowed)
@@ -81,7 +81,7 @@ class SearchView:
         return scores, np.where(slots < 0, np.int64(-1), slots + self.columns.base), complete
 
     def count(self, where: Filter, store: Store) -> int:
-        """How many items `where` lets through."""
+        """Return the number of items that `where` lets through."""
         if where == EVERYTHING:
             return len(self)
         return int(np.count_nonzero(self.columns.mask(where, store.ids_with)))
@@ -93,6 +93,6 @@ class SearchView:
 
     @classmethod
     def load(cls, folder: Path, kind: str, dimension: int, seq: int, last_id: int) -> Self:
-        """What `save` wrote, of items up to `last_id`; the files' hashes were checked before. Raises IndexDamaged."""
+        """Load what `save` wrote, of items up to `last_id`; the hashes were checked before. Raises IndexDamaged."""
         columns = Columns.load(folder / COLUMNS_FILE, last_id)
         return cls(index_kind(kind).load(folder / INDEX_FILE, dimension, last_id - columns.base + 1), columns, seq)

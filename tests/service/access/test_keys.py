@@ -166,7 +166,8 @@ def test_a_damaged_file_lets_nobody_in(tmp_path: Path) -> None:
 def test_a_file_of_a_later_version_is_left_alone(tmp_path: Path) -> None:
     AccessDatabase(tmp_path).close()
     connection = sqlite3.connect(tmp_path / FILE)
-    connection.execute("PRAGMA user_version = 99")
+    connection.execute("UPDATE access SET format_version = 99")
+    connection.commit()
     connection.close()
     with pytest.raises(AccessUnusable, match="version 99"):
         AccessDatabase(tmp_path)

@@ -63,7 +63,7 @@ def galleries(tmp_path: Path) -> Iterator[Galleries]:
     def opener(folder: Path) -> Gallery:
         return Gallery.open(folder, bundle_id="b" * 64, dimension=4, load=False)
 
-    with Galleries(tmp_path, opener, keep="test") as opened:
+    with Galleries(tmp_path, opener, command="test") as opened:
         yield opened.open_all()
 
 

@@ -84,7 +84,7 @@ def test_not_ready_where_the_first_query_fails(config: ServiceConfig, monkeypatc
         assert client.get("/readyz").status_code == 503
     assert kind_of_error(parts) == "NotReady"
     with Gallery.open(gallery_folder(config.data), bundle_id=bundle_id(config), dimension=48) as gallery:
-        gallery.keep("nobody else")  # what was opened before the failure is closed
+        gallery.acquire_maintenance_lock("nobody else")  # what was opened before the failure is closed
 
 
 def test_what_cannot_be_opened_ends_it_with_its_error(config: ServiceConfig) -> None:
@@ -183,7 +183,7 @@ def test_a_second_service_on_the_same_data_is_told_who_keeps_it(config: ServiceC
     assert second.returncode == 2
     last = second.stderr.splitlines()[-1]
     assert last.startswith("vitreid: ")
-    assert "is kept by process" in last
+    assert "is locked by process" in last
     assert "vitreid serve" in last
     assert "Traceback" not in second.stderr
 

@@ -13,7 +13,7 @@ from tests.commands import vitreid
 from vitreid.service.api.server.serving import bound_socket
 from vitreid.service.cli import demo_steps
 from vitreid.service.errors import PortInUse
-from vitreid.service.gallery.any_bundle import open_as_it_is
+from vitreid.service.gallery import Gallery
 
 
 @pytest.fixture
@@ -43,7 +43,7 @@ def test_its_gallery_says_that_its_people_are_drawn(tmp_path: Path) -> None:
     """Only there do the starter's probabilities hold."""
     demo_steps.run_demo(tmp_path, port=0, train=False, serve=False)
     [folder] = tmp_path.glob("starter-*/galleries/default")
-    with open_as_it_is(folder) as gallery:
+    with Gallery.open_existing(folder) as gallery:
         assert gallery.settings().domain == "drawn"
 
 

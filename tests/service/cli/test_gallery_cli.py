@@ -22,10 +22,9 @@ from vitreid.bundle import Bundle, ImageSpec, OutputSpec
 from vitreid.service.access.access import open_records
 from vitreid.service.access.audit import Asked
 from vitreid.service.gallery import Gallery
-from vitreid.service.gallery.any_bundle import open_as_it_is
+from vitreid.service.gallery.lock import MaintenanceLock
 from vitreid.service.gallery.maintenance import export
-from vitreid.service.gallery.maintenance.lock import MaintenanceLock
-from vitreid.service.gallery.snapshots.snapshot import generations
+from vitreid.service.gallery.snapshots.snapshot import snapshots
 from vitreid.service.intake.labels import read_table
 
 Run = Callable[..., tuple[int, str, str]]
@@ -115,7 +114,7 @@ def test_verify_finds_nothing_then_something(run: Run, answer: Callable[..., Any
     found = answer("verify", folder, "--images")
     assert found["counts"] == {"items": 12, "embeddings": 12, "images": 12, "snapshots": 0}
     assert (found["findings"], found["recall"]) == ([], 1.0)
-    with open_as_it_is(folder) as gallery, gallery.store.database.writing() as connection:
+    with Gallery.open_existing(folder) as gallery, gallery._store.database.writing() as connection:
         connection.exec_driver_sql("UPDATE embeddings_1 SET checksum = 1 WHERE item_id = 7")
     code, out, _ = run("verify", folder)
     assert code == 1
@@ -125,12 +124,12 @@ def test_verify_finds_nothing_then_something(run: Run, answer: Callable[..., Any
 
 def test_rebuild_writes_a_snapshot_and_not_beside_a_keeper(run: Run, answer: Callable[..., Any], folder: Path) -> None:
     assert answer("rebuild", folder)["items"] == 12
-    assert len(generations(folder)) == 1
+    assert len(snapshots(folder)) == 1
     assert answer("rebuild", folder, "--index", "exact")["index"] == "exact"
-    keeper = MaintenanceLock.take(folder, "vitreid serve")
+    lock = MaintenanceLock.acquire(folder, "vitreid serve")
     code, _, err = run("rebuild", folder)
     assert (code, "vitreid serve" in err, err.count("\n")) == (2, True, 1)
-    keeper.release()
+    lock.release()
     code, _, err = run("rebuild", folder, "--index", "best")
     assert (code, "'best'" in err) == (2, True)
 
@@ -147,8 +146,8 @@ def test_a_backup_there_and_back(run: Run, answer: Callable[..., Any], folder: P
     assert answer("restore", tmp_path / "kept", tmp_path / "other")["items"] == 12
     code, out, _ = run("drop-backup", folder, made["id"])
     assert (code, "is gone" in out, (tmp_path / "kept").exists()) == (0, True, False)
-    with open_as_it_is(folder) as gallery:
-        assert gallery.store.receipt(receipt["id"]).remaining == ()
+    with Gallery.open_existing(folder) as gallery:
+        assert gallery.receipt(receipt["id"]).remaining == ()
     code, _, err = run("restore", tmp_path / "kept", folder, "--replace")
     assert (code, err.count("\n")) == (2, 1)
 
@@ -174,7 +173,7 @@ def test_erasing_without_a_terminal_needs_yes(run: Run, folder: Path, monkeypatc
     code, _, err = run("erase", folder, "--item", 3)
     assert code == 2
     assert err.splitlines()[-1].endswith("nobody can confirm without a terminal; give --yes (nothing was erased)")
-    with open_as_it_is(folder) as gallery:
+    with Gallery.open_existing(folder) as gallery:
         assert len(gallery) == 12
 
 
@@ -190,21 +189,21 @@ def test_what_cannot_be_erased_is_told(run: Run, folder: Path) -> None:
 
 
 def test_a_service_that_keeps_the_gallery_purges_what_a_command_erased(run: Run, folder: Path) -> None:
-    keeper = MaintenanceLock.take(folder, "vitreid serve")
+    lock = MaintenanceLock.acquire(folder, "vitreid serve")
     code, out, _ = run("erase", folder, "--item", 3, "--yes")
-    keeper.release()
+    lock.release()
     assert code == 0
     assert "not purged from the files yet" in out
     code, _, _ = run("rebuild", folder)
-    with open_as_it_is(folder) as gallery:
-        assert gallery.store.receipts()[0].purged_at is not None
+    with Gallery.open_existing(folder) as gallery:
+        assert gallery.receipts()[0].purged_at is not None
 
 
 def test_erased_items_leave_the_snapshot_of_a_gallery_that_nobody_keeps(run: Run, folder: Path) -> None:
     run("rebuild", folder)
-    [before] = generations(folder)
+    [before] = snapshots(folder)
     assert run("erase", folder, "--item", 3, "--yes")[0] == 0
-    [after] = generations(folder)
+    [after] = snapshots(folder)
     assert before != after
 
 
@@ -220,12 +219,12 @@ def test_another_model(run: Run, answer: Callable[..., Any], folder: Path, new_b
     assert (code, out) == (0, "generation 1 is gone\n")
     code, _, err = run("reembed", folder, "--bundle", new_bundle)
     assert (code, "already" in err) == (2, True)
-    with open_as_it_is(folder) as gallery:
+    with Gallery.open_existing(folder) as gallery:
         assert gallery.bundle_id == Bundle.open(new_bundle).manifest.bundle_id
 
 
 def test_items_without_images_stop_another_model(run: Run, folder: Path, new_bundle: Path) -> None:
-    with open_as_it_is(folder) as gallery, gallery.store.database.writing() as connection:
+    with Gallery.open_existing(folder) as gallery, gallery._store.database.writing() as connection:
         connection.exec_driver_sql("DELETE FROM images WHERE item_id < 3")
     code, _, err = run("reembed", folder, "--bundle", new_bundle)
     assert (code, "2 items have no image" in err, "(1, 2)" in err) == (2, True, True)
@@ -273,7 +272,7 @@ def test_items_are_exported_as_json_lines(answer: Callable[..., Any], folder: Pa
     out, arrays = tmp_path / "items.jsonl", tmp_path / "items.npz"
     assert answer("export", folder, out, "--embeddings", arrays) == {"out": str(out), "items": 12}
     items = [json.loads(line) for line in out.read_text().splitlines()]
-    with open_as_it_is(folder) as gallery, np.load(arrays, allow_pickle=False) as found:
+    with Gallery.open_existing(folder) as gallery, np.load(arrays, allow_pickle=False) as found:
         expected = gallery.items(limit=100)
         assert [item["id"] for item in items] == found["id"].tolist() == [item.id for item in expected]
         np.testing.assert_array_equal(found["embedding"], gallery.embeddings(found["id"].tolist()))
@@ -288,8 +287,8 @@ def test_items_are_exported_as_json_lines(answer: Callable[..., Any], folder: Pa
 
 
 def test_items_are_exported_as_csv(answer: Callable[..., Any], folder: Path, tmp_path: Path) -> None:
-    with open_as_it_is(folder) as gallery:
-        gallery.patch(3, {"metadata": {"note": 'a "quoted", ä\nline'}, "person_id": None})
+    with Gallery.open_existing(folder) as gallery:
+        gallery.update(3, {"metadata": {"note": 'a "quoted", ä\nline'}, "person_id": None})
     answer("export", folder, tmp_path / "items.csv")
     with (tmp_path / "items.csv").open(encoding="utf-8", newline="") as file:
         rows = list(csv.DictReader(file))
@@ -304,9 +303,9 @@ FORMULAS = ['=HYPERLINK("http://evil","x")', "+1", "-2", "@a", "'=1", "''", "'ti
 def test_no_escape_cell_an_export_is_a_formula_and_all_are_read_again(
     answer: Callable[..., Any], folder: Path, tmp_path: Path
 ) -> None:
-    with open_as_it_is(folder) as gallery:
+    with Gallery.open_existing(folder) as gallery:
         for item_id, text in enumerate(FORMULAS, start=1):
-            gallery.patch(item_id, {"camera_id": text, "person_id": text, "track_id": text})
+            gallery.update(item_id, {"camera_id": text, "person_id": text, "track_id": text})
     answer("export", folder, tmp_path / "items.csv")
     with (tmp_path / "items.csv").open(encoding="utf-8", newline="") as file:
         rows = list(csv.DictReader(file))
@@ -346,15 +345,15 @@ def test_items_that_go_during_an_export_are_in_neither_file(
     folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(export, "ROWS_AT_ONCE", 5)
-    with open_as_it_is(folder) as gallery:
-        of = gallery.store.embeddings_of
+    with Gallery.open_existing(folder) as gallery:
+        of = gallery._store.embeddings_of
 
         def after_a_deletion(ids: list[int]) -> object:
             if 7 in ids:
                 gallery.delete(7)
             return of(ids)
 
-        monkeypatch.setattr(gallery.store, "embeddings_of", after_a_deletion)
+        monkeypatch.setattr(gallery._store, "embeddings_of", after_a_deletion)
         done = export.export_items(gallery, tmp_path / "a.jsonl", embeddings=tmp_path / "a.npz")
         assert done.items == 11
         ids = [json.loads(line)["id"] for line in (tmp_path / "a.jsonl").read_text().splitlines()]

@@ -9,7 +9,7 @@ import pytest
 from vitreid.service.gallery import Gallery
 from vitreid.service.gallery.errors import GalleryReadOnly
 from vitreid.service.gallery.galleries import Galleries
-from vitreid.service.gallery.overview import list_galleries
+from vitreid.service.gallery.maintenance.overview import list_galleries
 
 
 @pytest.fixture
@@ -39,6 +39,6 @@ def test_a_service_starts_without_it(data: Path) -> None:
     def opener(folder: Path) -> Gallery:
         return Gallery.open(folder, bundle_id="b" * 64, dimension=4)
 
-    with Galleries(data / "galleries", opener, keep="test").open_all() as galleries:
+    with Galleries(data / "galleries", opener, command="test").open_all() as galleries:
         assert list(galleries.opened()) == ["default"]
         assert isinstance(galleries.failures()["night"], GalleryReadOnly)

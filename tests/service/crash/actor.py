@@ -67,7 +67,7 @@ def new_item(number: int, camera_id: str | None, person_id: str | None) -> NewIt
 def open_gallery(folder: Path, index: str) -> Gallery:
     """The gallery of a round, kept by this process."""
     gallery = Gallery.open(folder, bundle_id=BUNDLE_ID, dimension=DIMENSION, index=index)
-    gallery.keep("test")
+    gallery.acquire_maintenance_lock("test")
     return gallery
 
 
@@ -146,20 +146,20 @@ class Actor:
         assert len(added) == len(numbers)
 
     def patch(self, item_id: int, camera_id: str | None, person_id: str | None) -> None:
-        self.gallery.patch(item_id, {"camera_id": camera_id, "person_id": person_id})
+        self.gallery.update(item_id, {"camera_id": camera_id, "person_id": person_id})
 
     def look(self, looked: dict[int, int]) -> None:
-        with self.gallery.store.database.writing() as connection:
+        with self.gallery._store.database.writing() as connection:
             write_patches(connection, "c" * 64, {item_id: patches(number) for item_id, number in looked.items()})
 
     def back_up(self, name: str) -> None:
-        back_up(self.gallery.store.database, self.place(name), now())
+        back_up(self.gallery, self.place(name), now())
 
     def drop_backup(self, name: str) -> None:
-        with self.gallery.store.database.reading() as connection:
+        with self.gallery._store.database.reading() as connection:
             rows = connection.execute(backups.select()).all()
         [backup_id] = [row.id for row in rows if row.place == str(self.place(name))]
-        drop_backup(self.gallery.store.database, backup_id, now(), gone=not self.place(name).exists())
+        drop_backup(self.gallery, backup_id, now(), gone=not self.place(name).exists())
 
     def restore(self, name: str) -> None:
         self.gallery.close()

@@ -16,7 +16,7 @@ import numpy as np
 from tests.service.crash.actor import DIMENSION, embedding, make_image, patches
 from tests.service.crash.history import Known, State
 from vitreid.service.gallery import Gallery
-from vitreid.service.gallery.snapshots.snapshot import check_snapshot, generations
+from vitreid.service.gallery.snapshots.snapshot import check_snapshot, snapshots
 
 TOLERANCE = 1e-5
 
@@ -99,7 +99,7 @@ def check_searches(gallery: Gallery, items: dict[int, Known]) -> None:
 
 def check_files(folder: Path, rows: Rows, state: State) -> None:
     """No half snapshot has a name, and what is said to be purged is in no file."""
-    for path in generations(folder):
+    for path in snapshots(folder):
         check_snapshot(path)
     gone = [number for seq, (_, number) in state.deleted.items() if seq <= rows.purged_seq]
     here = {known.number for known in rows.items.values()}

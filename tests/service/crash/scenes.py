@@ -23,7 +23,6 @@ from tests.service.crash.actor import (
     backups_of,
     embedding,
     make_image,
-    new_item,
     now,
     open_gallery,
 )
@@ -38,8 +37,7 @@ from vitreid.service.gallery.galleries import Galleries
 from vitreid.service.gallery.maintenance.backup import check_backup
 from vitreid.service.gallery.maintenance.reembedding import drop_generation, reembed
 from vitreid.service.gallery.maintenance.restoring import restore
-from vitreid.service.gallery.rows.migrations import M001_FIRST_TABLES
-from vitreid.service.gallery.snapshots.snapshot import generations
+from vitreid.service.gallery.snapshots.snapshot import snapshots
 
 Begin = Callable[[], None]
 
@@ -117,7 +115,7 @@ def operate(operation: Operation, place: Path, begin: Begin) -> None:
 def check_operated(operation: Operation, place: Path) -> State:
     """Either it was done or it was not."""
     found = check_is(place / "gallery", PREPARED, then(PREPARED, operation))
-    assert generations(place / "gallery") or operation.kind == "restore"  # nothing takes the last good snapshot away
+    assert snapshots(place / "gallery") or operation.kind == "restore"  # nothing takes the last good snapshot away
     for name in ("kept", "another"):
         if (backups_of(place / "gallery") / name).exists() and operation.kind != "drop_backup":
             check_backup(backups_of(place / "gallery") / name)
@@ -151,41 +149,6 @@ def create(place: Path, begin: Begin) -> None:
     """Make a gallery."""
     begin()
     open_gallery(place / "gallery", "exact").close()
-
-
-def prepare_format_1(place: Path) -> None:
-    """A gallery of the first version, with the items 1 and 3."""
-    (place / "gallery").mkdir()
-    with closing(sqlite3.connect(place / "gallery" / "gallery.db")) as connection, connection:
-        for statement in M001_FIRST_TABLES:
-            connection.execute(statement)
-        connection.execute("INSERT INTO gallery VALUES (1, 1, ?, ?, '2026-11-01T00:00:00.000000Z', 4)", (BUNDLE_ID, 4))
-        for item_id, seq in ((1, 1), (3, 4)):
-            item = new_item(item_id, "c1", "7")
-            labels = (item_id, seq, item.image_hash, "c1", "7", f'{{"number": {item_id}}}')
-            connection.execute(
-                "INSERT INTO items (id, seq, image_hash, camera_id, person_id, metadata, created_at) "
-                "VALUES (?, ?, ?, ?, ?, ?, '2026-11-02T00:00:00.000000Z')",
-                labels,
-            )
-            connection.execute("INSERT INTO embeddings VALUES (?, ?)", (item_id, item.embedding.tobytes()))
-            connection.execute("INSERT INTO images VALUES (?, ?)", (item_id, item.image))
-        connection.execute("INSERT INTO deletions VALUES (3, 2, '2026-11-04T00:00:00.000000Z')")
-
-
-def migrate(place: Path, begin: Begin) -> None:
-    """Open a gallery of the first version."""
-    begin()
-    open_gallery(place / "gallery", "exact").close()
-
-
-def check_migrated(place: Path) -> None:
-    """It is of the present version once it is opened."""
-    with open_gallery(place / "gallery", "exact") as gallery:
-        rows = rows_of(place / "gallery" / "gallery.db")
-        assert [(item_id, known.number, known.seq) for item_id, known in rows.items.items()] == [(1, 1, 1), (3, 3, 4)]
-        assert rows.deleted == {3: 2}
-        check_searches(gallery, rows.items)
 
 
 def restore_anew(place: Path, begin: Begin) -> None:
@@ -223,7 +186,7 @@ def embed_again(place: Path, begin: Begin) -> None:
     with open_any(place) as gallery:
         begin()
         if gallery.bundle_id != OtherModel.manifest.bundle_id:
-            reembed(gallery.store.database, cast(Any, OtherModel()), now, batch_size=4)
+            reembed(gallery, cast(Any, OtherModel()), now, batch_size=4)
 
 
 def open_any(place: Path) -> Gallery:
@@ -262,10 +225,10 @@ def drop_old(place: Path, begin: Begin) -> None:
     """Drop the embeddings of the model that does not answer any more."""
     with open_any(place) as gallery:
         begin()
-        with gallery.store.database.reading() as connection:
+        with gallery._store.database.reading() as connection:
             there = connection.exec_driver_sql("SELECT count(*) FROM generations WHERE id = 1").scalar_one()
         if there:
-            drop_generation(gallery.store.database, 1)
+            drop_generation(gallery, 1)
 
 
 # ---- around galleries
@@ -273,7 +236,7 @@ def drop_old(place: Path, begin: Begin) -> None:
 
 def galleries_in(place: Path) -> Galleries:
     """The galleries of a service."""
-    return Galleries(place, partial(open_one), keep="test").open_all()
+    return Galleries(place, partial(open_one), command="test").open_all()
 
 
 def open_one(folder: Path) -> Gallery:
@@ -323,7 +286,6 @@ SCENES: dict[str, Scene] = {
         for operation in OPERATIONS
     },
     "create": Scene(lambda place: None, create, lambda place: None, repeated(create)),
-    "migrate": Scene(prepare_format_1, migrate, check_migrated, repeated(migrate)),
     "restore anew": Scene(prepare, restore_anew, check_restored, repeated(restore_anew)),
     "reembed": Scene(prepare, embed_again, check_embedded, repeated(embed_again)),
     "drop generation": Scene(prepare_embedded, drop_old, check_embedded, repeated(drop_old)),

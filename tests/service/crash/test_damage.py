@@ -53,7 +53,7 @@ def look_at_all(gallery: Gallery) -> None:
         gallery.image(item.id)
     gallery.ids(Filter(person_id="7", metadata={"number": 1}))
     gallery.search(embedding(1)[None], 20, where=Filter(cameras=frozenset({"c2"})))
-    gallery.settings(), gallery.rejections(), gallery.info(), gallery.store.receipts()
+    gallery.settings(), gallery.rejections(), gallery.info(), gallery.receipts()
 
 
 def open_it(folder: Path) -> Gallery:

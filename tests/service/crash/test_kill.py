@@ -95,10 +95,10 @@ def check_backups(place: Path, rows: Rows, found: State, heard: Heard) -> State:
 
 def finish_dropping(gallery: Gallery, place: Path) -> None:
     """A removal that was cut short can be repeated; what it left then is nothing but an empty folder."""
-    with gallery.store.database.reading() as connection:
+    with gallery._store.database.reading() as connection:
         [row] = [row for row in connection.execute(backups.select()) if row.place == str(place)]
     if row.purged_at is None:
-        drop_backup(gallery.store.database, row.id, now(), gone=not (place / MANIFEST).exists())
+        drop_backup(gallery, row.id, now(), gone=not (place / MANIFEST).exists())
     if place.exists():
         place.rmdir()
 

@@ -79,7 +79,7 @@ def gallery(open_gallery, make_items) -> Iterator[Gallery]:
             opened.delete(item_id)
         for item_id in (6, 18):
             labels = some(choose)
-            opened.patch(item_id, {name: labels[name] for name in ("camera_id", "captured_at", "metadata")})
+            opened.update(item_id, {name: labels[name] for name in ("camera_id", "captured_at", "metadata")})
         yield opened
 
 
@@ -93,7 +93,7 @@ def test_rows_masks_and_a_loop_agree(gallery, make_items):
         expected = [item.id for item in every if slow(item, where)]
         sizes.add(len(expected))
         assert gallery.ids(where) == expected, where
-        assert gallery.count(where) == gallery.store.count(where) == len(expected), where
+        assert gallery.count(where) == gallery._store.count(where) == len(expected), where
         assert [item.id for item in gallery.items(limit=1000, where=where)] == expected
         [found] = gallery.search(query, 1000, where=where)
         assert sorted(match.item.id for match in found) == expected, where
@@ -105,12 +105,12 @@ def test_rows_masks_and_a_loop_agree(gallery, make_items):
 
 def test_labels_changed_later_count_at_once(gallery, make_items):
     query = make_items(1, seed=3)[0].embedding[None]
-    changed = gallery.patch(1, {"camera_id": "new", "metadata": {"door": "new"}})
+    changed = gallery.update(1, {"camera_id": "new", "metadata": {"door": "new"}})
     assert changed == gallery.get(1)
     for where in (Filter(cameras=frozenset({"new"})), Filter(metadata={"door": "new"})):
         [[match]] = gallery.search(query, 9, where=where)
         assert match.item == changed
-    gallery.patch(1, {"camera_id": None, "person_id": "7"})
+    gallery.update(1, {"camera_id": None, "person_id": "7"})
     assert gallery.search(query, 9, where=Filter(cameras=frozenset({"new"}))) == [[]]
     assert gallery.get(1).person_id == "7"
     assert len(gallery.search(query, 1000)[0]) == 77

@@ -18,15 +18,16 @@ import pytest
 from sqlalchemy import event
 from sqlalchemy.engine import Engine
 
-from vitreid.service.gallery import any_bundle
-from vitreid.service.gallery.database import Database
+from vitreid.service.db import Database
+from vitreid.service.db.sqlite import connect
+from vitreid.service.gallery import Gallery
 from vitreid.service.gallery.errors import BackupDamaged, GalleryDamaged
 from vitreid.service.gallery.maintenance.backup import MANIFEST, back_up, drop_backup
 from vitreid.service.gallery.maintenance.on_demand import erase_items
+from vitreid.service.gallery.maintenance.overview import describe
 from vitreid.service.gallery.maintenance.restoring import restore
 from vitreid.service.gallery.maintenance.verification import verify
-from vitreid.service.gallery.opening import FILE
-from vitreid.service.gallery.overview import describe
+from vitreid.service.gallery.rows.database import FILE
 from vitreid.service.gallery.rows.tables import backups
 from vitreid.service.gallery.snapshots import snapshot, trial
 from vitreid.service.gallery.view.search_view import COLUMNS_FILE, INDEX_FILE, SearchView
@@ -61,7 +62,7 @@ def gallery(open_gallery, make_items):
 
 @pytest.fixture
 def kept(gallery, tmp_path) -> Path:
-    back_up(gallery.store.database, tmp_path / "kept", NOW)
+    back_up(gallery, tmp_path / "kept", NOW)
     return tmp_path / "kept"
 
 
@@ -74,7 +75,7 @@ def change(path: Path, *statements: str) -> None:
 def describe_anew(folder: Path, **values: Any) -> None:
     """Let a backup's manifest be true of its file again, as somebody who made one would."""
     content = (folder / FILE).read_bytes()
-    facts = {"bytes": len(content), "sha256": hashlib.sha256(content).hexdigest(), "seal": ""}
+    facts = {"bytes": len(content), "sha256": hashlib.sha256(content).hexdigest(), "checksum": ""}
     manifest = json.loads((folder / MANIFEST).read_text())
     (folder / MANIFEST).write_text(json.dumps(manifest | facts | values))
 
@@ -104,7 +105,7 @@ def test_a_gallery_with_what_is_not_ours_is_not_opened_and_found(kind: str, gall
 @pytest.mark.parametrize("lie", [{"seq": 10_000}, {"items": 19}, {"lineage": "f" * 32}, {"dimension": 17}])
 def test_a_backup_is_what_its_manifest_says(lie: dict[str, Any], kept: Path, gallery) -> None:
     describe_anew(kept, **lie)
-    with pytest.raises(BackupDamaged, match=r"is not what manifest\.json says of it"):
+    with pytest.raises(BackupDamaged, match=r"does not match manifest\.json"):
         restore(kept, gallery.folder, replace=True)
     assert len(gallery) == 20
 
@@ -122,15 +123,15 @@ def test_what_is_restored_is_the_copy_that_was_checked(kept: Path, tmp_path: Pat
 
 
 def test_no_connection_trusts_a_schema(gallery) -> None:
-    with gallery.store.database.reading() as connection:
+    with gallery._store.database.reading() as connection:
         assert connection.exec_driver_sql("PRAGMA trusted_schema").scalar() == 0
-    with closing(gallery.store.database.kept()) as connection:
+    with closing(connect(gallery._store.database.path)) as connection:
         assert connection.execute("PRAGMA trusted_schema").fetchone() == (0,)
 
 
 @pytest.mark.parametrize("name", ["kept*", "k[a-z]pt", "k?pt"])
 def test_a_dropped_backup_takes_nothing_else_along(name: str, gallery, tmp_path: Path) -> None:
-    told = back_up(gallery.store.database, tmp_path / name, NOW)
+    told = back_up(gallery, tmp_path / name, NOW)
     others = [tmp_path / f".{other}.tmp" for other in ("kept.0123abcd", f"{name}.notes", f"{name}.0123abcd")]
     for other in others:
         other.mkdir()
@@ -139,7 +140,7 @@ def test_a_dropped_backup_takes_nothing_else_along(name: str, gallery, tmp_path:
     left.mkdir()
     (left / FILE).write_bytes(b"half a copy")
     (tmp_path / name / "notes.txt").write_text("beside the backup")
-    assert drop_backup(gallery.store.database, told.id, NOW) == tmp_path / name
+    assert drop_backup(gallery, told.id, NOW) == tmp_path / name
     assert not left.exists()
     assert [(other / "thesis.txt").read_text() for other in others] == ["mine"] * 3
     assert [path.name for path in (tmp_path / name).iterdir()] == ["notes.txt"]
@@ -149,10 +150,10 @@ def test_a_place_from_a_foreign_list_deletes_nothing(gallery, tmp_path: Path) ->
     mine = tmp_path / "mine"
     mine.mkdir()
     (mine / "thesis.txt").write_text("mine")
-    with gallery.store.database.writing() as connection:
+    with gallery._store.database.writing() as connection:
         connection.execute(backups.insert().values(id="x", created_at=NOW, seq=1, place=str(mine)))
     with pytest.raises(Exception, match="not at"):
-        drop_backup(gallery.store.database, "x", NOW)
+        drop_backup(gallery, "x", NOW)
     assert (mine / "thesis.txt").exists()
 
 
@@ -160,7 +161,7 @@ def test_a_backup_behind_a_link_is_gone_with_the_link(kept: Path, gallery, tmp_p
     told = json.loads((kept / MANIFEST).read_text())["id"]
     kept.rename(tmp_path / "elsewhere")
     kept.symlink_to(tmp_path / "elsewhere")
-    drop_backup(gallery.store.database, told, NOW)
+    drop_backup(gallery, told, NOW)
     assert not kept.is_symlink()
     assert not (tmp_path / "elsewhere").exists()
 
@@ -182,7 +183,7 @@ def test_a_command_reads_the_pages_once(command: Callable[[Path], object], galle
 
 
 def erase_items_of(folder: Path) -> None:
-    with any_bundle.open_as_it_is(folder) as opened:
+    with Gallery.open_existing(folder) as opened:
         erase_items(opened, [1], None)
 
 
@@ -194,14 +195,14 @@ def saved(gallery) -> Path:
     return gallery.folder
 
 
-def reseal(folder: Path) -> None:
-    [path] = snapshot.generations(folder)
+def describe_files(folder: Path) -> None:
+    [path] = snapshot.snapshots(folder)
     facts = {
         name: {"bytes": (path / name).stat().st_size, "sha256": hashlib.sha256((path / name).read_bytes()).hexdigest()}
         for name in (INDEX_FILE, COLUMNS_FILE)
     }
     manifest = json.loads((path / snapshot.MANIFEST).read_text())
-    (path / snapshot.MANIFEST).write_text(json.dumps(manifest | {"files": facts, "seal": ""}))
+    (path / snapshot.MANIFEST).write_text(json.dumps(manifest | {"files": facts, "checksum": ""}))
 
 
 def rebuilt(folder: Path, open_gallery, monkeypatch) -> bool:
@@ -216,7 +217,7 @@ def rebuilt(folder: Path, open_gallery, monkeypatch) -> bool:
 
 @pytest.mark.parametrize("far", [2**40, -5, 10_000])
 def test_a_snapshot_with_ids_out_of_range_is_not_used(far: int, saved: Path, open_gallery, monkeypatch) -> None:
-    [path] = snapshot.generations(saved)
+    [path] = snapshot.snapshots(saved)
     index = ExactIndex.load(path / INDEX_FILE, 16)
     ids, rows = index.rows
     ids = ids.copy()
@@ -224,29 +225,29 @@ def test_a_snapshot_with_ids_out_of_range_is_not_used(far: int, saved: Path, ope
     monkeypatch.setattr(ExactIndex, "rows", property(lambda self: (ids, rows)))
     index.save(path / INDEX_FILE)
     monkeypatch.undo()
-    reseal(saved)
+    describe_files(saved)
     assert rebuilt(saved, open_gallery, monkeypatch)
 
 
 def test_a_snapshot_with_columns_out_of_range_is_not_used(saved: Path, open_gallery, monkeypatch) -> None:
-    [path] = snapshot.generations(saved)
+    [path] = snapshot.snapshots(saved)
     with np.load(path / COLUMNS_FILE) as arrays:
         values = {name: arrays[name] for name in arrays.files}
     values["ids"] = values["ids"].copy()
     values["ids"][-1] = 2**50
     with (path / COLUMNS_FILE).open("wb") as file:
         np.savez(file, **values)
-    reseal(saved)
+    describe_files(saved)
     assert rebuilt(saved, open_gallery, monkeypatch)
 
 
 def test_compressed_columns_are_not_unpacked(saved: Path, open_gallery, monkeypatch) -> None:
-    [path] = snapshot.generations(saved)
+    [path] = snapshot.snapshots(saved)
     with np.load(path / COLUMNS_FILE) as arrays:
         values = {name: arrays[name] for name in arrays.files}
     with (path / COLUMNS_FILE).open("wb") as file:
         np.savez_compressed(file, **values)
-    reseal(saved)
+    describe_files(saved)
     assert rebuilt(saved, open_gallery, monkeypatch)
 
 

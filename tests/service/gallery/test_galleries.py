@@ -23,7 +23,7 @@ def opener(folder: Path) -> Gallery:
 
 @pytest.fixture
 def opened(tmp_path: Path) -> Callable[[], Galleries]:
-    return lambda: Galleries(tmp_path, opener, keep="test").open_all()
+    return lambda: Galleries(tmp_path, opener, command="test").open_all()
 
 
 def test_default_is_made_and_others_are_found_again(opened: Callable[[], Galleries]) -> None:

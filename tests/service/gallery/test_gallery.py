@@ -257,7 +257,7 @@ def test_searches_run_beside_a_writer(open_gallery, make_items):
 def test_a_replay_that_fails_half_way_is_repeated_from_the_start(open_gallery, make_items, monkeypatch):
     with open_gallery(index="exact") as gallery:
         gallery.add(make_items(10))
-        index = gallery._searcher.mirror.index
+        index = gallery._live.view.index
 
         def add_half(ids, embeddings):
             type(index).add(index, ids[:5], embeddings[:5])

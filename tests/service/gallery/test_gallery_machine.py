@@ -27,7 +27,7 @@ from vitreid.service.gallery.maintenance.purging import purge, unpurged
 from vitreid.service.gallery.maintenance.reembedding import reembed
 from vitreid.service.gallery.maintenance.restoring import restore
 from vitreid.service.gallery.rows.patches import drop_patches, write_patches
-from vitreid.service.gallery.snapshots.snapshot import generations
+from vitreid.service.gallery.snapshots.snapshot import snapshots
 from vitreid.service.indexes import AUTO, INDEXES
 
 DIMENSION = 4
@@ -115,7 +115,7 @@ class GalleryMachine(RuleBasedStateMachine):
     def open(self, index: str) -> None:
         self.index = index
         self.gallery = Gallery.open(self.folder, bundle_id=MODELS[self.model], dimension=DIMENSION, index=index)
-        self.gallery.store.clock = self.clock
+        self.gallery._store.clock = self.clock
 
     def clock(self) -> datetime:
         """A clock that jumps, forth and back."""
@@ -148,7 +148,7 @@ class GalleryMachine(RuleBasedStateMachine):
     @rule(data=st.data(), camera=CAMERAS, person=PERSONS, door=DOORS)
     def patch(self, data: st.DataObject, camera: str | None, person: str | None, door: Any) -> None:
         item_id = data.draw(st.sampled_from(sorted(self.known)))
-        changed = self.gallery.patch(item_id, {"camera_id": camera, "person_id": person, "metadata": {"door": door}})
+        changed = self.gallery.update(item_id, {"camera_id": camera, "person_id": person, "metadata": {"door": door}})
         self.seq += 1
         assert (changed.seq, changed.camera_id, changed.metadata) == (self.seq, camera, {"door": door})
         self.known[item_id] = replace(self.known[item_id], camera_id=camera, person_id=person, door=door)
@@ -178,13 +178,13 @@ class GalleryMachine(RuleBasedStateMachine):
     @rule(data=st.data())
     def look(self, data: st.DataObject) -> None:
         chosen = data.draw(st.sets(st.sampled_from(sorted(self.known)), min_size=1))
-        with self.gallery.store.database.writing() as connection:
+        with self.gallery._store.database.writing() as connection:
             write_patches(connection, LOOKER, {item_id: patches(self.known[item_id].number) for item_id in chosen})
         self.known |= {item_id: replace(self.known[item_id], looked=True) for item_id in chosen}
 
     @rule()
     def forget_patches(self) -> None:
-        with self.gallery.store.database.writing() as connection:
+        with self.gallery._store.database.writing() as connection:
             drop_patches(connection)
         self.known = {item_id: replace(item, looked=False) for item_id, item in self.known.items()}
 
@@ -222,9 +222,9 @@ class GalleryMachine(RuleBasedStateMachine):
 
     @rule()
     def replace_snapshots(self) -> None:
-        had = bool(generations(self.gallery.folder))
+        had = bool(snapshots(self.gallery.folder))
         self.gallery.replace_snapshots()
-        assert len(generations(self.gallery.folder)) == int(had)
+        assert len(snapshots(self.gallery.folder)) == int(had)
 
     @rule()
     def rebuild(self) -> None:
@@ -234,7 +234,7 @@ class GalleryMachine(RuleBasedStateMachine):
     def purge(self) -> None:
         assert purge(self.gallery, self.clock)
         assert unpurged(self.gallery) is None
-        assert all(receipt.purged_at is not None for receipt in self.gallery.store.receipts())
+        assert all(receipt.purged_at is not None for receipt in self.gallery.receipts())
 
     @rule(days=st.sampled_from([-4000, -1, 1, 4000]))
     def jump(self, days: int) -> None:
@@ -244,7 +244,7 @@ class GalleryMachine(RuleBasedStateMachine):
     @rule()
     def back_up(self) -> None:
         place = self.folder.with_name(f"backup {len(self.backups)}")
-        assert back_up(self.gallery.store.database, place, self.now).seq == self.seq
+        assert back_up(self.gallery, place, self.now).seq == self.seq
         self.backups.append(Backup(dict(self.known), self.model))
 
     @precondition(lambda self: self.backups)
@@ -262,7 +262,7 @@ class GalleryMachine(RuleBasedStateMachine):
     @rule()
     def embed_again(self) -> None:
         self.model = 1 - self.model
-        done = reembed(self.gallery.store.database, cast(Any, Model(self.model)), self.clock, batch_size=7)
+        done = reembed(self.gallery, cast(Any, Model(self.model)), self.clock, batch_size=7)
         assert done.items == len(self.known)
         self.seq += 1
         with pytest.raises(BundleMismatch):
@@ -285,7 +285,7 @@ class GalleryMachine(RuleBasedStateMachine):
     @invariant()
     def patches_are_those_of_items(self) -> None:
         if hasattr(self, "gallery"):
-            found = self.gallery.store.foregrounds(range(1, self.last_id + 1), LOOKER)
+            found = self.gallery.foregrounds(range(1, self.last_id + 1), LOOKER)
             kept = {item_id: item.number for item_id, item in self.known.items() if item.looked}
             assert {item_id: int(each.vectors[0, 0]) - 1 for item_id, each in found.items()} == kept
             assert self.gallery.info().patches == len(kept)

@@ -10,8 +10,7 @@ import pytest
 from vitreid.bundle import Bundle, BundleError
 from vitreid.service.api.state import open_service
 from vitreid.service.config import ServiceConfig, gallery_folder
-from vitreid.service.gallery import Gallery
-from vitreid.service.gallery.any_bundle import bundle_of
+from vitreid.service.gallery import Gallery, bundle_of
 from vitreid.service.gallery.errors import BundleMismatch
 from vitreid.service.models.bundle_choice import BundleNeeded, find_bundle, is_starter, starter_path
 

@@ -18,7 +18,7 @@ from vitreid.service.api.app import create_app
 from vitreid.service.api.state import Service
 from vitreid.service.config import ServiceConfig
 from vitreid.service.gallery import Gallery
-from vitreid.service.gallery.maintenance.patch_backfill import PatchUpkeep
+from vitreid.service.gallery.maintenance.patch_backfill import PatchBackfill
 
 JPEG = {"content-type": "image/jpeg"}
 ITEMS = 12
@@ -35,7 +35,7 @@ def a_share_that_matters(monkeypatch: pytest.MonkeyPatch) -> None:
 def client(tmp_path: Path, explained_bundle: Path) -> Iterator[TestClient]:
     config = ServiceConfig(data=tmp_path / "data", bundle=explained_bundle, threads=1)
     with TestClient(create_app(config), raise_server_exceptions=False) as started:
-        service_of(started).upkeep.stop()
+        service_of(started).maintenance.stop()
         yield started
 
 
@@ -47,7 +47,7 @@ def filled(client: TestClient, make_image: Callable[..., bytes]) -> TestClient:
 
 
 def keep_patches(service: Service) -> None:
-    PatchUpkeep(service.explainer, service.embedder.prepare)(service.gallery())
+    PatchBackfill(service.explainer, service.embedder.prepare)(service.gallery())
 
 
 def look(service: Service, contents: list[bytes]) -> list[Foreground]:
@@ -94,7 +94,7 @@ def test_an_image(filled: TestClient, make_image: Callable[..., bytes], kept: bo
     if kept:
         filled.put("/v1/galleries/default", json={"store_patches": True})
         keep_patches(service)
-        assert len(service.gallery().store.foregrounds(range(1, ITEMS + 1), service.explainer.model or "")) == ITEMS
+        assert len(service.gallery().foregrounds(range(1, ITEMS + 1), service.explainer.model or "")) == ITEMS
     plain, found = (
         filled.post(f"/v1/query?k=20&rerank={rerank}", content=make_image(50), headers=JPEG).json()
         for rerank in ("none", "patches")
@@ -153,7 +153,7 @@ def test_damaged_patches_are_no_answer(filled: TestClient, make_image: Callable[
     service = service_of(filled)
     keep_patches(service)
     gallery: Gallery = service.gallery()
-    with gallery.store.database.writing() as connection:
+    with gallery._store.database.writing() as connection:
         connection.exec_driver_sql("UPDATE patches SET checksum = checksum + 1 WHERE item_id = 2")
     answer = filled.post("/v1/query?k=20&rerank=patches", content=make_image(50), headers=JPEG)
     assert (answer.status_code, answer.json()["type"]) == (503, "/problems/gallery-damaged")

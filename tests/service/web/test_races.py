@@ -21,7 +21,7 @@ from tests.service.web.actions import (
     wait_until_drawn,
 )
 from vitreid.service.gallery.maintenance.purging import purge
-from vitreid.service.gallery.maintenance.scheduler import utc_now
+from vitreid.service.values.times import utc_now
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page, Route

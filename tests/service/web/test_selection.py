@@ -11,7 +11,7 @@ import pytest
 
 from tests.service.web.actions import Served, choose, erase, item_id, search, select
 from vitreid.service.gallery.maintenance.purging import purge
-from vitreid.service.gallery.maintenance.scheduler import utc_now
+from vitreid.service.values.times import utc_now
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page

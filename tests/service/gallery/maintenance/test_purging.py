@@ -11,12 +11,13 @@ from typing import Any
 import numpy as np
 import pytest
 
-from vitreid.service.gallery import NewItem, database
+from vitreid.service.db import sqlite
+from vitreid.service.gallery import NewItem
 from vitreid.service.gallery.errors import GalleryBusy, GalleryDamaged, GalleryFull
 from vitreid.service.gallery.filters import Filter
 from vitreid.service.gallery.maintenance.purging import purge, unpurged
-from vitreid.service.gallery.opening import UNFINISHED
-from vitreid.service.gallery.snapshots.snapshot import generations
+from vitreid.service.gallery.rows.database import STAGING
+from vitreid.service.gallery.snapshots.snapshot import snapshots
 
 NOW = datetime(2036, 11, 20, 12, tzinfo=UTC)
 
@@ -77,20 +78,20 @@ def gallery(request, open_gallery, make_items):
 
 
 def test_nothing_of_an_erased_item_is_left_in_any_file(gallery, secret, make_items):
-    gallery.keep("test")
+    gallery.acquire_maintenance_lock("test")
     item = secret(1)
     traces = traces_of(item)
     gallery.add([item])
     gallery.add(make_items(100, seed=2))
     gallery.refresh()
     gallery.write_snapshot()
-    gallery.patch(301, {"person_id": "another name for a while"})
+    gallery.update(301, {"person_id": "another name for a while"})
     gallery.write_snapshot()
     for leftover in ("a", "b"):  # of processes that were killed
-        (gallery.folder / f"{UNFINISHED}{leftover}").mkdir()
-        (gallery.folder / f"{UNFINISHED}{leftover}" / "gallery.db").write_bytes(traces["image"])
+        (gallery.folder / f"{STAGING}{leftover}").mkdir()
+        (gallery.folder / f"{STAGING}{leftover}" / "gallery.db").write_bytes(traces["image"])
     assert {"embedding", "image", "hash", "person_id", "metadata value"} <= found(gallery.folder, traces)
-    assert len(generations(gallery.folder)) == 2
+    assert len(snapshots(gallery.folder)) == 2
 
     receipt = gallery.erase(gallery.ids(Filter(person_id="another name for a while")))
     assert unpurged(gallery) == receipt.seq
@@ -100,17 +101,17 @@ def test_nothing_of_an_erased_item_is_left_in_any_file(gallery, secret, make_ite
     assert found(gallery.folder, traces) == set()
     assert found(gallery.folder, {"kept": b"kept person"}) == {"kept"}
     assert unpurged(gallery) is None
-    done = gallery.store.receipt(receipt.id)
+    done = gallery.receipt(receipt.id)
     assert (done.purged_at, done.remaining) == (NOW, ())
     # and what is kept is whole
-    assert len(generations(gallery.folder)) == 1
+    assert len(snapshots(gallery.folder)) == 1
     assert len(gallery) == 400
     query = gallery.embeddings([7])
     assert gallery.search(query, 5)[0][0].item.id == 7
 
 
 def test_a_reopened_gallery_still_finds_the_rest_by_its_snapshot(gallery, secret, open_gallery):
-    gallery.keep("test")
+    gallery.acquire_maintenance_lock("test")
     gallery.add([secret(1)])
     gallery.refresh()
     gallery.write_snapshot()
@@ -131,7 +132,7 @@ def test_many_items_between_others_leave_nothing(open_gallery, make_items, secre
         secrets = [secret(seed) for seed in range(1, 60)]
         for number, item in enumerate(secrets):
             gallery.add([item, *make_items(3, seed=1000 + number)])
-        gallery.erase(gallery.store.ids_by_hash({item.image_hash: None for item in secrets}).values())
+        gallery.erase(gallery.ids_by_hash({item.image_hash: None for item in secrets}).values())
         purge(gallery, clock)
         for item in secrets:
             assert found(gallery.folder, traces_of(item)) == set()
@@ -141,32 +142,32 @@ def test_many_items_between_others_leave_nothing(open_gallery, make_items, secre
 def test_nothing_is_rewritten_where_nothing_was_deleted(open_gallery, make_items, monkeypatch):
     with open_gallery() as gallery:
         gallery.add(make_items(3))
-        monkeypatch.setattr(gallery.store.database, "vacuum", None)
+        monkeypatch.setattr(gallery._store.database, "vacuum", None)
         assert purge(gallery, clock)
 
 
 def test_a_purge_that_is_cancelled_is_done_again(open_gallery, make_items, secret, monkeypatch):
-    monkeypatch.setattr(database, "STEPS_BETWEEN_LOOKS", 1)
+    monkeypatch.setattr(sqlite, "STEPS_BETWEEN_CALLS", 1)
     with open_gallery(index="exact") as gallery:
         gallery.add([secret(1), *make_items(50)])
         receipt = gallery.erase([1])
         assert not purge(gallery, clock, cancelled=lambda: True)
-        assert gallery.store.receipt(receipt.id).purged_at is None
+        assert gallery.receipt(receipt.id).purged_at is None
         assert len(gallery) == 50
         assert purge(gallery, clock)
         assert found(gallery.folder, traces_of(secret(1))) == set()
 
 
 def test_a_reader_that_does_not_end_is_told(open_gallery, make_items, monkeypatch):
-    monkeypatch.setattr(database, "BUSY_TIMEOUT_S", 0.05)
+    monkeypatch.setattr(sqlite, "BUSY_TIMEOUT_S", 0.05)
     with open_gallery(index="exact") as gallery:
         gallery.add(make_items(5))
         receipt = gallery.erase([1])
-        with gallery.store.database.reading() as connection:
+        with gallery._store.database.reading() as connection:
             connection.exec_driver_sql("SELECT count(*) FROM items").all()
             with pytest.raises(GalleryBusy, match="while somebody reads it"):
                 purge(gallery, clock)
-        assert gallery.store.receipt(receipt.id).purged_at is None
+        assert gallery.receipt(receipt.id).purged_at is None
         assert purge(gallery, clock)
 
 
@@ -180,12 +181,12 @@ def test_a_purge_that_fails_in_the_middle_claims_nothing(step, open_gallery, mak
             raise GalleryFull("no space")
 
         with monkeypatch.context() as patched:
-            patched.setattr(gallery if step == "replace_snapshots" else gallery.store.database, step, full)
+            patched.setattr(gallery if step == "replace_snapshots" else gallery._store.database, step, full)
             with pytest.raises(GalleryFull):
                 purge(gallery, clock)
-        assert gallery.store.receipt(receipt.id).purged_at is None
+        assert gallery.receipt(receipt.id).purged_at is None
         assert purge(gallery, clock)
-        assert gallery.store.receipt(receipt.id).purged_at == NOW
+        assert gallery.receipt(receipt.id).purged_at == NOW
 
 
 def test_additions_during_a_purge_wait_and_are_kept(open_gallery, make_items):
@@ -209,7 +210,7 @@ def test_a_gallery_that_cannot_be_loaded_is_purged_all_the_same(open_gallery, ma
         gallery.add([secret(1), *make_items(20)])
         gallery.write_snapshot()
         gallery.erase([1])
-        with gallery.store.database.writing() as connection:
+        with gallery._store.database.writing() as connection:
             connection.exec_driver_sql("UPDATE items SET seq = seq + 1000 WHERE id = 7")
             connection.exec_driver_sql("UPDATE gallery SET last_seq = last_seq + 2000")
             connection.exec_driver_sql("UPDATE embeddings_1 SET checksum = 0 WHERE item_id = 7")
@@ -218,4 +219,4 @@ def test_a_gallery_that_cannot_be_loaded_is_purged_all_the_same(open_gallery, ma
             damaged.refresh()
         assert purge(damaged, clock)
         assert found(damaged.folder, traces_of(secret(1))) == set()
-        assert generations(damaged.folder) == []
+        assert snapshots(damaged.folder) == []

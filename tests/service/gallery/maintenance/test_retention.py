@@ -78,9 +78,9 @@ def test_a_clock_that_jumps_back_expires_nothing_early(gallery, make_items):
 def test_an_item_added_while_the_clock_was_wrong_is_kept_its_whole_time(gallery, make_items):
     now = datetime.now(UTC)
     added(gallery, make_items, first=None)
-    gallery.store.clock = lambda: datetime(1970, 1, 1, tzinfo=UTC)
+    gallery._store.clock = lambda: datetime(1970, 1, 1, tzinfo=UTC)
     ids = added(gallery, lambda *_, **given: make_items(1, **given | {"seed": 77}), second=None)
-    gallery.store.clock = lambda: datetime.now(UTC)
+    gallery._store.clock = lambda: datetime.now(UTC)
     assert gallery.get(ids["second"]).created_at >= now
     gallery.change_settings(retention_days=30)
     assert expire(gallery, now + timedelta(days=29)) == 0
@@ -91,7 +91,7 @@ def test_what_expires_has_receipts_like_any_erasure(gallery, make_items, monkeyp
     gallery.add(make_items(10, captured_at=datetime(2020, 1, 1, tzinfo=UTC)))
     gallery.change_settings(retention_days=30)
     assert expire(gallery, datetime.now(UTC)) == 10
-    receipts = gallery.store.receipts()
+    receipts = gallery.receipts()
     assert [receipt.items for receipt in receipts] == [2, 4, 4]
     assert {receipt.reason for receipt in receipts} == {"retention"}
 

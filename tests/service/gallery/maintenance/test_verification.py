@@ -17,7 +17,7 @@ from PIL import Image
 from vitreid.service.gallery.errors import GalleryNotFound, NotAGallery
 from vitreid.service.gallery.maintenance import recall_check
 from vitreid.service.gallery.maintenance.verification import verify
-from vitreid.service.gallery.snapshots.snapshot import generations
+from vitreid.service.gallery.snapshots.snapshot import snapshots
 
 
 def jpeg() -> bytes:
@@ -117,7 +117,7 @@ def test_a_flipped_page_is_found(folder):
 
 
 def test_a_snapshot_with_a_flipped_bit_is_found(folder):
-    [newest, _] = generations(folder)
+    [newest, _] = snapshots(folder)
     path = newest / "index"
     content = bytearray(path.read_bytes())
     content[len(content) // 2] ^= 1

@@ -40,7 +40,7 @@ def test_an_erasure_takes_all_rows_of_its_items_and_no_others(gallery):
     assert receipt.requested_at <= receipt.unsearchable_at
     assert receipt.purged_at is None
     kept = [1, 4, 5, 6, 7, 9, 10]
-    with gallery.store.database.reading() as connection:
+    with gallery._store.database.reading() as connection:
         assert list(connection.execute(select(items.c.id).order_by(items.c.id)).scalars()) == kept
         for table in (embeddings_of(1), images, item_metadata):
             assert not {2, 3, 8} & set(connection.execute(select(table.c.item_id)).scalars())
@@ -60,7 +60,7 @@ def test_what_is_erased_is_in_no_answer_once_the_call_returns(gallery):
 
 
 def test_embeddings_of_every_generation_go(gallery):
-    with gallery.store.database.writing() as connection:
+    with gallery._store.database.writing() as connection:
         connection.execute(
             generations.insert().values(id=2, bundle_id="b" * 64, dimension=4, state="kept", created_at=NOON)
         )
@@ -68,7 +68,7 @@ def test_embeddings_of_every_generation_go(gallery):
         rows = [{"item_id": number, "embedding": b"1234", "checksum": 0} for number in range(1, 11)]
         connection.execute(embeddings_of(2).insert(), rows)
     gallery.erase(gallery.ids(Filter(person_id="anna")))
-    with gallery.store.database.reading() as connection:
+    with gallery._store.database.reading() as connection:
         assert set(connection.execute(select(embeddings_of(2).c.item_id)).scalars()) == {7, 8, 9, 10}
 
 
@@ -79,7 +79,7 @@ def test_items_that_are_gone_already_are_passed_over(gallery):
         gallery.erase([2, 999])
     with pytest.raises(BadParameter, match="at least one"):
         gallery.erase([])
-    assert len(gallery.store.receipts()) == 1
+    assert len(gallery.receipts()) == 1
 
 
 def test_the_receipt_names_nothing_but_ids(gallery):
@@ -92,36 +92,36 @@ def test_the_receipt_names_nothing_but_ids(gallery):
 
 def test_receipts_come_newest_first_and_in_pages(gallery):
     ids = [gallery.erase([number]).id for number in (1, 2, 3)]
-    first = gallery.store.receipts(limit=2)
+    first = gallery.receipts(limit=2)
     assert [receipt.id for receipt in first] == [ids[2], ids[1]]
-    assert [receipt.id for receipt in gallery.store.receipts(before=first[-1].seq)] == [ids[0]]
-    assert gallery.store.receipt(ids[1]) == first[1]
+    assert [receipt.id for receipt in gallery.receipts(before=first[-1].seq)] == [ids[0]]
+    assert gallery.receipt(ids[1]) == first[1]
     with pytest.raises(ErasureNotFound, match="nothing"):
-        gallery.store.receipt("nothing")
+        gallery.receipt("nothing")
 
 
 def test_a_receipt_lists_what_may_still_hold_the_items(gallery):
-    with gallery.store.database.writing() as connection:
+    with gallery._store.database.writing() as connection:
         for name, seq, purged in (("before", 10, None), ("after", 11, None), ("dropped", 10, NOON)):
             row = {"id": name, "created_at": NOON, "seq": seq, "place": f"/backups/{name}", "purged_at": purged}
             connection.execute(backups.insert().values(**row))
-    (gallery.folder / "snapshots" / "generation-000001").mkdir(parents=True)
+    (gallery.folder / "snapshots" / "snapshot-000001").mkdir(parents=True)
     receipt = gallery.erase([4])
     assert [(each.kind, each.id) for each in receipt.remaining] == [
         ("database", "gallery.db"),
-        ("snapshot", "generation-000001"),
+        ("snapshot", "snapshot-000001"),
         ("backup", "before"),
     ]
-    with gallery.store.database.writing() as connection:
+    with gallery._store.database.writing() as connection:
         mark_purged(connection, receipt.seq, NOON + timedelta(days=400))
-    purged = gallery.store.receipt(receipt.id)
+    purged = gallery.receipt(receipt.id)
     assert purged.purged_at == NOON + timedelta(days=400)
     assert [each.place for each in purged.remaining] == ["/backups/before"]
 
 
 def test_purges_count_up_to_their_seq_and_never_backwards(gallery):
     first, second = gallery.erase([1]), gallery.erase([2])
-    with gallery.store.database.writing() as connection:
+    with gallery._store.database.writing() as connection:
         assert unpurged_seq(connection) == second.seq
         mark_purged(connection, first.seq, NOON)
         assert unpurged_seq(connection) == second.seq
@@ -129,7 +129,7 @@ def test_purges_count_up_to_their_seq_and_never_backwards(gallery):
         mark_purged(connection, first.seq, NOON)
         assert unpurged_seq(connection) is None
     # NOON lies before the erasure, as after a clock was set back: a receipt stays in order.
-    for receipt in gallery.store.receipts():
+    for receipt in gallery.receipts():
         assert receipt.purged_at == receipt.unsearchable_at
 
 
@@ -143,4 +143,4 @@ def test_an_erasure_that_fails_in_the_middle_erased_nothing(gallery, monkeypatch
         gallery.erase([1, 2])
     assert len(gallery) == 10
     assert len(gallery.search(np.eye(1, 16, dtype=np.float32), 20)[0]) == 10
-    assert gallery.store.receipts() == []
+    assert gallery.receipts() == []

@@ -56,5 +56,5 @@ def test_what_is_not_there_cannot_be_changed(open_gallery, make_items):
     with open_gallery() as gallery:
         gallery.add(make_items(1))
         with pytest.raises(ItemNotFound, match="no item 2"):
-            gallery.patch(2, {"camera_id": "c9"})
+            gallery.update(2, {"camera_id": "c9"})
         assert gallery.info().seq == 1

@@ -11,10 +11,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from sqlalchemy import create_engine, inspect
 
+from vitreid.service.db import sqlite
 from vitreid.service.errors import GalleryError
-from vitreid.service.gallery import Filter, database, opening
 from vitreid.service.gallery.errors import (
     BundleMismatch,
     GalleryBusy,
@@ -24,9 +23,8 @@ from vitreid.service.gallery.errors import (
     GalleryTooNew,
     NotAGallery,
 )
-from vitreid.service.gallery.opening import FILE
-from vitreid.service.gallery.rows.migrations import FORMAT_VERSION, M001_FIRST_TABLES
-from vitreid.service.gallery.rows.tables import embeddings_of, metadata
+from vitreid.service.gallery.rows import database
+from vitreid.service.gallery.rows.database import FILE, FORMAT
 
 
 @pytest.fixture
@@ -49,78 +47,8 @@ def one_line(error: pytest.ExceptionInfo[GalleryError], *words: str) -> None:
         assert word in message
 
 
-def test_the_migrated_tables_are_those_of_the_code(filled):
-    engine = create_engine(f"sqlite:///{filled}")
-    found = inspect(engine)
-    columns = {name: {column["name"] for column in found.get_columns(name)} for name in found.get_table_names()}
-    engine.dispose()
-    tables = [*metadata.tables.values(), embeddings_of(1)]
-    assert columns == {table.name: {column.name for column in table.columns} for table in tables}
-
-
-FORMAT_1_ROWS = (
-    f"INSERT INTO gallery VALUES (1, 1, '{'a' * 64}', 16, '2026-11-01T00:00:00.000000Z', 4)",
-    """INSERT INTO items VALUES
-        (1, 1, 'h1', 'c1', '7', NULL, '2026-11-02T00:00:00.000000Z', NULL, 'a.jpg',
-         '{"door": "\u5317", "floor": 2.0, "open": true, "tags": [1]}', '2026-11-03T00:00:00.000000Z'),
-        (3, 4, 'h3', NULL, NULL, NULL, NULL, '[1.0, 2.0, 3.0, 4.0]', NULL, '{}', '2026-11-05T00:00:00.000000Z')""",
-    "INSERT INTO images VALUES (1, x'ffd8')",
-    "INSERT INTO deletions VALUES (3, 2, '2026-11-04T00:00:00.000000Z')",
-)
-
-
-def test_a_gallery_of_format_1_is_migrated(tmp_path, open_gallery, make_items):
-    folder = tmp_path / "gallery"
-    folder.mkdir()
-    first, second = (item.embedding for item in make_items(2))
-    with closing(sqlite3.connect(folder / FILE)) as connection, connection:
-        for statement in (*M001_FIRST_TABLES, *FORMAT_1_ROWS):
-            connection.execute(statement)
-        connection.executemany("INSERT INTO embeddings VALUES (?, ?)", [(1, first.tobytes()), (3, second.tobytes())])
-    with open_gallery() as gallery:
-        assert [(item.id, item.seq, item.quality) for item in gallery.items()] == [(1, 1, None), (3, 4, None)]
-        assert gallery.embeddings([3, 1]).tobytes() == second.tobytes() + first.tobytes()
-        assert gallery.ids(Filter(metadata={"door": "北", "floor": 2, "open": True})) == [1]
-        assert gallery.ids(Filter(metadata={"floor": True})) == []
-        info = gallery.info()
-        assert (info.seq, info.purged_seq, info.generation, info.format_version) == (4, 4, 1, FORMAT_VERSION)
-        assert len(info.lineage) == 32
-        assert gallery.add(make_items(1, seed=5))[0].id == 4
-    with open_gallery() as gallery:
-        assert gallery.info().lineage == info.lineage
-
-
-def test_a_migration_loses_nothing_that_hangs_on_items(tmp_path, open_gallery, make_items):
-    folder = tmp_path / "gallery"
-    folder.mkdir()
-    with closing(sqlite3.connect(folder / FILE)) as connection, connection:
-        for statement in (*M001_FIRST_TABLES, *FORMAT_1_ROWS):
-            connection.execute(statement)
-        rows = [(item_id, item.embedding.tobytes()) for item_id, item in zip((1, 3), make_items(2), strict=True)]
-        connection.executemany("INSERT INTO embeddings VALUES (?, ?)", rows)
-    with open_gallery() as gallery:
-        assert gallery.image(1) == b"\xff\xd8"
-        for item_id in (1, 3):
-            gallery.delete(item_id)
-    with closing(sqlite3.connect(folder / FILE)) as connection:
-        for table in ("embeddings_1", "images", "item_metadata"):
-            assert connection.execute(f"SELECT count(*) FROM {table}").fetchone() == (0,), table
-        assert connection.execute("PRAGMA foreign_key_check").fetchall() == []
-
-
-def test_an_empty_gallery_keeps_its_next_id_through_a_migration(tmp_path, open_gallery, make_items):
-    folder = tmp_path / "gallery"
-    folder.mkdir()
-    with closing(sqlite3.connect(folder / FILE)) as connection, connection:
-        for statement in (*M001_FIRST_TABLES, FORMAT_1_ROWS[0]):
-            connection.execute(statement)
-        connection.execute("INSERT INTO sqlite_sequence VALUES ('items', 40)")
-    with open_gallery() as gallery:
-        assert gallery.add(make_items(1))[0].id == 41
-
-
 def test_settings_keep_acknowledged_rows_and_erase_deleted_ones(filled):
-    with closing(database._connect(filled)) as connection:
+    with closing(sqlite.connect(filled)) as connection:
         values = {
             name: connection.execute(f"PRAGMA {name}").fetchone()[0]
             for name in ("journal_mode", "synchronous", "foreign_keys", "secure_delete")
@@ -201,7 +129,7 @@ def test_a_stored_embedding_or_time_that_cannot_be_right_is_told(change, reason,
     [
         ("DROP TABLE gallery", "no such table: gallery"),
         ("DELETE FROM gallery", "no row in table gallery"),
-        ("ALTER TABLE gallery RENAME COLUMN dimension TO d", "no such column"),
+        ("ALTER TABLE gallery RENAME COLUMN dimension TO d", "table 'gallery' is not defined as it must be"),
     ],
 )
 def test_another_database_is_told(statement, reason, filled, open_gallery):
@@ -215,7 +143,7 @@ def test_a_newer_gallery_is_told(filled, open_gallery):
     changed(filled, "UPDATE gallery SET format_version = 99")
     with pytest.raises(GalleryTooNew) as error:
         open_gallery()
-    one_line(error, "99", str(FORMAT_VERSION), "update vitreid")
+    one_line(error, "99", str(FORMAT.version), "update vitreid")
 
 
 def test_another_bundle_is_told_with_both_ids(filled, open_gallery):
@@ -247,15 +175,14 @@ def test_an_empty_folder_becomes_a_gallery(tmp_path, open_gallery):
 
 
 def test_a_rival_that_made_the_gallery_first_wins(tmp_path, open_gallery, monkeypatch):
+    publish = database.publish
 
-    put = opening._put_in_place
-
-    def after_a_rival(made: Path, path: Path) -> None:
-        monkeypatch.setattr(opening, "_put_in_place", put)
+    def after_a_rival(made: Path, path: Path) -> bool:
+        monkeypatch.setattr(database, "publish", publish)
         open_gallery(path.parent, bundle_id="b" * 64).close()
-        put(made, path)
+        return publish(made, path)
 
-    monkeypatch.setattr(opening, "_put_in_place", after_a_rival)
+    monkeypatch.setattr(database, "publish", after_a_rival)
     with pytest.raises(BundleMismatch):
         open_gallery()
     assert [entry.name for entry in (tmp_path / "gallery").iterdir()] == [FILE]
@@ -268,7 +195,7 @@ def test_a_folder_that_cannot_be_made_is_told(tmp_path, open_gallery):
 
 
 def test_a_writer_elsewhere_is_waited_for_then_told(filled, open_gallery, make_items, monkeypatch):
-    monkeypatch.setattr(database, "BUSY_TIMEOUT_S", 0.05)
+    monkeypatch.setattr(sqlite, "BUSY_TIMEOUT_S", 0.05)
     with closing(sqlite3.connect(filled, isolation_level=None)) as rival, open_gallery() as gallery:
         rival.execute("BEGIN IMMEDIATE")
         with pytest.raises(GalleryBusy, match="another process is writing"):
@@ -281,7 +208,7 @@ def test_a_writer_elsewhere_is_waited_for_then_told(filled, open_gallery, make_i
 
 def test_a_full_disk_is_told_and_nothing_half_written(filled, open_gallery, make_items, monkeypatch):
     pages = filled.stat().st_size // 4096 + 3
-    monkeypatch.setattr(database, "SETTINGS", (*database.SETTINGS, f"PRAGMA max_page_count = {pages}"))
+    monkeypatch.setattr(sqlite, "SETTINGS", (*sqlite.SETTINGS, f"PRAGMA max_page_count = {pages}"))
     with open_gallery() as gallery:
         with pytest.raises(GalleryFull, match="free some disk space"):
             gallery.add(make_items(500, seed=8))
@@ -335,7 +262,7 @@ def test_nothing_of_a_deleted_item_is_left_once_the_log_is_truncated(filled, ope
         assert gone.embedding.tobytes() in before
         assert gone.image in before
         gallery.delete(51)
-        gallery.store.database.truncate_log()
+        gallery._store.database.truncate_log()
         after = b"".join(file.read_bytes() for file in filled.parent.iterdir())
         assert gone.embedding.tobytes() not in after
         assert gone.embedding.tobytes()[:32] not in after

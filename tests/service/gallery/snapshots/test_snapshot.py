@@ -28,11 +28,11 @@ def folder(open_gallery, make_items, tmp_path) -> Path:
         gallery.delete(3)
         gallery.write_snapshot()
         gallery.add(make_items(5, seed=1, camera_id="c2"))
-        gallery.patch(1, {"camera_id": "c2", "person_id": None})
+        gallery.update(1, {"camera_id": "c2", "person_id": None})
         gallery.write_snapshot()
         gallery.add(make_items(5, seed=2))
         gallery.delete(2)
-        gallery.patch(4, {"camera_id": "c3"})
+        gallery.update(4, {"camera_id": "c3"})
     return tmp_path / "gallery"
 
 
@@ -79,12 +79,12 @@ def test_a_snapshot_and_the_later_rows_are_what_the_rows_say(folder, open_galler
 
 
 def test_two_generations_are_kept_and_described(folder, open_gallery):
-    assert [path.name for path in snapshot.generations(folder)] == ["generation-000002", "generation-000001"]
+    assert [path.name for path in snapshot.snapshots(folder)] == ["snapshot-000002", "snapshot-000001"]
     with open_gallery(index="exact") as gallery:
         gallery.write_snapshot()
         lineage = gallery.info().lineage
-    found = snapshot.generations(folder)
-    assert [path.name for path in found] == ["generation-000003", "generation-000002"]
+    found = snapshot.snapshots(folder)
+    assert [path.name for path in found] == ["snapshot-000003", "snapshot-000002"]
     manifest = json.loads((found[0] / snapshot.MANIFEST).read_text())
     assert manifest["lineage"] == lineage
     assert (manifest["seq"], manifest["count"], manifest["dimension"], manifest["index"]) == (44, 38, 16, "exact")
@@ -100,7 +100,7 @@ def test_two_generations_are_kept_and_described(folder, open_gallery):
 def test_no_changed_byte_is_believed(name, folder, open_gallery, built, caplog):
     expected = from_rows(folder, open_gallery)
     built.clear()
-    newest, older = snapshot.generations(folder)
+    newest, older = snapshot.snapshots(folder)
     content = (newest / name).read_bytes()
     random = np.random.default_rng(0)
     for place in random.integers(0, len(content), 12):
@@ -123,7 +123,7 @@ def test_no_changed_byte_is_believed(name, folder, open_gallery, built, caplog):
 def test_a_missing_file_is_passed_over(name, folder, open_gallery, built):
     expected = from_rows(folder, open_gallery)
     built.clear()
-    for path in snapshot.generations(folder):
+    for path in snapshot.snapshots(folder):
         (path / name).unlink()
     with open_gallery(index="exact") as gallery:
         assert answers(gallery) == expected
@@ -149,9 +149,9 @@ def test_a_missing_file_is_passed_over(name, folder, open_gallery, built):
 def test_a_snapshot_of_something_else_is_passed_over(change, folder, open_gallery, built):
     expected = from_rows(folder, open_gallery)
     built.clear()
-    for path in snapshot.generations(folder):
+    for path in snapshot.snapshots(folder):
         manifest = json.loads((path / snapshot.MANIFEST).read_text())
-        (path / snapshot.MANIFEST).write_text(json.dumps(manifest | change | {"seal": ""}))
+        (path / snapshot.MANIFEST).write_text(json.dumps(manifest | change | {"checksum": ""}))
     with open_gallery(index="exact") as gallery:
         assert answers(gallery) == expected
     assert built == ["exact"]
@@ -165,7 +165,7 @@ def test_replacing_leaves_nothing_of_what_was_deleted(folder, open_gallery, make
         gallery.delete(added.id)
         assert contains(folder, gone.embedding.tobytes())
         gallery.replace_snapshots()
-        assert [path.name for path in snapshot.generations(folder)] == ["generation-000004"]
+        assert [path.name for path in snapshot.snapshots(folder)] == ["snapshot-000004"]
         assert not contains(folder, gone.embedding.tobytes())
         assert not contains(folder, b"very special")
         expected = answers(gallery)
@@ -173,7 +173,7 @@ def test_replacing_leaves_nothing_of_what_was_deleted(folder, open_gallery, make
         assert answers(gallery) == expected
     with open_gallery(index="exact", load=False) as gallery:
         gallery.replace_snapshots()
-    assert not snapshot.generations(folder)
+    assert not snapshot.snapshots(folder)
 
 
 def contains(folder: Path, content: bytes) -> bool:
@@ -212,23 +212,23 @@ def test_a_snapshot_that_does_not_fit_leaves_the_old_ones(index, folder, open_ga
     assert sorted(path.name for path in (folder / snapshot.FOLDER).iterdir()) == before
 
 
-def test_only_the_keeper_writes_snapshots(folder, open_gallery, monkeypatch):
-    monkeypatch.setattr("vitreid.service.gallery.view.searcher.SNAPSHOT_CHANGES", 5)
+def test_only_the_holder_of_the_lock_writes_snapshots(folder, open_gallery, monkeypatch):
+    monkeypatch.setattr("vitreid.service.gallery.live_view.SNAPSHOT_CHANGES", 5)
     with open_gallery(index="exact") as service, open_gallery(index="exact") as command:
-        service.keep("vitreid serve")
+        service.acquire_maintenance_lock("vitreid serve")
         with pytest.raises(GalleryBusy, match="vitreid serve"):
-            command.upkeep_snapshot()
-        service.upkeep_snapshot()
+            command.write_snapshot(only_if_due=True)
+        service.write_snapshot(only_if_due=True)
         assert service.info().snapshot_seq == 44
-        command.upkeep_snapshot()  # nothing is due any more, so nobody is asked
+        command.write_snapshot(only_if_due=True)  # nothing is due any more, so nobody is asked
     with open_gallery(index="exact") as command:
         command.write_snapshot()
 
 
 def test_snapshots_are_written_once_enough_has_changed(open_gallery, make_items, tmp_path, monkeypatch):
-    monkeypatch.setattr("vitreid.service.gallery.view.searcher.SNAPSHOT_CHANGES", 20)
+    monkeypatch.setattr("vitreid.service.gallery.live_view.SNAPSHOT_CHANGES", 20)
     with open_gallery(index="exact") as gallery:
         for number, seq in enumerate([None, 20, 20, 40]):
             gallery.add(make_items(10, seed=number))
-            gallery.upkeep_snapshot()
+            gallery.write_snapshot(only_if_due=True)
             assert gallery.info().snapshot_seq == seq

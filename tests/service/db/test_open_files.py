@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
-from vitreid.service.gallery.resting import Awake
-from vitreid.service.values import descriptors
+from vitreid.service.db import open_files
+from vitreid.service.db.open_files import OpenDatabases
 
 LIMITED = "import resource; resource.setrlimit(resource.RLIMIT_NOFILE, (256, 256))\n"
 MANY_GALLERIES = """
@@ -26,7 +26,7 @@ from vitreid.service.gallery.items import NewItem
 
 one = np.ones((1, 1), dtype=np.float32)
 opener = partial(Gallery.open, bundle_id="b" * 64, dimension=1, index="flat", load=False)
-with Galleries(Path(sys.argv[1]), opener, keep="test") as galleries:
+with Galleries(Path(sys.argv[1]), opener, command="test") as galleries:
     names = [f"g{number}" for number in range(100)]
     for name in names:
         galleries.create(name)
@@ -49,7 +49,7 @@ try:
 except OSError:
     pass
 os.close(held.pop())
-for use in (lambda gallery: gallery, lambda gallery: gallery.keep("x")):
+for use in (lambda gallery: gallery, lambda gallery: gallery.acquire_maintenance_lock("x")):
     try:
         use(Gallery.open(Path(sys.argv[1]), bundle_id="b" * 64, dimension=1, index="flat", load=False))
     except GalleryOutOfFiles as error:
@@ -81,24 +81,24 @@ def test_the_limit_is_raised_to_what_the_system_allows(monkeypatch: pytest.Monke
     limits = [(1024, 4096)]
     monkeypatch.setattr(resource, "getrlimit", lambda kind: limits[-1])
     monkeypatch.setattr(resource, "setrlimit", lambda kind, limit: limits.append(limit))
-    assert descriptors.raise_limit() == 4096
+    assert open_files.raise_limit() == 4096
     limits.append((8192, resource.RLIM_INFINITY))
-    assert descriptors.raise_limit() == descriptors.MOST
+    assert open_files.raise_limit() == open_files.MAX_FILES
     limits.append((resource.RLIM_INFINITY, resource.RLIM_INFINITY))
-    assert descriptors.raise_limit() == descriptors.MOST
+    assert open_files.raise_limit() == open_files.MAX_FILES
 
 
-def test_the_least_recently_used_rest() -> None:
-    class Sleeper:
-        rested = 0
+def test_the_least_recently_used_database_is_closed() -> None:
+    class Closed:
+        closed = 0
 
-        def rest(self) -> None:
-            self.rested += 1
+        def close_idle(self) -> None:
+            self.closed += 1
 
-    awake = Awake(lambda: 2)
-    first, second, third = Sleeper(), Sleeper(), Sleeper()
+    databases = OpenDatabases(lambda: 2)
+    first, second, third = Closed(), Closed(), Closed()
     for each in (first, second, first, third, third):
-        awake.use(each)
-    assert [first.rested, second.rested, third.rested] == [0, 1, 0]
-    awake.forget(first)
-    assert len(awake) == 1
+        databases.use(each)
+    assert [first.closed, second.closed, third.closed] == [0, 1, 0]
+    databases.forget(first)
+    assert len(databases) == 1

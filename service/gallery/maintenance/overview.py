@@ -2,21 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import select
-
 from vitreid.service.errors import FolderNotFound, GalleryError
-from vitreid.service.gallery.any_bundle import open_as_it_is
+from vitreid.service.gallery.gallery import Gallery
 from vitreid.service.gallery.items import GalleryInfo, GallerySettings
 from vitreid.service.gallery.maintenance.purging import unpurged
-from vitreid.service.gallery.opening import holds_gallery, open_existing
-from vitreid.service.gallery.rows.summary import summary
-from vitreid.service.gallery.rows.tables import backups, generations
+from vitreid.service.gallery.rows.database import holds_gallery
 
 
 @dataclass(frozen=True)
@@ -36,9 +30,9 @@ class Details:
 
     info: GalleryInfo
     settings: GallerySettings
-    generations: list[Mapping[str, Any]]
+    generations: list[dict[str, Any]]
     """id, bundle_id, dimension, state, created_at of each model's embeddings."""
-    backups: list[Mapping[str, Any]]
+    backups: list[dict[str, Any]]
     """id, created_at, seq, place of those that are not dropped."""
     purged: bool
     """No file holds anything of deleted items."""
@@ -53,22 +47,20 @@ def list_galleries(folder: Path) -> list[Listed]:
 
 def describe(folder: Path) -> Details:
     """Describe one gallery. Raises GalleryError."""
-    with open_as_it_is(folder) as gallery, gallery.store.database.reading() as connection:
-        columns = (column for column in backups.c if column.name != "purged_at")
-        present = select(*columns).where(backups.c.purged_at.is_(None)).order_by(backups.c.created_at)
+    with Gallery.open_existing(folder) as gallery:
         return Details(
             info=gallery.info(),
             settings=gallery.settings(),
-            generations=[dict(row) for row in connection.execute(generations.select()).mappings()],
-            backups=[dict(row) for row in connection.execute(present).mappings()],
+            generations=gallery.generations(),
+            backups=gallery.backups(),
             purged=unpurged(gallery) is None,
         )
 
 
 def _listed(path: Path) -> Listed:
     try:
-        with closing(open_existing(path)) as database, database.reading() as connection:
-            found = summary(connection, database.path)
+        with Gallery.open_existing(path) as gallery:
+            info = gallery.info()
     except GalleryError as error:
         return Listed(path.name, problem=str(error))
-    return Listed(path.name, found["items"], found["bytes"], found["bundle_id"])
+    return Listed(path.name, info.items, info.bytes, info.bundle_id)

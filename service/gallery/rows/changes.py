@@ -1,22 +1,26 @@
-"""What changed in the rows after a seq: how what is derived from them follows."""
+"""Changes of the rows after a seq, for what is derived from them."""
 
 from __future__ import annotations
 
 import zlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from sqlalchemy import Connection, String, func, literal_column, select, type_coerce
+from sqlalchemy import ColumnElement, Connection, String, func, literal_column, select, type_coerce
 
-from vitreid.service.gallery.database import REMEDY_DAMAGED
+from vitreid.service.db.sqlite import last_id_query
 from vitreid.service.gallery.errors import GalleryDamaged
 from vitreid.service.gallery.rows.rows import check_generation
 from vitreid.service.gallery.rows.tables import deletions, embeddings_of, gallery, items
-from vitreid.service.gallery.view.columns import LABELS, NUMBERS, Labels
 
+Labels = Mapping[str, Any]
+"""By name, a value per item: LABELS (texts or None), captured_at (datetime64 in UTC), NUMBERS (or None)."""
+LABELS = ("camera_id", "person_id", "track_id")
+NUMBERS = ("height", "width", "sharpness", "brightness", "outside")
 ROWS_AT_ONCE = 4096
 
 
@@ -37,7 +41,7 @@ class Changes:
 
 
 def changes_after(connection: Connection, seq: int, *, generation: int, dimension: int, path: Path) -> Changes:
-    """The next stretch after a seq, of at most ROWS_AT_ONCE items.
+    """Return the next stretch after a seq, of at most ROWS_AT_ONCE items.
 
     Raises GalleryDamaged, naming `path` and item, and BundleMismatch where another generation is live now.
     Each stretch may be read in a transaction of its own: an item that changes in between comes again later.
@@ -71,13 +75,9 @@ def changes_after(connection: Connection, seq: int, *, generation: int, dimensio
 
 
 def extent(connection: Connection) -> tuple[int, int]:
-    """How many items there are, and an id that no item's id is or will be below."""
-    first = func.coalesce(
-        select(func.min(items.c.id)).scalar_subquery(),
-        # Ids are never used again: the table of SQLite's own tells the highest that ever was.
-        literal_column("(SELECT seq + 1 FROM sqlite_sequence WHERE name = 'items')"),
-        1,
-    )
+    """Return the number of items, and an id that no item's id is or will be below."""
+    next_id: ColumnElement[int] = literal_column(f"({last_id_query(items.name)}) + 1")  # ids are never used again
+    first = func.coalesce(select(func.min(items.c.id)).scalar_subquery(), next_id)
     count, base = connection.execute(select(select(func.count()).select_from(items).scalar_subquery(), first)).one()
     return count, base
 
@@ -85,14 +85,14 @@ def extent(connection: Connection) -> tuple[int, int]:
 def decoded(
     ids: Sequence[int], embeddings: Sequence[bytes | None], checksums: Sequence[int], dimension: int, path: Path
 ) -> NDArray[np.float32]:
-    """(N, D) embeddings from their bytes. Raises GalleryDamaged for the first that is not what was stored.
+    """Return (N, D) embeddings from their bytes. Raises GalleryDamaged for the first that is not what was stored.
 
     SQLite does not notice a flipped bit inside of a blob; the checksum does.
     """
     for item_id, embedding, checksum in zip(ids, embeddings, checksums, strict=True):
         if embedding is None or len(embedding) != 4 * dimension or zlib.crc32(embedding) != checksum:
             reason = "is missing" if embedding is None else "does not match its checksum"
-            raise GalleryDamaged(f"{path} is damaged (the embedding of item {item_id} {reason}); {REMEDY_DAMAGED}")
+            raise GalleryDamaged.at(path, f"the embedding of item {item_id} {reason}")
     every = np.frombuffer(b"".join(filter(None, embeddings)), dtype="<f4")
     return every.reshape(-1, dimension).astype(np.float32, copy=False)
 
@@ -101,4 +101,4 @@ def _times(texts: Sequence[str | None], path: Path) -> NDArray[np.datetime64]:
     try:
         return np.array(texts, dtype="datetime64[us]")
     except ValueError as error:
-        raise GalleryDamaged(f"{path} is damaged (captured_at of an item: {error}); {REMEDY_DAMAGED}") from error
+        raise GalleryDamaged.at(path, f"captured_at of an item: {error}") from error

@@ -1,4 +1,4 @@
-"""Room on the disk that is kept for what must go on when it is full: erasing, and recording who asked for what."""
+"""Room on the disk that is set aside for what must go on when it is full: erasing, and the audit log."""
 
 from __future__ import annotations
 
@@ -9,8 +9,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
 
+from vitreid.service.db.faults import Fault, disk_fault
+from vitreid.service.db.sqlite import fault_of
 from vitreid.service.errors import ServiceError
-from vitreid.service.gallery.errors import GalleryFull
 
 T = TypeVar("T")
 
@@ -20,9 +21,9 @@ logger = logging.getLogger("vitreid")
 
 
 class Reserve:
-    """A file of `size` bytes in a data folder, given up where the disk is full and made again when it is not.
+    """A file of `size` bytes in a data folder, released when the disk is full and made again when it is not.
 
-    While there is none, and no room for one, nothing is added: what it gave up is not for additions. Where a file of
+    While there is none, and no room for one, nothing is added: what was released is not for additions. Where a file of
     this size cannot be made although there is room, as under a quota, additions go on without.
     """
 
@@ -32,7 +33,7 @@ class Reserve:
         self._lock = threading.Lock()
 
     def fill(self) -> bool:
-        """Set the room aside where there is twice as much; whether it is set aside."""
+        """Set the room aside where there is twice as much; return whether it is set aside."""
         with self._lock:
             if self.path.exists():
                 return True
@@ -43,30 +44,31 @@ class Reserve:
                     os.posix_fallocate(file.fileno(), 0, self.size)
             except OSError as error:
                 self.path.unlink(missing_ok=True)
-                logger.warning("%s cannot be made (%s); nothing is kept for a full disk", self.path, error.strerror)
+                logger.warning("%s cannot be made (%s); no room is set aside for full disks", self.path, error.strerror)
                 return False
             return True
 
     def release(self) -> bool:
-        """Give the room up; whether there was any."""
+        """Release the room; return whether there was any."""
         with self._lock:
             try:
                 self.path.unlink()
             except OSError:
                 return False
-        logger.error("the disk of %s is full: erasing and the audit log use what was kept for them", self.path.parent)
+        logger.error("the disk of %s is full: erasing and the audit log use the room set aside", self.path.parent)
         return True
 
-    def check_room(self) -> None:
-        """Raise GalleryFull where only what is kept for erasing and the audit log is left."""
-        if not self.fill() and (free := self._free()) < 2 * self.size:
-            raise GalleryFull(
-                f"the disk of {self.path.parent} has {free:,} bytes left, and the last {2 * self.size:,} are for "
-                "erasing and the audit log; make room"
-            )
+    def shortage(self) -> str | None:
+        """Return why nothing can be added, as a message: only the room for erasing and the audit log is left."""
+        if self.fill() or (free := self._free()) >= 2 * self.size:
+            return None
+        return (
+            f"the disk of {self.path.parent} has {free:,} bytes left, and the last {2 * self.size:,} are for "
+            "erasing and the audit log; make room"
+        )
 
     def spend(self, task: Callable[[], T]) -> T:
-        """Do what must be done; on a full disk a second time, in the room that was kept."""
+        """Run what must be done; on a full disk a second time, in the room that was set aside."""
         try:
             return task()
         except ServiceError as error:
@@ -75,12 +77,8 @@ class Reserve:
             return task()
 
     def state(self) -> str:
-        """Whether something can be added, as the readiness check shows it."""
-        try:
-            self.check_room()
-        except GalleryFull:
-            return "full: nothing can be added"
-        return "ok"
+        """Return "ok" or why nothing can be added, as the readiness check shows it."""
+        return "ok" if self.shortage() is None else "full: nothing can be added"
 
     def _free(self) -> int:
         try:
@@ -91,4 +89,7 @@ class Reserve:
 
 
 def _is_full(error: BaseException | None) -> bool:
-    return error is not None and (isinstance(error, GalleryFull) or _is_full(error.__cause__))
+    if error is None:
+        return False
+    fault = disk_fault(error) if isinstance(error, OSError) else fault_of(error)
+    return fault is Fault.FULL or _is_full(error.__cause__)

@@ -11,6 +11,7 @@ import pytest
 
 from vitreid.service.gallery import EVERYTHING, Filter, Gallery
 from vitreid.service.gallery.errors import BundleMismatch, GalleryNotFound
+from vitreid.service.gallery.rows.database import create_database
 from vitreid.service.gallery.rows.store import Store
 from vitreid.service.gallery.view.search_view import SearchView
 from vitreid.service.indexes import INDEXES
@@ -49,7 +50,7 @@ def test_waiting_searches_share_one_pass(open_gallery, make_items, monkeypatch):
         assert first_runs.wait(30)
         for thread in threads[1:]:
             thread.start()
-        while len(gallery._searcher._asks) < 8:
+        while len(gallery._live._waiting) < 8:
             threading.Event().wait(0.001)
         go_on.set()
         for thread in threads:
@@ -102,15 +103,15 @@ def test_a_rebuild_takes_in_what_comes_meanwhile(open_gallery, make_items, monke
             if reads < 5:  # between any two reads somebody adds, changes and deletes
                 gallery.add(make_items(3, seed=reads, camera_id="c2"))
                 gallery.delete(reads)
-                gallery.patch(reads + 10, {"camera_id": "c3"})
+                gallery.update(reads + 10, {"camera_id": "c3"})
             return changes(self, after)
 
-        old = gallery._searcher.mirror
+        old = gallery._live.view
         with monkeypatch.context() as patch:
             patch.setattr(Store, "changes", busy)
-            patch.setattr("vitreid.service.gallery.view.changes.ROWS_AT_ONCE", 4)
+            patch.setattr("vitreid.service.gallery.rows.changes.ROWS_AT_ONCE", 4)
             gallery.rebuild_index()
-        assert gallery._searcher.mirror is not old
+        assert gallery._live.view is not old
         for where in (EVERYTHING, *(Filter(cameras=frozenset({camera})) for camera in ("c1", "c2", "c3"))):
             assert sorted(ids(gallery, where=where)) == gallery.ids(where)
         assert reads >= 5
@@ -130,22 +131,22 @@ def test_a_rebuild_that_fails_leaves_the_old_index(open_gallery, make_items, mon
 def test_growing_past_a_step_swaps_the_kind(open_gallery, make_items, monkeypatch):
     kinds = {True: ("flat", "few"), False: ("ivf", "many")}
     monkeypatch.setattr(
-        "vitreid.service.gallery.view.searcher.choose_index", lambda size, dimension, current: kinds[size < 10]
+        "vitreid.service.gallery.live_view.choose_index", lambda size, dimension, current: kinds[size < 10]
     )
     with open_gallery() as gallery:
         gallery.add(make_items(9))
         assert len(ids(gallery)) == 9
-        gallery.upkeep_index()
+        gallery.rebuild_index(only_if_due=True)
         assert (gallery.info().index, gallery.info().index_reason) == ("flat", "few")
         gallery.add(make_items(1, seed=1))
         assert len(ids(gallery)) == 10
         assert (gallery.info().index, gallery.info().index_reason) == ("flat", "until ivf is built: many")
-        gallery.upkeep_index()
+        gallery.rebuild_index(only_if_due=True)
         assert (gallery.info().index, gallery.info().index_reason) == ("ivf", "many")
         assert len(ids(gallery)) == 10
-        mirror = gallery._searcher.mirror
-        gallery.upkeep_index()
-        assert gallery._searcher.mirror is mirror
+        view = gallery._live.view
+        gallery.rebuild_index(only_if_due=True)
+        assert gallery._live.view is view
         gallery.write_snapshot()
     with open_gallery() as gallery:
         assert gallery.info().index == "ivf"
@@ -155,31 +156,31 @@ def test_growing_past_a_step_swaps_the_kind(open_gallery, make_items, monkeypatc
 
 
 def test_slots_of_removed_items_are_given_back(open_gallery, make_items, monkeypatch):
-    monkeypatch.setattr("vitreid.service.gallery.view.searcher.SPARE_SLOTS", 10)
+    monkeypatch.setattr("vitreid.service.gallery.live_view.SPARE_SLOTS", 10)
     with open_gallery(index="exact") as gallery:
         gallery.add(make_items(40))
         assert len(ids(gallery)) == 40
         for item_id in range(1, 31):
             gallery.delete(item_id)
         gallery.refresh()
-        assert gallery._searcher.mirror.columns.slots == 40
-        gallery.upkeep_index()
-        columns = gallery._searcher.mirror.columns
+        assert gallery._live.view.columns.slots == 40
+        gallery.rebuild_index(only_if_due=True)
+        columns = gallery._live.view.columns
         assert (columns.base, columns.slots) == (31, 10)
         assert sorted(ids(gallery)) == list(range(31, 41))
         for item_id in range(31, 41):
             gallery.delete(item_id)
         gallery.rebuild_index()
         gallery.add(make_items(2, seed=1))
-        assert (sorted(ids(gallery)), gallery._searcher.mirror.columns.base) == ([41, 42], 41)
+        assert (sorted(ids(gallery)), gallery._live.view.columns.base) == ([41, 42], 41)
 
 
 def test_nothing_is_loaded_before_it_is_needed(open_gallery, make_items):
     with open_gallery(load=False) as gallery:
         gallery.add(make_items(3))
         gallery.delete(1)
-        gallery.upkeep_index()
-        gallery.upkeep_snapshot()
+        gallery.rebuild_index(only_if_due=True)
+        gallery.write_snapshot(only_if_due=True)
         assert not gallery.loaded
         assert gallery.info().index == "flat"
         gallery.refresh()
@@ -194,7 +195,7 @@ def test_another_model_ends_the_answers_of_the_old_one(open_gallery, make_items)
     with open_gallery() as gallery:
         gallery.add(make_items(3))
         assert len(ids(gallery)) == 3
-        with gallery.store.database.writing() as connection:
+        with gallery._store.database.writing() as connection:
             connection.execute(header.update().values(generation=2, bundle_id="b" * 64, last_seq=4))
         for call in (lambda: ids(gallery), lambda: gallery.add(make_items(1, seed=1)), lambda: gallery.delete(1)):
             with pytest.raises(BundleMismatch, match="embedded again"):
@@ -203,14 +204,16 @@ def test_another_model_ends_the_answers_of_the_old_one(open_gallery, make_items)
 
 def test_times_never_go_back(tmp_path, make_items):
     noon = datetime(2026, 11, 20, 12, tzinfo=UTC)
+    create_database(tmp_path / "gallery", bundle_id="a" * 64, dimension=16)
     clock = iter([noon, noon - timedelta(days=1), noon - timedelta(hours=1), noon + timedelta(hours=1)])
     for number in range(4):  # each in a store of its own: what counts is in the gallery
-        store = Store.open(tmp_path / "gallery", bundle_id="a" * 64, dimension=16, clock=lambda: next(clock))
+        store = Store.open(tmp_path / "gallery")
+        store.clock = lambda: next(clock)
         if number == 0:
             with store.database.writing() as connection:
                 connection.exec_driver_sql("UPDATE gallery SET last_at = '2026-11-19T00:00:00.000000Z'")
         store.add(make_items(1, seed=number))
         if number == 1:
-            assert store.get(2).created_at == noon
-        assert store.get(number + 1).created_at == max(noon, noon + timedelta(hours=number - 2))
+            assert store.items_of([2])[2].created_at == noon
+        assert store.items_of([number + 1])[number + 1].created_at == max(noon, noon + timedelta(hours=number - 2))
         store.close()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -16,10 +17,10 @@ from vitreid.service.access.access import open_records
 from vitreid.service.access.errors import AccessUnusable, Unauthorized
 from vitreid.service.api.app import create_app
 from vitreid.service.config import ServiceConfig
+from vitreid.service.db import Reserve
+from vitreid.service.db import reserve as module
 from vitreid.service.errors import BadParameter
 from vitreid.service.gallery.errors import GalleryFull
-from vitreid.service.gallery.maintenance import reserve as module
-from vitreid.service.gallery.maintenance.reserve import Reserve
 
 Make = Callable[..., bytes]
 JPEG = {"content-type": "image/jpeg"}
@@ -39,12 +40,11 @@ def test_room_is_set_aside_given_up_and_set_aside_again(tmp_path: Path, free: di
     assert reserve.fill()
     assert reserve.path.stat().st_blocks * 512 >= MIB
     free["bytes"] = 0
-    reserve.check_room()  # the disk itself refuses what it has no room for
+    assert reserve.shortage() is None  # the disk itself refuses what it has no room for
     assert reserve.release()
     assert not reserve.release()
     assert reserve.state() == "full: nothing can be added"
-    with pytest.raises(GalleryFull, match="0 bytes left, and the last 2,097,152 are for"):
-        reserve.check_room()
+    assert "0 bytes left, and the last 2,097,152 are for" in str(reserve.shortage())
     free["bytes"] = 3 * MIB
     assert reserve.state() == "ok"
     assert reserve.path.exists()
@@ -58,12 +58,12 @@ def test_what_must_be_done_is_done_twice_at_most(tmp_path: Path, free: dict[str,
     def until_released() -> str:
         tried.append(reserve.path.exists())
         if tried[-1]:
-            raise AccessUnusable("full") from GalleryFull("full")
+            raise AccessUnusable("full") from OSError(errno.ENOSPC, "full")
         return "done"
 
     def never() -> None:
         tried.append(True)
-        raise GalleryFull("full")
+        raise GalleryFull("full") from OSError(errno.EDQUOT, "full")
 
     def otherwise_wrong() -> None:
         raise BadParameter("no")
@@ -85,7 +85,7 @@ def test_where_no_reserve_can_be_made_additions_go_on(
 
     monkeypatch.setattr("os.posix_fallocate", refused)
     reserve = Reserve(tmp_path, MIB)
-    reserve.check_room()
+    assert reserve.shortage() is None
     assert not reserve.path.exists()
 
 
