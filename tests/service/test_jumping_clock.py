@@ -185,7 +185,7 @@ def test_a_wrong_clock_is_reported(
     service.maintenance._stopping.clear()
     service.maintenance._not_before.clear()
     service.maintenance.run_due_jobs()
-    said = f"gallery default: retention waits: the clock says {year}-01-01, which cannot be; set it right"
+    said = f"gallery default: retention waits: the clock shows {year}-01-01, which cannot be right; set the clock"
     assert client.get("/v1/info").json()["warnings"] == [said]
     assert said in caplog.messages
     clocks.now = datetime.now(UTC)

@@ -128,7 +128,9 @@ class Info(BaseModel):
     drift: list[DriftInfo] = Field(description="alarms about score distributions; empty for a limited key")
     warnings: list[str] = Field(
         description="what an operator should look at, as a clock that cannot be right; empty for a limited key",
-        examples=[["gallery default: retention waits: the clock says 2099-01-01, which cannot be; set it right"]],
+        examples=[
+            ["gallery default: retention waits: the clock shows 2099-01-01, which cannot be right; set the clock"]
+        ],
     )
     uptime_s: float = Field(description="seconds since everything was loaded", examples=[3600.0])
     note: str = NOTE

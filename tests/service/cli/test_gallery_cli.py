@@ -214,7 +214,7 @@ def test_another_model(run: Run, answer: Callable[..., Any], folder: Path, new_b
     assert code == 2
     assert answer("verify", folder)["counts"]["embeddings"] == 24
     code, _, err = run("drop-generation", folder, 2)
-    assert (code, "the one that answers" in err) == (2, True)
+    assert (code, "is in use" in err) == (2, True)
     code, out, _ = run("drop-generation", folder, 1)
     assert (code, out) == (0, "generation 1 is gone\n")
     code, _, err = run("reembed", folder, "--bundle", new_bundle)
@@ -326,7 +326,7 @@ def test_no_escape_cell_an_export_is_a_formula_and_all_are_read_again(
 def test_an_export_that_fails_leaves_nothing(
     run: Run, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for out, words in (("items.xml", "items.xml ends in nothing"), ("no/items.csv", "cannot be written")):
+    for out, words in (("items.xml", "items.xml has an unknown ending"), ("no/items.csv", "cannot be written")):
         code, _, err = run("export", folder, tmp_path / out)
         assert (code, words in err, err.count("\n")) == (2, True, 1)
     (tmp_path / "items.csv").write_text("older")
