@@ -1,4 +1,4 @@
-"""Bags, and the straps that they leave on the trunk."""
+"""Bags, and their straps across the trunk."""
 
 from collections.abc import Callable
 from functools import partial
@@ -11,13 +11,13 @@ from vitreid.synthetic.rig import Layer, Rig, Section
 
 
 def bag_layers(rig: Rig) -> list[Layer]:
-    """The bag of a person, if any."""
+    """Return the layer of a person's bag, if any."""
     bag = rig.person.outfit.bag
     return [] if bag is None else [BAGS[bag.kind](rig, bag)]
 
 
 def strap_marks(bag: Bag | None) -> list[Mark]:
-    """What a bag adds to the clothes on the trunk."""
+    """Return the marks of a bag on the clothes of the trunk."""
     if bag is None or bag.kind == "hand":
         return []
     colour = shade(bag.colour, 0.8)
@@ -27,7 +27,7 @@ def strap_marks(bag: Bag | None) -> list[Mark]:
 
 
 def backpack(rig: Rig, bag: Bag) -> Layer:
-    """A backpack with a front pocket."""
+    """Return the layer of a backpack with a front pocket."""
     wide, low = 0.078 * rig.person.body.width, 0.57
     sections = (
         Section(0.835, 0.6 * wide, 0.03, z=-0.105),
@@ -46,7 +46,7 @@ def backpack(rig: Rig, bag: Bag) -> Layer:
 
 
 def shoulder_bag(rig: Rig, bag: Bag) -> Layer:
-    """A bag at the hip, with a flap."""
+    """Return the layer of a bag at the hip, with a flap."""
     x = bag.side * (0.115 * rig.person.body.width + 0.012)
     sections = (
         Section(0.545, 0.026, 0.062, x=x, z=0.01),
@@ -63,7 +63,7 @@ def shoulder_bag(rig: Rig, bag: Bag) -> Layer:
 
 
 def hand_bag(rig: Rig, bag: Bag) -> Layer:
-    """A bag that hangs from a hand."""
+    """Return the layer of a handbag."""
     arm = next(limb for limb in rig.bones.arms if limb.side == bag.side)
     x, y, z = (float(value) for value in arm.joints[2])
     y -= 0.03

@@ -1,9 +1,8 @@
-"""Shapes laid onto an image, from their signed distances.
+"""Drawing of shapes by signed distances.
 
-A shape computes for each pixel of its window the distance to its outline in pixels (`gap`, negative inside). The
-distance gives the smooth edge and the darker rim, so nothing is drawn larger and reduced. Shapes that stand for round
-bodies also compute where on the body's surface a pixel lies; marks (patterns, prints, straps, faces) are functions of
-that surface, so they turn with the person.
+A shape computes the distance of each pixel in its window to its outline (`gap` in pixels, negative inside). The
+distance gives the smooth edge and the darker rim, so no supersampling is needed. Round bodies also compute the position
+of each pixel on their surface; marks (patterns, prints, straps, faces) are functions of it and turn with the person.
 """
 
 from collections.abc import Callable, Sequence
@@ -21,7 +20,7 @@ Array: TypeAlias = np.ndarray[tuple[int, ...], np.dtype[np.floating[Any]]]
 
 @dataclass(frozen=True)
 class Surface:
-    """Where on an upright round body the pixels lie.
+    """Positions of pixels on the surface of an upright round body.
 
     angle: around the body in radians, 0 = forward, positive towards the person's left; height: along it, in body
     heights; radius: mean radius in body heights, so that `angle * radius` is a length.
@@ -41,14 +40,11 @@ class Sphere:
     z: Array
 
 
-EDGE = 0.985
-"""Beyond this position across a round body its surface is seen too flat to be drawn."""
-
 Mark: TypeAlias = tuple[Callable[[Surface], Array], Colour]
 SphereMark: TypeAlias = tuple[Callable[[Sphere], Array], Colour]
 
 EDGE = 0.985
-"""Beyond this position across a round body its surface is seen too flat to be drawn."""
+"""Position across a round body, 0..1, beyond which its surface is too oblique to be drawn."""
 
 
 @dataclass(frozen=True)
@@ -62,7 +58,7 @@ class Ring:
 
 
 def soft(values: Array, sharpness: float = 8.0) -> Array:
-    """1 where values are positive and 0 where negative, with a smooth step."""
+    """Return 1 for positive values and 0 for negative ones, with a smooth step."""
     step: Array = np.clip(0.5 + sharpness * values, 0, 1)
     return step
 
@@ -71,16 +67,16 @@ class Canvas:
     """An image being drawn: `pixels` is float32 (H, W, 3), 0..255."""
 
     rim = 0.3
-    """How much darker the outermost pixels of a shape are."""
+    """Darkening of the outermost pixels of a shape, 0..1."""
     shadow = 0.13
-    """How much darker the shaded side of a round shape is."""
+    """Darkening of the shaded side of a round shape, 0..1."""
 
     def __init__(self, pixels: Array) -> None:
         self.pixels = pixels
         self.line = max(1.0, pixels.shape[0] / 200)
 
     def window(self, left: float, top: float, right: float, bottom: float) -> tuple[slice, slice, Array, Array] | None:
-        """Rows, columns and the pixel centres (y as a column, x as a row) of a rectangle; None when outside."""
+        """Return rows, columns and pixel centres (y as a column, x as a row) of a rectangle; None if outside."""
         height, width = self.pixels.shape[:2]
         x0, x1 = max(0, floor(left) - 1), min(width, ceil(right) + 2)
         y0, y1 = max(0, floor(top) - 1), min(height, ceil(bottom) + 2)
@@ -90,7 +86,7 @@ class Canvas:
         return slice(y0, y1), slice(x0, x1), rows, np.arange(x0, x1, dtype=np.float32)[None, :]
 
     def lay(self, rows: slice, columns: slice, gap: Array, paint: Array, cover: Array | None = None) -> None:
-        """Lay paint (h, w, 3) or (3,) on a window where the gap is negative, with a darker rim."""
+        """Paint a window with (h, w, 3) or (3,) where the gap is negative, with a darker rim."""
         tone = 1 - self.rim * np.clip(gap + self.line + 0.5, 0, 1)
         amount = np.clip(0.5 - gap, 0, 1)
         if cover is not None:
@@ -102,13 +98,13 @@ class Canvas:
         self, points: Sequence[tuple[float, float]], radii: Sequence[float], colour: Colour, marks: Sequence[Mark] = (),
         *, unit: float = 1.0, cuff: bool = False,
     ) -> None:  # fmt: skip
-        """A bent limb through points (x, y) with a radius at each, in pixels; `unit` = pixels per body height.
+        """Draw a bent limb through points (x, y) with a radius at each, in pixels; `unit` = pixels per body height.
 
-        Its ends are round, or the last one straight with a `cuff`.
+        Its ends are round; with a `cuff` the last one is straight.
         """
-        reach = max(radii)
+        largest = max(radii)
         xs, ys = [p[0] for p in points], [p[1] for p in points]
-        frame = self.window(min(xs) - reach, min(ys) - reach, max(xs) + reach, max(ys) + reach)
+        frame = self.window(min(xs) - largest, min(ys) - largest, max(xs) + largest, max(ys) + largest)
         if frame is None:
             return
         rows, columns, y, x = frame
@@ -124,7 +120,7 @@ class Canvas:
             gap = np.minimum(gap, other[0])
         paint = np.array(colour, np.float32)
         if marks:
-            surface = Surface(np.arcsin(np.clip(across, -1, 1)), -along / unit, reach / unit)
+            surface = Surface(np.arcsin(np.clip(across, -1, 1)), -along / unit, largest / unit)
             paint = marked(paint, [(mask(surface), stain) for mask, stain in marks])
         self.lay(rows, columns, gap, self.shaded(paint, across))
 
@@ -132,7 +128,7 @@ class Canvas:
         self, rings: Sequence[Ring], colour: Colour, marks: Sequence[Mark] = (), *, yaw: float = 0.0, sag: float = 0.0,
         radius: float = 0.1, cover: Callable[[Surface], Array] | None = None,
     ) -> None:  # fmt: skip
-        """An upright round body through rings from top to bottom; the lower edge sags by `sag` pixels in the middle."""
+        """Draw an upright round body through rings from top to bottom; its lower edge sags by `sag` pixels."""
         heights = [ring.y for ring in rings]
         left, right = min(r.x - r.half for r in rings), max(r.x + r.half for r in rings)
         frame = self.window(left, heights[0], right, heights[-1] + max(sag, 0))
@@ -159,7 +155,7 @@ class Canvas:
         self, centre: tuple[float, float], radii: tuple[float, float], colour: Colour, marks: Sequence[SphereMark] = (),
         *, yaw: float = 0.0, cover: Callable[[Sphere], Array] | None = None,
     ) -> None:  # fmt: skip
-        """An ellipsoid with half axes (x, y) in pixels; `cover` limits it to a part of the sphere."""
+        """Draw an ellipsoid with half axes (x, y) in pixels; `cover` limits it to a part of the sphere."""
         (cx, cy), (rx, ry) = centre, radii
         frame = self.window(cx - rx, cy - ry, cx + rx, cy + ry)
         if frame is None:
@@ -180,7 +176,7 @@ class Canvas:
         self.lay(rows, columns, gap, self.shaded(paint, right), None if cover is None else cover(sphere))
 
     def box(self, left: float, top: float, right: float, bottom: float, colour: Colour, *, corner: float = 0.0) -> None:
-        """A flat rectangle with round corners."""
+        """Draw a flat rectangle with round corners."""
         frame = self.window(left, top, right, bottom)
         if frame is None:
             return
@@ -191,7 +187,7 @@ class Canvas:
         self.lay(rows, columns, outside + np.minimum(np.maximum(dx, dy), 0), np.array(colour, np.float32))
 
     def shadow_on_ground(self, x: float, y: float, half: float) -> None:
-        """A soft flat shadow under a pair of feet."""
+        """Draw a soft flat shadow under a pair of feet."""
         frame = self.window(x - half, y - half * 0.3, x + half, y + half * 0.3)
         if frame is not None:
             rows, columns, py, px = frame
@@ -199,7 +195,7 @@ class Canvas:
             self.pixels[rows, columns] *= 1 - 0.35 * np.clip((1 - distance) * 2, 0, 1)[..., None]
 
     def shaded(self, paint: Array, across: Array) -> Array:
-        """Paint (3,) or (h, w, 3) in two tones: the part right of the middle lies in shade."""
+        """Return paint (3,) or (h, w, 3) in two tones: the part right of the middle is in shade."""
         tone = 1.03 - (self.shadow + 0.03) * soft(across - 0.38, 5)
         return tone[..., None] * paint
 
@@ -207,7 +203,7 @@ class Canvas:
 def bone(
     x: Array, y: Array, ends: Sequence[tuple[float, float]], radii: Sequence[float], length: float, cuff: bool
 ) -> tuple[Array, Array, Array]:
-    """Gap to a rounded cone, position across it (-1..1 inside, as on a barrel when it hangs) and along it in pixels."""
+    """Return the gap to a rounded cone, and positions across it (-1..1 inside) and along it in pixels."""
     (x0, y0), (x1, y1) = ends
     dx, dy = (x1 - x0) / length, (y1 - y0) / length
     px, py = x - x0, y - y0
@@ -219,7 +215,7 @@ def bone(
 
 
 def marked(paint: Array, stains: Sequence[tuple[Array, Colour]]) -> Array:
-    """Paint with stains, each a weight (h, w) and a colour, laid over it in order."""
+    """Return paint with stains, each a weight (h, w) and a colour, applied in order."""
     for weight, colour in stains:
         paint = paint + weight[..., None] * (np.array(colour, np.float32) - paint)
     return paint

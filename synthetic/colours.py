@@ -39,7 +39,7 @@ SHOES: dict[Colour, float] = {
 
 
 def shade(colour: Colour, factor: float) -> Colour:
-    """The colour made darker (factor < 1) or lighter, towards white (factor > 1, at most 2)."""
+    """Return a darker (factor < 1) or lighter colour (factor > 1, at most 2: white)."""
     if factor <= 1:
         return (colour[0] * factor, colour[1] * factor, colour[2] * factor)
     share = factor - 1
@@ -51,12 +51,12 @@ def shade(colour: Colour, factor: float) -> Colour:
 
 
 def contrast(one: Colour, other: Colour) -> float:
-    """How far two colours are apart, 0..441."""
+    """Return the distance between two colours, 0..441."""
     return float(np.linalg.norm(np.subtract(one, other)))
 
 
 def dye(rng: np.random.Generator, palette: dict[Colour, float], *, unlike: Colour | None = None) -> Colour:
-    """A colour of the palette with its own slight tint, and clearly different from `unlike`."""
+    """Sample a colour of the palette with a slight tint, clearly different from `unlike`."""
     choices = {c: w for c, w in palette.items() if unlike is None or contrast(c, unlike) > 90}
     colour = np.add(weigh(rng, choices), rng.normal(0, 5, 3))
     red, green, blue = np.clip(np.round(colour), 8, 250).tolist()

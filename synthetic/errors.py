@@ -1,24 +1,24 @@
-"""What can go wrong for a caller of this package.
+"""Errors of drawing.
 
 SyntheticError            exit_code = 2
-├── InvalidRequest        a number outside of its range
+├── InvalidRequest        a value outside its range
 ├── FolderRefused         the output folder holds something else
 └── DrawingStopped        a drawing process ended early
 """
 
 
 class SyntheticError(Exception):
-    """Root of the package's errors; commands print its one line and leave with `exit_code`."""
+    """The base class of the package's errors; commands print the message and exit with `exit_code`."""
 
     exit_code = 2
 
 
 class InvalidRequest(SyntheticError):
-    """A value is outside of its range; the message names it, the range and the remedy."""
+    """A value is outside its range."""
 
 
 class FolderRefused(SyntheticError):
-    """The output folder is not empty and is not this very drawing."""
+    """The output folder holds something other than the requested data set."""
 
 
 class DrawingStopped(SyntheticError):

@@ -1,4 +1,4 @@
-"""A person on a canvas: its parts as layers, laid from the farthest to the nearest."""
+"""Drawing of a person: its parts as layers, from the farthest to the nearest."""
 
 from dataclasses import replace
 from functools import partial
@@ -14,14 +14,14 @@ from vitreid.synthetic.people import Bottom, Coat, Person, Top
 from vitreid.synthetic.rig import Layer, Rig, Section, cut
 from vitreid.synthetic.skeleton import ANKLE, Limb, Pose, View, skeleton
 
-# layers of clothes in body heights: what is worn over something lies nearer
+# depths of clothes in body heights: outer clothes are nearer
 LEGS, HIPS, SKIRT, TRUNK, COAT, ARMS = -0.2, -0.1, -0.05, 0.0, 0.003, 0.02
 
 TRUNK_SHAPE = (
     (0.845, 0.042, 0.04), (0.83, 0.075, 0.05), (0.812, 0.094, 0.06), (0.79, 0.106, 0.066), (0.72, 0.103, 0.075),
     (0.6, 0.086, 0.07), (0.5, 0.094, 0.076), (0.3, 0.104, 0.084), (0.0, 0.112, 0.09),
 )  # fmt: skip
-"""Height, half width and half depth of the clothed trunk; below the hips, of a coat."""
+"""Height, half width and half depth of the clothed trunk; below the hips those of a coat."""
 
 
 def draw_person(canvas: Canvas, person: Person, pose: Pose, view: View) -> None:
@@ -35,7 +35,7 @@ def draw_person(canvas: Canvas, person: Person, pose: Pose, view: View) -> None:
 
 
 def leg_layers(rig: Rig) -> list[Layer]:
-    """Both legs with shoes, and the hips or the skirt over them."""
+    """Return the layers of both legs with shoes, and of the hips or the skirt over them."""
     bottom = rig.person.outfit.bottom
     layers = [
         Layer(LEGS + 0.3 * rig.view.depth(limb.joints[1]), partial(paint_leg, rig, limb)) for limb in rig.bones.legs
@@ -45,7 +45,7 @@ def leg_layers(rig: Rig) -> list[Layer]:
 
 
 def paint_leg(rig: Rig, limb: Limb, canvas: Canvas) -> None:
-    """A leg: skin, trouser leg, shoe."""
+    """Draw a leg: skin, trouser leg, shoe."""
     person, wide = rig.person, rig.person.body.width
     bottom, far = person.outfit.bottom, 0.86 if rig.view.depth(limb.joints[0]) < -0.01 else 1.0
     end = min(1.0, (rig.bones.hip - bottom.hem) / (rig.bones.hip - ANKLE)) if bottom.kind != "skirt" else 0.0
@@ -61,7 +61,7 @@ def paint_leg(rig: Rig, limb: Limb, canvas: Canvas) -> None:
 
 
 def seam(rig: Rig, bottom: Bottom, limb: Limb) -> list[Mark]:
-    """The light stripe along the outer side of track trousers."""
+    """Return the light stripe along the outer side of track trousers, if any."""
     if not bottom.striped:
         return []
     outwards = limb.side * np.pi / 2 + rig.view.yaw
@@ -70,7 +70,7 @@ def seam(rig: Rig, bottom: Bottom, limb: Limb) -> list[Mark]:
 
 
 def paint_shoe(rig: Rig, limb: Limb, canvas: Canvas, far: float) -> None:
-    """Shoe with sole; the heel rises while the leg is behind. Trousers hide the shaft of a boot."""
+    """Draw a shoe with its sole; the heel rises while the leg is behind. Trousers hide the shaft of a boot."""
     knee, ankle = limb.joints[1], limb.joints[2]
     shoes, rise = rig.person.outfit.shoes, min(0.0, float(np.arctan2(ankle[2] - knee[2], knee[1] - ankle[1])) + 0.15)
     turn = np.array([[1, 0, 0], [0, np.cos(rise), np.sin(rise)], [0, -np.sin(rise), np.cos(rise)]])
@@ -84,7 +84,7 @@ def paint_shoe(rig: Rig, limb: Limb, canvas: Canvas, far: float) -> None:
 
 
 def trunk_sections(rig: Rig, hem: float, ease: float = 1.0, flare: float = 0.0) -> list[Section]:
-    """The trunk from the neck down to a hem; `ease` widens the whole, `flare` the hem."""
+    """Return the trunk from the neck down to a hem; `ease` widens the whole, `flare` the hem."""
     wide = rig.person.body.width * ease
     heights, widths, depths = (np.array(column)[::-1] for column in zip(*TRUNK_SHAPE, strict=True))
     levels = [height for height, _, _ in TRUNK_SHAPE if height > hem + 0.01] + [hem]
@@ -99,14 +99,14 @@ def trunk_sections(rig: Rig, hem: float, ease: float = 1.0, flare: float = 0.0) 
 
 
 def paint_hips(rig: Rig, bottom: Bottom, canvas: Canvas) -> None:
-    """The upper part of trousers or shorts."""
+    """Draw the upper part of trousers or shorts."""
     wide = rig.person.body.width
     sections = (Section(0.6, 0.08 * wide, 0.064), Section(0.5, 0.096 * wide, 0.074), Section(0.45, 0.09 * wide, 0.07))
     canvas.barrel(rig.rings(sections), bottom.colour, sag=rig.px(0.02)[0])
 
 
 def paint_skirt(rig: Rig, bottom: Bottom, canvas: Canvas) -> None:
-    """A skirt, wider towards its hem."""
+    """Draw a skirt, wider towards its hem."""
     wide, spread = rig.person.body.width, 0.03 + 0.045 * bottom.flare
     sections = (
         Section(0.61, 0.08 * wide, 0.066),
@@ -117,7 +117,7 @@ def paint_skirt(rig: Rig, bottom: Bottom, canvas: Canvas) -> None:
 
 
 def trunk_layers(rig: Rig) -> list[Layer]:
-    """Top and coat."""
+    """Return the layers of top and coat."""
     layers = [Layer(TRUNK, partial(paint_top, rig))]
     if rig.person.outfit.coat is not None:
         layers.append(Layer(COAT, partial(paint_coat, rig, rig.person.outfit.coat)))
@@ -125,7 +125,7 @@ def trunk_layers(rig: Rig) -> list[Layer]:
 
 
 def paint_top(rig: Rig, canvas: Canvas) -> None:
-    """Shirt with pattern, print, collar and, where no coat is worn, the bag's straps."""
+    """Draw the shirt with pattern, print, collar and, without a coat, the straps of a bag."""
     outfit = rig.person.outfit
     marks: list[Mark] = cloth(outfit.top)
     if outfit.top.print != "none":
@@ -138,12 +138,12 @@ def paint_top(rig: Rig, canvas: Canvas) -> None:
 
 
 def cloth(top: Top) -> list[Mark]:
-    """The pattern of a top."""
+    """Return the pattern of a top, if any."""
     return [] if top.pattern == "plain" else [(PATTERNS[top.pattern], top.accent)]
 
 
 def paint_coat(rig: Rig, coat: Coat, canvas: Canvas) -> None:
-    """A coat, open in front or closed with a visible seam."""
+    """Draw a coat, open in front or closed with a visible seam."""
     marks: list[Mark] = [(around(low=coat.hem, high=coat.hem + 0.016), shade(coat.colour, 0.8))]
     if not coat.open:
         marks.append((partial(opening, half=0.006), shade(coat.colour, 0.55)))
@@ -155,12 +155,12 @@ def paint_coat(rig: Rig, coat: Coat, canvas: Canvas) -> None:
 
 
 def arm_layers(rig: Rig) -> list[Layer]:
-    """Both arms with hands."""
+    """Return the layers of both arms with hands."""
     return [Layer(ARMS + rig.view.depth(limb.joints[1]), partial(paint_arm, rig, limb)) for limb in rig.bones.arms]
 
 
 def paint_arm(rig: Rig, limb: Limb, canvas: Canvas) -> None:
-    """An arm: skin and hand, then the sleeve."""
+    """Draw an arm: skin and hand, then the sleeve."""
     person, wide = rig.person, 0.35 + 0.65 * rig.person.body.width
     outfit, far = person.outfit, 0.86 if rig.view.depth(limb.joints[0]) < -0.05 else 1.0
     skin = shade(person.looks.skin, far)

@@ -1,4 +1,4 @@
-"""Head, hair and what is worn on it: masks on a sphere, so that they turn with the person."""
+"""Head, hair and headwear: masks on a sphere that turn with the person."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -15,17 +15,17 @@ HEAD, WIDTH, HEIGHT, FORWARD = 0.918, 0.06, 0.073, 0.012
 HAIRLINE: dict[str, float] = {
     "short": -0.16, "crop": -0.04, "long": -0.24, "ponytail": -0.13, "bun": -0.1, "bob": -0.3, "afro": -0.2,
 }  # fmt: skip
-"""How far hair reaches towards the face; more negative is farther."""
+"""Level of the hairline; more negative is closer to the face."""
 VOLUME: dict[str, float] = {
     "short": 1.09, "crop": 1.03, "long": 1.11, "ponytail": 1.06, "bun": 1.06, "bob": 1.15, "afro": 1.28,
 }  # fmt: skip
-"""Size of the hair as a factor of the head's."""
+"""Size of the hair relative to the head."""
 FALL: dict[str, float] = {"long": 0.74, "bob": 0.85}
-"""Height down to which loose hair falls."""
+"""Height of the lower end of loose hair."""
 
 
 def head_layers(rig: Rig) -> list[Layer]:
-    """Neck, head with face, hair and headwear."""
+    """Return the layers of neck, head with face, hair and headwear."""
     looks, worn = rig.person.looks, rig.person.outfit.headwear
     size = rig.person.body.head
     hidden = worn is not None and worn.kind == "scarf"
@@ -44,7 +44,7 @@ def cap_of(
     rig: Rig, depth: float, factor: float, colour: Colour, cover: Callable[[Sphere], Array] | None,
     marks: tuple[SphereMark, ...] = (),
 ) -> Layer:  # fmt: skip
-    """A sphere around the head, `factor` times as large, of which only the covered part is drawn."""
+    """Return the layer of a sphere around the head, `factor` times as large; only the covered part is drawn."""
     size = rig.person.body.head * factor
     width, height = rig.px(WIDTH * size, HEIGHT * size)
     centre = rig.at(0, HEAD, FORWARD)
@@ -56,20 +56,20 @@ def cap_of(
 
 
 def paint_neck(rig: Rig, canvas: Canvas) -> None:
-    """The neck, drawn before trunk and head."""
+    """Draw the neck, which is behind trunk and head."""
     points = [rig.at(0, 0.88, 0.006), rig.at(0, 0.80, 0)]
     canvas.tube(points, rig.px(0.03, 0.036), shade(rig.person.looks.skin, 0.9))
 
 
 def paint_nose(rig: Rig, canvas: Canvas) -> None:
-    """The nose; from the side it stands out of the face."""
+    """Draw the nose, which protrudes from the face when seen from the side."""
     width, height = rig.px(0.009, 0.012)
     tip = rig.at(0, HEAD - 0.012, FORWARD + 0.98 * WIDTH * rig.person.body.head)
     canvas.ball(tip, (width, height), shade(rig.person.looks.skin, 0.95))
 
 
 def face(looks: Looks) -> tuple[SphereMark, ...]:
-    """Eyes, mouth, and beard or glasses."""
+    """Return the marks of eyes, mouth, beard and glasses."""
     marks: list[SphereMark] = []
     if looks.beard:
         marks.append((beard, shade(looks.hair, 0.95)))
@@ -80,32 +80,32 @@ def face(looks: Looks) -> tuple[SphereMark, ...]:
 
 
 def eyes(sphere: Sphere) -> Array:
-    """Two dots."""
+    """Return the mask of the eyes, two dots."""
     return soft(0.115 - np.hypot(np.abs(sphere.x) - 0.37, (sphere.y - 0.04) * 0.8)) * (sphere.z > 0)
 
 
 def mouth(sphere: Sphere) -> Array:
-    """A short line."""
+    """Return the mask of the mouth, a short line."""
     return soft(np.minimum(0.2 - np.abs(sphere.x), 0.045 - np.abs(sphere.y + 0.5))) * (sphere.z > 0)
 
 
 def beard(sphere: Sphere) -> Array:
-    """The chin and the cheeks, without the mouth."""
+    """Return the mask of the chin and the cheeks, without the mouth."""
     lower = np.minimum(-0.28 - sphere.y, sphere.z - 0.12)
     return soft(np.minimum(lower, np.hypot(sphere.x, sphere.y + 0.5) - 0.12))
 
 
 def glasses(sphere: Sphere) -> Array:
-    """Two round frames and the bridge between them."""
+    """Return the mask of two round frames and the bridge between them."""
     frame = 0.055 - np.abs(np.hypot(np.abs(sphere.x) - 0.37, sphere.y - 0.04) - 0.25)
     bridge = np.minimum(0.04 - np.abs(sphere.y - 0.1), 0.15 - np.abs(sphere.x))
     return soft(np.maximum(frame, bridge)) * (sphere.z > 0)
 
 
 def hair_layers(rig: Rig, looks: Looks, size: float) -> list[Layer]:
-    """Hair on the head and, by style, hair that falls, a tail or a knot."""
+    """Return the layers of the hair and, by style, of loose hair, a tail or a knot."""
     style = looks.hairstyle
-    cover = partial(hair_cover, reach=HAIRLINE[style], low=-0.95 if style in FALL else -0.62)
+    cover = partial(hair_cover, level=HAIRLINE[style], low=-0.95 if style in FALL else -0.62)
     layers = [cap_of(rig, 0.014, VOLUME[style], looks.hair, cover)]
     if style in FALL:
         layers.append(Layer(min(rig.near(0, -0.036) + 0.013, 0.0135), partial(paint_fall, rig, FALL[style])))
@@ -116,13 +116,13 @@ def hair_layers(rig: Rig, looks: Looks, size: float) -> list[Layer]:
     return layers
 
 
-def hair_cover(sphere: Sphere, *, reach: float, low: float) -> Array:
-    """Top, back and sides of the head, up to a slanting hairline and down to `low`."""
-    return soft(np.minimum(0.75 * sphere.y - 0.66 * sphere.z - reach, sphere.y - low), 9)
+def hair_cover(sphere: Sphere, *, level: float, low: float) -> Array:
+    """Return the mask of top, back and sides of the head, up to a slanting hairline and down to `low`."""
+    return soft(np.minimum(0.75 * sphere.y - 0.66 * sphere.z - level, sphere.y - low), 9)
 
 
 def paint_fall(rig: Rig, down: float, canvas: Canvas) -> None:
-    """Loose hair behind the neck, down to a height."""
+    """Draw loose hair behind the neck, down to a height."""
     size = rig.person.body.head
     sections = (
         Section(HEAD + 0.02, 0.06 * size, 0.042, z=-0.02),
@@ -134,18 +134,18 @@ def paint_fall(rig: Rig, down: float, canvas: Canvas) -> None:
 
 
 def paint_tail(rig: Rig, canvas: Canvas) -> None:
-    """A tail from the back of the head."""
+    """Draw a tail from the back of the head."""
     points = [rig.at(0, HEAD + 0.025, -0.055), rig.at(0, HEAD - 0.02, -0.092), rig.at(0, HEAD - 0.115, -0.082)]
     canvas.tube(points, rig.px(0.02, 0.024, 0.011), rig.person.looks.hair)
 
 
 def paint_knot(rig: Rig, canvas: Canvas) -> None:
-    """A knot high at the back of the head."""
+    """Draw a knot high at the back of the head."""
     canvas.ball(rig.at(0, HEAD + 0.068, -0.04), (rig.px(0.03)[0], rig.px(0.028)[0]), rig.person.looks.hair)
 
 
 def wear_cap(rig: Rig, worn: Headwear) -> list[Layer]:
-    """A cap with its shade above the eyes."""
+    """Return the layers of a cap with its shade above the eyes."""
     size = rig.person.body.head
 
     def paint_shade(canvas: Canvas) -> None:
@@ -161,19 +161,19 @@ def wear_cap(rig: Rig, worn: Headwear) -> list[Layer]:
 
 
 def wear_beanie(rig: Rig, worn: Headwear) -> list[Layer]:
-    """A knitted hat with a folded edge."""
+    """Return the layers of a knitted hat with a folded edge."""
     edge: SphereMark = (lambda sphere: soft(0.42 - sphere.y - 0.12 * sphere.z), shade(worn.colour, 0.78))
     return [cap_of(rig, 0.016, 1.15, worn.colour, partial(above, level=0.16, tilt=-0.12), (edge,))]
 
 
 def wear_hood(rig: Rig, worn: Headwear) -> list[Layer]:
-    """A hood around the face, and its collar."""
+    """Return the layers of a hood around the face, and its collar."""
     cover = partial(around_face, width=0.66, top=0.62)
     return [cap_of(rig, 0.015, 1.2, worn.colour, cover), Layer(0.011, partial(paint_collar, rig, worn.colour, 0.8))]
 
 
 def wear_scarf(rig: Rig, worn: Headwear) -> list[Layer]:
-    """A headscarf that falls onto the shoulders."""
+    """Return the layers of a headscarf that falls onto the shoulders."""
     cover = partial(around_face, width=0.58, top=0.55)
     return [cap_of(rig, 0.015, 1.12, worn.colour, cover), Layer(0.011, partial(paint_collar, rig, worn.colour, 0.77))]
 
@@ -184,17 +184,17 @@ HEADWEAR: dict[str, Callable[[Rig, Headwear], list[Layer]]] = {
 
 
 def above(sphere: Sphere, *, level: float, tilt: float) -> Array:
-    """The part of the head above a tilted plane."""
+    """Return the mask of the part of the head above a tilted plane."""
     return soft(sphere.y + tilt * sphere.z - level, 10)
 
 
 def around_face(sphere: Sphere, *, width: float, top: float) -> Array:
-    """Everything but an oval face."""
+    """Return the mask of everything but an oval face."""
     oval = np.hypot(sphere.x / width, (sphere.y + 0.15) / (top + 0.15)) - 1
     return np.where(sphere.z > 0, soft(oval, 6), 1).astype(np.float32)
 
 
 def paint_collar(rig: Rig, colour: Colour, down: float, canvas: Canvas) -> None:
-    """Cloth around the neck, from the chin to a height."""
+    """Draw cloth around the neck, from the chin to a height."""
     sections = (Section(0.885, 0.05, 0.05), Section(0.85, 0.06, 0.056), Section(down, 0.085, 0.07))
     canvas.barrel(rig.rings(sections), shade(colour, 0.92), sag=rig.px(0.016)[0])

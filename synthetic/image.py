@@ -1,4 +1,4 @@
-"""One image: a person before a camera at a moment."""
+"""Images of one person by one camera."""
 
 from dataclasses import dataclass
 from functools import lru_cache
@@ -19,20 +19,20 @@ SIZE = (256, 128)
 
 @dataclass(frozen=True)
 class Image:
-    """A drawn image: uint8 (H, W, 3), and what hides a part of the person, or None."""
+    """A drawn image, uint8 (H, W, 3), and the occluder of the person, or None."""
 
     pixels: np.ndarray[tuple[int, ...], np.dtype[np.uint8]]
     occluder: str | None
 
 
 def image(seed: int, identity: int, camera: int, n: int, size: tuple[int, int] = SIZE) -> Image:
-    """The n-th image (from 0) of an identity by a camera; depends on nothing but these numbers and the size."""
+    """Draw the n-th image, from 0, of an identity by a camera; the arguments alone determine it."""
     rng = stream(seed, "image", identity, camera, n)
     return draw_image(known_person(seed, identity), known_camera(seed, camera), rng, size)
 
 
 def draw_image(person: Person, camera: Camera, rng: np.random.Generator, size: tuple[int, int] = SIZE) -> Image:
-    """An image of a person by a camera, in a pose, a view and a crop that the random stream gives."""
+    """Draw an image of a person by a camera, with a random pose, view and crop."""
     canvas = Canvas(camera.background(rng, size))
     view = crop(camera, person, rng, size)
     draw_person(canvas, person, Pose.sample(rng), view)
@@ -41,7 +41,7 @@ def draw_image(person: Person, camera: Camera, rng: np.random.Generator, size: t
 
 
 def crop(camera: Camera, person: Person, rng: np.random.Generator, size: tuple[int, int]) -> View:
-    """Where the person stands in the image, as a detector's box that is never quite right."""
+    """Sample the position of the person in the image, like an imprecise box of a detector."""
     height, width = size
     scale = height * camera.tightness * person.body.height * float(rng.uniform(0.94, 1.05))
     ground = 0.5 * (height + scale) + height * float(np.clip(rng.normal(-0.005, 0.015), -0.04, 0.04))
@@ -51,11 +51,11 @@ def crop(camera: Camera, person: Person, rng: np.random.Generator, size: tuple[i
 
 @lru_cache(maxsize=256)
 def known_person(seed: int, identity: int) -> Person:
-    """The person of an identity."""
+    """Return the person of an identity."""
     return Person.sample(seed, identity)
 
 
 @lru_cache(maxsize=256)
 def known_camera(seed: int, number: int) -> Camera:
-    """The camera of a number."""
+    """Return the camera with a number."""
     return Camera.sample(seed, number)

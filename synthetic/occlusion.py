@@ -1,4 +1,4 @@
-"""Things that stand between a camera and a person."""
+"""Occluders between a camera and a person."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -13,18 +13,18 @@ from vitreid.synthetic.randomness import pick, weigh
 from vitreid.synthetic.skeleton import VIEWS, Pose, View
 
 OCCLUDED_SHARE = 0.18
-"""Share of images in which something hides a part of the person."""
+"""Share of images in which a part of the person is occluded."""
 
 
 def occlude(canvas: Canvas, rng: np.random.Generator, view: View) -> str:
-    """Draw one thing in front of the person that stands at `view`; returns its name."""
+    """Draw a random occluder in front of the person at `view` and return its name."""
     name = weigh(rng, {"passer_by": 3, "pole": 2, "bench": 1.5, "car": 1.5, "box": 1.5})
     OCCLUDERS[name](canvas, rng, view)
     return name
 
 
 def passer_by(canvas: Canvas, rng: np.random.Generator, view: View) -> None:
-    """Another person, nearer to the camera, cut by the edge of the image."""
+    """Draw another person, nearer to the camera, cut off by the edge of the image."""
     person = Person(0, sample_body(rng), sample_looks(rng), sample_outfit(rng), None)
     scale, side = view.scale * float(rng.uniform(1.02, 1.15)), pick(rng, (-1, 1))
     x = view.x + side * view.scale * float(rng.uniform(0.19, 0.26))
@@ -33,7 +33,7 @@ def passer_by(canvas: Canvas, rng: np.random.Generator, view: View) -> None:
 
 
 def pole(canvas: Canvas, rng: np.random.Generator, view: View) -> None:
-    """A lamp post or a sign post."""
+    """Draw a lamp post or a sign post."""
     x = view.x + view.scale * float(rng.uniform(-0.13, 0.13))
     half = view.scale * float(rng.uniform(0.014, 0.028))
     colour = pick(rng, ((96, 100, 106), (70, 84, 78), (150, 150, 148)))
@@ -44,7 +44,7 @@ def pole(canvas: Canvas, rng: np.random.Generator, view: View) -> None:
 
 
 def bench(canvas: Canvas, rng: np.random.Generator, view: View) -> None:
-    """A bench before the legs."""
+    """Draw a bench in front of the legs."""
     unit = view.scale
     left = view.x + unit * float(rng.uniform(-0.4, 0.0))
     right, seat = left + 0.42 * unit, view.ground - unit * float(rng.uniform(0.16, 0.22))
@@ -56,7 +56,7 @@ def bench(canvas: Canvas, rng: np.random.Generator, view: View) -> None:
 
 
 def car(canvas: Canvas, rng: np.random.Generator, view: View) -> None:
-    """The front of a car at one side."""
+    """Draw the front of a car at one side."""
     unit, side = view.scale, pick(rng, (-1, 1))
     colour: Colour = dye(rng, UPPER)
     edge = view.x - side * unit * float(rng.uniform(-0.02, 0.1))
@@ -76,7 +76,7 @@ def car(canvas: Canvas, rng: np.random.Generator, view: View) -> None:
 
 
 def parcel(canvas: Canvas, rng: np.random.Generator, view: View) -> None:
-    """A stack of boxes before the legs."""
+    """Draw a stack of boxes in front of the legs."""
     unit, side = view.scale, pick(rng, (-1, 1))
     x = view.x + side * unit * float(rng.uniform(0.04, 0.14))
     ground = view.ground + 0.05 * unit

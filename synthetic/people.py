@@ -1,4 +1,4 @@
-"""Who a person is: build, looks and clothes. Values only; nothing here knows how to draw."""
+"""Persons: build, looks and clothes, as values that the drawing modules use."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -9,10 +9,10 @@ from vitreid.synthetic.colours import HAIR, LOWER, SHOES, SKIN, UPPER, Colour, d
 from vitreid.synthetic.randomness import chance, pick, stream, weigh
 
 SIMILAR_SHARE = 0.4
-"""Share of persons who wear the clothes of an earlier person with one or two things changed."""
+"""Share of persons who wear the clothes of an earlier person with one or two changes."""
 
-SIMILAR_REACH = 4
-"""How many identities back the earlier person is at most."""
+SIMILAR_DISTANCE = 4
+"""Largest difference of the identities of such a pair."""
 
 PATTERNS = {"plain": 5.0, "stripes": 1.4, "pinstripes": 0.6, "checks": 1.2, "dots": 0.6, "block": 0.9, "hoop": 0.9}
 PRINTS = {"none": 4.0, "disc": 1.0, "square": 0.7, "bar": 0.8, "triangle": 0.7, "cross": 0.5}
@@ -33,7 +33,7 @@ class Body:
 
 @dataclass(frozen=True)
 class Looks:
-    """What a person cannot take off."""
+    """Skin, hair, beard and glasses of a person."""
 
     skin: Colour
     hair: Colour
@@ -55,7 +55,7 @@ class Top:
 
 @dataclass(frozen=True)
 class Coat:
-    """Worn over the top; `hem` is the height of its lower edge (0 = ground, 1 = top of the head)."""
+    """A jacket or coat over the top; `hem` is the height of its lower edge (0 = ground, 1 = top of the head)."""
 
     colour: Colour
     hem: float
@@ -123,30 +123,30 @@ class Person:
 
     @classmethod
     def sample(cls, seed: int, identity: int) -> "Person":
-        """The person of an identity (from 1); depends on nothing but the two numbers."""
+        """Return the person of an identity, from 1; the two numbers alone determine it."""
         rng = stream(seed, "person", identity)
         body, looks = sample_body(rng), sample_looks(rng)
         if identity > 1 and chance(rng, SIMILAR_SHARE):
-            like = identity - int(rng.integers(1, min(SIMILAR_REACH, identity - 1) + 1))
+            like = identity - int(rng.integers(1, min(SIMILAR_DISTANCE, identity - 1) + 1))
             return cls(identity, body, looks, vary(cls.sample(seed, like).outfit, rng), like)
         return cls(identity, body, looks, sample_outfit(rng), None)
 
 
 def sample_body(rng: np.random.Generator) -> Body:
-    """A build; most people are near the average."""
+    """Sample a build; most people are near the average."""
     width = float(np.clip(rng.normal(1.02, 0.12), 0.8, 1.32))
     return Body(float(rng.uniform(0.93, 1.04)), width, float(rng.uniform(0.95, 1.1)), float(rng.uniform(0.95, 1.05)))
 
 
 def sample_looks(rng: np.random.Generator) -> Looks:
-    """Skin, hair and face."""
+    """Sample skin, hair and face."""
     style = weigh(rng, HAIRSTYLES)
     beard = style in ("short", "crop", "bald", "afro") and chance(rng, 0.3)
     return Looks(pick(rng, SKIN), weigh(rng, HAIR), style, beard, chance(rng, 0.2))
 
 
 def sample_outfit(rng: np.random.Generator) -> Outfit:
-    """Clothes chosen freely."""
+    """Sample all clothes independently."""
     return Outfit(
         top=sample_top(rng),
         coat=sample_coat(rng),
@@ -158,7 +158,7 @@ def sample_outfit(rng: np.random.Generator) -> Outfit:
 
 
 def sample_top(rng: np.random.Generator) -> Top:
-    """A top; prints stand on plain cloth only."""
+    """Sample a top; prints are on plain clothes only."""
     colour = dye(rng, UPPER)
     pattern = weigh(rng, PATTERNS)
     figure = weigh(rng, PRINTS) if pattern == "plain" else "none"
@@ -166,14 +166,14 @@ def sample_top(rng: np.random.Generator) -> Top:
 
 
 def sample_coat(rng: np.random.Generator) -> Coat | None:
-    """A jacket or a long coat, or none."""
+    """Sample a jacket or a long coat, or none."""
     if not chance(rng, 0.35):
         return None
     return Coat(dye(rng, UPPER), weigh(rng, {0.47: 3, 0.4: 1, 0.27: 1.2}), chance(rng, 0.65))
 
 
 def sample_bottom(rng: np.random.Generator) -> Bottom:
-    """Trousers, shorts or a skirt."""
+    """Sample trousers, shorts or a skirt."""
     kind = weigh(rng, {"trousers": 6, "shorts": 1.6, "skirt": 1.8})
     hem = {"trousers": weigh(rng, {0.055: 4, 0.1: 1}), "shorts": 0.29, "skirt": weigh(rng, {0.33: 2, 0.24: 1, 0.12: 1})}
     flare = float(rng.uniform(0.85, 1.3))
@@ -181,20 +181,20 @@ def sample_bottom(rng: np.random.Generator) -> Bottom:
 
 
 def sample_shoes(rng: np.random.Generator) -> Shoes:
-    """Shoes or boots; half of the soles are white."""
+    """Sample shoes or boots; half of the soles are white."""
     colour = dye(rng, SHOES)
     sole: Colour = (236, 234, 230) if chance(rng, 0.5) else (52, 46, 46)
     return Shoes(weigh(rng, {"shoes": 4, "boots": 1}), colour, sole)
 
 
 def sample_bag(rng: np.random.Generator) -> Bag | None:
-    """A bag for two persons in three."""
+    """Sample a bag, for two persons in three."""
     kind = weigh(rng, {"none": 1.6, "backpack": 1.5, "shoulder": 1, "hand": 0.9})
     return None if kind == "none" else Bag(kind, dye(rng, UPPER), pick(rng, (-1, 1)))
 
 
 def sample_headwear(rng: np.random.Generator) -> Headwear | None:
-    """Something on the head for one person in four."""
+    """Sample headwear, for one person in four."""
     kind = weigh(rng, {"none": 6, "cap": 0.9, "beanie": 0.6, "hood": 0.4, "scarf": 0.4})
     return None if kind == "none" else Headwear(kind, dye(rng, UPPER))
 
@@ -210,10 +210,10 @@ CHANGES: tuple[Callable[[Outfit, np.random.Generator], Outfit], ...] = (
 
 
 def vary(outfit: Outfit, rng: np.random.Generator) -> Outfit:
-    """The same clothes with one or two parts changed."""
+    """Return the outfit with one or two parts changed."""
     chosen = rng.choice(len(CHANGES), size=int(rng.integers(1, 3)), replace=False)
     changed = outfit
-    while changed == outfit:  # a bag can be followed by no bag twice
+    while changed == outfit:  # a change from no bag to no bag changes nothing
         for change in chosen:
             changed = CHANGES[change](changed, rng)
     return changed

@@ -1,4 +1,4 @@
-"""Independent random streams, one for each thing that is drawn."""
+"""Independent random streams for all things that are drawn."""
 
 import zlib
 from collections.abc import Mapping, Sequence
@@ -10,7 +10,7 @@ Choice = TypeVar("Choice")
 
 
 def stream(seed: int, subject: str, *key: int) -> np.random.Generator:
-    """The generator of one subject ("person", "camera", "image", ...) and its key of non-negative numbers.
+    """Return the generator of a subject ("person", "camera", "image", ...) and its key of non-negative numbers.
 
     A stream depends on nothing else, so an image is the same in any order and in any process.
     """
@@ -18,16 +18,16 @@ def stream(seed: int, subject: str, *key: int) -> np.random.Generator:
 
 
 def pick(rng: np.random.Generator, choices: Sequence[Choice]) -> Choice:
-    """One of the choices, all equally likely."""
+    """Sample one of the choices with equal probability."""
     return choices[int(rng.integers(len(choices)))]
 
 
 def weigh(rng: np.random.Generator, weights: Mapping[Choice, float]) -> Choice:
-    """One of the keys, with probability in proportion to its weight."""
+    """Sample a key with a probability proportional to its weight."""
     total = np.cumsum(list(weights.values()))
     return list(weights)[int(np.searchsorted(total, rng.random() * total[-1], side="right"))]
 
 
 def chance(rng: np.random.Generator, probability: float) -> bool:
-    """True with the given probability."""
+    """Return True with the given probability."""
     return bool(rng.random() < probability)

@@ -1,4 +1,4 @@
-"""What the parts of a figure share: the person, its joints and the view, and the layers they become."""
+"""The rig of a figure: person, joints and view, and the layers of its parts."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ from vitreid.synthetic.skeleton import Point, Skeleton, View
 
 @dataclass(frozen=True)
 class Layer:
-    """Something to draw, and how near to the camera it is, in body heights."""
+    """A part to draw and its depth: nearness to the camera in body heights."""
 
     depth: float
     paint: Callable[[Canvas], None]
@@ -39,23 +39,23 @@ class Rig:
     view: View
 
     def at(self, x: float, y: float, z: float) -> tuple[float, float]:
-        """Pixel position of a point of the body."""
+        """Return the pixel position of a point of the body."""
         return self.view.project(np.array([x, y, z]))
 
     def near(self, x: float, z: float) -> float:
-        """How near to the camera a point of the body is."""
+        """Return the nearness of a point of the body to the camera."""
         return self.view.depth(np.array([x, 0.0, z]))
 
     def along(self, points: Sequence[Point]) -> list[tuple[float, float]]:
-        """Pixel positions of joints."""
+        """Return the pixel positions of joints."""
         return [self.view.project(point) for point in points]
 
     def px(self, *lengths: float) -> list[float]:
-        """Lengths in pixels."""
+        """Return lengths in pixels."""
         return [length * self.view.scale for length in lengths]
 
     def rings(self, sections: Sequence[Section]) -> list[Ring]:
-        """Sections, from top to bottom, as rings on the image."""
+        """Return sections, from top to bottom, as rings on the image."""
         return [
             Ring(*self.at(s.x, s.height, s.z), half=self.view.breadth(s.width, s.depth), height=s.height)
             for s in sections
@@ -63,7 +63,7 @@ class Rig:
 
 
 def cut(joints: Sequence[Point], start: float, end: float) -> list[Point]:
-    """The part of a limb between two shares (0..1) of its length, with the joints in between."""
+    """Return the part of a limb between two shares (0..1) of its length, with the joints in between."""
     lengths = [float(np.linalg.norm(b - a)) for a, b in pairwise(joints)]
     marks = np.concatenate([[0.0], np.cumsum(lengths)]) / sum(lengths)
     axes = np.array(joints).T

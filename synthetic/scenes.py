@@ -1,4 +1,4 @@
-"""Backgrounds: the place that a camera looks at, drawn once per camera."""
+"""Backgrounds: the scene of a camera, drawn once for each camera."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -10,44 +10,44 @@ from vitreid.synthetic.colours import Colour, shade
 from vitreid.synthetic.randomness import pick, stream
 
 SMOOTH = 2
-"""Scenes are drawn this many times larger and reduced."""
+"""Factor by which scenes are drawn larger before they are reduced."""
 
 
 @dataclass(frozen=True)
 class Board:
-    """What a scene draws on: lengths are shares of the image's height; (0, 0) is the upper left corner."""
+    """A drawing surface: lengths are shares of the image's height; (0, 0) is the upper left corner."""
 
     draw: ImageDraw.ImageDraw
     size: float
     width: float
 
     def box(self, left: float, top: float, right: float, bottom: float, colour: Colour) -> None:
-        """A filled rectangle."""
+        """Draw a filled rectangle."""
         self.poly([(left, top), (right, top), (right, bottom), (left, bottom)], colour)
 
     def poly(self, points: list[tuple[float, float]], colour: Colour) -> None:
-        """A filled polygon."""
+        """Draw a filled polygon."""
         self.draw.polygon([(x * self.size, y * self.size) for x, y in points], fill=paint(colour))
 
     def line(self, x0: float, y0: float, x1: float, y1: float, colour: Colour, thick: float = 0.006) -> None:
-        """A straight line."""
+        """Draw a straight line."""
         ends = [(x0 * self.size, y0 * self.size), (x1 * self.size, y1 * self.size)]
         self.draw.line(ends, fill=paint(colour), width=max(1, round(thick * self.size)))
 
     def oval(self, x: float, y: float, half_width: float, half_height: float, colour: Colour) -> None:
-        """A filled ellipse."""
+        """Draw a filled ellipse."""
         bounds = [(x - half_width) * self.size, (y - half_height) * self.size]
         bounds += [(x + half_width) * self.size, (y + half_height) * self.size]
         self.draw.ellipse(bounds, fill=paint(colour))
 
 
 def paint(colour: Colour) -> tuple[int, int, int]:
-    """The colour in whole numbers."""
+    """Return the colour in whole numbers."""
     return round(colour[0]), round(colour[1]), round(colour[2])
 
 
 def floor(board: Board, horizon: float, colour: Colour, lines: Colour, rows: int = 7) -> None:
-    """Ground in flagstones, seen in perspective."""
+    """Draw a floor of flagstones in perspective."""
     board.box(0, horizon, board.width, 1, colour)
     for row in range(1, rows):
         y = horizon + (1 - horizon) * (row / rows) ** 1.8
@@ -58,7 +58,7 @@ def floor(board: Board, horizon: float, colour: Colour, lines: Colour, rows: int
 
 
 def brick_wall(board: Board, rng: np.random.Generator) -> None:
-    """A brick wall above a pavement."""
+    """Draw a brick wall above a pavement."""
     wall = pick(rng, ((176, 112, 92), (190, 160, 132), (150, 104, 96)))
     horizon = float(rng.uniform(0.5, 0.62))
     board.box(0, 0, board.width, horizon, shade(wall, 1.12))
@@ -72,7 +72,7 @@ def brick_wall(board: Board, rng: np.random.Generator) -> None:
 
 
 def park(board: Board, rng: np.random.Generator) -> None:
-    """Grass with trees and a path."""
+    """Draw grass with trees and a path."""
     horizon = float(rng.uniform(0.3, 0.4))
     board.box(0, 0, board.width, horizon, (188, 214, 226))
     for _ in range(7):
@@ -89,7 +89,7 @@ def park(board: Board, rng: np.random.Generator) -> None:
 
 
 def shop(board: Board, rng: np.random.Generator) -> None:
-    """A shop window under an awning."""
+    """Draw a shop window under an awning."""
     colour = pick(rng, ((196, 72, 66), (66, 120, 150), (88, 136, 96), (206, 150, 64)))
     board.box(0, 0, board.width, 0.58, (214, 204, 188))
     board.box(0, 0.0, board.width, 0.09, shade(colour, 0.75))
@@ -110,7 +110,7 @@ def shop(board: Board, rng: np.random.Generator) -> None:
 
 
 def crossing(board: Board, rng: np.random.Generator) -> None:
-    """A road with a zebra crossing and houses behind it."""
+    """Draw a road with a zebra crossing and houses behind it."""
     board.box(0, 0, board.width, 0.3, (200, 206, 212))
     x = -0.05
     while x < board.width:
@@ -129,7 +129,7 @@ def crossing(board: Board, rng: np.random.Generator) -> None:
 
 
 def platform(board: Board, rng: np.random.Generator) -> None:
-    """A station hall: tiles, a poster and a yellow line."""
+    """Draw a station hall: tiles, a poster and a yellow line."""
     tile = pick(rng, ((216, 222, 220), (204, 214, 222), (224, 216, 200)))
     board.box(0, 0, board.width, 0.6, tile)
     for k in range(40):
@@ -149,7 +149,7 @@ def platform(board: Board, rng: np.random.Generator) -> None:
 
 
 def corridor(board: Board, rng: np.random.Generator) -> None:
-    """Indoors: doors, a skirting board and a polished floor."""
+    """Draw a corridor with doors, a skirting board and a polished floor."""
     wall = pick(rng, ((222, 214, 198), (206, 214, 206), (216, 206, 212)))
     board.box(0, 0, board.width, 0.62, wall)
     board.box(0, 0.36, board.width, 0.62, shade(wall, 0.9))
@@ -169,7 +169,7 @@ def corridor(board: Board, rng: np.random.Generator) -> None:
 
 
 def car_park(board: Board, rng: np.random.Generator) -> None:
-    """Asphalt with bays and parked cars."""
+    """Draw asphalt with bays and parked cars."""
     board.box(0, 0, board.width, 0.24, (196, 204, 206))
     board.box(0, 0.16, board.width, 0.3, (146, 156, 140))
     board.box(0, 0.3, board.width, 1, (136, 138, 140))
@@ -181,7 +181,7 @@ def car_park(board: Board, rng: np.random.Generator) -> None:
 
 
 def parked(board: Board, left: float, ground: float, length: float, colour: Colour) -> None:
-    """A car from the side."""
+    """Draw a car from the side."""
     roof = [(left + 0.2 * length, ground - 0.1), (left + 0.32 * length, ground - 0.17)]
     roof += [(left + 0.7 * length, ground - 0.17), (left + 0.86 * length, ground - 0.1)]
     board.poly(roof, shade(colour, 0.8))
@@ -193,7 +193,7 @@ def parked(board: Board, left: float, ground: float, length: float, colour: Colo
 
 
 def plaza(board: Board, rng: np.random.Generator) -> None:
-    """A square with benches of hedge and glass fronts."""
+    """Draw a square with hedges and glass fronts."""
     glass = pick(rng, ((132, 162, 178), (150, 172, 168), (140, 150, 176)))
     board.box(0, 0, board.width, 0.42, glass)
     for k in range(20):
@@ -221,7 +221,7 @@ SCENES: dict[str, Callable[[Board, np.random.Generator], None]] = {
 
 
 def draw_scene(name: str, seed: int, camera: int, size: tuple[int, int]) -> Image.Image:
-    """The scene of a camera, RGB, twice as wide and a tenth higher than an image of `size` (height, width)."""
+    """Draw the scene of a camera, RGB, twice as wide and a tenth higher than an image of `size` (height, width)."""
     height, width = round(size[0] * 1.1), size[1] * 2
     image = Image.new("RGB", (width * SMOOTH, height * SMOOTH))
     board = Board(ImageDraw.Draw(image), height * SMOOTH, width / height)

@@ -1,4 +1,4 @@
-"""Joints of a walking person, and how a camera sees them.
+"""Joints of a walking person, and their projection into a camera.
 
 Lengths are shares of the body height. The person's axes: x to the person's left, y up from the ground,
 z forward. A view turns the person by `yaw` about y (0 = facing the camera, pi/2 = walking to the right of the
@@ -15,14 +15,14 @@ from vitreid.synthetic.people import Body
 Point = np.ndarray[tuple[int], np.dtype[np.float64]]
 
 VIEWS: dict[str, float] = {"front": 0.0, "left": -pi / 2, "right": pi / 2, "back": pi}
-"""Yaw of the named views; left and right say where in the image the person walks to."""
+"""Yaw of the named views; left and right are the direction of walking in the image."""
 
 SHOULDER, ANKLE = 0.787, 0.045
 
 
 @dataclass(frozen=True)
 class Pose:
-    """A moment of a step: `phase` in radians, `stride` = swing of the legs, `bend` = elbows, (left, right)."""
+    """A pose in a step: `phase` in radians, `stride` = swing of the legs, `bend` = elbows, (left, right)."""
 
     phase: float
     stride: float
@@ -30,7 +30,7 @@ class Pose:
 
     @classmethod
     def sample(cls, rng: np.random.Generator) -> "Pose":
-        """Mostly walking, sometimes standing; now and then a hand is lifted."""
+        """Sample a pose: mostly walking, sometimes standing, rarely with a lifted hand."""
         stride = float(rng.uniform(0.24, 0.42)) if rng.random() < 0.8 else float(rng.uniform(0.02, 0.1))
         lifted = rng.random(2) < 0.08
         left, right = np.where(lifted, rng.uniform(1.4, 2.1, 2), rng.uniform(0.1, 0.55, 2)).tolist()
@@ -55,17 +55,17 @@ class Skeleton:
 
     @property
     def lowest(self) -> float:
-        """Height of the lower ankle above where it is when standing; the hips sink by it in a step."""
+        """Height of the lower ankle above its height when standing; the hips sink by it in a step."""
         return float(min(limb.joints[2][1] for limb in self.legs)) - ANKLE
 
 
-def swing(origin: Point, angle: float, length: float, out: float = 0.0) -> Point:
-    """The end of a bone that hangs from `origin`, swung forward by `angle` and outwards (along x) by `out`."""
-    return origin + length * np.array([sin(out), -cos(angle) * cos(out), sin(angle) * cos(out)])
+def swing(joint: Point, angle: float, length: float, out: float = 0.0) -> Point:
+    """Return the end of a bone that hangs from `joint`, swung forward by `angle` and outwards (along x) by `out`."""
+    return joint + length * np.array([sin(out), -cos(angle) * cos(out), sin(angle) * cos(out)])
 
 
 def leg(body: Body, hip: float, pose: Pose, side: int) -> Limb:
-    """A leg; the knee bends while the leg swings forward."""
+    """Return a leg; the knee bends while the leg swings forward."""
     phase = pose.phase + (0 if side > 0 else pi)
     thigh = pose.stride * sin(phase)
     knee_bend = 0.06 + 1.5 * pose.stride * max(0.0, cos(phase + 0.3))
@@ -76,7 +76,7 @@ def leg(body: Body, hip: float, pose: Pose, side: int) -> Limb:
 
 
 def arm(body: Body, pose: Pose, side: int) -> Limb:
-    """An arm, swinging against the leg of its side."""
+    """Return an arm, which swings against the leg of its side."""
     phase = pose.phase + (pi if side > 0 else 0)
     upper = 0.85 * pose.stride * sin(phase)
     start = np.array([side * 0.099 * body.width, SHOULDER, 0.0])
@@ -86,7 +86,7 @@ def arm(body: Body, pose: Pose, side: int) -> Limb:
 
 
 def skeleton(body: Body, pose: Pose) -> Skeleton:
-    """The joints of a body in a pose."""
+    """Return the joints of a body in a pose."""
     hip = 0.495 * body.legs
     legs = (leg(body, hip, pose, 1), leg(body, hip, pose, -1))
     return Skeleton(hip, legs, (arm(body, pose, 1), arm(body, pose, -1)))
@@ -94,7 +94,7 @@ def skeleton(body: Body, pose: Pose) -> Skeleton:
 
 @dataclass(frozen=True)
 class View:
-    """From where a person is seen, and where it stands in the image.
+    """The view of a person: its direction, and its position in the image.
 
     scale: pixels per body height; x, ground: pixel position of the point between the feet.
     """
@@ -106,15 +106,15 @@ class View:
     ground: float
 
     def depth(self, point: Point) -> float:
-        """How near a point is to the camera."""
+        """Return the nearness of a point to the camera."""
         return float(-point[0] * sin(self.yaw) + point[2] * cos(self.yaw))
 
     def project(self, point: Point) -> tuple[float, float]:
-        """Pixel position (x, y) of a point; y grows downwards."""
+        """Return the pixel position (x, y) of a point; y grows downwards."""
         across = point[0] * cos(self.yaw) + point[2] * sin(self.yaw)
         up = point[1] - self.pitch * self.depth(point)
         return self.x + self.scale * float(across), self.ground - self.scale * float(up)
 
     def breadth(self, half_width: float, half_depth: float) -> float:
-        """Half of the width in pixels of an upright elliptic cylinder."""
+        """Return half of the width in pixels of an upright elliptic cylinder."""
         return self.scale * float(np.hypot(half_width * cos(self.yaw), half_depth * sin(self.yaw)))

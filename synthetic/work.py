@@ -1,4 +1,4 @@
-"""Sharing the drawing of identities out over processes."""
+"""Drawing of identities in parallel processes."""
 
 import os
 import signal
@@ -10,27 +10,27 @@ from multiprocessing import get_context
 from vitreid.synthetic.errors import DrawingStopped
 
 SMALL = 150
-"""Fewer images than this are drawn faster than processes start."""
+"""Images per process: fewer are drawn in less time than a process takes to start."""
 
 
-def share_out(
+def run_in_processes(
     draw: Callable[[int], int], identities: range, *, images: int, workers: int | None,
     progress: Callable[[int, int], None] | None,
 ) -> None:  # fmt: skip
-    """Call `draw` for every identity, which returns how many images it drew, and report those done of `images`.
+    """Call `draw`, which returns its number of images, for every identity, and report the progress of `images`.
 
-    Processes are spawned, not forked: a fork of a program with threads (as torch and onnxruntime make) can hang.
+    Processes are spawned, not forked: a fork of a program with threads (torch and onnxruntime start some) can hang.
     """
     count = min(workers or cores(), len(identities), -(-images // SMALL))
     if count <= 1:
         report(map(draw, identities), images, progress)
         return
-    pool = ProcessPoolExecutor(count, mp_context=get_context("spawn"), initializer=leave_interrupts_to_the_parent)
+    pool = ProcessPoolExecutor(count, mp_context=get_context("spawn"), initializer=ignore_interrupts)
     try:
         report(pool.map(draw, identities), images, progress)
     except BrokenProcessPool as error:
         raise DrawingStopped(
-            "a drawing process ended early (out of memory, or a script without an `if __name__ == '__main__'` guard): "
+            "a drawing process ended early (out of memory, or a script without an `if __name__ == '__main__'` guard); "
             "use workers=1"
         ) from error
     finally:
@@ -38,7 +38,7 @@ def share_out(
 
 
 def report(done: Iterable[int], total: int, progress: Callable[[int, int], None] | None) -> None:
-    """Go through the finished tasks and tell how many images there are."""
+    """Call `progress` with the number of images after each finished task."""
     images = 0
     for count in done:
         images += count
@@ -47,10 +47,10 @@ def report(done: Iterable[int], total: int, progress: Callable[[int, int], None]
 
 
 def cores() -> int:
-    """How many cores this process may use."""
+    """Return the number of cores that this process may use, at least 1."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def leave_interrupts_to_the_parent() -> None:
-    """Ctrl-C reaches the whole group of processes; only the parent acts on it."""
+def ignore_interrupts() -> None:
+    """Ignore Ctrl-C, which reaches the whole process group; the parent handles it."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)

@@ -128,13 +128,13 @@ def test_other_folders_are_refused(tmp_path: Path) -> None:
         ({"cameras": 100}, "cameras is 100"),
         ({"images": 0}, "images is 0"),
         ({"seed": -1}, "seed is -1"),
-        ({"train_identities": 6}, "train_identities is 6, allowed are 0 to 5"),
+        ({"train_identities": 6}, "train_identities is 6; allowed are 0 to 5"),
         ({"size": (8, 32)}, "height is 8"),
         ({"workers": 0}, "workers is 0"),
         ({"images": 1, "cameras": 1}, "at least 2 cameras"),
     ],
 )
-def test_bad_values_are_one_line_that_names_them(tmp_path: Path, changes: dict[str, Any], named: str) -> None:
+def test_invalid_values_are_refused_in_a_line(tmp_path: Path, changes: dict[str, Any], named: str) -> None:
     with pytest.raises(SyntheticError, match=named) as caught:
         draw(tmp_path / "set", **changes)
     assert "\n" not in str(caught.value)

@@ -16,7 +16,7 @@ from vitreid.synthetic.skeleton import VIEWS
 SMALL = (128, 64)
 
 
-def test_the_same_numbers_give_the_same_pixels_and_others_do_not() -> None:
+def test_equal_arguments_give_equal_pixels() -> None:
     first = image(3, 4, 2, 1, SMALL).pixels
     assert first.dtype == np.uint8
     assert first.shape == (128, 64, 3)
@@ -77,13 +77,13 @@ def test_cameras_differ_in_scene_and_cast_and_prefer_a_view() -> None:
     assert near.mean() == pytest.approx(PREFERENCE, abs=0.08)
 
 
-def test_what_is_sampled_can_be_drawn() -> None:
+def test_every_sampled_pattern_and_print_can_be_drawn() -> None:
     assert set(PATTERNS) - {"plain"} == set(DRAWN_PATTERNS)
     assert set(PRINTS) - {"none"} == set(DRAWN_PRINTS)
 
 
 def colours(pixels: np.ndarray) -> np.ndarray:
-    """Mean colour of upper and lower body against the image's mean: simple, and blind to most of the cast."""
+    """Return the mean colours of upper and lower body, relative to the image's mean to reduce the cast."""
     small = np.asarray(Image.fromarray(pixels).resize((16, 32), Image.Resampling.BOX), np.float32)
     parts = [small[6:12, 6:10], small[18:25, 6:10]]
     tint = small.mean((0, 1))

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from vitreid.synthetic import Person
-from vitreid.synthetic.people import HAIRSTYLES, PATTERNS, PRINTS, SIMILAR_REACH, SIMILAR_SHARE, vary
+from vitreid.synthetic.people import HAIRSTYLES, PATTERNS, PRINTS, SIMILAR_DISTANCE, SIMILAR_SHARE, vary
 from vitreid.synthetic.randomness import stream
 
 CROWD = [Person.sample(5, identity) for identity in range(1, 401)]
@@ -25,11 +25,11 @@ def test_groups_in_similar_clothes_exist() -> None:
     assert len(followers) / len(CROWD) == pytest.approx(SIMILAR_SHARE, abs=0.08)
     for person in followers:
         assert person.like is not None
-        assert 1 <= person.identity - person.like <= SIMILAR_REACH
+        assert 1 <= person.identity - person.like <= SIMILAR_DISTANCE
         assert 1 <= changes(person, CROWD[person.like - 1]) <= 2
 
 
-def test_persons_who_are_like_nobody_differ_in_most_clothes() -> None:
+def test_persons_in_clothes_of_their_own_differ_in_most_of_them() -> None:
     originals = [person for person in CROWD if person.like is None]
     assert np.mean([changes(a, b) for a, b in pairwise(originals)]) > 4
 
