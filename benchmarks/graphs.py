@@ -99,7 +99,7 @@ def all_tokens(model: ReIDModel) -> ReIDModel:
     """The same network, which does not say that its feature is the class token."""
     other = deepcopy(model)
     backbone: Any = other.backbone
-    backbone.pool = lambda tokens: tokens[:, 0]
+    backbone.pooling = lambda tokens: tokens[:, 0]
     return other
 
 

@@ -13,9 +13,8 @@ from vitreid.export.explain import PatchGraph, patch_spec_of, write_explain_grap
 from vitreid.export.fast import FastTransformer, fast_form
 from vitreid.export.graph import EmbeddingGraph
 from vitreid.export.to_onnx import OPSET, write_graph
-from vitreid.training.checkpoint import build_model
 from vitreid.training.config import TrainConfig
-from vitreid.training.model import ReIDModel
+from vitreid.training.model import ReIDModel, build_model
 
 VIT_S = "vit_small_patch16_224"
 

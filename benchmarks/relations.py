@@ -80,11 +80,11 @@ def seen(checkpoint: Path, samples: list[Sample]) -> tuple[Tensor, Tensor]:
     relations, embeddings = [], []
     for batch in batches(samples, open_embedder(checkpoint)):
         images, cameras, views = (torch.from_numpy(part) for part in batch)
-        features = model.backbone(model.normalised(images), cameras, views)
+        features = model.backbone(model.normalise(images), cameras, views)
         output, nobody = model.output(features), torch.zeros(len(images), dtype=torch.long)
         inputs = LossBatch(output.branches[0], nobody, nobody, output.tokens)
         relations.append(top_patch_relations(inputs, top=TOP, pairs=PAIRS).flatten(1))
-        embeddings.append(model.concat_features(features.parts))
+        embeddings.append(model.concat_features(features.all))
     return torch.cat(relations), torch.cat(embeddings)
 
 

@@ -19,10 +19,9 @@ import torch
 from torch import Tensor, nn
 
 from vitreid.training.backbones import fuse_attention
-from vitreid.training.checkpoint import build_model
 from vitreid.training.config import TrainConfig
 from vitreid.training.losses import LossBatch, total_loss
-from vitreid.training.model import BNNeck, ReIDOutput
+from vitreid.training.model import BNNeck, ReIDOutput, build_model
 
 PERSONS, IMAGES_PER_PERSON, CLASSES, CAMERAS = 4, 4, 751, 6
 SIZE = (256, 128)

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 import numpy as np
 import torch
@@ -25,10 +25,9 @@ from vitreid.export.errors import ExportError, ParityError
 from vitreid.export.to_onnx import OPSET
 from vitreid.export.verify import MAX_ABS_DIFFERENCE, check_origin
 from vitreid.export.writing import write_onnx
-from vitreid.training.backbones import ViT, fuse_attention
-from vitreid.training.backbones.blocks import run_block
-from vitreid.training.backbones.relative import RelativeAttention
-from vitreid.training.backbones.transreid import agreement, pool_cls, pool_cls_gem, pool_mean, pool_weighted
+from vitreid.training.backbones import fuse_attention
+from vitreid.training.backbones.attention import attention_weights
+from vitreid.training.backbones.transreid import cls_patch_similarity, pool_cls, pool_cls_gem, pool_mean, pool_weighted
 from vitreid.training.checkpoint import Checkpoint
 from vitreid.training.model import ReIDModel
 
@@ -54,7 +53,7 @@ LOOKS: dict[Callable[[Tensor], Tensor], Look] = {
     pool_cls: Look("cls", lambda attention, tokens: attention[:, 0, 1:]),
     pool_cls_gem: Look("cls", lambda attention, tokens: attention[:, 0, 1:]),
     pool_mean: Look("mean", lambda attention, tokens: attention[:, 1:, 1:].mean(1)),
-    pool_weighted: Look("weighted", lambda attention, tokens: agreement(tokens)),
+    pool_weighted: Look("weighted", lambda attention, tokens: cls_patch_similarity(tokens)),
 }
 """By the pooling of a model: whose look at the patches its embedding is made by."""
 
@@ -67,35 +66,23 @@ class PatchGraph(nn.Module):
 
     def __init__(self, model: ReIDModel) -> None:
         super().__init__()
-        if not isinstance(model.backbone, ViT):
+        if model.backbone.grid is None:
             raise ExportError("a ResNet looks at no patches, so it cannot be explained; only transformers can")
         fuse_attention(model, False)  # the exporter cannot take a fused attention with a bias apart
-        self.model, self.vit = model.eval(), model.backbone
-        self.look = LOOKS[model.backbone.pool]
+        self.model = model.eval()
+        self.vit = cast("Any", model.backbone)
+        self.look = LOOKS[self.vit.pooling]
 
     def forward(
         self, images: Tensor, camera: Tensor | None = None, view: Tensor | None = None
     ) -> tuple[Tensor, Tensor]:
         """Look at a batch."""
-        before = self.vit.forward_to_last_block(self.model.normalised(images), camera, view)
-        tokens = self.vit.norm(run_block(self.vit.blocks[-1], before))
-        weights = self.look.weights(attention_weights(self.vit.blocks[-1], before), tokens)
+        last = self.vit.blocks[-1]
+        before = self.vit.forward_to_last_block(self.model.normalise(images), camera, view)  # (B, 1 + N, D)
+        tokens = self.vit.norm(last(before))
+        attention = attention_weights(last.attn, last.norm1(before)).mean(1)  # (B, 1 + N, 1 + N), mean of the heads
+        weights = self.look.weights(attention, tokens)
         return normalize(tokens[:, 1:], dim=2), weights / weights.sum(1, keepdim=True)
-
-
-def attention_weights(block: nn.Module, tokens: Tensor) -> Tensor:
-    """How a block's tokens (B, L, D) look at each other: (B, L, L), mean of the heads, rows with the sum 1."""
-    parts: Any = block
-    attention = parts.attn
-    batch, length, _ = tokens.shape
-    shape = (batch, length, 3, attention.num_heads, attention.head_dim)
-    query, key, _ = attention.qkv(parts.norm1(tokens)).reshape(shape).permute(2, 0, 3, 1, 4)
-    if not isinstance(attention, RelativeAttention):
-        query, key = attention.q_norm(query), attention.k_norm(key)
-    logits: Tensor = query @ key.transpose(-2, -1) * attention.head_dim**-0.5
-    if isinstance(attention, RelativeAttention):
-        logits = logits + attention.between_tokens(query)
-    return logits.softmax(-1).mean(1)
 
 
 def add_explain_graph(bundle: Bundle, checkpoint: Checkpoint, images: NDArray[np.uint8]) -> Bundle:

@@ -13,13 +13,12 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import embedding
 
-from vitreid.export.attention import ATTENTION, Attend
 from vitreid.export.errors import ExportError
-from vitreid.export.fast_blocks import AllTokens, ClassTokens, is_plain
+from vitreid.export.fast_blocks import AllTokens, ClassTokens
 from vitreid.export.graph import EmbeddingGraph, inputs_of
-from vitreid.training.backbones import ViT
-from vitreid.training.backbones.side import SIE, or_unknown
-from vitreid.training.backbones.transreid import pool_cls
+from vitreid.training.backbones import Backbone, TransReID
+from vitreid.training.backbones.attention import ATTENTION, Attend, is_plain
+from vitreid.training.backbones.transreid import SIE, or_unknown, pool_cls
 from vitreid.training.model import ReIDModel
 
 
@@ -30,10 +29,8 @@ def fast_form(model: ReIDModel, opset: int) -> EmbeddingGraph | FastTransformer:
     """
     if opset not in ATTENTION:
         raise ExportError(f"graphs are not written in opset {opset}; take one of {', '.join(map(str, ATTENTION))}")
-    backbone: Any = model.backbone
-    if isinstance(backbone, ViT) and all(is_plain(block) for block in backbone.blocks):
-        return FastTransformer(model, ATTENTION[opset])
-    return EmbeddingGraph(model)
+    fast = FAST_FORMS.get(type(model.backbone))
+    return fast(model, ATTENTION[opset]) if fast and _has_plain_blocks(model.backbone) else EmbeddingGraph(model)
 
 
 class FastTransformer(nn.Module):
@@ -61,7 +58,7 @@ class FastTransformer(nn.Module):
     def forward(self, images: Tensor, camera: Tensor | None = None, view: Tensor | None = None) -> Tensor:
         """Embed a batch; cameras and views (B,) are indices, left out only where the network has none."""
         # Were the normalisation in the weights of the stem, in 16 bits it would round products of the mean instead.
-        patches = self._at(self.stem(self.model.normalised(images)), 0)
+        patches = self._at(self.stem(self.model.normalise(images)), 0)
         tokens = torch.cat([self.first.expand(patches.shape[0], -1, -1), patches], dim=1)
         if self.side is not None:
             tokens = tokens + self.side(camera, view)
@@ -106,18 +103,28 @@ class _Side(nn.Module):
 def _ends(vit: Any, attend: Attend) -> list[nn.Module]:
     """What makes features (B, features, D) of the tokens before the last block."""
     everything = torch.ones(1, 1 + vit.grid[0] * vit.grid[1])
-    if vit.pool is pool_cls:
+    if vit.pooling is pool_cls:
         ends: list[nn.Module] = [ClassTokens(vit.blocks[-1], vit.norm, everything)]
     else:
-        ends = [_Pooled(vit.blocks[-1], vit.norm, vit.pool, attend)]
+        ends = [_Pooled(vit.blocks[-1], vit.norm, vit.pooling, attend)]
     if vit.jpm is not None:
-        counts = torch.stack([torch.bincount(1 + part, minlength=everything.shape[1]) for part in vit.jpm.places])
+        counts = torch.stack(
+            [torch.bincount(1 + part, minlength=everything.shape[1]) for part in vit.jpm.patch_indices]
+        )
         counts[:, 0] = 1  # every part begins with the class token
         ends.append(ClassTokens(vit.jpm.block, vit.jpm.norm, counts.float()))
     return ends
 
 
-def _placed(vit: ViT, block: int) -> Tensor | None:
+def _placed(vit: TransReID, block: int) -> Tensor | None:
     """What the position embedding adds before a block, (1, 1 + N, D)."""
     place = None if vit.position is None else vit.position.before(block)
     return None if place is None else place.detach()
+
+
+FAST_FORMS: dict[type[Backbone], Callable[[ReIDModel, Attend], FastTransformer]] = {TransReID: FastTransformer}
+"""Fast forms by the class of the backbone."""
+
+
+def _has_plain_blocks(backbone: Any) -> bool:
+    return all(is_plain(block.attn) for block in backbone.blocks)

@@ -6,27 +6,13 @@ attention needs no transposition.
 
 from __future__ import annotations
 
-from types import NoneType
 from typing import Any
 
 import torch
-from timm.layers.attention import Attention
 from torch import Tensor, nn
 from torch.nn.functional import linear
 
-from vitreid.export.attention import Attend, by_head
-from vitreid.training.backbones.relative import RelativeAttention
-
-
-def is_plain(block: nn.Module) -> bool:
-    """Whether a block's attention is nothing but products and a softmax, without norms or gates inside."""
-    attention: Any = block.attn
-    if isinstance(attention, RelativeAttention):
-        return True
-    inside = ("q_norm", "k_norm", "norm", "gate")
-    return type(attention) is Attention and all(
-        isinstance(getattr(attention, name), nn.Identity | NoneType) for name in inside
-    )
+from vitreid.training.backbones.attention import Attend, by_head, relative_logits
 
 
 class AllTokens(nn.Module):
@@ -45,18 +31,13 @@ class AllTokens(nn.Module):
         rows = tokens.flatten(0, 1)
         normed = block.norm1(rows)
         query, key, value = (each(normed).reshape(-1, length, each.out_features) for each in self.projections)
-        seen = self.attend(query, key, value, self._bias(query), self.heads)
+        # A bias that depends on no image is computed when the graph is loaded: its table is far smaller.
+        bias = relative_logits(block.attn, by_head(query, self.heads))
+        seen = self.attend(query, key, value, bias, self.heads)
         rows = rows + block.ls1(block.attn.proj(seen.flatten(0, 1)))
         rows = rows + block.ls2(block.mlp(block.norm2(rows)))
         mixed: Tensor = rows.reshape(tokens.shape)
         return mixed
-
-    def _bias(self, query: Tensor) -> Tensor | None:
-        attention = self.block.attn
-        if not isinstance(attention, RelativeAttention):
-            return None
-        # One that depends on no image is computed when the graph is loaded: its table is far smaller.
-        return attention.between_tokens(by_head(query, self.heads))
 
 
 class ClassTokens(nn.Module):

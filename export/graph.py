@@ -1,10 +1,9 @@
-"""What is exported: uint8 images in, unit embeddings out, everything between them inside the graph."""
+"""The network as it is exported: uint8 images in, unit embeddings out."""
 
 from __future__ import annotations
 
 from torch import Tensor, nn
 
-from vitreid.training.backbones import ViT
 from vitreid.training.model import ReIDModel
 
 
@@ -25,7 +24,6 @@ class EmbeddingGraph(nn.Module):
 
 
 def inputs_of(model: ReIDModel) -> tuple[str, ...]:
-    """What its graph takes: `images`, and `camera` and `view` where the network tells several of them apart."""
-    side = model.backbone.sie if isinstance(model.backbone, ViT) else None
-    cameras, views = (1, 1) if side is None else side.sie_embed.shape[:2]
+    """Return the inputs of its graph: `images`, and `camera` and `view` if several of them have embeddings."""
+    cameras, views = model.backbone.known_sides()
     return ("images", *(["camera"] if cameras > 1 else []), *(["view"] if views > 1 else []))

@@ -24,11 +24,10 @@ from vitreid.service.models.runtimes import RUNTIMES, RuntimeChoice, load_runtim
 from vitreid.service.search import Query, candidates, reranking, search
 from vitreid.service.search.request import SearchRequest
 from vitreid.training import losses
-from vitreid.training.checkpoint import build_model
 from vitreid.training.config import parse_config
 from vitreid.training.datasets import DATASETS, read_dataset
 from vitreid.training.losses import LossBatch, total_loss
-from vitreid.training.model import Branch
+from vitreid.training.model import Branch, build_model
 
 PAGE = (REPOSITORY / "docs" / "extending.md").read_text(encoding="utf-8")
 

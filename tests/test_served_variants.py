@@ -18,8 +18,9 @@ from vitreid.export.images import drawn_images
 from vitreid.export.to_onnx import export_onnx
 from vitreid.service.api.app import create_app
 from vitreid.service.config import ServiceConfig
-from vitreid.training.checkpoint import Checkpoint, build_model, save_checkpoint
+from vitreid.training.checkpoint import Checkpoint, save_checkpoint
 from vitreid.training.config import TrainConfig
+from vitreid.training.model import build_model
 
 SPEC = ImageSpec(height=64, width=32)
 VIT: dict[str, Any] = {"backbone": "vit_tiny_patch16_224", "options": {"embed_dim": 48, "depth": 2, "num_heads": 2}}

@@ -19,10 +19,9 @@ from safetensors.torch import load_file, save_file
 
 from vitreid.bundle.atomic import atomic_folder, recover
 from vitreid.bundle.checksum import sha256_of
-from vitreid.training.backbones import CNN, JPMOptions, ViT, build_cnn, build_vit, check_forward
-from vitreid.training.config import ModelConfig, TrainConfig, parse_config
+from vitreid.training.config import TrainConfig, parse_config
 from vitreid.training.errors import CheckpointError, ConfigError
-from vitreid.training.model import ReIDModel
+from vitreid.training.model import ReIDModel, build_model
 from vitreid.training.side_labels import told_apart
 
 FORMAT_VERSION = 1
@@ -100,53 +99,6 @@ class Checkpoint:
                 f"{self.path / STATE} cannot be read; start again without --resume or restore the file"
             ) from error
         return state
-
-
-def build_model(
-    config: TrainConfig, *, persons: int, cameras: int = 0, views: int = 0, pretrained: bool = True
-) -> ReIDModel:
-    """Build a recipe's network for numbers of training persons, cameras and views.
-
-    Its weights are random, or timm's where the recipe says so and `pretrained` allows it; `start_from` loads those of
-    a file. Raises ConfigError where the recipe cannot be built.
-    """
-    part = config.model
-    download = pretrained and part.weights == "timm"
-    if part.backbone.startswith(("vit_", "deit")):
-        backbone: ViT | CNN = _vit(part, download, cameras=cameras, views=views)
-    else:
-        backbone = _cnn(part, download)
-    check_forward(backbone, (part.height, part.width), part.backbone)
-    parts = 1 if part.jpm is None else 1 + part.jpm.parts
-    return ReIDModel(backbone, persons=persons, parts=parts, mean=part.mean, std=part.std, bnneck=part.bnneck)
-
-
-def _cnn(part: ModelConfig, download: bool) -> CNN:
-    of_transformers = {"stem", "stride", "position", "position_at", "relative", "zero_cls", "sie", "jpm", "pool"}
-    if given := sorted(name for name in of_transformers if getattr(part, name) != getattr(ModelConfig(), name)):
-        raise ConfigError(f"model.{given[0]} is for transformers; leave it out with backbone = {part.backbone!r}")
-    return build_cnn(part.backbone, pretrained=download, options=part.options)
-
-
-def _vit(part: ModelConfig, download: bool, *, cameras: int, views: int) -> ViT:
-    cut = part.jpm
-    return build_vit(
-        part.backbone,
-        size=(part.height, part.width),
-        stem=part.stem,
-        stride=part.stride,
-        pretrained=download,
-        options=part.options,
-        position=part.position,
-        position_at=part.position_at,
-        relative=None if part.relative == "none" else part.relative,
-        zero_cls=part.zero_cls,
-        cameras=cameras if part.sie in ("camera", "both") else 0,
-        views=views if part.sie in ("view", "both") else 0,
-        sie_scale=part.sie_scale,
-        jpm=None if cut is None else JPMOptions(cut.roll, cut.groups, cut.parts),
-        pool=part.pool,
-    )
 
 
 def save_checkpoint(

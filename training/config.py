@@ -34,7 +34,7 @@ class _Part(BaseModel):
 
 
 class JPMConfig(_Part):
-    """TransReID's jigsaw patch module: see `vitreid.training.backbones.jpm.jpm_indices`.
+    """TransReID's jigsaw patch module: see `vitreid.training.backbones.transreid.jpm_indices`.
 
     `reduction` combines the losses of the global and of the local features.
     """

@@ -51,11 +51,11 @@ class World:
         """
         if self.count == 1:
             return features
-        parts = tuple(self._whole(part) for part in features.parts)
+        first, *local = (self._whole(each) for each in features.all)
         if not tokens:
-            return Features(parts)
+            return Features(first, tuple(local))
         cls, patches = (None if each is None else self._whole(each) for each in (features.cls, features.patches))
-        return Features(parts, cls, patches)
+        return Features(first, tuple(local), cls, patches)
 
     def whole(self, tensor: Tensor) -> Tensor:
         """A batch's values, without gradients, of all processes."""

@@ -16,7 +16,7 @@ from torch.optim import Optimizer
 
 from vitreid.bundle.atomic import recover
 from vitreid.training.backbones import fuse_attention
-from vitreid.training.checkpoint import Checkpoint, build_model, save_checkpoint
+from vitreid.training.checkpoint import Checkpoint, save_checkpoint
 from vitreid.training.collapse import collapse_told, variances
 from vitreid.training.config import TrainConfig
 from vitreid.training.datasets import Split, hold_out
@@ -26,7 +26,7 @@ from vitreid.training.errors import CheckpointError, ConfigError, Diverged
 from vitreid.training.evaluation.embed import Embedder, evaluate, model_run
 from vitreid.training.loader import Batch, epoch_loader
 from vitreid.training.losses import RELATION_LOSSES, TOKEN_LOSSES, LossBatch, total_loss
-from vitreid.training.model import ReIDModel
+from vitreid.training.model import ReIDModel, build_model
 from vitreid.training.optim import build_optimiser, freeze, moving_average, set_learning_rate
 from vitreid.training.precision import PRECISIONS, chosen
 from vitreid.training.pretrained.load import Started, begin, check_frozen

@@ -9,13 +9,11 @@ from torch import nn
 from torch.optim import SGD, Adam, AdamW, Optimizer
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
-from vitreid.training.backbones import ViT
-from vitreid.training.errors import ConfigError
+from vitreid.training.backbones.transreid import NO_WEIGHT_DECAY
 from vitreid.training.model import ReIDModel
 
 OPTIMISERS: dict[str, Callable[..., Optimizer]] = {"sgd": SGD, "adam": Adam, "adamw": AdamW}
 """By name. The decay of `sgd` and `adam` is an L2 penalty, a part of the gradient; that of `adamw` is apart from it."""
-FREE_OF_DECAY = ("cls_token", "pos_embed", "sie_embed", "relative_bias", "relative_keys")
 
 
 def build_optimiser(
@@ -39,7 +37,7 @@ def build_optimiser(
     of_backbone = backbone_lr_mult or 1.0
     for key, parameter in model.named_parameters():
         if parameter.requires_grad:
-            decayed = decay_bias_and_norm or (parameter.ndim > 1 and not key.endswith(FREE_OF_DECAY))
+            decayed = decay_bias_and_norm or (parameter.ndim > 1 and not key.endswith(NO_WEIGHT_DECAY))
             factor = (bias_lr_mult if key.endswith(".bias") else 1.0) * (
                 of_backbone if key.startswith("backbone.") else 1.0
             )
@@ -80,22 +78,11 @@ def freeze(model: ReIDModel, *, blocks: int, backbone: bool) -> None:
     if backbone:
         frozen, learning = list[nn.Module]([model.backbone]), list[nn.Module]()
     elif blocks:
-        frozen, learning = _split_at(model.backbone, blocks)
+        frozen, learning = model.backbone.split_at(blocks)
     else:
         return
     model.backbone.requires_grad_(False)
-    side = [model.backbone.sie] if isinstance(model.backbone, ViT) and model.backbone.sie is not None else []
-    for part in [*learning, *side]:
-        part.requires_grad_(True)
+    for part in (*learning, model.backbone.side_information()):
+        if part is not None:
+            part.requires_grad_(True)
     model.frozen = tuple(frozen)
-
-
-def _split_at(backbone: nn.Module, blocks: int) -> tuple[list[nn.Module], list[nn.Module]]:
-    """The parts of a transformer up to a number of blocks, and those after them."""
-    found = len(backbone.blocks) if isinstance(backbone, ViT) else 0
-    if not isinstance(backbone, ViT) or blocks > found:
-        raise ConfigError(f"optim.frozen_blocks = {blocks}, but the backbone has {found} blocks; freeze fewer")
-    after = {"norm", "jpm"}
-    children = {name: child for name, child in backbone.named_children() if name != "blocks"}
-    frozen = [*(child for name, child in children.items() if name not in after), *backbone.blocks[:blocks]]
-    return frozen, [*backbone.blocks[blocks:], *(children[name] for name in after & children.keys())]

@@ -20,8 +20,9 @@ from vitreid.export.original import Original
 from vitreid.export.pixels import Stated
 from vitreid.export.to_onnx import export_onnx
 from vitreid.export.tolerance import TOLERANCES
-from vitreid.training.checkpoint import Checkpoint, build_model, save_checkpoint
+from vitreid.training.checkpoint import Checkpoint, save_checkpoint
 from vitreid.training.config import parse_config
+from vitreid.training.model import build_model
 
 RECIPE = """
 [model]

@@ -16,9 +16,10 @@ from vitreid.bundle import Bundle, BundleError, ImageError
 from vitreid.export.errors import ExportError, PrecisionError
 from vitreid.export.ways import REFERENCE
 from vitreid.synthetic import draw_dataset
-from vitreid.training.checkpoint import build_model, save_checkpoint
+from vitreid.training.checkpoint import save_checkpoint
 from vitreid.training.config import parse_config
 from vitreid.training.errors import DataError
+from vitreid.training.model import build_model
 
 RECIPE = """
 [model]

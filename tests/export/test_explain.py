@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pytest
@@ -19,7 +19,6 @@ from vitreid.export.explain import (
     LOOKS,
     PatchGraph,
     add_explain_graph,
-    attention_weights,
     difference_of,
     patch_spec_of,
     write_explain_graph,
@@ -28,11 +27,10 @@ from vitreid.export.images import drawn_images
 from vitreid.export.sanity import check_sanity
 from vitreid.export.to_onnx import export_onnx, verify_onnx
 from vitreid.training.backbones import POOLS, STEMS
-from vitreid.training.backbones.relative import RELATIVE
-from vitreid.training.backbones.transreid import ViT
-from vitreid.training.checkpoint import Checkpoint, build_model, save_checkpoint
+from vitreid.training.backbones.attention import RELATIVE, attention_weights
+from vitreid.training.checkpoint import Checkpoint, save_checkpoint
 from vitreid.training.config import parse_config
-from vitreid.training.model import ReIDModel
+from vitreid.training.model import ReIDModel, build_model
 
 SPEC = ImageSpec(height=64, width=32)
 
@@ -180,17 +178,15 @@ def outputs_by_loops(attention: Any, normed: Tensor, bias: Tensor) -> tuple[Tens
 @pytest.mark.parametrize("relative", [None, *RELATIVE])
 def test_attention_is_that_of_the_last_block(relative: str | None) -> None:
     model = model_of(config_text(relative=relative or "none"))
-    vit = model.backbone
-    assert isinstance(vit, ViT)
-    block = vit.blocks[-1]
+    block = cast(Any, model.backbone).blocks[-1]
     tokens = torch.randn(2, 9, 24)
     normed = block.norm1(tokens)
     bias = torch.zeros(2, 2, 9, 9)
     if relative is not None:
         query = block.attn.qkv(normed).reshape(2, 9, 3, 2, 12)[:, 1:, 0].transpose(1, 2)
-        bias[:, :, 1:, 1:] = block.attn.between_patches(query, block.attn.index[None])
+        bias[:, :, 1:, 1:] = block.attn.patch_logits(query)
     weights, seen = outputs_by_loops(block.attn, normed, bias)
-    torch.testing.assert_close(attention_weights(block, tokens), weights)
+    torch.testing.assert_close(attention_weights(block.attn, normed).mean(1), weights)
     torch.testing.assert_close(block.attn(normed), seen)  # so these are the weights that the block computes with
 
 
@@ -200,7 +196,7 @@ def test_patches_are_the_normed_outputs_with_side_information_and_jigsaw(images:
     batch = torch.from_numpy(images[:3])
     camera, view = torch.tensor([0, 1, -1]), torch.tensor([1, -1, 0])
     patches, _ = PatchGraph(model)(batch, camera, view)
-    expected = model.backbone(model.normalised(batch), camera, view).patches
+    expected = model.backbone(model.normalise(batch), camera, view).patches
     torch.testing.assert_close(patches, torch.nn.functional.normalize(expected, dim=2))
     unknown, _ = PatchGraph(model)(batch)
     assert not torch.allclose(patches, unknown)

@@ -15,17 +15,15 @@ import torch
 
 from vitreid.bundle import Bundle, ImageSpec, OpenVinoRunner, OutputSpec
 from vitreid.bundle.run import feed_of, load_graph
-from vitreid.export.attention import ATTENTION
 from vitreid.export.errors import ExportError
 from vitreid.export.fast import FastTransformer, fast_form
 from vitreid.export.graph import EmbeddingGraph
 from vitreid.export.to_onnx import write_graph
 from vitreid.training.backbones import POOLS, STEMS
-from vitreid.training.backbones.positions import KINDS, LAYERS
-from vitreid.training.backbones.relative import RELATIVE
-from vitreid.training.checkpoint import build_model
+from vitreid.training.backbones.attention import ATTENTION, RELATIVE
+from vitreid.training.backbones.transreid import POSITION_LAYERS, POSITIONS
 from vitreid.training.config import ModelConfig, TrainConfig
-from vitreid.training.model import ReIDModel
+from vitreid.training.model import ReIDModel, build_model
 
 SPEC = ImageSpec(height=64, width=32)
 CAMERAS, VIEWS = 3, 2
@@ -41,7 +39,7 @@ AXES: dict[str, list[dict[str, Any]]] = {
     "stem": [*({"stem": name} for name in STEMS), {"stride": 12}],
     "position": [
         {"position": "none"},
-        *({"position": kind, "position_at": at} for kind in KINDS for at in LAYERS),
+        *({"position": kind, "position_at": at} for kind in POSITIONS for at in POSITION_LAYERS),
     ],
     "relative": [{"relative": name} for name in ("none", *RELATIVE)],
     "pool": [{"pool": name} for name in POOLS],

@@ -21,8 +21,8 @@ from vitreid.export.int8 import Feeds
 from vitreid.export.precision import MIN_CALIBRATION, PRECISIONS, check_precision, convert
 from vitreid.export.to_onnx import write_graph
 from vitreid.export.tolerance import TOLERANCES
-from vitreid.training.checkpoint import build_model
 from vitreid.training.config import TrainConfig
+from vitreid.training.model import build_model
 
 SPEC = ImageSpec(height=64, width=32)
 SMALL = {"backbone": "vit_tiny_patch16_224", "options": {"embed_dim": 24, "depth": 2, "num_heads": 2}}

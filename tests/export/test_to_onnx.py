@@ -21,8 +21,9 @@ from vitreid.export.to_onnx import export_onnx, verify_onnx, write_graph
 from vitreid.export.tolerance import TOLERANCES, Tolerance
 from vitreid.export.trial import Trial
 from vitreid.export.verify import measure_parity
-from vitreid.training.checkpoint import Checkpoint, build_model, save_checkpoint
+from vitreid.training.checkpoint import Checkpoint, save_checkpoint
 from vitreid.training.config import parse_config
+from vitreid.training.model import build_model
 
 SPEC = ImageSpec(height=64, width=32)
 

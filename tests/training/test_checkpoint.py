@@ -10,9 +10,10 @@ from pathlib import Path
 import pytest
 import torch
 
-from vitreid.training.checkpoint import Checkpoint, build_model, save_checkpoint
+from vitreid.training.checkpoint import Checkpoint, save_checkpoint
 from vitreid.training.config import TrainConfig
 from vitreid.training.errors import CheckpointError
+from vitreid.training.model import build_model
 
 
 @pytest.fixture

@@ -8,11 +8,11 @@ from typing import Any
 import pytest
 import torch
 
-from vitreid.training.checkpoint import build_model
 from vitreid.training.config import parse_config
 from vitreid.training.datasets import read_dataset
 from vitreid.training.errors import ConfigError
 from vitreid.training.loop import Trainer
+from vitreid.training.model import build_model
 from vitreid.training.pretrained.load import random_beside_timm
 from vitreid.training.progress import Progress
 
@@ -84,11 +84,11 @@ def test_frozen_parts_give_the_same_twice_in_training_mode(people: Path) -> None
     run.model.train()
     run.model.backbone.blocks[2].eval()  # the part that learns, with masks of its own
     images = torch.randn(4, 3, 64, 32)
-    first, second = (run.model.backbone(images).parts[0] for _ in range(2))
+    first, second = (run.model.backbone(images).global_feature for _ in range(2))
     torch.testing.assert_close(first, second, rtol=0, atol=0)
     run.model.train()
     assert run.model.backbone.blocks[2].training
-    assert not torch.equal(run.model.backbone(images).parts[0], first)
+    assert not torch.equal(run.model.backbone(images).global_feature, first)
 
 
 SIDE = VIT + 'sie = "camera"'

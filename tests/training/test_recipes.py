@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 import torch
 
-from vitreid.training.checkpoint import build_model
 from vitreid.training.config import TrainConfig, load_recipe, recipe_files
 from vitreid.training.losses import LossBatch, total_loss
+from vitreid.training.model import build_model
 from vitreid.training.schedules import SCHEDULES
 
 NAMES = sorted(recipe_files())

@@ -13,10 +13,11 @@ from PIL import Image
 
 from tests.training.pretrained.transreid import as_transreid
 from vitreid import cli
-from vitreid.training.checkpoint import Checkpoint, build_model
+from vitreid.training.checkpoint import Checkpoint
 from vitreid.training.config import parse_config
 from vitreid.training.datasets import Sample, read_dataset
 from vitreid.training.evaluation.embed import batches, open_embedder
+from vitreid.training.model import build_model
 from vitreid.training.pretrained.convert import import_weights
 from vitreid.training.side_labels import side_labels, side_warnings, told_apart
 

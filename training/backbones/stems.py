@@ -1,9 +1,10 @@
-"""How pixels become patches. Each stem takes the arguments of timm's PatchEmbed and gives (B, N, D) tokens by rows."""
+"""Stems: images (B, 3, H, W) to tokens (B, N, D) by rows, with the arguments and the grid of timm's PatchEmbed."""
 
 from __future__ import annotations
 
+import itertools
+import math
 from collections.abc import Callable
-from typing import Any
 
 import timm
 import torch
@@ -11,23 +12,43 @@ from timm.layers.hybrid_embed import HybridEmbed
 from timm.layers.patch_embed import PatchEmbed
 from torch import Tensor, nn
 
-from vitreid.training.backbones.conv_stem import ConvStem
 
+class ConvStem(nn.Module):
+    """3x3 convolutions of stride 2 whose width doubles, then a projection; `patch_size` is a power of two.
 
-class OverlappingPatches(PatchEmbed):
-    """Patches that start every `stride` pixels, floor((size - patch) / stride) + 1 along each side, without padding.
-
-    He et al., "TransReID", ICCV 2021, section 3.1. Raises ValueError where a stride is no size of a step.
+    Xiao et al., "Early Convolutions Help Transformers See Better", NeurIPS 2021. Raises ValueError if the patch size
+    does not divide the image.
     """
 
-    def __init__(self, *, stride: int, patch_size: int, **values: Any) -> None:
-        if not 1 <= stride <= patch_size:
-            raise ValueError(f"stride {stride} must lie between 1 and the patch size {patch_size}, or pixels are lost")
-        super().__init__(patch_size=patch_size, **values)
-        assert self.img_size is not None
-        rows, columns = ((side - patch_size) // stride + 1 for side in self.img_size)
-        self.grid_size, self.num_patches = (rows, columns), rows * columns
-        self.proj.stride = (stride, stride)
+    dynamic_img_pad = False  # timm's transformer reads these of its patch embedding
+    strict_img_size = True
+
+    def __init__(
+        self,
+        img_size: tuple[int, int],
+        patch_size: int = 16,
+        in_chans: int = 3,
+        embed_dim: int = 192,
+        bias: bool = True,
+        **_: object,
+    ) -> None:
+        super().__init__()
+        halvings = int(math.log2(patch_size))
+        if 2**halvings != patch_size or img_size[0] % patch_size or img_size[1] % patch_size:
+            raise ValueError(f"patch_size {patch_size} must be a power of two that divides {img_size}")
+        self.patch_size = (patch_size, patch_size)
+        self.grid_size = (img_size[0] // patch_size, img_size[1] // patch_size)
+        self.num_patches = self.grid_size[0] * self.grid_size[1]
+        widths = [in_chans, *(max(24, embed_dim // 2 ** (halvings - 1 - i)) for i in range(halvings))]
+        layers: list[nn.Module] = []
+        for before, after in itertools.pairwise(widths):
+            layers += [nn.Conv2d(before, after, 3, stride=2, padding=1, bias=False), nn.BatchNorm2d(after), nn.ReLU()]
+        self.layers = nn.Sequential(*layers, nn.Conv2d(widths[-1], embed_dim, 1, bias=bias))
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Return tokens by rows."""
+        tokens: Tensor = self.layers(images)
+        return tokens.flatten(2).transpose(1, 2)
 
 
 class HalfInstanceNorm(nn.Module):
@@ -43,18 +64,18 @@ class HalfInstanceNorm(nn.Module):
         self.BN = nn.BatchNorm2d(channels - self.first)
 
     def forward(self, maps: Tensor) -> Tensor:
-        """(B, C, H, W) to the same."""
+        """Normalise maps (B, C, H, W)."""
         return torch.cat([self.IN(maps[:, : self.first]), self.BN(maps[:, self.first :])], dim=1)
 
 
 class IcsStem(nn.Module):
     """IBN-based convolution stem: three convolutions at half the size, then patches of half the pixels.
 
-    Luo et al., "Self-Supervised Pre-Training for Transformer-Based Person Re-Identification", 2021, section 3.3. The
-    grid is that of the patches it replaces. Raises ValueError where the patch size is odd or does not divide a side.
+    Luo et al., "Self-Supervised Pre-Training for Transformer-Based Person Re-Identification", 2021, section 3.3. Raises
+    ValueError if the patch size is odd or does not divide a side.
     """
 
-    dynamic_img_pad = False  # timm's transformer reads these two of its patch embedding
+    dynamic_img_pad = False  # timm's transformer reads these of its patch embedding
     strict_img_size = True
 
     def __init__(
@@ -86,13 +107,13 @@ class IcsStem(nn.Module):
         self.proj = nn.Conv2d(64, embed_dim, patch_size // 2, stride=patch_size // 2, bias=bias)
 
     def forward(self, images: Tensor) -> Tensor:
-        """Tokens by rows."""
+        """Return tokens by rows."""
         tokens: Tensor = self.proj(self.conv(images))
         return tokens.flatten(2).transpose(1, 2)
 
 
 def resnet_stem(img_size: tuple[int, int], patch_size: int = 16, embed_dim: int = 384, **_: object) -> nn.Module:
-    """ResNet-50 up to its third stage, one token per 16x16 pixels.
+    """Build ResNet-50 up to its third stage, one token per 16x16 pixels.
 
     Dosovitskiy et al., "An Image is Worth 16x16 Words", ICLR 2021, section 3.1 (hybrid architecture). Raises
     ValueError for another patch size.

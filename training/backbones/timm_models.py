@@ -1,4 +1,4 @@
-"""timm's networks as a recipe asks for them."""
+"""Networks of timm by name, with the options that a recipe may set."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from torch import nn
 from vitreid.training.errors import ConfigError
 
 OURS = {
-    "global_pool": "say model.pool",
-    "img_size": "say model.height and model.width",
-    "pos_embed": "say model.position",
-    "embed_layer": "say model.stem",
+    "global_pool": "use model.pool",
+    "img_size": "use model.height and model.width",
+    "pos_embed": "use model.position",
+    "embed_layer": "use model.stem",
     "in_chans": "images have three channels",
-    "num_classes": "the training data tell the persons",
+    "num_classes": "the training data give the number of persons",
     "drop_rate": "it is for timm's classifier, which is not used",
     "patch_drop_rate": "all patches are used",
 }
-"""Options of timm whose place is taken, and by what."""
+"""Options of timm that a recipe sets otherwise, and how."""
 
 KNOWN = frozenset(
     {
@@ -33,45 +33,47 @@ KNOWN = frozenset(
         *("avg_down", "output_stride", "drop_block_rate", "zero_init_last", "block_args"),
     }
 )
-"""Options that describe a network. timm takes others that read files and addresses: a recipe, or the config.toml of
-somebody else's checkpoint, must not reach those."""
+"""Options that describe a network. Others of timm read files and addresses, which a recipe, or the config.toml of
+somebody else's checkpoint, must not reach."""
 
 RESIZES = ("bicubic", "bilinear")
 
 UNSUITABLE = (TypeError, ValueError, RuntimeError, AssertionError, AttributeError, LookupError, ArithmeticError)
-"""What timm's constructors raise for options that they cannot use; they check few of them."""
+"""Errors of timm's constructors for options that do not fit; few are checked there."""
 
 
 def timm_model(
-    name: str, told: str, *, options: Mapping[str, object], pretrained: bool, arguments: Mapping[str, Any]
+    name: str, described: str, *, options: Mapping[str, object], pretrained: bool, arguments: Mapping[str, Any]
 ) -> nn.Module:
-    """Build a network without a classifier; `told` is what an error calls it, `arguments` win over `options`.
+    """Build a network without a classifier; `described` names it in errors, `arguments` win over `options`.
 
-    Raises ConfigError for an option that is not KNOWN, where timm does not know the network so, and where its
-    `pretrained` weights cannot be downloaded.
+    Raises ConfigError for an option that is not KNOWN, if timm cannot build the network, and if its `pretrained`
+    weights cannot be downloaded.
     """
     if taken := sorted(options.keys() & OURS.keys()):
-        raise ConfigError(f"model.options.{taken[0]} is not for timm here; {OURS[taken[0]]}")
+        raise ConfigError(f"model.options.{taken[0]} is not an option here; {OURS[taken[0]]}")
     if unknown := sorted(options.keys() - KNOWN):
-        raise ConfigError(f"model.options.{unknown[0]} describes no network; allowed: {', '.join(sorted(KNOWN))}")
-    for option, rate in options.items():  # timm finds out at the first step, if at all
+        raise ConfigError(
+            f"model.options.{unknown[0]} does not describe a network; allowed: {', '.join(sorted(KNOWN))}"
+        )
+    for option, rate in options.items():  # timm notices at the first step, if at all
         if option.endswith("_rate") and not (isinstance(rate, int | float) and 0 <= rate < 1):
-            raise ConfigError(f"model.options.{option} = {rate!r} is no share; give a number from 0 to below 1")
+            raise ConfigError(f"model.options.{option} = {rate!r} is not a share; give a number from 0 to below 1")
     try:
         built: nn.Module = timm.create_model(name, pretrained=pretrained, **{**options, **arguments, "num_classes": 0})
     except UNSUITABLE as error:
-        raise ConfigError(f"model: timm cannot build {told}: {' '.join(str(error).split())}") from error
+        raise ConfigError(f"model: timm cannot build {described}: {' '.join(str(error).split())}") from error
     except OSError as error:
         reason = str(error).strip().partition("\n")[0]
         raise ConfigError(
-            f"the weights that timm knows for {name} cannot be downloaded ({reason}); "
-            "download a file of them elsewhere and say --set model.weights=FILE"
+            f"timm's weights for {name} cannot be downloaded ({reason}); "
+            "download the file elsewhere and use --set model.weights=FILE"
         ) from error
     return built
 
 
 def published_pixels(name: str) -> dict[str, Any]:
-    """The `mean`, `std` and `resize` that timm's weights of a network were trained with, where recipes have them."""
+    """Return the `mean`, `std` and `resize` of timm's weights of a network, if recipes can have them."""
     published = get_pretrained_cfg(name)
     if published is None:
         return {}

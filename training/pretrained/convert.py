@@ -12,11 +12,10 @@ import torch
 from torch import Tensor
 
 from vitreid.bundle.checksum import sha256_of
-from vitreid.training.backbones import ViT
-from vitreid.training.checkpoint import Checkpoint, build_model, save_checkpoint
+from vitreid.training.checkpoint import Checkpoint, save_checkpoint
 from vitreid.training.config import TrainConfig, validated
 from vitreid.training.errors import ConfigError, WeightsError
-from vitreid.training.model import ReIDModel
+from vitreid.training.model import ReIDModel, build_model
 from vitreid.training.pretrained.files import StateDict, read_weights
 from vitreid.training.pretrained.names import SIDE, Shape, check_numbers, other_sizes, translate
 from vitreid.training.pretrained.pos_embed import resized
@@ -172,7 +171,7 @@ def _placed(
 
     Raises ConfigError for a scale that is no number above 0.
     """
-    assert isinstance(model.backbone, ViT)
+    assert model.backbone.grid is not None
     placed = resized(tensors, shape.grid, model.backbone.grid)
     if SIDE in placed:
         placed[SIDE] = placed[SIDE].reshape(max(seen[0], 1), max(seen[1], 1), -1)

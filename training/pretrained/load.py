@@ -6,11 +6,9 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 from torch import Tensor
 
-from vitreid.training.backbones import ViT
 from vitreid.training.checkpoint import Checkpoint
 from vitreid.training.errors import ConfigError, WeightsError
 from vitreid.training.model import ReIDModel
@@ -78,16 +76,14 @@ def start_from(
     """
     start, ours = _read(source, size, grid), model.state_dict()
     check_numbers(start.tensors, source)
-    vit = model.backbone if isinstance(model.backbone, ViT) else None
-    tensors, moved = start.tensors, ""
-    if vit is not None and start.grid is not None:
-        tensors = resized(tensors, start.grid, vit.grid)
-        if start.grid != vit.grid:
-            moved = "; positions resized from {}x{} to {}x{} patches".format(*start.grid, *vit.grid)
-    if vit is not None and vit.jpm is not None:
-        tensors = _jigsaw_copies(tensors, len(vit.blocks)) | tensors
+    new_grid, tensors, moved = model.backbone.grid, start.tensors, ""
+    if new_grid is not None and start.grid is not None:
+        tensors = resized(tensors, start.grid, new_grid)
+        if start.grid != new_grid:
+            moved = "; positions resized from {}x{} to {}x{} patches".format(*start.grid, *new_grid)
+    tensors = _copies(tensors, model.backbone.copied_weights()) | tensors
     fitting = {name: tensor for name, tensor in tensors.items() if _is_wanted(name, tensor, start, ours, labels)}
-    if problem := _problem(tensors, fitting, ours) or _other_heads(start.heads, _heads(model)):
+    if problem := _problem(tensors, fitting, ours) or _other_heads(start.heads, model.backbone.num_heads):
         raise WeightsError(
             f"{source} does not fit the recipe: {problem}; set model.backbone, model.options and model.stem to those "
             f"of the file ({start.network}), or take other weights"
@@ -138,20 +134,19 @@ def _of_ours(checkpoint: Checkpoint) -> Start:
     return Start(
         model.state_dict(),
         f"backbone {part.backbone!r}, options {part.options}, stem {part.stem!r}",
-        grid=model.backbone.grid if isinstance(model.backbone, ViT) else None,
-        heads=_heads(model),
+        grid=model.backbone.grid,
+        heads=model.backbone.num_heads,
         labels={"persons": checkpoint.persons, "cameras": checkpoint.cameras, "views": checkpoint.views},
     )
 
 
-def _jigsaw_copies(tensors: State, depth: int) -> dict[str, Tensor]:
-    """The jigsaw's copies of the last block and of the norm, as they are before any training."""
-    copies = {f"backbone.blocks.{depth - 1}.": "backbone.jpm.block.", "backbone.norm.": "backbone.jpm.norm."}
+def _copies(tensors: State, copied: Mapping[str, str]) -> dict[str, Tensor]:
+    """Copies of tensors under other names, as they are before any training; `copied` holds prefixes."""
     return {
-        copy + name.removeprefix(original): tensor
-        for original, copy in copies.items()
+        f"backbone.{copy}{name.removeprefix(f'backbone.{original}')}": tensor
+        for original, copy in copied.items()
         for name, tensor in tensors.items()
-        if name.startswith(original)
+        if name.startswith(f"backbone.{original}")
     }
 
 
@@ -172,11 +167,6 @@ def _problem(tensors: State, fitting: State, ours: State) -> str | None:
         return f"it has no {missing}"
     nowhere = next((name for name in tensors if name not in ours and not OPTIONAL.match(name)), None)
     return nowhere and f"the network has no place for its {nowhere}"
-
-
-def _heads(model: ReIDModel) -> int | None:
-    block: Any = model.backbone.blocks[0] if isinstance(model.backbone, ViT) else None
-    return None if block is None else int(block.attn.num_heads)
 
 
 def _other_heads(theirs: int | None, ours: int | None) -> str | None:

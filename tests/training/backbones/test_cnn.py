@@ -16,13 +16,13 @@ def test_the_last_stage_keeps_its_resolution() -> None:
     maps = cnn.resnet.forward_features(images)
     assert maps.shape == (1, 2048, 4, 2)  # a sixteenth, not a thirty-second
     seen = cnn(images)
-    torch.testing.assert_close(seen.parts[0], maps.mean((2, 3)))
+    torch.testing.assert_close(seen.global_feature, maps.mean((2, 3)))
     assert seen.patches is None
 
 
 def test_small_blocks_too() -> None:
     cnn = build_cnn("resnet18", options={"base_width": 64}).eval()
-    assert cnn(torch.randn(2, 3, 64, 32)).parts[0].shape == (2, 512)
+    assert cnn(torch.randn(2, 3, 64, 32)).global_feature.shape == (2, 512)
     assert cnn.resnet.forward_features(torch.randn(1, 3, 64, 32)).shape[2:] == (4, 2)
 
 
@@ -30,9 +30,9 @@ def test_small_blocks_too() -> None:
     ("name", "values", "message"),
     [
         ("resnext_imaginary", {}, "cannot build"),
-        ("vit_tiny_patch16_224", {}, "no ResNet"),
-        ("resnet18", {"options": {"dept": 3}}, "options.dept describes no network"),
-        ("resnet18", {"options": {"num_classes": 3}}, "num_classes is not for timm here; the training data tell"),
+        ("vit_tiny_patch16_224", {}, "not a ResNet"),
+        ("resnet18", {"options": {"dept": 3}}, "options.dept does not describe a network"),
+        ("resnet18", {"options": {"num_classes": 3}}, "num_classes is not an option here; the training data give"),
     ],
 )
 def test_what_cannot_be_built(name: str, values: dict[str, Any], message: str) -> None:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from copy import deepcopy
+
 import pytest
 import torch
 
-from vitreid.training.backbones import JPMOptions, build_vit
-from vitreid.training.backbones.jpm import jpm_indices
+from vitreid.training.backbones import build_vit
+from vitreid.training.backbones.transreid import jpm_indices
+from vitreid.training.config import JPMConfig
 
 SMALL = {"embed_dim": 24, "depth": 2, "num_heads": 2}
 
@@ -18,10 +21,10 @@ def test_by_hand() -> None:
 
 def test_the_published_order() -> None:
     """128 patches: 4, 68, 5, 69, ... counted from 0."""
-    places = jpm_indices(128)
-    assert places.shape == (4, 32)
-    assert places[0, :4].tolist() == [4, 68, 5, 69]
-    assert sorted(places.flatten().tolist()) == list(range(128))
+    found = jpm_indices(128)
+    assert found.shape == (4, 32)
+    assert found[0, :4].tolist() == [4, 68, 5, 69]
+    assert sorted(found.flatten().tolist()) == list(range(128))
 
 
 def test_an_odd_number_is_filled_with_the_last_but_one() -> None:
@@ -44,14 +47,15 @@ def test_what_does_not_fit(values: dict[str, int]) -> None:
 def test_parts_equal_a_pass_of_their_own(relative: str | None) -> None:
     """All parts in one batch give what each gives alone, through the same copy of the last block."""
     torch.manual_seed(0)
-    options = JPMOptions(roll=1, groups=2, parts=2)
+    options = JPMConfig(roll=1, groups=2, parts=2)
     vit = build_vit("vit_tiny_patch16_224", size=(64, 32), options=SMALL, relative=relative, jpm=options).eval()
     assert vit.jpm is not None
     tokens = torch.randn(3, 9, 24)
     together = vit.jpm(tokens)
-    for part, places in enumerate(vit.jpm.places):
-        vit_alone = vit.jpm
-        vit_alone.places, kept = places[None], vit_alone.places
-        [alone] = vit_alone(tokens)
-        vit_alone.places = kept
+    for part in range(2):
+        one = deepcopy(vit.jpm)
+        one.patch_indices = one.patch_indices[part : part + 1]
+        if relative is not None:
+            one.block.attn.index = one.block.attn.index[part : part + 1]
+        [alone] = one(tokens)
         torch.testing.assert_close(together[part], alone)

@@ -11,9 +11,10 @@ import timm
 from vitreid import cli
 from vitreid.training.backbones import build_cnn, build_vit
 from vitreid.training.backbones.timm_models import KNOWN, OURS, published_pixels
-from vitreid.training.checkpoint import Checkpoint, build_model, save_checkpoint
+from vitreid.training.checkpoint import Checkpoint, save_checkpoint
 from vitreid.training.config import TrainConfig, load_recipe, recipe_files
 from vitreid.training.errors import ConfigError
+from vitreid.training.model import build_model
 
 READING: dict[str, Any] = {
     "checkpoint_path": "/tmp/weights.pth",
@@ -48,7 +49,7 @@ def no_timm(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.usefixtures("no_timm")
 @pytest.mark.parametrize("option", READING)
 def test_options_that_describe_no_network(option: str) -> None:
-    told = rf"model\.options\.{option} describes no network; allowed: act_layer, .*depth"
+    told = rf"model\.options\.{option} does not describe a network; allowed: act_layer, .*depth"
     with pytest.raises(ConfigError, match=told) as caught:
         build_vit("vit_tiny_patch16_224", size=(64, 32), options={option: READING[option]})
     assert str(caught.value).isprintable()
@@ -66,7 +67,7 @@ def test_a_checkpoint_of_somebody_else(
     value = '"weights.pth"' if option == "checkpoint_path" else "{ file = 'weights.pth' }"
     (foreign / "config.toml").write_text(text.replace("[model.options]", f"[model.options]\n{option} = {value}"))
     request.getfixturevalue("no_timm")
-    with pytest.raises(ConfigError, match=f"{option} describes no network"):
+    with pytest.raises(ConfigError, match=f"{option} does not describe a network"):
         Checkpoint.open(foreign).load_model()
 
 
@@ -75,7 +76,7 @@ def test_a_change_on_the_command_line(people: Path, tmp_path: Path, capsys: pyte
     command = ["train", "starter-quick", "--data", str(people), "--out", str(tmp_path / "run")]
     change = ["--set", "model.options.checkpoint_path=weights.pth", "--set", "data.holdout_persons=0"]
     assert cli.run([*command, *change]) == 2
-    assert "model.options.checkpoint_path describes no network" in capsys.readouterr().err
+    assert "model.options.checkpoint_path does not describe a network" in capsys.readouterr().err
 
 
 def test_the_recipes_describe_networks() -> None:

@@ -8,11 +8,10 @@ from typing import Any, ClassVar
 import pytest
 import torch
 
-from vitreid.training.checkpoint import build_model
 from vitreid.training.config import parse_config
 from vitreid.training.losses import BRANCH_LOSSES, LOSSES, RELATION_LOSSES, TOKEN_LOSSES, LossBatch, total_loss
 from vitreid.training.losses.relation import PAIRS, relation_divergence
-from vitreid.training.model import Branch, ReIDModel, ReIDOutput
+from vitreid.training.model import Branch, ReIDModel, ReIDOutput, build_model
 
 RECIPE = """
 [model]

@@ -18,10 +18,10 @@ from tests.paths import optional_folder
 from tests.training.pretrained.transreid import as_transreid
 from vitreid import cli
 from vitreid.training.backbones import build_vit
-from vitreid.training.checkpoint import Checkpoint, build_model
+from vitreid.training.checkpoint import Checkpoint
 from vitreid.training.config import parse_config
 from vitreid.training.errors import ConfigError, WeightsError
-from vitreid.training.model import ReIDModel, ReIDOutput
+from vitreid.training.model import ReIDModel, ReIDOutput, build_model
 from vitreid.training.pretrained.convert import import_weights
 
 SMALL: dict[str, Any] = {"embed_dim": 64, "depth": 2, "num_heads": 1}
@@ -103,8 +103,8 @@ def assert_same(found: ReIDModel, expected: ReIDModel) -> None:
     images, camera, view = torch.randn(2, 3, 256, 128), torch.tensor([0, 5]), torch.tensor([7, 1])
     with torch.inference_mode():
         torch.testing.assert_close(
-            torch.cat(found.backbone(images, camera, view).parts, 1),
-            torch.cat(expected.backbone(images, camera, view).parts, 1),
+            torch.cat(found.backbone(images, camera, view).all, 1),
+            torch.cat(expected.backbone(images, camera, view).all, 1),
             atol=1e-5,
             rtol=1e-5,
         )
@@ -180,7 +180,7 @@ def test_the_scale_of_attention_of_the_first_small_vit(tmp_path: Path) -> None:
     model = import_weights(tmp_path / "vit.pth", tmp_path / "out", **stated).checkpoint.load_model()
     images = torch.randn(2, 3, 64, 32)
     with torch.inference_mode():
-        torch.testing.assert_close(model.backbone(images).parts[0], source(images), atol=1e-5, rtol=1e-5)
+        torch.testing.assert_close(model.backbone(images).global_feature, source(images), atol=1e-5, rtol=1e-5)
 
 
 def test_options_that_tensors_tell(tmp_path: Path) -> None:
@@ -190,7 +190,7 @@ def test_options_that_tensors_tell(tmp_path: Path) -> None:
     model = import_weights(tmp_path / "vit.pth", tmp_path / "out").checkpoint.load_model()
     images = torch.randn(2, 3, 64, 32)
     with torch.inference_mode():
-        torch.testing.assert_close(model.backbone(images).parts[0], source(images), atol=1e-5, rtol=1e-5)
+        torch.testing.assert_close(model.backbone(images).global_feature, source(images), atol=1e-5, rtol=1e-5)
 
 
 @pytest.mark.parametrize(
@@ -260,7 +260,7 @@ def test_the_ics_stem_is_recognised(tmp_path: Path) -> None:
     assert (imported.shape.stem, imported.shape.size, imported.shape.stride) == ("ics", (256, 128), 16)
     images = torch.randn(1, 3, 256, 128)
     found = imported.checkpoint.load_model()(images).branches[0].features
-    torch.testing.assert_close(found, vit.eval()(images).parts[0])
+    torch.testing.assert_close(found, vit.eval()(images).global_feature)
 
 
 def test_what_is_missing_is_listed_and_refused(backbone: torch.nn.Module, tmp_path: Path) -> None:

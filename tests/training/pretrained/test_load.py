@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import pytest
 import timm
@@ -12,10 +12,10 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from tests.training.pretrained.transreid import as_transreid
-from vitreid.training.checkpoint import build_model, save_checkpoint
+from vitreid.training.checkpoint import save_checkpoint
 from vitreid.training.config import TrainConfig, parse_config
 from vitreid.training.errors import CheckpointError, ConfigError, WeightsError
-from vitreid.training.model import ReIDModel
+from vitreid.training.model import ReIDModel, build_model
 from vitreid.training.pretrained.load import start_from
 
 LABELS: dict[str, Any] = {"persons": ("a", "b", "c"), "cameras": ("c1", "c2"), "views": ()}
@@ -63,7 +63,7 @@ def features(model: torch.nn.Module, size: tuple[int, int] = (64, 32)) -> Tensor
     images = torch.randn(2, 3, *size, generator=torch.Generator().manual_seed(1))
     with torch.inference_mode():
         if isinstance(model, ReIDModel):
-            return torch.cat(model.backbone(images).parts, dim=1)
+            return torch.cat(model.backbone(images).all, dim=1)
         part: Any = model.eval()
         found: Tensor = part.forward_head(part.forward_features(images), pre_logits=True)
         return found
@@ -170,7 +170,7 @@ def test_positions_of_another_grid(
     assert f"positions resized from {grids} patches" in told
     rows, columns = trained[0] // 16, trained[1] // 16
     old = source.pos_embed[:, 1:].detach().reshape(1, rows, columns, 64).permute(0, 3, 1, 2)
-    moved = torch.nn.functional.interpolate(old, cast(tuple[int, int], model.backbone.grid), mode="bilinear")
+    moved = torch.nn.functional.interpolate(old, model.backbone.grid, mode="bilinear")
     torch.testing.assert_close(model.backbone.positions(), moved[0].flatten(1).T)
 
 

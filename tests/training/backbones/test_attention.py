@@ -7,7 +7,7 @@ import torch
 from timm.layers.attention import Attention
 
 from vitreid.training.backbones import fuse_attention
-from vitreid.training.backbones.relative import RELATIVE, offset_index
+from vitreid.training.backbones.attention import RELATIVE, offset_index
 
 GRID = (3, 2)
 

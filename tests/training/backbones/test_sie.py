@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from vitreid.training.backbones.side import SIE
+from vitreid.training.backbones.transreid import SIE
 
 
 def test_a_camera_and_view_have_one_vector() -> None:
