@@ -8,8 +8,9 @@ from typing import Annotated
 import typer
 
 from vitreid.export.images import choose_images
-from vitreid.export.options import Images, Json, tell
+from vitreid.export.options import Images, report
 from vitreid.export.pixels import Color, Layout, Resize, Stated
+from vitreid.terminal import AsJson
 
 Three = Annotated[
     tuple[float, float, float] | None,
@@ -36,7 +37,7 @@ def adopt(
     output: Annotated[str | None, typer.Option(help="Which of several outputs is the embedding.")] = None,
     images: Images = None,
     name: Annotated[str | None, typer.Option(help="What the bundle is called; by default the file.")] = None,
-    as_json: Json = False,
+    as_json: AsJson = False,
 ) -> None:
     """Make a bundle of a model that others trained, and prove on images that it gives the same embeddings."""
     from vitreid.export.adopt import adopt as adopt_original
@@ -47,6 +48,6 @@ def adopt(
         output=output,
     )  # fmt: skip
     original = Original.open(model, stated)
-    pixels, told = choose_images(images, original.image)
-    bundle = adopt_original(original, out, pixels, parity_data=told, name=name)
-    tell(bundle, bundle.manifest.parity[:1], as_json, model=model.name)
+    pixels, parity_data = choose_images(images, original.image)
+    bundle = adopt_original(original, out, pixels, parity_data=parity_data, name=name)
+    report(bundle, bundle.manifest.parity[:1], as_json=as_json, model=model.name)

@@ -1,8 +1,7 @@
-"""`vitreid export calibrate`, and what it prints."""
+"""`vitreid export calibrate`: probabilities and thresholds of a bundle's scores."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Annotated
@@ -12,8 +11,8 @@ import typer
 from vitreid.bundle import Bundle, Calibration
 from vitreid.bundle.calibration import Estimate, PairNumbers, ReliabilityBin, Thresholds
 from vitreid.export.errors import ExportError
-from vitreid.export.options import Json
-from vitreid.training.cli.data_options import DATA_HELP, Dataset, Pattern, read_noted, source_of
+from vitreid.terminal import AsJson, emit, note, progress_bar
+from vitreid.training.cli.options import DATA_HELP, Dataset, OtherCameras, Pattern, read_noted, source_of
 from vitreid.training.evaluation.report import table
 
 TOO_FEW = "too few pairs"
@@ -28,24 +27,21 @@ def calibrate(
     dataset: Dataset = None,
     name_pattern: Pattern = None,
     method: Annotated[
-        str | None, typer.Option(help="isotonic or logistic; what is better for persons not fitted on by default.")
+        str | None, typer.Option(help="isotonic or logistic; default the better one on held-out persons.")
     ] = None,
     prior: Annotated[
         float | None,
-        typer.Option(help="Share of pairs that show one person, as you assume it; that of the data by default."),
+        typer.Option(help="Assumed share of pairs that show one person; default that of the data."),
     ] = None,
-    other_cameras: Annotated[
-        bool, typer.Option("--other-cameras", help="The images are by other cameras than those that it learned.")
-    ] = False,
-    plot: Annotated[Path | None, typer.Option(help="PNG to draw a reliability diagram into.")] = None,
-    as_json: Json = False,
+    other_cameras: OtherCameras = False,
+    plot: Annotated[Path | None, typer.Option(help="PNG of a reliability diagram.")] = None,
+    as_json: AsJson = False,
 ) -> None:
-    """Measure what a bundle's scores are worth: a probability for each, and thresholds by their false match rate."""
+    """Calibrate a bundle's scores: a probability for each, and thresholds by false match rate."""
     from vitreid.export.calibrate import Source
     from vitreid.export.calibrate import calibrate as calibrate_bundle
     from vitreid.export.reliability import draw_reliability
     from vitreid.synthetic import is_drawn
-    from vitreid.training.cli.screen import counted
     from vitreid.training.evaluation.embed import open_embedder
     from vitreid.training.side_labels import side_labels, side_warnings
 
@@ -55,21 +51,20 @@ def calibrate(
     found = source_of(data, dataset, name_pattern)
     source = Source(found.name, found.dataset, read_noted(found), "drawn" if is_drawn(found.path) else None)
     embedder = open_embedder(bundle).at_cameras_of(None if other_cameras else found.name)
-    with counted("embedding", "images") as progress:
+    with progress_bar("embedding") as progress:
         extended = calibrate_bundle(opened, embedder, source, method=method, prior=prior, progress=progress)
     calibration = extended.manifest.calibration
     assert calibration is not None  # it was added just now
     asked = (*source.split.query, *source.split.gallery)
     for line in side_warnings(side_labels(asked, cameras=embedder.cameras, views=embedder.views)):
-        typer.echo(f"note: {line}", err=True)
+        note(line)
     if plot is not None:
         draw_reliability(calibration, plot)
-    told = {"bundle": str(bundle), "calibration": calibration.model_dump(mode="json")}
-    typer.echo(json.dumps(told) if as_json else "\n".join(text(calibration)))
+    emit({"bundle": bundle, "calibration": calibration}, lines(calibration), as_json=as_json)
 
 
-def text(calibration: Calibration) -> Iterator[str]:
-    """A calibration as lines."""
+def lines(calibration: Calibration) -> Iterator[str]:
+    """Yield a calibration as text."""
     data = calibration.data
     yield (
         f"calibrated by {calibration.method} on {data.name} ({data.dataset}): {data.images:,} images, "
@@ -82,10 +77,10 @@ def text(calibration: Calibration) -> Iterator[str]:
     yield from _held_out(calibration)
     overall, *of_cameras = calibration.thresholds
     yield f"thresholds for all pairs: {_pairs(overall.pairs)}"
-    header = ["false match rate", "least score", "false matches (95 %)", "true matches (95 %)"]
+    header = ["false match rate", "threshold", "false matches (95 %)", "true matches (95 %)"]
     yield from table([header, *_rows(overall)])
     if len(of_cameras) > 1:
-        yield "least score and true matches (95 %) by cameras, at each false match rate"
+        yield "threshold and true matches (95 %) by cameras, at each false match rate"
         rates = [*(at.false_match_rate for at in overall.at), *overall.unmeasured_rates]
         rows = [["", *(f"{rate:g}" for rate in rates)]]
         rows += [[" and ".join(each.cameras or ()), *_cells(each, rates)] for each in of_cameras]
@@ -96,18 +91,18 @@ def _held_out(calibration: Calibration) -> Iterator[str]:
     scores = calibration.held_out
     yield (
         f"{scores.pairs.persons} persons, each half scored by a fit on the other: log loss {scores.log_loss:.5f} "
-        f"({scores.base_log_loss:.5f} for always saying the prior), Brier score {scores.brier:.5f} "
+        f"({scores.base_log_loss:.5f} for always predicting the prior), Brier score {scores.brier:.5f} "
         f"({scores.base_brier:.5f}), calibration error {scores.calibration_error:.5f}"
     )
     if len(calibration.log_loss_by_method) > 1:
         losses = ", ".join(f"{name} {loss:.5f}" for name, loss in calibration.log_loss_by_method.items())
-        yield f"log loss by method: {losses}; the lowest was taken"
-    yield f"what was said of their pairs, and what was so, as if {100 * calibration.prior:.4g}% were of one person"
+        yield f"log loss by method: {losses}; the lowest was chosen"
+    yield f"predicted and observed shares of their pairs, as if {100 * calibration.prior:.4g}% were of one person"
     rows = [
         [f"{each.low:.1%} to {each.high:.1%}", f"{each.probability:.2%}", f"{each.observed:.2%}", *_counts(each)]
         for each in scores.bins
     ]
-    yield from table([["probability", "said", "so", "pairs of one person", "of different"], *rows])
+    yield from table([["probability", "predicted", "observed", "pairs of one person", "of different"], *rows])
 
 
 def _rows(thresholds: Thresholds) -> Iterator[list[str]]:
@@ -119,8 +114,8 @@ def _rows(thresholds: Thresholds) -> Iterator[list[str]]:
 
 
 def _cells(thresholds: Thresholds, rates: Sequence[float]) -> list[str]:
-    told = {at.false_match_rate: f"{at.score:.4f}: {_range(at.true_matches, 1)}" for at in thresholds.at}
-    return [told.get(rate, TOO_FEW) for rate in rates]
+    cells = {at.false_match_rate: f"{at.score:.4f}: {_range(at.true_matches, 1)}" for at in thresholds.at}
+    return [cells.get(rate, TOO_FEW) for rate in rates]
 
 
 def _pairs(numbers: PairNumbers) -> str:

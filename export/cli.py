@@ -13,16 +13,16 @@ from vitreid.export.images import choose_images
 from vitreid.export.options import (
     Data,
     Images,
-    Json,
     MaxMapLoss,
     MinCosine,
     data_of,
     folder_of,
+    report,
     report_explain_graph,
-    tell,
     trial,
 )
-from vitreid.training.cli.data_options import Dataset, Pattern
+from vitreid.terminal import AsJson
+from vitreid.training.cli.options import Dataset, Pattern
 
 app = typer.Typer(
     no_args_is_help=True, add_completion=False, help="Turn a checkpoint into a bundle, and check bundles."
@@ -46,7 +46,7 @@ def to_onnx(
     name_pattern: Pattern = None,
     min_cosine: MinCosine = None,
     max_map_loss: MaxMapLoss = None,
-    as_json: Json = False,
+    as_json: AsJson = False,
 ) -> None:
     """Export a checkpoint to a bundle and prove on images that it is the same model."""
     from vitreid.export.precision import CALIBRATION, check_precision
@@ -58,19 +58,19 @@ def to_onnx(
     calibrating = None if calibration is None else choose_images(calibration, spec, CALIBRATION)[0]
     check_precision(precision, 0 if calibrating is None else len(calibrating))
     source = data_of(data, dataset, name_pattern)
-    pixels, told = choose_images(images or folder_of(source), spec)
+    pixels, parity_data = choose_images(images or folder_of(source), spec)
     bundle = export_onnx(
         opened,
         out,
         pixels,
-        parity_data=told,
+        parity_data=parity_data,
         name=name,
         opset=opset,
         precision=precision,
         calibration=calibrating,
         trial=trial(precision, source, min_cosine, max_map_loss),
     )
-    tell(bundle, bundle.manifest.parity, as_json)
+    report(bundle, bundle.manifest.parity, as_json=as_json)
 
 
 @app.command()
@@ -78,7 +78,7 @@ def explain(
     bundle: Annotated[Path, typer.Argument(help="The bundle.")],
     checkpoint: Annotated[Path, typer.Option(help="Checkpoint or run that it was exported from.")],
     images: Images = None,
-    as_json: Json = False,
+    as_json: AsJson = False,
 ) -> None:
     """Let a bundle tell which patches of two images it compares: add explain.onnx."""
     from vitreid.export.explain import add_explain_graph
@@ -104,7 +104,7 @@ def verify(
     record: Annotated[
         bool, typer.Option("--record", help="Write what was measured here into the bundle's manifest.")
     ] = False,
-    as_json: Json = False,
+    as_json: AsJson = False,
 ) -> None:
     """Check a bundle: its files, its graph, its embeddings, and with --checkpoint that it is the trained model."""
     from vitreid.export.sanity import check_sanity
@@ -116,7 +116,7 @@ def verify(
     pixels, _ = choose_images(images or folder_of(source), opened.manifest.image)
     check_sanity(opened, pixels)
     if checkpoint is None:
-        tell(opened, (), as_json)
+        report(opened, (), as_json=as_json)
         return
     from vitreid.export.to_onnx import verify_onnx
     from vitreid.export.trial import merged
@@ -126,4 +126,4 @@ def verify(
     parity = verify_onnx(opened, Checkpoint.open(checkpoint), pixels, asked)
     if record:
         opened = opened.extend(parity=merged(opened.manifest.parity, parity))
-    tell(opened, parity, as_json)
+    report(opened, parity, as_json=as_json)

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 from vitreid.bundle import Manifest, ParityScores
 from vitreid.scoring import RetrievalScores
-from vitreid.training.cli.data_options import read_noted
-from vitreid.training.cli.screen import counted
+from vitreid.terminal import progress_bar
+from vitreid.training.cli.options import read_noted
 from vitreid.training.datasets import Source, Split
 from vitreid.training.evaluation.embed import Embedder, Run, evaluate
 
@@ -41,5 +41,5 @@ class Searches:
 
 
 def _evaluated(split: Split, embedder: Embedder, name: str, who: str) -> RetrievalScores:
-    with counted(f"embedding by {who}", "images") as progress:
+    with progress_bar(f"embedding by {who}") as progress:
         return evaluate(split, embedder.at_cameras_of(name), progress)

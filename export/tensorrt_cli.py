@@ -9,7 +9,8 @@ import typer
 
 from vitreid.bundle import Bundle
 from vitreid.export.images import choose_images
-from vitreid.export.options import Images, Json, tell
+from vitreid.export.options import Images, report
+from vitreid.terminal import AsJson
 
 
 def tensorrt(
@@ -20,7 +21,7 @@ def tensorrt(
         Path | None, typer.Option(help="File that keeps measured kernels: the next engine is built faster.")
     ] = None,
     images: Images = None,
-    as_json: Json = False,
+    as_json: AsJson = False,
 ) -> None:
     """Build a TensorRT engine of a bundle for this GPU, and keep it once it is shown to give the same embeddings."""
     from vitreid.export.to_tensorrt import Profile, export_tensorrt
@@ -29,4 +30,4 @@ def tensorrt(
     opened = Bundle.open(bundle)
     pixels, _ = choose_images(images, opened.manifest.image)
     built = export_tensorrt(opened, pixels, profile=profile, timings=timings)
-    tell(built, built.manifest.parity[-1:], as_json, model="model.onnx")
+    report(built, built.manifest.parity[-1:], as_json=as_json, model="model.onnx")

@@ -67,7 +67,7 @@ def test_an_error_of_ours_is_one_line(capsys: pytest.CaptureFixture[str]) -> Non
 
 def test_a_missing_package_names_its_extra(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     monkeypatch.setitem(sys.modules, "torch", None)  # as if it were not installed
-    monkeypatch.delitem(sys.modules, "vitreid.training.loop", raising=False)
+    monkeypatch.delitem(sys.modules, "vitreid.training.run", raising=False)
     assert cli.run(["train", "starter", "--data", ".", "--out", "x"]) == 2
     assert "`vitreid train` needs torch; pip install 'torch>=" in capsys.readouterr().err
 

@@ -54,24 +54,10 @@ def train(
 
     Raises ConfigError, DataError, CheckpointError, WeightsError, Diverged.
     """
-    import torch
+    from vitreid.training.run import open_run
 
-    from vitreid.training.config import load_recipe, of_dataset
-    from vitreid.training.datasets import Sources
-    from vitreid.training.distributed import process_device
-    from vitreid.training.loop import Trainer
-    from vitreid.training.records import check_output
-
-    config = load_recipe(recipe, list(changes))
-    check_output(Path(out), resume=resume)
-    if config.threads:
-        torch.set_num_threads(config.threads)
-    folders = [data] if isinstance(data, (str, Path)) else data
-    sources = Sources.parse([str(each) for each in folders], test, dataset or config.data.stated)
-    config = of_dataset(config, sources.dataset)
-    trainer = Trainer(config, sources.read(), sources.name, process_device(), fresh=not resume)
-    if resume:
-        trainer.resume(Path(out))
+    folders = [str(each) for each in ([data] if isinstance(data, (str, Path)) else data)]
+    trainer = open_run(recipe, folders, Path(out), changes=changes, test=test, dataset=dataset, resume=resume)
     return trainer.run(Path(out), observer or _Silent()).path
 
 

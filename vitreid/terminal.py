@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 from time import perf_counter
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 
@@ -41,14 +41,19 @@ def note(text: str) -> None:
     print(f"note: {text}", file=sys.stderr)
 
 
+def end_interrupted(remedy: str) -> NoReturn:
+    """End a command after Ctrl-C: one line on stderr and the exit code 130."""
+    print(f"vitreid: interrupted; {remedy}", file=sys.stderr)
+    raise typer.Exit(INTERRUPTED) from None
+
+
 @contextmanager
 def report_interrupt(remedy: str) -> Iterator[None]:
-    """Turn Ctrl-C into one line on stderr and the exit code 130."""
+    """End the command on Ctrl-C within the block."""
     try:
         yield
     except KeyboardInterrupt:
-        print(f"vitreid: interrupted; {remedy}", file=sys.stderr)
-        raise typer.Exit(INTERRUPTED) from None
+        end_interrupted(remedy)
 
 
 @contextmanager

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -10,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from vitreid.service.cli.options import finite_option
-from vitreid.terminal import INTERRUPTED, AsJson, emit, progress_bar
+from vitreid.terminal import AsJson, emit, end_interrupted, progress_bar
 
 if TYPE_CHECKING:
     from vitreid.service.models.bench import Bench, Measured
@@ -40,8 +39,7 @@ def bench(bundle: BundleDir, seconds: Seconds = 60, as_json: AsJson = False) -> 
         found = measure(Bundle.open(bundle), load_config().choice, seconds=seconds, progress=progress)
     emit(values(found), lines(found), as_json=as_json)
     if found.interrupted:
-        print("vitreid: interrupted; what was measured until then is printed", file=sys.stderr)
-        raise typer.Exit(INTERRUPTED)
+        end_interrupted("what was measured until then is printed")
 
 
 def lines(found: Bench) -> Iterator[str]:

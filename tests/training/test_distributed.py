@@ -94,7 +94,7 @@ def trainer(epochs, ranks):
             layer.register_forward_hook(watch)
     return made
 
-with joined(torch.device("cpu")) as ranks, RunScreen(quiet=True) as screen:
+with joined(torch.device("cpu")) as ranks, RunScreen(Path(out), quiet=True) as screen:
     for again in (False, True):
         drawn.append([])
         run = trainer(2, ranks)

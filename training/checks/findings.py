@@ -47,7 +47,7 @@ class Check:
     """What a fault means, to be read after a number, and how its cases are found."""
 
     level: Level
-    told: str
+    message: str
     cases: Callable[[Checked], list[str]]
 
 
@@ -57,7 +57,7 @@ class Finding:
 
     kind: str
     level: Level
-    told: str
+    message: str
     cases: tuple[str, ...]
 
 
@@ -67,7 +67,7 @@ def check(split: Split, scan: Scan, published: Sequence[Published] = ()) -> list
     found = []
     for kind, each in CHECKS.items():
         if cases := each.cases(checked):
-            found.append(Finding(kind, each.level, each.told, tuple(cases)))
+            found.append(Finding(kind, each.level, each.message, tuple(cases)))
     return sorted(found, key=lambda finding: finding.level)
 
 
@@ -86,7 +86,7 @@ def shared_persons(checked: Checked) -> list[str]:
 def same_in_train_and_test(checked: Checked) -> list[str]:
     """Files of train and test with the same bytes."""
     return [
-        f"{_told(same[0])} = {_told(next(s for i, s in group if i >= checked.of_train))}"
+        f"{_example(same[0])} = {_example(next(s for i, s in group if i >= checked.of_train))}"
         for group in _equal(checked)
         if (same := [s for i, s in group if i < checked.of_train]) and len(same) < len(group)
     ]
@@ -98,7 +98,7 @@ def two_persons(checked: Checked) -> list[str]:
     for group in _equal(checked):
         first = group[0][1]
         if other := next((sample for _, sample in group if sample.person != first.person), None):
-            cases.append(f"{_told(first)} is {first.person}, {_told(other)} is {other.person}")
+            cases.append(f"{_example(first)} is {first.person}, {_example(other)} is {other.person}")
     return cases
 
 
@@ -111,7 +111,7 @@ def answered_by_itself(checked: Checked) -> list[str]:
             others = (sample for i, sample in group if i >= gallery and sample.person == query.person)
             answers = (sample for sample in others if query.camera is None or sample.camera != query.camera)
             if (answer := next(answers, None)) is not None:
-                cases.append(f"{_told(query)} = {_told(answer)}")
+                cases.append(f"{_example(query)} = {_example(answer)}")
     return cases
 
 
@@ -128,13 +128,13 @@ def near_duplicates(checked: Checked) -> list[str]:
     train = np.flatnonzero(readable[: checked.of_train])
     test = checked.of_train + np.flatnonzero(readable[checked.of_train :])
     pairs = [(train[i], j) for i, j in zip(near(scan.hashes[train], scan.hashes[test]), test, strict=True) if i >= 0]
-    return [f"{_told(samples[i])} ~ {_told(samples[j])}" for i, j in pairs if scan.digests[i] != scan.digests[j]]
+    return [f"{_example(samples[i])} ~ {_example(samples[j])}" for i, j in pairs if scan.digests[i] != scan.digests[j]]
 
 
 def copies(checked: Checked) -> list[str]:
     """Training images that are there more than once."""
     groups = ([sample for i, sample in group if i < checked.of_train] for group in _equal(checked))
-    return [" = ".join(map(_told, group)) for group in groups if len(group) > 1]
+    return [" = ".join(map(_example, group)) for group in groups if len(group) > 1]
 
 
 def one_image(checked: Checked) -> list[str]:
@@ -149,12 +149,12 @@ def one_camera(checked: Checked) -> list[str]:
 
 def unanswerable(checked: Checked) -> list[str]:
     """Queries that no other camera's image answers."""
-    return [_told(sample) for sample in without_match(checked.split)] if checked.split.gallery else []
+    return [_example(sample) for sample in without_match(checked.split)] if checked.split.gallery else []
 
 
 def no_camera(checked: Checked) -> list[str]:
     """Images whose camera is unknown."""
-    return [_told(sample) for sample in checked.samples if sample.camera is None]
+    return [_example(sample) for sample in checked.samples if sample.camera is None]
 
 
 def tiny(checked: Checked) -> list[str]:
@@ -194,14 +194,14 @@ CHECKS: dict[str, Check] = {
 """By kind, the worst first."""
 
 
-def _told(sample: Sample) -> str:
+def _example(sample: Sample) -> str:
     """An image by its folder and name."""
     return str(Path(*sample.path.parts[-2:]))
 
 
 def _sized(checked: Checked, places: NDArray[np.int64]) -> list[str]:
     samples = checked.samples
-    return [f"{_told(samples[i])}: {checked.scan.sizes[i][0]}x{checked.scan.sizes[i][1]}" for i in places]
+    return [f"{_example(samples[i])}: {checked.scan.sizes[i][0]}x{checked.scan.sizes[i][1]}" for i in places]
 
 
 def _equal(checked: Checked) -> list[list[tuple[int, Sample]]]:

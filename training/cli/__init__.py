@@ -1,1 +1,1 @@
-"""The commands on data sets, recipes and checkpoints."""
+"""The commands on data sets, recipes and checkpoints, one module each."""

@@ -1,103 +1,129 @@
-"""`vitreid evaluate`."""
+"""`vitreid evaluate`: scores of models on a data set."""
 
 from __future__ import annotations
 
-import json
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from vitreid.scoring.patches import Half
-from vitreid.scoring.reranking import Reranking
-from vitreid.training.cli.data_options import Data, Dataset, Pattern, read_noted, source_of
-from vitreid.training.cli.options import Json, check_png
-from vitreid.training.cli.screen import counted
-from vitreid.training.datasets import Split
-from vitreid.training.evaluation.report import Evaluated, report
-from vitreid.training.evaluation.score_table import TABLES, as_lines, as_values
+from vitreid.terminal import AsJson, emit, progress_bar
+from vitreid.training.cli.options import Data, Dataset, OtherCameras, Pattern, check_png, read_noted, source_of
 
 if TYPE_CHECKING:
+    from vitreid.scoring.patches import Half
+    from vitreid.scoring.reranking import Reranking
+    from vitreid.training.datasets import Split
     from vitreid.training.evaluation.embed import Embedder
+    from vitreid.training.evaluation.report import Evaluated
 
-ROWS, TOP = 10, 10  # of an image of rank lists
+ROWS, TOP = 10, 10  # queries and answers in an image of rank lists
+
+Models = Annotated[list[Path], typer.Argument(help="Checkpoints, folders of runs, or bundles; several make a table.")]
+Intervals = Annotated[bool, typer.Option("--intervals", help="Confidence intervals of the scores.")]
+CameraPairs = Annotated[bool, typer.Option("--camera-pairs", help="Scores of each pair of cameras.")]
+OpenSet = Annotated[bool, typer.Option("--open-set", help="Missed persons at low rates of false alarms.")]
+MultiQuery = Annotated[bool, typer.Option("--multi-query", help="Scores with a person's queries by a camera pooled.")]
+Rerank = Annotated[bool, typer.Option("--rerank", help="Scores after k-reciprocal re-ranking.")]
+RerankK1 = Annotated[int, typer.Option(help="For --rerank: size of the neighbourhood.")]
+RerankK2 = Annotated[int, typer.Option(help="For --rerank: neighbours that are averaged.")]
+RerankLambda = Annotated[float, typer.Option(help="For --rerank: share of the original distance.")]
+Patches = Annotated[
+    bool, typer.Option("--patches", help="Scores after re-ranking by patches; for bundles with explain.onnx.")
+]
+Compare = Annotated[Path | None, typer.Option(help="Another model to compare with, on the same images.")]
+RankLists = Annotated[Path | None, typer.Option(help="PNG of some queries and their best answers.")]
+Table = Annotated[str | None, typer.Option(help="Print the scores as a table: md, latex or csv.")]
 
 
 def evaluate(
-    models: Annotated[
-        list[Path], typer.Argument(help="Checkpoints, folders of runs, or bundles; several make one table.")
-    ],
+    models: Models,
     data: Data,
     dataset: Dataset = None,
     name_pattern: Pattern = None,
-    intervals: Annotated[bool, typer.Option("--intervals", help="How far the scores may be chance.")] = False,
-    camera_pairs: Annotated[bool, typer.Option("--camera-pairs", help="Scores of each pair of cameras.")] = False,
-    open_set: Annotated[
-        bool, typer.Option("--open-set", help="Persons missed where few strangers may be answered.")
-    ] = False,
-    multi_query: Annotated[
-        bool, typer.Option("--multi-query", help="Scores with the queries of a person by a camera pooled.")
-    ] = False,
-    rerank: Annotated[bool, typer.Option("--rerank", help="Scores after k-reciprocal re-ranking.")] = False,
-    rerank_k1: Annotated[int, typer.Option(help="Of --rerank: neighbours that are looked at.")] = 20,
-    rerank_k2: Annotated[int, typer.Option(help="Of --rerank: neighbours whose neighbourhoods are averaged.")] = 6,
-    rerank_lambda: Annotated[float, typer.Option(help="Of --rerank: share of the original distance.")] = 0.3,
-    patches: Annotated[
-        bool, typer.Option("--patches", help="Scores after re-ranking by patches; for bundles with explain.onnx.")
-    ] = False,
-    other_cameras: Annotated[
-        bool, typer.Option("--other-cameras", help="The images are by other cameras than those that it learned.")
-    ] = False,
-    compare: Annotated[Path | None, typer.Option(help="Another model, to be compared on the same images.")] = None,
-    rank_lists: Annotated[
-        Path | None, typer.Option(help="PNG to draw some queries and their best answers into.")
-    ] = None,
-    table: Annotated[
-        str | None, typer.Option(help="Print a table of the scores for a paper or a spreadsheet: md, latex or csv.")
-    ] = None,
-    as_json: Json = False,
+    intervals: Intervals = False,
+    camera_pairs: CameraPairs = False,
+    open_set: OpenSet = False,
+    multi_query: MultiQuery = False,
+    rerank: Rerank = False,
+    rerank_k1: RerankK1 = 20,
+    rerank_k2: RerankK2 = 6,
+    rerank_lambda: RerankLambda = 0.3,
+    patches: Patches = False,
+    other_cameras: OtherCameras = False,
+    compare: Compare = None,
+    rank_lists: RankLists = None,
+    table: Table = None,
+    as_json: AsJson = False,
 ) -> None:
     """Score checkpoints or bundles by the Market-1501 protocol."""
-    from vitreid.training.evaluation.embed import open_embedder
+    from vitreid.scoring.reranking import Reranking
+    from vitreid.training.evaluation.score_table import TABLES, as_lines, as_values
+
+    reranking = Reranking(rerank_k1, rerank_k2, rerank_lambda)
+    _check_options(table, as_json, models, compare, rank_lists, None if rerank else reranking)
+    source = source_of(data, dataset, name_pattern)
+    wanted = {"intervals": intervals, "camera_pairs": camera_pairs, "open_set": open_set, "multi_query": multi_query}
+    wanted |= {"rerank": rerank, "patches": patches}
+    parts = [name for name, on in wanted.items() if on]
+    cameras = None if other_cameras else source.name
+    reports = _reports(models, read_noted(source), cameras, parts, compare, reranking, rank_lists)
+    emit(as_values(reports), TABLES[table](reports) if table else as_lines(reports), as_json=as_json)
+
+
+def _check_options(
+    table: str | None,
+    as_json: bool,
+    models: Sequence[Path],
+    compare: Path | None,
+    rank_lists: Path | None,
+    unused: Reranking | None,
+) -> None:
+    from vitreid.scoring.reranking import Reranking
+    from vitreid.training.evaluation.score_table import TABLES
 
     if table is not None and (table not in TABLES or as_json):
         raise typer.BadParameter(f"--table is one of {', '.join(TABLES)}, and does not go with --json")
     if len(models) > 1 and (compare is not None or rank_lists is not None):
         raise typer.BadParameter("--compare and --rank-lists take one model")
+    if unused not in (None, Reranking()):
+        raise typer.BadParameter("--rerank-k1, --rerank-k2 and --rerank-lambda need --rerank")
     if rank_lists is not None:
         check_png("--rank-lists", rank_lists)
-    reranking = Reranking(rerank_k1, rerank_k2, rerank_lambda)
-    if reranking != Reranking() and not rerank:
-        raise typer.BadParameter("--rerank-k1, --rerank-k2 and --rerank-lambda belong to --rerank")
-    source = source_of(data, dataset, name_pattern)
-    split = read_noted(source)
-    asked = {
-        "intervals": intervals,
-        "camera_pairs": camera_pairs,
-        "open_set": open_set,
-        "multi_query": multi_query,
-        "rerank": rerank,
-        "patches": patches,
-    }
-    cameras = None if other_cameras else source.name
-    compared = [open_embedder(path).at_cameras_of(cameras) for path in [compare] if path]  # before hours of embedding
-    looked = [_looked_at(model, split, cameras) if patches else ((), ()) for model in models]
+
+
+def _reports(
+    models: Sequence[Path],
+    split: Split,
+    cameras: str | None,
+    parts: Sequence[str],
+    compare: Path | None,
+    reranking: Reranking,
+    rank_lists: Path | None,
+) -> list[tuple[str, dict[str, Any]]]:
+    """Open all models, which takes seconds, before any is scored, which may take hours."""
+    from vitreid.training.evaluation.embed import open_embedder
+    from vitreid.training.evaluation.report import report
+
+    compared = [open_embedder(path).at_cameras_of(cameras) for path in [compare] if path]
+    foregrounds = [_foregrounds(model, split, cameras) if "patches" in parts else ((), ()) for model in models]
     embedders = [open_embedder(model).at_cameras_of(cameras) for model in models]
-    told = list[tuple[str, dict[str, Any]]]()
-    for model, embedder, foregrounds in zip(models, embedders, looked, strict=True):
+    reports = list[tuple[str, dict[str, Any]]]()
+    for model, embedder, found in zip(models, embedders, foregrounds, strict=True):
         evaluated, *others = (_evaluated(each, split) for each in (embedder, *compared))
-        evaluated = replace(evaluated, foregrounds=foregrounds, reranking=reranking)
+        evaluated = replace(evaluated, foregrounds=found, reranking=reranking)
         if rank_lists is not None:
             _draw_rank_lists(evaluated, rank_lists)
-        told.append((str(model), report(evaluated, [name for name, wanted in asked.items() if wanted], *others)))
-    typer.echo(json.dumps(as_values(told)) if as_json else TABLES[table](told) if table else "\n".join(as_lines(told)))
+        reports.append((str(model), report(evaluated, parts, *others)))
+    return reports
 
 
-def _looked_at(model: Path, split: Split, cameras: str | None) -> tuple[list[Half], list[Half]]:
+def _foregrounds(model: Path, split: Split, cameras: str | None) -> tuple[list[Half], list[Half]]:
     from vitreid.training.evaluation.patches import look_at_split
 
-    with counted("looking", "images") as progress:
+    with progress_bar("finding foregrounds") as progress:
         return look_at_split(split, model, cameras, progress)
 
 
@@ -112,9 +138,10 @@ def _draw_rank_lists(evaluated: Evaluated, out: Path) -> None:
 def _evaluated(embedder: Embedder, split: Split) -> Evaluated:
     from vitreid.scoring import score_retrieval
     from vitreid.training.evaluation.embed import embed_split
+    from vitreid.training.evaluation.report import Evaluated
     from vitreid.training.side_labels import side_labels
 
-    with counted("embedding", "images") as progress:
+    with progress_bar("embedding") as progress:
         query, gallery = embed_split(split, embedder, progress)
     sides = side_labels((*split.query, *split.gallery), cameras=embedder.cameras, views=embedder.views)
     return Evaluated(split, query, gallery, score_retrieval(query, gallery), sides=sides)

@@ -1,107 +1,124 @@
-"""`vitreid import-weights`: published weights as a checkpoint, and what neither they nor the options tell."""
+"""`vitreid import-weights`: published weights as a checkpoint, with what had to be assumed."""
 
 from __future__ import annotations
 
-import json
 import re
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+
+from vitreid.terminal import AsJson, emit
 
 if TYPE_CHECKING:
     from vitreid.training.pretrained.convert import Imported
 
 Three = tuple[float, float, float]
 
+File = Annotated[Path, typer.Argument(help="A .pth or .safetensors of TransReID, TransReID-SSL, DINO, DeiT or timm.")]
+Out = Annotated[Path, typer.Option(help="Folder of the checkpoint.")]
+Height = Annotated[int | None, typer.Option(min=1, help="Height of the images; default as trained.")]
+Width = Annotated[int | None, typer.Option(min=1, help="Width of the images; default as trained.")]
+Grid = Annotated[
+    str | None, typer.Option(help="ROWSxCOLUMNS of patches that it was trained on; default of a usual size.")
+]
+Stride = Annotated[int | None, typer.Option(min=1, help="Stride of the patches; default by their number.")]
+Heads = Annotated[int | None, typer.Option(min=1, help="Attention heads; default width / 64.")]
+QkScale = Annotated[float | None, typer.Option(help="Scale of the attention; default 1 / sqrt(width / heads).")]
+Mean = Annotated[Three | None, typer.Option(help="Mean of the pixels, 0..1; default 0.5 0.5 0.5.")]
+Std = Annotated[Three | None, typer.Option(help="Standard deviation of the pixels; default 0.5 0.5 0.5.")]
+ImageNet = Annotated[bool, typer.Option("--imagenet", help="Mean and standard deviation of ImageNet.")]
+Resize = Annotated[str | None, typer.Option(help="bicubic (default) or bilinear.")]
+AfterBNNeck = Annotated[bool, typer.Option("--after-bnneck", help="Embed after the BNNeck.")]
+Pool = Annotated[str | None, typer.Option(help="cls (default), mean, or cls_gem: GEM_POOLING of TransReID-SSL.")]
+Cameras = Annotated[int | None, typer.Option(min=0, help="SIE: number of cameras.")]
+Views = Annotated[int | None, typer.Option(min=0, help="SIE: number of views.")]
+SieScale = Annotated[float | None, typer.Option(help="SIE: SIE_COE of TransReID; default 3.0.")]
+Roll = Annotated[
+    int | None, typer.Option(min=0, help="JPM: SHIFT_NUM of TransReID less 1, 0 without RE_ARRANGE; default 4.")
+]
+Groups = Annotated[
+    int | None, typer.Option(min=0, help="JPM: SHUFFLE_GROUP of TransReID, 1 without RE_ARRANGE; default 2.")
+]
+Key = Annotated[str | None, typer.Option(help="Which network of a file of several.")]
+Partial = Annotated[bool, typer.Option("--partial", help="Take what fits; leave the rest at random.")]
+
 
 def import_weights(
-    file: Annotated[Path, typer.Argument(help="A .pth or .safetensors of TransReID, its SSL, DINO, DeiT or timm.")],
-    out: Annotated[Path, typer.Option(help="Folder of the checkpoint.")],
-    height: Annotated[int | None, typer.Option(min=1, help="Of the images; as trained when left out.")] = None,
-    width: Annotated[int | None, typer.Option(min=1, help="Of the images; as trained when left out.")] = None,
-    grid: Annotated[
-        str | None, typer.Option(help="ROWSxCOLUMNS of patches that it was trained on; of a usual size when left out.")
-    ] = None,
-    stride: Annotated[int | None, typer.Option(min=1, help="Of the patches; by their number when left out.")] = None,
-    heads: Annotated[int | None, typer.Option(min=1, help="Attention heads; width / 64 when left out.")] = None,
-    qk_scale: Annotated[
-        float | None, typer.Option(help="Scale of the attention; 1 / sqrt(width / heads) when left out.")
-    ] = None,
-    mean: Annotated[Three | None, typer.Option(help="Mean of the pixels, 0..1; 0.5 0.5 0.5 when left out.")] = None,
-    std: Annotated[Three | None, typer.Option(help="Their deviation; 0.5 0.5 0.5 when left out.")] = None,
-    imagenet: Annotated[bool, typer.Option("--imagenet", help="Mean and deviation are ImageNet's.")] = False,
-    resize: Annotated[str | None, typer.Option(help="bicubic (when left out) or bilinear.")] = None,
-    after_bnneck: Annotated[bool, typer.Option("--after-bnneck", help="Embed after the BNNeck.")] = False,
-    pool: Annotated[
-        str | None, typer.Option(help="cls (when left out), mean, or cls_gem: GEM_POOLING of TransReID-SSL.")
-    ] = None,
-    cameras: Annotated[
-        int | None, typer.Option(min=0, help="How many cameras its side information tells apart.")
-    ] = None,
-    views: Annotated[int | None, typer.Option(min=0, help="How many views its side information tells apart.")] = None,
-    sie_scale: Annotated[float | None, typer.Option(help="SIE_COE of TransReID; 3.0 when left out.")] = None,
-    roll: Annotated[
-        int | None,
-        typer.Option(min=0, help="Of the JPM: SHIFT_NUM of TransReID less 1, 0 without RE_ARRANGE; else 4."),
-    ] = None,
-    groups: Annotated[
-        int | None, typer.Option(min=0, help="Of the JPM: SHUFFLE_GROUP of TransReID, 1 without RE_ARRANGE; else 2.")
-    ] = None,
-    key: Annotated[str | None, typer.Option(help="Which network of a file of several.")] = None,
-    partial: Annotated[bool, typer.Option("--partial", help="Take what fits; leave the rest at random.")] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON on stdout.")] = False,
+    file: File,
+    out: Out,
+    height: Height = None,
+    width: Width = None,
+    grid: Grid = None,
+    stride: Stride = None,
+    heads: Heads = None,
+    qk_scale: QkScale = None,
+    mean: Mean = None,
+    std: Std = None,
+    imagenet: ImageNet = False,
+    resize: Resize = None,
+    after_bnneck: AfterBNNeck = False,
+    pool: Pool = None,
+    cameras: Cameras = None,
+    views: Views = None,
+    sie_scale: SieScale = None,
+    roll: Roll = None,
+    groups: Groups = None,
+    key: Key = None,
+    partial: Partial = False,
+    as_json: AsJson = False,
 ) -> None:
     """Turn published weights into a checkpoint."""
-    from vitreid.training.pretrained import convert
+    from vitreid.training.pretrained.convert import import_weights as convert
     from vitreid.training.records import check_output
 
-    if (height is None) != (width is None):
+    check_output(out, resume=False)
+    stated: dict[str, Any] = dict(
+        key=key, size=_size(height, width), grid=_grid(grid), stride=stride, heads=heads, qk_scale=qk_scale,
+        resize=resize, bnneck="after" if after_bnneck else None, pool=pool, cameras=cameras, views=views,
+        sie_scale=sie_scale, roll=roll, groups=groups, **_pixels(mean, std, imagenet),
+    )  # fmt: skip
+    given = {name: value for name, value in stated.items() if value is not None}
+    imported = convert(file, out, partial=partial, **given)
+    emit(imported.summary(), _lines(out, imported), as_json=as_json)
+
+
+def _size(height: int | None, width: int | None) -> tuple[int, int] | None:
+    if height is not None and width is not None:
+        return height, width
+    if height is not width:
         raise typer.BadParameter("--height and --width go together")
+    return None
+
+
+def _pixels(mean: Three | None, std: Three | None, imagenet: bool) -> dict[str, Any]:
+    from vitreid.training.pretrained.convert import IMAGENET
+
     if imagenet and (mean or std):
         raise typer.BadParameter("--imagenet gives --mean and --std; leave those out")
-    check_output(out, resume=False)
-    pixels: dict[str, Any] = convert.IMAGENET if imagenet else {"mean": mean, "std": std}
-    stated = {
-        "key": key,
-        "size": None if height is None or width is None else (height, width),
-        "grid": None if grid is None else _grid(grid),
-        "stride": stride,
-        "heads": heads,
-        "qk_scale": qk_scale,
-        **pixels,
-        "resize": resize,
-        "bnneck": "after" if after_bnneck else None,
-        "pool": pool,
-        "cameras": cameras,
-        "views": views,
-        "sie_scale": sie_scale,
-        "roll": roll,
-        "groups": groups,
-    }
-    given: Any = {name: value for name, value in stated.items() if value is not None}
-    imported = convert.import_weights(file, out, partial=partial, **given)
-    typer.echo(json.dumps(imported.told()) if as_json else _text(out, imported))
+    return dict(IMAGENET) if imagenet else {"mean": mean, "std": std}
 
 
-def _grid(text: str) -> tuple[int, int]:
+def _grid(text: str | None) -> tuple[int, int] | None:
+    if text is None:
+        return None
     found = re.fullmatch(r"([1-9]\d{0,3})x([1-9]\d{0,3})", text)
     if found is None:
         raise typer.BadParameter(f"--grid {text} is not ROWSxCOLUMNS, such as 16x8")
     return int(found[1]), int(found[2])
 
 
-def _text(out: Path, imported: Imported) -> str:
+def _lines(out: Path, imported: Imported) -> Iterator[str]:
     from vitreid.training.pretrained.convert import ASSUMED
 
-    told = imported.told()
-    told.pop("assumed")
-    lines = [f"{out}: " + ", ".join(f"{key} {value}" for key, value in told.items())]
+    values = imported.summary()
+    values.pop("assumed")
+    yield f"{out}: " + ", ".join(f"{key} {value}" for key, value in values.items())
     options = {name: assumption.option for name, assumption in ASSUMED.items()} | {"key": "--key"}
     assumed = [f"{name} {_shown(name, value)} ({options[name]})" for name, value in imported.assumed.items()]
     if assumed:
-        lines.append(f"assumed, where the file does not say: {', '.join(assumed)}")
-    return "\n".join(lines)
+        yield f"assumed, where the file does not say: {', '.join(assumed)}"
 
 
 def _shown(name: str, value: Any) -> str:

@@ -1,29 +1,27 @@
-"""`vitreid recipes`: what there is to train."""
+"""`vitreid recipes`: the training recipes."""
 
 from __future__ import annotations
 
-import json
-from dataclasses import asdict
-from typing import Annotated
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
 
-import typer
+from vitreid.terminal import AsJson, emit
 
-from vitreid.training.recipe_list import RecipeEntry, recipe_list
+if TYPE_CHECKING:
+    from vitreid.training.recipe_list import RecipeEntry
 
 
-def recipes(
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON on stdout.")] = False,
-) -> None:
+def recipes(as_json: AsJson = False) -> None:
     """List the recipes: what each trains, whose settings it has, and what it needs."""
+    from vitreid.training.recipe_list import recipe_list
+
     entries = recipe_list()
-    if as_json:
-        typer.echo(json.dumps([asdict(entry) for entry in entries]))
-        return
+    emit(entries, _lines(entries), as_json=as_json)
+
+
+def _lines(entries: Sequence[RecipeEntry]) -> Iterator[str]:
     width = max(len(entry.name) for entry in entries)
     for entry in entries:
-        typer.echo(f"{entry.name:{width}}  {_line(entry)}")
-
-
-def _line(entry: RecipeEntry) -> str:
-    source = f" ({entry.source})" if entry.source else ""
-    return f"{f'[{entry.start}] ' if entry.start else ''}{entry.what}{source}; needs {entry.needs}"
+        source = f" ({entry.source})" if entry.source else ""
+        start = f"[{entry.start}] " if entry.start else ""
+        yield f"{entry.name:{width}}  {start}{entry.what}{source}; needs {entry.needs}"

@@ -1,38 +1,26 @@
-"""What a command shows on stderr while it works."""
+"""The progress of a training run on stderr."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, Progress, TextColumn
 
+from vitreid.terminal import end_interrupted
 from vitreid.training.evaluation.report import brief
-
-console = Console(stderr=True, highlight=False)
-
-
-@contextmanager
-def counted(what: str, unit: str) -> Iterator[Callable[[int, int], None]]:
-    """Show a bar until the block ends, where somebody watches; it is told how many are done, of how many."""
-    columns = (
-        TextColumn(what),
-        BarColumn(),
-        TextColumn("{task.completed} of {task.total} " + unit),
-        TimeRemainingColumn(),
-    )
-    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
-        task = bar.add_task("", total=None)
-        yield lambda done, total: bar.update(task, completed=done, total=total)
 
 
 class RunScreen:
-    """A run on the terminal: a bar for the epoch under way, a line for each that ended."""
+    """An observer of a run: a bar for the current epoch, and a line for each that ended.
 
-    def __init__(self, *, quiet: bool) -> None:
+    It also ends the command on Ctrl-C, with the way to resume.
+    """
+
+    def __init__(self, out: Path, *, quiet: bool) -> None:
         self.epochs = 0
+        self._out = out
         self._console = Console(stderr=True, highlight=False, quiet=quiet)
         self._progress = Progress(
             TextColumn("epoch {task.fields[epoch]}"),
@@ -50,12 +38,15 @@ class RunScreen:
     def __enter__(self) -> RunScreen:
         return self
 
-    def __exit__(self, *_: object) -> None:
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         if self._progress.live.is_started:
             self._progress.stop()
+        if kind is KeyboardInterrupt:
+            resume = f"{self.epochs} epochs are saved in {self._out}; run the same command with --resume to continue"
+            end_interrupted(resume if self.epochs else "no epoch has ended, so nothing was saved")
 
     def begin(self, *lines: str) -> None:
-        """Print what the run is about and what is odd about it, then show the bar."""
+        """Print what the run is about and its notes, then show the bar."""
         for line in lines:
             self._console.print(line, soft_wrap=True)
         self._progress.start()
@@ -78,8 +69,8 @@ class RunScreen:
     def epoch(self, record: dict[str, Any]) -> None:
         """Print a line for an epoch that ended."""
         self.epochs = record["epoch"]
-        told = f"epoch {record['epoch']}  loss {record['loss']:.4f}  lr {record['lr']:.2e}  {self._speed}"
-        self._console.print(f"{told}  {brief(record)}".rstrip(), soft_wrap=True)
+        line = f"epoch {record['epoch']}  loss {record['loss']:.4f}  lr {record['lr']:.2e}  {self._speed}"
+        self._console.print(f"{line}  {brief(record)}".rstrip(), soft_wrap=True)
 
 
 def _duration(seconds: float) -> str:

@@ -1,41 +1,39 @@
-"""`vitreid synth`."""
+"""`vitreid synth`: a data set of made-up people."""
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from vitreid.training.cli.options import Json
-from vitreid.training.cli.screen import counted
+from vitreid.terminal import AsJson, emit, progress_bar
+
+Out = Annotated[Path, typer.Argument(help="Folder to make, in Market-1501's layout.")]
+Identities = Annotated[int, typer.Option(help="Number of persons.")]
+Cameras = Annotated[int, typer.Option(help="Number of cameras, each with its own colours and light.")]
+Images = Annotated[int, typer.Option(help="Images per person and camera.")]
+Seed = Annotated[int, typer.Option(help="Same seed, same images.")]
+Train = Annotated[int, typer.Option(help="Number of the persons that are for training.")]
 
 
 def synth(
-    out: Annotated[Path, typer.Argument(help="Folder to make, in Market-1501's layout.")],
-    identities: Annotated[int, typer.Option(help="Persons in all.")] = 100,
-    cameras: Annotated[int, typer.Option(help="Cameras, each with its own look.")] = 6,
-    images: Annotated[int, typer.Option(help="Images per person and camera.")] = 2,
-    seed: Annotated[int, typer.Option(help="Same seed, same images.")] = 0,
-    train: Annotated[int, typer.Option(help="How many of the persons are for training.")] = 0,
-    as_json: Json = False,
+    out: Out,
+    identities: Identities = 100,
+    cameras: Cameras = 6,
+    images: Images = 2,
+    seed: Seed = 0,
+    train: Train = 0,
+    as_json: AsJson = False,
 ) -> None:
     """Draw a data set of made-up people."""
     from vitreid.synthetic import draw_dataset
 
-    with counted("drawing", "images") as progress:
-        summary = draw_dataset(
-            out,
-            identities=identities,
-            cameras=cameras,
-            images=images,
-            seed=seed,
-            train_identities=train,
+    with progress_bar("drawing") as progress:
+        drawn = draw_dataset(
+            out, identities=identities, cameras=cameras, images=images, seed=seed, train_identities=train,
             progress=progress,
-        )
-    counts = {"train": summary.train, "query": summary.query, "gallery": summary.gallery}
-    if as_json:
-        typer.echo(json.dumps({"out": str(out), **counts}))
-    else:
-        typer.echo(f"{out}: " + ", ".join(f"{count} {name}" for name, count in counts.items()) + " images")
+        )  # fmt: skip
+    counts = {"train": drawn.train, "query": drawn.query, "gallery": drawn.gallery}
+    text = f"{out}: " + ", ".join(f"{count} {name}" for name, count in counts.items()) + " images"
+    emit({"out": out, **counts}, text, as_json=as_json)

@@ -89,8 +89,8 @@ class Imported:
     assumed: Mapping[str, Any]
     """What neither the file nor the caller told."""
 
-    def told(self) -> dict[str, object]:
-        """What was recognised, by name."""
+    def summary(self) -> dict[str, object]:
+        """Return what was recognised, by name."""
         shape, model = self.shape, self.checkpoint.config.model
         return {
             "width": shape.width,

@@ -58,7 +58,7 @@ def test_what_people_are_told_about_a_folder_per_person(
         (["--dataset", "people"], "there is no data set 'people'; take one of market1501"),
         (["--name-pattern", "{cam}-*"], "has '{cam}'; fields are {person}, {camera}"),
         (["--name-pattern", "{camera}_*"], "8 of 8 names do not follow the name pattern '{camera}_*'"),
-        (["--rerank-k1", "5"], "--rerank-k1, --rerank-k2 and --rerank-lambda belong to --rerank"),
+        (["--rerank-k1", "5"], "--rerank-k1, --rerank-k2 and --rerank-lambda need --rerank"),
         (["--rerank", "--rerank-k2", "0"], "re-ranking with k1 20, k2 0 and lambda 0.3; both k are at least 1"),
     ],
 )
