@@ -45,6 +45,8 @@ class UploadHandler:
     limits: ImageLimits
     metrics: Metrics
     threads: Threads
+    max_images: int
+    """Of one request."""
 
     async def add(
         self,

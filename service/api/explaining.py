@@ -9,7 +9,7 @@ from itertools import zip_longest
 
 from PIL import Image
 
-from vitreid.bundle import Bundle, ImageLimits, decoded
+from vitreid.bundle import ImageLimits, Manifest, decoded
 from vitreid.scoring.patches import Foreground, matched_patches
 from vitreid.service.access.principal import Principal
 from vitreid.service.api.params import ExplainParams
@@ -58,7 +58,7 @@ class Explained:
 class ExplainHandler:
     """Compares two images patch by patch; its methods block."""
 
-    bundle: Bundle
+    manifest: Manifest
     embedder: Embedder
     explainer: Explainer
     limits: ImageLimits
@@ -89,7 +89,7 @@ class ExplainHandler:
             shown, pixels, (width, height) = fitted(image), self.embedder.prepare(image), image.size
         del image
         [foreground] = self.explainer.foreground([pixels], [model_camera])
-        known = self.bundle.manifest.camera_index(model_camera) >= 0
+        known = self.manifest.camera_index(model_camera) >= 0
         return AnalyzedImage(shown, height, width, foreground, None, known)
 
     def _stored(self, gallery: Gallery, item_id: int, principal: Principal) -> AnalyzedImage:
@@ -111,12 +111,12 @@ class ExplainHandler:
                 for (i, j), similarity in zip(pairs.tolist(), similarities.tolist(), strict=True)
             ],
             similarity=float(similarities.mean()),
-            bundle_id=self.bundle.manifest.bundle_id,
+            bundle_id=self.manifest.bundle_id,
         )
 
     def _boxes(self, image: AnalyzedImage) -> list[Box]:
         """Return the boxes of an image's foreground patches."""
-        spec = self.bundle.manifest.image
+        spec = self.manifest.image
         boxes = self.explainer.patch_spec.boxes(image.height, image.width, (spec.height, spec.width))
         edges = boxes[image.foreground.patch_indices].round(2).tolist()
         return [(left, top, right, bottom) for left, top, right, bottom in edges]

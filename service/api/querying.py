@@ -9,7 +9,7 @@ from time import perf_counter
 import numpy as np
 from numpy.typing import NDArray
 
-from vitreid.bundle import Bundle, ImageLimits, decoded
+from vitreid.bundle import ImageLimits, Manifest, decoded
 from vitreid.service.access.principal import Principal
 from vitreid.service.api.embedding import EmbeddingQueue
 from vitreid.service.api.metrics import Metrics
@@ -49,7 +49,7 @@ class EmbeddedQuery:
 class QueryHandler:
     """Answers queries: decodes, embeds and searches, among what the caller may see."""
 
-    bundle: Bundle
+    manifest: Manifest
     embedding: EmbeddingQueue
     explainer: Explainer
     limits: ImageLimits
@@ -64,9 +64,9 @@ class QueryHandler:
         Raises ImageError for an image that cannot be read, EmbeddingFailed, BadParameter, NotCalibrated.
         """
         started, request = perf_counter(), params.request()
-        calibration = self.bundle.manifest.calibration
+        calibration = self.manifest.calibration
         check_request(gallery, request, calibration, camera_id=params.camera_id, images=len(uploads))
-        embedded = await self.embed(gallery, uploads, params.camera_id)
+        embedded = await self._embed(gallery, uploads, params.camera_id)
         return await self.threads.run(lambda: self._search(gallery, embedded, request, params, principal, started))
 
     async def by_item(
@@ -87,7 +87,18 @@ class QueryHandler:
 
         return await self.threads.run(search_with_item)
 
-    async def embed(self, gallery: Gallery, uploads: Sequence[Upload], camera_id: str | None) -> EmbeddedQuery:
+    async def embed(self, gallery: Gallery, uploads: Sequence[Upload], camera_id: str | None) -> EmbeddingBody:
+        """Embed images of one person without a search. Raises as `_embed`."""
+        embedded = await self._embed(gallery, uploads, camera_id)
+        return EmbeddingBody(
+            embedding=embedded.query.embedding.tolist(),
+            dimension=len(embedded.query.embedding),
+            images=embedded.query.images,
+            camera_known=embedded.camera_known,
+            bundle_id=self.manifest.bundle_id,
+        )
+
+    async def _embed(self, gallery: Gallery, uploads: Sequence[Upload], camera_id: str | None) -> EmbeddedQuery:
         """Make a query of images of one person, taken by one camera of a gallery.
 
         Raises ImageError or EmbeddingFailed, naming the image; EmbeddingRejected.
@@ -117,7 +128,7 @@ class QueryHandler:
         return EmbeddedQuery(
             query,
             size=sizes[0],
-            camera_known=self.bundle.manifest.camera_index(model_camera) >= 0,
+            camera_known=self.manifest.camera_index(model_camera) >= 0,
             decode_ms=_ms(started, decoded_at),
             wait_ms=rows.wait_ms,
             run_ms=rows.run_ms,
@@ -137,7 +148,7 @@ class QueryHandler:
             gallery,
             embedded.query,
             request,
-            calibration=self.bundle.manifest.calibration,
+            calibration=self.manifest.calibration,
             patches=self._patches(),
             restrict=principal.filter,
         )
@@ -145,21 +156,10 @@ class QueryHandler:
         if embedded.item_id is None and result.best_score is not None:
             camera_id = embedded.query.camera_ids[0]
             self.metrics.best_match(params.gallery, camera_id, result.best_score, gallery.knows_camera)
-        return _body(embedded, params, request, result, self.bundle.manifest.bundle_id, started)
+        return _body(embedded, params, request, result, self.manifest.bundle_id, started)
 
     def _patches(self) -> PatchReranker:
         return PatchReranker(self.explainer, self.embedding.prepare)
-
-
-def embedding_body(embedded: EmbeddedQuery, bundle: Bundle) -> EmbeddingBody:
-    """Return the embedding of images as the API shows it."""
-    return EmbeddingBody(
-        embedding=embedded.query.embedding.tolist(),
-        dimension=len(embedded.query.embedding),
-        images=embedded.query.images,
-        camera_known=embedded.camera_known,
-        bundle_id=bundle.manifest.bundle_id,
-    )
 
 
 def _body(

@@ -5,13 +5,13 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from types import TracebackType
 from typing import Self
 
 from starlette.datastructures import State
 
-from vitreid.service.api.state import Service, open_service
-from vitreid.service.config import ServiceConfig
+from vitreid.service.api.state import Service
 
 logger = logging.getLogger("vitreid")
 
@@ -23,19 +23,22 @@ class _Stopped(BaseException):
 class BackgroundStartup:
     """Opens the parts for as long as the block lasts and puts them into the application's state.
 
-    `on_ready(service)` is called when all are open, `on_error()` when an error ends the startup; `error` holds it.
+    `open_parts(on_progress)` opens them. `on_ready(service)` is called when all are open, `on_error()` when an error
+    ends the startup; `error` holds it.
     """
 
     def __init__(
         self,
-        config: ServiceConfig,
+        open_parts: Callable[[Callable[[str], None]], AbstractContextManager[Service]],
         state: State,
         *,
+        drain_s: float,
         on_ready: Callable[[Service], None] = lambda service: None,
         on_error: Callable[[], None] = lambda: None,
     ) -> None:
         self.error: BaseException | None = None
-        self._config = config
+        self._open_parts = open_parts
+        self._drain_s = drain_s
         self._state = state
         self._on_ready = on_ready
         self._on_error = on_error
@@ -51,7 +54,7 @@ class BackgroundStartup:
     ) -> None:
         """Close the parts; a part that is still being loaded is given up after `drain_s`."""
         self._stop.set()
-        self._thread.join(None if self._state.service is not None else self._config.drain_s)
+        self._thread.join(None if self._state.service is not None else self._drain_s)
 
     @property
     def ended(self) -> bool:
@@ -60,7 +63,7 @@ class BackgroundStartup:
 
     def _run(self) -> None:
         try:
-            with open_service(self._config, self._state.metrics, self._on_progress) as service:
+            with self._open_parts(self._on_progress) as service:
                 self._state.service = service
                 self._on_ready(service)
                 self._stop.wait()

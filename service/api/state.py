@@ -10,9 +10,12 @@ from pathlib import Path
 
 from vitreid.bundle import Bundle, ImageLimits, PixelBudget
 from vitreid.service.access.access import Access, open_access
+from vitreid.service.api.adding import UploadHandler
 from vitreid.service.api.embedding import EmbeddingQueue
+from vitreid.service.api.explaining import ExplainHandler
 from vitreid.service.api.info import InfoReport
 from vitreid.service.api.metrics import Metrics
+from vitreid.service.api.querying import QueryHandler
 from vitreid.service.api.readiness import Readiness
 from vitreid.service.api.schemas.system import LimitsInfo
 from vitreid.service.api.threads import Threads
@@ -36,7 +39,6 @@ class Service:
 
     bundle: Bundle
     embedder: Embedder
-    embedding: EmbeddingQueue
     batcher: MicroBatcher
     explainer: Explainer
     galleries: Galleries
@@ -46,10 +48,9 @@ class Service:
     maintenance: Scheduler
     threads: Threads
     info: InfoReport
-    limits: ImageLimits
-    """Of one image, and of all that are decoded at a time."""
-    max_images: int
-    """Of one POST /v1/items."""
+    queries: QueryHandler
+    uploads: UploadHandler
+    explanations: ExplainHandler
     starter: bool
 
     def gallery(self, name: str = DEFAULT_GALLERY) -> Gallery:
@@ -97,10 +98,13 @@ def open_service(
         maintenance = Scheduler(lambda: galleries.opened().values(), purge_after_s=config.purge_after_s, jobs=jobs)
         stack.enter_context(maintenance)
         starter = is_starter(bundle)
+        limits = ImageLimits(
+            max_pixels=config.max_pixels, budget=PixelBudget(config.max_decoding_pixels, config.deadline_s)
+        )
+        embedding = EmbeddingQueue(embedder, batcher, metrics.stage)
         yield Service(
             bundle=bundle,
             embedder=embedder,
-            embedding=EmbeddingQueue(embedder, batcher, metrics.stage),
             batcher=batcher,
             explainer=explainer,
             galleries=galleries,
@@ -113,15 +117,11 @@ def open_service(
                 embedder, batcher, galleries, metrics.drift, maintenance.warnings, _limits_info(config),
                 runtime=config.runtime, max_batch=config.max_batch, max_queue=config.max_queue, starter=starter,
             ),
-            limits=_limits(config),
-            max_images=config.max_images,
+            queries=QueryHandler(bundle.manifest, embedding, explainer, limits, metrics, threads),
+            uploads=UploadHandler(bundle.manifest, embedding, limits, metrics, threads, config.max_images),
+            explanations=ExplainHandler(bundle.manifest, embedder, explainer, limits),
             starter=starter,
         )  # fmt: skip
-
-
-def _limits(config: ServiceConfig) -> ImageLimits:
-    budget = PixelBudget(config.max_decoding_pixels, config.deadline_s)
-    return ImageLimits(max_pixels=config.max_pixels, budget=budget)
 
 
 def _limits_info(config: ServiceConfig) -> LimitsInfo:

@@ -9,15 +9,7 @@ from fastapi.responses import JSONResponse
 
 from vitreid.service.access.principal import Principal
 from vitreid.service.api.authorization import require
-from vitreid.service.api.dependencies import (
-    BundleDep,
-    EmbedderDep,
-    ExplainerDep,
-    GalleriesDep,
-    ImageLimitsDep,
-    ThreadsDep,
-)
-from vitreid.service.api.explaining import ExplainHandler
+from vitreid.service.api.dependencies import ExplanationsDep, GalleriesDep, ThreadsDep
 from vitreid.service.api.middleware.audit import note_items
 from vitreid.service.api.openapi.responses import problems
 from vitreid.service.api.params import ExplainParams
@@ -49,11 +41,8 @@ async def explain_match(
     request: Request,
     params: Annotated[ExplainParams, Query()],
     principal: Annotated[Principal, Depends(require("read", "explain"))],
-    bundle: BundleDep,
-    embedder: EmbedderDep,
-    explainer: ExplainerDep,
     galleries: GalleriesDep,
-    limits: ImageLimitsDep,
+    explanations: ExplanationsDep,
     threads: ThreadsDep,
 ) -> Response:
     """An image that is sent and a stored item, or two images, or two items: which foreground patches correspond.
@@ -62,13 +51,13 @@ async def explain_match(
     other's most similar. With `format=png`, or where the request accepts image/png, the images come side by side, the
     most similar pairs in boxes joined by lines. It shows what the model compared and proves no identity.
     """
-    gallery, handler = galleries.get(params.gallery), ExplainHandler(bundle, embedder, explainer, limits)
+    gallery = galleries.get(params.gallery)
     uploads = await read_compared(request)
     note_items(request, params.item_id)
     wants_png = params.format == "png" or (params.format is None and PNG in request.headers.get("accept", ""))
 
     def answer() -> Response:
-        explained = handler.explain(gallery, uploads, params, principal)
+        explained = explanations.explain(gallery, uploads, params, principal)
         # Images of people stay out of shared and disk caches: a deleted item must be gone.
         kept = {"cache-control": "private, no-store"}
         if wants_png:

@@ -8,17 +8,8 @@ from fastapi import APIRouter, Depends, Path, Query, Request, Response
 from pydantic import BeforeValidator, Field
 
 from vitreid.service.access.principal import Principal
-from vitreid.service.api.adding import UploadHandler
 from vitreid.service.api.authorization import require
-from vitreid.service.api.dependencies import (
-    BundleDep,
-    EmbeddingDep,
-    GalleriesDep,
-    ImageLimitsDep,
-    MaxImagesDep,
-    MetricsDep,
-    ThreadsDep,
-)
+from vitreid.service.api.dependencies import GalleriesDep, ThreadsDep, UploadsDep
 from vitreid.service.api.middleware.audit import note_items
 from vitreid.service.api.openapi.responses import links_of_item, problems
 from vitreid.service.api.params import FilterParams
@@ -112,13 +103,6 @@ Adding = Annotated[AddParams, Query()]
 ActOn = Annotated[ActParams, Query()]
 
 
-async def upload_handler(
-    bundle: BundleDep, embedding: EmbeddingDep, limits: ImageLimitsDep, metrics: MetricsDep, threads: ThreadsDep
-) -> UploadHandler:
-    """Make the handler of a request."""
-    return UploadHandler(bundle.manifest, embedding, limits, metrics, threads)
-
-
 @router.post(
     "",
     summary="Add images",
@@ -140,8 +124,7 @@ async def add_items(
     response: Response,
     principal: Annotated[Principal, Depends(require("write", "add"))],
     galleries: GalleriesDep,
-    handler: Annotated[UploadHandler, Depends(upload_handler)],
-    max_images: MaxImagesDep,
+    handler: UploadsDep,
     threads: ThreadsDep,
 ) -> AddResultBody:
     """Crops of one person each, or frames with `boxes`, of which every box becomes an item.
@@ -154,7 +137,7 @@ async def add_items(
     everything is in the gallery, else 207.
     """
     gallery = galleries.get(params.gallery)
-    uploads, text = await read_items(request, max_images)
+    uploads, text = await read_items(request, handler.max_images)
     labels = await threads.run(lambda: parse_labels(text, [upload.name for upload in uploads]))
     for each in labels:
         principal.check_camera(each.camera_id)

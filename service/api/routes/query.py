@@ -8,19 +8,10 @@ from fastapi import APIRouter, Depends, Query, Request, Response
 
 from vitreid.service.access.principal import Principal
 from vitreid.service.api.authorization import require
-from vitreid.service.api.dependencies import (
-    BundleDep,
-    EmbeddingDep,
-    ExplainerDep,
-    GalleriesDep,
-    ImageLimitsDep,
-    MetricsDep,
-    ThreadsDep,
-)
+from vitreid.service.api.dependencies import GalleriesDep, QueriesDep, ThreadsDep
 from vitreid.service.api.middleware.audit import note_items
 from vitreid.service.api.openapi.responses import links_of_item, problems
 from vitreid.service.api.params import EmbedParams, ItemQueryParams, QueryParams
-from vitreid.service.api.querying import QueryHandler, embedding_body
 from vitreid.service.api.routes.items import ItemId
 from vitreid.service.api.schemas.query import EmbeddingBody, QueryResult
 from vitreid.service.api.uploads import FORM_TYPE, IMAGE_TYPES, MAX_QUERY_IMAGES, read_query
@@ -41,21 +32,6 @@ BODY: dict[str, Any] = {
 SEND = "curl --data-binary @image.jpg -H 'Content-Type: image/jpeg'"
 
 
-async def query_handler(
-    bundle: BundleDep,
-    embedding: EmbeddingDep,
-    explainer: ExplainerDep,
-    limits: ImageLimitsDep,
-    metrics: MetricsDep,
-    threads: ThreadsDep,
-) -> QueryHandler:
-    """Make the handler of a request."""
-    return QueryHandler(bundle, embedding, explainer, limits, metrics, threads)
-
-
-QueryHandlerDep = Annotated[QueryHandler, Depends(query_handler)]
-
-
 @router.post(
     "/query",
     summary="Find candidates that look like the person in one or several images",
@@ -72,7 +48,7 @@ async def query(
     params: Annotated[QueryParams, Query()],
     principal: Annotated[Principal, Depends(require("read", "query"))],
     galleries: GalleriesDep,
-    handler: QueryHandlerDep,
+    queries: QueriesDep,
     threads: ThreadsDep,
 ) -> Response:
     """Candidates come most alike first, each with its cosine likeness as `score`.
@@ -82,7 +58,7 @@ async def query(
     candidates come back whenever k exist. The query images are not stored.
     """
     gallery = galleries.get(params.gallery)
-    result = await handler.by_images(gallery, await read_query(request), params, principal)
+    result = await queries.by_images(gallery, await read_query(request), params, principal)
     note_items(request, [match.id for match in result.matches])
     return await threads.json(lambda: result)
 
@@ -101,14 +77,14 @@ async def query_item(
     params: Annotated[ItemQueryParams, Query()],
     principal: Annotated[Principal, Depends(require("read", "query-item"))],
     galleries: GalleriesDep,
-    handler: QueryHandlerDep,
+    queries: QueriesDep,
     threads: ThreadsDep,
 ) -> Response:
     """As a query with the item's image, by its stored embedding: no model runs.
 
     The item is not among the candidates; with `pool=track`, no item of its track is.
     """
-    result = await handler.by_item(galleries.get(params.gallery), item_id, params, principal)
+    result = await queries.by_item(galleries.get(params.gallery), item_id, params, principal)
     note_items(request, [match.id for match in result.matches])
     return await threads.json(lambda: result)
 
@@ -124,10 +100,9 @@ async def query_item(
 async def embed(
     request: Request,
     params: Annotated[EmbedParams, Query()],
-    bundle: BundleDep,
     galleries: GalleriesDep,
-    handler: QueryHandlerDep,
+    queries: QueriesDep,
 ) -> EmbeddingBody:
     """The embedding that a query with these images would search with. Nothing is searched and nothing is stored."""
     gallery = galleries.get(params.gallery)
-    return embedding_body(await handler.embed(gallery, await read_query(request), params.camera_id), bundle)
+    return await queries.embed(gallery, await read_query(request), params.camera_id)

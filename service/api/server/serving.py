@@ -11,6 +11,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import cast
 
 import uvicorn
@@ -23,14 +24,14 @@ from vitreid.service.api.middleware.admission import InFlightRequests
 from vitreid.service.api.server.accepting import Acceptor
 from vitreid.service.api.server.connections import Connection, ConnectionLimits
 from vitreid.service.api.startup import BackgroundStartup
-from vitreid.service.api.state import Service
+from vitreid.service.api.state import Service, open_service
 from vitreid.service.config import ServiceConfig, names_of, unknown_variables
 from vitreid.service.db import open_files
 from vitreid.service.errors import PortInUse, ServiceError
 from vitreid.service.models.bundle_choice import NOTICE
 
 STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)
-TELL_S = 2  # for the answers of requests that are told that the service stops
+STOPPING_S = 2  # for the answers of requests that end because the service stops
 
 
 class NotLoopback(ServiceError):
@@ -107,8 +108,8 @@ def serve_until_stopped(
 ) -> bool:
     """Answer at once and open the parts meanwhile, until SIGINT or SIGTERM; open requests finish first.
 
-    `opened` hears when all is ready. False where a part was still being loaded when it had to end. Raises what opening
-    the parts raises (service.api.state.open_service).
+    `on_ready(service)` is called when all are open. Returns False if a part was still being loaded at the end. Raises
+    what opening the parts raises (service.api.state.open_service).
     """
     open_files.raise_limit()
     app = create_app(config, open_parts=False)
@@ -121,32 +122,46 @@ def serve_until_stopped(
     # is no failure, so it ends here.
     before = {number: signal.signal(number, stop) for number in STOP_SIGNALS}
     try:
-        with BackgroundStartup(config, app.state, on_ready=on_ready, on_error=stop) as opening:
+        with BackgroundStartup(
+            partial(open_service, config, app.state.metrics),
+            app.state,
+            drain_s=config.drain_s,
+            on_ready=on_ready,
+            on_error=stop,
+        ) as startup:
             server.run(sockets=[listener])
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
-    if opening.error is not None:
-        raise opening.error
-    return opening.ended
+    if startup.error is not None:
+        raise startup.error
+    return startup.ended
 
 
 class _Server(uvicorn.Server):
-    """Takes connections within limits, and lets open requests finish; those that do not within `drain_s` are told."""
+    """Takes connections within limits; at the end, requests get `drain_s` to finish, and a 503 after that."""
 
-    def __init__(self, settings: uvicorn.Config, in_flight: InFlightRequests, config: ServiceConfig) -> None:
-        super().__init__(settings)
+    def __init__(
+        self,
+        config: uvicorn.Config,
+        in_flight: InFlightRequests,
+        limits: ConnectionLimits,
+        *,
+        max_connections: int,
+        drain_s: float,
+    ) -> None:
+        super().__init__(config)
         self._in_flight = in_flight
-        self._drain_s = config.drain_s
-        self._limits = ConnectionLimits(receive_s=config.receive_s, send_s=config.send_s)
-        self._most = min(config.max_connections, max(1, open_files.limit() // 2))  # the rest is for files
+        self._drain_s = drain_s
+        self._limits = limits
+        self._max_connections = min(max_connections, max(1, open_files.limit() // 2))  # the rest is for files
         self._accepting: list[asyncio.Task[None]] = []
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Begin to take connections."""
         await super().startup(sockets=[])  # by no acceptor of uvicorn's, which has no limits
         connections = cast(set[Connection], self.server_state.connections)
-        acceptor = Acceptor(connections, self._connection, most=self._most)
+        acceptor = Acceptor(connections, self._connection, max_connections=self._max_connections)
         self._accepting = [asyncio.create_task(acceptor.run(each)) for each in sockets or ()]
 
     def _connection(self) -> Connection:
@@ -173,9 +188,12 @@ def _server_of(app: FastAPI, config: ServiceConfig) -> uvicorn.Server:
         proxy_headers=bool(proxies),
         forwarded_allow_ips=proxies,
         timeout_keep_alive=config.keep_alive_s,
-        timeout_graceful_shutdown=config.drain_s + TELL_S,
+        timeout_graceful_shutdown=config.drain_s + STOPPING_S,
     )
-    return _Server(settings, app.state.in_flight, config)
+    limits = ConnectionLimits(receive_s=config.receive_s, send_s=config.send_s)
+    return _Server(
+        settings, app.state.in_flight, limits, max_connections=config.max_connections, drain_s=config.drain_s
+    )
 
 
 @contextmanager

@@ -199,7 +199,7 @@ def test_without_a_calibration_there_is_none_and_a_least_one_is_refused(client: 
 def test_it_is_refused_before_the_model_works(
     client: TestClient, make_image: Make, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(type(service_of(client).embedding), "embed", None)
+    monkeypatch.setattr(type(service_of(client).queries.embedding), "embed", None)
     assert ask(client, make_image(1), min_probability=0.5)["type"] == "/problems/not-calibrated"
 
 

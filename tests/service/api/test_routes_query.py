@@ -273,7 +273,7 @@ def test_a_image_of_several_that_the_model_cannot_embed_is_named(
         row = np.eye(48, dtype=np.float32)[0]
         return Embedded([row, EmbeddingFailed("the model cannot embed this image")][: len(pixels)], 0, 0)
 
-    monkeypatch.setattr(type(service_of(client).embedding), "embed", embed)
+    monkeypatch.setattr(type(service_of(client).queries.embedding), "embed", embed)
     files = [("image", ("a.jpg", make_image(1))), ("image", ("b.jpg", make_image(2)))]
     problem = client.post("/v1/query", files=files).json()
     assert problem["type"] == "/problems/embedding-failed"
@@ -290,7 +290,7 @@ def test_a_stored_item_asks_without_its_image_and_without_the_model(
 ) -> None:
     uploaded = ask(filled, make_image(5), k=9, camera_id="c2").json()["matches"]
     item_id = uploaded[0]["id"]
-    monkeypatch.setattr(type(service_of(filled).embedding), "embed", None)
+    monkeypatch.setattr(type(service_of(filled).queries.embedding), "embed", None)
     body = ask_item(filled, item_id, k=9).json()
     assert [match["id"] for match in body["matches"]] == [match["id"] for match in uploaded[1:]]
     assert [match["score"] for match in body["matches"]] == pytest.approx([m["score"] for m in uploaded[1:]], abs=1e-5)

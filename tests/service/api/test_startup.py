@@ -8,14 +8,15 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
+from fastapi import FastAPI
 from fastapi.testclient import TestClient
 
 from tests.paths import REPOSITORY
-from vitreid.service.api import startup
 from vitreid.service.api.app import create_app
 from vitreid.service.api.startup import BackgroundStartup
 from vitreid.service.api.state import open_service
@@ -38,23 +39,24 @@ def kind_of(answer: Any) -> str:
     return str(answer.json()["type"]).rpartition("/")[2]
 
 
-def test_health_at_once_and_the_rest_when_all_is_there(
-    config: ServiceConfig, make_image: Make, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def startup_of(config: ServiceConfig, app: FastAPI, opening: Callable[..., Any] = open_service, **on: Any) -> Any:
+    return BackgroundStartup(partial(opening, config, app.state.metrics), app.state, drain_s=config.drain_s, **on)
+
+
+def test_health_at_once_and_the_rest_when_all_is_there(config: ServiceConfig, make_image: Make) -> None:
     loading, go_on, opened = threading.Event(), threading.Event(), threading.Event()
 
-    def slow(config: ServiceConfig, metrics: Any, doing: Callable[[str], None]) -> Any:
-        def held(what: str) -> None:
-            doing(what)
-            if what == "the gallery default":
+    def slow(config: ServiceConfig, metrics: Any, on_progress: Callable[[str], None]) -> Any:
+        def held(step: str) -> None:
+            on_progress(step)
+            if step == "the gallery default":
                 loading.set()
                 assert go_on.wait(WAIT_S)
 
         return open_service(config, metrics, held)
 
-    monkeypatch.setattr(startup, "open_service", slow)
     app = create_app(config, open_parts=False)
-    with TestClient(app) as client, BackgroundStartup(config, app.state, on_ready=lambda service: opened.set()):
+    with TestClient(app) as client, startup_of(config, app, slow, on_ready=lambda service: opened.set()):
         assert loading.wait(WAIT_S)
         assert client.get("/healthz").status_code == 200
         for answer in (
@@ -79,7 +81,7 @@ def test_not_ready_where_the_first_query_fails(config: ServiceConfig, monkeypatc
     monkeypatch.setattr(Gallery, "search", broken)
     failed = threading.Event()
     app = create_app(config, open_parts=False)
-    with TestClient(app) as client, BackgroundStartup(config, app.state, on_error=failed.set) as parts:
+    with TestClient(app) as client, startup_of(config, app, on_error=failed.set) as parts:
         assert failed.wait(WAIT_S)
         assert client.get("/readyz").status_code == 503
     assert kind_of_error(parts) == "NotReady"
@@ -91,29 +93,28 @@ def test_what_cannot_be_opened_ends_it_with_its_error(config: ServiceConfig) -> 
     Gallery.open(gallery_folder(config.data), bundle_id="0" * 64, dimension=48).close()
     failed = threading.Event()
     app = create_app(config, open_parts=False)
-    with BackgroundStartup(config, app.state, on_error=failed.set) as parts:
+    with startup_of(config, app, on_error=failed.set) as parts:
         assert failed.wait(WAIT_S)
     assert isinstance(parts.error, BundleMismatch)
     assert parts.ended
 
 
-def test_stopping_while_it_loads(config: ServiceConfig, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_stopping_while_it_loads(config: ServiceConfig) -> None:
     loading, go_on = threading.Event(), threading.Event()
     entered: list[str] = []
 
     @contextmanager
-    def slow(config: ServiceConfig, metrics: Any, doing: Callable[[str], None]) -> Iterator[None]:
+    def slow(config: ServiceConfig, metrics: Any, on_progress: Callable[[str], None]) -> Iterator[None]:
         entered.append("model")
-        doing("the model")
+        on_progress("the model")
         loading.set()
         assert go_on.wait(WAIT_S)
-        doing("the gallery default")
+        on_progress("the gallery default")
         entered.append("gallery")
         yield
 
-    monkeypatch.setattr(startup, "open_service", slow)
     app = create_app(config, open_parts=False)
-    with BackgroundStartup(config, app.state) as parts:
+    with startup_of(config, app, slow) as parts:
         assert loading.wait(WAIT_S)
         stopping = parts._stop
 
@@ -129,8 +130,7 @@ SERVE = """
 import sys, threading
 from contextlib import contextmanager
 from pathlib import Path
-from vitreid.service.api import startup
-from vitreid.service.api.server.serving import serve
+from vitreid.service.api.server import serving
 from vitreid.service.config import ServiceConfig
 
 @contextmanager
@@ -139,8 +139,8 @@ def stuck(config, metrics, on_progress):
     threading.Event().wait()
     yield
 
-startup.open_service = stuck
-serve(ServiceConfig(data=Path(sys.argv[1]), port=0, drain_s=0, log_format="json"))
+serving.open_service = stuck
+serving.serve(ServiceConfig(data=Path(sys.argv[1]), port=0, drain_s=0, log_format="json"))
 print("not reached: what is stuck would not let the interpreter end")
 """
 

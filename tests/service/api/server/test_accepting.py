@@ -41,7 +41,7 @@ async def taken(
         return made
 
     clients = [socket.create_connection(listener.getsockname()) for _ in range(CLIENTS)]
-    taking = asyncio.create_task(Acceptor(connections, make, most=most).run(listener))  # type: ignore[arg-type]
+    taking = asyncio.create_task(Acceptor(connections, make, max_connections=most).run(listener))  # type: ignore[arg-type]
     async with asyncio.timeout(30):
         while not until():
             await asyncio.sleep(0)
