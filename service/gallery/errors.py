@@ -4,7 +4,7 @@ ServiceError
 ├── GalleryError
 │   ├── GalleryNotFound        no gallery in this folder, and none was to be made
 │   ├── NotAGallery            the folder holds something else
-│   ├── GalleryDamaged         the database cannot be read, or what it says cannot be true
+│   ├── GalleryDamaged         the database cannot be read, or contradicts itself
 │   ├── GalleryTooNew          written by a later version of this program
 │   ├── GalleryBusy            another process holds the write lock for too long
 │   ├── GalleryReadOnly        the folder or file cannot be written (or opened)
@@ -151,7 +151,7 @@ class ItemNotFound(ServiceError):
 
     @classmethod
     def of(cls, item_id: int) -> ItemNotFound:
-        """The same words for an item that is not there and for one that somebody may not know of."""
+        """Return the error, the same for an item that is not there and for one that the caller may not know of."""
         return cls(f"no item {item_id} in this gallery; `GET /v1/items` lists those that are there")
 
 
@@ -163,10 +163,10 @@ class ImageMismatch(ServiceError):
 
     @classmethod
     def of(cls, item_id: int, found: str, expected: str) -> ImageMismatch:
-        """The error for an item whose image_hash is `found` and not `expected`."""
+        """Return the error for an item whose image_hash is `found` and not `expected`."""
         return cls(
             f"item {item_id} has the image_hash {found} and not {expected}, so it is another image; nothing was "
-            "changed; look at the item again before you repeat this"
+            "changed; check the item before you repeat this"
         )
 
 

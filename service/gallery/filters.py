@@ -1,4 +1,4 @@
-"""Which items a search or a listing is about."""
+"""Filters: the conditions on items of a search or a listing."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class Filter:
     metadata: Mapping[str, Scalar] = field(default_factory=dict)
     """Equal values of top-level keys; 1 and 1.0 are equal, 1 and true are not."""
     quality: Mapping[str, Range] = field(default_factory=dict)
-    """By name (QUALITIES): least and most, both allowed; items of unknown quality never match."""
+    """By name (QUALITIES): minimum and maximum, both included; items of unknown quality never match."""
     exclude_ids: frozenset[int] = frozenset()
 
     def __post_init__(self) -> None:

@@ -5,12 +5,13 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any, Self, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
-from sqlalchemy import select
+from sqlalchemy import Connection
 
 from vitreid.scoring.patches import Foreground
 from vitreid.service.db import Reserve
@@ -24,8 +25,7 @@ from vitreid.service.gallery.rows.database import create_database
 from vitreid.service.gallery.rows.erasure import Receipt
 from vitreid.service.gallery.rows.settings import count_rejection, read_rejections, read_settings, write_settings
 from vitreid.service.gallery.rows.store import Store
-from vitreid.service.gallery.rows.summary import camera_counts, summary
-from vitreid.service.gallery.rows.tables import backups, generations
+from vitreid.service.gallery.rows.summary import camera_counts, list_backups, list_generations, summary
 from vitreid.service.gallery.snapshots.snapshot import newest_manifest
 from vitreid.service.indexes import AUTO, index_kind
 from vitreid.service.values.embeddings import check_embeddings
@@ -90,8 +90,7 @@ class Gallery:
     def open_existing(cls, folder: Path, *, index: str = AUTO, read_through: bool = True) -> Self:
         """Open the gallery in `folder`, whatever bundle it is of; nothing is loaded for searching yet.
 
-        Without `read_through` the pages of the database are not checked: somebody just did, or does it next. Raises
-        GalleryNotFound, NotAGallery, GalleryDamaged, GalleryTooNew.
+        Without `read_through` the pages of the database are not checked. Raises as `open`.
         """
         return cls(folder, Store.open(folder, read_through=read_through), index=index)
 
@@ -107,9 +106,9 @@ class Gallery:
         self._store.close()
 
     def acquire_maintenance_lock(self, command: str | None = None) -> None:
-        """Lock the gallery until it is closed: the holder writes snapshots, purges, expires and compacts.
+        """Lock the gallery until it is closed: only the holder writes snapshots, purges, expires and compacts.
 
-        Others get `command` in their message, by default the one that runs. Raises GalleryBusy where it is locked.
+        Others see `command`, by default the one that runs. Raises GalleryBusy where it is locked.
         """
         if self._lock is None:
             command = command or " ".join([Path(sys.argv[0]).name, *sys.argv[1:2]])
@@ -216,9 +215,9 @@ class Gallery:
     ) -> Receipt:
         """Erase those of the items that are there, in one transaction; on return no search finds them.
 
-        `expected` are pairs of an id and the image_hash that the item must have where it is there. The receipt says
-        what the next purge and the dropping of backups have still to do. Raises BadParameter without ids, ItemNotFound
-        where not one is there, ImageMismatch where an item has another image; nothing was erased then.
+        `expected` are pairs of an id and the image_hash that the item must have where it is there. The next purge and
+        the dropping of backups do what the receipt lists as remaining. Raises BadParameter without ids, ItemNotFound
+        where not one is there, ImageMismatch; nothing was erased then.
         """
         pairs = list(expected)
         return self._spend(lambda: self._store.erase(ids, expected=pairs, reason=reason, requested_by=requested_by))
@@ -237,19 +236,14 @@ class Gallery:
     def ids_by_hash(
         self, cameras_by_hash: Mapping[str, str | None], visible: Collection[str] | None = None
     ) -> dict[str, int]:
-        """Return the ids of the items with these image hashes (SHA-256, hex).
-
-        Of several items with one hash it is the first of the camera that the hash comes with, else the first of all.
-        With `visible` only items of these cameras count.
-        """
+        """Return the ids of the items with these image hashes (SHA-256, hex); see `rows.ids_by_hash`."""
         return self._store.ids_by_hash(cameras_by_hash, visible)
 
     def settings(self) -> GallerySettings:
         """Return the operator's settings of this gallery."""
         version = self._store.version()
         if self._settings is None or self._settings[0] != version:
-            with self._store.database.reading() as connection:
-                self._settings = version, read_settings(connection)
+            self._settings = version, self._read(read_settings)
         return self._settings[1]
 
     def change_settings(self, **changes: object) -> GallerySettings:
@@ -272,30 +266,27 @@ class Gallery:
 
     def rejections(self) -> dict[str | None, dict[str, int]]:
         """Return how many images were not taken, by camera (None: unknown) and reason."""
-        with self._store.database.reading() as connection:
-            return read_rejections(connection)
+        return self._read(read_rejections)
 
     def camera_counts(self) -> dict[tuple[str | None, str | None], int]:
         """Return the number of items by camera and by the model camera that they were embedded with; None: unknown."""
-        with self._store.database.reading() as connection:
-            return camera_counts(connection)
+        return self._read(camera_counts)
 
     def generations(self) -> list[dict[str, Any]]:
         """Return id, bundle_id, dimension, state and created_at of each model's embeddings."""
-        with self._store.database.reading() as connection:
-            return [row._asdict() for row in connection.execute(generations.select())]
+        return self._read(list_generations)
 
     def backups(self) -> list[dict[str, Any]]:
         """Return id, created_at, seq and place of the backups that are not dropped, oldest first."""
-        wanted = select(*(column for column in backups.c if column is not backups.c.purged_at))
-        wanted = wanted.where(backups.c.purged_at.is_(None)).order_by(backups.c.created_at)
+        return self._read(list_backups)
+
+    def _read(self, query: Callable[[Connection], T]) -> T:
         with self._store.database.reading() as connection:
-            return [row._asdict() for row in connection.execute(wanted)]
+            return query(connection)
 
     def info(self) -> GalleryInfo:
         """Return the gallery in numbers."""
-        with self._store.database.reading() as connection:
-            rows = summary(connection, self._store.database.path)
+        rows = self._read(partial(summary, path=self._store.database.path))
         view = self._live.view
         newest = newest_manifest(self.folder)
         kind, reason = self._live.choice()

@@ -15,13 +15,13 @@ from vitreid.service.values.fields import at_most
 
 Box = tuple[float, float, float, float]
 Range = tuple[float | None, float | None]
-"""The least and the most that are allowed; None: no limit on that side."""
+"""Minimum and maximum, both included; None: no limit on that side."""
 
 MAX_CAMERAS = 10_000
-"""That a gallery maps to learned ones."""
+"""That a gallery maps to model cameras."""
 
 QUALITIES = ("height", "width", "aspect", "sharpness", "brightness", "outside")
-"""What can be asked of a crop's quality, by name."""
+"""Names of the measurements of a crop."""
 
 
 CameraName = Annotated[str, StringConstraints(min_length=1, max_length=1024, pattern=r"^[^\x00]+$")]
@@ -31,7 +31,7 @@ FiniteRange = Annotated[tuple[FiniteFloat | None, FiniteFloat | None], Strict(Fa
 
 @dataclass(frozen=True)
 class Quality:
-    """What is known about a crop as an image."""
+    """Measurements of a crop as an image."""
 
     height: int
     width: int
@@ -55,10 +55,10 @@ class NewItem:
     image_hash: str
     """SHA-256 of the source file's bytes, hex; the same hash is the same item, to whoever sees that item."""
     image: bytes | None = None
-    """The image re-encoded as JPEG, or None where images are not kept."""
+    """The image re-encoded as JPEG, or None where images are not stored."""
     camera_id: str | None = None
     model_camera: str | None = None
-    """The camera, of those that the model learned, that the embedding was made with; None: unknown."""
+    """The model camera that the embedding was made with; None: unknown."""
     person_id: str | None = None
     track_id: str | None = None
     captured_at: datetime | None = None
@@ -104,11 +104,11 @@ class ItemChanges(TypedDict, total=False):
 
 @dataclass(frozen=True)
 class AddResult:
-    """What became of one NewItem."""
+    """Outcome for one NewItem."""
 
     id: int
     duplicate: bool
-    """True: an item with this image_hash was there already (or came earlier in the same call); it keeps its labels."""
+    """True: an item with this image_hash was there already (or came earlier in the same call); its labels stay."""
 
 
 @dataclass(frozen=True)
@@ -121,7 +121,7 @@ class Match:
 
 
 class GallerySettings(BaseModel):
-    """What an operator decides about one gallery; kept in it."""
+    """The operator's settings of one gallery, stored in it."""
 
     model_config = ConfigDict(
         frozen=True,
@@ -131,17 +131,17 @@ class GallerySettings(BaseModel):
     )
 
     retention_days: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = Field(
-        None, description="Items are erased when they are older; without it they are kept until somebody erases them."
+        None, description="Items are erased when they are older; without it they stay until somebody erases them."
     )
     store_images: bool = True
     store_patches: bool = Field(
         False,
-        description="Of each stored image its foreground patches are kept, so that `rerank=patches` need not look at "
-        "it again.",
+        description="The foreground patches of each stored image are stored too, so that `rerank=patches` need not "
+        "compute them again.",
     )
     cameras: Annotated[dict[CameraName, CameraName], at_most(MAX_CAMERAS)] = Field(
         {},
-        description="The gallery's camera -> the learned camera whose embedding it gets; one that is not named is "
+        description="The gallery's camera -> the model camera whose embedding it gets; one that is not named is "
         "unknown.",
     )
     min_score: Annotated[float, Field(ge=-1, le=1)] | None = Field(
@@ -154,7 +154,7 @@ class GallerySettings(BaseModel):
     )
     reject: Mapping[str, FiniteRange] = Field(
         {},
-        description="Quality that items must have to be added: least and most of height, width, aspect, sharpness, "
+        description="Quality that items must have to be added: [min, max] of height, width, aspect, sharpness, "
         "brightness and outside; null: no limit on that side.",
     )
 
@@ -163,10 +163,10 @@ class GallerySettings(BaseModel):
     def _known_qualities(cls, reject: Mapping[str, Range]) -> Mapping[str, Range]:
         if unknown := sorted(set(reject) - set(QUALITIES)):
             raise ValueError(f"unknown quality {unknown[0]!r}: choose of {', '.join(QUALITIES)}")
-        for name, (least, most) in reject.items():
-            if least is not None and most is not None and least > most:
+        for name, (low, high) in reject.items():
+            if low is not None and high is not None and low > high:
                 raise ValueError(
-                    f"the least {name} {least:g} is greater than the most {most:g}: nothing would be taken"
+                    f"the minimum {name} {low:g} is greater than the maximum {high:g}: nothing would be taken"
                 )
         return reject
 
@@ -180,9 +180,9 @@ class GalleryInfo:
     dimension: int
     format_version: int
     lineage: str
-    """Made with the gallery and kept by its backups."""
+    """Made with the gallery and shared by its backups."""
     generation: int
-    """Number of the embeddings that answer; a new model makes the next."""
+    """Number of the embeddings in use; a new model makes the next."""
     created_at: datetime
     seq: int
     purged_seq: int
@@ -190,7 +190,7 @@ class GalleryInfo:
     items: int
     images: int
     patches: int
-    """Items whose foreground patches are kept."""
+    """Items whose foreground patches are stored."""
     persons: int
     """Distinct person_id; items of nobody are not counted."""
     cameras: dict[str, int]

@@ -30,7 +30,7 @@ SNAPSHOT_CHANGES = 1000  # below that reading rows is as fast as a snapshot
 SNAPSHOT_SHARE = 0.05  # of the items: so many changes are applied in a few seconds
 
 Ranking = list[tuple[int, float]]
-CONFIGURED = "the configuration says so"
+CONFIGURED = "it is configured"
 
 
 @dataclass(frozen=True, eq=False)

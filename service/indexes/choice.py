@@ -16,7 +16,7 @@ FIRST_TUNING = 10_000  # embeddings up to which no tuning is needed
 def choose_index(size: int, dimension: int, current: str | None = None) -> tuple[str, str]:
     """Return the kind for `size` embeddings of a dimension, and the reason as a sentence for operators.
 
-    A gallery that shrank only a little below a limit keeps `current`, the kind in use.
+    A gallery that shrank only a little below a limit stays with `current`, the kind in use.
     """
     flat_limit, gpu_limit = (limit // (dimension * 4) for limit in (FLAT_BYTES, GPU_BYTES))
     if current in ("ivf", "gpu"):

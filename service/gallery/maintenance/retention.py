@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from datetime import UTC, datetime, timedelta
 
-from sqlalchemy import Connection, func, select
+from sqlalchemy import Connection, case, func, select
 
 from vitreid.service.db import UtcText
 from vitreid.service.gallery.errors import ItemNotFound
@@ -18,8 +18,8 @@ logger = logging.getLogger("vitreid")
 REASON = "retention"
 AT_ONCE = 500  # items of one erasure, so that other writers get their turn in between
 
-_TAKEN_AT = func.min(func.coalesce(items.c.captured_at, items.c.created_at), items.c.created_at)
-"""When an item's age begins: at captured_at, but never after it was added, and then where that is unknown."""
+_TAKEN_AT = case((items.c.captured_at < items.c.created_at, items.c.captured_at), else_=items.c.created_at)
+"""Start of an item's age: captured_at, but never after it was added, and then where that is unknown."""
 
 
 def expire(gallery: Gallery, now: datetime) -> int:

@@ -9,9 +9,8 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, Literal
 
-from sqlalchemy import Connection, Row, func, literal, select
+from sqlalchemy import Connection, Row, case, func, select
 
-from vitreid.service.db import UtcText
 from vitreid.service.db.sqlite import among
 from vitreid.service.errors import BadParameter
 from vitreid.service.gallery.errors import ErasureNotFound, ImageMismatch, ItemNotFound
@@ -35,7 +34,7 @@ class Remaining:
 
 @dataclass(frozen=True)
 class Receipt:
-    """What an erasure did and what it has still to do; of the erased items it names nothing but ids."""
+    """Record of an erasure and of what remains to do; of the erased items it has nothing but ids."""
 
     id: str
     seq: int
@@ -64,7 +63,7 @@ def erase(
     reason: str | None = None,
     requested_by: str | None = None,
 ) -> str:
-    """Delete those of the items that are there with all that hangs on them, and keep a receipt; its id.
+    """Delete those of the items that are there with all that hangs on them, and store a receipt; return its id.
 
     Embeddings of every generation, image, labels and metadata go. `expected` are pairs of an item's id and the
     image_hash that it must have where it is there. Raises BadParameter without ids, ItemNotFound where not one of the
@@ -80,8 +79,8 @@ def erase(
     for item_id, image_hash in expected:
         if (found := hashes.get(item_id, image_hash)) != image_hash:
             raise ImageMismatch.of(item_id, found, image_hash)
-    kept = select(func.count()).select_from(images).where(images.c.item_id.in_(among(here)))
-    with_image = connection.execute(kept).scalar_one()
+    stored = select(func.count()).select_from(images).where(images.c.item_id.in_(among(here)))
+    with_image = connection.execute(stored).scalar_one()
     moment = advance(connection, len(here), now=clock(), generation=generation)
     remove(connection, here, moment)
     receipt = {
@@ -100,18 +99,18 @@ def erase(
 
 
 def check_reason(reason: str) -> None:
-    """Raise BadParameter for a reason that cannot stand in a receipt."""
+    """Raise BadParameter for a reason that is too long for a receipt, or not printable."""
     if not reason.isprintable() or not 0 < len(reason) <= LONGEST_REASON:
         raise BadParameter(f"reason {reason!r:.60} must be 1 to {LONGEST_REASON} printable characters")
 
 
 def _none_of(ids: Collection[int]) -> ItemNotFound:
-    """The error for ids of which not one is there."""
+    """Return the error for ids of which not one is there."""
     return ItemNotFound(f"none of the {len(ids)} items to erase is in this gallery (the first: {min(ids)})")
 
 
 def read_receipt(connection: Connection, erasure_id: str, folder: Path) -> Receipt:
-    """The receipt of this id as it is now. Raises ErasureNotFound."""
+    """Return the receipt of this id as it is now. Raises ErasureNotFound."""
     row = connection.execute(erasures.select().where(erasures.c.id == erasure_id)).first()
     if row is None:
         raise ErasureNotFound(f"no erasure {erasure_id!r} in this gallery; `GET /v1/erasures` lists those that were")
@@ -119,7 +118,7 @@ def read_receipt(connection: Connection, erasure_id: str, folder: Path) -> Recei
 
 
 def read_receipts(connection: Connection, folder: Path, *, before: int | None, limit: int) -> list[Receipt]:
-    """The newest receipts, newest first; only those with a seq less than `before` where it is given."""
+    """Return receipts, newest first; only those with a seq less than `before` where it is given."""
     wanted = erasures.select().order_by(erasures.c.last_seq.desc()).limit(limit)
     if before is not None:
         wanted = wanted.where(erasures.c.last_seq < before)
@@ -127,23 +126,24 @@ def read_receipts(connection: Connection, folder: Path, *, before: int | None, l
 
 
 def unpurged_seq(connection: Connection) -> int | None:
-    """Seq of the newest deletion whose traces are not purged yet; None: all are."""
+    """Return the seq of the newest deletion whose traces are not purged yet, or None."""
     newest = connection.execute(select(func.max(deletions.c.seq))).scalar()
     purged = connection.execute(select(gallery.c.purged_seq)).scalar_one()
     return newest if newest is not None and newest > purged else None
 
 
 def mark_purged(connection: Connection, seq: int, now: datetime) -> None:
-    """Write down that nothing deleted up to `seq` is left in the gallery's files."""
-    connection.execute(gallery.update().values(purged_seq=func.max(gallery.c.purged_seq, seq)))
+    """Record that nothing deleted up to `seq` is left in the gallery's files."""
+    connection.execute(gallery.update().where(gallery.c.purged_seq < seq).values(purged_seq=seq))
     now = believable(now, connection.execute(select(gallery.c.last_at)).scalar_one())
     done = erasures.update().where(erasures.c.last_seq <= seq, erasures.c.purged_at.is_(None))
     # A clock that jumped back must not make a receipt that was purged before it was requested.
-    connection.execute(done.values(purged_at=func.max(erasures.c.unsearchable_at, literal(now, UtcText()))))
+    unsearchable_at = erasures.c.unsearchable_at
+    connection.execute(done.values(purged_at=case((unsearchable_at > now, unsearchable_at), else_=now)))
 
 
 def _receipts(connection: Connection, rows: Sequence[Row[Any]], folder: Path) -> list[Receipt]:
-    kept = connection.execute(
+    present = connection.execute(
         backups.select().where(backups.c.purged_at.is_(None)).order_by(backups.c.created_at)
     ).all()
     own = [Remaining("database", "gallery.db", "gallery.db")]
@@ -155,8 +155,8 @@ def _receipts(connection: Connection, rows: Sequence[Row[Any]], folder: Path) ->
     for row in rows:
         values = row._asdict()
         seq = values.pop("last_seq")
-        copies = [Remaining("backup", each.id, each.place) for each in kept if each.seq < seq]
-        places = (own if row.purged_at is None else []) + copies
+        copies = [Remaining("backup", each.id, each.place) for each in present if each.seq < seq]
+        remaining = (own if row.purged_at is None else []) + copies
         values["item_ids"] = tuple(values["item_ids"])
-        receipts.append(Receipt(**values, seq=seq, remaining=tuple(places)))
+        receipts.append(Receipt(**values, seq=seq, remaining=tuple(remaining)))
     return receipts

@@ -39,7 +39,7 @@ class Moment(NamedTuple):
 
 
 def select_items() -> Select[Any]:
-    """The columns that `item_of` reads, as SQLite has them."""
+    """Select the columns that `item_of` reads, as they are stored."""
     as_text = {name: type_coerce(items.c[name], String) for name in ("captured_at", "box", "metadata", "created_at")}
     return select(*(as_text.get(column.name, column) for column in items.c), _HAS_IMAGE)
 
@@ -74,15 +74,16 @@ def check_generation(found: int, opened: int) -> None:
 
 
 def insert(connection: Connection, fresh: Sequence[NewItem], moment: Moment, *, generation: int) -> list[int]:
-    """Insert items whose hashes are new; their ids."""
+    """Insert items whose hashes are new; return their ids."""
     last_id: int = connection.exec_driver_sql(LAST_ID).scalar_one()
     ids = list(range(last_id + 1, last_id + 1 + len(fresh)))  # nobody else writes meanwhile
     numbered = list(zip(ids, fresh, strict=True))
     created_at = utc_text(moment.at)
     vectors = [np.asarray(item.embedding, dtype="<f4").tobytes() for item in fresh]
-    places = zip(moment.seqs, ids, fresh, strict=True)
     rows: dict[Table, list[tuple[object, ...]]] = {
-        items: [_values(item_id, seq, item, created_at) for seq, item_id, item in places],
+        items: [
+            _values(item_id, seq, item, created_at) for seq, item_id, item in zip(moment.seqs, ids, fresh, strict=True)
+        ],
         embeddings_of(generation): [tuple(embedding_row(*each).values()) for each in zip(ids, vectors, strict=True)],
         images: [(item_id, item.image) for item_id, item in numbered if item.image is not None],
         item_metadata: [row for item_id, item in numbered for row in metadata_rows(item_id, item.metadata)],
@@ -93,12 +94,12 @@ def insert(connection: Connection, fresh: Sequence[NewItem], moment: Moment, *, 
 
 
 def embedding_row(item_id: int, embedding: bytes) -> dict[str, object]:
-    """A row of an embeddings table: `embedding` is little-endian float32."""
+    """Return a row of an embeddings table: `embedding` is little-endian float32."""
     return {"item_id": item_id, "embedding": embedding, "checksum": zlib.crc32(embedding)}
 
 
 def change(connection: Connection, item_id: int, changes: ItemChanges, moment: Moment) -> bool:
-    """Give an item new labels; False where there is none of this id."""
+    """Change labels of an item; return False where there is none of this id."""
     changing = items.update().where(items.c.id == item_id).values(seq=moment.seqs[0], **changes)
     if not connection.execute(changing).rowcount:
         return False
@@ -109,7 +110,7 @@ def change(connection: Connection, item_id: int, changes: ItemChanges, moment: M
 
 
 def remove(connection: Connection, ids: Sequence[int], moment: Moment) -> None:
-    """Delete items that exist, with all that hangs on them, and write down that they went."""
+    """Delete items that exist, with all that hangs on them, and record their deletion."""
     connection.execute(items.delete().where(items.c.id.in_(among(ids))))
     at = utc_text(moment.at)
     _insert(connection, deletions, [(seq, item_id, at) for seq, item_id in zip(moment.seqs, ids, strict=True)])
@@ -118,7 +119,7 @@ def remove(connection: Connection, ids: Sequence[int], moment: Moment) -> None:
 def ids_by_hash(
     connection: Connection, cameras_by_hash: Mapping[str, str | None], visible: Collection[str] | None = None
 ) -> dict[str, int]:
-    """Ids of the items with these image hashes, among those of `visible` cameras where they are given.
+    """Return ids of the items with these image hashes, among those of `visible` cameras where they are given.
 
     Of several with one hash it is the first of the camera that the hash comes with, else the first of all.
     """
@@ -131,7 +132,7 @@ def ids_by_hash(
 
 
 def item_of(row: Sequence[Any]) -> Item:
-    """The item of one row of `select_items`. Raises Unreadable where a time or JSON text cannot be read."""
+    """Return the item of one row of `select_items`. Raises Unreadable where a time or JSON text cannot be read."""
     values = dict(zip(_NAMES, row, strict=True))
     quality = {name: values.pop(name) for name in _QUALITY}
     captured_at, box = values["captured_at"], values["box"]
@@ -149,7 +150,7 @@ def item_of(row: Sequence[Any]) -> Item:
 
 
 def _values(item_id: int, seq: int, item: NewItem, created_at: str) -> tuple[object, ...]:
-    """A row of `items`, its values as SQLite takes them."""
+    """Return a row of `items`, its values as they are stored."""
     values = {
         "id": item_id,
         "seq": seq,

@@ -8,7 +8,7 @@ from typing import Any
 
 from sqlalchemy import Connection, func, select
 
-from vitreid.service.gallery.rows.tables import gallery, images, items, patches
+from vitreid.service.gallery.rows.tables import backups, gallery, generations, images, items, patches
 
 _HEADER = ("bundle_id", "dimension", "format_version", "lineage", "generation", "created_at", "purged_seq")
 
@@ -20,6 +20,18 @@ def camera_counts(connection: Connection) -> dict[tuple[str | None, str | None],
         (camera, model_camera): n
         for camera, model_camera, n in connection.execute(select(*by, func.count()).group_by(*by))
     }
+
+
+def list_generations(connection: Connection) -> list[dict[str, Any]]:
+    """Return each model's embeddings."""
+    return [row._asdict() for row in connection.execute(generations.select())]
+
+
+def list_backups(connection: Connection) -> list[dict[str, Any]]:
+    """Return the backups that are not dropped, oldest first."""
+    wanted = select(*(column for column in backups.c if column is not backups.c.purged_at))
+    wanted = wanted.where(backups.c.purged_at.is_(None)).order_by(backups.c.created_at)
+    return [row._asdict() for row in connection.execute(wanted)]
 
 
 def summary(connection: Connection, path: Path) -> dict[str, Any]:

@@ -21,7 +21,7 @@ gallery = Table(
     Column("created_at", UtcText, nullable=False),
     Column("last_seq", Integer, nullable=False),  # the newest addition, change or deletion
     Column("last_at", UtcText, nullable=False),  # the newest time that was given out
-    Column("lineage", String, nullable=False),  # made with the gallery and kept by its backups
+    Column("lineage", String, nullable=False),  # made with the gallery and shared by its backups
     Column("generation", Integer, nullable=False),  # the embeddings that answer; bundle_id and dimension are theirs
     Column("purged_seq", Integer, nullable=False),  # nothing deleted up to this seq is left in any file
 )
@@ -99,7 +99,7 @@ images = Table(
     Column("image", LargeBinary, nullable=False),  # JPEG
 )
 
-# The foreground patches of items, where a gallery keeps them; those of another explain.onnx count as missing.
+# The foreground patches of items, where a gallery stores them; those of another explain.onnx count as missing.
 patches = Table(
     "patches",
     metadata,

@@ -151,7 +151,7 @@ def test_growing_past_a_step_swaps_the_kind(open_gallery, make_items, monkeypatc
     with open_gallery() as gallery:
         assert gallery.info().index == "ivf"
     with open_gallery(index="exact") as gallery:  # another kind than the snapshot's: from the rows
-        assert (gallery.info().index, gallery.info().index_reason) == ("exact", "the configuration says so")
+        assert (gallery.info().index, gallery.info().index_reason) == ("exact", "it is configured")
         assert len(ids(gallery)) == 10
 
 
