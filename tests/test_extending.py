@@ -18,12 +18,14 @@ import torch
 
 from tests.paths import REPOSITORY
 from vitreid.bundle import Bundle
+from vitreid.export.fast import fast_form
 from vitreid.service.gallery import Gallery, NewItem
 from vitreid.service.indexes import INDEXES
 from vitreid.service.models.runtimes import RUNTIMES, RuntimeChoice, load_runtime
 from vitreid.service.search import Query, candidates, reranking, search
 from vitreid.service.search.request import SearchRequest
 from vitreid.training import losses
+from vitreid.training.backbones import BACKBONES
 from vitreid.training.config import parse_config
 from vitreid.training.datasets import DATASETS, read_dataset
 from vitreid.training.losses import LossBatch, total_loss
@@ -169,6 +171,15 @@ def test_backbone() -> None:
     model = build_model(parse_config(example("A backbone", "toml"), (), "page"), persons=3, pretrained=False).eval()
     embeddings = model.embed(torch.zeros(2, 64, 32, 3, dtype=torch.uint8))
     assert embeddings.shape == (2, 64)
+
+
+def test_backbone_of_another_kind(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(BACKBONES, "small", module("A backbone", monkeypatch).build_small)
+    config = parse_config('[model]\nbackbone = "small-1"\nheight = 64\nwidth = 32', (), "page")
+    model = build_model(config, persons=3).eval()
+    images = torch.randint(0, 256, (2, 64, 32, 3), dtype=torch.uint8)
+    assert model(model.normalise(images)).branches[0].logits.shape == (2, 3)
+    torch.testing.assert_close(fast_form(model, 18)(images), model.embed(images))
 
 
 def test_index(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
