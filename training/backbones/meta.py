@@ -12,7 +12,7 @@ from vitreid.training.backbones.protocol import Backbone, Features
 from vitreid.training.backbones.timm_models import UNSUITABLE
 from vitreid.training.errors import ConfigError
 
-STRIDE = 16  # of a ResNet whose last stage keeps its resolution
+STRIDE = 16  # of a ResNet whose last stage has stride 1
 
 
 def check_forward(backbone: Backbone, size: tuple[int, int], name: str) -> None:

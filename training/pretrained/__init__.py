@@ -1,1 +1,1 @@
-"""Weights trained elsewhere: reading files, naming their tensors as ours, loading or converting them."""
+"""Weights trained elsewhere: read files, map the names of their tensors, load or convert them."""

@@ -1,4 +1,4 @@
-"""`vitreid import-weights`: a published file becomes a checkpoint of ours."""
+"""Conversion of a file of published weights to a checkpoint (`vitreid import-weights`)."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ SIDES = {(True, True): "both", (True, False): "camera", (False, True): "view", (
 
 
 class Stated(TypedDict, total=False):
-    """What a file does not tell. Where a caller does not, either, ASSUMED has it.
+    """Values that a file does not hold, from the caller; ASSUMED has them otherwise.
 
-    `size` (height, width) is that of the images to come, by default of those that the file was trained on, whose
+    `size` (height, width) is that of future images, by default of those that the file was trained on, whose
     `grid` (rows, columns) of patches start every `stride` pixels. `key` names one of several networks.
     """
 
@@ -51,7 +51,7 @@ class Stated(TypedDict, total=False):
 
 @dataclass(frozen=True)
 class Assumption:
-    """A value where nobody states one, for files that have `needs`; `option` of the command states another."""
+    """A default value for files that have `needs`; `option` of the command sets another."""
 
     option: str
     value: Callable[[Shape], Any]
@@ -78,16 +78,16 @@ NEEDS = {"side": "side information", "parts": "the parts of a JPM"}
 
 @dataclass(frozen=True)
 class Imported:
-    """What was made of a file: the checkpoint, and the names that found no place on either side."""
+    """The checkpoint made from a file, and the names without a counterpart."""
 
     checkpoint: Checkpoint
     shape: Shape
     missing: tuple[str, ...]
-    """Names of ours that the file does not have; they keep random values."""
+    """Names of the network that the file does not have; their values are random."""
     dropped: tuple[str, ...]
-    """Names of the file that have no place in our network."""
+    """Names of the file that the network does not have."""
     assumed: Mapping[str, Any]
-    """What neither the file nor the caller told."""
+    """Values that neither the file nor the caller gave."""
 
     def summary(self) -> dict[str, object]:
         """Return what was recognised, by name."""
@@ -111,9 +111,9 @@ class Imported:
 def import_weights(file: Path, out: Path, *, partial: bool = False, **stated: Unpack[Stated]) -> Imported:
     """Write a checkpoint from a published file. Its cameras are called c1, c2, ... by their rows, its views 0, 1, ...
 
-    Raises WeightsError for a file that cannot be read, for what is stated and does not fit it, and unless `partial` for
-    one that leaves a part of the network without weights or has some that fit nowhere; nothing is written then. Raises
-    ConfigError for a value that a recipe could not have.
+    Raises WeightsError for a file that cannot be read, for stated values that do not fit it, and unless `partial` for
+    a network with parts that the file lacks, or a file with weights that the network lacks; nothing is written then.
+    Raises ConfigError for a value that a recipe could not have.
     """
     read = read_weights(file, stated.get("key"))
     weights = translate(read.tensors, size=stated.get("size"), stride=stated.get("stride"), grid=stated.get("grid"))
@@ -121,21 +121,21 @@ def import_weights(file: Path, out: Path, *, partial: bool = False, **stated: Un
     shape = replace(weights.shape, heads=stated.get("heads", weights.shape.heads))
     assumed = _assumed(shape, stated, read, file)
     known: dict[str, Any] = {**assumed, **{name: value for name, value in stated.items() if value is not None}}
-    seen = _side(shape, known.get("cameras"), known.get("views"))
-    config = _config(file, shape, seen, known)
-    model = _network(file, config, shape, seen)
-    ours, tensors = model.state_dict(), _placed(weights.tensors, shape, model, seen, stated.get("qk_scale"))
+    sides = _side(shape, known.get("cameras"), known.get("views"))
+    config = _config(file, shape, sides, known)
+    model = _network(file, config, shape, sides)
+    ours, tensors = model.state_dict(), _fitted(weights.tensors, shape, model, sides, stated.get("qk_scale"))
     fitting = {name: each for name, each in tensors.items() if name in ours and each.shape == ours[name].shape}
     left = model.load_state_dict(fitting, strict=False)
     missing = tuple(name for name in left.missing_keys if shape.persons or not name.startswith("necks."))
-    if not partial and (told := _told(tensors, missing, ours)):
-        raise WeightsError(f"{file} {told}; --partial takes the others and leaves what they lack at random values")
+    if not partial and (faults := _mismatches(tensors, missing, ours)):
+        raise WeightsError(f"{file} {faults}; use --partial to take the others and leave the rest at random values")
     dropped = (*weights.dropped, *(name for name in tensors if name not in fitting))
     lists = {"missing": list(missing), "dropped": list(dropped), "assumed": assumed}
     metrics: dict[str, Any] = {
         "persons": [str(i) for i in range(shape.persons or 1)],
-        "cameras": [f"c{i + 1}" for i in range(seen[0])],  # as every reader of data sets calls them
-        "views": [str(i) for i in range(seen[1])],
+        "cameras": [f"c{i + 1}" for i in range(sides[0])],  # as every reader of data sets calls them
+        "views": [str(i) for i in range(sides[1])],
         "scores": {},
         "imported": {"file": file.name, "sha256": sha256_of(file), **lists},
     }
@@ -144,12 +144,14 @@ def import_weights(file: Path, out: Path, *, partial: bool = False, **stated: Un
 
 
 def _assumed(shape: Shape, stated: Stated, read: StateDict, file: Path) -> dict[str, Any]:
-    """What nobody told about a file, by name. Raises WeightsError where something is stated that it has no use for."""
+    """Return the assumed values by name. Raises WeightsError for a stated value that the file does not need."""
     values: dict[str, Any] = {"key": read.key} if read.others and "key" not in stated else {}
     for name, assumption in ASSUMED.items():
         needed = not assumption.needs or getattr(shape, assumption.needs) > 0
         if name in stated and not needed and name != "cameras":  # 0 cameras may be stated of any file
-            raise WeightsError(f"{assumption.option} is for {NEEDS[assumption.needs]}, which {file} has not")
+            raise WeightsError(
+                f"{assumption.option} is for {NEEDS[assumption.needs]}, but {file} has none; leave it out"
+            )
         if needed and stated.get(name) is None:
             values[name] = assumption.value(shape)
     if stated.get("views") is not None:
@@ -157,38 +159,38 @@ def _assumed(shape: Shape, stated: Stated, read: StateDict, file: Path) -> dict[
     return values
 
 
-def _network(file: Path, config: TrainConfig, shape: Shape, seen: tuple[int, int]) -> ReIDModel:
+def _network(file: Path, config: TrainConfig, shape: Shape, sides: tuple[int, int]) -> ReIDModel:
     try:
-        return build_model(config, persons=shape.persons or 1, cameras=seen[0], views=seen[1], pretrained=False)
+        return build_model(config, persons=shape.persons or 1, cameras=sides[0], views=sides[1], pretrained=False)
     except ConfigError as error:
-        raise WeightsError(f"{file} tells of a network that cannot be built: {error}") from error
+        raise WeightsError(f"{file} describes a network that cannot be built: {error}") from error
 
 
-def _placed(
-    tensors: Mapping[str, Tensor], shape: Shape, model: ReIDModel, seen: tuple[int, int], qk_scale: float | None
+def _fitted(
+    tensors: Mapping[str, Tensor], shape: Shape, model: ReIDModel, sides: tuple[int, int], qk_scale: float | None
 ) -> dict[str, Tensor]:
-    """The tensors as the network has them: its grid, its table of cameras and views, its scale of attention.
+    """Fit the tensors to the network: its grid, its table of cameras and views, its scale of attention.
 
-    Raises ConfigError for a scale that is no number above 0.
+    Raises ConfigError for a scale that is not a finite number above 0.
     """
     assert model.backbone.grid is not None
-    placed = resized(tensors, shape.grid, model.backbone.grid)
-    if SIDE in placed:
-        placed[SIDE] = placed[SIDE].reshape(max(seen[0], 1), max(seen[1], 1), -1)
+    fitted = resized(tensors, shape.grid, model.backbone.grid)
+    if SIDE in fitted:
+        fitted[SIDE] = fitted[SIDE].reshape(max(sides[0], 1), max(sides[1], 1), -1)
     if qk_scale is not None:
         if not 0 < qk_scale < math.inf:
             raise ConfigError(f"--qk-scale {qk_scale} must be a finite number above 0, such as 0.125")
-        # Ours is 1 / sqrt(width of a head): the queries take the difference.
+        # The network scales by 1 / sqrt(width of a head): the queries take the difference.
         factor = torch.ones(3, 1)
         factor[0] = qk_scale * (shape.width / shape.heads) ** 0.5
-        for name in [name for name in placed if ".attn.qkv." in name]:
-            grouped = placed[name].float().reshape(3, -1)
-            placed[name] = (grouped * factor).reshape(placed[name].shape)
-    return placed
+        for name in [name for name in fitted if ".attn.qkv." in name]:
+            grouped = fitted[name].float().reshape(3, -1)
+            fitted[name] = (grouped * factor).reshape(fitted[name].shape)
+    return fitted
 
 
 def _side(shape: Shape, cameras: int | None, views: int | None) -> tuple[int, int]:
-    """How many cameras and views the rows of side information are."""
+    """Return the numbers of cameras and views in the rows of side information."""
     if cameras is None and views is None:
         return shape.side, 0
     found = (cameras or 0, views or 0)
@@ -200,7 +202,7 @@ def _side(shape: Shape, cameras: int | None, views: int | None) -> tuple[int, in
     return found
 
 
-def _config(file: Path, shape: Shape, seen: tuple[int, int], known: Mapping[str, Any]) -> TrainConfig:
+def _config(file: Path, shape: Shape, sides: tuple[int, int], known: Mapping[str, Any]) -> TrainConfig:
     size = known.get("size", shape.size)
     jpm = {"roll": known.get("roll"), "groups": known.get("groups"), "parts": shape.parts, "reduction": "code"}
     model = {
@@ -217,7 +219,7 @@ def _config(file: Path, shape: Shape, seen: tuple[int, int], known: Mapping[str,
         "stride": None if shape.stride == shape.patch else shape.stride,
         "height": size[0],
         "width": size[1],
-        "sie": SIDES[seen[0] > 1, seen[1] > 1],
+        "sie": SIDES[sides[0] > 1, sides[1] > 1],
         "sie_scale": known.get("sie_scale", 3.0),
         "jpm": jpm if shape.parts else None,
         **{name: known[name] for name in ("mean", "std", "resize", "bnneck", "pool")},
@@ -225,8 +227,8 @@ def _config(file: Path, shape: Shape, seen: tuple[int, int], known: Mapping[str,
     return validated({"model": model}, (), str(file))
 
 
-def _told(tensors: Mapping[str, Tensor], missing: Sequence[str], ours: Mapping[str, Tensor]) -> str:
-    """All that does not fit, by name; empty where everything does."""
+def _mismatches(tensors: Mapping[str, Tensor], missing: Sequence[str], ours: Mapping[str, Tensor]) -> str:
+    """Describe all that does not fit, by name; empty if everything does."""
     lists = {
         "has no weights for": [name for name in missing if name not in tensors],
         "has weights that fit nowhere:": [name for name in tensors if name not in ours],

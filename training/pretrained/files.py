@@ -1,4 +1,4 @@
-"""Reading files of published weights: tensors by name, without running any code that a file names."""
+"""Files of published weights: tensors by name, read without running any code that a file names."""
 
 from __future__ import annotations
 
@@ -28,16 +28,16 @@ BESIDE_WEIGHTS = (
         for name in ("Posix", "Windows", "PurePosix", "PureWindows")
     ),
 )
-"""What runs keep beside their weights (arguments, schedules, paths). An inert object takes the place of each."""
+"""Classes of objects saved beside weights (arguments, schedules, paths); each is replaced by an inert object."""
 
 MARKS = ("cls_token", "layer1.0.conv1.weight")
-"""Names that a transformer has, or else a ResNet, after the prefix of the network."""
+"""Names in a transformer, or else in a ResNet, after the prefix of the network."""
 
 AVERAGES = {"ema", "averaged", "teacher"}
-"""Words in the name of a moving average, which is what publications score."""
+"""Words in the name of a moving average, which publications evaluate."""
 
 WRAPPERS = re.compile(r"(?:(?<=\.)|^)(_orig_mod|module|_fsdp_wrapped_module|_checkpoint_wrapped_module)\.")
-"""What torch.compile and parallel training put into names, wherever they wrapped a part."""
+"""Prefixes that torch.compile and parallel training put into names of modules."""
 
 DEPTH = 3  # of mappings in each other
 BEGINNINGS: dict[bytes, str] = {
@@ -46,7 +46,7 @@ BEGINNINGS: dict[bytes, str] = {
     b"\x1f\x8b": "a gzip archive; unpack it",
     b"": "empty; download it again",
 }
-"""What a file is instead, by its first bytes."""
+"""Other kinds of files, by their first bytes."""
 
 
 @dataclass(frozen=True)
@@ -62,7 +62,7 @@ class StateDict:
 
 
 class _Inert:
-    """Takes the arguments and state of any class, and keeps nothing."""
+    """Stand-in for any class, which ignores arguments and state."""
 
     def __new__(cls, *_: object) -> _Inert:
         return super().__new__(cls)
@@ -76,16 +76,16 @@ def read_weights(path: Path, key: str | None = None) -> StateDict:
     """Read the network under `key` of a .pth, .pt, .bin or .safetensors file, by default its only one.
 
     Of several networks a moving average (a teacher) is taken. Raises WeightsError for any other content, for several
-    networks of equal rank and for a key that is not there.
+    networks of equal rank and for an unknown key.
     """
     content = _content(path)
     if not isinstance(content, Mapping):
-        raise WeightsError(f"{path} holds a {type(content).__name__}, not tensors by name; name a file of a state dict")
+        raise WeightsError(f"{path} holds a {type(content).__name__}, not tensors by name; give a file of a state dict")
     states = dict(_states(content, "", DEPTH))
     found = {name: state for name, state in states.items() if roots_of(state)}
     found = found or dict([*states.items()][:1])
     if not found:
-        raise WeightsError(f"{path} holds no tensors by name; name a file of a state dict")
+        raise WeightsError(f"{path} holds no tensors by name; give a file of a state dict")
     if key is None:
         averages = [name for name in found if not AVERAGES.isdisjoint(re.split(r"[._]", name.lower()))]
         [key, *more] = averages or found
@@ -98,7 +98,7 @@ def read_weights(path: Path, key: str | None = None) -> StateDict:
 
 
 def roots_of(names: Iterable[str]) -> list[str]:
-    """The prefixes of the networks among the names of tensors: what stands before a mark of one."""
+    """Return the prefixes of the networks among the names of tensors."""
     for mark in MARKS:
         if roots := sorted(name.removesuffix(mark) for name in names if f".{name}".endswith(f".{mark}")):
             return roots
@@ -106,7 +106,7 @@ def roots_of(names: Iterable[str]) -> list[str]:
 
 
 def _states(content: Mapping[Any, Any], path: str, depth: int) -> Iterator[tuple[str, dict[str, Tensor]]]:
-    """Mappings of tensors by key, those in each other and those in one: a student's and a teacher's."""
+    """Yield mappings of tensors by key: nested ones, and those of several networks in one (student and teacher)."""
     tensors = {WRAPPERS.sub("", str(name)): value for name, value in content.items() if isinstance(value, Tensor)}
     roots = roots_of(tensors)
     if len(roots) < 2:
@@ -121,16 +121,16 @@ def _states(content: Mapping[Any, Any], path: str, depth: int) -> Iterator[tuple
 
 
 def _content(path: Path) -> Any:
-    """All that a file holds."""
+    """Read a file."""
     try:
         with path.open("rb") as file:
             head = file.read(64)
     except OSError as error:
-        told = "there is no file" if isinstance(error, FileNotFoundError) else f"{error.strerror}:"
-        raise WeightsError(f"{told} {path}; name a .pth or .safetensors file") from error
+        reason = "there is no file" if isinstance(error, FileNotFoundError) else f"{error.strerror}:"
+        raise WeightsError(f"{reason} {path}; give a .pth or .safetensors file") from error
     for beginning, instead in BEGINNINGS.items():
         if head == beginning or (beginning and head.lstrip().startswith(beginning)):
-            raise WeightsError(f"{path} is no file of weights but {instead}")
+            raise WeightsError(f"{path} is not a file of weights but {instead}")
     try:
         if head[8:9] == b"{":  # after its length, the header of safetensors
             return load_file(path)
@@ -139,13 +139,13 @@ def _content(path: Path) -> Any:
             return torch.load(path, "cpu", weights_only=True)
     except SafetensorError as error:
         reason = " ".join(str(error).split())
-        raise WeightsError(f"{path} is no whole safetensors file ({reason}); download it again") from error
-    except Exception as error:  # a file that is no archive makes torch.load raise nearly any type
+        raise WeightsError(f"{path} is not a complete safetensors file ({reason}); download it again") from error
+    except Exception as error:  # for a file that is not an archive torch.load raises nearly any type
         raise WeightsError(f"{path} {_reason(path, error)}") from error
 
 
 def _reason(path: Path, error: Exception) -> str:
-    """One line about a file that torch does not load; its own texts span lines and advise to switch safety off."""
+    """Return one line about a file that torch does not load; its own texts advise to switch safety off."""
     if found := re.search(r"GLOBAL (\S+)", str(error)):
         return (
             f"holds {found[1]} beside its tensors, which could run code and is not loaded; where the file was made, "
@@ -159,5 +159,5 @@ def _reason(path: Path, error: Exception) -> str:
                 "is a TorchScript program; save its weights alone: torch.save(torch.jit.load(FILE).state_dict(), OUT)"
             )
         if not any(name.endswith("data.pkl") for name in names):
-            return "is an archive of other files; unpack it and name the file of weights in it"
-    return "is no file of weights that can be read safely, or is cut off; download it again"
+            return "is an archive of other files; unpack it and give the file of weights in it"
+    return "is not a file of weights that can be read safely, or is cut off; download it again"

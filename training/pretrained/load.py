@@ -1,4 +1,4 @@
-"""`model.weights`: a published file or a checkpoint of ours in the place of random values, before a training begins."""
+"""Initial weights of a training (`model.weights`): from a published file or a checkpoint, in place of random values."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from vitreid.training.pretrained.names import State, check_numbers, other_sizes,
 from vitreid.training.pretrained.pos_embed import Grid, resized
 
 OPTIONAL = re.compile(r"necks\.|backbone\.(sie|position|jpm)\.|.*\.(relative_(bias|keys)|num_batches_tracked)$")
-"""What a network may have and its start not, or the other way round."""
+"""Names that a network may have and its initial weights not, or the other way round."""
 
 OF_TIMM = re.compile(r"\.position\.embeddings\.0\.pos_embed$|\.jpm\.|num_batches_tracked$")
 
@@ -27,11 +27,10 @@ Labels = Mapping[str, tuple[str, ...]]
 
 @dataclass(frozen=True)
 class Start:
-    """Tensors under our names.
+    """Tensors under the names of our networks.
 
-    `network` says of which, for people; the `grid` of its patches, the number of its attention `heads` and the `labels`
-    that it learned are there where they are known; `dropped` are the file's names that no network of ours has. `name`
-    tells which of a file's networks it is.
+    `network` describes the network for messages, and `name` its file and key; the `grid` of its patches, the number of
+    its attention `heads` and the `labels` that it learned are set if known; `dropped` are names without a counterpart.
     """
 
     tensors: dict[str, Tensor]
@@ -45,7 +44,7 @@ class Start:
 
 @dataclass(frozen=True)
 class Started:
-    """A `note` for whoever starts a run, and the names of the network's values that are `at_random` beside others."""
+    """A `note` about the initial weights, and the names of values left `at_random`."""
 
     note: str = ""
     at_random: frozenset[str] = frozenset()
@@ -54,8 +53,8 @@ class Started:
 def begin(
     model: ReIDModel, weights: str, *, size: tuple[int, int], labels: Labels, grid: Grid | None = None
 ) -> Started:
-    """Load what a recipe's `model.weights` says into a built network; arguments, errors as `start_from`."""
-    if weights == "timm":  # whose weights it was built with
+    """Load a recipe's `model.weights` into a built network; arguments and errors as in `start_from`."""
+    if weights == "timm":  # it was built with timm's weights
         return Started(at_random=random_beside_timm(model))
     if weights == "random":
         return Started()
@@ -67,12 +66,12 @@ def start_from(
 ) -> Started:
     """Load a published file, a checkpoint or the best one of a run into a network for images of `size`.
 
-    Positions are resized, from the `grid` of the file's patches where it is given. Classifiers of other persons than
-    those of `labels` are left out, and side information of other cameras and views; the note names what was left out
-    and what keeps its random values.
+    Positions are resized, from the `grid` of the file's patches if given. Classifiers of other persons than those of
+    `labels` are left out, and side information of other cameras and views; the note names what was left out and what
+    stays random.
 
-    Raises ConfigError where there is no such file or folder, WeightsError and CheckpointError for one that cannot be
-    read or is of another architecture; the network is then as it was.
+    Raises ConfigError if there is no such file or folder, WeightsError and CheckpointError if it cannot be read or has
+    another architecture; the network is unchanged then.
     """
     start, ours = _read(source, size, grid), model.state_dict()
     check_numbers(start.tensors, source)
@@ -97,16 +96,16 @@ def start_from(
 
 
 def random_beside_timm(model: ReIDModel) -> frozenset[str]:
-    """The names of what timm's weights do not have: side information, relative positions, and others than its own."""
+    """Return the names that timm's weights do not have, such as side information and relative positions."""
     return frozenset(name for name in model.state_dict() if OPTIONAL.match(name) and not OF_TIMM.search(name))
 
 
 def check_frozen(model: ReIDModel, at_random: frozenset[str], source: str) -> None:
-    """Raise ConfigError where a part of the backbone is frozen that `source` had no values for."""
+    """Raise ConfigError if a part of the backbone is frozen for which `source` has no values."""
     frozen = {name for name, each in model.backbone.named_parameters(prefix="backbone") if not each.requires_grad}
-    if kept := sorted(frozen & at_random):
+    if untrained := sorted(frozen & at_random):
         raise ConfigError(
-            f"{', '.join(_parts(kept))} would stay at random values, since {source} has none and "
+            f"{', '.join(_parts(untrained))} would stay at random values, since {source} has none and "
             "optim.backbone_lr_mult = 0 or optim.frozen_blocks freezes them; remove those settings or let them learn"
         )
 
@@ -117,7 +116,7 @@ def _read(source: Path, size: tuple[int, int], grid: Grid | None) -> Start:
     if not source.is_file():
         raise ConfigError(
             f"model.weights = {str(source)!r} is neither 'random' nor 'timm' nor a file or a checkpoint's folder; "
-            "say --set model.weights=PATH"
+            "use --set model.weights=PATH"
         )
     read = read_weights(source)
     name = f"{source}, {read.key!r} of it" if read.others else str(source)
@@ -159,23 +158,23 @@ def _is_wanted(name: str, tensor: Tensor, start: Start, ours: State, labels: Lab
 
 
 def _problem(tensors: State, fitting: State, ours: State) -> str | None:
-    """The first thing about the tensors that the network contradicts."""
-    if told := other_sizes(fitting, ours):
-        return told[0]
+    """Return the first mismatch of tensors and network, if any."""
+    if sizes := other_sizes(fitting, ours):
+        return sizes[0]
     needed = (name for name in ours if name not in fitting and not OPTIONAL.match(name))
     if (missing := next(needed, None)) is not None:
         return f"it has no {missing}"
     nowhere = next((name for name in tensors if name not in ours and not OPTIONAL.match(name)), None)
-    return nowhere and f"the network has no place for its {nowhere}"
+    return nowhere and f"the network has no {nowhere}"
 
 
 def _other_heads(theirs: int | None, ours: int | None) -> str | None:
-    """No tensor tells the number of heads, and with another one attention means something else."""
+    """Describe another number of heads, which no tensor shows."""
     return None if theirs in (None, ours) else f"its attention has {theirs} heads and the network's has {ours}"
 
 
 def _parts(names: Iterable[str]) -> list[str]:
-    """The parts of a network that tensors belong to, each once."""
+    """Return the parts of a network that tensors belong to, each once."""
     plain = (name for name in names if not name.endswith("num_batches_tracked"))
     return sorted({name.rpartition(".")[2] if "relative_" in name else _part(name) for name in plain})
 

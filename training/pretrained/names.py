@@ -1,4 +1,4 @@
-"""Published weights under our names: TransReID and TransReID-SSL checkpoints, DINO, DeiT and timm backbones."""
+"""Names of published weights mapped to ours: TransReID and TransReID-SSL checkpoints, DINO, DeiT, timm backbones."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ RESNET = r"(conv1|bn1|layer[1-4])\."
 
 @dataclass(frozen=True)
 class Shape:
-    """What a file tells of its network. Sizes are (height, width); `parts` counts the local features of a JPM."""
+    """The architecture of a file's network. Sizes are (height, width); `parts` counts the local features of a JPM."""
 
     width: int
     depth: int
@@ -47,7 +47,7 @@ class Shape:
     persons: int
     """Rows of the classifier; 0 for a backbone alone."""
     options: Mapping[str, bool | float] = field(default_factory=dict)
-    """Of timm's constructor, where they are not its defaults."""
+    """Options of timm's constructor that differ from its defaults."""
 
     @property
     def grid(self) -> tuple[int, int]:
@@ -56,18 +56,18 @@ class Shape:
 
 
 def grid_of(size: tuple[int, int], patch: int, stride: int) -> tuple[int, int]:
-    """Rows and columns of patches that start every `stride` pixels."""
+    """Return the rows and columns of patches that start every `stride` pixels."""
     return (size[0] - patch) // stride + 1, (size[1] - patch) // stride + 1
 
 
 @dataclass(frozen=True)
 class Weights:
-    """A file's tensors under our names, and what they tell."""
+    """A file's tensors under our names, and the architecture that they show."""
 
     tensors: dict[str, Tensor]
     shape: Shape
     dropped: tuple[str, ...]
-    """The file's names that have no place in a network of ours: classifiers of other tasks and blocks never used."""
+    """Names of the file without a counterpart: classifiers of other tasks and unused blocks."""
 
 
 def translate(
@@ -77,11 +77,11 @@ def translate(
     stride: int | None = None,
     grid: tuple[int, int] | None = None,
 ) -> Weights:
-    """Our names for a file's tensors, and the shape that they tell.
+    """Map a file's tensors to our names, and find the architecture.
 
-    The number of patches does not quite tell the `grid` (rows, columns) that they form, nor the `stride`: where they
-    are not given, those of a usual size that fit are taken, then a square's, then those of images of `size`. Raises
-    WeightsError for an unknown layout.
+    The number of patches does not determine their `grid` (rows, columns) and `stride`: if these are not given, those of
+    a usual size that fit are taken, then those of a square, then those of images of `size`. Raises WeightsError for an
+    unknown layout.
     """
     [root, *_] = roots_of(tensors) or [""]
     if f"{root}cls_token" not in tensors:
@@ -96,22 +96,22 @@ def translate(
     weights = _named(inside, _backbone_name, size, stride, grid)
     beside = {name: tensor for name, tensor in tensors.items() if not name.startswith(root)}
     heads = [name for name in beside if name in DROPPED or re.search(rf"(^|\.){HEADS}", name)]
-    others = {name: tensor for name, tensor in beside.items() if name not in heads}  # which fit nowhere
+    others = {name: tensor for name, tensor in beside.items() if name not in heads}  # without counterparts
     return replace(weights, tensors=weights.tensors | others, dropped=(*weights.dropped, *heads))
 
 
 def translate_resnet(tensors: State) -> tuple[dict[str, Tensor], tuple[str, ...]] | None:
-    """Our names for the tensors of a ResNet in timm's or torchvision's, and the names dropped; None for other files."""
+    """Map the names of timm's or torchvision's ResNet; return tensors and dropped names, or None for other files."""
     [root, *_] = roots_of(tensors) or [""]
     plain = {name.removeprefix(root): tensor for name, tensor in tensors.items()}
     if "layer1.0.conv1.weight" not in plain or "cls_token" in plain:
         return None
-    kept = {name: tensor for name, tensor in plain.items() if re.match(RESNET, name)}
-    return {f"backbone.resnet.{name}": tensor for name, tensor in kept.items()}, tuple(plain.keys() - kept.keys())
+    inside = {name: tensor for name, tensor in plain.items() if re.match(RESNET, name)}
+    return {f"backbone.resnet.{name}": tensor for name, tensor in inside.items()}, tuple(plain.keys() - inside.keys())
 
 
 def other_sizes(tensors: State, ours: State) -> list[str]:
-    """The tensors that have another size than the network's of that name, told."""
+    """Describe the tensors whose size differs from the network's."""
     return [
         f"{name} is {tuple(tensor.shape)} in the file and {tuple(ours[name].shape)} in the network"
         for name, tensor in tensors.items()
@@ -120,7 +120,7 @@ def other_sizes(tensors: State, ours: State) -> list[str]:
 
 
 def check_numbers(tensors: State, source: Path) -> None:
-    """Raise WeightsError for a tensor of a network that holds something else than finite numbers of 16 bits or more."""
+    """Raise WeightsError for a tensor that holds something else than finite numbers of 16 bits or more."""
     for name, tensor in tensors.items():
         if name.endswith(COUNTERS):
             continue
@@ -134,7 +134,7 @@ def check_numbers(tensors: State, source: Path) -> None:
 
 
 def _backbone_name(name: str) -> str | None:
-    """Our name for one of a timm-like backbone; None where we have no place for it."""
+    """Return our name for a name of a timm-like backbone, or None without a counterpart."""
     if re.match(HEADS, name) or name in DROPPED:
         return None
     if name == "pos_embed":
@@ -143,7 +143,7 @@ def _backbone_name(name: str) -> str | None:
 
 
 def _transreid(plain: State) -> Callable[[str], str | None]:
-    """How TransReID names its parts: `base.*`, the branches `b1` and `b2` of the JPM, necks and classifiers."""
+    """Return a mapping of TransReID's names: `base.*`, the branches `b1` and `b2` of the JPM, necks and classifiers."""
     last = max(_blocks(plain))
     branches = {"b1.0.": f"backbone.blocks.{last}.", "b1.1.": "backbone.norm."}
     branches |= {"b2.0.": "backbone.jpm.block.", "b2.1.": "backbone.jpm.norm."}
@@ -172,9 +172,9 @@ def _named(
 ) -> Weights:
     names = {name: name_of(name) for name in plain}
     tensors = {ours: plain[theirs] for theirs, ours in names.items() if ours is not None}
-    places, patches = tensors.get(POSITIONS), tensors.get(PATCHES)
-    if places is not None and "dist_token" in plain:  # a distilled model's second slot is its distillation token's
-        tensors[POSITIONS] = torch.cat([places[:, :1], places[:, 2:]], dim=1)
+    positions, patches = tensors.get(POSITIONS), tensors.get(PATCHES)
+    if positions is not None and "dist_token" in plain:  # a distilled model's second slot is its distillation token's
+        tensors[POSITIONS] = torch.cat([positions[:, :1], positions[:, 2:]], dim=1)
     if patches is not None and patches.ndim == 2:
         tensors[PATCHES] = _convolution(patches)
     return Weights(
@@ -183,10 +183,10 @@ def _named(
 
 
 def _convolution(linear: Tensor) -> Tensor:
-    """(D, 3 x P x P), a linear layer as in timm until 2020, as the convolution that it is: (D, 3, P, P)."""
+    """Reshape a linear layer (D, 3 x P x P), as in timm until 2020, to a convolution (D, 3, P, P)."""
     side = math.isqrt(linear.shape[1] // 3)
     if 3 * side**2 != linear.shape[1]:
-        raise WeightsError(f"{PATCHES} is {tuple(linear.shape)}, which are no square patches of three channels")
+        raise WeightsError(f"{PATCHES} is {tuple(linear.shape)}; expected square patches of three channels")
     return linear.reshape(len(linear), 3, side, side)
 
 
@@ -222,14 +222,14 @@ def _shape(tensors: State, size: tuple[int, int] | None, stride: int | None, gri
 
 
 def _options(tensors: State) -> dict[str, bool | float]:
-    """What tensors that are there, or are not, tell of timm's constructor."""
-    told: dict[str, tuple[str, bool, bool | float]] = {  # by option: a tensor, whether it is there, the value then
+    """Return the options of timm's constructor that present and absent tensors imply."""
+    implied: dict[str, tuple[str, bool, bool | float]] = {  # by option: a tensor, whether it is there, the value then
         "qkv_bias": ("backbone.blocks.0.attn.qkv.bias", False, False),
         "qk_norm": ("backbone.blocks.0.attn.q_norm.weight", True, True),
         "pre_norm": ("backbone.norm_pre.weight", True, True),
         "init_values": ("backbone.blocks.0.ls1.gamma", True, 1e-5),
     }
-    return {option: value for option, (name, there, value) in told.items() if (name in tensors) is there}
+    return {option: value for option, (name, there, value) in implied.items() if (name in tensors) is there}
 
 
 def _blocks(tensors: State, prefix: str = "base.") -> Iterator[int]:
@@ -241,7 +241,7 @@ def _blocks(tensors: State, prefix: str = "base.") -> Iterator[int]:
 def _size(
     patches: int, patch: int, size: tuple[int, int] | None, stride: int | None, grid: tuple[int, int] | None
 ) -> tuple[tuple[int, int], int]:
-    """The size and stride that the weights were trained with, of all that give so many patches."""
+    """Find the size and stride that the weights were trained with, of all that give so many patches."""
     strides = [each for each in ((patch, *STRIDES) if stride is None else (stride,)) if each <= patch]
     edge = math.isqrt(patches) * patch
     asked = [] if size is None else [size]
@@ -253,8 +253,8 @@ def _size(
     for sides, step in guesses:
         if math.prod(grid_of(sides, patch, step)) == patches:
             return sides, step
-    told = "which no usual size of images gives" if grid is None else f"not {grid[0]}x{grid[1]}"
+    fault = "which no usual size of images gives" if grid is None else f"not {grid[0]}x{grid[1]}"
     raise WeightsError(
-        f"the weights have positions for {patches} patches of {patch} pixels, {told}; give `vitreid import-weights` "
+        f"the weights have positions for {patches} patches of {patch} pixels, {fault}; give `vitreid import-weights` "
         "--grid ROWSxCOLUMNS whose product that is, and --stride where patches overlap"
     )

@@ -1,4 +1,4 @@
-"""What timm's weights ask of a recipe: the pixels that they were trained with."""
+"""Normalisation and resizing that timm's weights were trained with."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from vitreid.training.config import TrainConfig
 
 
 def with_published_pixels(config: TrainConfig) -> tuple[TrainConfig, list[str]]:
-    """The recipe with the mean, deviation and resize of timm's weights where it starts from those and states none.
+    """Return the recipe with the mean, deviation and resize of timm's weights if it starts from them and sets none.
 
-    Lines name what was taken, and what the recipe states otherwise.
+    Also returns notes on what was taken, and on what the recipe sets otherwise.
     """
     part = config.model
     if part.weights != "timm":
@@ -20,9 +20,9 @@ def with_published_pixels(config: TrainConfig) -> tuple[TrainConfig, list[str]]:
     taken = {name: value for name, value in published.items() if name not in part.model_fields_set}
     other = {name: value for name, value in published.items() if name not in taken and getattr(part, name) != value}
     whose = f"timm's weights for {part.backbone}"
-    notes = [f"of {whose}: {_listed(taken)}"] if taken else []
+    notes = [f"from {whose}: {_listed(taken)}"] if taken else []
     notes += [
-        f"the recipe states {_listed({name: getattr(part, name)})}, {whose} {_listed({name: other[name]})}"
+        f"the recipe sets {_listed({name: getattr(part, name)})}, {whose} {_listed({name: other[name]})}"
         for name in other
     ]
     return config.model_copy(update={"model": part.model_copy(update=taken)}), notes

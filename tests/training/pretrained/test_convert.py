@@ -196,8 +196,8 @@ def test_options_that_tensors_tell(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("stated", "error", "message"),
     [
-        ({"roll": 7}, WeightsError, r"--roll is for the parts of a JPM, which .*vit\.pth has not"),
-        ({"sie_scale": 1.0}, WeightsError, "--sie-scale is for side information, which"),
+        ({"roll": 7}, WeightsError, r"--roll is for the parts of a JPM, but .*vit\.pth has none"),
+        ({"sie_scale": 1.0}, WeightsError, "--sie-scale is for side information, but"),
         ({"key": "teacher"}, WeightsError, "has no network 'teacher'"),
         ({"grid": (3, 5)}, WeightsError, "196 patches of 16 pixels, not 3x5; give .* --grid ROWSxCOLUMNS"),
         ({"pool": "gem"}, ConfigError, "model.pool = 'gem': Input should be 'cls', "),
@@ -267,7 +267,7 @@ def test_what_is_missing_is_listed_and_refused(backbone: torch.nn.Module, tmp_pa
     state = dict(backbone.state_dict())
     del state["blocks.1.norm1.weight"]
     torch.save(state, tmp_path / "part.pth")
-    with pytest.raises(WeightsError, match=r"no weights for backbone\.blocks\.1\.norm1\.weight; --partial"):
+    with pytest.raises(WeightsError, match=r"no weights for backbone\.blocks\.1\.norm1\.weight; use --partial"):
         import_weights(tmp_path / "part.pth", tmp_path / "out")
     assert not (tmp_path / "out").exists()
     imported = import_weights(tmp_path / "part.pth", tmp_path / "out", partial=True)
@@ -279,7 +279,7 @@ def test_what_fits_nowhere_is_listed_and_refused(backbone: torch.nn.Module, tmp_
     torch.save(dict(backbone.state_dict()) | odd, tmp_path / "odd.pth")
     told = (
         r"fit nowhere: backbone\.extra\.weight, backbone\.blocks\.1\.foo and has weights of another size: "
-        r"backbone\.norm\.weight is \(3,\) in the file and \(64,\) in the network; --partial"
+        r"backbone\.norm\.weight is \(3,\) in the file and \(64,\) in the network; use --partial"
     )
     with pytest.raises(WeightsError, match=told):
         import_weights(tmp_path / "odd.pth", tmp_path / "out")
@@ -314,7 +314,7 @@ def test_what_does_not_fit(
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        (b"no archive", "no file of weights that can be read safely"),
+        (b"no archive", "is not a file of weights that can be read safely"),
         ({"epoch": 3}, "holds no tensors"),
         ({"conv1.weight": torch.zeros(1)}, "no class token"),
         ({"cls_token": torch.zeros(1, 1, 64)}, "another architecture"),

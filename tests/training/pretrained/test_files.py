@@ -116,13 +116,13 @@ def test_one_of_several_networks_is_taken_by_its_key(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("content", "told"),
     [
-        (b"<!DOCTYPE html><html>Google Drive", "no file of weights but a web page"),
-        (b"\n <html>", "no file of weights but a web page"),
+        (b"<!DOCTYPE html><html>Google Drive", "is not a file of weights but a web page"),
+        (b"\n <html>", "is not a file of weights but a web page"),
         (b"version https://git-lfs.github.com/spec/v1\noid", "a pointer of Git LFS"),
         (b"\x1f\x8b\x08", "a gzip archive; unpack it"),
         (b"", "empty; download it again"),
         (b"no archive", "that can be read safely, or is cut off; download it again"),
-        (b"\x10\0\0\0\0\0\0\0{cut off", "no whole safetensors file"),
+        (b"\x10\0\0\0\0\0\0\0{cut off", "not a complete safetensors file"),
         (pickle.dumps({"a": 1}, protocol=5), "that can be read safely, or is cut off"),
     ],
 )
@@ -182,5 +182,5 @@ def test_patches_by_a_linear_layer() -> None:
     }
     found = translate(state, grid=(8, 4)).tensors["backbone.patch_embed.proj.weight"]
     assert torch.equal(found, convolution.weight)
-    with pytest.raises(WeightsError, match=r"is \(8, 50\), which are no square patches"):
+    with pytest.raises(WeightsError, match=r"is \(8, 50\); expected square patches"):
         translate(state | {"patch_embed.proj.weight": torch.zeros(8, 50)})

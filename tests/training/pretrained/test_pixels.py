@@ -27,7 +27,7 @@ def test_the_recipe_states_nothing() -> None:
     taken, notes = with_published_pixels(config("deit_tiny_patch16_224.fb_in1k"))
     assert (taken.model.mean, taken.model.std, taken.model.resize) == (MEAN, STD, "bicubic")
     told = "model.mean 0.485 0.456 0.406, model.std 0.229 0.224 0.225, model.resize bicubic"
-    assert notes == [f"of timm's weights for deit_tiny_patch16_224.fb_in1k: {told}"]
+    assert notes == [f"from timm's weights for deit_tiny_patch16_224.fb_in1k: {told}"]
     assert with_published_pixels(taken) == (taken, [])  # as when a run is resumed from its written recipe
     assert with_published_pixels(config("resnet50.tv_in1k"))[0].model.image.resize == "bilinear"
 
@@ -37,7 +37,7 @@ def test_the_recipe_states_something_else() -> None:
     taken, notes = with_published_pixels(stated)
     assert (taken.model.mean, taken.model.std) == ((0.5, 0.5, 0.5), STD)
     assert notes[1:] == [
-        "the recipe states model.mean 0.5 0.5 0.5, timm's weights for deit_tiny_patch16_224.fb_in1k model.mean 0.485 "
+        "the recipe sets model.mean 0.5 0.5 0.5, timm's weights for deit_tiny_patch16_224.fb_in1k model.mean 0.485 "
         "0.456 0.406"
     ]
 
