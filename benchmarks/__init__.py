@@ -1,1 +1,1 @@
-"""What the project measures: one question a file; run.py asks them all."""
+"""Benchmarks, one question per file; run.py runs them all and writes RESULTS.md."""

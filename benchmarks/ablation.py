@@ -1,10 +1,10 @@
-"""Train what the recipes `cuhk03-small*` compare, several seeds each.
+"""Train the recipes `cuhk03-small*` for the ablation, with several seeds each.
 
     python -m benchmarks.ablation DATA RUNS [--processes 2] [--only ROW ...]
 
-DATA is CUHK03 in Market-1501's layout. Of its training persons 200 are held back and scored together with the test
-persons: a query by each camera, the rest as gallery. Every run is a folder in RUNS; one that is complete is not trained
-again, one that was interrupted goes on. `python -m benchmarks.ablation_report RUNS` says what came of it.
+DATA is CUHK03 in Market-1501's layout. 200 of its training persons are held out and scored together with the test
+persons: one query from each camera, the rest as gallery. Every run is a folder in RUNS; complete runs are skipped, and
+interrupted ones are resumed. `python -m benchmarks.ablation_report RUNS` prints the results.
 """
 
 from __future__ import annotations
@@ -28,12 +28,12 @@ from vitreid.training.evaluation.embed import evaluate, open_embedder
 from vitreid.training.loop import Trainer
 from vitreid.training.progress import Progress
 
-HELD_BACK = 200
+HELD_OUT = 200
 
 
 @dataclass(frozen=True)
 class Job:
-    """One run: a row with one of its seeds."""
+    """A run: a row with one of its seeds."""
 
     row: Row
     seed: int
@@ -42,23 +42,23 @@ class Job:
 
     @property
     def folder(self) -> Path:
-        """Where it is kept."""
+        """The folder of the run."""
         return self.runs / f"{self.row.name}-{self.seed}"
 
     @property
     def scores(self) -> Path:
-        """What every query scored; it is written last."""
+        """The file with the scores of every query, which is written last."""
         return self.folder / "scores.npz"
 
 
 class Silent:
-    """Hears of a run and tells nothing."""
+    """An observer that ignores everything."""
 
     def step(self, progress: Progress) -> None:
-        """Say nothing."""
+        """Ignore a step."""
 
     def epoch(self, record: dict[str, Any]) -> None:
-        """Say nothing."""
+        """Ignore an epoch."""
 
 
 def main() -> None:
@@ -79,20 +79,20 @@ def main() -> None:
 
 
 def planned(data: Path, runs: Path, names: list[str]) -> list[Job]:
-    """All runs of the rows named: the first seed of every row, then more of those that most are compared with."""
+    """Return the runs of the named rows: the first seed of every row, then more seeds, rows with many seeds first."""
     jobs = [Job(row, seed, data, runs) for row in map(ROWS.__getitem__, names) for seed in range(row.seeds)]
     return sorted(jobs, key=lambda job: (job.seed > 0, -job.row.seeds, job.seed))
 
 
 def scored_split(data: Path) -> Split:
-    """Training persons less those held back; queries and gallery of these and of the test persons."""
+    """Return the training persons without the held-out ones; query and gallery have these and the test persons."""
     whole = read_dataset("market1501", data)
-    held = hold_out(whole, HELD_BACK, seed=0)
+    held = hold_out(whole, HELD_OUT, seed=0)
     return Split(held.train, held.query + whole.query, held.gallery + whole.gallery)
 
 
 def run(job: Job) -> tuple[float, float]:
-    """Train and score; returns mAP and the minutes of computing, of all epochs."""
+    """Train and score; return the mAP and the minutes of CPU time for all epochs."""
     torch.set_num_threads(1)
     config = load_recipe(job.row.recipe, [*job.row.changes, f"seed={job.seed}", "threads=1"])
     split, started = scored_split(job.data), time.process_time()
@@ -103,7 +103,7 @@ def run(job: Job) -> tuple[float, float]:
     trainer.run(job.folder, Silent())
     scored = evaluate(split, open_embedder(job.folder / "last")).per_query
     minutes = (time.process_time() - started) / 60
-    if trained_before < config.epochs:  # an interrupted run would have taken so long in one go
+    if trained_before < config.epochs:  # extrapolate the time of an interrupted run
         minutes *= config.epochs / (config.epochs - trained_before)
     whole = job.folder / "scores.part.npz"
     np.savez(whole, minutes=minutes, **{name: getattr(scored, name) for name in scored.__dataclass_fields__})

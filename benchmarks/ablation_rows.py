@@ -1,4 +1,4 @@
-"""What the ablation compares: each row a recipe, the row that it differs from in one thing, and how often it is run."""
+"""The rows of the ablation: a recipe, the row that it is compared with, and the number of seeds."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def _at_rates(name: str, recipe: str) -> list[Row]:
 
 
 def _strong(name: str, loss: str, *more: str) -> Row:
-    """A relation loss at ten times its weight, so that what it does to the positions is plain to see."""
+    """Return a relation loss at ten times its weight, which makes its effect on the positions visible."""
     changes = (f"losses.{loss}.weight=10", *more)
     return Row(f"{name}-10", f"cuhk03-small-{name.removesuffix('-slow')}", "relative-bias", changes, seeds=1)
 

@@ -1,6 +1,6 @@
-"""What a hostile client of the service does: each attack is a function of a target that lasts some seconds.
+"""Attacks of a hostile client: each is a function that attacks a target for some seconds.
 
-For one's own service on one's own machine: an attack refuses a target that is not a loopback address.
+For your own service on your own machine: an attack refuses a target that is not a loopback address.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ FORM = "multipart/form-data; boundary=limit"
 
 @dataclass(frozen=True)
 class Target:
-    """The service under attack, for how long, and the key of the attacker."""
+    """The attacked service, the duration, and the attacker's key."""
 
     host: str
     port: int
@@ -40,11 +40,11 @@ class Target:
 
     @property
     def headers(self) -> dict[str, str]:
-        """What says who asks."""
+        """The headers with the attacker's key."""
         return {} if self.key is None else {"X-API-Key": self.key}
 
     def head(self, method: str, path: str, **headers: Any) -> bytes:
-        """The first lines of a request, without the empty one that ends them."""
+        """Return the head of a request without the final empty line."""
         lines = {"Host": f"{self.host}:{self.port}", **self.headers}
         lines |= {name.replace("_", "-"): str(value) for name, value in headers.items()}
         return "".join(
@@ -52,7 +52,7 @@ class Target:
         ).encode()
 
     def send(self, method: str, path: str, body: bytes = b"", kind: str = "application/json") -> None:
-        """One request, whatever becomes of it."""
+        """Send a request and ignore the result."""
         connection = http.client.HTTPConnection(self.host, self.port, timeout=GIVE_UP_S)
         with suppress(OSError, http.client.HTTPException):
             connection.request(method, path, body, {"Content-Type": kind, **self.headers})
@@ -60,23 +60,23 @@ class Target:
         connection.close()
 
     def rounds(self) -> Iterator[int]:
-        """Numbers until the time is over."""
+        """Yield numbers until the time is over."""
         until = time.monotonic() + self.seconds
         return itertools.takewhile(lambda _: time.monotonic() < until, itertools.count())
 
     def together(self, clients: int, act: Callable[[int], None]) -> None:
-        """Let several clients act again and again."""
+        """Call `act` repeatedly in several clients."""
 
-        def again(client: int) -> None:
+        def repeat(client: int) -> None:
             for _ in self.rounds():
                 act(client)
 
         with ThreadPoolExecutor(clients) as pool:
-            list(pool.map(again, range(clients)))
+            list(pool.map(repeat, range(clients)))
 
     @contextmanager
     def crowd(self, size: int, first: bytes) -> Iterator[list[socket.socket]]:
-        """Connections that have each sent the same bytes."""
+        """Open connections that have each sent the same bytes."""
         with ExitStack() as stack:
             found = []
             for _ in range(size):
@@ -88,24 +88,24 @@ class Target:
 
 
 def half_headers(target: Target) -> None:
-    """1,200 connections that send a header every half second and never all of them."""
+    """Open 1,200 connections that send a header every half second and never finish."""
     _drip(target, target.head("GET", "/v1/info"), b"X-More: x\r\n", 1200)
 
 
 def half_bodies(target: Target) -> None:
-    """600 uploads of which a byte comes now and then."""
+    """Start 600 uploads that send a byte every half second."""
     head = target.head("POST", "/v1/query", Content_Type="image/jpeg", Content_Length=30 * MIB)
     _drip(target, head + b"\r\n", b"x", 600)
 
 
 def large_half_bodies(target: Target) -> None:
-    """300 uploads that stop after 4 MiB of 30."""
+    """Start 300 uploads that stop after 4 of 30 MiB."""
     head = target.head("POST", "/v1/query", Content_Type="image/jpeg", Content_Length=30 * MIB)
     _drip(target, head + b"\r\n" + b"x" * (4 * MIB), b"x", 300)
 
 
 def endless_headers(target: Target) -> None:
-    """Eight clients that send headers without end."""
+    """Send endless headers from eight clients."""
 
     def act(client: int) -> None:
         with suppress(OSError), socket.create_connection((target.host, target.port), timeout=5) as connection:
@@ -117,65 +117,65 @@ def endless_headers(target: Target) -> None:
 
 
 def unread_answers(target: Target) -> None:
-    """200 connections that each ask a hundred times for a list, and read nothing."""
-    ask = target.head("GET", "/v1/items?limit=1000") + b"\r\n"
-    with target.crowd(200, ask * 100):
+    """Request a list a hundred times on each of 200 connections and read no answer."""
+    request = target.head("GET", "/v1/items?limit=1000") + b"\r\n"
+    with target.crowd(200, request * 100):
         for _ in target.rounds():
             time.sleep(0.1)
 
 
 def large_json(target: Target) -> None:
-    """Four clients, each of which sends 32 MiB of JSON again and again."""
+    """Send 32 MiB of JSON repeatedly from four clients."""
     body = b'{"item_ids": [' + b"1," * (16 * MIB - 20) + b"1]}"
     target.together(4, lambda _: target.send("POST", "/v1/erasures", body))
 
 
 def wrong_values(target: Target) -> None:
-    """Four clients that send as many wrong values as a body holds."""
+    """Send as many wrong values as fit in a body from four clients."""
     bodies = [json.dumps({"item_ids": ["x"] * count}).encode() for count in (10_000, 40_000)]
     target.together(4, lambda client: target.send("POST", "/v1/erasures", bodies[client % 2]))
 
 
 def metadata_file(target: Target) -> None:
-    """Four clients that send 27 MiB of metadata as a file."""
+    """Send 27 MiB of metadata as a file from four clients."""
     text = b"[" + b'{"metadata": {"a": 1}},' * (27 * MIB // 23) + b"{}]"
     body = form(("images", b"x"), ("metadata", text))
     target.together(4, lambda _: target.send("POST", "/v1/items", body, FORM))
 
 
 def metadata_of_boxes(target: Target) -> None:
-    """Four clients that send 500 boxes and 16 KiB of metadata for each of them."""
+    """Send 500 boxes with 16 KiB of metadata each from four clients."""
     frame = {"metadata": {"note": "x" * 15_000}, "boxes": [{"box": [n, 0, n + 40, 80]} for n in range(500)]}
     files = [("images", image("JPEG", 600, 100)), ("metadata", json.dumps(frame).encode())]
     target.together(4, lambda _: target.send("POST", "/v1/items", form(*files), FORM))
 
 
 def near_boundaries(target: Target) -> None:
-    """Four clients that send 30 MiB of what nearly ends a part."""
+    """Send 30 MiB of almost-boundaries of a form from four clients."""
     body = form(("image", b"\r\n--limi" * (30 * MIB // 8)))
     target.together(4, lambda _: target.send("POST", "/v1/query", body, FORM))
 
 
 def large_uploads(target: Target) -> None:
-    """Sixteen clients that send 31 MiB which are no image."""
+    """Send 31 MiB that are not an image from 16 clients."""
     body = form(("images", b"x" * (31 * MIB)))
     target.together(16, lambda _: target.send("POST", "/v1/items", body, FORM))
 
 
 def webp_bombs(target: Target) -> None:
-    """Sixteen clients that send a WebP of some bytes and 25 million pixels."""
+    """Send a tiny WebP file of 25 million pixels from 16 clients."""
     body = image("WEBP", 5000, 5000)
     target.together(16, lambda _: target.send("POST", "/v1/query", body, "image/webp"))
 
 
 def png_bombs(target: Target) -> None:
-    """Sixteen clients that send a transparent PNG of 25 million pixels."""
+    """Send a transparent PNG of 25 million pixels from 16 clients."""
     body = image("PNG", 5000, 5000, "RGBA")
     target.together(16, lambda _: target.send("POST", "/v1/query", body, "image/png"))
 
 
 def made_up_labels(target: Target) -> None:
-    """Eight clients that make up methods, paths and cameras."""
+    """Send made-up methods, paths and cameras from eight clients."""
     names = itertools.count()
     body = image("JPEG", 32, 64)
 
@@ -206,7 +206,7 @@ ATTACKS: dict[str, Callable[[Target], None]] = {
 
 
 def form(*parts: tuple[str, bytes]) -> bytes:
-    """A form of files."""
+    """Return a form of files."""
     out = io.BytesIO()
     for name, content in parts:
         out.write(f'--limit\r\nContent-Disposition: form-data; name="{name}"; filename="a"\r\n\r\n'.encode())
@@ -216,7 +216,7 @@ def form(*parts: tuple[str, bytes]) -> bytes:
 
 
 def image(kind: str, width: int, height: int, mode: str = "RGB") -> bytes:
-    """A file of one colour."""
+    """Return an image file of one colour."""
     out = io.BytesIO()
     Image.new(mode, (width, height)).save(out, kind, **({"lossless": True} if kind == "WEBP" else {}))
     return out.getvalue()

@@ -1,6 +1,6 @@
-"""How long does `vitreid serve` take from its start to an answer of /readyz?
+"""Time from the start of `vitreid serve` to the first 200 of /readyz.
 
-The process is new each time and the data folder empty; the files of Python and of the model are in the disk's cache.
+Each round has a new process and an empty data folder; the files of Python and of the model are in the disk cache.
 
     python -m benchmarks.cold_start --bundle BUNDLE [--rounds 5]
 """
@@ -35,7 +35,7 @@ def main(
 
 
 def measure(bundle: Path, settings: dict[str, dict[str, str]], *, rounds: int) -> dict[str, list[float]]:
-    """Seconds to ready with each of the settings; they take turns."""
+    """Return the seconds until ready with each of the settings, measured in turns."""
     seconds: dict[str, list[float]] = {name: [] for name in settings}
     for _ in range(rounds):
         for name, values in settings.items():
@@ -44,28 +44,28 @@ def measure(bundle: Path, settings: dict[str, dict[str, str]], *, rounds: int) -
 
 
 def ready_s(bundle: Path, settings: dict[str, str]) -> float:
-    """Seconds from the start of the process to the answer that it is ready."""
+    """Return the seconds from the start of the process to its first 200 of /readyz."""
     with tempfile.TemporaryDirectory() as data:
         begin = time.perf_counter()
         with serving(Path(data), bundle, **settings) as service:
             connection = http.client.HTTPConnection(service.host, service.port, timeout=30)
             connection.request("GET", "/readyz")
             status = connection.getresponse().status
-            lasted = time.perf_counter() - begin
+            elapsed = time.perf_counter() - begin
             connection.close()
     if status != 200:
         raise SystemExit(f"the service started, but /readyz answers {status}")
-    return lasted
+    return elapsed
 
 
 def lines(seconds: dict[str, list[float]]) -> list[str]:
-    """The result as a Markdown table."""
+    """Return the result as a Markdown table."""
     rows = [
         f"| {name} | {statistics.median(each):.2f} s | {min(each):.2f} s | {max(each):.2f} s |"
         for name, each in seconds.items()
     ]
-    asked = f"\nAsked: under {GOAL_S:g} s."
-    return ["| runtime | median | fastest | slowest |\n|---|---|---|---|", *rows, asked]
+    goal = f"\nGoal: under {GOAL_S:g} s."
+    return ["| runtime | median | fastest | slowest |\n|---|---|---|---|", *rows, goal]
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
-"""How long does `vitreid demo` take to its first answer: the first time, and again?
+"""Time of `vitreid demo` to its first answer, for the first and the second run.
 
-Installation is not part of it. With --train the model is made first, in the same way as `vitreid demo --train`.
+This does not include the installation. With --train the model is trained first, as by `vitreid demo --train`.
 
     python -m benchmarks.demo [--train]
 """
@@ -22,7 +22,7 @@ def main() -> None:
 
 
 def measure(*, train: bool = False) -> dict[str, float]:
-    """Seconds of the whole command, process start included."""
+    """Return the seconds of the whole command, including the start of the process."""
     with tempfile.TemporaryDirectory() as folder:
         command = [sys.executable, "-m", "vitreid", "demo", "--no-serve", "--port", "0", "--data", f"{folder}/demo"]
         if train:

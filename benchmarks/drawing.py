@@ -1,6 +1,6 @@
-"""How fast are people drawn, with one process and with two?
+"""Speed of drawing people with one and with two processes.
 
-Prints a JSON line per run and the ratio within this run: absolute numbers depend on the machine and its load.
+Prints a JSON line for each, and their ratio; absolute numbers depend on the machine and its load.
 """
 
 import argparse
@@ -13,7 +13,7 @@ from vitreid.synthetic import draw_dataset
 
 
 def images_per_s(identities: int, workers: int) -> float:
-    """Speed of drawing a data set of four cameras with two images each, start of the processes included."""
+    """Return the speed of drawing a data set of four cameras with two images each, including the process start."""
     with tempfile.TemporaryDirectory() as folder:
         start = time.perf_counter()
         draw_dataset(Path(folder) / "set", identities=identities, cameras=4, images=2, seed=1, workers=workers)
@@ -21,7 +21,7 @@ def images_per_s(identities: int, workers: int) -> float:
 
 
 def main() -> None:
-    """Run with 1 and 2 processes."""
+    """Run with 1 and with 2 processes."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--identities", type=int, default=100)
     identities = parser.parse_args().identities

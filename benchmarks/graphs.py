@@ -1,9 +1,9 @@
-"""What makes an exported graph faster, step by step, and what other precisions and runtimes add to the fastest.
+"""Speed of exported graphs, by optimisation, precision and runtime.
 
     python -m benchmarks.graphs [--rounds 15] [--batch 8]
 
-All sides embed the same images in turns, once with one core and once with two; a ratio is the median over the rounds
-of times taken next to each other, and the best of a side is that of its better number of cores.
+All graphs embed the same images in turns, first with one core, then with two. A ratio is the median over rounds of
+times that were measured next to each other; "best" compares each graph's better number of cores.
 """
 
 from __future__ import annotations
@@ -29,12 +29,12 @@ from vitreid.export.precision import convert
 from vitreid.training.model import ReIDModel
 
 THREADS = (1, 2)
-PLAIN, FAST = "torch's export, opset 18", "what `vitreid export onnx` writes (all of these)"
-JPM_PLAIN, JPM, INT8 = "JPM, torch's export, opset 18", "JPM, what `vitreid export onnx` writes", "int8 of that"
-AGAINST = {JPM: FAST, INT8: FAST}
-"""What a side is compared with where that is not torch's export."""
-ASKED = {FAST: 1.15, JPM: 1 / 1.15, INT8: 2.0, "OpenVINO bf16": 1.8}
-"""How many times faster a side has to be than what it is compared with."""
+PLAIN, FAST = "torch's export, opset 18", "`vitreid export onnx` (all of the above)"
+JPM_PLAIN, JPM, INT8 = "JPM, torch's export, opset 18", "JPM, `vitreid export onnx`", "`vitreid export onnx`, int8"
+BASELINES = {JPM: FAST, INT8: FAST}
+"""Baselines of graphs that are not compared with torch's export."""
+GOALS = {FAST: 1.15, JPM: 1 / 1.15, INT8: 2.0, "OpenVINO bf16": 1.8}
+"""Required speed relative to the baseline."""
 
 Runs = Mapping[str, Callable[[], object]]
 Seconds = dict[str, list[float]]
@@ -47,7 +47,7 @@ def main(rounds: int = 15, batch: int = 8) -> None:
 
 
 def measure(folder: Path, *, rounds: int, batch: int, **model: Any) -> dict[int, Seconds]:
-    """Seconds of each side's runs by cores, a value a round; `model` are keys of a recipe as in random_model."""
+    """Return the seconds of each graph by number of cores, one value per round; `model` as in random_model."""
     opened = dict(sides(folder, **model))
     found = {}
     for threads in THREADS:
@@ -59,7 +59,7 @@ def measure(folder: Path, *, rounds: int, batch: int, **model: Any) -> dict[int,
 
 
 def sides(folder: Path, **model: Any) -> Iterator[tuple[str, Open]]:
-    """What is compared, by name: from a number of cores to a runner."""
+    """Yield the compared graphs: their name, and a function that opens a runner with a number of cores."""
     image = ImageSpec(height=model.get("height", 256), width=model.get("width", 128))
     bundles = {
         name: saved(graph, folder / str(number), opset, image)
@@ -81,7 +81,7 @@ def _by_openvino(bundle: Bundle, precision: str, threads: int) -> OpenVinoRunner
 
 
 def steps(**model: Any) -> dict[str, tuple[EmbeddingGraph | FastTransformer, int]]:
-    """From torch's export to ours: graphs, and the opset that each is written in."""
+    """Return the steps from torch's export to ours: graphs, and the opset of each."""
     plain, cut = random_model(**model), random_model(**model, jpm={})
     return {
         PLAIN: (EmbeddingGraph(plain), 18),
@@ -96,7 +96,7 @@ def steps(**model: Any) -> dict[str, tuple[EmbeddingGraph | FastTransformer, int
 
 
 def all_tokens(model: ReIDModel) -> ReIDModel:
-    """The same network, which does not say that its feature is the class token."""
+    """Return the same network without the information that its feature is the class token."""
     other = deepcopy(model)
     backbone: Any = other.backbone
     backbone.pooling = lambda tokens: tokens[:, 0]
@@ -104,7 +104,7 @@ def all_tokens(model: ReIDModel) -> ReIDModel:
 
 
 def quantised(bundle: Bundle, folder: Path) -> Bundle:
-    """The bundle in int8."""
+    """Return the bundle in int8."""
     folder.mkdir()
     convert("int8", bundle.model_path, folder / "model.onnx")
     manifest = bundle.manifest
@@ -114,7 +114,7 @@ def quantised(bundle: Bundle, folder: Path) -> Bundle:
 
 
 def alternate(runs: Runs, rounds: int) -> Seconds:
-    """Seconds of each run in each round; they take turns, after one of each that does not count."""
+    """Return the seconds of each run in each round; they take turns after one warm-up run each."""
     for run in runs.values():
         run()
     took: Seconds = {name: [] for name in runs}
@@ -127,26 +127,29 @@ def alternate(runs: Runs, rounds: int) -> Seconds:
 
 
 def lines(found: Mapping[int, Seconds], batch: int) -> Iterator[str]:
-    """A table in Markdown."""
+    """Yield a table in Markdown."""
     each = " | ".join(f"images/s, {threads} core{'s'[: threads - 1]} | ratio" for threads in found)
-    yield f"| graph | {each} | best | asked |\n{'|---' * (3 + 2 * len(found))}|"
+    yield f"| graph | {each} | best | goal |\n{'|---' * (3 + 2 * len(found))}|"
     for name in next(iter(found.values())):
         cells = []
         for took in found.values():
-            ratio = statistics.median(its / own for its, own in zip(took[against(name)], took[name], strict=True))
+            ratio = statistics.median(its / own for its, own in zip(took[baseline_of(name)], took[name], strict=True))
             cells += [f"{batch / statistics.median(took[name]):.1f}", f"{ratio:.2f}"]
-        asked = f"{ASKED[name]:.2f}" if name in ASKED else ""
-        yield f"| {name} | {' | '.join(cells)} | {best(found, name) / best(found, against(name)):.2f} | {asked} |"
-    yield f"\nRatios are to {PLAIN!r}; those of JPM as written, int8 and OpenVINO to what is written without parts."
+        goal = f"{GOALS[name]:.2f}" if name in GOALS else ""
+        yield f"| {name} | {' | '.join(cells)} | {best(found, name) / best(found, baseline_of(name)):.2f} | {goal} |"
+    yield (
+        f"\nRatios are relative to {PLAIN!r}; those of JPM by `vitreid export onnx`, int8 and OpenVINO to "
+        "`vitreid export onnx` without JPM."
+    )
 
 
-def against(name: str) -> str:
-    """What a side is compared with."""
-    return FAST if name.startswith("OpenVINO") else AGAINST.get(name, PLAIN)
+def baseline_of(name: str) -> str:
+    """Return the baseline of a graph."""
+    return FAST if name.startswith("OpenVINO") else BASELINES.get(name, PLAIN)
 
 
 def best(found: Mapping[int, Seconds], name: str) -> float:
-    """Runs a second with the better number of cores."""
+    """Return the runs per second with the better number of cores."""
     return max(1 / statistics.median(took[name]) for took in found.values())
 
 

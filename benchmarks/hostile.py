@@ -1,7 +1,7 @@
-"""How much memory do attacks cost the service, and does it still say that it lives?
+"""Memory of the service, and answers of /healthz, under attack.
 
-Each attack goes to a new `vitreid serve` with default settings on 127.0.0.1: once without keys, once by the holder of a
-key with the scope `write`. Clients and service share the machine, so waits are upper bounds.
+Each attack goes to a new `vitreid serve` with default settings on 127.0.0.1: once without keys, once with a key of
+scope `write`. Clients and service share the machine, so waits are upper bounds.
 
     python -m benchmarks.hostile [ATTACK ...] [--seconds 5]
 """
@@ -30,24 +30,24 @@ from vitreid.service.models.bundle_choice import starter_path
 
 GOAL_MIB, GOAL_S = 1536, 1.0
 PROBE_EVERY_S = 0.02
-MOST_S = 60
+TIMEOUT_S = 60
 
 
 @dataclass(frozen=True)
 class Measured:
-    """What one attack did to the service."""
+    """The effect of an attack on the service."""
 
     attack: str
     keys: bool
     peak_mib: float
     healthz_s: float
-    """The longest wait for /healthz while it lasted."""
+    """The longest wait for /healthz during the attack."""
     info_s: float
-    """Likewise for /v1/info, of an administrator."""
+    """The longest wait of an administrator for /v1/info."""
 
     @property
     def held(self) -> bool:
-        """Whether memory and /healthz stayed within the goals."""
+        """True if memory and /healthz stayed within the goals."""
         return self.peak_mib < GOAL_MIB and self.healthz_s < GOAL_S
 
 
@@ -60,7 +60,7 @@ def main(
 
 
 def measure(bundle: Path, attacks: Iterable[str], *, seconds: float, **settings: Any) -> Iterator[Measured]:
-    """Every attack, without and with keys."""
+    """Yield the effect of every attack, without and with keys."""
     for name in attacks:
         for keys in (False, True):
             with tempfile.TemporaryDirectory() as folder:
@@ -74,15 +74,15 @@ def measure(bundle: Path, attacks: Iterable[str], *, seconds: float, **settings:
 
 
 def lines(found: Iterable[Measured]) -> Iterator[str]:
-    """The result as a Markdown table."""
-    yield "| attack | keys | peak of memory | longest wait of /healthz | of /v1/info | held |"
+    """Yield the result as a Markdown table."""
+    yield "| attack | keys | peak memory | longest wait for /healthz | for /v1/info | within goals |"
     yield "|---|---|---|---|---|---|"
     for each in found:
         yield (
             f"| {each.attack} | {'yes' if each.keys else 'no'} | {each.peak_mib:.0f} MiB | {each.healthz_s:.2f} s "
             f"| {each.info_s:.2f} s | {'yes' if each.held else 'NO'} |"
         )
-    yield f"\nAsked: under {GOAL_MIB} MiB, and /healthz within {GOAL_S:g} s."
+    yield f"\nGoals: under {GOAL_MIB} MiB, and /healthz within {GOAL_S:g} s."
 
 
 def _keys(data: Path) -> tuple[str, str]:
@@ -91,7 +91,7 @@ def _keys(data: Path) -> tuple[str, str]:
 
 
 def _await_ready(service: Running) -> None:
-    until = time.monotonic() + MOST_S
+    until = time.monotonic() + TIMEOUT_S
     while _wait_of(service, "/readyz", None)[1] != 200:
         if time.monotonic() > until:
             raise SystemExit("the service does not become ready")
@@ -106,7 +106,7 @@ def _fill(target: Target) -> None:
 
 def _attacked(service: Running, name: str, target: Target, admin: str | None) -> tuple[dict[str, float], float]:
     waits = {"/healthz": 0.0, "/v1/info": 0.0}
-    until = time.monotonic() + target.seconds + MOST_S
+    until = time.monotonic() + target.seconds + TIMEOUT_S
     with _attacker(name, target) as attacker:
         while attacker.is_alive() and time.monotonic() < until:
             for path in waits:
@@ -117,7 +117,7 @@ def _attacked(service: Running, name: str, target: Target, admin: str | None) ->
 
 @contextmanager
 def _attacker(name: str, target: Target) -> Iterator[BaseProcess]:
-    # In a process of its own: threads beside the probe would make it wait for them.
+    # In another process: threads in this one would delay the probe.
     process = multiprocessing.get_context("spawn").Process(target=ATTACKS[name], args=(target,), daemon=True)
     process.start()
     try:
@@ -128,9 +128,9 @@ def _attacker(name: str, target: Target) -> Iterator[BaseProcess]:
 
 
 def _wait_of(service: Running, path: str, key: str | None) -> tuple[float, int]:
-    """Seconds until an answer came over a new connection, and its status; 0 where there was none."""
+    """Return the seconds until an answer over a new connection, and its status; 0 if there was none."""
     begin = time.perf_counter()
-    connection = http.client.HTTPConnection(service.host, service.port, timeout=MOST_S)
+    connection = http.client.HTTPConnection(service.host, service.port, timeout=TIMEOUT_S)
     try:
         connection.request("GET", path, headers={} if key is None else {"X-API-Key": key})
         answer = connection.getresponse()
@@ -140,8 +140,8 @@ def _wait_of(service: Running, path: str, key: str | None) -> tuple[float, int]:
         status = 0
     finally:
         connection.close()
-    if status not in (200, 503):  # cut off or refused: as bad as no answer
-        return float(MOST_S), status
+    if status not in (200, 503):  # refused or disconnected: as bad as no answer
+        return float(TIMEOUT_S), status
     return time.perf_counter() - begin, status
 
 

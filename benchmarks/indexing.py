@@ -1,8 +1,8 @@
-"""How much of the raw runtime's speed is left when a folder is indexed?
+"""Speed of indexing a folder, relative to the bare runtime.
 
-Both sides see the same images, batches and threads. `raw` runs prepared pixels that lie in memory and does nothing
-else; `index` reads, hashes, decodes, resizes, embeds, encodes the kept image and commits, into a new gallery each
-time. The two alternate, so that a machine that slows down slows both; the result is the ratio of the medians.
+Both use the same images, batches and threads. `raw` only runs the model on prepared pixels in memory; `index` reads,
+hashes, decodes, resizes, embeds, encodes the stored image and commits, into a new gallery each time. They alternate, so
+that changes of the machine's speed affect both; the result is the ratio of the medians.
 
     python -m benchmarks.indexing --bundle BUNDLE --images FOLDER [--rounds 5] [--json]
 """
@@ -34,7 +34,7 @@ GOAL = 0.85
 
 def main(
     bundle: Annotated[Path, typer.Option(help="bundle to embed with")],
-    images: Annotated[Path, typer.Option(help="folder of images, all of them good")],
+    images: Annotated[Path, typer.Option(help="folder of valid images")],
     rounds: Annotated[int, typer.Option(min=1)] = 5,
     batch_size: Annotated[int, typer.Option(min=1)] = 32,
     threads: Annotated[int | None, typer.Option(help="cores of one run; all by default")] = None,
@@ -59,7 +59,7 @@ def main(
 
 
 def measure(embedder: Embedder, folder: Path, *, rounds: int, batch_size: int) -> dict[str, Any]:
-    """Images per second of both sides in each round, and the ratio of their medians."""
+    """Return the images per second of both in each round, and the ratio of their medians."""
     pixels = [embedder.prepare(read_image(path)) for path in find_images(folder)]
     raw_images_per_s(embedder, pixels[:batch_size], batch_size)  # the first run sets up the runtime's memory
     raw: list[float] = []
@@ -93,7 +93,7 @@ def index_images_per_s(embedder: Embedder, folder: Path, batch_size: int) -> flo
         with Gallery.open(path, bundle_id=manifest.bundle_id, dimension=manifest.dimension, load=False) as gallery:
             report = index_folder(read_folder(folder), gallery, embedder, batch_size=batch_size)
     if report.bad or not report.added:
-        raise SystemExit(f"{folder} holds bad images: {report.bad[:3]}")
+        raise SystemExit(f"{folder} has invalid images: {report.bad[:3]}")
     return report.images_per_s
 
 

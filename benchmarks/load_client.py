@@ -1,8 +1,8 @@
-"""Many clients of one service in a process of their own, with little work of their own: one connection each, kept.
+"""Clients of a service in a separate process with little overhead, one persistent connection each.
 
     python -m benchmarks.load_client HOST PORT PATH FOLDER --clients 16 --seconds 10
 
-Sends the images of a folder as raw bodies, each client one after the other, and prints the latencies as JSON.
+Each client sends the images of a folder as raw bodies, one after the other. Prints the latencies as JSON.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from pathlib import Path
 
 
 def main() -> None:
-    """Print how many answers came, with which statuses, and how long each took."""
+    """Print the rate, statuses and latencies of the answers."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("host")
     parser.add_argument("port", type=int)

@@ -1,4 +1,4 @@
-"""The memory of a process."""
+"""Peak memory of a process."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from pathlib import Path
 
 
 def peak_mib(pid: int | None = None) -> float:
-    """The most that a process, this one by default, has held at a time, MiB.
+    """Return the peak memory of a process, by default this one, in MiB.
 
-    Linux's VmHWM where it is there: ru_maxrss begins with what the process that started this one held.
+    On Linux this is VmHWM: ru_maxrss would start at the memory of the parent process.
     """
     status = Path(f"/proc/{pid or 'self'}/status")
     if status.is_file():

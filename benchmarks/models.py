@@ -1,4 +1,4 @@
-"""Bundles to measure with: real graphs with random weights, for questions of speed."""
+"""Bundles for benchmarks of speed: real graphs with random weights."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ VIT_S = "vit_small_patch16_224"
 
 
 def random_bundle(folder: Path, backbone: str = VIT_S, height: int = 256, width: int = 128) -> Bundle:
-    """Export a timm ViT of random weights to a bundle in `folder`."""
+    """Export a timm ViT with random weights to a bundle in `folder`."""
     model = random_model(backbone=backbone, height=height, width=width)
     return saved(fast_form(model, OPSET), folder, OPSET, ImageSpec(height=height, width=width), name=backbone)
 
 
 def explained_bundle(folder: Path, backbone: str = VIT_S, height: int = 256, width: int = 128) -> Bundle:
-    """The same bundle with an explain.onnx."""
+    """Return the same bundle with an explain.onnx."""
     bundle = random_bundle(folder, backbone, height, width)
     graph = PatchGraph(random_model(backbone=backbone, height=height, width=width))
     write_explain_graph(graph, bundle, folder / EXPLAIN)
@@ -34,9 +34,9 @@ def explained_bundle(folder: Path, backbone: str = VIT_S, height: int = 256, wid
 
 
 def random_model(**part: Any) -> ReIDModel:
-    """A ViT-S at 256x128, or what `part` says instead: keys of a recipe's model.
+    """Return a ViT-S at 256x128; `part` are keys of a recipe's model that replace the defaults.
 
-    All weights are random, also those that begin at 0, which the exporter would leave out.
+    All weights are random, also those that are initialized to 0, which the exporter would omit.
     """
     torch.manual_seed(0)
     config = TrainConfig.model_validate({"model": {"backbone": VIT_S, "height": 256, "width": 128, **part}})
@@ -50,7 +50,7 @@ def random_model(**part: Any) -> ReIDModel:
 def saved(
     graph: EmbeddingGraph | FastTransformer, folder: Path, opset: int, image: ImageSpec, name: str = "random"
 ) -> Bundle:
-    """A graph of a model without cameras and views as a bundle in `folder`."""
+    """Save the graph of a model without cameras and views as a bundle in `folder`."""
     folder.mkdir(parents=True)
     write_graph(graph, image, folder / "model.onnx", opset)
     output = OutputSpec(dimension=graph.model.dimension)

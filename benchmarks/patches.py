@@ -1,14 +1,15 @@
-"""What does re-ranking by patches cost, and what does it bring?
+"""Cost and gain of re-ranking by patches.
 
     python -m benchmarks.patches cost [--rounds 20]
     python -m benchmarks.patches gain BUNDLE --data DIR
 
-Cost: the top 50 of a gallery of drawn people before a ViT-S of random weights, whose attention is nearly even, so that
-nearly 80 % of all patches count: more than a trained model's. Patches are kept by the gallery, or looked at in stored
-images when asked; beside them the time that the model needs for 50 images. The query is a stored item.
+Cost: the time to re-rank the top 50 of a gallery of drawn people with a ViT-S of random weights. Its attention is
+nearly uniform, so nearly 80 % of all patches are foreground, more than with a trained model. Patches are either stored
+in the gallery or computed from stored images at query time; the time to embed 50 images is reported too. The query is a
+stored item.
 
-Gain: share of attention, and share of the score that patches have, are chosen on half of the persons of a data set and
-scored on the other half, beside what the service uses.
+Gain: the share of attention and the weight of patches in the score are chosen on half of the persons of a data set and
+scored on the other half, together with the values that the service uses.
 """
 
 from __future__ import annotations
@@ -64,7 +65,7 @@ def gain_command(bundle: Path, data: Annotated[Path, typer.Option()], dataset: s
 
 
 def measure_cost(bundle: Bundle, images: Path, rounds: int, *, threads: int | None = None) -> dict[str, float]:
-    """Medians in ms of re-ranking the top 50 with and without kept patches, and of the model with 50 images."""
+    """Return medians in ms of re-ranking the top 50 with and without stored patches, and of embedding 50 images."""
     embedder, explainer = Embedder(bundle, RuntimeChoice(threads=threads)), Explainer(bundle, threads=threads)
     manifest = bundle.manifest
     with (
@@ -79,35 +80,35 @@ def measure_cost(bundle: Bundle, images: Path, rounds: int, *, threads: int | No
         request = SearchRequest(k=TOP, rerank="patches")
         pixels = [embedder.prepare(read_image(gallery.image(item_id) or b"")) for item_id in gallery.ids()[:TOP]]
         times = {
-            "looked": lambda: search(gallery, query, request, patches=patches).rerank_ms,
+            "computed": lambda: search(gallery, query, request, patches=patches).rerank_ms,
             "embedding": _timed(lambda: embedder.run(pixels, [None] * len(pixels))),
         }
         found = _medians(times, max(1, rounds // 4))
         gallery.change_settings(store_patches=True)
-        upkeep = PatchBackfill(explainer, embedder.prepare)
+        backfill = PatchBackfill(explainer, embedder.prepare)
         for _ in range(len(gallery)):
-            upkeep(gallery)
-        kept = gallery.foregrounds(gallery.ids(), explainer.model or "")
-        assert len(kept) == len(gallery)
-        found |= _medians({"kept": lambda: search(gallery, query, request, patches=patches).rerank_ms}, rounds)
-        per_item = statistics.mean(each.vectors.size * 2 + each.patch_indices.size * 2 for each in kept.values())
-        foreground = statistics.mean(len(each.patch_indices) for each in kept.values())
+            backfill(gallery)
+        stored = gallery.foregrounds(gallery.ids(), explainer.model or "")
+        assert len(stored) == len(gallery)
+        found |= _medians({"stored": lambda: search(gallery, query, request, patches=patches).rerank_ms}, rounds)
+        per_item = statistics.mean(each.vectors.size * 2 + each.patch_indices.size * 2 for each in stored.values())
+        foreground = statistics.mean(len(each.patch_indices) for each in stored.values())
     return found | {"kib_per_item": per_item / 1024, "foreground": foreground}
 
 
 def cost_lines(found: dict[str, float]) -> Iterator[str]:
     yield f"| re-ranking the top {TOP} by patches | ms |\n|---|---|"
-    yield f"| patches kept by the gallery | {found['kept']:.1f} |"
-    yield f"| images looked at when asked, and the query's | {found['looked']:.0f} |"
-    yield f"| (the model alone embeds {TOP} images) | {found['embedding']:.0f} |"
+    yield f"| patches stored in the gallery | {found['stored']:.1f} |"
+    yield f"| patches computed at query time, of candidates and query | {found['computed']:.0f} |"
+    yield f"| (embedding {TOP} images) | {found['embedding']:.0f} |"
     yield (
-        f"\nKept are {found['kib_per_item']:.0f} KiB an item, {found['foreground']:.0f} patches on average. Asked: at "
-        f"most 20 ms with kept patches, or the cost of embedding {TOP} images."
+        f"\nStored: {found['kib_per_item']:.0f} KiB per item, {found['foreground']:.0f} patches on average. Goal: at "
+        f"most 20 ms with stored patches, or the cost of embedding {TOP} images."
     )
 
 
 def measure_gain(bundle: Path, data: Path, dataset: str) -> dict[str, Any]:
-    """What each pair of shares gives on one half of the persons, and the best of them and ours on the other half."""
+    """Return the gain of each pair of shares on half of the persons, and of the best and our pair on the other half."""
     split, embedder = read_dataset(dataset, data), open_embedder(bundle)
     query, gallery = embed_split(split, embedder)
     runner = PatchRunner(Bundle.open(bundle))
@@ -121,9 +122,9 @@ def measure_gain(bundle: Path, data: Path, dataset: str) -> dict[str, Any]:
 
     def scored(half: str, share: float, weight: float) -> tuple[RetrievalScores, RetrievalScores]:
         sides = [side.take(rows) for side, rows in zip((query, gallery), halves[half], strict=True)]
-        kept = _foregrounds(patches, attention, share)
-        parts = kept[: len(query)], kept[len(query) :]
-        both = [[part[place] for place in np.flatnonzero(rows)] for part, rows in zip(parts, halves[half], strict=True)]
+        foregrounds = _foregrounds(patches, attention, share)
+        parts = foregrounds[: len(query)], foregrounds[len(query) :]
+        both = [[part[row] for row in np.flatnonzero(rows)] for part, rows in zip(parts, halves[half], strict=True)]
         return _reranked(sides, both, weight), score_retrieval(*sides)
 
     grid = {}
@@ -131,17 +132,17 @@ def measure_gain(bundle: Path, data: Path, dataset: str) -> dict[str, Any]:
         after, before = scored("chosen on", share, weight)
         grid[share, weight] = after.mAP - before.mAP
     best = max(grid, key=lambda pair: grid[pair])
-    told: dict[str, Any] = {"chosen_on": {f"{share} {weight}": gain for (share, weight), gain in grid.items()}}
+    result: dict[str, Any] = {"chosen_on": {f"{share} {weight}": gain for (share, weight), gain in grid.items()}}
     for name, pair in (("best", best), ("ours", (FOREGROUND_SHARE, PATCH_SHARE))):
         after, before = scored("scored on", *pair)
         gain = compare_scores(after.per_query, before.per_query)["mAP"]
-        told[name] = {"shares": pair, "before": before.mAP, "gain": gain.value, "low": gain.low, "high": gain.high}
-    return told
+        result[name] = {"shares": pair, "before": before.mAP, "gain": gain.value, "low": gain.low, "high": gain.high}
+    return result
 
 
 def _reranked(sides: Sequence[Labelled], both: Sequence[list[Half]], weight: float) -> RetrievalScores:
-    (query, gallery), (seen, offered) = sides, both
-    return score_retrieval(query, gallery, scores=reranked_blocks(query, gallery, seen, offered, share=weight))
+    (query, gallery), foregrounds = sides, both
+    return score_retrieval(query, gallery, scores=reranked_blocks(query, gallery, *foregrounds, share=weight))
 
 
 def _foregrounds(patches: np.ndarray, attention: np.ndarray, share: float) -> list[Half]:
@@ -158,7 +159,7 @@ def _timed(task: Callable[[], object]) -> Callable[[], float]:
 
 
 def _medians(tasks: dict[str, Callable[[], float]], rounds: int) -> dict[str, float]:
-    """Of tasks that tell their own ms and take turns, after one that does not count."""
+    """Return the medians of tasks that return their own ms; they take turns after a warm-up."""
     runs = [{name: task() for name, task in tasks.items()} for _ in range(1 + rounds)][1:]
     return {name: statistics.median(run[name] for run in runs) for name in tasks}
 

@@ -1,9 +1,9 @@
-"""Whether the relations that the relation losses compare tell persons apart, in runs of `benchmarks.ablation`.
+"""Separation of persons by the relation vectors of the relation losses, in runs of `benchmarks.ablation`.
 
     python -m benchmarks.relations DATA RUN [RUN ...]
 
-For every run, the mean Euclidean distance between the relation vectors of two images of one training person and of
-two persons, how often a pair of one person is the closer one (0.5 is chance), and the same of the embeddings.
+Prints for every run the mean Euclidean distance between relation vectors of images of one training person and of two
+persons, the probability that a pair of one person is closer (0.5 is chance), and the latter for the embeddings.
 """
 
 from __future__ import annotations
@@ -29,14 +29,14 @@ from vitreid.training.losses.triplet import pairwise_distance
 PERSONS, IMAGES_PER_PERSON = 100, 4
 TOP, PAIRS = 5, "combinations"
 HEADER = (
-    "| run | mean length | apart, one person | apart, two | one person's are closer | by embeddings |"
+    "| run | mean length | distance, one person | distance, two | one person is closer | by embeddings |"
     "\n|---|---|---|---|---|---|"
 )
 
 
 @dataclass(frozen=True)
-class Apart:
-    """Mean distances within and between persons, and the share of pairs of pairs in which the one within is smaller."""
+class Separation:
+    """Mean distances within and between persons, and the probability that a distance within is smaller."""
 
     within: float
     between: float
@@ -55,7 +55,7 @@ def main() -> None:
 
 
 def chosen(samples: Sequence[Sample]) -> list[Sample]:
-    """The first images of the first persons."""
+    """Return the first images of the first persons."""
     by_person: dict[str, list[Sample]] = {}
     for sample in samples:
         by_person.setdefault(sample.person, []).append(sample)
@@ -64,10 +64,10 @@ def chosen(samples: Sequence[Sample]) -> list[Sample]:
 
 
 def line(run: Path, samples: list[Sample]) -> str:
-    """A run's row of the table."""
+    """Return a run's row of the table."""
     relations, embeddings = seen(run / "last", samples)
     persons = np.array([sample.person for sample in samples])
-    found, usual = apart(relations, persons), apart(embeddings, persons)
+    found, usual = separation(relations, persons), separation(embeddings, persons)
     length = relations.norm(dim=1).mean().item()
     cells = (run.name, f"{length:.3f}", f"{found.within:.4f}", f"{found.between:.4f}")
     return f"| {' | '.join(cells)} | {found.closer:.3f} | {usual.closer:.3f} |"
@@ -75,7 +75,7 @@ def line(run: Path, samples: list[Sample]) -> str:
 
 @torch.inference_mode()
 def seen(checkpoint: Path, samples: list[Sample]) -> tuple[Tensor, Tensor]:
-    """Relation vectors (N, maps x pairs) and unit embeddings (N, D) of images."""
+    """Return relation vectors (N, maps x pairs) and unit embeddings (N, D) of images."""
     model = Checkpoint.open(checkpoint).load_model().eval()
     relations, embeddings = [], []
     for batch in batches(samples, open_embedder(checkpoint)):
@@ -88,14 +88,14 @@ def seen(checkpoint: Path, samples: list[Sample]) -> tuple[Tensor, Tensor]:
     return torch.cat(relations), torch.cat(embeddings)
 
 
-def apart(vectors: Tensor, persons: NDArray[np.str_]) -> Apart:
-    """How far vectors (N, D) of one person and of two lie from each other."""
+def separation(vectors: Tensor, persons: NDArray[np.str_]) -> Separation:
+    """Return the separation of vectors (N, D) by person."""
     distances = pairwise_distance(vectors).numpy()
     above = np.triu(np.ones(distances.shape, dtype=bool), 1)
     same = persons[:, None] == persons[None]
     within, between = distances[above & same], np.sort(distances[above & ~same])
     farther = len(between) - (np.searchsorted(between, within, "left") + np.searchsorted(between, within, "right")) / 2
-    return Apart(float(within.mean()), float(between.mean()), float(farther.mean() / len(between)))
+    return Separation(float(within.mean()), float(between.mean()), float(farther.mean() / len(between)))
 
 
 if __name__ == "__main__":

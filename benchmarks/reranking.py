@@ -1,11 +1,11 @@
-"""What does k-reciprocal re-ranking on sparse neighbour lists cost, against the dense published form?
+"""Time and memory of sparse k-reciprocal re-ranking, compared with the dense published form.
 
     python -m benchmarks.reranking [--query 1000] [--gallery 5000] [--rounds 3] [--all-dense] [--msmt17]
 
-Both forms rank the same made embeddings, ours at Market-1501's size (3,368 + 15,913) as well; the dense one there only
-with --all-dense, since its matrices of all images by all images take about 6 GB. At MSMT17's size (11,659 +
-82,161), where they would take 106 GB, ours runs alone. Each runs in a process of its own, so that its peak memory is
-its own; the time is that of re-ranking and scoring. Prints a JSON line per run, and the ratios of medians.
+Both forms rank the same random embeddings. Ours also runs at Market-1501's size (3,368 + 15,913), the dense one only
+with --all-dense, since its matrices of all images by all images take about 6 GB. At MSMT17's size (11,659 + 82,161),
+where they would take 106 GB, only ours runs. Each run has its own process, so that peak memories are separate; the time
+is that of re-ranking and scoring. Prints a JSON line per run, and the ratios of medians.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from benchmarks.made_embeddings import IMAGES, Made, People
 from benchmarks.memory import peak_mib
+from benchmarks.random_embeddings import IMAGES, Embeddings, Population
 from vitreid.scoring import Labelled, score_retrieval
 from vitreid.scoring.reranking import K1, K2, ORIGINAL_SHARE, reranked_distances
 
@@ -30,7 +30,7 @@ MSMT17 = (11659, 82161)
 
 
 def dense_distances(query: np.ndarray, gallery: np.ndarray) -> Iterator[np.ndarray]:
-    """Zhong et al. with dense float32 matrices and loops over the images, as it is commonly run."""
+    """Re-rank by Zhong et al. with dense float32 matrices and loops over the images, as is common."""
     every = np.concatenate([query, gallery])
     size, queries = len(every), len(query)
     away = 2 - 2 * (every @ every.T)
@@ -45,8 +45,8 @@ def dense_distances(query: np.ndarray, gallery: np.ndarray) -> Iterator[np.ndarr
     for i in range(size):
         own = reciprocal(i, K1)
         theirs = [reciprocal(j, round(K1 / 2)) for j in own]
-        taken = [part for part in theirs if 3 * len(np.intersect1d(part, own)) > 2 * len(part)]
-        expanded = np.unique(np.concatenate([own, *taken]))
+        added = [part for part in theirs if 3 * len(np.intersect1d(part, own)) > 2 * len(part)]
+        expanded = np.unique(np.concatenate([own, *added]))
         near = np.exp(-away[i, expanded])
         weights[i, expanded] = near / near.sum()
     original = away[:queries, queries:].copy()
@@ -62,12 +62,12 @@ def dense_distances(query: np.ndarray, gallery: np.ndarray) -> Iterator[np.ndarr
 
 
 FORMS = {"sparse": reranked_distances, "dense": dense_distances}
-"""From embeddings of queries and gallery to blocks of distances."""
+"""Functions from embeddings of queries and gallery to blocks of distances."""
 
 
 def measure(form: str, queries: int, size: int) -> dict[str, float | int | str]:
-    """Seconds, peak MiB and mAP of one form, in this process."""
-    people = People(-(-size // IMAGES))
+    """Return seconds, peak MiB and mAP of one form, in this process."""
+    people = Population(-(-size // IMAGES))
     query, gallery = _labelled(people.queries(queries)), _labelled(people.gallery(size))
     before = peak_mib()
     start = time.perf_counter()
@@ -88,7 +88,7 @@ def measure(form: str, queries: int, size: int) -> dict[str, float | int | str]:
 
 
 def compare(queries: int, size: int, rounds: int) -> dict[str, float]:
-    """Ours against the dense form at one size: how many times faster, of how much memory, how far apart in mAP."""
+    """Compare ours with the dense form at one size: speed ratio, memory ratio, difference of mAP."""
     runs = {form: [measured(form, queries, size) for _ in range(rounds)] for form in FORMS}
     seconds, peaks = (
         {form: statistics.median(run[name] for run in runs[form]) for form in FORMS} for name in ("seconds", "peak_mib")
@@ -102,17 +102,17 @@ def compare(queries: int, size: int, rounds: int) -> dict[str, float]:
 
 
 def measured(form: str, queries: int, size: int) -> dict[str, float]:
-    """The same in a process of its own."""
+    """Call `measure` in a process of its own."""
     command = [sys.executable, "-m", "benchmarks.reranking", "--measure", form]
     command += ["--query", str(queries), "--gallery", str(size)]
-    told = subprocess.run(command, check=True, capture_output=True, text=True).stdout
-    print(told.strip(), flush=True)
-    measured: dict[str, float] = json.loads(told)
+    output = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+    print(output.strip(), flush=True)
+    measured: dict[str, float] = json.loads(output)
     return measured
 
 
-def _labelled(made: Made) -> Labelled:
-    return Labelled(made.embeddings, made.persons, made.cameras)
+def _labelled(rows: Embeddings) -> Labelled:
+    return Labelled(rows.embeddings, rows.persons, rows.cameras)
 
 
 def main() -> None:
@@ -123,15 +123,15 @@ def main() -> None:
     parser.add_argument("--all-dense", action="store_true", help="the dense form at Market-1501's size too")
     parser.add_argument("--msmt17", action="store_true", help="ours alone, at MSMT17's size")
     parser.add_argument("--measure", choices=FORMS, help="one run in this process")
-    given = parser.parse_args()
-    if given.measure:
-        print(json.dumps(measure(given.measure, given.query, given.gallery)))
+    options = parser.parse_args()
+    if options.measure:
+        print(json.dumps(measure(options.measure, options.query, options.gallery)))
         return
-    if given.msmt17:
+    if options.msmt17:
         measured("sparse", *MSMT17)
         return
-    print(json.dumps(compare(given.query, given.gallery, given.rounds)))
-    if given.all_dense:
+    print(json.dumps(compare(options.query, options.gallery, options.rounds)))
+    if options.all_dense:
         print(json.dumps(compare(*MARKET, 1)))
     else:
         measured("sparse", *MARKET)

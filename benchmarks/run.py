@@ -1,9 +1,9 @@
-"""Ask benchmarks their questions and write the answers to RESULTS.md.
+"""Run benchmarks and write their results to RESULTS.md.
 
     python -m benchmarks.run [SECTION ...] [--rounds N] [--soak MINUTES]
 
-Without sections all are asked, which takes most of an hour; otherwise the others stay as they are in the file.
-Machines differ and are shared: compare ratios within a section, not seconds between them.
+Without sections all of them run, which takes most of an hour; otherwise the other sections of the file stay unchanged.
+Machines differ and are shared: compare ratios within a section, not seconds between sections.
 """
 
 from __future__ import annotations
@@ -51,13 +51,13 @@ from vitreid.synthetic import draw_dataset
 RESULTS = Path(__file__).parent / "RESULTS.md"
 HEAD = """# Results
 
-Written by `make bench`. The machine may be shared: read ratios within a section, not seconds.
+Written by `make bench`. The machine may be shared: compare ratios within a section rather than seconds.
 """
 
 
 @dataclass(frozen=True)
-class Asked:
-    """What sections work with: a scratch folder, and how long they may take."""
+class Inputs:
+    """Inputs of the sections: a scratch folder, data sets and bundles in it, and the duration."""
 
     folder: Path
     rounds: int
@@ -65,13 +65,13 @@ class Asked:
 
     @cached_property
     def people(self) -> Path:
-        """Sixty drawn people by six cameras."""
+        """Sixty drawn people, seen by six cameras."""
         draw_dataset(self.folder / "people", identities=60, cameras=6, images=2, seed=3)
         return self.folder / "people"
 
     @cached_property
     def vit_s(self) -> Bundle:
-        """A ViT-S of random weights."""
+        """A ViT-S with random weights."""
         return random_bundle(self.folder / "vit_s")
 
 
@@ -79,23 +79,23 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("sections", nargs="*", metavar="SECTION", help=f"of {', '.join(SECTIONS)}; all by default")
     parser.add_argument("--rounds", type=int, default=5, help="rounds of each comparison")
-    parser.add_argument("--soak", type=float, default=10, help="minutes of everything at once")
+    parser.add_argument("--soak", type=float, default=10, help="minutes of mixed load")
     options = parser.parse_args()
     if unknown := set(options.sections) - set(SECTIONS):
         parser.error(f"there is no section {sorted(unknown)[0]!r}; choose from {', '.join(SECTIONS)}")
     with tempfile.TemporaryDirectory() as folder:
-        asked = Asked(Path(folder), options.rounds, options.soak)
+        inputs = Inputs(Path(folder), options.rounds, options.soak)
         for name in options.sections or SECTIONS:
             title, section = SECTIONS[name]
             lines = [f"## {title}", "", *circumstances(), ""]
-            for line in section(asked):
+            for line in section(inputs):
                 print(line, flush=True)
                 lines.append(line)
-            renew(title, "\n".join(lines))
+            replace_section(title, "\n".join(lines))
 
 
-def renew(title: str, text: str) -> None:
-    """Put a section in its place in RESULTS.md."""
+def replace_section(title: str, text: str) -> None:
+    """Replace or insert a section in RESULTS.md."""
     found = re.split(r"^(?=## )", RESULTS.read_text() if RESULTS.is_file() else HEAD, flags=re.MULTILINE)[1:]
     sections = {each.partition("\n")[0].removeprefix("## "): each.strip() for each in found} | {title: text.strip()}
     titles = [each for each, _ in SECTIONS.values() if each in sections]
@@ -103,7 +103,7 @@ def renew(title: str, text: str) -> None:
 
 
 def circumstances() -> Iterator[str]:
-    """When it was measured, with what, and how busy the machine was."""
+    """Yield date, commit, machine, its load, and versions."""
     git = ["git", "-C", str(Path(__file__).parent), "rev-parse", "--short", "HEAD"]
     commit = subprocess.run(git, capture_output=True, text=True, check=False).stdout.strip() or "unknown"
     packages = ("numpy", "onnxruntime", "openvino", "faiss-cpu", "torch", "timm")
@@ -114,56 +114,56 @@ def circumstances() -> Iterator[str]:
     )
 
 
-def drawing_section(asked: Asked) -> Iterator[str]:
-    """Speed of the synthetic people."""
-    # In a process of its own: those that draw import again what their parent runs, and here that would be torch.
+def drawing_section(inputs: Inputs) -> Iterator[str]:
+    """Yield the speed of drawing people."""
+    # In a separate process: workers import the main module again, which here would import torch.
     command = [sys.executable, "-m", "benchmarks.drawing"]
-    told = subprocess.run(command, check=True, capture_output=True, text=True).stdout.splitlines()
-    speeds = {row["workers"]: row["images_per_s"] for row in map(json.loads, told) if "workers" in row}
+    output = subprocess.run(command, check=True, capture_output=True, text=True).stdout.splitlines()
+    speeds = {row["workers"]: row["images_per_s"] for row in map(json.loads, output) if "workers" in row}
     yield "| processes | images/s |\n|---|---|"
     yield from (f"| {workers} | {speed:.0f} |" for workers, speed in speeds.items())
-    yield f"\nTwo processes against one: {speeds[2] / speeds[1]:.2f}x. Asked: at least 100 images/s on two cores."
+    yield f"\nTwo processes compared with one: {speeds[2] / speeds[1]:.2f}x. Goal: at least 100 images/s on two cores."
 
 
-def indexing_section(asked: Asked) -> Iterator[str]:
-    """Speed of `vitreid index` against the bare runtime."""
-    yield "Same bundle, images, batches of 32 and threads; medians of alternating rounds. Asked: at least 0.85.\n"
+def indexing_section(inputs: Inputs) -> Iterator[str]:
+    """Yield the speed of `vitreid index` and of the bare runtime."""
+    yield "Same bundle, images, batches of 32 and threads; medians of alternating rounds. Goal: at least 0.85.\n"
     yield "| bundle | images | runtime images/s | `vitreid index` images/s | ratio |\n|---|---|---|---|---|"
     bundles = {
-        "ViT-S 256x128, random weights": (asked.vit_s, "query"),
+        "ViT-S 256x128, random weights": (inputs.vit_s, "query"),
         "starter": (Bundle.open(starter_path()), "."),
     }
     for name, (bundle, part) in bundles.items():
-        result = indexing.measure(Embedder(bundle), asked.people / part, rounds=asked.rounds, batch_size=32)
+        result = indexing.measure(Embedder(bundle), inputs.people / part, rounds=inputs.rounds, batch_size=32)
         raw, index = (statistics.median(result[side]) for side in ("raw", "index"))
         yield f"| {name} | {result['images']} | {raw:.0f} | {index:.0f} | {result['ratio']:.2f} |"
 
 
-def scores_section(asked: Asked) -> Iterator[str]:
-    """Scores through the running service against the evaluation."""
-    result = served_scores.compare(starter_path(), asked.people)
-    yield "60 drawn people by 6 cameras that the starter has not seen; every query sent to `POST /v1/query`.\n"
+def scores_section(inputs: Inputs) -> Iterator[str]:
+    """Yield the scores of the running service and of the evaluation."""
+    result = served_scores.compare(starter_path(), inputs.people)
+    yield "60 drawn people, seen by 6 cameras, unknown to the starter; every query is sent to `POST /v1/query`.\n"
     yield "| | mAP | rank-1 |\n|---|---|---|"
     yield f"| `vitreid evaluate` | {result['evaluated']['mAP']:.4f} | {result['evaluated']['rank1']:.4f} |"
     yield f"| service | {result['served']['mAP']:.4f} | {result['served']['rank1']:.4f} |"
-    yield f"\nDifference of mAP: {result['mAP_difference']:.1e}. Asked: at most 1e-3."
+    yield f"\nDifference of mAP: {result['mAP_difference']:.1e}. Goal: at most 1e-3."
 
 
-def training_section(asked: Asked) -> Iterator[str]:
-    """What TransReID's parts and the losses on patches add to a training step."""
-    yield "16 images in bfloat16, forward, losses, backward, optimiser; the sides take turns.\n"
-    yield from training.lines(training.measure(rounds=asked.rounds))
+def training_section(inputs: Inputs) -> Iterator[str]:
+    """Yield the cost of TransReID's parts and of the losses on patches in a training step."""
+    yield "16 images in bfloat16, forward, losses, backward, optimiser; the configurations take turns.\n"
+    yield from training.lines(training.measure(rounds=inputs.rounds))
 
 
-def scoring_section(asked: Asked) -> Iterator[str]:
-    """Time and memory of scoring at MSMT17's size."""
+def scoring_section(inputs: Inputs) -> Iterator[str]:
+    """Yield time and memory of scoring at MSMT17's size."""
     yield from scoring.table(scoring.Size())
 
 
-def reranking_section(asked: Asked) -> Iterator[str]:
-    """Sparse re-ranking against the dense published form, both at Market-1501's size."""
-    yield "k-reciprocal re-ranking of made embeddings, each run in a process of its own.\n"
-    yield "| queries + gallery | faster than dense | memory of dense | difference of mAP |\n|---|---|---|---|"
+def reranking_section(inputs: Inputs) -> Iterator[str]:
+    """Yield time and memory of sparse re-ranking, compared with the dense published form."""
+    yield "k-reciprocal re-ranking of random embeddings, each run in its own process.\n"
+    yield "| queries + gallery | speed against dense | memory against dense | difference of mAP |\n|---|---|---|---|"
     for queries, size in ((1000, 5000), reranking.MARKET):
         found = reranking.compare(queries, size, 1)
         yield (
@@ -173,76 +173,78 @@ def reranking_section(asked: Asked) -> Iterator[str]:
     largest = reranking.measured("sparse", *reranking.MSMT17)
     yield (
         f"\nAt MSMT17's size ({reranking.MSMT17[0]:,} + {reranking.MSMT17[1]:,}) ours took {largest['seconds']:.0f} s "
-        f"and {largest['peak_mib'] / 1024:.2f} GiB, {largest['before_mib'] / 1024:.2f} GiB of them before it began."
+        f"and {largest['peak_mib'] / 1024:.2f} GiB, {largest['before_mib'] / 1024:.2f} GiB of them before the start."
     )
-    yield "\nAsked at Market-1501's size: at least 8x faster, under 1.5 GiB, the same mAP to 1e-3."
-    yield "Asked at MSMT17's: under 8 GiB."
+    yield "\nGoals at Market-1501's size: at least 8x faster, under 1.5 GiB, the same mAP to 1e-3."
+    yield "Goal at MSMT17's size: under 8 GiB."
 
 
-def patches_section(asked: Asked) -> Iterator[str]:
-    """What re-ranking by patches costs."""
-    bundle = explained_bundle(asked.folder / "explained")
-    yield "The top 50 of drawn people, asked with a stored item; random weights look at nearly all patches.\n"
-    yield from patches.cost_lines(patches.measure_cost(bundle, asked.people / "query", 4 * asked.rounds))
+def patches_section(inputs: Inputs) -> Iterator[str]:
+    """Yield the cost of re-ranking by patches."""
+    bundle = explained_bundle(inputs.folder / "explained")
+    yield "The top 50 of drawn people for a stored item; with random weights nearly all patches are foreground.\n"
+    yield from patches.cost_lines(patches.measure_cost(bundle, inputs.people / "query", 4 * inputs.rounds))
 
 
-def gallery_section(asked: Asked) -> Iterator[str]:
-    """What a gallery costs on top of its index and its disk."""
+def gallery_section(inputs: Inputs) -> Iterator[str]:
+    """Yield the overhead of a gallery on top of its index and its disk."""
     yield from gallery.lines(gallery.measure())
 
 
-def scale_section(asked: Asked) -> Iterator[str]:
-    """Indexes from a thousand to a million embeddings."""
-    yield "Embeddings like a model's: persons, cameras, look-alikes; 384 numbers each. Filtered: one camera of six.\n"
+def scale_section(inputs: Inputs) -> Iterator[str]:
+    """Yield the measurements of indexes from a thousand to a million embeddings."""
+    yield "Random embeddings with persons, cameras and look-alikes, dimension 384. Filtered: one camera of six.\n"
     for size, kinds in SCALE.items():
         rows = scale.table(scale.measure([size], kinds))
         yield from rows if size == next(iter(SCALE)) else list(rows)[2:]
-    yield "\nAsked at a million with ivf: memory at most 0.6, recall at least 0.99 in under 10 ms, also filtered."
+    yield "\nGoals at a million with ivf: memory at most 0.6, recall at least 0.99 in under 10 ms, also filtered."
 
 
-def million_section(asked: Asked) -> Iterator[str]:
-    """A gallery of a million items."""
+def million_section(inputs: Inputs) -> Iterator[str]:
+    """Yield the measurements of a gallery of a million items."""
     yield from gallery.lines(gallery.measure(rows=1_000_000, searches=100, writes=200, index="ivf"))
-    yield "\nAsked: opened from a snapshot in under 10 s."
+    yield "\nGoal: opening from a snapshot in under 10 s."
 
 
-def graphs_section(asked: Asked) -> Iterator[str]:
-    """What makes graphs faster, and what precisions and runtimes add."""
-    yield "Batches of 8 of the same images; all sides take turns, first with one core, then with two.\n"
-    yield from graphs.lines(graphs.measure(asked.folder / "graphs", rounds=3 * asked.rounds, batch=8), batch=8)
+def graphs_section(inputs: Inputs) -> Iterator[str]:
+    """Yield the speed of graphs by optimisation, precision and runtime."""
+    yield "Batches of 8 of the same images; all graphs take turns, first with one core, then with two.\n"
+    yield from graphs.lines(graphs.measure(inputs.folder / "graphs", rounds=3 * inputs.rounds, batch=8), batch=8)
 
 
-def serving_section(asked: Asked) -> Iterator[str]:
-    """What HTTP costs a query, and what many clients leave of the bare runtime's speed."""
-    yield "A gallery of 2,000 items; both sides take turns.\n"
-    yield from serving.lines(serving.measure(asked.vit_s, asked.people / "query", rounds=asked.rounds))
+def serving_section(inputs: Inputs) -> Iterator[str]:
+    """Yield latency and throughput of the service, relative to the bare runtime."""
+    yield "A gallery of 2,000 items; service and bare runtime take turns.\n"
+    yield from serving.lines(serving.measure(inputs.vit_s, inputs.people / "query", rounds=inputs.rounds))
 
 
-def cold_start_section(asked: Asked) -> Iterator[str]:
-    """Time from the start of a service to its first answer."""
-    able = {name: each for name, each in cold_start.SETTINGS.items() if each.get("precision") in (None, *precisions())}
+def cold_start_section(inputs: Inputs) -> Iterator[str]:
+    """Yield the time from the start of a service to its first answer."""
+    supported = {
+        name: each for name, each in cold_start.SETTINGS.items() if each.get("precision") in (None, *precisions())
+    }
     yield "A new process and an empty data folder each time, to a 200 of `/readyz`; the runtimes take turns.\n"
-    yield from cold_start.lines(cold_start.measure(asked.vit_s.path, able, rounds=asked.rounds))
+    yield from cold_start.lines(cold_start.measure(inputs.vit_s.path, supported, rounds=inputs.rounds))
 
 
-def soak_section(asked: Asked) -> Iterator[str]:
-    """Whether a service stays the same under everything at once."""
-    yield from soak.lines(soak.measure(starter_path(), minutes=asked.soak_minutes, clients=8))
+def soak_section(inputs: Inputs) -> Iterator[str]:
+    """Yield memory and errors of a service under mixed load."""
+    yield from soak.lines(soak.measure(starter_path(), minutes=inputs.soak_minutes, clients=8))
 
 
-def hostile_section(asked: Asked) -> Iterator[str]:
-    """What attacks cost the service."""
-    yield "A new service with default settings each time; clients on the same machine, for five seconds each.\n"
+def hostile_section(inputs: Inputs) -> Iterator[str]:
+    """Yield the effect of attacks on the service."""
+    yield "Each attack: a new service with default settings, and clients on the same machine for five seconds.\n"
     yield from hostile.lines(hostile.measure(starter_path(), attacks.ATTACKS, seconds=5))
 
 
-def demo_section(asked: Asked) -> Iterator[str]:
-    """Time to the demo's first answer."""
+def demo_section(inputs: Inputs) -> Iterator[str]:
+    """Yield the time to the demo's first answer."""
     times, trained = demo.measure(), demo.measure(train=True)
-    yield "| | first time | again |\n|---|---|---|"
+    yield "| | first run | second run |\n|---|---|---|"
     yield f"| starter bundle | {times['first_s']:.1f} s | {times['again_s']:.1f} s |"
     yield f"| `--train` | {trained['first_s']:.0f} s | {trained['again_s']:.0f} s |"
-    yield "\nAsked: again under 10 s; `--train` under 6 minutes."
+    yield "\nGoals: second run under 10 s; `--train` under 6 minutes."
 
 
 def _processor() -> str:
@@ -258,13 +260,13 @@ SCALE = {
     200_000: ("flat", "ivf"),
     1_000_000: ("flat", "ivf"),
 }
-"""Which indexes are measured at which size."""
+"""The measured indexes by size."""
 
-SECTIONS: dict[str, tuple[str, Callable[[Asked], Iterator[str]]]] = {
+SECTIONS: dict[str, tuple[str, Callable[[Inputs], Iterator[str]]]] = {
     "drawing": ("Drawing people (256x128)", drawing_section),
     "graphs": ("Exported graphs (ViT-S 256x128, random weights)", graphs_section),
-    "indexing": ("Indexing against the bare runtime", indexing_section),
-    "serving": ("Serving against the bare runtime (ViT-S 256x128, random weights)", serving_section),
+    "indexing": ("Indexing, compared with the bare runtime", indexing_section),
+    "serving": ("Serving, compared with the bare runtime (ViT-S 256x128, random weights)", serving_section),
     "cold-start": ("Cold start (ViT-S 256x128, random weights)", cold_start_section),
     "soak": ("Minutes of mixed load (starter bundle)", soak_section),
     "hostile": ("Attacks (starter bundle, default settings)", hostile_section),
@@ -276,7 +278,7 @@ SECTIONS: dict[str, tuple[str, Callable[[Asked], Iterator[str]]]] = {
     "scoring": ("Scoring at MSMT17's size", scoring_section),
     "reranking": ("Re-ranking", reranking_section),
     "patches": ("Re-ranking by patches (ViT-S 256x128, random weights)", patches_section),
-    "demo": ("`vitreid demo --no-serve`, installed already", demo_section),
+    "demo": ("`vitreid demo --no-serve`", demo_section),
 }
 
 

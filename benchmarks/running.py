@@ -1,4 +1,4 @@
-"""`vitreid serve` in a process of its own, for benchmarks that ask it."""
+"""`vitreid serve` in a separate process, for benchmarks."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ READY_S = 120
 
 @dataclass(frozen=True)
 class Running:
-    """A service that is ready."""
+    """A running service."""
 
     host: str
     port: int
@@ -34,10 +34,10 @@ class Running:
 
 @contextmanager
 def serving(data: Path, bundle: Path, **settings: Any) -> Iterator[Running]:
-    """Serve on a free port for the length of the block; `settings` as in ServiceConfig."""
+    """Serve on a free port until the block ends; `settings` as in ServiceConfig."""
     command = [sys.executable, "-m", "vitreid", "serve", "--data", str(data), "--bundle", str(bundle), "--port", "0"]
     environment = {**os.environ, **{f"VITREID_{name.upper()}": str(value) for name, value in settings.items()}}
-    # The log goes to a file: a pipe that nobody empties would stop the service once it is full.
+    # The log goes to a file: a full pipe that nobody reads would block the service.
     with tempfile.NamedTemporaryFile("w") as log:
         server = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=log, env=environment)
         try:

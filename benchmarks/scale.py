@@ -1,11 +1,11 @@
-"""What does each index cost, and what does it find, from a thousand embeddings to a million?
+"""Time, memory and recall of each index, from a thousand to a million embeddings.
 
     python -m benchmarks.scale [--rows 1000 --rows 100000] [--kind flat --kind ivf]
 
-Embeddings are made (benchmarks/made_embeddings.py); queries are new images of the same people. Latency is that of
-single searches for 26, as a gallery asks for 10 and a margin; recall is of the ten best, against comparing
-everything. Filtered means: one camera of six. Memory is a share of the float32 embeddings: what the index says, and by
-how much the process grew when it was loaded.
+Embeddings are random (benchmarks/random_embeddings.py); queries are new images of the same persons. Latency is that of
+single searches with k = 26, as a gallery requests 10 and a margin; recall is that of the 10 nearest, compared with
+an exhaustive search. Filtered searches select one camera of six. Memory is relative to the float32 embeddings: as
+reported by the index, and as the growth of the process when it is loaded.
 """
 
 from __future__ import annotations
@@ -25,16 +25,16 @@ import numpy as np
 import typer
 from numpy.typing import NDArray
 
-from benchmarks.made_embeddings import Floats, Made, made_people
+from benchmarks.random_embeddings import Embeddings, Floats, population_for
 from vitreid.service.indexes import INDEXES, Index
 from vitreid.service.indexes.faiss_calls import load_faiss
 from vitreid.service.indexes.gpu import gpu_problem
 
 ROWS = (1_000, 10_000, 100_000, 200_000, 1_000_000)
-MOST_ROWS = {"exact": 200_000}  # beyond, it is only slow
+MAX_ROWS = {"exact": 200_000}  # too slow beyond
 QUERIES = 500
-BEST = 10
-ASKED = 26
+K = 10
+REQUESTED = 26
 CAMERA = 0
 
 Allowed = NDArray[np.bool_]
@@ -52,14 +52,14 @@ class Searches:
 
 @dataclass(frozen=True)
 class Result:
-    """One index at one size."""
+    """The measurements of one index at one size."""
 
     rows: int
     kind: str
     build_s: float
     load_s: float
-    said_share: float
-    grown_share: float
+    reported_share: float
+    process_share: float
     add_ms: float
     remove_ms: float
     unfiltered: Searches
@@ -69,7 +69,7 @@ class Result:
 
 def main(
     rows: Annotated[list[int] | None, typer.Option(help="embeddings; all sizes of the table by default")] = None,
-    kind: Annotated[list[str] | None, typer.Option(help="index; all that can be used by default")] = None,
+    kind: Annotated[list[str] | None, typer.Option(help="index; by default all that are available")] = None,
 ) -> None:
     usable = [name for name in INDEXES if name != "gpu" or gpu_problem() is None]
     for line in table(measure(rows or ROWS, kind or usable)):
@@ -77,9 +77,9 @@ def main(
 
 
 def table(results: Iterable[Result]) -> Iterator[str]:
-    """As Markdown."""
+    """Yield the results as Markdown."""
     yield (
-        "| embeddings | index | build s | load s | memory said / grown | add / remove ms "
+        "| embeddings | index | build s | load s | memory: index / process | add / remove ms "
         "| p50 / p99 ms | recall@10 | filtered p50 / p99 ms | recall@10 | parameters |"
     )
     yield "|---|---|---|---|---|---|---|---|---|---|---|"
@@ -89,25 +89,25 @@ def table(results: Iterable[Result]) -> Iterator[str]:
         )
         yield (
             f"| {each.rows:,} | {each.kind} | {each.build_s:.1f} | {each.load_s:.2f} "
-            f"| {each.said_share:.2f} / {each.grown_share:.2f} | {each.add_ms:.2f} / {each.remove_ms:.3f} "
+            f"| {each.reported_share:.2f} / {each.process_share:.2f} | {each.add_ms:.2f} / {each.remove_ms:.3f} "
             f"| {searches} | {each.parameters} |"
         )
 
 
 def measure(sizes: Sequence[int], kinds: Sequence[str]) -> Iterator[Result]:
-    """Every kind at every size where it makes sense."""
+    """Yield the results of every kind at every size, up to its MAX_ROWS."""
     for size in sizes:
-        people = made_people(size)
+        people = population_for(size)
         gallery, queries = people.gallery(size), people.queries(QUERIES).embeddings
         filters = (None, gallery.cameras == CAMERA)
         answers = [_compare_all(gallery.embeddings, queries, allowed) for allowed in filters]
         for kind in kinds:
-            if size <= MOST_ROWS.get(kind, size):
+            if size <= MAX_ROWS.get(kind, size):
                 yield _measure_one(kind, gallery, queries, list(zip(filters, answers, strict=True)))
 
 
 def _measure_one(
-    kind: str, gallery: Made, queries: Floats, cases: list[tuple[Allowed | None, NDArray[np.int64]]]
+    kind: str, gallery: Embeddings, queries: Floats, cases: list[tuple[Allowed | None, NDArray[np.int64]]]
 ) -> Result:
     size, dimension = gallery.embeddings.shape
     build_s, index = _timed(lambda: INDEXES[kind].build(dimension, np.arange(size), gallery.embeddings))
@@ -118,7 +118,7 @@ def _measure_one(
         before = _resident_bytes()
         load_s, loaded = _timed(lambda: INDEXES[kind].load(file, dimension))
         grown = _resident_bytes() - before
-    said = loaded.memory_bytes
+    reported = loaded.memory_bytes
     unfiltered, filtered = (_searches(loaded, queries, answers, allowed) for allowed, answers in cases)
     new = [(np.array([size + turn]), gallery.embeddings[turn : turn + 1]) for turn in range(50)]
     add_s = [_timed(partial(loaded.add, *each))[0] for each in new]
@@ -128,8 +128,8 @@ def _measure_one(
         kind=kind,
         build_s=build_s,
         load_s=load_s,
-        said_share=said / gallery.embeddings.nbytes,
-        grown_share=grown / gallery.embeddings.nbytes,
+        reported_share=reported / gallery.embeddings.nbytes,
+        process_share=grown / gallery.embeddings.nbytes,
         add_ms=1e3 * float(np.median(add_s)),
         remove_ms=1e3 * float(np.median(remove_s)),
         unfiltered=unfiltered,
@@ -139,21 +139,21 @@ def _measure_one(
 
 
 def _searches(index: Index, queries: Floats, answers: NDArray[np.int64], allowed: Allowed | None) -> Searches:
-    index.search(queries[:1], ASKED, allowed)  # the first one loads what the others find
+    index.search(queries[:1], REQUESTED, allowed)  # warm-up
     took, hits = [], []
-    for query, right in zip(queries, answers, strict=True):
-        search_s, (_, ids) = _timed(partial(index.search, query[None], ASKED, allowed))
+    for query, expected in zip(queries, answers, strict=True):
+        search_s, (_, ids) = _timed(partial(index.search, query[None], REQUESTED, allowed))
         took.append(1e3 * search_s)
-        hits.append(np.isin(right, ids[0, :BEST]).mean())
+        hits.append(np.isin(expected, ids[0, :K]).mean())
     return Searches(float(np.percentile(took, 50)), float(np.percentile(took, 99)), float(np.mean(hits)))
 
 
 def _compare_all(embeddings: Floats, queries: Floats, allowed: Allowed | None) -> NDArray[np.int64]:
-    """The ids of the ten best of each query, independently of the indexes."""
+    """Return the ids of the K nearest of each query, independently of the indexes."""
     ids = np.arange(len(embeddings)) if allowed is None else np.flatnonzero(allowed)
     faiss = load_faiss()
     faiss.omp_set_num_threads(os.cpu_count())
-    _, rows = faiss.knn(queries, embeddings if allowed is None else embeddings[ids], BEST, faiss.METRIC_INNER_PRODUCT)
+    _, rows = faiss.knn(queries, embeddings if allowed is None else embeddings[ids], K, faiss.METRIC_INNER_PRODUCT)
     answers: NDArray[np.int64] = ids[rows]
     return answers
 
@@ -166,7 +166,7 @@ def _timed(call: Callable[[], T]) -> tuple[float, T]:
 
 def _resident_bytes() -> int:
     gc.collect()
-    ctypes.CDLL(None).malloc_trim(0)  # what was freed goes back, so that growth is what was taken since
+    ctypes.CDLL(None).malloc_trim(0)  # return freed memory to the system
     return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
 
 

@@ -1,10 +1,10 @@
-"""What does scoring MSMT17's size cost, in time and memory, against sorting the whole matrix of scores?
+"""Time and memory of scoring at MSMT17's size, compared with sorting the whole matrix of scores.
 
     python -m benchmarks.scoring [--queries N --gallery N --dimension D --sorted-queries N]
 
-Each way runs in a process of its own on made embeddings, and its peak memory is the whole process's. Sorting everything
-at MSMT17's size takes 15 GB, so it runs on the first of the queries and its time is extrapolated: each query costs the
-same. On a shared machine CPU times are what to compare.
+Each configuration runs in its own process on random embeddings; its peak memory is that of the process. Sorting
+everything at MSMT17's size takes 15 GB, so it runs on the first queries, and its time is extrapolated: each query costs
+the same. On a shared machine, compare CPU times.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.made_embeddings import People
 from benchmarks.memory import peak_mib
+from benchmarks.random_embeddings import Population
 from vitreid.scoring import Labelled, score_camera_pairs, score_intervals, score_open_set, score_retrieval
 
 PERSONS = 3060
@@ -30,7 +30,7 @@ Precisions = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Size:
-    """Images and the length of their embeddings; of MSMT17 as the default."""
+    """Numbers of images, and the length of their embeddings; by default those of MSMT17."""
 
     queries: int = 11_659
     gallery: int = 82_161
@@ -39,46 +39,47 @@ class Size:
 
 
 def table(size: Size) -> Iterator[str]:
-    """The results as lines of markdown."""
-    results = {name: measure(name, size) for name in WAYS}
-    yield f"{size.queries} queries, {size.gallery} gallery images, {PERSONS} persons, {size.dimension} numbers each."
-    yield f"With a *: on {size.sorted_queries} of the queries: the time is extrapolated, the memory is not."
-    yield "\n| | time | CPU time | of the first's | peak memory |\n|---|---|---|---|---|"
-    for name, (told, way) in WAYS.items():
-        result, star = results[name], "*" if way in ON_SOME else ""
+    """Yield the results as Markdown."""
+    results = {name: measure(name, size) for name in CONFIGURATIONS}
+    yield f"{size.queries} queries, {size.gallery} gallery images, {PERSONS} persons, dimension {size.dimension}."
+    yield f"Rows with *: {size.sorted_queries} of the queries; the time is extrapolated, the memory is not."
+    yield "\n| | time | CPU time | relative to the first | peak memory |\n|---|---|---|---|---|"
+    for name, (title, score) in CONFIGURATIONS.items():
+        result, star = results[name], "*" if score in ON_SOME else ""
         ratio = result["cpu_s"] / results["counted"]["cpu_s"]
         times = f"{result['wall_s']:.1f} s | {result['cpu_s']:.1f} s | {ratio:.1f}x"
-        yield f"| {told}{star} | {times} | {result['peak_mib']:.0f} MiB |"
+        yield f"| {title}{star} | {times} | {result['peak_mib']:.0f} MiB |"
     one, other = (results[name]["mAP"] for name in ("counted", "sorted"))
-    yield "\nAsked: at least 4 times faster than by sorting, under 2048 MiB."
-    yield f"mAP of the same {size.sorted_queries} queries: {one:.6f} and {other:.6f}, {abs(one - other):.1e} apart."
+    yield "\nGoals: at least 4 times faster than by sorting, under 2048 MiB."
+    apart = abs(one - other)
+    yield f"mAP of {size.sorted_queries} queries, counted and sorted: {one:.6f}, {other:.6f}, difference {apart:.1e}."
 
 
 def measure(name: str, size: Size) -> dict[str, float]:
-    """Run one way in a process of its own: wall_s and cpu_s for all queries, peak_mib, and mAP."""
+    """Run a configuration in its own process; return wall_s and cpu_s for all queries, peak_mib, and mAP."""
     options = [part for key, value in vars(size).items() for part in (f"--{key.replace('_', '-')}", str(value))]
-    command = [sys.executable, "-m", "benchmarks.scoring", "--way", name, *options]
+    command = [sys.executable, "-m", "benchmarks.scoring", "--configuration", name, *options]
     found: dict[str, float] = json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
     return found
 
 
 def run(name: str, size: Size) -> dict[str, float]:
-    """One way, in this process."""
-    people = People(PERSONS, size.dimension)
-    asked, offered = people.queries(size.queries), people.gallery(size.gallery)
-    query = Labelled(asked.embeddings, asked.persons, asked.cameras)
-    gallery = Labelled(offered.embeddings, offered.persons, offered.cameras)
-    way = WAYS[name][1]
-    some = way in ON_SOME
+    """Run a configuration in this process."""
+    people = Population(PERSONS, size.dimension)
+    queries, images = people.queries(size.queries), people.gallery(size.gallery)
+    query = Labelled(queries.embeddings, queries.persons, queries.cameras)
+    gallery = Labelled(images.embeddings, images.persons, images.cameras)
+    configuration = CONFIGURATIONS[name][1]
+    some = configuration in ON_SOME
     if some:
         query = query.take(np.arange(size.sorted_queries))
     start, cpu_start = time.perf_counter(), time.process_time()
-    found = way(query, gallery)
+    found = configuration(query, gallery)
     wall, cpu = time.perf_counter() - start, time.process_time() - cpu_start
     peak = peak_mib()
-    all_of_some = size.queries / size.sorted_queries if some else 1
+    factor = size.queries / size.sorted_queries if some else 1
     score = float(np.nanmean(found[: size.sorted_queries]))
-    return {"wall_s": wall * all_of_some, "cpu_s": cpu * all_of_some, "peak_mib": peak, "mAP": score}
+    return {"wall_s": wall * factor, "cpu_s": cpu * factor, "peak_mib": peak, "mAP": score}
 
 
 def counted(query: Labelled, gallery: Labelled) -> Precisions:
@@ -88,8 +89,8 @@ def counted(query: Labelled, gallery: Labelled) -> Precisions:
     return precisions
 
 
-def worthless(query: Labelled, gallery: Labelled) -> Precisions:
-    """The most that counting can cost: matches stand anywhere, so that nearly all images come before the last."""
+def random_labels(query: Labelled, gallery: Labelled) -> Precisions:
+    """Score in the worst case: with random labels, nearly all images rank before the last match."""
     mixed = np.random.default_rng(0).permutation(len(gallery))
     return counted(query, Labelled(gallery.embeddings, gallery.persons[mixed], gallery.cameras[mixed]))
 
@@ -105,7 +106,7 @@ def stable_argsort(query: Labelled, gallery: Labelled) -> Precisions:
 
 
 def by_sorting(query: Labelled, gallery: Labelled) -> Precisions:
-    """The usual way: all distances, all orders, all matches, then each query's ranking from end to end."""
+    """Score as usual: compute all distances, sort all rankings, then walk through each."""
     order = np.argsort(_distances(query, gallery), axis=1)
     matches = (gallery.persons[order] == query.persons[:, None]).astype(np.int32)
     precisions = np.full(len(query), np.nan)
@@ -136,12 +137,12 @@ def open_set(query: Labelled, gallery: Labelled) -> Precisions:
     return np.array([row.fnir for row in score_open_set(query, gallery)])
 
 
-WAYS: dict[str, tuple[str, Callable[[Labelled, Labelled], Precisions]]] = {
+CONFIGURATIONS: dict[str, tuple[str, Callable[[Labelled, Labelled], Precisions]]] = {
     "counted": ("`score_retrieval`", counted),
-    "worthless": ("`score_retrieval`, worthless embeddings", worthless),
-    "sorted": ("the same by sorting", by_sorting),
+    "random_labels": ("`score_retrieval`, random labels", random_labels),
+    "sorted": ("the same scores by sorting", by_sorting),
     "argsort": ("products and argsort alone", argsort),
-    "stable_argsort": ("products and stable argsort (as ties go here) alone", stable_argsort),
+    "stable_argsort": ("products and stable argsort (order of ties as here) alone", stable_argsort),
     "intervals": ("`score_retrieval` and intervals", intervals),
     "camera_pairs": ("camera pairs", camera_pairs),
     "open_set": ("open set", open_set),
@@ -153,11 +154,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     for name, value in vars(Size()).items():
         parser.add_argument(f"--{name.replace('_', '-')}", type=int, default=value)
-    parser.add_argument("--way", choices=WAYS, help="run only this one, here, and print JSON")
+    parser.add_argument("--configuration", choices=CONFIGURATIONS, help="run one in this process and print JSON")
     options = vars(parser.parse_args())
-    way = options.pop("way")
-    if way:
-        print(json.dumps(run(way, Size(**options))))
+    configuration = options.pop("configuration")
+    if configuration:
+        print(json.dumps(run(configuration, Size(**options))))
     else:
         for line in table(Size(**options)):
             print(line, flush=True)

@@ -1,7 +1,7 @@
-"""Is a ranking worth as much through the running service as `vitreid evaluate` says?
+"""Scores through the running service, compared with those of `vitreid evaluate`.
 
-Indexes a data set's gallery, starts `vitreid serve`, sends every query image with its camera to `POST /v1/query`, drops
-same-camera images of the query's own person from each answer, and compares mAP and rank-1 with `vitreid evaluate`.
+Indexes a data set's gallery, starts `vitreid serve`, sends every query image with its camera to `POST /v1/query`,
+removes images of the query's person from its camera from each answer, and compares mAP and rank-1.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ def main() -> None:
 
 
 def compare(bundle: Path, data: Path) -> dict[str, Any]:
-    """Scores of the service and of `vitreid evaluate` on one bundle and data set."""
+    """Return the scores of the service and of `vitreid evaluate` with one bundle and data set."""
     evaluated = json.loads(vitreid("evaluate", bundle, "--data", data, "--json"))
     with tempfile.TemporaryDirectory() as folder:
         gallery = Path(folder) / "galleries" / "default"
@@ -44,13 +44,13 @@ def compare(bundle: Path, data: Path) -> dict[str, Any]:
 
 
 def map_cameras_by_name(folder: Path, manifest: Manifest) -> None:
-    """Make a gallery whose cameras are the learned ones of the same names, as `vitreid evaluate` has it."""
+    """Create a gallery whose cameras are mapped to model cameras of the same names, as in `vitreid evaluate`."""
     with Gallery.open(folder, bundle_id=manifest.bundle_id, dimension=manifest.dimension) as gallery:
         map_cameras(gallery, manifest, {camera: camera for camera in manifest.cameras})
 
 
 def served_scores(address: str, data: Path) -> dict[str, float]:
-    """mAP and rank-1 from the answers of a running service that holds the data set's gallery."""
+    """Return mAP and rank-1 by the answers of a running service with the data set's gallery."""
     precisions, firsts = [], []
     for path in sorted((data / "query").glob("*.jpg")):
         name = parse_market_name(path.name)
@@ -82,7 +82,7 @@ def ask(address: str, image: Path) -> dict[str, Any]:
 
 
 def vitreid(*arguments: Any) -> str:
-    """Run a `vitreid` command and return what it prints."""
+    """Run a `vitreid` command and return its output."""
     command = [sys.executable, "-m", "vitreid", *map(str, arguments)]
     return subprocess.run(command, check=True, capture_output=True, text=True).stdout
 

@@ -1,8 +1,8 @@
-"""What does HTTP cost a query, and how much of the bare runtime's speed is left for many clients?
+"""Latency of queries over HTTP, and throughput of many clients relative to the bare runtime.
 
 Latency: one query at a time, alternately over HTTP (raw body) and in this process (decode, run, search of the same
-gallery); the ratio of the medians. Load: N clients, one connection each, against the bare runtime with prepared
-images in memory, alternately; the ratio of the medians, and p99 by p50 of the clients' latencies. Bare is the better
+gallery); the ratio of the medians. Load: N clients with one connection each, and the bare runtime with prepared images
+in memory, alternately; the ratio of the medians, and p99 / p50 of the clients' latencies. The bare speed is the better
 one of single images and full batches.
 
     python -m benchmarks.serving --bundle BUNDLE --images FOLDER [--rounds 3] [--seconds 20] [--clients 16] [--json]
@@ -39,8 +39,8 @@ def main(
     bundle: Annotated[Path, typer.Option(help="bundle to embed with")],
     images: Annotated[Path, typer.Option(help="folder of crops (*.jpg)")],
     rounds: Annotated[int, typer.Option(min=1)] = 3,
-    queries: Annotated[int, typer.Option(min=1, help="queries of each side and round")] = 60,
-    seconds: Annotated[float, typer.Option(min=1, help="of load in each round")] = 20,
+    queries: Annotated[int, typer.Option(min=1, help="queries over HTTP and in process in each round")] = 60,
+    seconds: Annotated[float, typer.Option(min=1, help="seconds of load in each round")] = 20,
     clients: Annotated[int, typer.Option(min=1)] = 16,
     items: Annotated[int, typer.Option(min=1, help="random items in the gallery")] = 2000,
     max_batch: Annotated[int, typer.Option(min=1)] = 4,
@@ -74,7 +74,7 @@ def measure(
     items: int = 2000,
     max_batch: int = 4,
 ) -> dict[str, Any]:
-    """Medians of both sides, and the ratios that are asked for."""
+    """Return the medians of both, and the ratios that have goals."""
     contents = [path.read_bytes() for path in sorted(images.glob("*.jpg"))]
     embedder = Embedder(bundle)
     pixels = [embedder.prepare(read_image(content)) for content in contents]
@@ -120,35 +120,35 @@ def measure(
 
 
 def lines(result: dict[str, Any]) -> list[str]:
-    """The result as a Markdown table."""
+    """Return the result as a Markdown table."""
     ratios, loaded_ms, p50 = result["ratios"], result["loaded_ms"], result["p50_ms"]
     bare = ", ".join(f"{rate:.1f} in batches of {size}" for size, rate in result["bare_per_s"].items())
     return [
-        "| question | measured | ratio | asked |",
+        "| measurement | result | ratio | goal |",
         "|---|---|---|---|",
-        f"| query p50 over HTTP, against decode + run + search in process | {p50['http']:.2f} ms, "
+        f"| query p50 over HTTP, compared with decode + run + search in process | {p50['http']:.2f} ms, "
         f"{p50['process']:.2f} ms | {ratios['latency']:.3f} | at most {GOALS['latency']} |",
-        f"| {result['clients']} clients, against the bare runtime | {result['served_per_s']:.1f}/s; {bare} | "
+        f"| {result['clients']} clients, compared with the bare runtime | {result['served_per_s']:.1f}/s; {bare} | "
         f"{ratios['throughput']:.3f} | at least {GOALS['throughput']} |",
-        f"| p99 of these clients, against their p50 | {loaded_ms['p99']:.0f} ms, {loaded_ms['p50']:.0f} ms | "
+        f"| p99 of these clients, compared with their p50 | {loaded_ms['p99']:.0f} ms, {loaded_ms['p50']:.0f} ms | "
         f"{ratios['p99_by_p50']:.2f} | at most {GOALS['p99_by_p50']:g} |",
     ]
 
 
 def fill(folder: Path, bundle: Bundle, items: int) -> None:
-    """Make a gallery of random unit embeddings."""
+    """Create a gallery of random unit embeddings."""
     rng = np.random.default_rng(0)
     embeddings = rng.standard_normal((items, bundle.manifest.dimension)).astype(np.float32)
     embeddings /= np.linalg.norm(embeddings, axis=1, keepdims=True)
     manifest = bundle.manifest
     with Gallery.open(folder, bundle_id=manifest.bundle_id, dimension=manifest.dimension, load=False) as gallery:
-        gallery.add([NewItem(each, image_hash=f"{place:064x}") for place, each in enumerate(embeddings)])
+        gallery.add([NewItem(each, image_hash=f"{number:064x}") for number, each in enumerate(embeddings)])
 
 
 def latencies(
     service: Running, embedder: Embedder, gallery: Gallery, contents: Sequence[bytes], queries: int
 ) -> tuple[list[float], list[float]]:
-    """Milliseconds of each query over HTTP, and of each in this process, one after the other in turns."""
+    """Return the milliseconds of each query over HTTP, and of each in this process, measured in turns."""
     connection = http.client.HTTPConnection(service.host, service.port, timeout=60)
     over_http: list[float] = []
     in_process: list[float] = []
@@ -160,7 +160,7 @@ def latencies(
         pixels = embedder.prepare(read_image(content))
         gallery.search(embedder.run([pixels], [None]), K)
         ended = time.perf_counter()
-        if turn >= 5:  # the first ones warm both sides up
+        if turn >= 5:  # the first ones are a warm-up
             over_http.append(1000 * (answered - begin))
             in_process.append(1000 * (ended - answered))
     connection.close()
@@ -171,30 +171,30 @@ def ask(connection: http.client.HTTPConnection, content: bytes) -> None:
     """Send one query and read its answer."""
     connection.request("POST", f"/v1/query?k={K}", content, {"Content-Type": "image/jpeg"})
     answer = connection.getresponse()
-    told = answer.read()
+    body = answer.read()
     if answer.status != 200:
-        raise SystemExit(f"a query was answered with {answer.status}: {told.decode()}")
+        raise SystemExit(f"a query was answered with {answer.status}: {body.decode()}")
 
 
 def raw_per_s(embedder: Embedder, pixels: Sequence[NDArray[np.uint8]], size: int, seconds: float) -> float:
-    """Images per second of the bare runtime."""
+    """Return the images per second of the bare runtime."""
     done = 0
     begin = time.perf_counter()
     while time.perf_counter() - begin < seconds:
-        batch = [pixels[(done + place) % len(pixels)] for place in range(size)]
+        batch = [pixels[(done + offset) % len(pixels)] for offset in range(size)]
         embedder.run(batch, [None] * size)
         done += size
     return done / (time.perf_counter() - begin)
 
 
 def loaded(service: Running, images: Path, clients: int, seconds: float) -> dict[str, Any]:
-    """What clients in a process of their own see."""
+    """Return the latencies and statuses of clients in a separate process."""
     command = [
         *(sys.executable, "-m", "benchmarks.load_client", service.host, str(service.port), f"/v1/query?k={K}"),
         *(str(images), "--clients", str(clients), "--seconds", str(seconds)),
     ]
-    told: dict[str, Any] = json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
-    return told
+    result: dict[str, Any] = json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
+    return result
 
 
 if __name__ == "__main__":

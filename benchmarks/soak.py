@@ -1,8 +1,8 @@
-"""Does a service stay the same under minutes of everything at once?
+"""Memory and errors of a service under minutes of mixed load.
 
-Clients query, add, change, delete and erase, and send what is no image, in a gallery that stays about as large as it
-is. Every ten seconds the memory of the service is read. Asked: it stays within 5 % of what it is after the warm-up, and
-no answer is a 5xx but a deliberate 503 or 504.
+Clients query, add, update, delete and erase items and send invalid images, in a gallery that stays about the same size.
+The memory of the service is read every ten seconds. Goals: after the warm-up it grows by at most 5 %, and no answer is
+a 5xx other than a deliberate 503 or 504.
 
     python -m benchmarks.soak [--minutes 10] [--bundle BUNDLE] [--clients 8] [--json]
 """
@@ -31,7 +31,7 @@ from vitreid.service.models.bundle_choice import starter_path
 
 GOAL = 0.05
 SIZE = 1000
-"""Items that the gallery has at the beginning, and about as many at the end."""
+"""Items in the gallery at the beginning, and about as many at the end."""
 READ_EVERY_S = 10.0
 DELIBERATE = frozenset({"503", "504"})
 CAMERAS = ("gate", "hall", "yard")
@@ -51,7 +51,7 @@ def main(
 
 
 def measure(bundle: Path, *, minutes: float, clients: int) -> dict[str, Any]:
-    """What was answered, and the memory of the service over time."""
+    """Return the counts of answers, and the memory of the service over time."""
     with tempfile.TemporaryDirectory() as scratch, serving(Path(scratch), bundle, purge_after_s=20) as service:
         soak = Soak(service)
         soak.fill()
@@ -67,7 +67,7 @@ def measure(bundle: Path, *, minutes: float, clients: int) -> dict[str, Any]:
         for thread in threads:
             thread.join()
         rss.append(rss_mib(service.pid))
-    settled = rss[max(1, len(rss) // 5) :]  # by then caches and pools are as large as they get
+    settled = rss[max(1, len(rss) // 5) :]  # by then caches and pools have reached their final size
     unexpected = {
         what: n
         for what, n in soak.answers.items()
@@ -89,7 +89,7 @@ def measure(bundle: Path, *, minutes: float, clients: int) -> dict[str, Any]:
 
 
 def lines(result: dict[str, Any]) -> list[str]:
-    """The result as Markdown."""
+    """Return the result as Markdown."""
     total = sum(result["answers"].values())
     rss = result["rss_mib"]
     return [
@@ -100,15 +100,15 @@ def lines(result: dict[str, Any]) -> list[str]:
         "|---|---|",
         *(f"| {what} | {n:,} |" for what, n in result["answers"].items()),
         "",
-        f"Unexpected 5xx: {sum(result['unexpected'].values())} (asked: none). "
-        f"Memory {rss[0]:.0f} MiB at first, {rss[-1]:.0f} MiB at the end; "
-        f"after the warm-up at most {result['rss_growth']:.1%} more (asked: {GOAL:.0%}), "
-        f"{result['rss_mib_per_minute']:+.2f} MiB a minute.",
+        f"Unexpected 5xx: {sum(result['unexpected'].values())} (goal: none). "
+        f"Memory {rss[0]:.0f} MiB at the beginning, {rss[-1]:.0f} MiB at the end; "
+        f"growth after the warm-up at most {result['rss_growth']:.1%} (goal: {GOAL:.0%}), "
+        f"{result['rss_mib_per_minute']:+.2f} MiB per minute.",
     ]
 
 
 class Soak:
-    """Clients that share what they know of the gallery."""
+    """Clients that share the ids of the gallery's items."""
 
     def __init__(self, service: Running) -> None:
         self.stop = threading.Event()
@@ -119,11 +119,11 @@ class Soak:
         self._actions: tuple[tuple[float, Callable[[Client], None]], ...] = (
             (0.60, self._query),
             (0.15, self._add),
-            (0.08, self._patch),
+            (0.08, self._update),
             (0.06, self._delete),
             (0.03, self._erase),
             (0.06, self._bad),
-            (0.02, self._look),
+            (0.02, self._read),
         )
 
     def fill(self) -> None:
@@ -134,7 +134,7 @@ class Soak:
         self.answers.clear()
 
     def client(self, seed: int) -> None:
-        """Do one thing after the other until it is time to stop."""
+        """Send random requests until `stop` is set."""
         client = Client(self._service, seed)
         weights, actions = zip(*self._actions, strict=True)
         while not self.stop.is_set():
@@ -171,11 +171,11 @@ class Soak:
             with self._lock:
                 self.ids += [result["id"] for result in answer["results"] if result["status"] == "added"]
 
-    def _patch(self, client: Client) -> None:
+    def _update(self, client: Client) -> None:
         for item_id in self._some(client):
             body = json.dumps({"person_id": str(client.random.randrange(200))}).encode()
             status, _ = client.ask("PATCH", f"/v1/items/{item_id}", body, "application/json")
-            self._count("patch", status)
+            self._count("update", status)
 
     def _delete(self, client: Client) -> None:
         for item_id in self._some(client, take=True):
@@ -194,14 +194,14 @@ class Soak:
         status, _ = client.ask("POST", "/v1/query", image[: cut // 2], "image/jpeg")
         self._count("bad image", status)
 
-    def _look(self, client: Client) -> None:
+    def _read(self, client: Client) -> None:
         path = client.random.choice(["/v1/items?limit=50", "/v1/info", "/metrics", "/readyz", "/v1/galleries"])
         status, _ = client.ask("GET", path)
-        self._count("look", status)
+        self._count("read", status)
 
 
 class Client:
-    """One kept connection, and images that nobody else has."""
+    """A client with a persistent connection and random images of its own."""
 
     def __init__(self, service: Running, seed: int) -> None:
         self.random = random.Random(seed)
@@ -209,14 +209,14 @@ class Client:
         self._connection = http.client.HTTPConnection(service.host, service.port, timeout=60)
 
     def image(self) -> bytes:
-        """A JPEG of random cells."""
+        """Return a JPEG of random cells."""
         cells = self._noise.integers(0, 256, (8, 4, 3), dtype=np.uint8)
         out = io.BytesIO()
         Image.fromarray(cells).resize((64, 128), Image.Resampling.BICUBIC).save(out, "JPEG")
         return out.getvalue()
 
     def ask(self, method: str, path: str, body: bytes = b"", kind: str | None = None) -> tuple[int, Any]:
-        """Status and body of the answer."""
+        """Send a request and return status and body of the answer."""
         self._connection.request(method, path, body, {} if kind is None else {"Content-Type": kind})
         answer = self._connection.getresponse()
         content = answer.read()
@@ -228,13 +228,13 @@ class Client:
             b'--part\r\nContent-Disposition: form-data; name="images"; filename="%d.jpg"\r\n\r\n%s\r\n' % each
             for each in enumerate(images)
         ]
-        told = json.dumps(metadata).encode()
-        parts.append(b'--part\r\nContent-Disposition: form-data; name="metadata"\r\n\r\n%s\r\n--part--\r\n' % told)
+        content = json.dumps(metadata).encode()
+        parts.append(b'--part\r\nContent-Disposition: form-data; name="metadata"\r\n\r\n%s\r\n--part--\r\n' % content)
         return self.ask("POST", "/v1/items", b"".join(parts), "multipart/form-data; boundary=part")
 
 
 def rss_mib(pid: int) -> float:
-    """Memory of a process that is resident, in MiB."""
+    """Return the resident memory of a process in MiB."""
     for line in Path(f"/proc/{pid}/status").read_text().splitlines():
         if line.startswith("VmRSS:"):
             return int(line.split()[1]) / 1024

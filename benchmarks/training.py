@@ -1,9 +1,9 @@
-"""What the parts of TransReID and the losses on patches add to a training step, on this machine's CPU.
+"""Cost of the parts of TransReID and of the losses on patches, in a training step on the CPU.
 
     python -m benchmarks.training [--rounds N]
 
-Every step is a forward pass in bfloat16, the losses, the backward pass and the optimiser, on the same 16 images (four
-of four persons); the sides take turns, and a ratio is the median over the rounds of times taken next to each other.
+A step is a forward pass in bfloat16, the losses, the backward pass and the optimiser, on the same 16 images (four of
+four persons). The configurations take turns; a ratio is the median over rounds of times measured next to each other.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ SIZE = (256, 128)
 VIT_S = "vit_small_patch16_224"
 IDENTITY_AND_TRIPLET: dict[str, dict[str, Any]] = {"identity": {}, "triplet": {}}
 RELATIVE: dict[str, Any] = {"relative": "bias"}
-SIDES: dict[str, tuple[Mapping[str, Any], Mapping[str, Mapping[str, Any]]]] = {
+CONFIGURATIONS: dict[str, tuple[Mapping[str, Any], Mapping[str, Mapping[str, Any]]]] = {
     "ours, no parts": ({}, {}),
     "SIE": ({"sie": "camera"}, {}),
     "JPM": ({"jpm": {}}, {}),
@@ -38,17 +38,17 @@ SIDES: dict[str, tuple[Mapping[str, Any], Mapping[str, Mapping[str, Any]]]] = {
     "relation triplet": (RELATIVE, {"relation_triplet": {}}),
     "relation divergence": (RELATIVE, {"relation_divergence": {}}),
 }
-"""What differs from our plain model: keys of the model, and further losses."""
-AGAINST: dict[str, Any] = {
+"""Differences from our plain model: keys of the model, and additional losses."""
+BASELINES: dict[str, Any] = {
     "weighted triplet": "ours, no parts",
     "relation triplet": "relative bias",
     "relation divergence": "relative bias",
 }
-"""What a side is compared with where that is not timm's own model."""
+"""Baselines of configurations that are not compared with timm's model."""
 
 
 class Plain(nn.Module):
-    """timm's model as it is, with a BNNeck on its class token."""
+    """timm's model, with a BNNeck on its class token."""
 
     def __init__(self, options: Mapping[str, Any]) -> None:
         super().__init__()
@@ -56,7 +56,7 @@ class Plain(nn.Module):
         self.vit, self.neck = vit, BNNeck(vit.num_features, CLASSES)
 
     def forward(self, images: Tensor, camera: Tensor) -> ReIDOutput:
-        """Features and logits."""
+        """Return features and logits."""
         return ReIDOutput((self.neck(self.vit(images)),), None)
 
 
@@ -67,9 +67,9 @@ def main() -> None:
 
 
 def measure(*, rounds: int, **options: Any) -> dict[str, list[float]]:
-    """Seconds of a step of each side, a value a round; `options` go to the transformers' constructors."""
+    """Return the seconds of a step by configuration, one value per round; `options` go to the constructors."""
     steps = {"timm": stepper(Plain(options), IDENTITY_AND_TRIPLET)}
-    for name, (model, losses) in SIDES.items():
+    for name, (model, losses) in CONFIGURATIONS.items():
         config = TrainConfig.model_validate(
             {"model": {"backbone": VIT_S, "height": SIZE[0], "width": SIZE[1], "options": options, **model}}
         )
@@ -87,7 +87,7 @@ def measure(*, rounds: int, **options: Any) -> dict[str, list[float]]:
 
 
 def stepper(model: nn.Module, losses: Mapping[str, Mapping[str, Any]]) -> Callable[[], None]:
-    """One training step on made images."""
+    """Return a function that runs a training step on random images."""
     random = torch.Generator().manual_seed(0)
     images = torch.randn(PERSONS * IMAGES_PER_PERSON, 3, *SIZE, generator=random)
     persons = torch.arange(PERSONS).repeat_interleave(IMAGES_PER_PERSON)
@@ -108,25 +108,25 @@ def stepper(model: nn.Module, losses: Mapping[str, Mapping[str, Any]]) -> Callab
 
 
 def lines(took: Mapping[str, list[float]]) -> Iterator[str]:
-    """The table as Markdown."""
-    yield "| step of ViT-S at 256x128 | ms | against | ratio | asked: at most |\n|---|---|---|---|---|"
-    yield f"| timm, as it is | {statistics.median(took['timm']) * 1e3:.0f} | | | |"
-    for name in SIDES:
-        other = AGAINST.get(name, "timm")
+    """Yield the table as Markdown."""
+    yield "| step of ViT-S at 256x128 | ms | compared with | ratio | goal: at most |\n|---|---|---|---|---|"
+    yield f"| timm, unchanged | {statistics.median(took['timm']) * 1e3:.0f} | | | |"
+    for name in CONFIGURATIONS:
+        other = BASELINES.get(name, "timm")
         ratio = statistics.median(own / its for own, its in zip(took[name], took[other], strict=True))
-        most = f"{allowed(name):.3f}" if name in ASKED else ""
-        yield f"| {name} | {statistics.median(took[name]) * 1e3:.0f} | {other} | {ratio:.3f} | {most} |"
+        goal = f"{allowed(name):.3f}" if name in GOALS else ""
+        yield f"| {name} | {statistics.median(took[name]) * 1e3:.0f} | {other} | {ratio:.3f} | {goal} |"
 
 
 def allowed(name: str) -> float:
-    """What a step may cost: 5 % more, and for the JPM the tokens that its further block takes."""
+    """Return the allowed ratio: 5 % more, and for the JPM the share of tokens in its additional block."""
     patches, depth = (SIZE[0] // 16) * (SIZE[1] // 16), 12
     parts = 4
     share = (parts * (1 + patches // parts)) / ((1 + patches) * depth) if "JPM" in name else 0.0
     return 1.05 + share
 
 
-ASKED = ("SIE + JPM", "weighted triplet", "relation triplet", "relation divergence")
+GOALS = ("SIE + JPM", "weighted triplet", "relation triplet", "relation divergence")
 
 if __name__ == "__main__":
     main()

@@ -1,4 +1,4 @@
-"""The ablation trains what its rows say, and its report calls nothing better that a seed contradicts."""
+"""The ablation trains its rows, and its report calls a row better only if every seed agrees."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ TINY = (
 
 
 def scores(average_precision: list[float]) -> QueryScores:
-    """Two queries of each person."""
+    """Return two queries of each person."""
     values = np.array(average_precision)
     numbers = np.arange(len(values))
     return QueryScores(numbers, numbers // 2, values, values, np.ones_like(numbers))
@@ -42,7 +42,7 @@ def test_every_row_is_a_recipe_and_compared_with_another_row() -> None:
         assert row.against is None or row.seeds <= ROWS[row.against].seeds
 
 
-def test_rows_have_names_of_their_own() -> None:
+def test_rows_have_distinct_names() -> None:
     assert len(ROWS) == sum(map(len, GROUPS.values()))
 
 
@@ -54,21 +54,21 @@ def test_the_first_seed_of_every_row_comes_first() -> None:
 
 def test_a_run_is_scored_on_persons_that_did_not_train(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     draw_dataset(tmp_path / "people", identities=10, train_identities=6, cameras=2, images=2, seed=0)
-    monkeypatch.setattr(ablation, "HELD_BACK", 3)
+    monkeypatch.setattr(ablation, "HELD_OUT", 3)
     split = ablation.scored_split(tmp_path / "people")
     assert len(split.train_persons()) == 3
     assert len({sample.person for sample in split.query}) == 3 + 4
     assert not set(split.train_persons()) & {sample.person for sample in (*split.query, *split.gallery)}
     job = ablation.Job(Row("tiny", "cuhk03-small", changes=TINY), 1, tmp_path / "people", tmp_path / "runs")
     mean, minutes = ablation.run(job)
-    kept = np.load(job.scores)
-    assert mean == pytest.approx(kept["average_precision"].mean())
-    assert len(kept["rows"]) == len(split.query)
-    assert minutes == pytest.approx(float(kept["minutes"]))
-    assert ablation.run(job)[0] == pytest.approx(mean)  # what is trained already is scored again
+    stored = np.load(job.scores)
+    assert mean == pytest.approx(stored["average_precision"].mean())
+    assert len(stored["rows"]) == len(split.query)
+    assert minutes == pytest.approx(float(stored["minutes"]))
+    assert ablation.run(job)[0] == pytest.approx(mean)  # a trained run is only scored again
 
 
-def test_a_difference_that_every_seed_shows_is_one(tmp_path: Path) -> None:
+def test_a_difference_in_every_seed_is_reported(tmp_path: Path) -> None:
     for seed, gain in ((0, 0.2), (1, 0.3)):
         save(tmp_path, "baseline", seed, scores([0.1, 0.2, 0.3, 0.4]))
         save(tmp_path, "sie", seed, scores([0.1 + gain, 0.2 + gain, 0.3 + gain, 0.4 + gain]))
@@ -79,10 +79,10 @@ def test_a_difference_that_every_seed_shows_is_one(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("gains", "said"), [((0.5, -0.1), "cannot tell"), ((-0.1, -0.1), "worse"), ((0.5,), "one seed")]
+    ("gains", "verdict"), [((0.5, -0.1), "inconclusive"), ((-0.1, -0.1), "worse"), ((0.5,), "one seed")]
 )
-def test_what_may_be_said(tmp_path: Path, gains: tuple[float, ...], said: str) -> None:
+def test_verdicts(tmp_path: Path, gains: tuple[float, ...], verdict: str) -> None:
     for seed, gain in enumerate(gains):
         save(tmp_path, "baseline", seed, scores([0.2, 0.3, 0.4, 0.5]))
         save(tmp_path, "jpm", seed, scores([0.2 + gain, 0.3 + gain, 0.4 + gain, 0.5 + gain]))
-    assert [*ablation_report.table(GROUPS["main"], ablation_report.read_runs(tmp_path))][-1].endswith(f"| {said} |")
+    assert [*ablation_report.table(GROUPS["main"], ablation_report.read_runs(tmp_path))][-1].endswith(f"| {verdict} |")

@@ -1,4 +1,4 @@
-"""The measurement of a gallery runs, and says what it measured."""
+"""The benchmark of a gallery runs and reports its results."""
 
 from __future__ import annotations
 
@@ -15,6 +15,6 @@ def test_it_measures_searches_writes_and_opening(capsys):
     assert result["search"]["filtered_to_unfiltered"] > 0
     assert set(result["write"]) == {"bare", "add", "delete"}
     assert all(times["p50_ms"] <= times["p99_ms"] for times in result["write"].values())
-    told = "\n".join(gallery.lines(result))
-    assert "one camera of six" in told
-    assert "opened from a snapshot" in told
+    text = "\n".join(gallery.lines(result))
+    assert "one camera of six" in text
+    assert "opening from snapshot" in text

@@ -1,4 +1,4 @@
-"""The comparison of graphs measures every side in turns, and tells ratios."""
+"""The benchmark of graphs measures all graphs in turns and reports ratios."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from benchmarks import graphs
 SMALL: dict[str, Any] = {"height": 64, "width": 32, "options": {"embed_dim": 24, "depth": 2, "num_heads": 2}}
 
 
-def test_every_side_is_measured_in_every_round(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_every_graph_is_measured_in_every_round(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     steps = graphs.steps(**SMALL)
     assert {graphs.PLAIN, graphs.FAST, graphs.JPM_PLAIN, graphs.JPM} <= set(steps)
     monkeypatch.setattr(graphs, "steps", lambda **_: {graphs.FAST: steps[graphs.FAST]})

@@ -1,4 +1,4 @@
-"""The measurement of attacks attacks a service of its own, and nobody else's."""
+"""The benchmark of attacks attacks only its own service."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ def test_it_measures_each_attack_without_and_with_keys(tiny_bundle: Path) -> Non
     assert set(names) <= set(ATTACKS)
 
 
-def test_what_did_not_hold_is_said() -> None:
+def test_missed_goals_are_reported() -> None:
     good, bad = hostile.Measured("a", True, 300, 0.1, 2), hostile.Measured("b", False, 300, 1.2, 2)
-    _, _, first, second, asked = hostile.lines([good, bad])
+    _, _, first, second, goals = hostile.lines([good, bad])
     assert first == "| a | yes | 300 MiB | 0.10 s | 2.00 s | yes |"
     assert second.endswith("| NO |")
-    assert "1536 MiB" in asked
+    assert "1536 MiB" in goals
 
 
 def test_only_this_machine_is_attacked() -> None:

@@ -1,4 +1,4 @@
-"""The measurement of indexing runs, and says what it measured."""
+"""The benchmark of indexing runs and reports its results."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A process's peak of memory is its own, whatever the one that started it has held."""
+"""The peak memory of a process does not include that of its parent."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ def test_a_peak_stays() -> None:
     assert peak_mib() > 64
 
 
-def test_a_started_process_has_a_peak_of_its_own() -> None:
+def test_a_child_process_has_its_own_peak() -> None:
     held = np.ones(512 * MIB, dtype=np.uint8)
     assert peak_mib() > 512
     code = "from benchmarks.memory import peak_mib; print(peak_mib())"
-    told = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stdout
-    assert 0 < float(told) < 256
+    output = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stdout
+    assert 0 < float(output) < 256
     assert held.all()

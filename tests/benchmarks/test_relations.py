@@ -1,4 +1,4 @@
-"""Distances within and between persons against a slow loop, and a row for a run."""
+"""Separation of persons against a slow loop, and the row of a run."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ TINY = (
 )
 
 
-def test_apart_is_what_loops_find() -> None:
+def test_separation_against_loops() -> None:
     random = np.random.default_rng(0)
     vectors, persons = random.normal(size=(9, 5)), np.array(list("aaabbbccc"))
     vectors[1] = vectors[0]
-    found = relations.apart(torch.from_numpy(vectors), persons)
+    found = relations.separation(torch.from_numpy(vectors), persons)
     pairs = [
         (np.linalg.norm(vectors[i] - vectors[j]), bool(persons[i] == persons[j])) for i, j in combinations(range(9), 2)
     ]
@@ -38,7 +38,7 @@ def test_apart_is_what_loops_find() -> None:
 
 def test_a_run_has_a_row(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     draw_dataset(tmp_path / "people", identities=10, train_identities=6, cameras=2, images=2, seed=0)
-    monkeypatch.setattr(ablation, "HELD_BACK", 3)
+    monkeypatch.setattr(ablation, "HELD_OUT", 3)
     job = ablation.Job(Row("tiny", "cuhk03-small-relative-bias", changes=TINY), 0, tmp_path / "people", tmp_path)
     ablation.run(job)
     samples = relations.chosen(ablation.scored_split(tmp_path / "people").train)

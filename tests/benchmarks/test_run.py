@@ -7,18 +7,18 @@ import pytest
 from benchmarks import run
 
 
-def test_a_section_is_renewed_in_its_place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_section_is_replaced_in_its_order(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(run, "RESULTS", tmp_path / "RESULTS.md")
     titles = [title for title, _ in run.SECTIONS.values()]
     for title in (titles[3], titles[0]):
-        run.renew(title, f"## {title}\n\nold")
-    run.renew(titles[3], f"## {titles[3]}\n\nnew\n")
+        run.replace_section(title, f"## {title}\n\nold")
+    run.replace_section(titles[3], f"## {titles[3]}\n\nnew\n")
     assert (tmp_path / "RESULTS.md").read_text() == (
         f"{run.HEAD.strip()}\n\n## {titles[0]}\n\nold\n\n## {titles[3]}\n\nnew\n"
     )
 
 
-def test_what_is_told_of_the_machine() -> None:
+def test_the_circumstances() -> None:
     [line] = run.circumstances()
     assert "commit" in line
     assert "cores" in line

@@ -1,4 +1,4 @@
-"""The table of indexes, at a size that takes no time."""
+"""The table of indexes, at small sizes."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from benchmarks import scale
 
 def test_every_kind_is_measured_unfiltered_and_filtered(monkeypatch):
     monkeypatch.setattr(scale, "QUERIES", 20)
-    monkeypatch.setattr(scale, "MOST_ROWS", {"exact": 500})
+    monkeypatch.setattr(scale, "MAX_ROWS", {"exact": 500})
     results = list(scale.measure([300, 1200], ["exact", "flat", "ivf"]))
     assert [(each.rows, each.kind) for each in results] == [
         *((300, kind) for kind in ("exact", "flat", "ivf")),

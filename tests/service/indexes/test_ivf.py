@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from benchmarks.made_embeddings import made_people
+from benchmarks.random_embeddings import population_for
 from vitreid.service.indexes import ExactIndex, IvfIndex
 
 ROWS, DIMENSION = 12_000, 64
@@ -13,7 +13,7 @@ ROWS, DIMENSION = 12_000, 64
 
 @pytest.fixture(scope="module")
 def people():
-    return made_people(ROWS, DIMENSION)
+    return population_for(ROWS, DIMENSION)
 
 
 @pytest.fixture(scope="module")
@@ -79,7 +79,7 @@ def test_what_resembles_nothing_that_was_trained_with_is_found(ivf):
 
 @pytest.mark.slow
 def test_memory_is_half_of_the_embeddings(ivf):
-    wide = IvfIndex.build(384, np.arange(3000), made_people(3000, 384).gallery(3000).embeddings)
+    wide = IvfIndex.build(384, np.arange(3000), population_for(3000, 384).gallery(3000).embeddings)
     assert wide.memory_bytes <= 0.6 * 3000 * 384 * 4
 
 

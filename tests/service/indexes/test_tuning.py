@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from benchmarks.made_embeddings import made_people
+from benchmarks.random_embeddings import population_for
 from vitreid.service.indexes.tuning import NEAR_DUPLICATES, SAME_MOMENT, K, TuningSet, tuning_set
 
 DIMENSION = 48
@@ -13,7 +13,7 @@ DIMENSION = 48
 
 @pytest.fixture(scope="module")
 def gallery() -> np.ndarray:
-    return made_people(1500, DIMENSION).gallery(1500).embeddings
+    return population_for(1500, DIMENSION).gallery(1500).embeddings
 
 
 def test_neighbours_are_those_of_a_slow_loop(gallery):
