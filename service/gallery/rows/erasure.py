@@ -9,8 +9,9 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, Literal
 
-from sqlalchemy import Connection, Row, case, func, select
+from sqlalchemy import Connection, Row, case, func, literal, select
 
+from vitreid.service.db import UtcText
 from vitreid.service.db.sqlite import among
 from vitreid.service.errors import BadParameter
 from vitreid.service.gallery.errors import ErasureNotFound, ImageMismatch, ItemNotFound
@@ -139,7 +140,9 @@ def mark_purged(connection: Connection, seq: int, now: datetime) -> None:
     done = erasures.update().where(erasures.c.last_seq <= seq, erasures.c.purged_at.is_(None))
     # A clock that jumped back must not make a receipt that was purged before it was requested.
     unsearchable_at = erasures.c.unsearchable_at
-    connection.execute(done.values(purged_at=case((unsearchable_at > now, unsearchable_at), else_=now)))
+    connection.execute(
+        done.values(purged_at=case((unsearchable_at > now, unsearchable_at), else_=literal(now, UtcText())))
+    )
 
 
 def _receipts(connection: Connection, rows: Sequence[Row[Any]], folder: Path) -> list[Receipt]:
