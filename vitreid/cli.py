@@ -47,7 +47,7 @@ PRIVATE = frozenset({"demo", "index", "embed", "query", "serve", "gallery", "key
 """Commands that write images, embeddings and keys of people, for their owner alone."""
 
 MAX_MESSAGE = 600
-"""Letters of an error message that are printed."""
+"""Characters of an error message that are printed."""
 PACKAGE_EXTRAS = {"onnxruntime": "cpu", "faiss": "cpu", "onnx": "adopt", "onnx_ir": "adopt", "matplotlib": "plot"}
 """The extras of packages that only some uses of a command need; all others are in the command's own extra."""
 

@@ -21,7 +21,7 @@ OCTETS = "application/octet-stream"
 
 
 class ServiceProblem(Exception):
-    """The service refused a request: `status` of HTTP, and `problem`, its RFC 9457 body."""
+    """The service refused a request: the HTTP `status`, and `problem`, the RFC 9457 body."""
 
     exit_code = 2
 
@@ -34,14 +34,14 @@ class ServiceProblem(Exception):
 class Client:
     """A service at an address. Each method is one route; its keyword arguments are the route's parameters.
 
-    A request that finds the service busy (429, 503) is repeated after the seconds that the service says. Methods raise
-    ServiceProblem where the service refuses, and OSError where it is not reached.
+    If the service is busy (429, 503), a request is repeated after the time in its Retry-After header. Methods raise
+    ServiceProblem if the service refuses a request, and OSError if it cannot be reached.
     """
 
     address: str = "http://127.0.0.1:8000"
     key: str | None = field(default=None, repr=False)
     gallery: str | None = None
-    """The gallery of every request; None: the service's default."""
+    """The gallery of every request; None: the default gallery."""
     timeout_s: float = 60.0
     attempts: int = 5
     sleep: Callable[[float], None] = time.sleep
@@ -50,53 +50,53 @@ class Client:
         """Search with one image, or with 2 to 8 images of one person; `matches` are the most similar first."""
         if len(images) == 1:
             path = Path(images[0])
-            return self.request("POST", "/v1/query", self._here(conditions), path.read_bytes(), _media_type(path))
-        return self.request("POST", "/v1/query", self._here(conditions), *_multipart("image", images))
+            return self.request("POST", "/v1/query", self._in_gallery(conditions), path.read_bytes(), _media_type(path))
+        return self.request("POST", "/v1/query", self._in_gallery(conditions), *_multipart("image", images))
 
     def query_item(self, item_id: int, **conditions: Any) -> Json:
         """Search with an item of the gallery."""
-        return self.request("POST", f"/v1/query/{item_id}", self._here(conditions))
+        return self.request("POST", f"/v1/query/{item_id}", self._in_gallery(conditions))
 
     def add(self, images: Sequence[Path | str], labels: Json | Sequence[Json] = (), **options: Any) -> Json:
-        """Add images; `labels` is one object for all, or one for each. Read each of `results`: some may be refused."""
+        """Add images; `labels` is one object for all or one for each. Check `results`: some may be refused."""
         fields = {"metadata": json.dumps(labels)} if labels else {}
-        return self.request("POST", "/v1/items", self._here(options), *_multipart("images", images, fields))
+        return self.request("POST", "/v1/items", self._in_gallery(options), *_multipart("images", images, fields))
 
     def items(self, **conditions: Any) -> Iterator[Json]:
         """Iterate over every item that meets the conditions, page by page."""
         after: int | None = 0
         while after is not None:
-            page = self.request("GET", "/v1/items", self._here({"limit": 1000, **conditions, "after": after}))
+            page = self.request("GET", "/v1/items", self._in_gallery({"limit": 1000, **conditions, "after": after}))
             yield from page["items"]
             after = page["next_after"]
 
     def item(self, item_id: int) -> Json:
         """Return one item."""
-        return self.request("GET", f"/v1/items/{item_id}", self._here())
+        return self.request("GET", f"/v1/items/{item_id}", self._in_gallery())
 
     def image(self, item_id: int) -> bytes:
-        """Return the JPEG of an item as the gallery stores it."""
-        return self.send("GET", f"/v1/items/{item_id}/image", self._here())
+        """Return the stored JPEG of an item."""
+        return self.send("GET", f"/v1/items/{item_id}/image", self._in_gallery())
 
     def update(self, item_id: int, **labels: Any) -> Json:
-        """Change some labels of an item: person_id, camera_id, track_id, captured_at, metadata. Returns the item."""
-        return self.request("PATCH", f"/v1/items/{item_id}", self._here(), *_json(labels))
+        """Change labels of an item (person_id, camera_id, track_id, captured_at, metadata) and return it."""
+        return self.request("PATCH", f"/v1/items/{item_id}", self._in_gallery(), *_json(labels))
 
     def delete(self, item_id: int) -> None:
         """Delete an item, without a receipt."""
-        self.send("DELETE", f"/v1/items/{item_id}", self._here())
+        self.send("DELETE", f"/v1/items/{item_id}", self._in_gallery())
 
     def erase(self, matches: Sequence[Mapping[str, Any]], reason: str | None = None) -> Json:
-        """Erase items or matches that a human confirmed, by `id` and `image_hash`; returns the receipt."""
+        """Erase items or confirmed matches, by `id` and `image_hash`, and return the receipt."""
         named = [{"id": match["id"], "image_hash": match["image_hash"]} for match in matches]
-        return self.request("POST", "/v1/erasures", self._here(), *_json({"items": named, "reason": reason}))
+        return self.request("POST", "/v1/erasures", self._in_gallery(), *_json({"items": named, "reason": reason}))
 
     def erase_person(self, person_id: str) -> Json:
-        """Erase all items of a person; returns the receipt."""
-        return self.request("DELETE", f"/v1/persons/{quote(person_id, safe='')}", self._here())
+        """Erase all items of a person and return the receipt."""
+        return self.request("DELETE", f"/v1/persons/{quote(person_id, safe='')}", self._in_gallery())
 
     def erasure(self, erasure_id: int) -> Json:
-        """Return a receipt; `purged_at` is set once no file holds anything of the items."""
+        """Return a receipt; `purged_at` is set once no file contains data of the items."""
         return self.request("GET", f"/v1/erasures/{erasure_id}")
 
     def info(self) -> Json:
@@ -106,26 +106,26 @@ class Client:
     def request(
         self, method: str, path: str, params: Json | None = None, body: bytes | None = None, media_type: str = OCTETS
     ) -> Json:
-        """Call any route that answers with a JSON object."""
+        """Call any route and return the JSON object of its answer."""
         answer: Json = json.loads(self.send(method, path, params, body, media_type))
         return answer
 
     def send(
         self, method: str, path: str, params: Json | None = None, body: bytes | None = None, media_type: str = OCTETS
     ) -> bytes:
-        """Call any route and return the body of its answer. Lists in `params` repeat a parameter; None is left out."""
+        """Call any route and return the body of its answer. Lists in `params` repeat a parameter; None is omitted."""
         written = {name: json.dumps(each) if isinstance(each, bool) else each for name, each in (params or {}).items()}
         query = urlencode({name: each for name, each in written.items() if each is not None}, doseq=True)
         headers = {"Content-Type": media_type} if body is not None else {}
         if self.key:
             headers["Authorization"] = f"Bearer {self.key}"
         url = f"{self.address.rstrip('/')}{path}" + (f"?{query}" if query else "")
-        return self._repeated(urllib.request.Request(url, body, headers, method=method))
+        return self._with_retries(urllib.request.Request(url, body, headers, method=method))
 
-    def _here(self, params: Json | None = None) -> Json:
+    def _in_gallery(self, params: Json | None = None) -> Json:
         return {"gallery": self.gallery, **(params or {})}
 
-    def _repeated(self, request: urllib.request.Request) -> bytes:
+    def _with_retries(self, request: urllib.request.Request) -> bytes:
         for attempt in range(1, self.attempts + 1):
             try:
                 with urllib.request.urlopen(request, timeout=self.timeout_s) as answer:
@@ -142,7 +142,7 @@ class Client:
 def _problem(body: bytes) -> Json:
     try:
         problem = json.loads(body)
-    except ValueError:  # of a proxy in between
+    except ValueError:  # the answer of a proxy
         problem = None
     return problem if isinstance(problem, dict) else {"detail": body.decode(errors="replace")[:300]}
 
@@ -156,7 +156,7 @@ def _media_type(path: Path) -> str:
 
 
 def _multipart(name: str, images: Sequence[Path | str], fields: Mapping[str, str] | None = None) -> tuple[bytes, str]:
-    """Body and media type of a form: fields, and images under one name."""
+    """Return body and media type of a form with fields, and images under one name."""
     boundary = uuid.uuid4().hex
     parts = [
         f'Content-Disposition: form-data; name="{key}"\r\n\r\n{value}'.encode() for key, value in (fields or {}).items()

@@ -1,4 +1,4 @@
-"""The steps from a data set to the answer of a search, one function each, as the commands of the same names do them."""
+"""The steps from a data set to a search, one function each, equivalent to the commands of the same names."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 class _Silent:
-    """An observer of a run that ignores it."""
+    """An observer that ignores everything."""
 
     def step(self, progress: Progress) -> None:
         """Ignore a step."""
@@ -29,7 +29,7 @@ class _Silent:
 
 
 def load_bundle(path: Path | str) -> Bundle:
-    """Open a bundle's folder and check its files against its manifest.
+    """Open a bundle and check its files against its manifest.
 
     Raises BundleMissing, BundleDamaged or BundleTooNew.
     """
@@ -64,7 +64,7 @@ def train(
 def evaluate(model: Path | str, data: str | Path, *, dataset: str | None = None) -> RetrievalScores:
     """Score a checkpoint, a run's folder or a bundle by the Market-1501 protocol: mAP, CMC and mINP, 0..1.
 
-    Raises DataError where the data set has no query or gallery images, BundleError, CheckpointError.
+    Raises DataError if the data set has no query or gallery images, BundleError, CheckpointError.
     """
     from vitreid.training.datasets import Source
     from vitreid.training.evaluation.embed import evaluate as evaluate_split
@@ -77,10 +77,10 @@ def evaluate(model: Path | str, data: str | Path, *, dataset: str | None = None)
 def export_onnx(
     checkpoint: Path | str, out: Path | str, *, images: Path | str | None = None, precision: str = "fp32"
 ) -> Bundle:
-    """Export a checkpoint, or a run's best one, to a bundle once its embeddings agree with torch's on images.
+    """Export a checkpoint, or the best one of a run, to a bundle if its embeddings match torch's on images.
 
-    `images` is a folder of them; None: drawn people. `precision` is fp32, fp16 or int8. Raises ExportError, among them
-    ParityError, and BundleError where `out` holds something else; nothing is written then.
+    `images` is a folder of images; None: drawn people. `precision` is fp32, fp16 or int8. Raises ExportError, such as
+    ParityError, and BundleError if `out` is something other than a bundle; then nothing is written.
     """
     from vitreid.export.images import choose_images
     from vitreid.export.to_onnx import export_onnx as export_checkpoint
@@ -92,9 +92,9 @@ def export_onnx(
 
 
 def open_gallery(folder: Path | str, embedder: Embedder, *, create: bool = True) -> Gallery:
-    """Open the gallery in a folder for the embeddings of a model; with `create` make it first where it is missing.
+    """Open the gallery in a folder for the embeddings of a model; with `create`, create it if it is missing.
 
-    It is a context manager, and its own methods list, count, relabel and erase items. Raises GalleryError.
+    The gallery is a context manager; its methods list, count, relabel and erase items. Raises GalleryError.
     """
     from vitreid.service.gallery import Gallery
 
@@ -112,11 +112,11 @@ def index(
     relabel: bool = False,
     batch_size: int = 32,
 ) -> IndexReport:
-    """Add the images below a folder to a gallery; images that it has are not added again.
+    """Add the images below a folder to a gallery, except those that it already has.
 
-    Labels come from names as in Market-1501 or as `pattern` says, such as "{camera}_{person}_*"; `camera_id` is the
-    camera of images whose names have none. With `relabel` items that the gallery has get the labels of their names.
-    Images that cannot be read are in the report's `bad`. Raises FolderNotFound, NoImages, NamePatternError,
+    Labels are read from names as in Market-1501 or by `pattern`, such as "{camera}_{person}_*"; `camera_id` is the
+    camera of images without one in their names. With `relabel`, existing items get the labels in their names. Images
+    that cannot be read are in the report's `bad`. Raises FolderNotFound, NoImages, NamePatternError,
     GalleryError.
     """
     from vitreid.bundle.name_pattern import NamePattern
@@ -131,10 +131,10 @@ def index(
 def search(
     images: Sequence[ImageLike], gallery: Gallery, embedder: Embedder, *, camera_id: str | None = None, **options: Any
 ) -> SearchResult:
-    """Search a gallery with one image, or with several of one person taken by one camera.
+    """Search a gallery with one image, or with several images of one person from one camera.
 
     `options` are the fields of SearchRequest: `k`, `where` (a Filter), `min_score`, `group_by`,
-    `exclude_same_camera`, `rerank` and others. `candidates` of the result are the most similar first; a score is a
+    `exclude_same_camera`, `rerank` and others. The result's `candidates` are ordered by similarity; a score is a
     cosine, -1 to 1. Raises ImageError, BadParameter, NotCalibrated, GalleryError.
     """
     from vitreid.bundle.image_sources import rgb_image
