@@ -6,7 +6,6 @@ import signal
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from functools import partial
 from typing import NamedTuple
 
 import numpy as np
@@ -21,10 +20,9 @@ from vitreid.training.config import AugmentConfig, TrainConfig
 from vitreid.training.datasets import Sample, Split
 from vitreid.training.errors import DataError, WorkerDied
 from vitreid.training.sampler import SAMPLERS, PKSampler
-from vitreid.training.views import train_transform
+from vitreid.training.views import seeded, train_view
 
 Draw = tuple[int, int, int]  # epoch, position in the epoch, sample
-Transform = Callable[[NDArray[np.uint8], np.random.Generator], NDArray[np.float32]]
 
 
 class Batch(NamedTuple):
@@ -61,7 +59,7 @@ class TrainImages(Dataset[Batch | DataError]):
         cache: bool,
     ) -> None:
         self._samples, self._labels, self._spec, self._seed = samples, torch.from_numpy(labels), spec, seed
-        self._transform: Transform = partial(train_transform, mean=mean, std=std, **augment.model_dump())
+        self._view = train_view((spec.height, spec.width), mean=mean, std=std, **augment.model_dump())
         self._cache = [self._read(i) for i in range(len(samples))] if cache else None
 
     def __getitem__(self, draw: Draw) -> Batch | DataError:
@@ -70,9 +68,10 @@ class TrainImages(Dataset[Batch | DataError]):
             image = self._read(index) if self._cache is None else self._cache[index]
         except ImageError as error:
             return DataError(f"{error}; `vitreid data check` finds all such images")
-        pixels = self._transform(image, np.random.default_rng([self._seed, epoch, position]))
+        with seeded(self._seed, epoch, position):
+            pixels = self._view(torch.from_numpy(image.copy()).permute(2, 0, 1))
         person, camera, view = self._labels[index]
-        return Batch(torch.from_numpy(pixels), person, camera, view, torch.tensor(index))
+        return Batch(pixels, person, camera, view, torch.tensor(index))
 
     def _read(self, index: int) -> NDArray[np.uint8]:
         return resize_to_spec(read_image(self._samples[index].path), self._spec)

@@ -87,7 +87,7 @@ def test_workers_change_nothing(config: TrainConfig, people: Path, tmp_path: Pat
 def test_training_learns(config: TrainConfig, people: Path, tmp_path: Path) -> None:
     run = trainer(config.model_copy(update={"epochs": 20, "evaluate_every": 20}), people)
     run.run(tmp_path / "run", Silent())
-    assert run.history[-1]["loss"] < run.history[0]["loss"] * 0.8
+    assert run.history[-1]["loss"] < run.history[0]["loss"] * 0.9
 
 
 def test_best_and_last_are_checkpoints(config: TrainConfig, people: Path, tmp_path: Path) -> None:
