@@ -1,4 +1,4 @@
-"""What a running service can be told: `VITREID_*` variables, and the options of `vitreid serve` on top of them."""
+"""Settings of the service: `VITREID_*` variables, overridden by options of the commands."""
 
 from __future__ import annotations
 
@@ -28,27 +28,27 @@ OWN_PATHS = ("v1", "web", "docs", "openapi.json", "healthz", "readyz", "metrics"
 
 
 class ConfigError(ServiceError):
-    """A setting has a value that it cannot have."""
+    """A setting has an invalid value."""
 
     slug = "bad-setting"
 
 
 def names_of(value: str) -> list[str]:
-    """The parts of a text that separates them by commas."""
+    """Return the parts of a comma-separated text."""
     return [part.strip() for part in value.split(",") if part.strip()]
 
 
 def _check_origins(value: str) -> str:
     for origin in names_of(value):
         if origin_of(origin) is None:
-            raise ValueError(f"{origin!r} is no origin like https://a.example or http://127.0.0.1:8080")
+            raise ValueError(f"{origin!r} is not an origin like https://a.example or http://127.0.0.1:8080")
     return value
 
 
 def _check_hosts(value: str) -> str:
     for host in names_of(value):
         if host_of(host) is None:
-            raise ValueError(f"{host!r} is no host like vitreid.example or 192.168.1.20, without scheme and port")
+            raise ValueError(f"{host!r} is not a host like vitreid.example or 192.168.1.20, without scheme and port")
     return value
 
 
@@ -57,13 +57,13 @@ def _check_proxies(value: str) -> str:
         try:
             ipaddress.ip_network(proxy)
         except ValueError as error:
-            raise ValueError(f"{proxy!r} is no address or network like 127.0.0.1 or 10.0.0.0/8") from error
+            raise ValueError(f"{proxy!r} is not an address or network like 127.0.0.1 or 10.0.0.0/8") from error
     return value
 
 
 def _check_root_path(value: str) -> str:
     if value and not re.fullmatch(r"(/[A-Za-z0-9._~-]+)+", value):
-        raise ValueError(f"{value!r} is no path like /vitreid, which begins with a slash and does not end with one")
+        raise ValueError(f"{value!r} is not a path like /vitreid, which begins with a slash and does not end with one")
     if value.split("/")[1:2] in ([each] for each in OWN_PATHS):
         raise ValueError(f"{value!r} begins like a path of the service itself ({', '.join(OWN_PATHS)})")
     return value
@@ -76,7 +76,7 @@ RootPath = Annotated[str, AfterValidator(_check_root_path)]
 
 
 class ServiceConfig(BaseSettings):
-    """One value a setting; each is read from the variable `VITREID_<NAME>` unless it is given.
+    """The settings; each is read from the variable `VITREID_<NAME>` unless it is given.
 
     The environment is read when an instance is made, never at import.
     """
@@ -93,31 +93,31 @@ class ServiceConfig(BaseSettings):
     rate_per_s: float | None = Field(
         None, gt=0, allow_inf_nan=False, description="requests a second of one key, or one address without keys"
     )
-    rate_burst: int = Field(
-        100, ge=1, description="requests that one of them may have saved up, where they are limited"
-    )
+    rate_burst: int = Field(100, ge=1, description="burst size of the rate limit")
     require_keys: bool = Field(
-        False, description="let nobody in without an API key, and do not start before one exists"
+        False, description="refuse requests without an API key, and do not start before one exists"
     )
     allowed_hosts: Hosts = Field(
         "",
-        description="names by which the service is reached, as vitreid.example,vitreid; others are answered with 421",
+        description="host names of the service, as vitreid.example,vitreid; requests for others get 421",
     )
     trusted_proxies: Proxies = Field(
         "", description="proxies whose X-Forwarded-For and X-Forwarded-Proto count, as 127.0.0.1,10.0.0.0/8"
     )
     root_path: RootPath = Field("", description="prefix under which a proxy publishes the service, as /vitreid")
     cors_origins: Origins = Field(
-        "", description="other sites whose pages may ask, as https://a.example,https://b.example"
+        "", description="other sites whose pages may send requests, as https://a.example,https://b.example"
     )
-    audit_days: int = Field(365, ge=1, le=36500, description="days that a row of the audit log is kept")
+    audit_days: int = Field(365, ge=1, le=36500, description="days after which a row of the audit log is deleted")
     audit_addresses: bool = Field(False, description="write the clients' addresses into the audit log")
-    runtime: str = Field("onnx", description="what runs the model: onnx, openvino or engine")
+    runtime: str = Field("onnx", description="runtime of the model: onnx, openvino or engine")
     provider: str = Field(
-        "cpu", description="what computes: cpu, cuda, tensorrt; of several, as cuda,cpu, the first that can"
+        "cpu", description="hardware: cpu, cuda, tensorrt; of several, as cuda,cpu, the first that is available"
     )
-    precision: str | None = Field(None, description="what it computes in, as bf16; when absent, as the bundle says")
-    index: str = Field("auto", description="how a gallery is searched; auto: by its size")
+    precision: str | None = Field(
+        None, description="number type of the computation, as bf16; that of the bundle when absent"
+    )
+    index: str = Field("auto", description="index of a gallery; auto: by its size")
     threads: int | None = Field(None, ge=1, le=1024, description="cores one embedding run uses; all when absent")
     workers: int = Field(8, ge=1, le=256, description="requests decoded and answered at a time; others wait")
     max_body_bytes: int = Field(32 * 2**20, ge=1024, description="bytes of one request")
@@ -127,12 +127,12 @@ class ServiceConfig(BaseSettings):
     max_decoding_pixels: int = Field(
         MAX_DECODING_PIXELS, ge=64, description="pixels of all images that are decoded at a time; others wait"
     )
-    max_batch: int = Field(4, ge=1, le=1024, description="images of one run of the model; more pay on a GPU only")
+    max_batch: int = Field(4, ge=1, le=1024, description="images of one run of the model; more help on a GPU only")
     max_queue: int = Field(256, ge=1, description="images that may wait for the model; more are refused with 503")
     purge_after_s: float = Field(
         60, ge=0, le=86_400, description="seconds from a deletion until its traces in the files are purged"
     )
-    max_requests: int = Field(512, ge=1, description="requests under way at a time; more are refused with 503")
+    max_requests: int = Field(512, ge=1, description="requests in flight at a time; more are refused with 503")
     max_connections: int = Field(
         1000, ge=1, description="connections at a time, and no more than half of the open files that the system allows"
     )
@@ -149,14 +149,14 @@ class ServiceConfig(BaseSettings):
         30, gt=0, le=3600, description="seconds within which an answer begins, after the last byte of the request"
     )
     keep_alive_s: int = Field(
-        75, ge=1, le=3600, description="seconds that an idle connection is kept open; longer than a proxy keeps it"
+        75, ge=1, le=3600, description="seconds after which an idle connection is closed; more than in a proxy"
     )
-    drain_s: int = Field(10, ge=0, le=600, description="seconds that open requests get when the service stops")
+    drain_s: int = Field(10, ge=0, le=600, description="seconds for open requests when the service stops")
     log_level: Literal["critical", "error", "warning", "info", "debug"] = Field(
-        "info", description="least level that is logged"
+        "info", description="minimum level that is logged"
     )
     log_format: Literal["json", "text"] | None = Field(
-        None, description="how it is logged; text on a terminal and json elsewhere when absent"
+        None, description="format of the log; text on a terminal and json elsewhere when absent"
     )
 
     @field_validator("*", mode="before")
@@ -166,7 +166,7 @@ class ServiceConfig(BaseSettings):
 
     @property
     def choice(self) -> RuntimeChoice:
-        """What is to run the model, and how."""
+        """The runtime of the model with its options."""
         return RuntimeChoice(
             runtime=self.runtime,
             providers=tuple(name.strip() for name in self.provider.split(",")),
@@ -178,12 +178,12 @@ class ServiceConfig(BaseSettings):
 
     @property
     def galleries_folder(self) -> Path:
-        """Where the galleries are, each in a folder of its name."""
+        """The folder of the galleries, each in a folder of its name."""
         return gallery_folder(self.data).parent
 
     @property
     def loopback(self) -> bool:
-        """Whether only programs of this machine can reach the service."""
+        """True if only programs of this machine can reach the service."""
         return is_loopback(self.host)
 
     @property
@@ -198,12 +198,12 @@ class ServiceConfig(BaseSettings):
 
 
 def gallery_folder(data: Path, name: str = DEFAULT_GALLERY) -> Path:
-    """Where a data folder keeps the gallery of that name."""
+    """Return the folder of the gallery of that name in a data folder."""
     return data / GALLERIES / name
 
 
 def load_config(**given: Any) -> ServiceConfig:
-    """Read the settings; what is given and not None goes over the environment.
+    """Read the settings; given values that are not None override the environment.
 
     Raises ConfigError that names the setting, its value and what is allowed.
     """
@@ -219,10 +219,10 @@ def load_config(**given: Any) -> ServiceConfig:
 
 
 def unknown_variables(names: Iterable[str]) -> list[str]:
-    """A line for each variable that begins as settings do and is none, with the setting that it is nearest to."""
+    """Return a line for each variable that begins with VITREID_ and is no setting, with the most similar setting."""
     settings = [PREFIX + name.upper() for name in ServiceConfig.model_fields]
     given = [name for name in sorted(names) if name.upper().startswith(PREFIX) and name.upper() not in settings]
-    return [f"{name} is no setting and has no effect; {_nearest(name.upper(), settings)}" for name in given]
+    return [f"{name} is not a setting and has no effect; {_nearest(name.upper(), settings)}" for name in given]
 
 
 def _nearest(name: str, settings: Sequence[str]) -> str:
@@ -231,7 +231,7 @@ def _nearest(name: str, settings: Sequence[str]) -> str:
 
 
 def config_lines(config: ServiceConfig) -> list[str]:
-    """The settings as `VITREID_NAME=value  # meaning` lines, ready for a shell or an env file."""
+    """Return the settings as `VITREID_NAME=value  # meaning` lines, ready for a shell or an env file."""
     values = config.model_dump(mode="json")
     pairs = {name: "" if value is None else str(value) for name, value in values.items()}
     width = max(len(name) + len(value) for name, value in pairs.items()) + len(PREFIX) + 1

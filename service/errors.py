@@ -1,28 +1,28 @@
-"""Everything that can go wrong by a user's hand, as types.
+"""Error types of the service.
 
 ServiceError
-├── GalleryError               a gallery cannot be opened or used: its other kinds are in gallery.errors
+├── GalleryError               a gallery cannot be opened or used: others are in gallery.errors
 │   └── EmbeddingRejected      an embedding of the wrong shape, not finite, or not of unit length
 ├── RequestError               the request itself is wrong
-│   ├── BadParameter           a parameter outside of what is allowed
+│   ├── BadParameter           a parameter outside of its allowed values
 │   ├── BadImage               bytes that are not a usable image
-│   ├── UnsupportedMedia       a body of a type that is not taken
+│   ├── UnsupportedMedia       a body of an unsupported type
 │   ├── TooLarge               a body over the limit
-│   └── RequestTimeout         a body that came too slowly
+│   └── RequestTimeout         a body that arrived too slowly
 ├── IndexingError
 │   ├── FolderNotFound         the folder of images does not exist
 │   ├── NoImages               the folder holds no images
 │   └── TableError             the CSV table of labels is wrong, with its line
 ├── UnknownName                a registry has no entry of this name
-├── EmbeddingFailed            the model cannot embed this image, and others it can
-├── ExplainUnsupported                 the model cannot tell about patches
+├── EmbeddingFailed            the model cannot embed this image, though it can embed others
+├── ExplainUnsupported         the model has no patches
 ├── NotCalibrated              the model's scores have no probabilities
 ├── Unavailable                the service cannot answer now; the same request may succeed later
 │   ├── NotReady               the service is still loading, or has lost a part
-│   ├── QueueFull              more waits already than is allowed to wait
+│   ├── QueueFull              the queue is full
 │   ├── DeadlineExceeded       the answer would have come too late
 │   └── ModelFailed            the model embeds nothing any more
-├── PortInUse                  another program listens there
+├── PortInUse                  another program listens on the port
 ├── of one package each        gallery.errors, access.errors
 └── of one module each         config.ConfigError, serving.NotLoopback, serving.KeyRequired,
                                starter.StarterMissing, starter.BundleNeeded, files.CannotWrite,
@@ -74,14 +74,14 @@ class BadParameter(RequestError):
 
 
 class BadImage(RequestError):
-    """The bytes sent are not an image that we take."""
+    """The bytes are not an image in a supported format."""
 
     slug = "bad-image"
     status = 422
 
 
 class UnsupportedMedia(RequestError):
-    """The body's content type is not one that we take."""
+    """The body's content type is not supported."""
 
     slug = "unsupported-media"
     status = 415
@@ -95,7 +95,7 @@ class TooLarge(RequestError):
 
 
 class RequestTimeout(RequestError):
-    """The body of the request came too slowly."""
+    """The body of the request arrived too slowly."""
 
     slug = "request-timeout"
     status = 408
@@ -146,7 +146,7 @@ class EmbeddingFailed(ServiceError):
 
 
 class ExplainUnsupported(ServiceError):
-    """The model cannot tell which patches of images it compares."""
+    """The model does not support patches."""
 
     slug = "explain-unsupported"
     status = 409
@@ -173,7 +173,7 @@ class NotReady(Unavailable):
 
 
 class QueueFull(Unavailable):
-    """More waits already than is allowed to wait."""
+    """The queue is full."""
 
     slug = "queue-full"
 

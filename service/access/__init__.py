@@ -1,1 +1,1 @@
-"""Who may do what, and the record of it: API keys, the guard of the routes, rates, and the audit log."""
+"""Access control: API keys, scopes, rate limits, and the audit log."""

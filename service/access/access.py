@@ -1,4 +1,4 @@
-"""The open parts that decide about a request: keys, rates and the log."""
+"""Authentication and rate limits of requests, with the audit log."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ REFUSALS_NOTED_PER_S = 1.0
 
 @dataclass(frozen=True)
 class Access:
-    """Keys and log of one data folder, and how often each key or address may ask."""
+    """Keys and log of one data folder, and the rate limits of keys and addresses."""
 
     keys: KeyStore
     audit: AuditLog
-    rates: Buckets | None  # None: as often as they like
+    rates: Buckets | None  # None: no limit
     failures: Buckets
     noted: Buckets
     log_addresses: bool
@@ -33,14 +33,14 @@ class Access:
 
     @property
     def open_to_all(self) -> bool:
-        """Whether everybody may do everything: no key was ever made, and none is required."""
+        """True if everybody may do everything: no key was ever made, and none is required."""
         return not self.require_keys and not self.keys.any()
 
     def authenticate(self, key: str | None, address: str) -> Principal:
-        """Who asks: the holder of the key, or anybody while there are no keys and none is required.
+        """Return the caller: the holder of the key, or anybody while there are no keys and none is required.
 
-        Raises Unauthorized; RateLimited where an address has given too many keys that are wrong. A good key is never
-        kept out by that: behind a proxy all clients may have one address.
+        Raises Unauthorized; RateLimited for an address with too many wrong keys. A valid key is never refused for that:
+        behind a proxy all clients may have one address.
         """
         if self.open_to_all:
             return ANONYMOUS
@@ -56,7 +56,7 @@ class Access:
             raise
 
     def check_rate(self, principal: Principal, address: str) -> None:
-        """Take one request off what the key, or an address without one, may ask. Raises RateLimited."""
+        """Count one request of a key, or of an address without one. Raises RateLimited."""
         if self.rates is None:
             return
         if wait_s := self.rates.take(principal.key_id or f"address {address}"):
@@ -66,7 +66,7 @@ class Access:
 
 @contextmanager
 def open_records(data: Path, *, audit_days: int, create: bool = False) -> Iterator[tuple[KeyStore, AuditLog]]:
-    """The keys and the log in DATA/access.db. Raises AccessUnusable, also where it is missing and not to be made."""
+    """Open the keys and the log in DATA/access.db. Raises AccessUnusable, also if it is missing without `create`."""
     database = AccessDatabase(data, create=create)
     try:
         yield KeyStore(database), AuditLog(database, days=audit_days, reserve=Reserve(data))
@@ -78,7 +78,7 @@ def open_records(data: Path, *, audit_days: int, create: bool = False) -> Iterat
 def open_access(
     data: Path, *, rate_per_s: float | None, rate_burst: int, audit_days: int, audit_addresses: bool, require_keys: bool
 ) -> Iterator[Access]:
-    """All that decides about requests; DATA/access.db is made where it is missing. Raises AccessUnusable."""
+    """Open keys, log and rate limits; DATA/access.db is made if it is missing. Raises AccessUnusable."""
     with open_records(data, audit_days=audit_days, create=True) as (keys, audit):
         yield Access(
             keys=keys,
@@ -92,7 +92,7 @@ def open_access(
 
 
 def keys_exist(data: Path) -> bool:
-    """Whether the service of this data folder asks for keys. Raises AccessUnusable."""
+    """Return whether the service of this data folder needs keys. Raises AccessUnusable."""
     if not (data / FILE).is_file():
         return False
     with open_records(data, audit_days=1) as (keys, _):
@@ -100,7 +100,7 @@ def keys_exist(data: Path) -> bool:
 
 
 def record_command(gallery: Path, entry: Entry, *, audit_days: int) -> None:
-    """Record what a command did to the gallery in this folder, where a service keeps a log of it.
+    """Record a command on the gallery in this folder, if its service has an audit log.
 
     Raises AccessUnusable.
     """

@@ -18,7 +18,7 @@ from vitreid.service.values.times import HORIZON, believable, utc_now
 
 VIEW = "view-image"
 TOGETHER = timedelta(seconds=60)
-MOST = 100
+MAX_ITEMS = 100
 ADD = "UPDATE audit SET items = json_insert(items, '$[#]', json(?)) WHERE id = ? RETURNING id"
 
 
@@ -30,10 +30,10 @@ class _Row:
 
 
 class Views:
-    """Adds what one caller looks at in one gallery to one row, for a minute and up to 100 items.
+    """Rows of viewed images: one row per caller and gallery, for a minute and up to 100 items.
 
-    Every item is committed before its image is sent. Who reads the log closes the rows that are open: one that was
-    read does not change.
+    Every item is committed before its image is sent. Reading the log closes the open rows, so that a row that was read
+    does not change.
     """
 
     def __init__(self, database: AccessDatabase) -> None:
@@ -45,7 +45,7 @@ class Views:
         """Add the items to the open row of `who`, or begin one with `insert` and `row`. Raises AccessUnusable."""
         with self._turn:
             found = self._open.get(who)
-            if found is not None and abs(at - found.since) < TOGETHER and found.items < MOST:
+            if found is not None and abs(at - found.since) < TOGETHER and found.items < MAX_ITEMS:
                 added = [self._database.write_quickly(ADD, json.dumps(item), found.id) for item in items]
                 if all(added):
                     found.items += len(items)
@@ -76,7 +76,7 @@ ROWS_AT_ONCE = 1000
 
 @dataclass
 class Entry:
-    """One row that is still being filled in; `status` is that of the answer, None for a command that succeeded."""
+    """A row to record; `status` is that of the answer, None for a command that succeeded."""
 
     action: str
     name: str = COMMAND_LINE
@@ -89,13 +89,13 @@ class Entry:
     status: int | None = None
 
     def by(self, principal: Principal) -> None:
-        """Say who it was."""
+        """Set the caller."""
         self.key_id, self.name = principal.key_id, principal.name
 
 
 @dataclass(frozen=True)
 class Recorded:
-    """One row of the log. `items` are ids, `person_id` only what was asked for by that label."""
+    """A recorded row. `items` are ids; `person_id` is the label of the request, if it named one."""
 
     id: int
     at: datetime
@@ -111,8 +111,8 @@ class Recorded:
 
 
 @dataclass(frozen=True)
-class Asked:
-    """Which rows are wanted; all conditions must hold."""
+class AuditFilter:
+    """A filter of rows; all conditions must hold."""
 
     since: datetime | None = None
     until: datetime | None = None
@@ -121,7 +121,7 @@ class Asked:
 
 
 class AuditLog:
-    """Rows are added and pruned when they are older than `days`; nothing changes one, but for `Views`."""
+    """The log: rows are added, and pruned after `days`; only `Views` change one."""
 
     def __init__(
         self,
@@ -133,7 +133,7 @@ class AuditLog:
     ) -> None:
         self._database = database
         self._reserve = reserve
-        self._kept = timedelta(days=days)
+        self._max_age = timedelta(days=days)
         self._now = now
         self._views = Views(database)
         self._pruned: datetime | None = None
@@ -143,13 +143,13 @@ class AuditLog:
     def record(self, entry: Entry) -> None:
         """Add a row, committed on return. Raises AccessUnusable.
 
-        What takes something away (DURABLE) is on disk then; of the rest a power failure may take the last rows. On a
-        full disk it goes where room was kept.
+        DURABLE actions are on disk then; a power failure may lose the last rows of others. On a full disk it uses the
+        reserve.
         """
         self._spend(lambda: self._record(entry))
 
     def check(self) -> str:
-        """Write what changes nothing, as a row would be written; "ok". Raises AccessUnusable."""
+        """Test that a row could be written; return "ok". Raises AccessUnusable."""
         self._spend(self._database.check_writable)
         return "ok"
 
@@ -166,13 +166,13 @@ class AuditLog:
         else:
             self._database.write_quickly(INSERT, *row)
         if self._pruned is None or abs(at - self._pruned) >= PRUNE_EVERY:
-            end = utc_text(at - self._kept)
+            end = utc_text(at - self._max_age)
             self._database.write_quickly(PRUNE_IMPOSSIBLE, utc_text(HORIZON), end)
             self._database.write_quickly(PRUNE, end)
             self._pruned = at
 
     def _at(self) -> datetime:
-        """The time of the next row; a clock that cannot be right neither dates rows nor lets them expire."""
+        """Return the time of the next row; an implausible clock neither dates rows nor lets them expire."""
         if self._last is None:
             newest = self._database.look_up("SELECT at FROM audit ORDER BY id DESC LIMIT 1")
             self._last = stored_time(newest[0][0]) if newest else self._now()
@@ -180,7 +180,7 @@ class AuditLog:
         return self._last
 
     def note_use(self, key_id: str) -> None:
-        """Keep when a key was last used, to the hour: a row changed at every request would cost more than it tells."""
+        """Record the last use of a key, to the hour, since a write per request would be slow."""
         at = self._now()
         noted = self._used.get(key_id)
         if noted is None or abs(at - noted) >= USE_NOTED_EVERY:
@@ -194,36 +194,35 @@ class AuditLog:
         else:
             self._reserve.spend(task)
 
-    def page(self, asked: Asked, *, after: int = 0, limit: int = ROWS_AT_ONCE) -> list[Recorded]:
-        """Rows with ids greater than `after`, in the order in which they were recorded, at most `limit`."""
+    def page(self, wanted: AuditFilter, *, after: int = 0, limit: int = ROWS_AT_ONCE) -> list[Recorded]:
+        """Return up to `limit` rows with ids greater than `after`, in the order of recording."""
         self._views.close()
         with self._database.reading() as connection:
-            return [_recorded(row) for row in connection.execute(_wanted(asked, after).limit(limit))]
+            return [_recorded(row) for row in connection.execute(_select(wanted, after).limit(limit))]
 
-    def every(self, asked: Asked, *, after: int = 0) -> Iterator[Recorded]:
-        """All rows after `after`, read in pages: no transaction stays open between them."""
-        while page := self.page(asked, after=after):
+    def every(self, wanted: AuditFilter, *, after: int = 0) -> Iterator[Recorded]:
+        """Yield all rows after `after`, read in pages, so that no transaction stays open."""
+        while page := self.page(wanted, after=after):
             yield from page
             after = page[-1].id
 
 
 def json_lines(rows: Iterable[Recorded]) -> Iterator[str]:
-    """Each row as a line of JSON, with the names and texts that the API uses."""
+    """Yield each row as a line of JSON, with the names and texts that the API uses."""
     for row in rows:
         yield json.dumps({**asdict(row), "at": row.at.isoformat().replace("+00:00", "Z")}) + "\n"
 
 
-def _wanted(asked: Asked, after: int) -> Select[Any]:
-    wanted = select(audit).where(audit.c.id > after).order_by(audit.c.id)
-    if asked.since is not None:
-        wanted = wanted.where(audit.c.at >= asked.since)
-    if asked.until is not None:
-        wanted = wanted.where(audit.c.at < asked.until)
-    if asked.key_id is not None:
-        wanted = wanted.where(audit.c.key_id == asked.key_id)
-    if asked.action is not None:
-        wanted = wanted.where(audit.c.action == asked.action)
-    return wanted
+def _select(wanted: AuditFilter, after: int) -> Select[Any]:
+    rows = select(audit).where(audit.c.id > after).order_by(audit.c.id)
+    if wanted.since is not None:
+        rows = rows.where(audit.c.at >= wanted.since)
+    if wanted.until is not None:
+        rows = rows.where(audit.c.at < wanted.until)
+    for column, value in ((audit.c.key_id, wanted.key_id), (audit.c.action, wanted.action)):
+        if value is not None:
+            rows = rows.where(column == value)
+    return rows
 
 
 def _recorded(row: Row[Any]) -> Recorded:

@@ -1,9 +1,9 @@
-"""What can go wrong with keys and the audit log.
+"""Errors of keys and the audit log.
 
 ServiceError
 └── AccessError
-    ├── Unauthorized           no key was given, or none that is valid
-    ├── Forbidden              the key is valid and not for this
+    ├── Unauthorized           no valid key was given
+    ├── Forbidden              the key does not allow this
     ├── RateLimited            too many requests of one key or address
     ├── KeyNotFound            there is no key with this id
     └── AccessUnusable         the file of keys and audit log cannot be read or written
@@ -15,21 +15,21 @@ from vitreid.service.errors import ServiceError
 
 
 class AccessError(ServiceError):
-    """Somebody may not do what was asked."""
+    """The caller may not do this."""
 
     slug = "access-error"
     status = 403
 
 
 class Unauthorized(AccessError):
-    """No key was given, or none that is valid."""
+    """No valid API key was given."""
 
     slug = "unauthorized"
     status = 401
 
 
 class Forbidden(AccessError):
-    """The key is valid and not for this."""
+    """The API key does not allow this."""
 
     slug = "forbidden"
 

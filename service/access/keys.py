@@ -1,4 +1,4 @@
-"""API keys: `vitreid_<id>_<secret>`, of which only a hash of the secret is kept."""
+"""API keys: `vitreid_<id>_<secret>`, with the secret stored as a hash alone."""
 
 from __future__ import annotations
 
@@ -29,14 +29,14 @@ _KEY = re.compile(rf"vitreid_([a-z0-9]{{{ID_LENGTH}}})_([A-Za-z0-9_-]{{43}})")
 LOOK_UP = (
     "SELECT secret_hash, name, scopes, galleries, cameras, created_at, expires_at, revoked_at FROM keys WHERE id = ?"
 )
-# Compared with where no key has the id, so that both take the same time.
+# Compared if no key has the id, so that both take the same time.
 NOBODY = (hashlib.sha256(b"").hexdigest(), "", "[]", None, None, "", None, None)
 _INVALID = "the API key is not valid; `vitreid keys list` shows the keys there are"
 
 
 @dataclass(frozen=True)
 class Key:
-    """What is known about a key; its secret is not."""
+    """A key without its secret."""
 
     id: str
     name: str
@@ -58,7 +58,7 @@ class KeyStore:
         self._any = False
 
     def any(self) -> bool:
-        """Whether a key was ever made, a revoked one included: from then on every request needs one."""
+        """Return whether a key was ever made, a revoked one included: from then on every request needs one."""
         if not self._any:  # keys are never taken out of the file: true stays true
             self._any = bool(self._database.look_up("SELECT EXISTS (SELECT 1 FROM keys)")[0][0])
         return self._any
@@ -72,14 +72,14 @@ class KeyStore:
         cameras: Iterable[str] | None = None,
         expires_in: timedelta | None = None,
     ) -> tuple[Key, str]:
-        """Make a key; its text is returned here and kept nowhere. Raises BadParameter for a name not fit to show."""
+        """Make a key; its text is returned here and stored nowhere. Raises BadParameter for a name not fit to show."""
         if not name.isprintable() or name != name.strip() or not 0 < len(name) <= LONGEST_NAME:
             raise BadParameter(
                 f"key name {name!r} must be 1 to {LONGEST_NAME} printable characters, no space at its ends"
             )
         created = self._now()
         if expires_in is not None and created >= HORIZON:
-            raise BadParameter(f"the clock says {created:%Y-%m-%d}, so the key would hardly expire; set it right first")
+            raise BadParameter(f"the clock shows {created:%Y-%m-%d}, so the key would not expire; set the clock first")
         secret = secrets.token_urlsafe(32)
         key = Key(
             id="".join(secrets.choice(_ID_LETTERS) for _ in range(ID_LENGTH)),
@@ -97,13 +97,13 @@ class KeyStore:
         return key, f"vitreid_{key.id}_{secret}"
 
     def list(self) -> list[Key]:
-        """All keys, the oldest first."""
+        """Return all keys, the oldest first."""
         with self._database.reading() as connection:
             rows = connection.execute(select(keys).order_by(keys.c.created_at, keys.c.id)).all()
         return [_key(row) for row in rows]
 
     def revoke(self, key_id: str) -> Key:
-        """Make a key useless from now on; one that is revoked already stays as it is. Raises KeyNotFound."""
+        """Revoke a key; one that is revoked already does not change. Raises KeyNotFound."""
         with self._database.writing() as connection:
             connection.execute(
                 keys.update().where(keys.c.id == key_id, keys.c.revoked_at.is_(None)).values(revoked_at=self._now())
@@ -114,7 +114,7 @@ class KeyStore:
         return _key(row)
 
     def authenticate(self, text: str) -> Principal:
-        """Whom a key's text stands for. Raises Unauthorized for one that is wrong, revoked or expired."""
+        """Return the holder of a key. Raises Unauthorized for one that is wrong, revoked or expired."""
         parts = _KEY.fullmatch(text)
         if parts is None:
             raise Unauthorized(_INVALID)
@@ -136,7 +136,7 @@ class KeyStore:
         if created_at > utc_text(now + STEP):  # or an old key would be good again wherever the clock is set back
             raise Unauthorized(
                 f"key {name!r} was made at {created_at[:19]}Z, after the clock's {utc_text(now)[:19]}Z; "
-                "set the clock right or make a new key"
+                "set the clock or create a new key"
             )
 
 

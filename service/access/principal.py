@@ -1,4 +1,4 @@
-"""Who asks, and what a key lets its holder do and see."""
+"""Callers and scopes: what the holder of a key may do and see."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from vitreid.service.gallery.items import Item
 Scope = Literal["read", "write", "admin"]
 SCOPES: tuple[Scope, ...] = get_args(Scope)
 
-# A scope holds all that stand before it: who may add may look, and who may administer may do both.
+# A scope holds all that stand before it: write includes read, and admin both.
 HOLDS: dict[Scope, frozenset[Scope]] = {scope: frozenset(SCOPES[: at + 1]) for at, scope in enumerate(SCOPES)}
 
 
@@ -35,21 +35,21 @@ class Principal:
 
     @property
     def unlimited(self) -> bool:
-        """Whether every gallery and every camera is open."""
+        """True if every gallery and every camera is allowed."""
         return self.galleries is None and self.cameras is None
 
     def filter(self, where: Filter) -> Filter:
-        """`where`, narrowed to the cameras that may be seen."""
+        """Return `where` narrowed to the allowed cameras."""
         if self.cameras is None:
             return where
         return replace(where, cameras=self.cameras if where.cameras is None else self.cameras & where.cameras)
 
     def sees_gallery(self, name: str) -> bool:
-        """Whether a gallery of this name may be known of."""
+        """Return whether the caller may know of a gallery of this name."""
         return self.galleries is None or name in self.galleries
 
     def sees_camera(self, camera_id: str | None) -> bool:
-        """Whether items of this camera may be known of."""
+        """Return whether the caller may know of items of this camera."""
         return self.cameras is None or camera_id in self.cameras
 
     def check_scope(self, scope: Scope) -> None:
@@ -58,18 +58,18 @@ class Principal:
             raise Forbidden(f"this needs the scope {scope!r}; key {self.name!r} has {_listed(self.scopes)}")
 
     def check_gallery(self, name: str) -> None:
-        """Raise Forbidden for a gallery outside of the key's, without telling whether it exists."""
+        """Raise Forbidden for a gallery outside of the key's, whether it exists or not."""
         if self.galleries is not None and name not in self.galleries:
             raise Forbidden(f"key {self.name!r} is for other galleries: {_listed(self.galleries)}")
 
     def check_camera(self, camera_id: str | None) -> None:
-        """Raise Forbidden for an addition or change outside of the key's cameras; no camera is outside too."""
+        """Raise Forbidden for an addition or change outside of the key's cameras; an unknown camera too."""
         if self.cameras is not None and camera_id not in self.cameras:
             shown = "an image without camera_id" if camera_id is None else f"camera {camera_id!r}"
             raise Forbidden(f"{shown} is outside of what key {self.name!r} is for: {_listed(self.cameras)}")
 
     def check_item(self, item: Item) -> Item:
-        """The item itself; raise ItemNotFound, as for one that never was, where its camera may not be seen."""
+        """Return the item. Raises ItemNotFound, as for one that never existed, if its camera is not allowed."""
         if not self.sees_camera(item.camera_id):
             raise ItemNotFound.of(item.id)
         return item
@@ -81,7 +81,7 @@ class Principal:
 
 
 def scope_of(name: str) -> Scope:
-    """The scope called `name`. Raises UnknownName."""
+    """Return the scope called `name`. Raises UnknownName."""
     for scope in SCOPES:
         if scope == name:
             return scope
@@ -89,7 +89,7 @@ def scope_of(name: str) -> Scope:
 
 
 def held(scopes: Iterable[Scope]) -> frozenset[Scope]:
-    """The given scopes with all that they hold."""
+    """Return the given scopes with all that they include."""
     return frozenset().union(*(HOLDS[scope] for scope in scopes))
 
 

@@ -113,7 +113,7 @@ VALUES: Mapping[type[Outcome], Callable[[Any], dict[str, Any]]] = {
     QualityRejected: lambda each: {"status": "rejected", "reason": each.reason},
     InvalidBox: lambda each: {
         "status": "error",
-        "error": problem_of(BadImage.slug, BadImage.status, f"box {each.origin.box}: {each.reason}"),
+        "error": problem_of(BadImage.slug, BadImage.status, f"box {each.provenance.box}: {each.reason}"),
     },
     SkippedFile: lambda each: {"status": "error", "error": image_problem(ImageError(each.path, each.reason))},
     NotEmbedded: lambda each: {
@@ -133,7 +133,12 @@ def _rejections(outcomes: Sequence[Outcome]) -> list[str]:
 
 def _body(outcomes: Sequence[Outcome]) -> AddResultBody:
     results = [
-        AddedItem(index=each.origin.index, box=each.origin.box, source=each.origin.name, **VALUES[type(each)](each))
+        AddedItem(
+            index=each.provenance.index,
+            box=each.provenance.box,
+            source=each.provenance.name,
+            **VALUES[type(each)](each),
+        )
         for each in outcomes
     ]
     statuses = Counter(result.status for result in results)

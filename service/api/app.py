@@ -96,7 +96,7 @@ def _layers(
         Middleware(HeadMiddleware),
         # Everything that is answered below is counted and logged.
         Middleware(AccessLogMiddleware, metrics=metrics),
-        # An answer's length reveals nothing worth guessing: no page of another site can send the user's key.
+        # An answer's length reveals no secret: no page of another site can send the user's key.
         Middleware(GZipMiddleware, minimum_size=1024, compresslevel=1),
         # A name that another site gave this machine gets nothing, not even CORS headers.
         Middleware(HostMiddleware, names=config.hosts),
@@ -108,7 +108,7 @@ def _layers(
         Middleware(AuditMiddleware),
         Middleware(CrossSiteMiddleware, allowed=config.origins),
         Middleware(AuthorizationMiddleware),
-        # Only who may use a route takes a place, and a key with the scope `admin` has places of its own.
+        # Only authorized requests count, and keys with the scope `admin` have a reserve.
         Middleware(AdmissionMiddleware, in_flight=in_flight, limits=limits),
         # Bodies are read below here: not too large, and not compressed.
         Middleware(BodySizeLimitMiddleware, max_bytes=config.max_body_bytes, max_json_bytes=config.max_json_bytes),

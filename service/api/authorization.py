@@ -1,4 +1,4 @@
-"""What a route requires of its caller: `principal: Annotated[Principal, Depends(require("read", "query"))]`.
+"""Requirements of routes on their callers: `principal: Annotated[Principal, Depends(require("read", "query"))]`.
 
 AuthorizationMiddleware checks it before the body is read; the dependency only returns the Principal that was admitted.
 """

@@ -1,4 +1,4 @@
-"""Whether the scores of the best matches still look like those of the beginning."""
+"""Drift of the best scores of queries, per gallery and camera, against the first ones."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ CAMERAS = 200
 
 @dataclass(frozen=True)
 class Drift:
-    """How far the best scores of one camera's queries in one gallery have moved."""
+    """Distance of the recent best scores of one camera's queries in one gallery from the first ones."""
 
     gallery: str
     camera_id: str
@@ -30,7 +30,7 @@ class Drift:
 
     @property
     def alarm(self) -> bool:
-        """Whether it is more than chance and habit explain."""
+        """True if the distance is more than chance explains."""
         return self.index > THRESHOLD
 
 
@@ -47,10 +47,10 @@ def stability_index(reference: Sequence[float], recent: Sequence[float], bins: i
 
 
 class DriftWatch:
-    """Keeps the first and the latest best scores per gallery and query camera, in bounded memory.
+    """The first and the latest best scores per gallery and query camera, in bounded memory; thread-safe.
 
-    Compares once the reference is full, each time another half window came; the least recently seen of more than
-    `cameras` is forgotten. Safe to use from several threads.
+    Once the reference is full, they are compared at every half window. Of more than `cameras` cameras, the least
+    recently used are dropped.
     """
 
     def __init__(self, *, reference: int = REFERENCE, window: int = WINDOW, cameras: int = CAMERAS) -> None:
@@ -58,16 +58,16 @@ class DriftWatch:
         self._window = window
         self._cameras = cameras
         self._lock = threading.Lock()
-        self._seen: OrderedDict[tuple[str, str], _Scores] = OrderedDict()
+        self._scores: OrderedDict[tuple[str, str], _Scores] = OrderedDict()
 
     def add(self, gallery: str, camera_id: str, score: float) -> Drift | None:
-        """Take the score of a query's best match; the comparison where one was due."""
+        """Add the score of a query's best match; return the comparison if one was due."""
         key = (gallery, camera_id)
         with self._lock:
-            scores = self._seen.setdefault(key, _Scores([], deque(maxlen=self._window)))
-            self._seen.move_to_end(key)
-            if len(self._seen) > self._cameras:
-                self._seen.popitem(last=False)
+            scores = self._scores.setdefault(key, _Scores([], deque(maxlen=self._window)))
+            self._scores.move_to_end(key)
+            if len(self._scores) > self._cameras:
+                self._scores.popitem(last=False)
             if len(scores.reference) < self._reference:
                 scores.reference.append(score)
                 return None
@@ -86,15 +86,15 @@ class DriftWatch:
             return scores.drift
 
     def forget(self, gallery: str) -> None:
-        """Begin again for a gallery that was dropped or got another model."""
+        """Drop the scores of a gallery that was dropped or got another model."""
         with self._lock:
-            for key in [key for key in self._seen if key[0] == gallery]:
-                del self._seen[key]
+            for key in [key for key in self._scores if key[0] == gallery]:
+                del self._scores[key]
 
     def alarms(self) -> list[Drift]:
-        """The latest comparisons that are over the threshold."""
+        """Return the latest comparisons that are over the threshold."""
         with self._lock:
-            return [scores.drift for scores in self._seen.values() if scores.drift is not None and scores.drift.alarm]
+            return [scores.drift for scores in self._scores.values() if scores.drift is not None and scores.drift.alarm]
 
 
 @dataclass

@@ -26,7 +26,7 @@ class EmbeddingQueue:
         return self._embedder.prepare(image)
 
     async def embed(self, pixels: Sequence[NDArray[np.uint8]], model_cameras: Sequence[str | None]) -> Embedded:
-        """Embed N prepared images; a cancelled call gives its places in the queue back.
+        """Embed N prepared images; a cancelled call leaves the queue.
 
         Raises QueueFull, ModelFailed, NotReady.
         """

@@ -18,33 +18,29 @@ request_id: ContextVar[str | None] = ContextVar("request_id", default=None)
 
 
 def configure_logging(level: str, log_format: LogFormat | None = None, stream: TextIO | None = None) -> None:
-    """Send everything that this process logs to `stream` (stderr), from `level` on.
-
-    Without a format people at a terminal get text and everything else JSON.
-    """
+    """Log to `stream` (stderr) from `level` on; without a format, text on a terminal and JSON elsewhere."""
     stream = stream or sys.stderr
     log_format = log_format or ("text" if stream.isatty() else "json")
     handler = logging.StreamHandler(stream)
     handler.setFormatter(FORMATS[log_format]())
     logging.basicConfig(level=level.upper(), handlers=[handler], force=True)
-    # What the server says at info (that it starts and stops) is said by the service itself, with what it waits for.
-    # faiss tells which builds of itself it tries.
+    # At info, uvicorn logs its start and stop, which the service logs itself, and faiss the builds of itself it tries.
     for name in ("uvicorn", "faiss"):
         logging.getLogger(name).setLevel(logging.DEBUG if level == "debug" else logging.WARNING)
 
 
-def log_what_is_not_caught() -> None:
-    """Send warnings of Python and exceptions that nobody caught, in threads and finalizers too, into the log."""
+def log_uncaught_errors() -> None:
+    """Log Python's warnings and uncaught exceptions, also of threads and finalizers."""
     logging.captureWarnings(True)
     logger = logging.getLogger("vitreid")
 
     def in_main(kind: type[BaseException], error: BaseException, traceback: TracebackType | None) -> None:
-        logger.critical("an error that nobody caught", exc_info=(kind, error, traceback))
+        logger.critical("uncaught error", exc_info=(kind, error, traceback))
 
     def in_thread(given: threading.ExceptHookArgs) -> None:
         name = given.thread.name if given.thread else "unknown"
         error = given.exc_value or given.exc_type()
-        logger.error("an error that nobody caught in thread %s", name, exc_info=error)
+        logger.error("uncaught error in thread %s", name, exc_info=error)
 
     def in_finalizer(given: sys.UnraisableHookArgs) -> None:
         logger.error("%s %r", given.err_msg or "ignored in", given.object, exc_info=given.exc_value)
@@ -53,10 +49,10 @@ def log_what_is_not_caught() -> None:
 
 
 class JsonFormatter(logging.Formatter):
-    """One object a record: time, level, logger, message, then what is known about the request, then a traceback."""
+    """One JSON object per record: time, level, logger, message, fields of the request, traceback."""
 
     def format(self, record: logging.LogRecord) -> str:
-        """The record as one line."""
+        """Return the record as one line."""
         content: dict[str, object] = {
             "time": _time_of(record),
             "level": record.levelname.lower(),
@@ -72,10 +68,10 @@ class JsonFormatter(logging.Formatter):
 
 
 class TextFormatter(logging.Formatter):
-    """A line for people, with the request's id where there is one, and a traceback below it."""
+    """A line for people, with the request's id if there is one, and a traceback below it."""
 
     def format(self, record: logging.LogRecord) -> str:
-        """The record as text."""
+        """Return the record as text."""
         current = request_id.get()
         line = f"{_time_of(record)} {record.levelname.lower():8} {record.getMessage().strip()}"
         line += "" if current is None else f" [{current}]"

@@ -1,4 +1,4 @@
-"""What the service measures about itself, as Prometheus reads it."""
+"""Metrics of the service for Prometheus."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ logger = logging.getLogger("vitreid")
 
 
 class Metrics:
-    """One registry, and the functions by which the parts count. Labels take few values, whatever clients send."""
+    """A registry and its counters. Labels take few values, whatever clients send."""
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
@@ -70,11 +70,11 @@ class Metrics:
         )
 
     def text(self) -> bytes:
-        """Everything, in Prometheus' text format."""
+        """Return all metrics in Prometheus' text format."""
         return generate_latest(self.registry)
 
     def watch(self, batcher: MicroBatcher, galleries: Galleries) -> None:
-        """Show the state of these parts, too, asked for whenever the metrics are read."""
+        """Add gauges of these parts, which are read at each scrape."""
         self.registry.register(_Parts(batcher, galleries))
 
     def request(self, route: str, method: str, status: int, seconds: float) -> None:
@@ -97,11 +97,11 @@ class Metrics:
     def best_match(
         self, gallery: str, camera_id: str | None, score: float, exists: Callable[[str], bool] = lambda camera: True
     ) -> None:
-        """Take the best score of a query; warn where the camera's scores have drifted.
+        """Add the best score of a query; warn if the camera's scores have drifted.
 
         Only a camera that `exists` in the gallery gets a label: the client can name any.
         """
-        camera = self._label_of(gallery, camera_id, exists)
+        camera = self._camera_label(gallery, camera_id, exists)
         self._score.labels(gallery, camera).observe(score)
         drift = self.drift.add(gallery, camera, score)
         if drift is None:
@@ -110,19 +110,19 @@ class Metrics:
         if drift.alarm:
             logger.warning(
                 "gallery %s: the best scores of queries from camera %s have drifted: %.3f on average, %.3f at first "
-                "(stability index %.2f); look at the camera, and at what it is asked about",
+                "(stability index %.2f); check the camera and the queries from it",
                 gallery, camera, drift.recent_mean, drift.reference_mean, drift.index,
             )  # fmt: skip
 
     def forget(self, gallery: str) -> None:
-        """Stop showing a gallery that was dropped."""
+        """Remove the metrics of a gallery that was dropped."""
         self.drift.forget(gallery)
         for camera in (*self._cameras.pop(gallery, ()), OTHER, UNKNOWN):
             for labelled in (self._score, self._drift):
                 with suppress(KeyError):
                     labelled.remove(gallery, camera)
 
-    def _label_of(self, gallery: str, camera_id: str | None, exists: Callable[[str], bool]) -> str:
+    def _camera_label(self, gallery: str, camera_id: str | None, exists: Callable[[str], bool]) -> str:
         if camera_id is None:
             return UNKNOWN
         shown = self._cameras.setdefault(gallery, set())
@@ -134,20 +134,20 @@ class Metrics:
 
 
 class _Parts:
-    """Gauges of the queue and of every gallery, read when somebody asks."""
+    """Gauges of the queue and of every gallery, read at each scrape."""
 
     def __init__(self, batcher: MicroBatcher, galleries: Galleries) -> None:
         self._batcher = batcher
         self._galleries = galleries
 
     def describe(self) -> Iterable[Metric]:
-        """Nothing beforehand: the names are this module's own."""
+        """Return nothing beforehand: the names are this module's own."""
         return ()
 
     def collect(self) -> Iterable[Metric]:
-        """The gauges as they are now; a gallery that cannot be read is down."""
+        """Yield the current gauges; a gallery that cannot be read is down."""
         yield GaugeMetricFamily("vitreid_queue_images", "Images that wait for the model", self._batcher.waiting)
-        yield GaugeMetricFamily("vitreid_run_seconds", "For how long the present run lasts", self._batcher.running_s)
+        yield GaugeMetricFamily("vitreid_run_seconds", "Duration of the current run so far", self._batcher.running_s)
         up = GaugeMetricFamily("vitreid_gallery_up", "1 where the gallery can be used", labels=["gallery"])
         pending = GaugeMetricFamily(
             "vitreid_purge_pending", "1 where files hold something of what was deleted", labels=["gallery"]

@@ -22,7 +22,7 @@ MAX_NAMES = 256
 
 
 class FilterParams(Params):
-    """Which items a request is about: all conditions must hold, and items of which nothing is known match none."""
+    """Filter of items: all conditions must hold, and an item whose value is unknown does not match."""
 
     cameras: Annotated[list[Named], at_most(MAX_NAMES)] = Field(
         default_factory=list, max_length=MAX_NAMES, description="only items of these cameras", examples=[["c1", "c2"]]
@@ -30,16 +30,18 @@ class FilterParams(Params):
     exclude_cameras: Annotated[list[Named], at_most(MAX_NAMES)] = Field(
         default_factory=list,
         max_length=MAX_NAMES,
-        description="no items of these cameras; items of an unknown camera stay",
+        description="no items of these cameras; items of an unknown camera are included",
         examples=[["c3"]],
     )
-    since: UtcTime | None = Field(None, description="captured_at from here on", examples=["2026-05-01T00:00:00Z"])
-    until: UtcTime | None = Field(None, description="captured_at before this", examples=["2026-05-02T00:00:00Z"])
+    since: UtcTime | None = Field(
+        None, description="captured_at at or after this time", examples=["2026-05-01T00:00:00Z"]
+    )
+    until: UtcTime | None = Field(None, description="captured_at before this time", examples=["2026-05-02T00:00:00Z"])
     person_id: Named | None = Field(None, description="only items with this label")
     track_id: Named | None = Field(None, description="only items of this track")
     metadata: Json[Annotated[dict[str, str | bool | int | FiniteFloat | None], at_most(MAX_KEYS)]] | None = Field(
         None,
-        description="JSON object: top-level keys of the metadata and the values that they have",
+        description="JSON object: top-level keys of the metadata with their values",
         examples=['{"site": "north"}'],
     )
     min_height: FiniteFloat | None = Field(None, description="pixels of the crop")
@@ -56,7 +58,7 @@ class FilterParams(Params):
     max_outside: FiniteFloat | None = Field(None, description="share of the box outside of the frame, 0..1")
 
     def where(self, *, exclude_ids: Iterable[int] = ()) -> Filter:
-        """The filter. Raises BadParameter for conditions that nothing can fulfil."""
+        """Return the filter. Raises BadParameter for conditions that nothing can fulfil."""
         if self.since and self.until and self.since >= self.until:
             raise BadParameter(f"since {self.since.isoformat()} is not before until {self.until.isoformat()}")
         return Filter(
@@ -75,9 +77,9 @@ class FilterParams(Params):
         ranges: dict[str, Range] = {
             name: (getattr(self, f"min_{name}"), getattr(self, f"max_{name}")) for name in QUALITIES
         }
-        for name, (least, most) in ranges.items():
-            if least is not None and most is not None and least > most:
-                raise BadParameter(f"min_{name} {least:g} is greater than max_{name} {most:g}")
+        for name, (minimum, maximum) in ranges.items():
+            if minimum is not None and maximum is not None and minimum > maximum:
+                raise BadParameter(f"min_{name} {minimum:g} is greater than max_{name} {maximum:g}")
         return {name: limits for name, limits in ranges.items() if limits != (None, None)}
 
 
@@ -138,7 +140,7 @@ class SearchParams(FilterParams):
     rerank_lambda: float | None = Field(
         None, ge=0, le=1, description="of `k-reciprocal`: share of the original distance, 0.3 when absent"
     )
-    gallery: str = Field(DEFAULT_GALLERY, max_length=128, description="which gallery to search")
+    gallery: str = Field(DEFAULT_GALLERY, max_length=128, description="gallery to search")
 
     def request(self) -> SearchRequest:
         """Return the request of a search. Raises BadParameter for parameters that contradict each other."""
@@ -167,22 +169,22 @@ class EmbedParams(Params):
     """The parameters of embedding images without a search."""
 
     camera_id: Named | None = Field(None, description="the camera that took the images", examples=["c2"])
-    gallery: str = Field(DEFAULT_GALLERY, max_length=128, description="whose cameras are meant")
+    gallery: str = Field(DEFAULT_GALLERY, max_length=128, description="gallery whose cameras are used")
 
 
 class ExplainParams(Params):
     """The parameters of an explanation."""
 
     item_id: Annotated[list[Annotated[int, Field(ge=1, le=MAX_ID)]], at_most(2)] = Field(
-        default_factory=list, max_length=2, description="a stored item, or the two that are compared", examples=[[17]]
+        default_factory=list, max_length=2, description="a stored item, or two to compare", examples=[[17]]
     )
     camera_id: Annotated[list[Named], at_most(2)] = Field(
         default_factory=list,
         max_length=2,
-        description="the cameras that took the images that are sent, in their order",
+        description="the cameras that took the uploaded images, in their order",
         examples=[["c2"]],
     )
-    gallery: str = Field(DEFAULT_GALLERY, max_length=128, description="whose items and cameras are meant")
+    gallery: str = Field(DEFAULT_GALLERY, max_length=128, description="gallery whose items and cameras are used")
     format: Literal["json", "png"] | None = Field(
-        None, description="what comes back; json when absent, unless the request accepts image/png"
+        None, description="format of the response; json when absent, unless the request accepts image/png"
     )

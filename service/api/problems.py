@@ -1,4 +1,4 @@
-"""Errors as `application/problem+json` (RFC 9457): what went wrong, with a stable `type`, and never a traceback."""
+"""Errors as `application/problem+json` (RFC 9457): with a stable `type`, and never a traceback."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def image_problem(error: ImageError) -> Problem:
 
 
 def respond(request: Request, problem: Problem, headers: Mapping[str, str] | None = None) -> JSONResponse:
-    """The answer for a problem, naming the request."""
+    """Make the response for a problem, with the id of the request."""
     request.app.state.metrics.rejected(problem.slug)
     request_id = getattr(request.state, "request_id", None)
     # (the path itself: an URL is made with the Host header, which may be anything)
@@ -55,7 +55,7 @@ def respond(request: Request, problem: Problem, headers: Mapping[str, str] | Non
 
 
 def refuse(request: Request, error: ServiceError) -> JSONResponse:
-    """The answer for one of the service's own errors."""
+    """Make the response for one of the service's own errors."""
     detail = str(error)
     if isinstance(error, (GalleryError, AccessError)) and error.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
         # These messages name folders of this machine: for the log, not for a client.
@@ -67,7 +67,7 @@ def refuse(request: Request, error: ServiceError) -> JSONResponse:
 
 
 def headers_of(error: ServiceError) -> dict[str, str]:
-    """Headers of the answer for an error: how to authenticate (RFC 6750), or when to try again."""
+    """Return the headers for an error: WWW-Authenticate (RFC 6750) or Retry-After."""
     if isinstance(error, Unauthorized):
         return {"www-authenticate": "Bearer"}
     if isinstance(error, RateLimited):
@@ -76,13 +76,13 @@ def headers_of(error: ServiceError) -> dict[str, str]:
 
 
 def _without_folders(request: Request, detail: str) -> str:
-    """The message with paths from the service's own folders on, and not from the root of the machine."""
-    told = detail
+    """Return the message with paths relative to the service's own folders, not to the root of the machine."""
+    message = detail
     for folder in request.app.state.folders:
-        told = told.replace(f"{folder}/", "").replace(folder, "the folder")
-    if told != detail:
+        message = message.replace(f"{folder}/", "").replace(folder, "the folder")
+    if message != detail:
         logger.warning("%s", detail)
-    return told
+    return message
 
 
 def add_problem_handlers(app: FastAPI) -> None:
@@ -103,7 +103,7 @@ async def _service_error(request: Request, error: Exception) -> JSONResponse:
 
 async def _bundle_error(request: Request, error: Exception) -> JSONResponse:
     logger.error("the bundle cannot be used: %s", error)
-    return respond(request, problem_of("bundle", 503, "the model cannot be used at the moment; the log says why"))
+    return respond(request, problem_of("bundle", 503, "the model cannot be used at the moment; see the log"))
 
 
 async def _image_error(request: Request, error: Exception) -> JSONResponse:
@@ -133,17 +133,17 @@ async def _http_error(request: Request, error: Exception) -> JSONResponse:
     headers = {name.lower(): value for name, value in (error.headers or {}).items()}
     detail = str(error.detail)
     if status is HTTPStatus.NOT_FOUND:
-        detail = f"there is nothing at {request.scope['path']}; /docs lists what there is"
+        detail = f"no route matches {request.scope['path']}; see /docs"
     if status is HTTPStatus.METHOD_NOT_ALLOWED:
         headers["allow"] = ", ".join(sorted(_methods_of(request)))
-        detail = f"{request.method} is not possible here; allowed: {headers['allow']}"
+        detail = f"{request.method} is not allowed here; allowed: {headers['allow']}"
     slug = status.phrase.lower().replace(" ", "-")
     return respond(request, problem_of(slug, status.value, detail), headers)
 
 
 async def _unexpected(request: Request, error: Exception) -> JSONResponse:
     # Starlette raises the error again after this answer, and the server logs it with its traceback.
-    return respond(request, problem_of("internal-error", 500, "something broke inside the service; the log says what"))
+    return respond(request, problem_of("internal-error", 500, "the service failed internally; see the log"))
 
 
 def _methods_of(request: Request) -> set[str]:

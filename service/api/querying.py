@@ -31,7 +31,7 @@ Size = tuple[int, int]
 
 @dataclass(frozen=True, eq=False)
 class EmbeddedQuery:
-    """A query with what the answer says about it."""
+    """A query with what the answer shows of it."""
 
     query: Query
     size: Size | None
@@ -220,12 +220,12 @@ def _embeddings(uploads: Sequence[Upload], embedded: Embedded) -> NDArray[np.flo
     return embedded.embeddings
 
 
-def _name(uploads: Sequence[Upload], place: int) -> str | None:
+def _name(uploads: Sequence[Upload], at: int) -> str | None:
     """Return the name of one of the images in messages."""
-    name = uploads[place].name
+    name = uploads[at].name
     if len(uploads) == 1:
         return name
-    return f"image {place + 1} of {len(uploads)}" + (f" ({name})" if name else "")
+    return f"image {at + 1} of {len(uploads)}" + (f" ({name})" if name else "")
 
 
 def _ms(start: float, end: float) -> float:

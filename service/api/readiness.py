@@ -1,4 +1,4 @@
-"""Whether a query would be answered now, found out by answering one."""
+"""Readiness, checked with a test query."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ logger = logging.getLogger("vitreid")
 class Readiness:
     """Embeds a grey image as requests do and searches every gallery with it.
 
-    All that ask within `again_s` share one try, on one thread: probes are no load, and none waits longer than
-    `try_s`, whatever the model does.
+    Probes within `again_s` share one check, on one thread, so that they cost little; none waits longer than `try_s`,
+    whatever the model does.
     """
 
     def __init__(
@@ -48,14 +48,14 @@ class Readiness:
         self._ended_s = 0.0
 
     async def check(self) -> dict[str, str]:
-        """What was tried, each "ok". Raises NotReady that says what fails."""
+        """Return the checks, each "ok". Raises NotReady with the reason."""
         try:
             return await asyncio.wait_for(asyncio.shield(asyncio.wrap_future(self._shared())), self._try_s)
         except TimeoutError as error:
             raise self._late() from error
 
     def attempt(self, limit_s: float | None = None) -> dict[str, str]:
-        """Try now, in the caller's thread; the model gets `limit_s` for it. Raises NotReady."""
+        """Check now, in the caller's thread, with `limit_s` for the model. Raises NotReady."""
         try:
             embeddings = self._batcher.try_model().result(limit_s).embeddings
             for name, gallery in self._galleries.opened().items():
@@ -69,22 +69,22 @@ class Readiness:
             raise
         except AccessUnusable as error:
             logger.error("%s", error)
-            raise NotReady("the audit log cannot be written, so nothing is answered; the log says why") from error
+            raise NotReady("the audit log cannot be written, so requests are refused; see the log") from error
         except TimeoutError as error:
             raise self._late() from error
         except Exception as error:  # whatever breaks, the answer is "not ready" and not "internal error"
             logger.exception("the readiness check failed")
-            raise NotReady(f"a test query failed ({type(error).__name__}); the log says why") from error
+            raise NotReady(f"a test query failed ({type(error).__name__}); see the log") from error
         return {"embedding": "ok", "search": "ok", **checked}
 
     def close(self) -> None:
-        """Try no more."""
+        """Stop checking."""
         self._thread.shutdown(wait=False, cancel_futures=True)
 
     def _late(self) -> NotReady:
         return NotReady(
             f"no test query was answered within {self._try_s:g} s; "
-            f"{self._batcher.waiting} images wait, the present run lasts {self._batcher.running_s:.1f} s"
+            f"{self._batcher.waiting} images wait, and the current run has taken {self._batcher.running_s:.1f} s"
         )
 
     def _shared(self) -> Future[dict[str, str]]:

@@ -35,7 +35,7 @@ from vitreid.service.values.texts import DEFAULT_GALLERY
 
 @dataclass(frozen=True)
 class Service:
-    """The open parts of a running service; api.dependencies hands them to routes one by one."""
+    """The open parts of a running service; routes get them one by one from api.dependencies."""
 
     bundle: Bundle
     embedder: Embedder

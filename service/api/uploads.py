@@ -17,7 +17,7 @@ from vitreid.service.values.messages import shown
 
 IMAGE_TYPES = ("image/jpeg", "image/png", "image/webp")
 ALIASES = {"image/jpg": "image/jpeg", "image/pjpeg": "image/jpeg"}
-"""Names that no standard knows and many clients send."""
+"""Non-standard names that many clients send."""
 FORM_TYPE = "multipart/form-data"
 MAX_NAME = 255
 MAX_QUERY_IMAGES = 8
@@ -32,7 +32,7 @@ class Upload:
 
 
 async def read_query(request: Request) -> list[Upload]:
-    """The images of one person: the raw body, or 1 to MAX_QUERY_IMAGES form fields `image`.
+    """Read the images of one person: the raw body, or 1 to MAX_QUERY_IMAGES form fields `image`.
 
     Raises UnsupportedMedia, RequestError, TooLarge or BadParameter.
     """
@@ -49,14 +49,14 @@ async def read_query(request: Request) -> list[Upload]:
 
 
 async def read_compared(request: Request) -> list[Upload]:
-    """The images that are compared: none where the request has no body, else as `read_query`, which it raises as."""
+    """Read the images to compare: none without a body, else as `read_query`. Raises the same."""
     if not _media_type(request) and not await request.body():
         return []
     return await read_query(request)
 
 
 async def read_items(request: Request, max_images: int) -> tuple[list[Upload], bytes | None]:
-    """The images in the form field `images`, and the text of the field `metadata`.
+    """Read the images in the form field `images`, and the text of the field `metadata`.
 
     Raises UnsupportedMedia, RequestError, TooLarge or BadParameter.
     """
@@ -107,7 +107,7 @@ MAX_FIELDS = 8
 
 @asynccontextmanager
 async def read_form(request: Request, images: str, *, max_files: int) -> AsyncIterator[FormData]:
-    """The parts of a multipart body; `images` is the field whose parts may be as large as the body.
+    """Read the parts of a multipart body; `images` is the field whose parts may be as large as the body.
 
     Its size is what the cap on bodies allows. Raises RequestError, TooLarge.
     """
@@ -134,7 +134,7 @@ async def read_form(request: Request, images: str, *, max_files: int) -> AsyncIt
 class _MemoryParser(MultiPartParser):
     """Starlette's parser, which puts parts that are files into temporary files and caps only those that are not."""
 
-    spool_max_size = 0  # never: queries are not stored, and a full disk keeps nobody from asking
+    spool_max_size = 0  # never: queries are not stored, and work on a full disk
 
     def __init__(self, *arguments: Any, images: str, **options: Any) -> None:
         super().__init__(*arguments, **options)

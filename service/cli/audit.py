@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from vitreid.service.access.access import open_records
-from vitreid.service.access.audit import Asked, Entry, json_lines
+from vitreid.service.access.audit import AuditFilter, Entry, json_lines
 from vitreid.service.cli.options import DataDir, time_option
 from vitreid.service.config import load_config
 
@@ -28,5 +28,5 @@ def audit(
     """Print who searched, added and erased what: ids and times, never images. Reading the log is recorded too."""
     config = load_config(data=data)
     with open_records(config.data, audit_days=config.audit_days) as (_, log):
-        sys.stdout.writelines(json_lines(log.every(Asked(since, until, key, action))))
+        sys.stdout.writelines(json_lines(log.every(AuditFilter(since, until, key, action))))
         log.record(Entry("audit"))

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from vitreid.service.intake.folders import PassedOver
+    from vitreid.service.intake.folders import SkippedEntry
     from vitreid.service.intake.outcomes import InvalidBox, NotEmbedded, QualityRejected, SkippedFile
 
     Bad = SkippedFile | InvalidBox | NotEmbedded
@@ -16,7 +16,7 @@ SHOWN = 10
 """Number of warnings and of ignored files that are printed; JSON has all."""
 
 
-def reasons(skipped: Iterable[Bad | QualityRejected | PassedOver]) -> list[dict[str, str]]:
+def reasons(skipped: Iterable[Bad | QualityRejected | SkippedEntry]) -> list[dict[str, str]]:
     """Return path and reason of each, for JSON."""
     return [{"path": each.path, "reason": each.reason} for each in skipped]
 
@@ -29,7 +29,7 @@ def print_bad(bad: Sequence[Bad]) -> None:
         print(f"  {each.path}: {each.reason}", file=sys.stderr)
 
 
-def print_ignored(ignored: Sequence[PassedOver]) -> None:
+def print_ignored(ignored: Sequence[SkippedEntry]) -> None:
     """Print how many files were ignored, by kind, and the first of them on stderr."""
     from vitreid.service.intake.folders import counted
 

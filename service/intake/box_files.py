@@ -1,4 +1,4 @@
-"""Files that say where persons stand in frames: a CSV table, JSON, or what detectors and trackers write (MOT)."""
+"""Files of boxes around persons in frames: CSV, JSON, or MOT as detectors and trackers write it."""
 
 from __future__ import annotations
 
@@ -26,9 +26,9 @@ FrameBoxes = Iterator[tuple[str, PersonBox]]
 
 
 def read_boxes(source: BoxSource, paths: Collection[str]) -> dict[str, list[PersonBox]]:
-    """The boxes of each frame, by its path (one of `paths`, relative to the folder of frames, with slashes).
+    """Return the boxes of each frame, by its path (one of `paths`, relative to the folder of frames, with slashes).
 
-    JSON is known by its suffix or first bracket, MOT by a first line of numbers, and anything else is a CSV table.
+    JSON is recognised by its suffix or first bracket, MOT by a first line of numbers; anything else is a CSV table.
     Frames without a box are left out. Raises TableError with file and line (JSON: the entry's number).
     """
     kind = _format_of(source.file)
@@ -92,7 +92,7 @@ def _format_of(file: Path) -> str:
         raise TableError(f"{file} is not text in UTF-8 ({error}); name a CSV, JSON or MOT file") from error
     if file.suffix.lower() == ".json" or first.startswith(("[", "{")):
         return "JSON"
-    nothing = not first and file.suffix.lower() != ".csv"  # of a tracker that saw nobody
+    nothing = not first and file.suffix.lower() != ".csv"  # a tracker that detected nobody
     return "MOT" if nothing or is_mot_line(first) else "CSV"
 
 
@@ -107,7 +107,7 @@ def _edges(cells: dict[str, str], where: str) -> Box:
 
 
 def _entries(file: Path) -> Iterator[dict[str, Any]]:
-    """The entries of a list or mapping as objects with a path."""
+    """Yield the entries of a list or mapping as objects with a path."""
     content = _load_json(file)
     if isinstance(content, dict):
         for path, value in content.items():
@@ -132,7 +132,7 @@ def _load_json(file: Path) -> Any:
 
 
 def _as_frame(entry: dict[str, Any]) -> dict[str, Any]:
-    """An entry about one box becomes a frame with that box, and a box of four numbers an object."""
+    """Return an entry as a frame with boxes as objects: it may be one box, and a box four numbers."""
     if "box" in entry:
         return {"camera_id": entry.pop("camera_id", None), "boxes": [entry]}
     boxes = entry.get("boxes")

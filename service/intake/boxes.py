@@ -1,4 +1,4 @@
-"""Boxes around persons: one person's part of a frame, cut out, and what identifies it."""
+"""Boxes around persons in frames: cutting them out, and their hashes."""
 
 from __future__ import annotations
 
@@ -17,22 +17,22 @@ from vitreid.service.intake.labels import Label
 
 @dataclass(frozen=True)
 class PersonBox:
-    """One person's place in a frame."""
+    """One person's box in a frame."""
 
     box: Box
     """left, top, right, bottom in pixels of the upright frame, from 0; right and bottom are just outside."""
     label: Label = field(default_factory=Label)
     where: str = "its box"
-    """What an error calls it: the line of a file, or the position in a list."""
+    """Its name in errors: the line of a file, or the position in a list."""
 
 
 @dataclass(frozen=True)
 class BoxSource:
-    """A file of boxes, and what it leaves open."""
+    """A file of boxes with what it does not contain."""
 
     file: Path
     camera_id: str | None = None
-    """The camera of frames of which the file names none."""
+    """The camera of frames for which the file has none."""
     min_confidence: float | None = None
     """MOT: detections below it are left out."""
     fps: float | None = None
@@ -40,11 +40,11 @@ class BoxSource:
     start: datetime | None = None
     """MOT: when frame 1 was taken."""
     track_prefix: str = ""
-    """MOT: stands before track ids, which count from 1 in every file."""
+    """MOT: prefix of track ids, which count from 1 in every file."""
 
 
 def cut(frame: Image.Image, box: Box, *, min_side: int) -> tuple[Image.Image, float]:
-    """The part of a frame within a box, in whole pixels, and the share of the box outside of the frame, 0..1.
+    """Cut a box out of a frame, in whole pixels; return also the share of the box outside of the frame, 0..1.
 
     Edges are rounded to the nearest pixel. Raises ImageError for a box that shows no person: not finite, empty,
     inverted, outside of the frame, or with a side under `min_side` pixels inside of it.
@@ -74,11 +74,11 @@ def cut(frame: Image.Image, box: Box, *, min_side: int) -> tuple[Image.Image, fl
 
 
 def box_hash(frame_hash: str, box: Box) -> str:
-    """What identifies one box of one frame: SHA-256, hex, of "FRAME_HASH LEFT TOP RIGHT BOTTOM"."""
+    """Return the hash of one box of one frame: SHA-256, hex, of "FRAME_HASH LEFT TOP RIGHT BOTTOM"."""
     edges = " ".join(repr(float(edge) + 0.0) for edge in box)  # + 0.0: -0.0 is 0.0
     return hashlib.sha256(f"{frame_hash} {edges}".encode()).hexdigest()
 
 
 def _within(start: float, end: float, size: int) -> float:
-    """Share of start..end that lies in 0..size."""
+    """Return the share of start..end that lies in 0..size."""
     return max(0.0, min(end, size) - max(start, 0.0)) / (end - start)

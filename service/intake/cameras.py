@@ -1,4 +1,4 @@
-"""A gallery's cameras and those that the model learned: which is which is said by the operator and never guessed."""
+"""The mapping of a gallery's cameras to those that the model learned, set by the operator and never guessed."""
 
 from __future__ import annotations
 
@@ -22,16 +22,16 @@ class CameraReport:
     stale: int
     """Items whose embeddings were made with another learned camera than `learned`."""
     rejected: dict[str, int]
-    """Images that were not taken, by the rule of quality that they broke."""
+    """Rejected images, by the rule of quality."""
 
 
 def camera_map(settings: GallerySettings, manifest: Manifest) -> dict[str, str]:
-    """The learned camera of each mapped one, for this model: what another model learned is unknown to it."""
+    """Return the learned camera of each mapped one; those that this model did not learn are left out."""
     return {camera: learned for camera, learned in settings.cameras.items() if learned in manifest.cameras}
 
 
 def report_cameras(gallery: Gallery, manifest: Manifest) -> list[CameraReport]:
-    """Every camera that has items, is mapped or had images rejected, by name; the unknown one last."""
+    """Report every camera that has items, is mapped or had images rejected, by name; the unknown one last."""
     mapping = camera_map(gallery.settings(), manifest)
     rejections = gallery.rejections()
     counts = gallery.camera_counts()
@@ -43,16 +43,16 @@ def report_cameras(gallery: Gallery, manifest: Manifest) -> list[CameraReport]:
 
 
 def map_cameras(gallery: Gallery, manifest: Manifest, mapping: Mapping[str, str]) -> None:
-    """Say which learned camera each of the gallery's cameras is; those that are left out are unknown.
+    """Replace the mapping of the gallery's cameras; those that are left out are unknown.
 
-    Items that are there keep their embeddings. Raises UnknownName for what the model did not learn.
+    Embeddings of existing items do not change. Raises UnknownName for a camera that the model did not learn.
     """
     check_learned(manifest, mapping)
     gallery.change_settings(cameras=dict(mapping))
 
 
 def check_learned(manifest: Manifest, mapping: Mapping[str, str]) -> None:
-    """Raise UnknownName where a camera is mapped to what the model did not learn."""
+    """Raise UnknownName if a camera is mapped to one that the model did not learn."""
     for learned in mapping.values():
         if learned not in manifest.cameras:
             if not manifest.cameras:

@@ -1,4 +1,4 @@
-"""Folders of images: which files there are, and their bytes."""
+"""Folders of images: their files and contents."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class ImageFile:
     """In bytes."""
 
     def read(self) -> bytes:
-        """All of its bytes. Raises ImageError."""
+        """Return its bytes. Raises ImageError."""
         if self.size > MAX_BYTES:
             raise ImageError(self.name, f"has {self.size:,} bytes, at most {MAX_BYTES:,} are allowed")
         try:
@@ -42,7 +42,7 @@ class ImageFile:
 
 
 @dataclass(frozen=True)
-class PassedOver:
+class SkippedEntry:
     """A file or folder that is not taken in, and the reason."""
 
     path: str
@@ -56,9 +56,9 @@ class FolderContent:
 
     files: list[ImageFile]
     """In order of their names."""
-    ignored: list[PassedOver]
+    ignored: list[SkippedEntry]
     """Files without an image's suffix, hidden files and folders, links to folders, and what is no file."""
-    unreadable: list[PassedOver]
+    unreadable: list[SkippedEntry]
     """Folders and files that cannot be looked into."""
 
 
@@ -80,7 +80,7 @@ def scan_folder(folder: Path) -> FolderContent:
         except OSError as error:
             if here == folder:
                 raise IndexingError(f"{folder} cannot be read ({error.strerror}); check its permissions") from error
-            content.unreadable.append(PassedOver(_shown(_name(here, folder)), f"cannot be read ({error.strerror})"))
+            content.unreadable.append(SkippedEntry(_shown(_name(here, folder)), f"cannot be read ({error.strerror})"))
             continue
         folders += [Path(entry.path) for entry in entries if _sort(entry, folder, content)]
     if not content.files:
@@ -99,8 +99,8 @@ def find_images(folder: Path) -> list[Path]:
     return [file.path for file in scan_folder(folder).files]
 
 
-def counted(passed: Sequence[PassedOver]) -> str:
-    """How many were passed over, by suffix or reason, as in "7 .txt, 2 .heic, 1 hidden"; empty where none was."""
+def counted(passed: Sequence[SkippedEntry]) -> str:
+    """Return the counts by suffix or reason, as in "7 .txt, 2 .heic, 1 hidden"; empty if there are none."""
     kinds = Counter(_kind(each) for each in passed)
     return ", ".join(f"{count:,} {kind}" for kind, count in sorted(kinds.items(), key=lambda kind: (-kind[1], kind[0])))
 
@@ -113,13 +113,13 @@ def _sort(entry: os.DirEntry[str], folder: Path, content: FolderContent) -> bool
         if entry.is_dir(follow_symlinks=False) and not entry.name.startswith("."):
             return True
         if (reason := _ignored(entry)) is not None:
-            content.ignored.append(PassedOver(_shown(name), reason))
+            content.ignored.append(SkippedEntry(_shown(name), reason))
         else:
             content.files.append(ImageFile(path, name, entry.stat().st_size if path.exists() else 0))
     except FileNotFoundError:
-        content.unreadable.append(PassedOver(_shown(name), "vanished while the folder was read"))
+        content.unreadable.append(SkippedEntry(_shown(name), "vanished while the folder was read"))
     except OSError as error:
-        content.unreadable.append(PassedOver(_shown(name), f"cannot be read ({error.strerror})"))
+        content.unreadable.append(SkippedEntry(_shown(name), f"cannot be read ({error.strerror})"))
     return False
 
 
@@ -135,7 +135,7 @@ def _ignored(entry: os.DirEntry[str]) -> str | None:
     return None if entry.is_file() or entry.is_symlink() else "is no file"
 
 
-def _kind(passed: PassedOver) -> str:
+def _kind(passed: SkippedEntry) -> str:
     suffix = Path(passed.path).suffix.lower()
     kinds = {HIDDEN: "hidden", LINK: "links to folders"}
     if passed.reason.startswith("is a .") and suffix:

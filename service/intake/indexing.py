@@ -17,7 +17,7 @@ from vitreid.bundle import ImageLimits
 from vitreid.bundle.preprocess import DEFAULT_LIMITS
 from vitreid.service.gallery import Gallery, GallerySettings
 from vitreid.service.intake.cameras import camera_map
-from vitreid.service.intake.folders import PassedOver
+from vitreid.service.intake.folders import SkippedEntry
 from vitreid.service.intake.labels import LabelSummary
 from vitreid.service.intake.outcomes import (
     Added,
@@ -29,7 +29,7 @@ from vitreid.service.intake.outcomes import (
     QualityRejected,
     SkippedFile,
 )
-from vitreid.service.intake.pipeline import Intake, ahead, batches, without_known
+from vitreid.service.intake.pipeline import Intake, batches, prefetch, without_known
 from vitreid.service.intake.preparing import IntakePolicy
 from vitreid.service.intake.sources import FolderImages
 from vitreid.service.models.embedder import Embedder
@@ -45,7 +45,7 @@ class IndexReport:
 
     total: int
     """Items of the folder."""
-    ignored: list[PassedOver] = field(default_factory=list)
+    ignored: list[SkippedEntry] = field(default_factory=list)
     labels: LabelSummary | None = None
     added: int = 0
     """New items; in a dry run, those that would be."""
@@ -164,15 +164,15 @@ def _embed_and_add(
         added = intake.add(batch, list(rows)) if batch else []
         report.add(intake.finish([*added, *others]))
 
-    return ahead(commit, embedded(), workers=1)
+    return prefetch(commit, embedded(), workers=1)
 
 
 def _dry_run(prepared: Batches, intake: Intake, report: IndexReport) -> Generator[None, None, None]:
     """Count what would be added."""
     seen: set[str] = set()
     for batch, others in prepared:
-        copies = [Duplicate(each.origin, each.image_hash) for each in batch if each.image_hash in seen]
-        new = [Added(each.origin, None, each.warning) for each in batch if each.image_hash not in seen]
+        copies = [Duplicate(each.provenance, each.image_hash) for each in batch if each.image_hash in seen]
+        new = [Added(each.provenance, None, each.warning) for each in batch if each.image_hash not in seen]
         seen |= {each.image_hash for each in batch}
         report.add(intake.compare([*new, *copies, *others]))
         yield
@@ -188,7 +188,7 @@ class EmbeddedImages:
     """(N, D), unit length."""
     bad: list[SkippedFile]
     """Images that cannot be read."""
-    ignored: list[PassedOver]
+    ignored: list[SkippedEntry]
 
     def save(self, out: Path) -> None:
         """Write the arrays `path` and `embedding` to an .npz, which appears whole or not at all. Raises CannotWrite."""
@@ -212,7 +212,7 @@ def embed_folder(
     embeddings = [np.empty((0, embedder.dimension), dtype=np.float32)]
     with closing(batches(images.sources, intake, batch_size=batch_size, distinct=False)) as prepared:
         for batch, others in prepared:
-            cameras = [each.origin.label.camera_id for each in batch]
+            cameras = [each.provenance.label.camera_id for each in batch]
             embeddings.append(embedder.run([each.pixels for each in batch], cameras))
             paths += [each.path for each in batch]
             bad += [each for each in others if isinstance(each, SkippedFile)]

@@ -27,7 +27,7 @@ LABELS = ("person_id", "camera_id", "track_id")
 
 @dataclass(frozen=True)
 class Label:
-    """What is known about one image."""
+    """The labels of one image."""
 
     person_id: str | None = None
     camera_id: str | None = None
@@ -37,7 +37,7 @@ class Label:
 
 
 def label_of_name(name: str, camera_id: str | None = None) -> Label:
-    """Person and camera from a Market-style file name, an empty label from any other; a given camera counts more."""
+    """Return person and camera of a Market-style file name, else an empty label; a given camera takes precedence."""
     market = parse_market_name(name)
     if market is None:
         return Label(camera_id=camera_id)
@@ -47,15 +47,15 @@ def label_of_name(name: str, camera_id: str | None = None) -> Label:
 def labels_of_names(
     paths: Collection[str], *, camera_id: str | None = None, pattern: NamePattern | None = None
 ) -> dict[str, Label]:
-    """Labels by path from the names of files and folders: by a pattern, or Market-1501's.
+    """Return labels by path from the names of files and folders: by a pattern, or Market-1501's.
 
-    A given camera counts more than a Market-style name and less than a pattern. Raises NamePatternError.
+    A given camera takes precedence over a Market-style name; a pattern over a given camera. Raises NamePatternError.
     """
     if pattern is None:
         return {path: label_of_name(Path(path).name, camera_id) for path in paths}
     labels = {
-        path: Label(said.person_id, said.camera_id or camera_id, said.track_id, said.captured_at)
-        for path, said in zip(paths, pattern.read_all(list(paths)), strict=True)
+        path: Label(each.person_id, each.camera_id or camera_id, each.track_id, each.captured_at)
+        for path, each in zip(paths, pattern.read_all(list(paths)), strict=True)
     }
     for path, label in labels.items():
         for name in LABELS:
@@ -67,12 +67,12 @@ def labels_of_names(
 def read_table(
     table: Path, paths: Collection[str], *, camera_id: str | None = None, pattern: NamePattern | None = None
 ) -> dict[str, Label]:
-    """Labels by path, for all `paths` (relative to the folder of images, with slashes), from names and a CSV table.
+    """Return labels by path, for all `paths` (relative to the folder, with slashes), from names and a CSV table.
 
     Names are read by a pattern where one is given. The table needs the column `path`; `person_id`, `camera_id`,
-    `captured_at` (RFC 3339 with its offset) and `track_id` are taken where they are there, other names of them are
-    refused, and any other column becomes metadata. An empty cell leaves what the name or `camera_id` says; the persons
-    -1 and 0000 are nobody. Paths without a row keep the labels of their names.
+    `captured_at` (RFC 3339 with its offset) and `track_id` are optional, misspelt names of them
+    are refused, and any other column becomes metadata. An empty cell leaves the label of the name or `camera_id`; the
+    persons -1 and 0000 are nobody. Paths without a row have the labels of their names.
 
     Raises TableError with the line of the first mistake.
     """
@@ -82,14 +82,14 @@ def read_table(
         where = f"{table}, line {line}"
         path = known_path(cells, where, labels)
         if path in lines:
-            raise TableError(f"{where}: {path!r} has a row already in line {lines[path]}; keep one of them")
+            raise TableError(f"{where}: {path!r} has a row already in line {lines[path]}; remove one of them")
         lines[path] = line
         labels[path] = with_cells(labels[path], cells, where)
     return labels
 
 
 def rows_of(table: Path, columns: Sequence[str], *, required: Sequence[str]) -> Iterator[tuple[int, dict[str, str]]]:
-    """Line number and cells by column, without the empty ones, of each row of a CSV table.
+    """Yield the line number and the cells by column, without the empty ones, of each row of a CSV table.
 
     `columns` are those that an error gives as an example. Raises TableError.
     """
@@ -114,7 +114,7 @@ def rows_of(table: Path, columns: Sequence[str], *, required: Sequence[str]) -> 
 
 
 def known_path(cells: Mapping[str, str], where: str, known: Collection[str]) -> str:
-    """The path that a row is about. Raises TableError where no image has it."""
+    """Return the path of a row. Raises TableError if no image has it."""
     path = Path(cells.get("path", "")).as_posix()
     if path not in known:
         raise TableError(
@@ -124,7 +124,7 @@ def known_path(cells: Mapping[str, str], where: str, known: Collection[str]) -> 
 
 
 def with_cells(label: Label, cells: Mapping[str, str], where: str, others: Collection[str] = ()) -> Label:
-    """A label with what a row says over it; columns that are neither labels nor `others` become metadata.
+    """Return a label updated by a row; columns that are neither labels nor `others` become metadata.
 
     Raises TableError.
     """
@@ -154,7 +154,7 @@ def _time(text: str, where: str) -> datetime:
         raise TableError(f"{where}: captured_at: {error}") from error
 
 
-AHEAD = timedelta(days=1)  # no clock that anybody looks after is wrong by more
+AHEAD = timedelta(days=1)  # a maintained clock is not wrong by more
 LONG_AGO = timedelta(days=365 * 30)
 
 

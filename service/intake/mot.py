@@ -5,8 +5,8 @@ means that there is no track. Ground truth has nine values; its seventh is a fla
 count. See https://motchallenge.net/instructions/ and Milan et al., "MOT16", arXiv:1603.00831.
 
 BoxMOT writes nine values, too, but of tracks, with spaces or commas between them: the class is the eighth, and the
-confidence the seventh before a -1 (where it may be rounded to 0), or the ninth after a class 0. An empty file is that
-of a camera that saw nobody.
+confidence the seventh before a -1 (where it may be rounded to 0), or the ninth after a class 0. An empty file is
+valid: nobody was detected.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ LARGEST = 2**53
 
 
 def is_mot_line(line: str) -> bool:
-    """Whether a line consists of six numbers or more."""
+    """Return whether a line consists of six numbers or more."""
     values = _split(line)
     try:
         return len(values) >= 6 and all(number_of(value) is not None for value in values)
@@ -38,7 +38,7 @@ def is_mot_line(line: str) -> bool:
 
 
 def read_mot(source: BoxSource, paths: Collection[str]) -> Iterator[tuple[str, PersonBox]]:
-    """Boxes with the paths of their frames, which are found by the last number in the file's name.
+    """Yield boxes with the paths of their frames, which are matched by the last number in the file's name.
 
     Boxes whose seventh value is 0 or below `min_confidence` are left out. Raises TableError with the line.
     """
@@ -92,12 +92,12 @@ def _values(line: str, where: str) -> list[float]:
 
 
 def _is_truth(values: Sequence[float]) -> bool:
-    """Whether a line is ground truth: a flag, a class from 1 and how much of the person is visible."""
+    """Return whether a line is ground truth: with a flag, a class from 1 and the visible share of the person."""
     return len(values) == TRUTH_VALUES and values[8] != -1 and values[7] != 0
 
 
 def _confidence(values: Sequence[float]) -> float | None:
-    """A detector's confidence, where the line has one."""
+    """Return a detector's confidence, if the line has one."""
     if len(values) < 7 or _is_truth(values):
         return None
     if len(values) != TRUTH_VALUES:
@@ -105,17 +105,17 @@ def _confidence(values: Sequence[float]) -> float | None:
     return (values[6] or None) if values[8] == -1 else values[8]
 
 
-def _left_out(values: Sequence[float], confidence: float | None, least: float | None, where: str) -> bool:
+def _left_out(values: Sequence[float], confidence: float | None, minimum: float | None, where: str) -> bool:
     tracked = len(values) == TRUTH_VALUES and not _is_truth(values)
-    if tracked and least is not None and confidence is None:
+    if tracked and minimum is not None and confidence is None:
         raise TableError(
             f"{where}: the confidence is rounded to 0, so none can be compared; leave --min-confidence out"
         )
     if not tracked and len(values) > 6 and values[6] == 0:
         return True
     # As MOTChallenge has it, the seventh value counts, also where it is -1 or a flag.
-    told = confidence if tracked else values[6] if len(values) > 6 else None
-    return least is not None and told is not None and not told >= least
+    value = confidence if tracked else values[6] if len(values) > 6 else None
+    return minimum is not None and value is not None and not value >= minimum
 
 
 def _whole(value: float, name: str, where: str) -> int:

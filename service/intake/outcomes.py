@@ -14,7 +14,7 @@ from vitreid.service.intake.quality import QualityViolation
 
 
 @dataclass(frozen=True)
-class Origin:
+class Provenance:
     """The image that an item comes from and, in a frame, its box."""
 
     name: str | None
@@ -37,12 +37,12 @@ class Origin:
 class Outcome:
     """The result of one item so far."""
 
-    origin: Origin
+    provenance: Provenance
 
     @property
     def path(self) -> str:
         """The name of the image, and of the box in it."""
-        return self.origin.path
+        return self.provenance.path
 
     @property
     def items(self) -> int:
@@ -66,7 +66,7 @@ class Prepared(Outcome):
 
     def item(self, embedding: NDArray[np.float32], model_camera: str | None) -> NewItem:
         """Return the item with its embedding (D,), made with a model camera (None: unknown)."""
-        label = self.origin.label
+        label = self.provenance.label
         return NewItem(
             embedding=embedding,
             image_hash=self.image_hash,
@@ -77,7 +77,7 @@ class Prepared(Outcome):
             track_id=label.track_id,
             captured_at=label.captured_at,
             box=self.box,
-            source=self.origin.name,
+            source=self.provenance.name,
             quality=self.quality,
             metadata=label.metadata,
         )
@@ -132,12 +132,12 @@ class SkippedFile(Outcome):
     missing: int = 1
     """Number of items that it would have become."""
     file: str | None = None
-    """Printable name in messages; None: that of its origin."""
+    """Printable name in messages; None: that of its provenance."""
 
     @property
     def path(self) -> str:
         """The name of the image."""
-        return self.file or self.origin.path
+        return self.file or self.provenance.path
 
     @property
     def items(self) -> int:

@@ -41,16 +41,16 @@ Result = TypeVar("Result")
 WORKERS = min(4, os.cpu_count() or 1)
 
 
-def ahead(
+def prefetch(
     work: Callable[[Task], Result], tasks: Iterable[Task], *, workers: int = WORKERS, depth: int = 2
 ) -> Generator[Result, None, None]:
-    """The results of `work` for each task, in order, computed by threads while the caller uses earlier ones.
+    """Yield the results of `work` for each task, in order, computed by threads ahead of the caller.
 
     At most `workers` x `depth` results wait, so memory is bounded however many tasks there are. An exception of
     `work` is raised here. Closing the iterator early drops what has not begun and waits for what has.
     """
     waiting: deque[Future[Result]] = deque()
-    pool = ThreadPoolExecutor(workers, thread_name_prefix="ahead")
+    pool = ThreadPoolExecutor(workers, thread_name_prefix="prefetch")
     try:
         for task in tasks:
             waiting.append(pool.submit(work, task))
@@ -85,10 +85,10 @@ class Intake:
         """Read and prepare images: a Prepared, Duplicate, QualityRejected, InvalidBox or SkippedFile for each item."""
         images = [_load(source) for source in sources]
         cameras = {
-            image_hash: origin.label.camera_id
+            image_hash: provenance.label.camera_id
             for image in images
             if isinstance(image, LoadedImage)
-            for image_hash, origin in zip(image.hashes, image.source.origins(), strict=True)
+            for image_hash, provenance in zip(image.hashes, image.source.provenances(), strict=True)
         }
         known = self.known(cameras)
         outcomes: list[Outcome] = []
@@ -98,7 +98,7 @@ class Intake:
 
     def model_cameras(self, batch: Sequence[Prepared]) -> list[str | None]:
         """Return the camera that each item is embedded with; None: unknown to the model."""
-        return [self.cameras.get(each.origin.label.camera_id or "") for each in batch]
+        return [self.cameras.get(each.provenance.label.camera_id or "") for each in batch]
 
     def add(
         self, batch: Sequence[Prepared], embeddings: Sequence[NDArray[np.float32] | EmbeddingFailed]
@@ -114,18 +114,18 @@ class Intake:
         outcomes: list[Outcome] = []
         for each, row in zip(batch, embeddings, strict=True):
             if isinstance(row, EmbeddingFailed):
-                outcomes.append(NotEmbedded(each.origin, row))
+                outcomes.append(NotEmbedded(each.provenance, row))
             elif (result := next(results)).duplicate:
-                outcomes.append(Duplicate(each.origin, each.image_hash, result.id))
+                outcomes.append(Duplicate(each.provenance, each.image_hash, result.id))
             else:
-                outcomes.append(Added(each.origin, result.id, each.warning))
+                outcomes.append(Added(each.provenance, result.id, each.warning))
         return outcomes
 
     def finish(self, outcomes: Sequence[Outcome]) -> list[Outcome]:
         """Count rejections in the gallery, and compare the labels of duplicates (see `compare`)."""
         if self.gallery is not None:
             rejections = Counter(
-                (each.origin.label.camera_id, each.violation.rule)
+                (each.provenance.label.camera_id, each.violation.rule)
                 for each in outcomes
                 if isinstance(each, QualityRejected)
             )
@@ -138,7 +138,7 @@ class Intake:
         duplicates = [each for each in outcomes if isinstance(each, Duplicate)]
         if self.gallery is None or not duplicates:
             return list(outcomes)
-        copies = {each.image_hash: each.origin.label.camera_id for each in duplicates if each.item_id is None}
+        copies = {each.image_hash: each.provenance.label.camera_id for each in duplicates if each.item_id is None}
         ids = self.known(copies) if copies else {}
         located = {id(each): each.item_id or ids.get(each.image_hash) for each in duplicates}
         items = self.gallery.items_of([item_id for item_id in located.values() if item_id is not None])
@@ -152,7 +152,7 @@ class Intake:
     ) -> Duplicate:
         if item_id is None or item_id not in items:  # a copy within a dry run, or deleted meanwhile
             return duplicate
-        changes = differences(items[item_id], duplicate.origin.label)
+        changes = differences(items[item_id], duplicate.provenance.label)
         if changes and self.relabel:
             with suppress(ItemNotFound):  # deleted meanwhile
                 items[item_id] = gallery.update(item_id, changes)
@@ -175,12 +175,14 @@ def batches(
     depth = 1 + 2 * batch_size // (CHUNK_ITEMS * WORKERS)
     batch: dict[object, Prepared] = {}
     others: list[Outcome] = []
-    with closing(ahead(intake.prepare, chunked(sources, source_size, max_items=CHUNK_ITEMS), depth=depth)) as prepared:
+    with closing(
+        prefetch(intake.prepare, chunked(sources, source_size, max_items=CHUNK_ITEMS), depth=depth)
+    ) as prepared:
         for outcome in chain.from_iterable(prepared):
             if not isinstance(outcome, Prepared):
                 others.append(outcome)
             elif distinct and outcome.image_hash in batch:
-                others.append(Duplicate(outcome.origin, outcome.image_hash))
+                others.append(Duplicate(outcome.provenance, outcome.image_hash))
             else:
                 batch[outcome.image_hash if distinct else len(batch)] = outcome
             if len(batch) == batch_size:
@@ -200,7 +202,7 @@ def without_known(
     for batch, others in prepared:
         known = before.union(intake.known({each.image_hash: None for each in batch}))
         fresh = [each for each in batch if each.image_hash not in known]
-        copies = [Duplicate(each.origin, each.image_hash) for each in batch if each.image_hash in known]
+        copies = [Duplicate(each.provenance, each.image_hash) for each in batch if each.image_hash in known]
         yield fresh, [*others, *copies]
         before = {each.image_hash for each in fresh} or before
 

@@ -21,9 +21,9 @@ from vitreid.service.intake.labels import Label, time_warning
 from vitreid.service.intake.outcomes import (
     Duplicate,
     InvalidBox,
-    Origin,
     Outcome,
     Prepared,
+    Provenance,
     QualityRejected,
     SkippedFile,
 )
@@ -55,15 +55,15 @@ class ImageSource:
         """Number of items that it may become."""
         return 1 if self.boxes is None else len(self.boxes)
 
-    def origins(self) -> list[Origin]:
-        """Return the origin of each of its items."""
+    def provenances(self) -> list[Provenance]:
+        """Return the provenance of each of its items."""
         if self.boxes is None:
-            return [Origin(self.name, self.label, self.index)]
-        return [Origin(self.name, box.label, self.index, place, box.where) for place, box in enumerate(self.boxes)]
+            return [Provenance(self.name, self.label, self.index)]
+        return [Provenance(self.name, box.label, self.index, place, box.where) for place, box in enumerate(self.boxes)]
 
     def skipped(self, error: ImageError) -> SkippedFile:
         """Return the outcome of an image that cannot be read."""
-        return SkippedFile(Origin(self.name, self.label, self.index), error.reason, self.items, error.name)
+        return SkippedFile(Provenance(self.name, self.label, self.index), error.reason, self.items, error.name)
 
 
 @dataclass(frozen=True, eq=False)
@@ -110,18 +110,18 @@ def prepare_image(loaded: LoadedImage, policy: IntakePolicy, known: Mapping[str,
 
     `known` are the ids of items by their hashes: these are duplicates, and an image of them alone is not decoded.
     """
-    source, origins, hashes = loaded.source, loaded.source.origins(), loaded.hashes
+    source, provenances, hashes = loaded.source, loaded.source.provenances(), loaded.hashes
     if all(image_hash in known for image_hash in hashes):
-        return [Duplicate(origin, each, known[each]) for origin, each in zip(origins, hashes, strict=True)]
+        return [Duplicate(provenance, each, known[each]) for provenance, each in zip(provenances, hashes, strict=True)]
     try:
         with decoded(loaded.content, policy.limits, name=source.name) as image:
             if source.boxes is None:
-                return [_prepare(image, origins[0], hashes[0], policy)]
+                return [_prepare(image, provenances[0], hashes[0], policy)]
             return [
-                Duplicate(origin, image_hash, known[image_hash])
+                Duplicate(provenance, image_hash, known[image_hash])
                 if image_hash in known
-                else _prepare_box(image, box, origin, image_hash, policy)
-                for box, origin, image_hash in zip(source.boxes, origins, hashes, strict=True)
+                else _prepare_box(image, box, provenance, image_hash, policy)
+                for box, provenance, image_hash in zip(source.boxes, provenances, hashes, strict=True)
             ]
     except ImageError as error:
         return [source.skipped(error)]
@@ -150,27 +150,29 @@ def source_size(source: ImageSource) -> tuple[int, int]:
     return source.items, source.size
 
 
-def _prepare_box(frame: Image.Image, box: PersonBox, origin: Origin, image_hash: str, policy: IntakePolicy) -> Outcome:
+def _prepare_box(
+    frame: Image.Image, box: PersonBox, provenance: Provenance, image_hash: str, policy: IntakePolicy
+) -> Outcome:
     try:
         crop, outside = cut(frame, box.box, min_side=policy.limits.min_side)
     except ImageError as error:
-        return InvalidBox(origin, str(error))
-    return _prepare(crop, origin, image_hash, policy, box, outside)
+        return InvalidBox(provenance, str(error))
+    return _prepare(crop, provenance, image_hash, policy, box, outside)
 
 
 def _prepare(
     image: Image.Image,
-    origin: Origin,
+    provenance: Provenance,
     image_hash: str,
     policy: IntakePolicy,
     box: PersonBox | None = None,
     outside: float = 0.0,
 ) -> Outcome:
-    quality, label = measure(image, outside), origin.label
+    quality, label = measure(image, outside), provenance.label
     if (violation := violation_of(quality, policy.reject)) is not None:
-        return QualityRejected(origin, violation)
+        return QualityRejected(provenance, violation)
     return Prepared(
-        origin,
+        provenance,
         image_hash=image_hash,
         box=box.box if box else None,
         quality=quality,
@@ -185,18 +187,18 @@ QUALITY = 90
 
 
 def encode_image(image: Image.Image) -> bytes:
-    """An RGB image as JPEG with at most 512 pixels on its longest side, and enough on the other to be read again.
+    """Encode an RGB image as JPEG with at most 512 pixels on its longest side, and enough on the other to read it.
 
-    Always encoded anew, so that nothing of the source file but its pixels (EXIF, position, comments, a second file
-    behind the image) is kept.
+    Always encoded again, so that nothing of the source file but its pixels remains: no EXIF, position, comments, or a
+    second file behind the image.
     """
     scale = LONGEST_SIDE / max(image.size)
     if scale < 1:
         width, height = (max(DEFAULT_LIMITS.min_side, round(side * scale)) for side in image.size)
-        kept = image.resize((width, height), Image.Resampling.BICUBIC)
+        stored = image.resize((width, height), Image.Resampling.BICUBIC)
     else:
-        kept = image.copy()
-    kept.info = {}  # Pillow would write the comment and the colour profile of the source again
+        stored = image.copy()
+    stored.info = {}  # Pillow would write the comment and the colour profile of the source again
     content = io.BytesIO()
-    kept.save(content, "JPEG", quality=QUALITY)
+    stored.save(content, "JPEG", quality=QUALITY)
     return content.getvalue()

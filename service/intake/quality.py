@@ -1,4 +1,4 @@
-"""How good a crop is as an image: its size, sharpness and light, and how much of the person is in it."""
+"""Image quality of a crop: size, sharpness, brightness, and the share outside of the frame."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class QualityViolation:
 
 
 def measure(image: Image.Image, outside: float = 0.0) -> Quality:
-    """The quality of an RGB crop; `outside` is the share of its box that lay outside of the frame, 0..1.
+    """Measure an RGB crop; `outside` is the share of its box that lay outside of the frame, 0..1.
 
     Brightness is the mean luma (ITU-R 601, as Pillow's "L") by 255: 0 black, 1 white. See `sharpness`.
     """
@@ -44,7 +44,7 @@ def measure(image: Image.Image, outside: float = 0.0) -> Quality:
 
 
 def sharpness(luma: NDArray[np.float32]) -> float:
-    """Variance of the Laplacian of (H, W) luma 0..255, in grey levels squared, over its inner pixels.
+    """Return the variance of the Laplacian of (H, W) luma 0..255, in grey levels squared, over its inner pixels.
 
     0 for an even area. At the measured size, crops of CUHK03 have 4,000 to 12,000, and 100 to 200 after they were
     halved. The Laplacian is the sum of the four neighbours minus four times the pixel (Pech-Pacheco et al., ICPR 2000).

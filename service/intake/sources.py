@@ -10,9 +10,9 @@ from vitreid.bundle.errors import NamePatternError
 from vitreid.bundle.name_pattern import NamePattern
 from vitreid.service.intake.box_files import read_boxes
 from vitreid.service.intake.boxes import BoxSource, PersonBox
-from vitreid.service.intake.folders import FolderContent, ImageFile, PassedOver, scan_folder
+from vitreid.service.intake.folders import FolderContent, ImageFile, SkippedEntry, scan_folder
 from vitreid.service.intake.labels import Label, labels_of_names, read_table
-from vitreid.service.intake.outcomes import Origin, SkippedFile
+from vitreid.service.intake.outcomes import Provenance, SkippedFile
 from vitreid.service.intake.preparing import ImageSource
 
 
@@ -21,7 +21,7 @@ class FolderImages:
     """The images of a folder, ready to be taken in."""
 
     sources: list[ImageSource]
-    ignored: list[PassedOver]
+    ignored: list[SkippedEntry]
     """Files without an image's suffix, hidden ones, links to folders, and what is not a file."""
     unreadable: list[SkippedFile]
     """Folders and files that cannot be read."""
@@ -33,7 +33,7 @@ class FolderImages:
 
     def labels(self) -> list[tuple[str, Label]]:
         """Return the label of each item, with its file's name."""
-        return [(source.name or "", origin.label) for source in self.sources for origin in source.origins()]
+        return [(source.name or "", provenance.label) for source in self.sources for provenance in source.provenances()]
 
 
 def read_folder(
@@ -51,7 +51,7 @@ def read_folder(
     """
     content = scan_folder(folder)
     sources = crops_of(content, table, camera_id, pattern) if boxes is None else frames_of(content, boxes, pattern)
-    unreadable = [SkippedFile(Origin(each.path), each.reason) for each in content.unreadable]
+    unreadable = [SkippedFile(Provenance(each.path), each.reason) for each in content.unreadable]
     return FolderImages(sources, content.ignored, unreadable)
 
 

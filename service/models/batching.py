@@ -1,4 +1,4 @@
-"""Concurrent embedding requests become runs of the model: one thread runs what waits at the moment it gets free."""
+"""Batches of concurrent embedding requests: one thread runs the model on all that wait."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ logger = logging.getLogger("vitreid")
 
 
 class Model(Protocol):
-    """What the batches run on."""
+    """A model that embeds batches."""
 
     @property
     def dimension(self) -> int:
@@ -37,10 +37,10 @@ class Model(Protocol):
 
 @dataclass(frozen=True, eq=False)
 class Embedded:
-    """What became of the images of one request."""
+    """The results of one request."""
 
     rows: list[Row | EmbeddingFailed]
-    """A (D,) unit embedding per image in their order, or why that image has none."""
+    """A (D,) unit embedding per image in their order, or the error of that image."""
     wait_ms: float
     """From the request until its first image was in a run."""
     run_ms: float
@@ -49,7 +49,7 @@ class Embedded:
     @property
     def embeddings(self) -> NDArray[np.float32]:
         """(N, D). Raises EmbeddingFailed where an image has none."""
-        return np.stack([_unless_failed(row) for row in self.rows])
+        return np.stack([_checked(row) for row in self.rows])
 
 
 @dataclass(eq=False)
@@ -67,9 +67,9 @@ class _Request:
 class MicroBatcher:
     """Runs a model for many threads at once, on one thread of its own.
 
-    Nothing is held back to fill a batch: a run takes up to `max_batch` of the images that wait, one of each request
-    in turn, so that a request with many images does not stall those with one. `observe` hears the size and the
-    seconds of each run.
+    A run takes up to `max_batch` of the images that wait, without delay, one of each request in turn, so that a
+    request with many images does not stall those with one. `observe` is called with the size and the seconds of each
+    run.
     """
 
     def __init__(
@@ -101,20 +101,20 @@ class MicroBatcher:
 
     @property
     def running_s(self) -> float:
-        """For how long the present run has lasted; 0 where there is none."""
+        """Duration of the current run so far; 0 without one."""
         since = self._running_since
         return 0.0 if since is None else perf_counter() - since
 
     def submit(self, pixels: Sequence[Pixels], cameras: Sequence[str | None]) -> Future[Embedded]:
-        """Embed N prepared images with their learned cameras (None: unknown); cancelling gives their places back.
+        """Embed N prepared images with their learned cameras (None: unknown); cancelling removes those that wait.
 
-        The future raises ModelFailed where the model embeds nothing any more. Raises QueueFull, NotReady once closed.
+        The future raises ModelFailed if the model embeds nothing any more. Raises QueueFull, NotReady once closed.
         """
         request = _Request(pixels, cameras, rows=[EmbeddingFailed("not run yet")] * len(pixels))
         with self._changed:
             if self._waiting and self._waiting + len(pixels) > self._max_waiting:
                 raise QueueFull(
-                    f"{self._waiting} images wait for the model, {self._max_waiting} may; try again in a moment"
+                    f"{self._waiting} images wait for the model; at most {self._max_waiting} are allowed; try again"
                 )
             self._enqueue(request, first=False)
         return request.future
@@ -149,7 +149,7 @@ class MicroBatcher:
         self._changed.notify()
 
     def _withdraw(self, request: _Request) -> None:
-        """Leave out what has not begun of a request that was cancelled or has failed."""
+        """Remove the waiting images of a request that was cancelled or has failed."""
         with self._changed:
             if request in self._requests:
                 self._requests.remove(request)
@@ -167,14 +167,14 @@ class MicroBatcher:
             while batch := self._take():
                 self._run(batch)
         except BaseException as error:  # whatever it is, the thread ends here: nobody may wait for it any longer
-            logger.critical("the model's thread broke", exc_info=True)
-            failed = ModelFailed(f"the model's thread broke ({type(error).__name__}); the log says why")
+            logger.critical("the model's thread failed", exc_info=True)
+            failed = ModelFailed(f"the model's thread failed ({type(error).__name__}); see the log")
             self._fail_waiting(failed, alive=False)
             for request, _ in batch:
                 _settle(request, failed)
 
     def _take(self) -> list[tuple[_Request, int]]:
-        """The next images to run, as requests with places in them; none once closed and drained."""
+        """Return the next images to run, as requests with positions; none once closed and drained."""
         batch: list[tuple[_Request, int]] = []
         with self._changed:
             self._running_since = None
@@ -195,41 +195,41 @@ class MicroBatcher:
 
     def _run(self, batch: list[tuple[_Request, int]]) -> None:
         begin = perf_counter()
-        pixels = [request.pixels[place] for request, place in batch]
-        cameras = [request.cameras[place] for request, place in batch]
+        pixels = [request.pixels[at] for request, at in batch]
+        cameras = [request.cameras[at] for request, at in batch]
         failed: ModelFailed | None = None
         try:
             rows: Sequence[Row | EmbeddingFailed] = self._embed(pixels, cameras)
         except Exception as error:  # whatever a runtime raises: is it one of the images, or the model?
             logger.warning("a run of %d images failed", len(batch), exc_info=True)
             failed = self._fault(error)
-            rows = [self._alone(*each) for each in zip(pixels, cameras, strict=True)] if failed is None else []
+            rows = [self._embed_alone(*each) for each in zip(pixels, cameras, strict=True)] if failed is None else []
         run_s = perf_counter() - begin
         self._observe(len(batch), run_s)
         for request in dict.fromkeys(request for request, _ in batch):
             request.run_s += run_s
-        for (request, place), row in zip(batch, rows, strict=False):
-            request.rows[place] = row
-        for request, place in batch:
-            if failed is not None or place == len(request.pixels) - 1:
+        for (request, at), row in zip(batch, rows, strict=False):
+            request.rows[at] = row
+        for request, at in batch:
+            if failed is not None or at == len(request.pixels) - 1:
                 _settle(request, failed)
 
     def _embed(self, pixels: Sequence[Pixels], cameras: Sequence[str | None]) -> list[Row]:
         rows = list(self._model.run(pixels, cameras))
         check_embeddings(rows, self._model.dimension)
         if len(rows) != len(pixels):
-            raise ValueError(f"the model gave {len(rows)} embeddings for {len(pixels)} images")
+            raise ValueError(f"the model returned {len(rows)} embeddings for {len(pixels)} images")
         return rows
 
     def _fault(self, error: Exception) -> ModelFailed | None:
-        """The model's failure where it cannot embed a grey image either."""
+        """Return the model's failure if it cannot embed a grey image either."""
         try:
             self._embed([self._canary], [None])
         except Exception:  # as above: the kind of failure does not matter, only that there is one
-            return ModelFailed(f"the model embeds nothing any more ({type(error).__name__}); the log says why")
+            return ModelFailed(f"the model embeds nothing any more ({type(error).__name__}); see the log")
         return None
 
-    def _alone(self, pixels: Pixels, camera: str | None) -> Row | EmbeddingFailed:
+    def _embed_alone(self, pixels: Pixels, camera: str | None) -> Row | EmbeddingFailed:
         try:
             return self._embed([pixels], [camera])[0]
         except Exception as error:  # as above
@@ -248,7 +248,7 @@ class MicroBatcher:
 
 
 def _settle(request: _Request, failure: Exception | None) -> None:
-    """Give a request its answer, unless it has one already or nobody waits for it any more."""
+    """Complete a request, unless it is complete or cancelled."""
     if request.future.done() or not request.future.set_running_or_notify_cancel():
         return
     if failure is not None:
@@ -257,7 +257,7 @@ def _settle(request: _Request, failure: Exception | None) -> None:
         request.future.set_result(Embedded(request.rows, request.wait_s * 1000, request.run_s * 1000))
 
 
-def _unless_failed(row: Row | EmbeddingFailed) -> Row:
+def _checked(row: Row | EmbeddingFailed) -> Row:
     if isinstance(row, EmbeddingFailed):
         raise row
     return row

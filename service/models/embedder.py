@@ -64,16 +64,16 @@ class Embedder:
         return embeddings
 
     def prepare(self, image: Image.Image) -> NDArray[np.uint8]:
-        """The (height, width, 3) pixels that the model takes of an RGB image."""
+        """Resize an RGB image to the (height, width, 3) pixels that the model takes."""
         return resize_to_spec(image, self.manifest.image)
 
-    def run(self, pixels: Sequence[NDArray[np.uint8]], learned_cameras: Sequence[str | None]) -> NDArray[np.float32]:
-        """(N, D) unit embeddings of N prepared images, as one batch; cameras as in `embed`."""
-        if len(pixels) != len(learned_cameras):
-            raise ValueError(f"{len(pixels)} images with {len(learned_cameras)} cameras")
+    def run(self, pixels: Sequence[NDArray[np.uint8]], model_cameras: Sequence[str | None]) -> NDArray[np.float32]:
+        """Embed N prepared images as one batch: (N, D), unit length; cameras as in `embed`."""
+        if len(pixels) != len(model_cameras):
+            raise ValueError(f"{len(pixels)} images with {len(model_cameras)} cameras")
         if not pixels:
             return np.empty((0, self.dimension), dtype=np.float32)
-        cameras = np.array([self.manifest.camera_index(camera_id) for camera_id in learned_cameras], dtype=np.int64)
+        cameras = np.array([self.manifest.camera_index(camera_id) for camera_id in model_cameras], dtype=np.int64)
         return self.runtime.run(np.stack(pixels), cameras)
 
     def _try(self, model: Path) -> None:

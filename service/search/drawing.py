@@ -12,23 +12,23 @@ SIDE = 384
 GAP = 96
 MARGIN = 8
 LINE = 18
-MOST_PAIRS = 12
-"""More lines than these hide the images; the most alike are drawn."""
+MAX_PAIRS = 12
+"""More lines than these hide the images; the most similar are drawn."""
 
 Box = tuple[float, float, float, float]
 
 
 def fitted(image: Image.Image) -> Image.Image:
-    """An image of the size in which it is drawn: its longer side has SIDE pixels."""
+    """Resize an image for drawing: its longer side has SIDE pixels."""
     return ImageOps.contain(image, (SIDE, SIDE))
 
 
 def draw_pairs(
     images: tuple[Image.Image, Image.Image], pairs: Sequence[tuple[Box, Box]], caption: Sequence[str]
 ) -> bytes:
-    """A PNG of two fitted images, the boxes of the first MOST_PAIRS pairs, and lines of text below.
+    """Draw a PNG of two fitted images, the boxes of the first MAX_PAIRS pairs, and lines of text below.
 
-    A pair is a box of each image, left, top, right, bottom in shares of its width and height; the most alike first.
+    A pair is a box of each image, left, top, right, bottom in shares of its width and height; the most similar first.
     """
     font = ImageFont.load_default(size=13)
     lefts = (MARGIN, MARGIN + images[0].width + GAP)
@@ -38,7 +38,7 @@ def draw_pairs(
     for left, each in zip(lefts, images, strict=True):
         sheet.paste(each, (left, MARGIN))
     draw = ImageDraw.Draw(sheet)
-    shown = pairs[:MOST_PAIRS]
+    shown = pairs[:MAX_PAIRS]
     for number, pair in enumerate(shown):
         color = _color(number / len(shown))
         first, second = (_placed(box, each, left) for box, each, left in zip(pair, images, lefts, strict=True))
@@ -53,7 +53,7 @@ def draw_pairs(
 
 
 def _placed(box: Box, image: Image.Image, left: int) -> Box:
-    """A box in pixels of the sheet, at least one wide and high."""
+    """Return a box in pixels of the sheet, at least one wide and high."""
     x0, x1 = (left + share * image.width for share in (box[0], box[2]))
     y0, y1 = (MARGIN + share * image.height for share in (box[1], box[3]))
     return x0, y0, max(x0, x1 - 1), max(y0, y1 - 1)

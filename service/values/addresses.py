@@ -15,7 +15,7 @@ Origin = tuple[str, str, int]
 
 
 def split_netloc(text: str) -> tuple[str, int | None] | None:
-    """Host and port of `host[:port]`; None for anything else.
+    """Return host and port of `host[:port]`; None for anything else.
 
     Names are in lower case without the dot of the root, addresses in their shortest form without brackets.
     """
@@ -30,13 +30,13 @@ def split_netloc(text: str) -> tuple[str, int | None] | None:
 
 
 def host_of(text: str) -> str | None:
-    """The host in a text that is one without a port, IPv6 with or without brackets; None for anything else."""
+    """Return the host in a text without a port, IPv6 with or without brackets; None for anything else."""
     netloc = split_netloc(text) or split_netloc(f"[{text}]")
     return None if netloc is None or netloc[1] is not None else netloc[0]
 
 
 def address_of(host: str) -> Address | None:
-    """The IP address that a host is, one of IPv4 in IPv6 as IPv4; None for a name."""
+    """Return the IP address of a host, IPv4 in IPv6 as IPv4; None for a name."""
     try:
         found = ipaddress.ip_address(host.strip("[]"))
     except ValueError:
@@ -45,13 +45,13 @@ def address_of(host: str) -> Address | None:
 
 
 def is_loopback(host: str) -> bool:
-    """Whether only programs of this machine are reached under this name."""
+    """Return whether a host is this machine alone."""
     address = address_of(host)
     return host == "localhost" if address is None else address.is_loopback
 
 
 def origin_of(text: str) -> Origin | None:
-    """The origin of `scheme://host[:port]`; None for anything else, `null` too."""
+    """Return the origin of `scheme://host[:port]`; None for anything else, `null` too."""
     found = _ORIGIN.fullmatch(text)
     netloc = split_netloc(found[2]) if found else None
     if found is None or netloc is None:
@@ -61,7 +61,7 @@ def origin_of(text: str) -> Origin | None:
 
 
 def origin_text(origin: Origin) -> str:
-    """The origin as browsers write it (RFC 6454, 6.2)."""
+    """Return the origin as browsers write it (RFC 6454, 6.2)."""
     scheme, host, port = origin
     shown = f"[{host}]" if ":" in host else host
     return f"{scheme}://{shown}" + ("" if port == _PORTS[scheme] else f":{port}")

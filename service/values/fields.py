@@ -33,13 +33,15 @@ Named = Annotated[str, StringConstraints(min_length=1, max_length=1024, pattern=
 """A label to search for: also one that an older version stored."""
 
 
-def at_most(most: int) -> BeforeValidator:
-    """A limit on the length of a list or object that is checked before any of its entries is."""
+def at_most(max_items: int) -> BeforeValidator:
+    """Return a limit on the length of a list or object, checked before its entries."""
 
     def check(value: object) -> object:
-        if isinstance(value, (list, tuple, dict)) and len(value) > most:
+        if isinstance(value, (list, tuple, dict)) and len(value) > max_items:
             raise PydanticCustomError(
-                "too_long", "has {found} entries, at most {most} are allowed", {"found": len(value), "most": most}
+                "too_long",
+                "has {found} entries; at most {max_items} are allowed",
+                {"found": len(value), "max_items": max_items},
             )
         return value
 
@@ -52,7 +54,7 @@ _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", re.ASCII)
 
 
 def in_digits(given: Any, annotation: object) -> Any:
-    """What is given for a field of this type, where each number in it is one or is written in digits.
+    """Return the value of a field of this type if each number in it is a number or written in digits.
 
     Raises ValueError.
     """
@@ -66,14 +68,14 @@ def in_digits(given: Any, annotation: object) -> Any:
 
 
 def number_of(text: str) -> float:
-    """The number that a cell of a file has in digits, or nan or an infinity. Raises ValueError."""
+    """Return the number of a cell in digits, or nan or an infinity. Raises ValueError."""
     if not (_NUMBER.fullmatch(text) or _NO_DIGITS.fullmatch(text)):
         raise ValueError(f"{text!r:.40} is not a number in digits")
     return float(text)
 
 
 def whole(given: object) -> object:
-    """What is given, where it is a whole number or digits alone. Raises ValueError."""
+    """Return the value if it is a whole number or digits alone. Raises ValueError."""
     if given is None or (isinstance(given, str) and _WHOLE.fullmatch(given)):
         return given
     if isinstance(given, int) and not isinstance(given, bool):
@@ -90,7 +92,7 @@ def _number(given: object) -> None:
 
 @cache
 def _kinds(annotation: object) -> frozenset[object]:
-    """The types that an annotation is made of."""
+    """Return the types that an annotation is made of."""
     if get_origin(annotation) is Literal:
         return frozenset()
     parts = get_args(annotation)

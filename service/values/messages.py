@@ -1,4 +1,4 @@
-"""The text of a refusal: place, value and what is allowed, never longer than a client's own input deserves."""
+"""Messages about wrong values: place, value and what is allowed, in bounded length."""
 
 from __future__ import annotations
 
@@ -11,28 +11,28 @@ from pydantic import BaseModel, ValidationError
 from vitreid.bundle.vocabulary import right_name
 
 MAX_MESSAGE = 600
-"""Letters of one message at every door."""
+"""Letters of one message, to clients and on the command line."""
 MAX_PLACE = 120
 _TAIL = 200  # the remedy stands at the end
 _VALUE = reprlib.Repr()
 _VALUE.maxlevel, _VALUE.maxlist, _VALUE.maxdict, _VALUE.maxstring, _VALUE.maxother = 2, 4, 4, 60, 60
 
 
-def shortened(text: str, most: int = MAX_MESSAGE) -> str:
-    """A text of at most `most` letters: what is too long loses its middle."""
-    if len(text) <= most:
+def shortened(text: str, max_length: int = MAX_MESSAGE) -> str:
+    """Shorten a text to `max_length` letters by leaving out its middle."""
+    if len(text) <= max_length:
         return text
-    tail = min(_TAIL, most // 3)
-    return f"{text[: most - tail - 5]} ... {text[-tail:]}"
+    tail = min(_TAIL, max_length // 3)
+    return f"{text[: max_length - tail - 5]} ... {text[-tail:]}"
 
 
 def shown(value: object) -> str:
-    """A value as a message quotes it, whatever its size."""
+    """Quote a value for a message, shortened if it is large."""
     return _VALUE.repr(value)
 
 
 def place_of(loc: Sequence[str | int], root: str = "") -> str:
-    """The place of a value: `metadata[2].boxes[0].box`; `root` is what the whole is called."""
+    """Return the place of a value: `metadata[2].boxes[0].box`; `root` is what the whole is called."""
     place = root
     for part in loc:
         place += f"[{part}]" if isinstance(part, int) else f".{part}"
@@ -40,9 +40,9 @@ def place_of(loc: Sequence[str | int], root: str = "") -> str:
 
 
 def mistake(error: Mapping[str, Any], model: type[BaseModel] | None = None) -> str:
-    """What is wrong with one value, as pydantic found it: the value, and what is allowed.
+    """Describe one of pydantic's errors: the value, and what is allowed.
 
-    For an unknown name the names are taken from `model`, in which pydantic looked.
+    For an unknown name the allowed ones are those of `model`.
     """
     if error["type"] == "missing":
         return "is missing"
@@ -50,14 +50,14 @@ def mistake(error: Mapping[str, Any], model: type[BaseModel] | None = None) -> s
         if right := right_name(str(error["loc"][-1])):
             return f"is called {right} here; rename it"
         names = [] if model is None else _names(model, error["loc"][:-1])
-        return "is not a name that is known" + (f"; allowed are {', '.join(names)}" if names else "")
+        return "is unknown" + (f"; allowed are {', '.join(names)}" if names else "")
     message = str(error["msg"]).removeprefix("Value error, ").replace("Input should", "should", 1)
     message = message.removesuffix(f" or instance of {error.get('ctx', {}).get('class_name', '')}")
     return shortened(f"is {shown(error.get('input'))}: {message}")
 
 
 def first_mistake(error: ValidationError, root: str = "", model: type[BaseModel] | None = None) -> str:
-    """The first thing that pydantic found, with its place: `metadata[2].camera_id is 3: should be a valid string`."""
+    """Describe pydantic's first error with its place: `metadata[2].camera_id is 3: should be a valid string`."""
     first = error.errors(include_url=False)[0]
     return f"{place_of(first['loc'], root) or 'the value'} {mistake(first, model)}"
 

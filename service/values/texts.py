@@ -1,4 +1,4 @@
-"""What labels and metadata may hold: one rule for the API, commands, tables and files of boxes."""
+"""Rules for labels and metadata, the same for the API, commands, tables and files of boxes."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _LARGEST = 2**63
 
 
 def label_fault(text: str) -> str | None:
-    """What is wrong with a camera_id, person_id or track_id, as a sentence part; None: nothing.
+    """Return the fault of a camera_id, person_id or track_id as a sentence part, or None.
 
     A label can stand in a path of the API, a query, a table and a line of a log, and looks different from any other.
     """
@@ -36,14 +36,14 @@ def label_fault(text: str) -> str | None:
 
 
 def check_label(name: str, text: str) -> str:
-    """The label itself, which an error calls `name`. Raises BadParameter."""
+    """Return the label, called `name` in the error. Raises BadParameter."""
     if (fault := label_fault(text)) is not None:
         raise BadParameter(f"{name} {fault}")
     return text
 
 
 def metadata_fault(value: JsonValue) -> str | None:
-    """What in metadata is no JSON, as a sentence part; None: nothing."""
+    """Return the fault of metadata that is not JSON as a sentence part, or None."""
     match value:
         case dict():
             return next(filter(None, map(metadata_fault, [*value, *value.values()])), None)
@@ -59,5 +59,5 @@ def metadata_fault(value: JsonValue) -> str | None:
 
 
 def has_surrogates(text: str) -> bool:
-    """Whether a text holds halves of characters, which UTF-8 cannot write."""
+    """Return whether a text has lone surrogates, which UTF-8 cannot encode."""
     return not text.isascii() and any("\ud800" <= each <= "\udfff" for each in text)

@@ -14,7 +14,7 @@ _RFC3339 = re.compile(r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d(:\d\d(\.\d+)?)?(Z|[+-]\d\d:
 
 
 def parse_time(given: object) -> datetime:
-    """The time in UTC that an RFC 3339 text stands for; its seconds may be left out, its offset may not.
+    """Parse an RFC 3339 time and return it in UTC; its seconds may be left out, its offset may not.
 
     Digits alone would be read as a date by people and as seconds since 1970 by libraries, so they are refused. Raises
     ValueError.
@@ -49,15 +49,15 @@ STEP = timedelta(days=1)  # that clocks are set by while they are looked after
 
 
 def plausible(clock: datetime) -> bool:
-    """Whether the clock can be right."""
+    """Return whether the clock can be right."""
     return RELEASED <= clock < HORIZON
 
 
 def believable(clock: datetime, last: datetime) -> datetime:
-    """The time to write down, where `last` was written before.
+    """Return the time to record after the recorded time `last`.
 
-    A clock that cannot be right is not believed, and one that was set back a little gives no earlier time. One that is
-    far behind `last` is believed: it was the clock of then that was ahead.
+    An implausible clock is ignored, and one that was set back a little gives no earlier time. One that is far behind
+    `last` is believed: the earlier clock was ahead.
     """
     if not plausible(clock):
         return last

@@ -77,4 +77,4 @@ def test_other_sites_are_named_by_origin() -> None:
 def test_what_is_no_origin_is_refused(value: str) -> None:
     with pytest.raises(ConfigError, match="VITREID_CORS_ORIGINS") as caught:
         load_config(cors_origins=value)
-    assert "is no origin like https://a.example" in str(caught.value)
+    assert "is not an origin like https://a.example" in str(caught.value)

@@ -108,7 +108,7 @@ def test_nothing_is_left_in_any_file(
     PatchBackfill(service.explainer, service.embedder.prepare)(gallery)
     everything = traces(gallery, item_id, secret, service.explainer.model or "")
     gallery.write_snapshot()
-    # Asked for, shown, labelled and refused in every way: some of it is recorded.
+    # AuditFilter for, shown, labelled and refused in every way: some of it is recorded.
     headers = {"content-type": "image/jpeg"}
     assert client.post("/v1/query", content=secret, headers=headers).json()["matches"][0]["id"] == item_id
     assert client.get(f"/v1/items/{item_id}/image").status_code == 200

@@ -29,7 +29,7 @@ width = 32
 sie = "both"
 """
 CAMERAS, VIEWS = 3, 8
-Asked = Callable[..., tuple[int, str]]
+AuditFilter = Callable[..., tuple[int, str]]
 
 
 @pytest.fixture(scope="module")
@@ -71,7 +71,7 @@ def test_the_file_numbers_of_cameras_and_views_reach_the_network(model: Path, ve
 
 
 @pytest.fixture
-def evaluate(vehicles: Path, capsys: pytest.CaptureFixture[str]) -> Asked:
+def evaluate(vehicles: Path, capsys: pytest.CaptureFixture[str]) -> AuditFilter:
     def evaluate(model: Path, *options: str) -> tuple[int, str]:
         code = cli.run(["evaluate", str(model), "--data", f"veri776={vehicles}", *options])
         return code, capsys.readouterr().out
@@ -79,7 +79,7 @@ def evaluate(vehicles: Path, capsys: pytest.CaptureFixture[str]) -> Asked:
     return evaluate
 
 
-def test_an_evaluation_that_knows_all_says_so(model: Path, evaluate: Asked) -> None:
+def test_an_evaluation_that_knows_all_says_so(model: Path, evaluate: AuditFilter) -> None:
     code, out = evaluate(model)
     assert (code, out.count("note")) == (0, 0)
     told = json.loads(evaluate(model, "--json")[1])["sides"]
@@ -105,7 +105,7 @@ def test_an_evaluation_that_knows_all_says_so(model: Path, evaluate: Asked) -> N
     ],
 )
 def test_cameras_that_the_model_does_not_know(
-    model: Path, evaluate: Asked, tmp_path: Path, cameras: list[str], line: str
+    model: Path, evaluate: AuditFilter, tmp_path: Path, cameras: list[str], line: str
 ) -> None:
     opened = Checkpoint.open(model)
     (tmp_path / "other").mkdir()

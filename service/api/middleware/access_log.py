@@ -1,4 +1,4 @@
-"""Every answer is measured, counted and logged."""
+"""Access log and metrics of requests."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ logger = logging.getLogger("vitreid.access")
 
 
 class AccessLogMiddleware:
-    """Knows a request by the template of its route: paths and query strings may hold what people are called."""
+    """Logs and counts each request by its route's template: paths and query strings may contain names."""
 
     def __init__(self, app: ASGIApp, *, metrics: Metrics) -> None:
         self.app = app

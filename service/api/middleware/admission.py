@@ -1,4 +1,4 @@
-"""Admission control: how many requests run at a time, and how long each may take."""
+"""Admission control: limits on concurrent requests and on the time of each."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from vitreid.service.errors import DeadlineExceeded, NotReady, QueueFull, Reques
 API = "/v1/"
 STARTS = 4
 """Requests that start in one turn of the event loop: authorization before them takes time."""
-ADMIN_PLACES = 8
+ADMIN_REQUESTS = 8
 """Reserved for keys with the scope `admin`."""
 
 
@@ -29,7 +29,7 @@ class InFlightRequests:
 
     @property
     def working(self) -> int:
-        """Number of them that wait for nothing from their clients."""
+        """Number of requests that do not wait for their clients."""
         return sum(not each.waits for each in self._requests)
 
     @property
@@ -38,15 +38,15 @@ class InFlightRequests:
         return sum(each.body_bytes for each in self._requests)
 
     def enter(self, request: _InFlight) -> None:
-        """Count a request in."""
+        """Add a request."""
         self._requests.add(request)
 
     def leave(self, request: _InFlight) -> None:
-        """Count a request out."""
+        """Remove a request."""
         self._requests.discard(request)
 
     def drain(self, within_s: float) -> None:
-        """Let each request begin its answer within this time; later ones are answered with "stopping"."""
+        """Give each request this time to begin its answer; later ones get 503 "the service is stopping"."""
         for request in self._requests:
             request.stop_after(within_s)
 
@@ -56,7 +56,7 @@ class AdmissionLimits:
     """Limits of each request, and of all together."""
 
     max_requests: int
-    """At a time; a key with the scope `admin` has ADMIN_PLACES more."""
+    """At a time; a key with the scope `admin` has ADMIN_REQUESTS more."""
     max_body_memory: int
     receive_s: float
     """From the first byte of a request to the last one of its body."""
@@ -67,7 +67,7 @@ class AdmissionLimits:
 class AdmissionMiddleware:
     """Admits a limited number of requests to the API, and cancels those that are too late or without a client.
 
-    A client that still sends its body takes no place. A request is cancelled when its body or its answer misses its
+    A request whose body is still arriving does not count. A request is cancelled when its body or its answer misses its
     deadline, or its client disconnects: a task in a queue leaves it, one in a thread ends by itself.
     """
 
@@ -113,7 +113,7 @@ class AdmissionMiddleware:
 
 
 class _InFlight:
-    """One request: its places, its deadlines, and its client."""
+    """One request with its limits, its deadlines and its client."""
 
     timer: asyncio.Timeout
 
@@ -124,7 +124,7 @@ class _InFlight:
         self.body_bytes = 0
         self._limits = admission.limits
         self._others = admission.in_flight
-        self._places = self._limits.max_requests + (ADMIN_PLACES if _is_admin(scope) else 0)
+        self._max_requests = self._limits.max_requests + (ADMIN_REQUESTS if _is_admin(scope) else 0)
         self._stopping = False
         self._receive = receive
         self._send = send
@@ -133,7 +133,7 @@ class _InFlight:
         if _has_body(scope):
             self.first_due_s = scope.get("state", {}).get(BEGAN, now_s) + self._limits.receive_s
             self.ended_by: ServiceError | None = RequestTimeout(
-                f"the body was not here {self._limits.receive_s:g} s after the request began; send less, or faster"
+                f"the body did not arrive within {self._limits.receive_s:g} s; send less, or faster"
             )
         else:
             self.first_due_s = now_s + self._limits.deadline_s
@@ -141,13 +141,13 @@ class _InFlight:
 
     def check_room(self, more: int = 0) -> None:
         """Raise QueueFull where `more` requests are too many, or bodies hold too much memory."""
-        if (working := self._others.working) + more > self._places:
-            raise QueueFull(f"{working} requests are in flight; at most {self._places} are allowed; try again")
+        if (working := self._others.working) + more > self._max_requests:
+            raise QueueFull(f"{working} requests are in flight; at most {self._max_requests} are allowed; try again")
         if (held := self._others.body_bytes) > (limit := self._limits.max_body_memory):
             raise QueueFull(f"the bodies of all requests have {held:,} bytes; at most {limit:,} are allowed; try again")
 
     async def receive(self) -> Message:
-        """The next part of the body; the deadline counts from the last one, and from then on the client is watched."""
+        """Receive the next part of the body; after the last one the deadline and the watch of the client begin."""
         if self._watch is not None:
             await asyncio.shield(self._watch)
             return {"type": "http.disconnect"}

@@ -25,8 +25,8 @@ class CrossSite(RequestError):
 class CrossSiteMiddleware:
     """Refuses requests of pages of other origins than the `allowed` ones.
 
-    Without API keys nothing else tells such a page from the user. Browsers leave Sec-Fetch-Site out on plain-http
-    names and Origin out of most reads, so both are checked. A link to a page of ours may be followed.
+    Without API keys nothing else distinguishes such a page from the user. Browsers leave Sec-Fetch-Site out on
+    plain-http names and Origin out of most reads, so both are checked. A link to a page of ours may be followed.
     """
 
     def __init__(self, app: ASGIApp, *, allowed: Collection[str]) -> None:

@@ -26,7 +26,7 @@ class HostMiddleware:
     """Answers 421 to requests for other hosts than this machine's and the `names`.
 
     A page of another site reaches a service on 127.0.0.1 through a name of its own that resolves there (DNS
-    rebinding); to the browser both are one site then, and the Host header is the only thing that tells them apart.
+    rebinding); to the browser both are one site then, and the Host header is the only difference.
     An address that the connection itself was made to is no such name.
     """
 

@@ -68,7 +68,7 @@ def sample(schema: Schema, named: Mapping[str, Schema]) -> object:
         return choices[0]
     if properties := schema.get("properties"):
         required = schema.get("required", ())
-        # What may be left out and has no example is one of several possibilities: none of them is told.
+        # What may be left out and has no example is one of several possibilities: none of them is shown.
         return {
             name: None
             if name not in required and _may_be_null(part) and "examples" not in part
@@ -131,7 +131,7 @@ the log under the `request_id`. With `Retry-After` the same request may succeed 
 def api_markdown(openapi: Schema, conditions: Collection[str] = ()) -> str:
     """The description as Markdown: routes with their parameters, bodies and errors, then bodies and errors by name.
 
-    The parameters called `conditions` are told once where a route has all of them.
+    The parameters called `conditions` are listed once for the routes that have all of them.
     """
     named = openapi.get("components", {}).get("schemas", {})
     operations = [each for tag in openapi["tags"] for each in _operations(openapi, tag["name"])]
@@ -170,9 +170,9 @@ def _operation(method: str, path: str, operation: Schema, conditions: Collection
     if "x-curl" in operation:
         yield f"```\n{operation['x-curl'].replace('{origin}', ORIGIN)}\n```\n"
     parameters = operation.get("parameters", [])
-    told_once = conditions if _has_all(operation, conditions) else ()
-    yield from _parameters([each for each in parameters if each["name"] not in told_once])
-    if told_once:
+    listed_once = conditions if _has_all(operation, conditions) else ()
+    yield from _parameters([each for each in parameters if each["name"] not in listed_once])
+    if listed_once:
         yield "And all [conditions](#conditions).\n"
     if body := operation.get("requestBody"):
         yield from _request(body)

@@ -20,7 +20,7 @@ from vitreid.service.errors import (
 from vitreid.service.gallery.errors import BundleMismatch, GalleryFull, ItemNotFound
 
 GALLERY = "$request.query.gallery"
-"""The one that was asked for."""
+"""Expression for the gallery of the request."""
 
 
 def link(
@@ -37,28 +37,28 @@ def link(
 
 
 def links_of_item(item_id: str) -> dict[str, Any]:
-    """What can be done with an item; `item_id` says where in the answer its id stands."""
+    """Links to the operations on an item; `item_id` is the expression for its id in the answer."""
     to = {"item_id": item_id, "gallery": GALLERY}
     return {
-        "item": link("GET /v1/items/{item_id}", "look at it", to),
+        "item": link("GET /v1/items/{item_id}", "read it", to),
         "image": link("GET /v1/items/{item_id}/image", "its image", to),
         "label": link("PATCH /v1/items/{item_id}", "change its labels", to),
-        "candidates": link("POST /v1/query/{item_id}", "what looks like it", to),
+        "candidates": link("POST /v1/query/{item_id}", "find similar items", to),
         "erasure": link("POST /v1/erasures", "erase it, with a receipt", {"gallery": GALLERY}, {"item_ids": [item_id]}),
-        "deletion": link("DELETE /v1/items/{item_id}", "take it out", to),
+        "deletion": link("DELETE /v1/items/{item_id}", "delete it", to),
     }
 
 
 def links_of_receipt(erasure_id: str) -> dict[str, Any]:
-    """How far an erasure is."""
+    """Links to the receipt of an erasure."""
     to = {"erasure_id": erasure_id, "gallery": GALLERY}
-    return {"receipt": link("GET /v1/erasures/{erasure_id}", "as it is later", to)}
+    return {"receipt": link("GET /v1/erasures/{erasure_id}", "its current state", to)}
 
 
 def links_of_gallery(name: str) -> dict[str, Any]:
-    """What can be done with a gallery."""
+    """Links to the operations on a gallery."""
     return {
-        "items": link("GET /v1/items", "what is in it", {"gallery": name}),
+        "items": link("GET /v1/items", "list its items", {"gallery": name}),
         "addition": link("POST /v1/items", "add images to it", {"gallery": name}),
         "cameras": link("GET /v1/galleries/{name}/cameras", "its cameras", {"name": name}),
         "mapping": link("PUT /v1/galleries/{name}/cameras", "map its cameras", {"name": name}),
@@ -69,19 +69,19 @@ def links_of_gallery(name: str) -> dict[str, Any]:
 SCHEMA = {"$ref": "#/components/schemas/Problem"}
 _MEANING = {
     400: "the body cannot be read",
-    401: "no key was given, or none that is valid",
-    403: "the key does not allow it, or a page of another site asked",
+    401: "no valid key was given",
+    403: "the key does not allow it, or a page of another site sent the request",
     408: "the body came too slowly",
     404: "no such gallery or item",
     409: "the gallery has embeddings of another model now; an item has another image than the one "
-    "given; or the gallery `default` was to be dropped",
+    "given; or the gallery `default` cannot be dropped",
     413: "the body is too large",
-    415: "the body is of a type that is not taken, or compressed",
-    422: "a value is outside of what is allowed, or the image cannot be read or embedded",
+    415: "the type of the body is not supported, or the body is compressed",
+    422: "a value is not allowed, or an image cannot be read or embedded",
     429: "too many requests of one key or address",
-    503: "not ready, or more waits already than may wait",
-    504: "the answer would have come too late; what a change did until then stays done",
-    507: "the disk is full; what was acknowledged is kept",
+    503: "not ready, or the queue is full",
+    504: "the answer would have come too late; changes made by then persist",
+    507: "the disk is full; acknowledged changes persist",
 }
 _EXAMPLES: dict[int, tuple[type[ServiceError], str]] = {
     kind.status: (kind, detail)
@@ -96,7 +96,7 @@ _EXAMPLES: dict[int, tuple[type[ServiceError], str]] = {
             "the new generation",
         ),
         (TooLarge, "the body exceeds the limit of 33,554,432 bytes; send less at once"),
-        (RequestTimeout, "the body was not here 60 s after the request began; send less, or faster"),
+        (RequestTimeout, "the body did not arrive within 60 s; send less, or faster"),
         (UnsupportedMedia, "the body is 'text/plain'; send multipart/form-data with one or more files in `images`"),
         (BadImage, "a.jpg: is not an image in JPEG, PNG, WEBP"),
         (RateLimited, "rate limit exceeded for key 'gate'; retry in 1.4 s"),
@@ -107,22 +107,22 @@ _EXAMPLES: dict[int, tuple[type[ServiceError], str]] = {
 }
 _AGAIN = {
     "Retry-After": {
-        "description": "seconds until a repetition may succeed",
+        "description": "seconds after which the same request may succeed",
         "schema": {"type": "integer", "minimum": 1},
     }
 }
 EVERYWHERE = (401, 403, 429, 503, 504)
-"""What every route under /v1 may answer."""
+"""Statuses that every route under /v1 may answer."""
 
 
 def problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
-    """The `responses` of a route under /v1 that answers these statuses, and those of EVERYWHERE, with a problem."""
+    """Return the `responses` of a route under /v1 for its problems: these statuses and those of EVERYWHERE."""
     slow = {408} if 413 in statuses else set()  # where a body is read
     return {status: problem(status) for status in sorted({*statuses, *EVERYWHERE, *slow})}
 
 
 def problem(status: int) -> dict[str, Any]:
-    """How one status that comes with a problem is described."""
+    """Describe one status that comes with a problem."""
     kind, detail = _EXAMPLES[status]
     example = problem_of(kind.slug, kind.status, detail).model_dump(exclude_none=True)
     described: dict[str, Any] = {

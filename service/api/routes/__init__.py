@@ -1,4 +1,4 @@
-"""The REST API. A route parses, calls one function and formats."""
+"""The REST API. A route parses, calls one function and formats the result."""
 
 from vitreid.service.api.routes import erasures, explain, galleries, items, page, query, system
 

@@ -39,16 +39,16 @@ CURL: dict[str, Any] = {
 
 
 class ErasureParams(Params):
-    """What may stand in the address of an erasure."""
+    """Parameters of erasures."""
 
     gallery: str = Field(DEFAULT_GALLERY, max_length=128, description="the gallery's name")
 
 
 class ReceiptParams(ErasureParams):
-    """What may stand in the address of a list of receipts."""
+    """Parameters of lists of receipts."""
 
-    before: int | None = Field(None, ge=1, le=MAX_ID, description="only receipts with a lesser seq")
-    limit: int = Field(100, ge=1, le=1000, description="how many receipts at most")
+    before: int | None = Field(None, ge=1, le=MAX_ID, description="only receipts with a smaller seq")
+    limit: int = Field(100, ge=1, le=1000, description="maximum number of receipts")
 
 
 @router.post(
@@ -56,7 +56,7 @@ class ReceiptParams(ErasureParams):
     status_code=202,
     summary="Erase items",
     response_model=ReceiptBody,
-    response_description="they are gone from every answer; `purged_at` says when they are gone from every file",
+    response_description="the items are in no answer any more; `purged_at` is the time when they are in no file",
     responses={202: {"links": links_of_receipt("$response.body#/id")}, **problems(400, 404, 409, 413, 415, 422, 507)},
     openapi_extra=CURL,
 )
@@ -68,10 +68,10 @@ async def erase_items(
     galleries: GalleriesDep,
     threads: ThreadsDep,
 ) -> Response:
-    """One erasure of all these items: search by an image, let a human confirm the matches, erase those.
+    """Erase all these items: search by an image, let a human confirm the matches, and send those.
 
-    Name a match by its `id` and `image_hash` in `items`: 409 `image-mismatch`, and nothing is erased, where one of
-    them has another image in this gallery. Items that are not there any more are passed over; 404 where not one is.
+    Name a match by its `id` and `image_hash` in `items`: 409 `image-mismatch`, and nothing is erased, if one of them
+    has another image in this gallery. Items that do not exist any more are skipped; 404 if none exists.
     """
     gallery = galleries.get(params.gallery)
     receipt = await threads.run(lambda: _erase(gallery, body, principal))
@@ -90,7 +90,7 @@ async def erase_items(
 async def list_erasures(
     params: Annotated[ReceiptParams, Query()], galleries: GalleriesDep, threads: ThreadsDep
 ) -> Response:
-    """The receipts of a gallery, as they are now. Give `next_before` of one page as `before` of the next."""
+    """List the receipts of a gallery in their current state. Give `next_before` of one page as `before` of the next."""
     gallery = galleries.get(params.gallery)
 
     def page() -> ReceiptPage:
@@ -115,7 +115,7 @@ async def list_erasures(
 async def get_erasure(
     erasure_id: ErasureId, params: Annotated[ErasureParams, Query()], galleries: GalleriesDep, threads: ThreadsDep
 ) -> Response:
-    """The receipt as it is now: `purged_at` is set once no file of the gallery holds anything of the items."""
+    """Return the receipt in its current state: `purged_at` is set once no file of the gallery holds the items."""
     gallery = galleries.get(params.gallery)
     return await threads.json_page(lambda: ReceiptBody.of(gallery.receipt(erasure_id), gallery.name))
 
@@ -132,7 +132,7 @@ PersonId = Annotated[Named, Path(description="the label", examples=["0002"])]
     "/v1/persons/{person_id:path}",  # a label may hold a slash
     status_code=202,
     summary="Erase a person",
-    response_description="the items are gone from every answer; `purged_at` says when they are gone from every file",
+    response_description="the items are in no answer any more; `purged_at` is the time when they are in no file",
     responses={202: {"links": links_of_receipt("$response.body#/id")}, **problems(404, 409, 422, 507)},
 )
 async def erase_person(
@@ -143,7 +143,7 @@ async def erase_person(
     galleries: GalleriesDep,
     threads: ThreadsDep,
 ) -> ReceiptBody:
-    """One erasure of all items with this label. Items without it are found by a search, and erased by their ids."""
+    """Erase all items with this label. Find items without it by a search, and erase them by their ids."""
     gallery = galleries.get(params.gallery)
     receipt = await threads.run(lambda: _erase_person(gallery, person_id, principal))
     note_items(request, receipt.item_ids)

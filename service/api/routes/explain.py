@@ -1,4 +1,4 @@
-"""/v1/explain: the parts of two images that the model compares."""
+"""/v1/explain: the patches of two images that the model compares."""
 
 from __future__ import annotations
 
@@ -45,10 +45,10 @@ async def explain_match(
     explanations: ExplanationsDep,
     threads: ThreadsDep,
 ) -> Response:
-    """An image that is sent and a stored item, or two images, or two items: which foreground patches correspond.
+    """Compare the foreground patches of an uploaded image and a stored item, of two images, or of two items.
 
-    Foreground are the fewest patches that hold 80 % of what the model looks at; two correspond where each is the
-    other's most similar. With `format=png`, or where the request accepts image/png, the images come side by side, the
+    The foreground is the fewest patches that hold 80 % of the attention; two correspond if each is the other's most
+    similar. With `format=png`, or if the request accepts image/png, the images come side by side, the
     most similar pairs in boxes joined by lines. It shows what the model compared and proves no identity.
     """
     gallery = galleries.get(params.gallery)
@@ -59,9 +59,9 @@ async def explain_match(
     def answer() -> Response:
         explained = explanations.explain(gallery, uploads, params, principal)
         # Images of people stay out of shared and disk caches: a deleted item must be gone.
-        kept = {"cache-control": "private, no-store"}
+        headers = {"cache-control": "private, no-store"}
         if wants_png:
-            return Response(explained.png(), media_type=PNG, headers=kept)
-        return JSONResponse(explained.body.model_dump(mode="json"), headers=kept)
+            return Response(explained.png(), media_type=PNG, headers=headers)
+        return JSONResponse(explained.body.model_dump(mode="json"), headers=headers)
 
     return await threads.run(answer)

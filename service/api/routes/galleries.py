@@ -49,9 +49,9 @@ async def list_galleries(
     galleries: GalleriesDep,
     threads: ThreadsDep,
 ) -> GalleryList:
-    """Each that the key is for, with its settings; one that could not be opened says why.
+    """List the galleries of the key with their settings; one that could not be opened has the reason.
 
-    To a key that is limited to cameras neither sizes nor settings are told: both speak of the others.
+    A key that is limited to cameras gets neither sizes nor settings, which concern all cameras.
     """
     entries = await threads.run(lambda: _entries(galleries))
     if principal.cameras is not None:
@@ -61,13 +61,13 @@ async def list_galleries(
 
 @router.put(
     "/{name}",
-    summary="Make or set up a gallery",
-    response_description="it was there already and has these settings now",
+    summary="Create or set up a gallery",
+    response_description="the gallery existed and has these settings now",
     responses={
         200: {"links": links_of_gallery("$response.body#/name")},
         201: {
             "model": GalleryEntry,
-            "description": "Created: it is new",
+            "description": "Created: the gallery is new",
             "links": links_of_gallery("$response.body#/name"),
         },
         **problems(400, 409, 413, 415, 422, 507),
@@ -85,9 +85,9 @@ async def put_gallery(
     maintenance: MaintenanceDep,
     threads: ThreadsDep,
 ) -> GalleryEntry:
-    """Afterwards the gallery exists and has exactly these settings: what the body leaves out gets its default.
+    """Create the gallery if it does not exist, and replace its settings: those left out get their defaults.
 
-    Only the mapping of cameras stays as it is where it is left out: it has a route of its own.
+    Only the mapping of cameras does not change if it is left out: it has a route of its own.
     """
 
     def put() -> GalleryEntry:
@@ -107,18 +107,18 @@ async def put_gallery(
 @router.delete(
     "/{name}",
     summary="Drop a gallery",
-    response_description="what went",
+    response_description="the dropped gallery",
     responses=problems(404, 409, 422),
     dependencies=[Depends(require("admin", "gallery-drop", unrestricted=True))],
 )
 async def drop_gallery(
     name: GalleryName, galleries: GalleriesDep, metrics: MetricsDep, threads: ThreadsDep
 ) -> GalleryDropped:
-    """No search finds its items any more, and its files are removed but those that `remaining` names.
+    """No search finds its items any more, and its files are removed, except those in `remaining`.
 
     `default` cannot be dropped.
 
-    Its backups are not touched: remove them where they lie.
+    Its backups stay: remove them yourself.
     """
     dropped = await threads.run(lambda: galleries.drop(name))
     metrics.forget(name)
@@ -160,7 +160,7 @@ async def list_cameras(
     galleries: GalleriesDep,
     threads: ThreadsDep,
 ) -> CameraList:
-    """Each camera with its items, the learned camera that it is mapped to, and what was not taken from it."""
+    """List the cameras with their items, the learned camera of each, and the rejected images."""
     gallery = galleries.get(name)
     cameras = await threads.run(lambda: _list_cameras(gallery, bundle.manifest))
     visible = [camera for camera in cameras.cameras if principal.sees_camera(camera.camera_id)]
@@ -170,7 +170,7 @@ async def list_cameras(
 @router.put(
     "/{name}/cameras",
     summary="Map a gallery's cameras to learned ones",
-    response_description="the cameras as they are mapped now",
+    response_description="the cameras with the new mapping",
     openapi_extra=MAPPING_CURL,
     responses=problems(400, 404, 413, 415, 422, 507),
     dependencies=[Depends(require("admin", "camera-mapping", unrestricted=True))],
@@ -178,10 +178,10 @@ async def list_cameras(
 async def put_cameras(
     name: KnownGallery, body: CameraMapping, bundle: BundleDep, galleries: GalleriesDep, threads: ThreadsDep
 ) -> CameraList:
-    """Replaces the whole mapping. Names are never mapped by being equal: what is left out is unknown to the model.
+    """Replace the whole mapping. Equal names are not mapped by themselves: cameras left out are unknown to the model.
 
-    Images that are added or asked with from now on are embedded accordingly. Items that are there keep their
-    embeddings and are counted as `stale` where those were made with another learned camera.
+    New images and queries use the new mapping. The embeddings of existing items do not change; items that were
+    embedded with another learned camera are counted as `stale`.
     """
     gallery = galleries.get(name)
 

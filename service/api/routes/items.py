@@ -1,4 +1,4 @@
-"""/v1/items: add images to a gallery, look at them, label them, take them out."""
+"""/v1/items: add, read, label and delete items."""
 
 from __future__ import annotations
 
@@ -59,43 +59,43 @@ PATCH_CURL: dict[str, Any] = {
 
 
 class GalleryParams(Params):
-    """Which gallery an address is about."""
+    """Parameters of routes about one item."""
 
     gallery: str = Field(DEFAULT_GALLERY, max_length=128, description="the gallery's name")
 
 
 class ActParams(GalleryParams):
-    """Which gallery an address is about, and which image the item must have."""
+    """Parameters of routes that change an item, with the image that it must have."""
 
     image_hash: ImageHash | None = Field(
         None,
-        description="the item's `image_hash` as an answer showed it: 409 `image-mismatch`, and nothing is done, where "
-        "the item has another",
+        description="the item's `image_hash` from an earlier answer: 409 `image-mismatch`, without any change, if the "
+        "item has another",
     )
 
     def check(self, item: Item) -> Item:
-        """The item itself. Raises ImageMismatch."""
+        """Return the item. Raises ImageMismatch."""
         if self.image_hash not in (None, item.image_hash):
             raise ImageMismatch.of(item.id, item.image_hash, self.image_hash)
         return item
 
 
 class AddParams(GalleryParams):
-    """How images are added."""
+    """Parameters of additions."""
 
     on_duplicate: Literal["keep", "relabel"] = Field(
         "keep",
-        description="an item that has the same image keeps its labels, or takes those that were sent and differ; "
-        "nothing is cleared",
+        description="of an item with the same image: `keep` its labels, or `relabel` it with those that were sent; "
+        "no label is cleared",
     )
 
 
 class ListParams(FilterParams):
-    """Which items are listed."""
+    """Parameters of lists of items."""
 
     gallery: str = Field(DEFAULT_GALLERY, max_length=128, description="the gallery's name")
     after: int = Field(0, ge=0, le=MAX_ID, description="only items with a greater id")
-    limit: int = Field(100, ge=1, le=1000, description="how many items at most")
+    limit: int = Field(100, ge=1, le=1000, description="maximum number of items")
 
 
 InGallery = Annotated[GalleryParams, Query()]
@@ -112,7 +112,7 @@ ActOn = Annotated[ActParams, Query()]
         200: {"links": links_of_item("$response.body#/results/0/id")},
         207: {
             "model": AddResultBody,
-            "description": "Multi-Status: some images were rejected or failed, each says why",
+            "description": "Multi-Status: some images were rejected or failed; each result has the reason",
             "links": links_of_item("$response.body#/results/0/id"),
         },
         **problems(400, 404, 409, 413, 415, 422, 507),
@@ -129,12 +129,12 @@ async def add_items(
 ) -> AddResultBody:
     """Crops of one person each, or frames with `boxes`, of which every box becomes an item.
 
-    Each crop and each box has its own result: added; duplicate, where the gallery has the same bytes (of a box: the
-    same frame and edges) already in an item that the key sees, with the names of the labels that are `differing`;
-    rejected, where the gallery's settings do not take its quality; or an error. What `metadata` leaves out of person_id
-    and camera_id is read from file names like `0002_c1s1_000451_03.jpg`, except for frames; null keeps it unknown. A
-    duplicate keeps its labels unless `on_duplicate=relabel`. What was added is on disk when the answer comes. 200 when
-    everything is in the gallery, else 207.
+    Each crop and each box has its own result: added; duplicate, if an item that the key may see has the same bytes
+    (of a box: the same frame and edges), with the names of the labels that are `differing`; rejected, if its quality
+    is outside of the gallery's ranges; or an error. A person_id or camera_id that `metadata` leaves out is read from
+    file names like `0002_c1s1_000451_03.jpg`, except for frames; null means unknown. The labels of a duplicate do not
+    change unless `on_duplicate=relabel`. Additions are on disk when the answer comes. 200 if everything is in the
+    gallery, else 207.
     """
     gallery = galleries.get(params.gallery)
     uploads, text = await read_items(request, handler.max_images)
@@ -161,7 +161,7 @@ async def list_items(
     galleries: GalleriesDep,
     threads: ThreadsDep,
 ) -> Response:
-    """Items by id. Give `next_after` of one page as `after` of the next."""
+    """List items by id. Give `next_after` of one page as `after` of the next."""
     gallery = galleries.get(params.gallery)
     where = principal.filter(params.where())
 
@@ -184,7 +184,7 @@ async def get_item(
     galleries: GalleriesDep,
     threads: ThreadsDep,
 ) -> ItemBody:
-    """What is known about one image."""
+    """Return one item with its labels."""
     gallery = galleries.get(params.gallery)
     return ItemBody.of(await threads.run(lambda: principal.check_item(gallery.get(item_id))), gallery.name)
 
@@ -192,7 +192,7 @@ async def get_item(
 @router.patch(
     "/{item_id}",
     summary="Change an item's labels",
-    response_description="the item as it is now",
+    response_description="the changed item",
     openapi_extra=PATCH_CURL,
     responses=problems(400, 404, 409, 413, 415, 422, 507),
 )
@@ -204,10 +204,10 @@ async def patch_item(
     galleries: GalleriesDep,
     threads: ThreadsDep,
 ) -> ItemBody:
-    """Labels that are left out stay; null clears one. Searches filter and group by the new labels at once.
+    """Labels that are left out do not change; null clears one. Searches use the new labels at once.
 
-    The embedding stays as it was made, also where the new `camera_id` is another learned camera: `model_camera` says
-    with which one.
+    The embedding does not change, even if the new `camera_id` is mapped to another learned camera: `model_camera` is
+    the one that it was made with.
     """
     gallery = galleries.get(params.gallery)
     changes = patch.changes()
@@ -234,11 +234,11 @@ async def get_image(
     galleries: GalleriesDep,
     threads: ThreadsDep,
 ) -> Response:
-    """The image as it was stored: re-encoded, without the metadata of the upload."""
+    """Return the image as it was stored: re-encoded, without the metadata of the upload."""
     gallery = galleries.get(params.gallery)
     image = await threads.run(lambda: gallery.image(principal.check_item(gallery.get(item_id)).id))
     if image is None:
-        raise ItemNotFound(f"item {item_id} is kept without its image")
+        raise ItemNotFound(f"item {item_id} is stored without its image")
     # Images of people stay out of shared and disk caches: a deleted item must be gone.
     return Response(image, media_type="image/jpeg", headers={"cache-control": "private, no-store"})
 
@@ -247,8 +247,8 @@ async def get_image(
     "/{item_id}",
     status_code=204,
     response_class=Response,
-    summary="Take an item out",
-    response_description="it is gone",
+    summary="Delete an item",
+    response_description="it is deleted",
     responses=problems(404, 409, 422, 507),
 )
 async def delete_item(
@@ -258,9 +258,9 @@ async def delete_item(
     galleries: GalleriesDep,
     threads: ThreadsDep,
 ) -> None:
-    """The item is in no answer any more once this returns; what is left of it in the files goes with the next purge.
+    """No answer holds the item from now on; the next purge removes its traces from the files.
 
-    There is no receipt: `POST /v1/erasures` gives one.
+    There is no receipt; `POST /v1/erasures` gives one.
     """
     gallery = galleries.get(params.gallery)
     await threads.run(lambda: gallery.delete(params.check(principal.check_item(gallery.get(item_id))).id))

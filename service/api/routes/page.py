@@ -1,4 +1,4 @@
-"""The page for people at `/`, and the API's description at `/docs`: files of the package, nothing from elsewhere."""
+"""The page at `/`, and the API's description at `/docs`: files of the package alone."""
 
 from __future__ import annotations
 
@@ -30,19 +30,19 @@ class Asset:
 
 @router.get("/")
 async def page(request: Request) -> Response:
-    """The search page."""
+    """Return the search page."""
     return _answer(request, "index.html")
 
 
 @router.get("/docs")
 async def docs(request: Request) -> Response:
-    """The API's description, drawn from /openapi.json."""
+    """Return the page that shows /openapi.json."""
     return _answer(request, "docs.html")
 
 
 @router.get("/web/{name}")
 async def asset(request: Request, name: str) -> Response:
-    """A file of the pages; only the listed ones exist."""
+    """Return a file of the pages."""
     if name not in ASSETS.keys() - PAGES:
         raise HTTPException(404)
     return _answer(request, name)
@@ -64,5 +64,5 @@ def _answer(request: Request, name: str) -> Response:
 
 
 def _has(condition: str, etag: str) -> bool:
-    """Whether an If-None-Match names this ETag, compared weakly (RFC 9110, 13.1.2)."""
+    """Return whether an If-None-Match names this ETag, compared weakly (RFC 9110, 13.1.2)."""
     return condition.strip() == "*" or etag.removeprefix("W/") in re.findall(r'"[^"]*"', condition)

@@ -1,4 +1,4 @@
-"""Search with images of a person or with a stored item, and embed without a search."""
+"""Search by images of a person or by a stored item, and embed without a search."""
 
 from __future__ import annotations
 
@@ -34,9 +34,9 @@ SEND = "curl --data-binary @image.jpg -H 'Content-Type: image/jpeg'"
 
 @router.post(
     "/query",
-    summary="Find candidates that look like the person in one or several images",
+    summary="Search by one or several images of a person",
     response_model=QueryResult,
-    response_description="candidates, most alike first, or why there are none",
+    response_description="candidates, most similar first, or the reason why there are none",
     openapi_extra={"requestBody": BODY, "x-curl": f"{SEND} '{{origin}}/v1/query?k=5&camera_id=c1'"},
     responses={
         200: {"links": links_of_item("$response.body#/matches/0/id")},
@@ -51,11 +51,11 @@ async def query(
     queries: QueriesDep,
     threads: ThreadsDep,
 ) -> Response:
-    """Candidates come most alike first, each with its cosine likeness as `score`.
+    """Return candidates, most similar first, each with its cosine similarity as `score`.
 
-    A score says how alike two images are to the model; it never says who somebody is. A human decides.
-    Several images are searched with as one: the mean of their embeddings. Conditions hold before the search, so k
-    candidates come back whenever k exist. The query images are not stored.
+    A score is the similarity of two images to the model, never an identity. A human decides. Several images are one
+    query: the mean of their embeddings. Filters apply before the search, so that k candidates come back whenever k
+    exist. The query images are not stored.
     """
     gallery = galleries.get(params.gallery)
     result = await queries.by_images(gallery, await read_query(request), params, principal)
@@ -65,9 +65,9 @@ async def query(
 
 @router.post(
     "/query/{item_id}",
-    summary="Find candidates that look like a stored item",
+    summary="Search by a stored item",
     response_model=QueryResult,
-    response_description="candidates, most alike first, or why there are none",
+    response_description="candidates, most similar first, or the reason why there are none",
     openapi_extra={"x-curl": "curl -X POST '{origin}/v1/query/17?group_by=track&exclude_same_camera=true'"},
     responses={200: {"links": links_of_item("$response.body#/matches/0/id")}, **problems(404, 409, 422)},
 )
@@ -80,7 +80,7 @@ async def query_item(
     queries: QueriesDep,
     threads: ThreadsDep,
 ) -> Response:
-    """As a query with the item's image, by its stored embedding: no model runs.
+    """Search as by the item's image, with its stored embedding: no model runs.
 
     The item is not among the candidates; with `pool=track`, no item of its track is.
     """
@@ -103,6 +103,6 @@ async def embed(
     galleries: GalleriesDep,
     queries: QueriesDep,
 ) -> EmbeddingBody:
-    """The embedding that a query with these images would search with. Nothing is searched and nothing is stored."""
+    """Return the embedding that a query with these images would use. Nothing is searched or stored."""
     gallery = galleries.get(params.gallery)
     return await queries.embed(gallery, await read_query(request), params.camera_id)

@@ -1,4 +1,4 @@
-"""What several bodies of the REST API are made of. Scores are likenesses: nothing here claims who somebody is."""
+"""Types of several bodies of the REST API. Scores are similarities; nothing here states an identity."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints, Validation
 
 from vitreid.service.values.fields import in_digits
 
-NOTE = "Scores are cosine likenesses between images, not identities: a human decides who is shown."
+NOTE = "Scores are cosine similarities of images, not identities: a human decides who is shown."
 
 
 class Params(BaseModel):
-    """What may stand in an address. A number is digits and nothing else: Python would read `1_0` and ` 10` too."""
+    """Base of parameters in addresses. Numbers are digits only: Python would read `1_0` and ` 10` too."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -23,4 +23,4 @@ class Params(BaseModel):
 
 
 ImageHash = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
-Score = Annotated[float, Field(ge=-1.0001, le=1.0001, description="cosine likeness, -1..1, higher is more alike")]
+Score = Annotated[float, Field(ge=-1.0001, le=1.0001, description="cosine similarity, -1..1, higher is more similar")]

@@ -21,19 +21,19 @@ Reason = Annotated[str, StringConstraints(min_length=1, max_length=LONGEST_REASO
 
 
 class ConfirmedItem(BaseModel):
-    """An item, and the image that it had when a human looked at it."""
+    """An item with the image that a human confirmed."""
 
     model_config = BODY
 
     id: ItemId = Field(examples=[17])
     image_hash: ImageHash = Field(
-        description="the item's `image_hash` as an answer showed it",
+        description="the item's `image_hash` from an earlier answer",
         examples=[IMAGE_HASH],
     )
 
 
 class ErasureRequest(BaseModel):
-    """Which items are to be erased, those that a human confirmed: `items`, `item_ids` or both."""
+    """Items to erase, confirmed by a human: `items`, `item_ids` or both."""
 
     model_config = BODY | ConfigDict(
         json_schema_extra={
@@ -46,7 +46,7 @@ class ErasureRequest(BaseModel):
         default_factory=list,
         min_length=1,
         max_length=MAX_CONFIRMED,
-        description="each with its image; where one of them has another image by now nothing is erased",
+        description="each with its image; nothing is erased if one of them has another image now",
     )
     item_ids: Annotated[list[ItemId], at_most(MAX_ITEMS)] = Field(
         default_factory=list,
@@ -56,7 +56,9 @@ class ErasureRequest(BaseModel):
         examples=[[17, 42]],
     )
     reason: Reason | None = Field(
-        None, description="why, for the receipt; name nobody here: it is kept", examples=["request of 2026-11-20"]
+        None,
+        description="reason for the receipt, which is stored: name nobody here",
+        examples=["request of 2026-11-20"],
     )
 
     @model_validator(mode="after")
@@ -67,7 +69,7 @@ class ErasureRequest(BaseModel):
 
     @property
     def ids(self) -> list[int]:
-        """Of all items that are named."""
+        """Ids of all named items."""
         return [*self.item_ids, *(item.id for item in self.items)]
 
 
@@ -85,18 +87,18 @@ class RemainingBody(BaseModel):
 
 
 class ReceiptBody(BaseModel):
-    """What an erasure did, and what is still to be done; of what was erased it names nothing but ids."""
+    """The receipt of an erasure and its progress; of the erased items it has nothing but ids."""
 
     id: str = Field(examples=["7f1f5a34-6f0e-4c53-9d5a-3a1de0c4a1f2"])
     gallery: str = Field(examples=["default"])
     seq: int = Field(description="position in the gallery's history", examples=[1290])
     requested_at: datetime
-    unsearchable_at: datetime = Field(description="from here on no answer holds the items")
+    unsearchable_at: datetime = Field(description="from then on no answer holds the items")
     purged_at: datetime | None = Field(
-        description="from here on no file of the gallery holds bytes of them; null: not yet"
+        description="from then on no file of the gallery holds bytes of them; null: not yet"
     )
-    items: int = Field(description="how many were erased", examples=[2])
-    images: int = Field(description="how many of them had an image", examples=[2])
+    items: int = Field(description="number of erased items", examples=[2])
+    images: int = Field(description="number of them with an image", examples=[2])
     item_ids: list[int] = Field(examples=[[17, 42]])
     reason: str | None = Field(examples=["request of 2026-11-20"])
     requested_by: str | None = Field(description="the API key's name; or the command", examples=["ops"])
@@ -106,7 +108,7 @@ class ReceiptBody(BaseModel):
 
     @classmethod
     def of(cls, receipt: Receipt, gallery: str) -> ReceiptBody:
-        """A receipt as the API shows it."""
+        """Return a receipt as the API shows it."""
         values = {name: getattr(receipt, name) for name in cls.model_fields if name not in ("gallery", "remaining")}
         remaining = [RemainingBody(kind=each.kind, id=each.id, place=each.place) for each in receipt.remaining]
         return cls(gallery=gallery, remaining=remaining, **values)

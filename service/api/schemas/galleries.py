@@ -17,9 +17,9 @@ class GalleryEntry(BaseModel):
 
     name: str = Field(examples=["default"])
     state: Literal["open", "unusable"]
-    reason: str | None = Field(None, description="why it cannot be used; the log says more")
+    reason: str | None = Field(None, description="why it cannot be used; details are in the log")
     size: int | None = Field(None, description="items", examples=[360])
-    index: str | None = Field(None, description="how it is searched", examples=["flat"])
+    index: str | None = Field(None, description="kind of the index", examples=["flat"])
     settings: GallerySettings | None = None
 
 
@@ -30,22 +30,22 @@ class GalleryList(BaseModel):
 
 
 class GalleryDropped(BaseModel):
-    """What went with a gallery."""
+    """A dropped gallery."""
 
     name: str = Field(examples=["night-shift"])
     items: int = Field(examples=[360])
     images: int = Field(examples=[360])
     bytes: int = Field(description="of its database", examples=[3269192])
     remaining: list[str] = Field(
-        description="files that could not be removed, by their place in its folder, whose place the log tells; an "
-        "operator removes them, or the next start does",
+        description="files that could not be removed, relative to its folder, which is in the log; an operator removes "
+        "them, or the next start does",
         examples=[[]],
     )
-    dropped_at: datetime = Field(description="by then no search found it, and its files but those were removed")
+    dropped_at: datetime = Field(description="from then on no search finds it, and its files except those are removed")
 
 
 class CameraMapping(BaseModel):
-    """Which learned camera each of a gallery's cameras is."""
+    """A mapping of a gallery's cameras to learned ones."""
 
     model_config = BODY
 
@@ -61,16 +61,16 @@ class CameraEntry(BaseModel):
 
     camera_id: str | None = Field(description="null: items of an unknown camera", examples=["gate"])
     learned: str | None = Field(
-        description="what its images are embedded as; null: unknown to the model",
+        description="learned camera that its images are embedded with; null: unknown to the model",
         examples=["c1"],
     )
     items: int = Field(examples=[120])
     stale: int = Field(
-        description="items that were embedded as another learned camera; embed the gallery again",
+        description="items that were embedded with another learned camera; embed the gallery again",
         examples=[0],
     )
     rejected: dict[str, int] = Field(
-        description="images that were not taken, by the rule that they broke", examples=[{"min_height": 3}]
+        description="rejected images, by the rule of quality", examples=[{"min_height": 3}]
     )
 
 
@@ -79,4 +79,4 @@ class CameraList(BaseModel):
 
     gallery: str = Field(examples=["default"])
     cameras: list[CameraEntry]
-    learned: list[str] = Field(description="what a camera can be mapped to", examples=[["c1", "c2"]])
+    learned: list[str] = Field(description="cameras that the model learned", examples=[["c1", "c2"]])

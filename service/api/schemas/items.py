@@ -17,11 +17,11 @@ from vitreid.service.values.times import UtcTime
 
 
 class ItemPatch(BaseModel):
-    """New labels of an item: what is left out stays, and null clears."""
+    """New labels of an item: labels left out do not change, and null clears one."""
 
     model_config = BODY
 
-    camera_id: LabelText | None = Field(None, description="the embedding stays as it was made", examples=["c2"])
+    camera_id: LabelText | None = Field(None, description="the embedding does not change", examples=["c2"])
     person_id: LabelText | None = Field(
         None, description="a label given by people, never by a score", examples=["0002"]
     )
@@ -30,7 +30,7 @@ class ItemPatch(BaseModel):
     metadata: Metadata | None = Field(None, description="replaces all of the metadata")
 
     def changes(self) -> ItemChanges:
-        """What was sent; a person that is nobody is none."""
+        """Return the labels that were sent; person -1 or 0000 is None."""
         every = {
             "camera_id": self.camera_id,
             "person_id": None if self.person_id in NOBODY else self.person_id,
@@ -42,7 +42,7 @@ class ItemPatch(BaseModel):
 
 
 class QualityBody(BaseModel):
-    """What is known about a crop as an image."""
+    """The image quality of a crop."""
 
     height: int = Field(description="pixels", examples=[256])
     width: int = Field(description="pixels", examples=[128])
@@ -53,7 +53,7 @@ class QualityBody(BaseModel):
 
     @classmethod
     def of(cls, quality: Quality) -> QualityBody:
-        """A quality as the API shows it."""
+        """Return a quality as the API shows it."""
         return cls(**{name: getattr(quality, name) for name in QUALITIES})
 
 
@@ -81,16 +81,16 @@ class ItemBody(BaseModel):
         examples=["81fcd33a048ebedc8dfaf33c0ed95f2f42397c486039240dbe3a662ec97f5498"],
     )
     created_at: datetime
-    image_url: str | None = Field(description="null where the image is not kept", examples=["/v1/items/17/image"])
+    image_url: str | None = Field(description="null if the image is not stored", examples=["/v1/items/17/image"])
 
     @classmethod
     def of(cls, item: Item, gallery: str) -> ItemBody:
-        """An item of the gallery of this name as the API shows it."""
+        """Return an item of the gallery of this name as the API shows it."""
         return cls(**item_values(item, gallery))
 
 
 class AddedItem(BaseModel):
-    """What became of one image, or of one box in it: an `id`, a `reason` or an `error`."""
+    """The result of one image or of one box in it: an `id`, a `reason` or an `error`."""
 
     index: int = Field(description="position among the uploaded images, from 0", examples=[0])
     box: int | None = Field(
@@ -102,12 +102,12 @@ class AddedItem(BaseModel):
     duplicate: bool = Field(False, description="the same image was in the gallery already")
     differing: list[str] = Field(
         default_factory=list,
-        description="of a duplicate: the labels that were sent and say something else than the item's",
+        description="of a duplicate: the sent labels that differ from the item's",
         examples=[["person_id"]],
     )
     relabelled: bool = Field(False, description="whether the item has these labels now: `on_duplicate=relabel`")
-    warning: str | None = Field(None, description="what is doubtful about what was added, as a time in the future")
-    reason: str | None = Field(None, description="why the gallery does not take an image of this quality")
+    warning: str | None = Field(None, description="a doubt about the labels, as a time in the future")
+    reason: str | None = Field(None, description="why the gallery rejects an image of this quality")
     error: Problem | None = None
 
 
@@ -130,7 +130,7 @@ class ItemPage(BaseModel):
 
 
 def item_values(item: Item, gallery: str) -> dict[str, Any]:
-    """The values of an ItemBody for an item of the gallery of this name."""
+    """Return the values of an ItemBody for an item of the gallery of this name."""
     address = f"/v1/items/{item.id}/image" + ("" if gallery == DEFAULT_GALLERY else f"?gallery={gallery}")
     return {
         "gallery": gallery,

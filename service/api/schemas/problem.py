@@ -16,16 +16,16 @@ class FieldError(BaseModel):
 
 
 class Problem(BaseModel):
-    """What went wrong (RFC 9457). `type` is stable and safe to compare; `detail` is for people."""
+    """An error (RFC 9457). `type` is stable and safe to compare; `detail` is for people."""
 
     type: str = Field(examples=["/problems/bad-image"])
     title: str = Field(examples=["Bad image"])
     status: int = Field(examples=[422])
     detail: str = Field(examples=["image: is not an image in JPEG, PNG, WEBP"])
-    instance: str | None = Field(None, description="the path that was asked for", examples=["/v1/query"])
+    instance: str | None = Field(None, description="the requested path", examples=["/v1/query"])
     request_id: str | None = Field(None, description="the same as the answer's X-Request-ID header")
     errors: list[FieldError] | None = Field(None, description=f"the wrong values, at most {MAX_ERRORS} of them")
-    error_count: int | None = Field(None, description="how many wrong values there are in all", examples=[1])
+    error_count: int | None = Field(None, description="number of wrong values in all", examples=[1])
 
     @property
     def slug(self) -> str:

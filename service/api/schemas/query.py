@@ -20,11 +20,11 @@ class GroupBody(BaseModel):
         description="the person_id, track_id or camera_id that they share; null: the item has none",
         examples=["t17"],
     )
-    items: int = Field(ge=1, description="how many of them passed the filter, this one included", examples=[14])
+    items: int = Field(ge=1, description="number of them that passed the filter, this one included", examples=[14])
 
 
 class MatchBody(ItemBody):
-    """A candidate: an item that looks like the query, or the best item of a group."""
+    """A candidate: an item similar to the query, or the best item of a group."""
 
     rank: int = Field(ge=1, examples=[1])
     score: Score = Field(examples=[0.8731])
@@ -32,13 +32,13 @@ class MatchBody(ItemBody):
         None,
         ge=0,
         le=1,
-        description="how often pairs with this score showed one person in the calibration data (/v1/info), not that "
-        "this one does; null: the model is not calibrated on images like the gallery's, the query is not a "
+        description="share of pairs with this score that showed one person in the calibration data (/v1/info), not a "
+        "statement about this one; null: the model is not calibrated on images like the gallery's, the query is not a "
         "single image, or the two are not by two known cameras",
         examples=[0.62],
     )
     rerank_distance: float | None = Field(
-        None, description="what a re-ranked candidate is ordered by, 0..1, lower is better"
+        None, description="distance that re-ranked candidates are ordered by, 0..1, lower is better"
     )
     group: GroupBody | None = Field(None, description="present where candidates are groups")
 
@@ -57,46 +57,46 @@ class MatchBody(ItemBody):
 
 
 class QueryEcho(BaseModel):
-    """How the query was understood."""
+    """The query as it was parsed."""
 
-    images: int = Field(description="how many make the query: its mean is searched with", examples=[1])
-    item_id: int | None = Field(None, description="the stored item that was asked with")
+    images: int = Field(description="number of images, whose mean embedding is the query", examples=[1])
+    item_id: int | None = Field(None, description="the stored item of the query")
     height: int | None = Field(description="of the first image, in pixels; null: not known", examples=[128])
     width: int | None = Field(description="of the first image, in pixels; null: not known", examples=[64])
     camera_id: str | None = Field(examples=["c2"])
     camera_known: bool = Field(description="whether the model learned this camera; an unknown one is no error")
     k: int = Field(examples=[10])
     min_score: float | None = Field(
-        description="the one that counted: asked for or the gallery's own, or that of min_probability if higher",
+        description="the minimum in effect: requested or the gallery's own, or that of min_probability if higher",
         examples=[None],
     )
-    min_probability: float | None = Field(None, description="the one asked for", examples=[None])
+    min_probability: float | None = Field(None, description="the requested one", examples=[None])
     group_by: GroupBy = Field(examples=["item"])
     filter: dict[str, JsonValue] = Field(description="the conditions that were given", examples=[{"cameras": ["c1"]}])
     expand: int = Field(examples=[0])
     rerank: Rerank = Field(examples=["none"])
-    rerank_top: int = Field(description="how many candidates were re-ranked at most", examples=[0])
+    rerank_top: int = Field(description="maximum number of re-ranked candidates", examples=[0])
     gallery: str = Field(examples=["default"])
 
 
 class Timings(BaseModel):
-    """Where the time went, in milliseconds."""
+    """Durations in milliseconds."""
 
     decode: float = Field(description="reading and resizing the images", examples=[0.4])
     wait: float = Field(description="until the model was free", examples=[0.1])
-    run: float = Field(description="in the model, with what others asked at that moment", examples=[11.1])
-    embed: float = Field(description="wait and run, and handing over", examples=[11.2])
+    run: float = Field(description="in the model, in a batch with other requests", examples=[11.1])
+    embed: float = Field(description="wait and run, with overhead", examples=[11.2])
     search: float = Field(description="expansion and counting included", examples=[0.3])
     rerank: float = Field(examples=[0.0])
     total: float = Field(examples=[12.0])
 
 
 class QueryResult(BaseModel):
-    """Candidates for one person, most alike first, equal scores by id; re-ranked ones nearest first."""
+    """Candidates for one person, most similar first, equal scores by id; re-ranked ones nearest first."""
 
     query: QueryEcho
     matches: list[MatchBody]
-    no_match: bool = Field(description="nothing was found; `no_match_reason` says why")
+    no_match: bool = Field(description="nothing was found, for the `no_match_reason`")
     no_match_reason: NoMatch | None = Field(examples=[None])
     best_score: Score | None = Field(
         description="of the best that was searched, also where it is below min_score", examples=[0.8731]
@@ -134,7 +134,7 @@ def matches_of(result: SearchResult, group_by: GroupBy, gallery: str = DEFAULT_G
 
 
 EXPLAIN_NOTE = (
-    "This shows which parts of two images the model compared, not who is on them: it proves no identity. "
+    "This shows the patches of two images that the model compared, not who they show: it proves no identity. "
     "A human decides."
 )
 
@@ -142,8 +142,8 @@ EXPLAIN_NOTE = (
 class ComparedImage(BaseModel):
     """One of the two images."""
 
-    item_id: int | None = Field(description="the stored item; null for an image that was sent", examples=[17])
-    height: int = Field(description="pixels; boxes are told in these", examples=[256])
+    item_id: int | None = Field(description="the stored item; null for an uploaded image", examples=[17])
+    height: int = Field(description="pixels, the unit of boxes", examples=[256])
     width: int = Field(description="pixels", examples=[128])
     camera_known: bool = Field(description="whether the model learned the camera that took it")
     foreground: int = Field(description="patches that hold most of the model's attention", examples=[21])
@@ -151,7 +151,7 @@ class ComparedImage(BaseModel):
 
 
 class PatchPair(BaseModel):
-    """Two foreground patches that are each other's most alike."""
+    """Two foreground patches that are each other's most similar."""
 
     query_box: Box = Field(
         description="left, top, right, bottom in pixels of the first image", examples=[[0.0, 32.0, 32.0, 64.0]]
@@ -161,12 +161,12 @@ class PatchPair(BaseModel):
 
 
 class Explanation(BaseModel):
-    """Which foreground patches of two images correspond, the most alike first."""
+    """The corresponding foreground patches of two images, the most similar first."""
 
     query: ComparedImage
     match: ComparedImage
     pairs: list[PatchPair]
-    similarity: Score = Field(description="mean of all pairs, by which `rerank=patches` orders", examples=[0.7914])
+    similarity: Score = Field(description="mean of all pairs, which `rerank=patches` uses", examples=[0.7914])
     bundle_id: str = Field(
         description="the model that compared",
         examples=["da20c6d75e0949b39554913c784c42dbdbc246057b0477c7061a6e71acdf2932"],

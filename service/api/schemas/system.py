@@ -12,13 +12,13 @@ from vitreid.bundle.calibration import CalibrationData, HeldOut, Thresholds
 from vitreid.service.api.schemas.common import NOTE
 
 CLAIM = (
-    "A probability is how often pairs of images by two cameras with such a score showed one person in the "
-    "calibration data, where the share of such pairs is `prior`. It is a likeness, not an identity: a human decides."
+    "A probability is the share of pairs of images by two cameras with such a score that showed one person in the "
+    "calibration data, at a share of `prior` of such pairs. It is a similarity, not an identity: a human decides."
 )
 
 
 class CalibrationInfo(BaseModel):
-    """How scores become probabilities, how good these are, and which least score has which rate of errors."""
+    """Calibration of scores to probabilities, with its quality and the error rates of thresholds."""
 
     method: str = Field(examples=["isotonic"])
     created_at: datetime
@@ -31,7 +31,7 @@ class CalibrationInfo(BaseModel):
 
     @classmethod
     def of(cls, calibration: Calibration) -> Self:
-        """Without the knots."""
+        """Return the calibration without its knots."""
         return cls(
             method=calibration.method,
             created_at=calibration.created_at,
@@ -53,8 +53,8 @@ class BundleInfo(BaseModel):
     dimension: int = Field(description="numbers of an embedding", examples=[128])
     cameras: list[str] = Field(description="cameras that the model learned", examples=[["c1", "c2"]])
     starter: bool = Field(description="whether it is the starter bundle, trained on drawn people only")
-    explains: bool = Field(description="whether it can tell which patches it compares: `POST /v1/explain`")
-    calibration: CalibrationInfo | None = Field(description="what its scores are worth; null: it is not calibrated")
+    explains: bool = Field(description="whether it supports `POST /v1/explain`")
+    calibration: CalibrationInfo | None = Field(description="calibration of its scores; null: it is not calibrated")
 
 
 class GalleryBody(BaseModel):
@@ -64,31 +64,29 @@ class GalleryBody(BaseModel):
     size: int = Field(description="items", examples=[360])
     persons: int = Field(description="distinct person_id labels", examples=[60])
     cameras: dict[str, int] = Field(description="items per camera", examples=[{"c1": 180, "c2": 180}])
-    generation: int = Field(
-        description="number of the embeddings that answer; a new model makes the next", examples=[1]
-    )
-    index: str = Field(description="how it is searched", examples=["flat"])
+    generation: int = Field(description="number of the current embeddings; a new model makes the next", examples=[1])
+    index: str = Field(description="kind of the index", examples=["flat"])
     index_reason: str = Field(
         description="why this index",
         examples=["360 embeddings are within 600,000: comparing all of them is exact and fast enough"],
     )
-    index_parameters: dict[str, float] = Field(description="what it is tuned to")
+    index_parameters: dict[str, float] = Field(description="tuned parameters of the index")
     index_bytes: int = Field(description="memory of the index", examples=[599040])
     snapshot_at: datetime | None = Field(description="when the newest snapshot was written; null where there is none")
     snapshot_lag: int = Field(description="changes since then, which the next start replays", examples=[0])
 
 
 class RuntimeInfo(BaseModel):
-    """What really runs the model, whatever was asked for."""
+    """The runtime that runs the model in fact, which may differ from the settings."""
 
-    name: str = Field(description="the program", examples=["onnx"])
-    provider: str = Field(description="what computes: cpu, cuda or tensorrt", examples=["cpu"])
-    precision: str = Field(description="what it computes in", examples=["fp32"])
+    name: str = Field(description="name of the runtime", examples=["onnx"])
+    provider: str = Field(description="hardware: cpu, cuda or tensorrt", examples=["cpu"])
+    precision: str = Field(description="number type of the computation", examples=["fp32"])
     threads: int | None = Field(description="cores of one run; null on a GPU", examples=[2])
 
 
 class BatchingInfo(BaseModel):
-    """How requests share the model."""
+    """Batching of requests."""
 
     max_batch: int = Field(description="images of one run", examples=[4])
     max_queue: int = Field(description="images that may wait", examples=[256])
@@ -96,17 +94,17 @@ class BatchingInfo(BaseModel):
 
 
 class LimitsInfo(BaseModel):
-    """What a request may be, and how many at a time."""
+    """Limits of requests."""
 
     body_bytes: int = Field(description="of one request", examples=[33554432])
     images: int = Field(description="images of one POST /v1/items", examples=[64])
     pixels: int = Field(description="of one image", examples=[25000000])
-    requests: int = Field(description="under way at a time", examples=[512])
+    requests: int = Field(description="in flight at a time", examples=[512])
     deadline_s: float = Field(description="within which an answer begins", examples=[30.0])
 
 
 class DriftInfo(BaseModel):
-    """A camera whose queries' best scores no longer look like those of the beginning: an alarm for people."""
+    """A camera whose queries' best scores have drifted from the first ones: an alarm for people."""
 
     gallery: str = Field(examples=["default"])
     camera_id: str = Field(description="of the query; `unknown` where it named none", examples=["gate"])
@@ -116,7 +114,7 @@ class DriftInfo(BaseModel):
 
 
 class Info(BaseModel):
-    """What is running."""
+    """Information about the service."""
 
     name: str = Field(examples=["vitreid"])
     version: str = Field(examples=["0.1.0"])
@@ -127,7 +125,7 @@ class Info(BaseModel):
     limits: LimitsInfo
     drift: list[DriftInfo] = Field(description="alarms about score distributions; empty for a limited key")
     warnings: list[str] = Field(
-        description="what an operator should look at, as a clock that cannot be right; empty for a limited key",
+        description="what an operator should check, as a clock that cannot be right; empty for a limited key",
         examples=[
             ["gallery default: retention waits: the clock shows 2099-01-01, which cannot be right; set the clock"]
         ],
@@ -137,7 +135,7 @@ class Info(BaseModel):
 
 
 class Health(BaseModel):
-    """A state in one word, with what was tried."""
+    """A state in one word, with the checks."""
 
     status: Literal["ok", "ready"]
     checks: dict[str, str] = Field(
@@ -148,11 +146,11 @@ class Health(BaseModel):
 
 
 class AuditRow(BaseModel):
-    """One request or command: who, when, what, and about which items. Never an image, never an embedding."""
+    """One request or command with its caller, time, action and items. Never an image, never an embedding."""
 
     model_config = ConfigDict(from_attributes=True)
 
-    id: int = Field(description="rises by one; a gap would show that a row was taken out", examples=[41])
+    id: int = Field(description="rises by one; a gap shows that a row was deleted", examples=[41])
     at: datetime
     request_id: str | None = Field(
         description="the answer's X-Request-ID; null for a command", examples=["5058372260824aebb9ceaba8a55a9b92"]
@@ -164,8 +162,8 @@ class AuditRow(BaseModel):
     )
     action: str = Field(examples=["query"])
     gallery: str | None = Field(examples=["default"])
-    items: list[int] = Field(description="ids that were asked for, found, added or erased", examples=[[17, 4]])
-    person_id: str | None = Field(description="where it was asked for by that label", examples=[None])
+    items: list[int] = Field(description="ids that were requested, found, added or erased", examples=[[17, 4]])
+    person_id: str | None = Field(description="label of the request, if it named a person", examples=[None])
     status: int | None = Field(description="of the answer; null for a command that succeeded", examples=[200])
 
 

@@ -1,4 +1,4 @@
-"""One client's connection: how long, and how much, it may take for its request and for reading the answer."""
+"""One client's connection, with limits on the time and size of its request and on reading the answer."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ MAX_HEADER_BYTES = 64 * 1024
 MAX_UNREAD_BYTES = 256 * 2**20
 """Of all answers together that wait for their clients to read on."""
 MIN_BYTES_PER_S = 16 * 1024
-"""Who reads an answer faster than this is never too slow."""
+"""A client that reads faster than this is never too slow."""
 GRACE_S = 1.0  # in which the application answers that the body came too late
 AT_ONCE = struct.pack("ii", 1, 0)
 BEGAN = "began_s"
@@ -27,7 +27,7 @@ BEGAN = "began_s"
 
 @dataclass(frozen=True)
 class ConnectionLimits:
-    """What a client may take; no byte that it sends or reads extends a time."""
+    """Time limits of a client; no byte that it sends or reads extends them."""
 
     receive_s: float
     """From the first byte of a request to the last one of its body."""
@@ -36,7 +36,7 @@ class ConnectionLimits:
 
 
 class Connection(HttpToolsProtocol):
-    """uvicorn's connection, with an end to each wait for its client."""
+    """uvicorn's connection with a time limit on each wait for its client."""
 
     def __init__(
         self, config: uvicorn.Config, server_state: ServerState, app_state: dict[str, Any], limits: ConnectionLimits
@@ -44,7 +44,7 @@ class Connection(HttpToolsProtocol):
         super().__init__(config, server_state, app_state)
         self.limits = limits
         self.waiting_since: float | None = None
-        """Since when nothing but its client is waited for; None: it is being answered."""
+        """When waiting for its client began; None: a request is being answered."""
         self._receiving: asyncio.TimerHandle | None = None
         self._unread: asyncio.TimerHandle | None = None
         self._header_bytes: int | None = None  # None: no header is being received
@@ -57,7 +57,7 @@ class Connection(HttpToolsProtocol):
         self._expect()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Wait for nothing any more."""
+        """Stop all timers."""
         self._received()
         self._read()
         super().connection_lost(exc)
@@ -86,7 +86,7 @@ class Connection(HttpToolsProtocol):
             super().on_header(name, value)
 
     def on_headers_complete(self) -> None:
-        """Hand the request on."""
+        """Pass the request on."""
         self._header_bytes = None
         super().on_headers_complete()
 
@@ -112,14 +112,14 @@ class Connection(HttpToolsProtocol):
             min(paused, key=lambda each: each._paused_at).drop()
 
     def resume_writing(self) -> None:
-        """Go on, with less patience left for the rest of this answer."""
+        """Resume, with less time left for the rest of this answer."""
         super().resume_writing()
         if self._unread is not None:
             self._patience_s = max(0.0, min(self.limits.send_s, self._unread.when() - self.loop.time()))
         self._read()
 
     def buffered(self) -> int:
-        """Bytes of answers that its client has still to read."""
+        """Return the bytes of answers that its client has not read yet."""
         try:
             return int(self.transport.get_write_buffer_size())
         except RuntimeError:  # uvloop's word for a connection that is gone

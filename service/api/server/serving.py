@@ -19,7 +19,7 @@ from fastapi import FastAPI
 
 from vitreid.service.access.access import keys_exist
 from vitreid.service.api.app import create_app
-from vitreid.service.api.logs import configure_logging, log_what_is_not_caught
+from vitreid.service.api.logs import configure_logging, log_uncaught_errors
 from vitreid.service.api.middleware.admission import InFlightRequests
 from vitreid.service.api.server.accepting import Acceptor
 from vitreid.service.api.server.connections import Connection, ConnectionLimits
@@ -35,7 +35,7 @@ STOPPING_S = 2  # for the answers of requests that end because the service stops
 
 
 class NotLoopback(ServiceError):
-    """The address can be reached from other machines, and nothing would keep them out."""
+    """The address can be reached from other machines, without API keys."""
 
     slug = "not-loopback"
 
@@ -47,7 +47,7 @@ class KeyRequired(ServiceError):
 
 
 def check_address(config: ServiceConfig) -> None:
-    """Raise NotLoopback for an address that other machines can reach without a key, unless that was asked for.
+    """Raise NotLoopback for an address that other machines can reach without a key, unless `insecure` is set.
 
     Raises KeyRequired where there is no key and one is required, AccessUnusable where that cannot be known.
     """
@@ -60,14 +60,14 @@ def check_address(config: ServiceConfig) -> None:
     if not config.loopback and not config.insecure and not keys_exist(config.data):
         raise NotLoopback(
             f"host {config.host} can be reached from other machines, and anybody there could read and delete images; "
-            f"make a key first (vitreid keys create NAME --scope read --data {config.data}), use --host 127.0.0.1, "
-            "or --insecure where something else keeps others out"
+            f"create a key first (vitreid keys create NAME --scope read --data {config.data}), use --host 127.0.0.1, "
+            "or --insecure if something else restricts access"
         )
 
 
 @contextmanager
 def bound_socket(host: str, port: int) -> Iterator[socket.socket]:
-    """A socket bound to the address, so that a taken port is known before a model is loaded.
+    """Yield a socket bound to the address, so that a port in use is reported before a model is loaded.
 
     Raises PortInUse, also for an address that this machine does not have.
     """
@@ -86,20 +86,20 @@ def bound_socket(host: str, port: int) -> Iterator[socket.socket]:
             listener.listen(2048)
         except OSError as error:
             raise PortInUse(
-                f"cannot listen on {host}:{port} ({error.strerror}); stop what runs there or choose another --port"
+                f"cannot listen on {host}:{port} ({error.strerror}); stop the other program or choose another --port"
             ) from error
         yield listener
 
 
 def address_of(listener: socket.socket) -> str:
-    """The URL of a listening socket, without a slash at the end."""
+    """Return the URL of a listening socket, without a slash at the end."""
     host, port = listener.getsockname()[:2]
     shown = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(host, f"[{host}]" if ":" in host else host)
     return f"http://{shown}:{port}"
 
 
 def make_server(config: ServiceConfig, service: Service) -> uvicorn.Server:
-    """A server of the open service."""
+    """Make a server of the open service."""
     return _server_of(create_app(config, service), config)
 
 
@@ -220,7 +220,7 @@ def serve(config: ServiceConfig) -> None:
     """
     check_address(config)
     configure_logging(config.log_level, config.log_format)
-    log_what_is_not_caught()
+    log_uncaught_errors()
     for line in unknown_variables(os.environ):
         logger.warning("%s", line)
     with bound_socket(config.host, config.port) as listener:

@@ -1,4 +1,4 @@
-"""Runtimes: what computes a bundle's embeddings. A new one is a file here and a line in RUNTIMES."""
+"""Runtimes, which compute a bundle's embeddings. A new one is a file here and a line in RUNTIMES."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ logger = logging.getLogger("vitreid")
 
 
 def load_runtime(bundle: Bundle, choice: RuntimeChoice) -> Runtime:
-    """The bundle's model, ready to run as the choice says. Raises UnknownName, BundleError."""
+    """Load the bundle's model as chosen. Raises UnknownName, BundleError."""
     if choice.runtime not in RUNTIMES:
         raise UnknownName.of("runtime", choice.runtime, [name for name in RUNTIMES if name not in FOR_TESTS])
     if choice.runtime in FOR_TESTS:

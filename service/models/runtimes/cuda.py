@@ -25,13 +25,13 @@ PRODUCTS = {"Attention", "Conv", "ConvInteger", "DynamicQuantizeLinear", "Gemm",
 
 
 def load_cuda(bundle: Bundle, choice: RuntimeChoice) -> BucketedRuntime:
-    """The graph on the first GPU. Raises RuntimeMissing, BundleDamaged."""
+    """Load the graph on the first GPU. Raises RuntimeMissing, BundleDamaged."""
     find_gpu(CUDA[0])
     return load_on_gpu(bundle, [CUDA, CPU], provider="cuda", max_batch=choice.max_batch)
 
 
 def find_gpu(provider: str) -> Gpu:
-    """The GPU that one of onnxruntime's providers will compute on. Raises RuntimeMissing."""
+    """Return the GPU that one of onnxruntime's providers will compute on. Raises RuntimeMissing."""
     onnxruntime = load_onnxruntime()
     if provider not in onnxruntime.get_available_providers():
         raise RuntimeMissing(f"the installed onnxruntime {onnxruntime.__version__} has no {provider}; {gpu_command()}")
@@ -41,7 +41,7 @@ def find_gpu(provider: str) -> Gpu:
 def load_on_gpu(
     bundle: Bundle, providers: Sequence[tuple[str, dict[str, Any]]], *, provider: str, max_batch: int
 ) -> BucketedRuntime:
-    """The graph on a GPU, tried with runs of all sizes. Raises RuntimeMissing, BundleDamaged."""
+    """Load the graph on a GPU, tried with runs of all sizes. Raises RuntimeMissing, BundleDamaged."""
     session = open_on_gpu(bundle, providers)
     try:
         return BucketedRuntime(session, bundle.manifest, provider=provider, max_batch=max_batch)
@@ -54,10 +54,10 @@ def load_on_gpu(
 
 
 def open_on_gpu(bundle: Bundle, providers: Sequence[tuple[str, dict[str, Any]]]) -> InferenceSession:
-    """A session whose first provider really computes, and whose products are all the GPU's.
+    """Open a session whose first provider really computes, and whose products are all the GPU's.
 
-    onnxruntime goes on without a provider that it cannot load, and gives others what a provider does not take; it says
-    so only in its log. Raises RuntimeMissing, BundleDamaged.
+    onnxruntime drops a provider that it cannot load, and assigns to others what a provider does not support; it
+    reports both only in its log. Raises RuntimeMissing, BundleDamaged.
     """
     onnxruntime, wanted = load_onnxruntime(), providers[0][0]
     with redirect_stdout(sys.stderr):  # it prints what it does not find, and commands print JSON
@@ -74,7 +74,7 @@ def open_on_gpu(bundle: Bundle, providers: Sequence[tuple[str, dict[str, Any]]])
 
 
 def _check_products(bundle: Bundle, session: InferenceSession, wanted: str) -> None:
-    """Raises RuntimeMissing where a provider takes no product of the graph, or the processor has to take some."""
+    """Raise RuntimeMissing if a provider runs no product of the graph, or the CPU runs some."""
     takers: dict[str, set[str]] = {}
     for part in session.get_provider_graph_assignment_info():
         takers.setdefault(part.ep_name, set()).update(node.op_type for node in part.get_nodes())
@@ -87,6 +87,6 @@ def _check_products(bundle: Bundle, session: InferenceSession, wanted: str) -> N
 
 
 REMEDIES = {
-    "CUDAExecutionProvider": "install 'onnxruntime-gpu[cuda,cudnn]' anew, and a driver for its CUDA",
+    "CUDAExecutionProvider": "reinstall 'onnxruntime-gpu[cuda,cudnn]', and a driver for its CUDA",
     "TensorrtExecutionProvider": "install 'tensorrt-cu13>=10.14,<11'",
 }

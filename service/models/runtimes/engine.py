@@ -1,4 +1,4 @@
-"""The TensorRT engine that a bundle brings along, run without onnxruntime."""
+"""The TensorRT engine in a bundle, run without onnxruntime."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from vitreid.service.models.runtimes.protocol import RuntimeChoice
 
 
 class EngineRuntime:
-    """The engine's runner, as the service sees it."""
+    """The engine's runner as a runtime."""
 
     provider = "tensorrt"
     threads: int | None = None

@@ -18,7 +18,7 @@ logger = logging.getLogger("vitreid")
 
 
 class CpuRuntime:
-    """The reference runner, as the service sees it."""
+    """The reference runner as a runtime."""
 
     provider = "cpu"
 
@@ -40,7 +40,7 @@ PROVIDERS: dict[str, RuntimeLoader] = {
 
 
 def load_onnx(bundle: Bundle, choice: RuntimeChoice) -> Runtime:
-    """The graph on the first of the choice's providers that is there; where none is, why the first is not.
+    """Load the graph on the first available provider; if none is, raise the error of the first.
 
     Raises RuntimeMissing, UnknownName, BundleDamaged.
     """
@@ -60,5 +60,5 @@ def load_onnx(bundle: Bundle, choice: RuntimeChoice) -> Runtime:
         except RuntimeMissing as error:
             missing.append(error)
             if len(missing) < len(choice.providers):
-                logger.warning("the model cannot run on %s, the next is tried: %s", name, error)
+                logger.warning("the model cannot run on %s; trying the next provider: %s", name, error)
     raise missing[0]

@@ -10,11 +10,11 @@ from vitreid.bundle.cores import cores
 from vitreid.service.models.runtimes.protocol import RuntimeChoice
 
 COMPUTED = "fp32"
-"""What is computed in where nothing else is asked for: quantised parts of a graph stay what they are."""
+"""Default number type; quantised parts of a graph do not change."""
 
 
 class OpenVinoRuntime:
-    """OpenVINO's runner, as the service sees it."""
+    """OpenVINO's runner as a runtime."""
 
     provider = "cpu"
 
@@ -33,7 +33,7 @@ class OpenVinoRuntime:
                 "leave VITREID_PRECISION empty, or take bf16"
             )
         computed = COMPUTED if self.precision == written else self.precision
-        batches = {1, choice.max_batch}  # the two sizes of a service: nobody else waits, or many do
+        batches = {1, choice.max_batch}  # the common sizes of a service: one request, or many
         self._runner = OpenVinoRunner(bundle, threads=self.threads, precision=computed, batches=batches)
 
     def run(self, images: NDArray[np.uint8], cameras: NDArray[np.int64]) -> NDArray[np.float32]:

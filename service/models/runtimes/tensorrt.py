@@ -1,4 +1,4 @@
-"""onnxruntime on an NVIDIA GPU by TensorRT, with engines that are built once and kept."""
+"""onnxruntime on an NVIDIA GPU by TensorRT, with engines that are built once and stored."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ TENSORRT = "TensorrtExecutionProvider"
 
 
 def load_tensorrt(bundle: Bundle, choice: RuntimeChoice) -> BucketedRuntime:
-    """The graph as a TensorRT engine on the first GPU; what TensorRT does not take, CUDA computes.
+    """Load the graph as a TensorRT engine on the first GPU; what TensorRT does not take, CUDA computes.
 
     The engine is built now, which takes minutes, and is read from the choice's folder the next time.
     Raises RuntimeMissing, BundleDamaged.
@@ -34,7 +34,7 @@ def load_tensorrt(bundle: Bundle, choice: RuntimeChoice) -> BucketedRuntime:
 
 
 def import_tensorrt() -> str:
-    """TensorRT's version; its libraries are loaded, where onnxruntime finds them. Raises RuntimeMissing."""
+    """Load TensorRT, so that onnxruntime finds its libraries, and return its version. Raises RuntimeMissing."""
     try:
         version: str = importlib.import_module("tensorrt").__version__
     except ImportError as error:
@@ -45,7 +45,7 @@ def import_tensorrt() -> str:
 
 
 def profile(manifest: Manifest, max_batch: int) -> dict[str, Any]:
-    """The batches that an engine is for; with them given, it is built when the session is made."""
+    """Return the batch sizes of an engine; with them, it is built when the session is made."""
     largest = bucket_sizes(max_batch)[-1]
     names = {"min": 1, "opt": largest, "max": largest}
     shapes = {name: shape for name, (_, shape) in expected_inputs(manifest).items()}
@@ -62,7 +62,7 @@ def profile(manifest: Manifest, max_batch: int) -> dict[str, Any]:
 
 
 def caches(folder: Path) -> dict[str, Any]:
-    """Options that keep the engine, and the timings that it was chosen by, in a folder."""
+    """Return the options that store the engine and its timings in a folder."""
     return {
         "trt_engine_cache_enable": True,
         "trt_engine_cache_path": str(folder),
@@ -72,7 +72,7 @@ def caches(folder: Path) -> dict[str, Any]:
 
 
 def engine_folder(engines: Path, manifest: Manifest, gpu: Gpu, tensorrt: str) -> Path:
-    """Where the engine of this model lies: one folder for each GPU, TensorRT, onnxruntime and model.
+    """Return the folder of this model's engine: one for each GPU, TensorRT, onnxruntime and model.
 
     An engine of another one would be refused, or would be used and be wrong.
     """

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from sqlalchemy import select
 
-from vitreid.service.access.audit import Asked, AuditLog, Entry, json_lines
+from vitreid.service.access.audit import AuditFilter, AuditLog, Entry, json_lines
 from vitreid.service.access.database import AccessDatabase, audit, keys
 from vitreid.service.access.errors import AccessUnusable
 from vitreid.service.access.keys import KeyStore
@@ -20,7 +20,7 @@ def log(database: AccessDatabase, clock: Any) -> AuditLog:
     return AuditLog(database, days=30, now=clock)
 
 
-def rows(log: AuditLog, asked: Asked = Asked()) -> list[Any]:  # noqa: B008 - a frozen value
+def rows(log: AuditLog, asked: AuditFilter = AuditFilter()) -> list[Any]:  # noqa: B008 - a frozen value
     return list(log.every(asked))
 
 
@@ -43,17 +43,17 @@ def test_rows_are_found_by_time_key_and_action(log: AuditLog, clock: Any) -> Non
         log.record(Entry(["query", "add", "erase"][hour % 3], key_id=["a", "b"][hour % 2]))
         clock.move(hours=1)
     start = clock.now - timedelta(hours=6)
-    assert [row.id for row in rows(log, Asked(since=start + timedelta(hours=2)))] == [3, 4, 5, 6]
-    assert [row.id for row in rows(log, Asked(until=start + timedelta(hours=2)))] == [1, 2]
-    assert [row.id for row in rows(log, Asked(key_id="a"))] == [1, 3, 5]
-    assert [row.id for row in rows(log, Asked(action="erase"))] == [3, 6]
-    assert [row.id for row in rows(log, Asked(key_id="b", action="add"))] == [2]
+    assert [row.id for row in rows(log, AuditFilter(since=start + timedelta(hours=2)))] == [3, 4, 5, 6]
+    assert [row.id for row in rows(log, AuditFilter(until=start + timedelta(hours=2)))] == [1, 2]
+    assert [row.id for row in rows(log, AuditFilter(key_id="a"))] == [1, 3, 5]
+    assert [row.id for row in rows(log, AuditFilter(action="erase"))] == [3, 6]
+    assert [row.id for row in rows(log, AuditFilter(key_id="b", action="add"))] == [2]
 
 
 def test_pages_follow_each_other(log: AuditLog) -> None:
     for _ in range(1100):
         log.record(Entry("query"))
-    assert [row.id for row in log.page(Asked(), after=2, limit=3)] == [3, 4, 5]
+    assert [row.id for row in log.page(AuditFilter(), after=2, limit=3)] == [3, 4, 5]
     assert [row.id for row in rows(log)] == list(range(1, 1101))
 
 
@@ -81,7 +81,7 @@ def test_a_clock_that_jumps_back_stops_neither_log_nor_pruning(log: AuditLog, cl
 
 def test_lines_are_json_with_times_in_utc(log: AuditLog) -> None:
     log.record(Entry("erase", items=[1, 2], person_id="a\nb"))
-    [line] = json_lines(log.every(Asked()))
+    [line] = json_lines(log.every(AuditFilter()))
     assert line.count("\n") == 1
     assert json.loads(line) == {
         "id": 1, "at": "2026-05-01T00:00:00Z", "request_id": None, "key_id": None, "name": "command line",
@@ -173,7 +173,7 @@ def test_a_row_that_was_read_is_not_added_to(log: AuditLog) -> None:
     assert [row.items for row in rows(log)] == [[1]]
     look(log, 2)
     look(log, 3)
-    assert [row.items for row in log.page(Asked(), after=1)] == [[2, 3]]
+    assert [row.items for row in log.page(AuditFilter(), after=1)] == [[2, 3]]
 
 
 def test_what_was_seen_is_there_after_a_kill(log: AuditLog, database: AccessDatabase) -> None:

@@ -63,7 +63,7 @@ def test_after_the_wait_that_was_told_there_is_a_token(waits: list[int]) -> None
 
 
 def test_only_so_many_names_are_kept_and_the_last_ones_stay() -> None:
-    buckets = Buckets(0.001, 1, most=100, clock=Seconds())
+    buckets = Buckets(0.001, 1, max_names=100, clock=Seconds())
     for name in range(1000):
         buckets.take(str(name))
     assert len(buckets) == 100

@@ -12,7 +12,7 @@ import pytest
 
 from tests.paths import REPOSITORY
 from tests.service.proxying import PREFIX, proxy, serve
-from vitreid.service.access.audit import Asked
+from vitreid.service.access.audit import AuditFilter
 from vitreid.service.api.server.serving import make_server
 from vitreid.service.api.state import open_service
 from vitreid.service.config import ConfigError, ServiceConfig, load_config
@@ -70,7 +70,7 @@ def test_only_named_proxies_say_who_the_client_is(
     monkeypatch.setenv("FORWARDED_ALLOW_IPS", "*")  # the server's own variable does not count
     with serve(tmp_path, tiny_bundle, trusted_proxies=proxies, audit_addresses=True) as (service, port):
         assert get(f"http://127.0.0.1:{port}/v1/items", **{"X-Forwarded-For": "203.0.113.9"})[0] == 200
-        [row] = service.access.audit.page(Asked())
+        [row] = service.access.audit.page(AuditFilter())
     assert row.address == seen
 
 

@@ -136,9 +136,9 @@ def test_in_json_nothing_that_python_says_is_no_json() -> None:
     """Warnings and errors that nobody caught, in the main thread, in others and in finalizers."""
     code = """
 import threading, warnings
-from vitreid.service.api.logs import configure_logging, log_what_is_not_caught
+from vitreid.service.api.logs import configure_logging, log_uncaught_errors
 configure_logging("info", "json")
-log_what_is_not_caught()
+log_uncaught_errors()
 warnings.warn("old\\nthing")
 thread = threading.Thread(target=lambda: 1 / 0)
 thread.start()

@@ -143,7 +143,7 @@ def test_a_problem_lists_few_errors_and_counts_all(client: TestClient) -> None:
 def test_every_list_is_refused_by_its_length_first(client: TestClient, method: str, path: str, body: Any) -> None:
     problem = client.request(method, path, json=body).json()
     assert problem["error_count"] == 1, problem["detail"]
-    assert "entries, at most" in problem["detail"]
+    assert "entries; at most" in problem["detail"]
 
 
 @pytest.mark.parametrize(

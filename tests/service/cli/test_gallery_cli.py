@@ -20,7 +20,7 @@ from tests.conftest import save_tiny_model
 from vitreid import cli
 from vitreid.bundle import Bundle, ImageSpec, OutputSpec
 from vitreid.service.access.access import open_records
-from vitreid.service.access.audit import Asked
+from vitreid.service.access.audit import AuditFilter
 from vitreid.service.gallery import Gallery
 from vitreid.service.gallery.lock import MaintenanceLock
 from vitreid.service.gallery.maintenance import export
@@ -402,7 +402,7 @@ def test_what_commands_do_is_in_the_service_s_log(run: Run, folder: Path, tiny_b
     assert run("backup", folder, tmp_path / "backup")[0] == 0
     assert run("cameras", folder, "--bundle", tiny_bundle, "--map", "c1=c1")[0] == 0
     with open_records(data, audit_days=1) as (_, audit):
-        rows = [(row.action, row.gallery, row.items) for row in audit.page(Asked())]
+        rows = [(row.action, row.gallery, row.items) for row in audit.page(AuditFilter())]
     assert rows == [
         ("key-create", None, []),
         ("query", "default", [1]),

@@ -9,7 +9,7 @@ import pytest
 
 from vitreid import cli
 from vitreid.service.access.access import open_records, record_command
-from vitreid.service.access.audit import Asked, Entry
+from vitreid.service.access.audit import AuditFilter, Entry
 from vitreid.service.api.server.serving import NotLoopback, check_address
 from vitreid.service.config import load_config
 
@@ -103,7 +103,7 @@ def test_the_log_names_what_commands_did(tmp_path: Path, capsys: pytest.CaptureF
     run("audit", "--action", "erase", "--since", "2000-01-01T00:00:00Z", data=tmp_path)
     assert json.loads(capsys.readouterr().out)["id"] == 3
     with open_records(tmp_path, audit_days=365) as (_, log):
-        assert [row.action for row in log.every(Asked())][3:] == ["audit", "audit"]
+        assert [row.action for row in log.every(AuditFilter())][3:] == ["audit", "audit"]
 
 
 def test_a_gallery_without_a_service_has_no_log(tmp_path: Path) -> None:

@@ -89,7 +89,7 @@ def test_a_variable_that_is_no_setting_is_reported_by_every_command(
                 ["gallery", "list", str(tmp_path)], ["audit", "--data", str(tmp_path)])  # fmt: skip
     for arguments in commands:
         cli.run(arguments)
-        assert f"vitreid: {name} is no setting and has no effect; {told}\n" in capsys.readouterr().err, arguments
+        assert f"vitreid: {name} is not a setting and has no effect; {told}\n" in capsys.readouterr().err, arguments
 
 
 def test_variables_that_are_settings_are_not_reported(

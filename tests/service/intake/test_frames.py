@@ -152,7 +152,7 @@ def test_the_gallery_rejects_and_counts_by_camera(
     assert gallery.rejections() == {"gate": {"min_height": 2}, "lobby": {"min_height": 2}}
     first = report.rejected[0]
     assert (first.path, first.reason) == ("img1/000001.png, line 5", "height is 40; expected at least 45")
-    assert (first.violation.rule, first.origin.label.camera_id) == ("min_height", "gate")
+    assert (first.violation.rule, first.provenance.label.camera_id) == ("min_height", "gate")
     gallery.change_settings(reject={})
     assert index_images(frames, gallery, embedder, boxes=table_of(frames, rows)).added == 4
 

@@ -6,17 +6,17 @@ import threading
 
 import pytest
 
-from vitreid.service.intake.pipeline import ahead
+from vitreid.service.intake.pipeline import prefetch
 
 
 def test_results_come_in_order():
-    assert list(ahead(lambda number: number * 2, range(100), workers=3)) == [number * 2 for number in range(100)]
-    assert list(ahead(str, [])) == []
+    assert list(prefetch(lambda number: number * 2, range(100), workers=3)) == [number * 2 for number in range(100)]
+    assert list(prefetch(str, [])) == []
 
 
 def test_only_a_few_results_wait():
     begun: list[int] = []
-    results = ahead(begun.append, range(1000), workers=2, depth=3)
+    results = prefetch(begun.append, range(1000), workers=2, depth=3)
     next(results)
     assert len(begun) <= 6
     results.close()
@@ -31,5 +31,5 @@ def test_an_exception_reaches_the_consumer_and_threads_end():
 
     before = threading.active_count()
     with pytest.raises(KeyError, match="five"):
-        list(ahead(fail, range(100), workers=2))
+        list(prefetch(fail, range(100), workers=2))
     assert threading.active_count() == before

@@ -57,7 +57,7 @@ def test_a_crop_becomes_one_item() -> None:
     label = Label("anna", "gate", "t1", metadata={"lamp": 1})
     [found] = prepare_image(image_of("a.png", content, label), POLICY)
     assert isinstance(found, Prepared)
-    assert (found.origin.name, found.origin.label, found.box) == ("a.png", label, None)
+    assert (found.provenance.name, found.provenance.label, found.box) == ("a.png", label, None)
     assert found.image_hash == hashlib.sha256(content).hexdigest()
     assert (found.quality.height, found.quality.width, found.quality.outside) == (80, 40, 0.0)
     np.testing.assert_array_equal(found.pixels, prepare(image))
@@ -77,7 +77,7 @@ def test_boxes_become_items_as_their_crops_would() -> None:
         assert isinstance(alone, Prepared)
         np.testing.assert_array_equal(found.pixels, alone.pixels)
         assert found.image == alone.image
-        assert (found.origin.label, found.box, found.origin.name) == (box.label, box.box, "f.png")
+        assert (found.provenance.label, found.box, found.provenance.name) == (box.label, box.box, "f.png")
         assert found.image_hash == box_hash(hashlib.sha256(image.content).hexdigest(), box.box)
         assert found.quality.sharpness == alone.quality.sharpness
     assert (first.quality.outside, second.quality.outside, second.quality.width) == (0.0, 0.5, 20)
@@ -108,7 +108,7 @@ def test_quality_outside_of_its_ranges_is_rejected() -> None:
     found = prepare_image(image_of("f.png", encoded(noise(80, 80)), boxes=boxes), rules)
     assert [type(each) for each in found] == [Prepared, QualityRejected, QualityRejected]
     assert [
-        (each.origin.label.camera_id, each.violation.rule) for each in found if isinstance(each, QualityRejected)
+        (each.provenance.label.camera_id, each.violation.rule) for each in found if isinstance(each, QualityRejected)
     ] == [
         ("gate", "min_height"),
         ("gate", "max_outside"),

@@ -21,13 +21,11 @@ from vitreid.service.values.messages import MAX_MESSAGE, first_mistake, shortene
         ({"boxes": [{"box": [1, "x", 2, 3]}]}, "metadata[2].boxes[0].box[1] is 'x': should be a valid number"),
         (
             {"boxes": [{"bbox": [1, 2, 3, 4], "box": [1, 2, 3, 4]}]},
-            "metadata[2].boxes[0].bbox is not a name that is known; "
-            "allowed are box, person_id, track_id, captured_at, metadata",
+            "metadata[2].boxes[0].bbox is unknown; allowed are box, person_id, track_id, captured_at, metadata",
         ),
         (
             {"colour": "red"},
-            "metadata[2].colour is not a name that is known; "
-            "allowed are camera_id, person_id, track_id, captured_at, metadata, boxes",
+            "metadata[2].colour is unknown; allowed are camera_id, person_id, track_id, captured_at, metadata, boxes",
         ),
         ({"camera": "c1"}, "metadata[2].camera is called camera_id here; rename it"),
         (3, "metadata[2] is 3: should be a valid dictionary"),

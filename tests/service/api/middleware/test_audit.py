@@ -13,7 +13,7 @@ from fastapi.testclient import TestClient
 
 from tests.service.application import application_of, service_of
 from vitreid.service.access.access import open_records
-from vitreid.service.access.audit import Asked, AuditLog, Recorded
+from vitreid.service.access.audit import AuditFilter, AuditLog, Recorded
 from vitreid.service.access.errors import AccessUnusable
 from vitreid.service.access.rates import Buckets
 from vitreid.service.api.app import create_app
@@ -29,7 +29,7 @@ JPEG: dict[str, Any] = {"content-type": "image/jpeg"}
 def log(client: TestClient, config: ServiceConfig) -> Iterator[Callable[[], list[Recorded]]]:
     """Reads the rows as another process does: what it sees is committed."""
     with open_records(config.data, audit_days=365) as (_, audit):
-        yield lambda: list(audit.every(Asked()))
+        yield lambda: list(audit.every(AuditFilter()))
 
 
 def key_of(client: TestClient, *scopes: Any) -> dict[str, str]:
@@ -191,7 +191,7 @@ def test_addresses_are_recorded_where_that_is_wanted(config: ServiceConfig) -> N
     with_addresses = config.model_copy(update={"audit_addresses": True})
     with TestClient(create_app(with_addresses), client=("192.0.2.9", 1)) as client:
         client.get("/v1/items")
-        [row] = service_of(client).access.audit.page(Asked())
+        [row] = service_of(client).access.audit.page(AuditFilter())
     assert row.address == "192.0.2.9"
 
 

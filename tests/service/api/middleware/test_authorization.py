@@ -11,7 +11,7 @@ import pytest
 from fastapi.testclient import TestClient
 
 from tests.service.application import application_of, service_of
-from vitreid.service.access.audit import Asked, Recorded
+from vitreid.service.access.audit import AuditFilter, Recorded
 from vitreid.service.access.rates import Buckets
 from vitreid.service.api.authorization import authorization_of
 
@@ -29,7 +29,7 @@ def runtime() -> str:
 
 
 def rows(client: TestClient) -> list[Recorded]:
-    return list(service_of(client).access.audit.every(Asked()))
+    return list(service_of(client).access.audit.every(AuditFilter()))
 
 
 def test_these_are_all_routes_that_read_json(client: TestClient) -> None:
