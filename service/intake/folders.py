@@ -131,8 +131,8 @@ def _ignored(entry: os.DirEntry[str]) -> str | None:
         return LINK
     if suffix not in SUFFIXES:
         return f"is a {suffix} file{CONVERT if suffix in OTHER_SUFFIXES else ''}" if suffix else "has no suffix"
-    # A broken link is kept, so that it is reported; a pipe or device of that name would block whoever reads it.
-    return None if entry.is_file() or entry.is_symlink() else "is no file"
+    # A broken link is included, so that it is reported; reading a pipe or device would block.
+    return None if entry.is_file() or entry.is_symlink() else "is not a file"
 
 
 def _kind(passed: SkippedEntry) -> str:

@@ -159,7 +159,7 @@ LONG_AGO = timedelta(days=365 * 30)
 
 
 def time_warning(captured_at: datetime | None, *, now: datetime, retention_days: float | None) -> str | None:
-    """What is doubtful about a time, as a sentence part; None: nothing."""
+    """Return the doubt about a time as a sentence part, or None."""
     if captured_at is None:
         return None
     age = now - captured_at
@@ -167,7 +167,7 @@ def time_warning(captured_at: datetime | None, *, now: datetime, retention_days:
     if -age > AHEAD:
         return f"{shown} lies in the future; check the camera's clock"
     if retention_days is not None and age.total_seconds() > retention_days * 86_400:
-        return f"{shown} is older than the {retention_days:g} days that the gallery keeps items; it is erased soon"
+        return f"{shown} is older than the {retention_days:g} days of retention; it is erased soon"
     if age > LONG_AGO:
         return f"{shown} is over 30 years ago; check the camera's clock"
     return None

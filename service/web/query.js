@@ -26,8 +26,8 @@ export function enableSearch() {
 }
 
 export function chooseFiles(files, { additional = false } = {}) {
-  const kept = additional && query && !query.item ? query.blobs : [];
-  const blobs = [...kept, ...files];
+  const previous = additional && query && !query.item ? query.blobs : [];
+  const blobs = [...previous, ...files];
   setQuery({ blobs: blobs.slice(0, MAX_IMAGES), truncated: blobs.length > MAX_IMAGES });
 }
 

@@ -107,7 +107,7 @@ def test_the_use_of_a_key_is_noted_to_the_hour(log: AuditLog, database: AccessDa
     assert noted() == datetime(2026, 5, 1, 1, tzinfo=UTC)
 
 
-def test_a_full_disk_is_told(database: AccessDatabase, log: AuditLog) -> None:
+def test_a_full_disk_is_reported(database: AccessDatabase, log: AuditLog) -> None:
     database.write_quickly("PRAGMA max_page_count = 10")
     with pytest.raises(AccessUnusable, match=r"access\.db cannot be used \(database or disk is full\)"):
         for _ in range(100):

@@ -89,7 +89,7 @@ def test_open_routes_need_no_key(client: TestClient, access: Access) -> None:
     assert client.get("/readyz").json() == {"status": "ready", "checks": {}}
 
 
-def test_readiness_tells_its_checks_to_those_with_a_key(client: TestClient, access: Access) -> None:
+def test_readiness_shows_its_checks_to_those_with_a_key(client: TestClient, access: Access) -> None:
     _, text = access.keys.create("a", ["read"])
     assert client.get("/readyz", headers=bearer(text)).json()["checks"]
     assert not client.get("/readyz", headers=bearer(text[:-1])).json()["checks"]

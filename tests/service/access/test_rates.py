@@ -52,7 +52,7 @@ def test_never_more_than_burst_and_rate_allow(waits: list[int], per_s: int, burs
 
 
 @given(st.lists(st.integers(0, 8), min_size=1, max_size=40))
-def test_after_the_wait_that_was_told_there_is_a_token(waits: list[int]) -> None:
+def test_after_the_returned_wait_there_is_a_token(waits: list[int]) -> None:
     clock = Seconds()
     buckets = Buckets(1.0, 2, clock=clock)
     for wait in waits:
@@ -62,7 +62,7 @@ def test_after_the_wait_that_was_told_there_is_a_token(waits: list[int]) -> None
             assert buckets.take("a") == 0
 
 
-def test_only_so_many_names_are_kept_and_the_last_ones_stay() -> None:
+def test_only_the_most_recent_names_are_stored() -> None:
     buckets = Buckets(0.001, 1, max_names=100, clock=Seconds())
     for name in range(1000):
         buckets.take(str(name))

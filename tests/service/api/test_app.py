@@ -85,7 +85,7 @@ def test_parts_opened_elsewhere_are_used_and_left_open(config: ServiceConfig) ->
         assert len(service.gallery()) == 0
 
 
-def test_an_unexpected_error_tells_nothing_of_the_inside(
+def test_an_unexpected_error_reveals_nothing_internal(
     client: TestClient, make_image: Make, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def broken(*_: Any, **__: Any) -> None:
@@ -131,7 +131,7 @@ def test_unknown_paths(client: TestClient, path: str) -> None:
         ("DELETE", "/healthz", "GET, HEAD"),
     ],
 )
-def test_other_methods_are_told_which_are_allowed(client: TestClient, method: str, path: str, allowed: str) -> None:
+def test_other_methods_get_the_allowed_ones(client: TestClient, method: str, path: str, allowed: str) -> None:
     answer = client.request(method, path)
     assert answer.status_code == 405
     assert answer.headers["allow"] == allowed
@@ -166,7 +166,7 @@ def test_every_operation_is_described(client: TestClient) -> None:
     assert "Problem" in description["components"]["schemas"]
 
 
-def test_every_route_speaks_of_likeness_and_not_of_identity(client: TestClient) -> None:
+def test_every_route_speaks_of_similarity_and_not_of_identity(client: TestClient) -> None:
     text = (client.get("/openapi.json").text + client.get("/").text).lower()
     for claim in ("same person as", "identified", "match found", "is the person"):
         assert claim not in text

@@ -85,6 +85,6 @@ def test_what_no_condition_can_be_is_refused(params: dict[str, Any]) -> None:
         ({"min_height": 64, "max_height": 63}, "min_height 64 is greater than max_height 63"),
     ],
 )
-def test_what_nothing_can_fulfil_is_told(params: dict[str, Any], reason: str) -> None:
+def test_what_nothing_can_fulfil_is_reported(params: dict[str, Any], reason: str) -> None:
     with pytest.raises(BadParameter, match=reason):
         FilterParams.model_validate(params).where()

@@ -83,7 +83,7 @@ def test_a_dropped_gallery_is_not_shown_any_more(client: TestClient, make_image:
     assert 'gallery="night"' not in client.get("/metrics").text
 
 
-def test_what_deletions_left_in_the_files_is_told_until_it_is_purged(client: TestClient, make_image: Make) -> None:
+def test_what_deletions_left_in_the_files_is_reported_until_it_is_purged(client: TestClient, make_image: Make) -> None:
     def pending() -> float | None:
         return value(samples(client.get("/metrics").text), "vitreid_purge_pending", gallery="default")
 

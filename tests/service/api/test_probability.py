@@ -204,12 +204,12 @@ def test_it_is_refused_before_the_model_works(
 
 
 def test_info_says_how_the_model_is_calibrated(calibrated: TestClient, calibration: Calibration) -> None:
-    told = calibrated.get("/v1/info").json()["bundle"]["calibration"]
-    assert (told["method"], told["prior"]) == ("isotonic", 0.1)
-    assert told["max_probability"] == pytest.approx(11 / 12)
-    assert told["data"]["name"] == "site"
-    assert told["held_out"]["base_log_loss"] == 0.3
-    assert [each["cameras"] for each in told["thresholds"]] == [None, ["c1", "c2"]]
-    assert told["thresholds"][0]["at"][0]["score"] == 0.6
-    assert told["thresholds"][1]["unmeasured_rates"] == [0.01, 0.001]
-    assert "not an identity" in told["claim"]
+    shown = calibrated.get("/v1/info").json()["bundle"]["calibration"]
+    assert (shown["method"], shown["prior"]) == ("isotonic", 0.1)
+    assert shown["max_probability"] == pytest.approx(11 / 12)
+    assert shown["data"]["name"] == "site"
+    assert shown["held_out"]["base_log_loss"] == 0.3
+    assert [each["cameras"] for each in shown["thresholds"]] == [None, ["c1", "c2"]]
+    assert shown["thresholds"][0]["at"][0]["score"] == 0.6
+    assert shown["thresholds"][1]["unmeasured_rates"] == [0.01, 0.001]
+    assert "not an identity" in shown["claim"]

@@ -26,7 +26,7 @@ WAIT_S = 30
 
 
 class Model:
-    """Always the same embedding; counts, fails and waits as it is told."""
+    """Always the same embedding; counts, fails and waits on command."""
 
     dimension = 4
 

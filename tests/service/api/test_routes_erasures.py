@@ -60,7 +60,7 @@ def test_receipts_are_listed_in_pages(filled: TestClient) -> None:
     assert rest["next_before"] is None
 
 
-def test_what_is_not_there_is_told(filled: TestClient) -> None:
+def test_what_is_not_there_is_reported(filled: TestClient) -> None:
     assert filled.post("/v1/erasures", json={"item_ids": [1, 99]}).json()["item_ids"] == [1]
     gone = filled.post("/v1/erasures", json={"item_ids": [1, 99]})
     assert (gone.status_code, gone.json()["type"]) == (404, "/problems/item-not-found")
@@ -119,7 +119,7 @@ def test_a_key_with_limits_erases_nothing_and_a_receipt_names_who_did(filled: Te
     assert receipt["requested_by"] == "admin"
 
 
-def test_an_item_is_erased_only_with_the_image_that_was_looked_at(filled: TestClient) -> None:
+def test_an_item_is_erased_only_with_the_confirmed_image(filled: TestClient) -> None:
     items = filled.get("/v1/items").json()["items"]
     seen = [{"id": item["id"], "image_hash": item["image_hash"]} for item in items]
     other = seen[1] | {"image_hash": items[2]["image_hash"]}
@@ -148,9 +148,7 @@ def test_answers_say_which_gallery_an_item_is_in(filled: TestClient, make_image:
 
 
 @pytest.mark.parametrize(("method", "body"), [("PATCH", {"person_id": "x"}), ("DELETE", None)])
-def test_an_item_is_changed_only_with_the_image_that_was_looked_at(
-    filled: TestClient, method: str, body: object
-) -> None:
+def test_an_item_is_changed_only_with_the_confirmed_image(filled: TestClient, method: str, body: object) -> None:
     before = filled.get("/v1/items/2").json()
     refused = filled.request(method, f"/v1/items/2?image_hash={'0' * 64}", json=body)
     assert (refused.status_code, refused.json()["type"]) == (409, "/problems/image-mismatch")

@@ -132,7 +132,7 @@ def test_a_very_wide_image_is_drawn_small(client: TestClient, make_image: Callab
 
 
 @pytest.mark.parametrize(
-    ("files", "params", "told"),
+    ("files", "params", "message"),
     [
         (1, {}, "the request has 1 images"),
         (2, {"item_id": [1]}, "the request has 2 images"),
@@ -142,13 +142,13 @@ def test_a_very_wide_image_is_drawn_small(client: TestClient, make_image: Callab
     ],
 )
 def test_two_images_are_needed(
-    client: TestClient, make_image: Callable[..., bytes], files: int, params: dict[str, Any], told: str
+    client: TestClient, make_image: Callable[..., bytes], files: int, params: dict[str, Any], message: str
 ) -> None:
     add(client, make_image(1))
     sent = [("image", make_image(seed)) for seed in range(files)]
     answer = client.post("/v1/explain", params=params, files=sent or None)
     assert (answer.status_code, answer.json()["type"]) == (422, "/problems/bad-parameter")
-    assert told in answer.json()["detail"]
+    assert message in answer.json()["detail"]
 
 
 def test_an_unknown_item(client: TestClient, make_image: Callable[..., bytes]) -> None:

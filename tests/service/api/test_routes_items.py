@@ -107,7 +107,7 @@ NAME = "0002_c1s1_000451_03.jpg"
         ({"person_id": "-1"}, None, "c1"),
     ],
 )
-def test_a_file_name_tells_what_metadata_leaves_out(
+def test_a_file_name_gives_what_metadata_leaves_out(
     client: TestClient, make_image: Make, metadata: Any, person_id: str | None, camera_id: str | None
 ) -> None:
     [added] = send(client, (NAME, make_image(1)), metadata=metadata).json()["results"]
@@ -115,7 +115,7 @@ def test_a_file_name_tells_what_metadata_leaves_out(
     assert (item["person_id"], item["camera_id"]) == (person_id, camera_id)
 
 
-def test_the_name_of_a_frame_tells_nothing_about_the_persons_in_it(client: TestClient, make_image: Make) -> None:
+def test_the_name_of_a_frame_gives_no_labels(client: TestClient, make_image: Make) -> None:
     send(client, (NAME, make_image(1)), metadata={"boxes": [{"box": [0, 0, 20, 60]}]})
     [item] = client.get("/v1/items").json()["items"]
     assert (item["person_id"], item["camera_id"]) == (None, None)
@@ -443,9 +443,7 @@ def test_listing_takes_all_conditions(client: TestClient, make_image: Make) -> N
     assert ([item["id"] for item in rest["items"]], rest["next_after"]) == ([ids[4]], None)
 
 
-def test_other_labels_of_a_image_that_is_there_are_told_and_taken_on_request(
-    client: TestClient, make_image: Make
-) -> None:
+def test_other_labels_of_a_duplicate_are_reported_and_taken_on_request(client: TestClient, make_image: Make) -> None:
     send(client, ("a.jpg", make_image(1)), metadata={"person_id": "0001", "camera_id": "c1"})
     new = {"person_id": "0002", "camera_id": "c1", "captured_at": "2026-05-01T09:30:00Z", "metadata": {"site": "north"}}
     for params in ({}, {"on_duplicate": "keep"}):

@@ -163,7 +163,7 @@ def test_sigterm_ends_it_even_where_loading_is_stuck(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_a_second_service_on_the_same_data_is_told_who_keeps_it(config: ServiceConfig, tiny_bundle: Path) -> None:
+def test_a_second_service_on_the_same_data_reports_who_has_the_lock(config: ServiceConfig, tiny_bundle: Path) -> None:
     with open_service(config):
         command = [
             sys.executable,

@@ -100,7 +100,7 @@ def test_so_are_ids_and_pages(client: TestClient, path: str) -> None:
     [
         (timedelta(days=-400), None, "in the future"),
         (timedelta(days=365 * 40), None, "over 30 years ago"),
-        (timedelta(days=40), 30, "older than the 30 days that the gallery keeps items"),
+        (timedelta(days=40), 30, "older than the 30 days of retention"),
         (timedelta(days=20), 30, None),
         (timedelta(hours=-1), None, None),
     ],

@@ -96,21 +96,21 @@ def test_metadata_is_read_in_a_thread(client: TestClient, make_image: Make, monk
 
 
 @pytest.mark.parametrize(
-    ("metadata", "told"),
+    ("metadata", "expected"),
     [
         ({"note": "x" * 16_384}, "16,396 bytes as JSON; an item's metadata has at most 16,384"),
         ({str(key): key for key in range(65)}, "65 keys; an item's metadata has at most 64"),
     ],
 )
-def test_the_metadata_of_an_item_is_bounded(client: TestClient, make_image: Make, metadata: Any, told: str) -> None:
+def test_the_metadata_of_an_item_is_bounded(client: TestClient, make_image: Make, metadata: Any, expected: str) -> None:
     whole = send(client, make_image(1), json.dumps({"metadata": metadata}).encode())
     assert whole.status_code == 422
-    assert told in whole.json()["detail"]
+    assert expected in whole.json()["detail"]
     assert send(client, make_image(1), b"{}").status_code == 200
     [item] = client.get("/v1/items").json()["items"]
     patched = client.patch(f"/v1/items/{item['id']}", json={"metadata": metadata})
     assert patched.status_code == 422
-    assert told in patched.json()["detail"]
+    assert expected in patched.json()["detail"]
 
 
 def test_boxes_and_their_frame_share_the_bounds(client: TestClient, make_image: Make) -> None:
@@ -192,7 +192,7 @@ def test_metadata_of_too_many_values_is_refused_unread(
 
 
 @pytest.mark.parametrize(("route", "field", "most"), [("/v1/query", "image", 8), ("/v1/items", "images", 20)])
-def test_too_many_files_are_told_how_many_may_come(
+def test_too_many_files_are_refused_with_the_limit(
     client: TestClient, make_image: Make, route: str, field: str, most: int
 ) -> None:
     answer = client.post(route, files=[(field, ("a.jpg", make_image(1)))] * (most + 2))

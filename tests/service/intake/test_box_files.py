@@ -1,4 +1,4 @@
-"""Files of boxes in their formats, and what is told about wrong ones."""
+"""Files of boxes in their formats, and the messages about wrong ones."""
 
 from __future__ import annotations
 
@@ -122,7 +122,7 @@ def test_the_content_says_which_format_it_is(write: Write) -> None:
         ('{"cam1/000001.jpg": "box"}', "entry 1", "boxes"),
     ],
 )
-def test_mistakes_are_told_with_file_and_place(text: str, place: str, reason: str, write: Write) -> None:
+def test_mistakes_are_reported_with_file_and_place(text: str, place: str, reason: str, write: Write) -> None:
     source = write(text)
     with pytest.raises(TableError) as error:
         read_boxes(source, PATHS)
@@ -132,17 +132,17 @@ def test_mistakes_are_told_with_file_and_place(text: str, place: str, reason: st
 
 
 @pytest.mark.parametrize("content", [b"path,left\n\xff", b"[\xff]", b"\xff"])
-def test_what_is_no_text_is_told(content: bytes, write: Write) -> None:
+def test_what_is_no_text_is_reported(content: bytes, write: Write) -> None:
     with pytest.raises(TableError, match=r"UTF-8|not JSON"):
         read_boxes(write(content), PATHS)
 
 
-def test_deep_json_is_told(write: Write) -> None:
+def test_deep_json_is_reported(write: Write) -> None:
     with pytest.raises(TableError, match="JSON"):
         read_boxes(write("[" * 100_000), PATHS)
 
 
-def test_a_missing_file_is_told(tmp_path: Path) -> None:
+def test_a_missing_file_is_reported(tmp_path: Path) -> None:
     with pytest.raises(TableError, match=r"none\.csv cannot be read"):
         read_boxes(BoxSource(tmp_path / "none.csv"), PATHS)
 

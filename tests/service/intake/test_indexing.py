@@ -288,7 +288,7 @@ def test_what_is_ignored_is_listed_with_its_reason(folder, gallery, embedder):
         ".hidden.jpg": "is hidden",
         ".thumbnails": "is hidden",
         "linked": "is a link to a folder, which is not followed",
-        "pipe.jpg": "is no file",
+        "pipe.jpg": "is not a file",
     }
     assert folders.counted(report.ignored).startswith("2 .txt, 2 hidden, 1 .bmp, 1 .heic, 1 has no suffix")
     assert report.bad == []

@@ -71,7 +71,7 @@ def test_a_table_can_say_nobody(nobody, write):
         ("path,captured_at\nc.jpg,0001-01-01T00:00:00+09:00\n", 2, "with its offset"),
     ],
 )
-def test_mistakes_are_told_with_their_line(text, line, reason, write):
+def test_mistakes_are_reported_with_their_line(text, line, reason, write):
     table = write(text)
     with pytest.raises(TableError) as error:
         read_table(table, PATHS)
@@ -81,12 +81,12 @@ def test_mistakes_are_told_with_their_line(text, line, reason, write):
 
 
 @pytest.mark.parametrize("content", [b"path\n\xff\xfe.jpg\n", b'path\n"c.jpg\n'])
-def test_what_is_no_table_is_told(content, write):
+def test_what_is_no_table_is_reported(content, write):
     with pytest.raises(TableError, match="not a CSV table"):
         read_table(write(content), PATHS)
 
 
-def test_a_missing_table_is_told(tmp_path):
+def test_a_missing_table_is_reported(tmp_path):
     with pytest.raises(TableError, match="cannot be read"):
         read_table(tmp_path / "none.csv", PATHS)
 

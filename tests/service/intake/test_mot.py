@@ -104,14 +104,14 @@ def test_odd_boxes_are_left_to_whoever_cuts_them(read: Read) -> None:
         ("1,inf,1,1,9,9\n", 1, "id is inf"),
     ],
 )
-def test_mistakes_are_told_with_their_line(text: str, line: int, reason: str, read: Read, tmp_path: Path) -> None:
+def test_mistakes_are_reported_with_their_line(text: str, line: int, reason: str, read: Read, tmp_path: Path) -> None:
     with pytest.raises(TableError) as error:
         read(text)
     assert str(error.value).startswith(f"{tmp_path / 'mot.txt'}, line {line}:")
     assert reason in str(error.value)
 
 
-def test_two_files_of_one_number_are_told_where_it_is_asked_for(read: Read) -> None:
+def test_two_files_of_one_number_are_reported_where_it_is_asked_for(read: Read) -> None:
     paths = ["a/000001.jpg", "b/1.png", "a/2.jpg"]
     assert len(read("2,1,1,1,9,9\n", paths)) == 1
     with pytest.raises(TableError, match="both have the number 1; index one camera's folder"):
@@ -126,7 +126,7 @@ def test_times_need_a_start_and_frames_per_second(options: dict[str, Any], read:
         read("1,1,1,1,9,9\n", **options)
 
 
-def test_times_out_of_the_calendar_are_told(read: Read) -> None:
+def test_times_out_of_the_calendar_are_reported(read: Read) -> None:
     with pytest.raises(TableError, match="line 1: frame 10"):
         read("10,1,1,1,9,9\n", fps=1e-12, start=datetime(2026, 5, 1, tzinfo=UTC))
 
@@ -157,7 +157,7 @@ def test_a_line_of_six_numbers_is_mot(line: str, mot: bool) -> None:
         ("1,٣,11,21,20,70".encode(), "is not a number in digits"),
     ],
 )  # fmt: skip
-def test_a_bad_line_far_below_is_told(line: bytes, reason: str, tmp_path: Path) -> None:
+def test_a_bad_line_far_below_is_reported(line: bytes, reason: str, tmp_path: Path) -> None:
     file = tmp_path / "mot.txt"
     file.write_bytes(b"1,7,11,21,20,70\n" * 1000 + line + b"\n")
     with pytest.raises(TableError, match=reason):

@@ -82,7 +82,7 @@ QUALITY = Quality(height=100, width=40, sharpness=50.0, brightness=0.5, outside=
         ({"aspect": (3, None)}, "min_aspect"),
     ],
 )
-def test_the_first_range_that_is_broken_is_told(ranges: dict[str, tuple], rule: str | None) -> None:
+def test_the_first_range_that_is_broken_is_reported(ranges: dict[str, tuple], rule: str | None) -> None:
     breach = violation_of(QUALITY, ranges)
     assert (breach.rule if breach else None) == rule
 

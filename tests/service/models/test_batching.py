@@ -1,4 +1,4 @@
-"""The batcher, with a model that runs only when it is told to."""
+"""The batcher with a model that runs on command."""
 
 from __future__ import annotations
 
@@ -116,7 +116,7 @@ def test_a_large_request_does_not_stall_small_ones(make: Callable[..., MicroBatc
     assert model.batches == [[100], [1, 50], [2, 3], [4, 5]]
 
 
-def test_waiting_and_running_are_told_apart(make: Callable[..., MicroBatcher], model: Held) -> None:
+def test_waiting_and_running_are_reported_apart(make: Callable[..., MicroBatcher], model: Held) -> None:
     seen: list[tuple[int, float]] = []
     batcher = make(max_batch=2, observe=lambda size, run_s: seen.append((size, run_s)))
     model.allow()
@@ -269,7 +269,7 @@ def test_closing_finishes_what_waits_and_takes_no_more(make: Callable[..., Micro
         batcher.try_model()
 
 
-def test_closing_waits_no_longer_than_it_is_told(make: Callable[..., MicroBatcher], model: Held) -> None:
+def test_closing_waits_no_longer_than_it_is_reported(make: Callable[..., MicroBatcher], model: Held) -> None:
     batcher = make(max_batch=1)
     running, waiting = ask(batcher, 1), ask(batcher, 2)
     model.begun()

@@ -48,10 +48,10 @@ def test_no_images_and_missing_cameras(tiny_bundle, images):
 
 
 @pytest.mark.parametrize(
-    ("factor", "told"), [(np.nan, "is not finite"), (0, "has length 0, not 1"), (1, "has length .*, not 1")]
+    ("factor", "message"), [(np.nan, "is not finite"), (0, "has length 0, not 1"), (1, "has length .*, not 1")]
 )
 @pytest.mark.parametrize("runtime", ["onnx", "openvino"])
-def test_a_model_that_gives_no_embeddings_is_refused(tmp_path, runtime, factor, told):
+def test_a_model_that_gives_no_embeddings_is_refused(tmp_path, runtime, factor, message):
     row = numpy_helper.from_array(np.full((1, 48), factor, dtype=np.float32), "row")
     axes = numpy_helper.from_array(np.array([1, 2, 3]), "axes")
     last = numpy_helper.from_array(np.array([1]), "last")
@@ -67,5 +67,5 @@ def test_a_model_that_gives_no_embeddings_is_refused(tmp_path, runtime, factor, 
     save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=10), tmp_path / "model.onnx")
     image, output = ImageSpec(height=64, width=32), OutputSpec(dimension=48)
     bundle = Bundle.save(tmp_path / "bundle", tmp_path / "model.onnx", name="useless", image=image, output=output)
-    with pytest.raises(BundleDamaged, match=f"model.onnx gives of a grey image {told}; export the bundle again"):
+    with pytest.raises(BundleDamaged, match=f"model.onnx gives of a grey image {message}; export the bundle again"):
         Embedder(bundle, RuntimeChoice(runtime, threads=1))

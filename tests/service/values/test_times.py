@@ -47,6 +47,6 @@ def test_rfc_3339_with_an_offset(text: str) -> None:
 def test_anything_else_is_refused_with_the_value_and_the_form(given: object) -> None:
     with pytest.raises(
         ValueError, match=r"is not a time; expected RFC 3339 with its offset, as in 2026-11-20T08"
-    ) as told:
+    ) as message:
         parse_time(given)
-    assert repr(given)[:20] in str(told.value)
+    assert repr(given)[:20] in str(message.value)

@@ -259,7 +259,7 @@ def test_a_broken_model_is_no_bad_image(
         assert asking.query(make_image(1)).result().status_code == 200
 
 
-def test_stopping_tells_those_that_still_wait(serve: Callable[..., Any], make_image: Make) -> None:
+def test_stopping_answers_those_that_still_wait(serve: Callable[..., Any], make_image: Make) -> None:
     with serve(drain_s=0) as asking:
         content = make_image(1)
         head = (

@@ -84,7 +84,7 @@ def test_every_action_leaves_one_row(client: TestClient, log: Callable[[], list[
     assert {(row.key_id, row.name, row.address) for row in rows} == {(None, "anonymous", None)}
 
 
-def test_what_only_looks_at_the_service_leaves_none(client: TestClient, log: Callable[[], list[Recorded]]) -> None:
+def test_probes_leave_no_rows(client: TestClient, log: Callable[[], list[Recorded]]) -> None:
     for path in ("/", "/healthz", "/readyz", "/v1/info", "/v1/galleries", "/nothing", "/metrics"):
         client.get(path)
     assert log() == []

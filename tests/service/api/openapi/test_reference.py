@@ -105,7 +105,7 @@ def test_parameters_with_limits_defaults_and_examples(page: str) -> None:
     assert "| `k` | query | integer | `10` |  (e.g. `5`) |" in page
 
 
-def test_conditions_are_told_once(page: str) -> None:
+def test_conditions_are_listed_once(page: str) -> None:
     route, _, conditions = page.partition("## Conditions")
     assert "`since`" not in route
     assert "And all [conditions](#conditions)." in route
@@ -126,7 +126,7 @@ def test_bodies_by_type_and_by_name(page: str) -> None:
     assert "### Anything\n\nAny JSON.\n" in page
 
 
-def test_errors_are_told_once_with_their_example(page: str) -> None:
+def test_errors_are_listed_once_with_their_example(page: str) -> None:
     assert "[Errors](#errors): `404`." in page
     row = "| 404 | Not Found: no such thing | `/problems/gone`: no item \\| 17 | `Retry-After` |"
     assert page.count(row) == 1

@@ -59,7 +59,7 @@ def test_samples(schema: Schema, value: object) -> None:
     assert sample(schema, NAMED) == value
 
 
-def test_what_may_be_left_out_is_not_told_unless_it_has_an_example() -> None:
+def test_what_may_be_left_out_is_not_shown_unless_it_has_an_example() -> None:
     nullable = {"anyOf": [{"type": "string"}, {"type": "null"}]}
     schema = {"properties": {"a": nullable, "b": nullable, "c": {**nullable, "examples": ["x"]}}, "required": ["b"]}
     assert sample(schema, {}) == {"a": None, "b": "...", "c": "x"}

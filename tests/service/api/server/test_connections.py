@@ -271,6 +271,6 @@ def test_without_descriptors_one_line_is_logged_and_the_service_goes_on(
         time.sleep(0.1)
         refusing.clear()
         attack.healthy()
-    told = [record.getMessage() for record in caplog.records if "cannot be taken" in record.getMessage()]
-    assert len(told) == 1
-    assert "ulimit -n" in told[0]
+    message = [record.getMessage() for record in caplog.records if "cannot be taken" in record.getMessage()]
+    assert len(message) == 1
+    assert "ulimit -n" in message[0]

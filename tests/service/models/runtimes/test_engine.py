@@ -32,7 +32,7 @@ def test_embeddings_are_those_of_the_reference(
     assert (runtime.provider, runtime.precision, runtime.threads) == ("tensorrt", "fp32", None)
 
 
-def test_a_bundle_without_an_engine_is_told(tiny_bundle: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_bundle_without_an_engine_is_reported(tiny_bundle: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     install(monkeypatch)
     with pytest.raises(RuntimeMissing, match=r"but no engines.*build it on this machine with `vitreid export"):
         load_runtime(Bundle.open(tiny_bundle), CHOICE)

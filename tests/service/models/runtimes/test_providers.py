@@ -91,7 +91,7 @@ def test_without_the_gpu_build_the_extra_is_named(bundle, monkeypatch) -> None:
 
 
 @pytest.mark.parametrize("provider", ["cuda", "tensorrt"])
-def test_without_a_gpu_it_is_told(gpu, bundle, monkeypatch, provider) -> None:
+def test_without_a_gpu_it_is_reported(gpu, bundle, monkeypatch, provider) -> None:
     gpu()
     monkeypatch.setattr(cuda, "first_gpu", first_gpu)
     monkeypatch.setattr("vitreid.bundle.gpu.DRIVER", "libcuda-that-is-not-there.so")
@@ -122,7 +122,7 @@ def test_a_provider_that_leaves_the_products_to_others_is_refused(gpu, bundle, p
         load_runtime(bundle, RuntimeChoice(providers=(provider,)))
 
 
-def test_a_gpu_that_cannot_run_the_largest_batch_is_told(gpu, bundle, monkeypatch) -> None:
+def test_a_gpu_that_cannot_run_the_largest_batch_is_reported(gpu, bundle, monkeypatch) -> None:
     def out_of_memory(*arguments: Any, **options: Any) -> None:
         raise RuntimeError("Failed to allocate memory\nfor requested buffer")
 
@@ -142,14 +142,14 @@ def test_a_substitute_that_was_named_is_taken(gpu, bundle, caplog) -> None:
     ]
 
 
-def test_where_none_can_the_first_ones_reason_is_told(gpu, bundle, monkeypatch) -> None:
+def test_where_none_can_the_first_ones_reason_is_reported(gpu, bundle, monkeypatch) -> None:
     gpu(used=["CPUExecutionProvider"])
     monkeypatch.setitem(sys.modules, "tensorrt", None)
     with pytest.raises(RuntimeMissing, match="TensorRT cannot be imported"):
         load_runtime(bundle, RuntimeChoice(providers=("tensorrt", "cuda")))
 
 
-def test_an_unknown_provider_is_told_before_any_is_tried(bundle) -> None:
+def test_an_unknown_provider_is_reported_before_any_is_tried(bundle) -> None:
     with pytest.raises(UnknownName, match="unknown provider 'gpu': choose one of cpu, cuda, tensorrt"):
         load_runtime(bundle, RuntimeChoice(providers=("cpu", "gpu")))
 

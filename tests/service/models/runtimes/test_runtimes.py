@@ -54,7 +54,7 @@ def test_fake_finds_similar_colours_similar_and_says_that_it_is_fake(tiny_bundle
     assert "is for tests" in caplog.text
 
 
-def test_an_unknown_runtime_is_told(tiny_bundle):
+def test_an_unknown_runtime_is_reported(tiny_bundle):
     with pytest.raises(UnknownName, match="unknown runtime 'cuda': choose one of engine, onnx, openvino"):
         load_runtime(Bundle.open(tiny_bundle), RuntimeChoice("cuda"))
 
