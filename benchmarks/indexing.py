@@ -23,9 +23,8 @@ from numpy.typing import NDArray
 
 from vitreid.bundle import Bundle, read_image
 from vitreid.service.gallery import Gallery
-from vitreid.service.intake.folders import find_images
+from vitreid.service.intake.folders import find_images, read_folder
 from vitreid.service.intake.indexing import index_folder
-from vitreid.service.intake.sources import read_folder
 from vitreid.service.models.embedder import Embedder
 from vitreid.service.models.runtimes import RuntimeChoice
 

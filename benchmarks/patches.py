@@ -33,8 +33,8 @@ from vitreid.scoring import Labelled, RetrievalScores, compare_scores, score_ret
 from vitreid.scoring.patches import FOREGROUND_SHARE, PATCH_SHARE, TOP, Foreground, Half, reranked_blocks
 from vitreid.service.gallery import Gallery
 from vitreid.service.gallery.maintenance.patch_backfill import PatchBackfill
+from vitreid.service.intake.folders import read_folder
 from vitreid.service.intake.indexing import index_folder
-from vitreid.service.intake.sources import read_folder
 from vitreid.service.models.embedder import Embedder
 from vitreid.service.models.explainer import Explainer
 from vitreid.service.models.runtimes import RuntimeChoice

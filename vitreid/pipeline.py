@@ -120,8 +120,8 @@ def index(
     GalleryError.
     """
     from vitreid.bundle.name_pattern import NamePattern
+    from vitreid.service.intake.folders import read_folder
     from vitreid.service.intake.indexing import index_folder
-    from vitreid.service.intake.sources import read_folder
 
     parsed = None if pattern is None else NamePattern.parse(pattern)
     folder = read_folder(Path(images), camera_id=camera_id, pattern=parsed)

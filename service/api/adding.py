@@ -10,7 +10,6 @@ from time import perf_counter
 from typing import Any
 
 from vitreid.bundle import ImageError, ImageLimits, Manifest
-from vitreid.service.api.embedding import EmbeddingQueue
 from vitreid.service.api.metrics import Metrics
 from vitreid.service.api.problems import image_problem, problem_of
 from vitreid.service.api.schemas.items import AddedItem, AddResultBody
@@ -32,6 +31,7 @@ from vitreid.service.intake.outcomes import (
 )
 from vitreid.service.intake.pipeline import Intake
 from vitreid.service.intake.preparing import ImageSource, IntakePolicy, chunked, source_size
+from vitreid.service.models.batching import EmbeddingQueue
 
 BATCH = 16
 

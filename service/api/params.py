@@ -21,6 +21,12 @@ from vitreid.service.values.times import UtcTime
 MAX_NAMES = 256
 
 
+class GalleryParams(Params):
+    """Parameters of routes on one gallery."""
+
+    gallery: str = Field(DEFAULT_GALLERY, max_length=128, description="the gallery's name")
+
+
 class FilterParams(Params):
     """Filter of items: all conditions must hold, and an item whose value is unknown does not match."""
 

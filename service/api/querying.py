@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 
 from vitreid.bundle import ImageLimits, Manifest, decoded
 from vitreid.service.access.principal import Principal
-from vitreid.service.api.embedding import EmbeddingQueue
 from vitreid.service.api.metrics import Metrics
 from vitreid.service.api.params import ItemQueryParams, QueryParams, SearchParams
 from vitreid.service.api.schemas.query import EmbeddingBody, QueryEcho, QueryResult, Timings, matches_of
@@ -19,7 +18,7 @@ from vitreid.service.api.threads import Threads
 from vitreid.service.api.uploads import Upload
 from vitreid.service.errors import EmbeddingFailed
 from vitreid.service.gallery.gallery import Gallery
-from vitreid.service.models.batching import Embedded
+from vitreid.service.models.batching import Embedded, EmbeddingQueue
 from vitreid.service.models.explainer import Explainer
 from vitreid.service.search.patches import PatchReranker
 from vitreid.service.search.pipeline import SearchResult, check_request, search

@@ -11,7 +11,6 @@ from pathlib import Path
 from vitreid.bundle import Bundle, ImageLimits, PixelBudget
 from vitreid.service.access.access import Access, open_access
 from vitreid.service.api.adding import UploadHandler
-from vitreid.service.api.embedding import EmbeddingQueue
 from vitreid.service.api.explaining import ExplainHandler
 from vitreid.service.api.info import InfoReport
 from vitreid.service.api.metrics import Metrics
@@ -26,7 +25,7 @@ from vitreid.service.gallery.galleries import Galleries
 from vitreid.service.gallery.gallery import Gallery
 from vitreid.service.gallery.maintenance.patch_backfill import PatchBackfill
 from vitreid.service.gallery.maintenance.scheduler import Scheduler
-from vitreid.service.models.batching import MicroBatcher
+from vitreid.service.models.batching import EmbeddingQueue, MicroBatcher
 from vitreid.service.models.bundle_choice import find_bundle, is_starter
 from vitreid.service.models.embedder import Embedder
 from vitreid.service.models.explainer import Explainer

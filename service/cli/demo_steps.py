@@ -26,8 +26,8 @@ from vitreid.service.api.server.serving import STOP_SIGNALS, address_of, bound_s
 from vitreid.service.api.state import Service, open_service
 from vitreid.service.config import ServiceConfig, load_config
 from vitreid.service.errors import ServiceError
+from vitreid.service.intake.folders import read_folder
 from vitreid.service.intake.indexing import index_folder
-from vitreid.service.intake.sources import read_folder
 from vitreid.service.models.bundle_choice import starter_path
 from vitreid.synthetic import DatasetSummary, draw_dataset
 from vitreid.terminal import progress_bar

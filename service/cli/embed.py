@@ -27,8 +27,8 @@ def embed(
     with report_interrupt(f"{out} was not written"):
         from vitreid.service.cli.opening import image_limits, open_embedder
         from vitreid.service.config import load_config
+        from vitreid.service.intake.folders import read_folder
         from vitreid.service.intake.indexing import embed_folder
-        from vitreid.service.intake.sources import read_folder
         from vitreid.service.values.files import CannotWrite
 
         folder = read_folder(images)

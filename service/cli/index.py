@@ -82,8 +82,8 @@ def index(
         from vitreid.service.cli.opening import gallery_to_fill, image_limits, open_embedder
         from vitreid.service.config import load_config
         from vitreid.service.intake.boxes import BoxSource
+        from vitreid.service.intake.folders import read_folder
         from vitreid.service.intake.indexing import index_folder
-        from vitreid.service.intake.sources import read_folder
         from vitreid.service.values.texts import check_label
 
         config = load_config(bundle=bundle, threads=threads)

@@ -17,7 +17,7 @@ from vitreid.bundle import ImageLimits
 from vitreid.bundle.preprocess import DEFAULT_LIMITS
 from vitreid.service.gallery import Gallery, GallerySettings
 from vitreid.service.intake.cameras import camera_map
-from vitreid.service.intake.folders import SkippedEntry
+from vitreid.service.intake.folders import FolderImages, SkippedEntry
 from vitreid.service.intake.labels import LabelSummary
 from vitreid.service.intake.outcomes import (
     Added,
@@ -31,7 +31,6 @@ from vitreid.service.intake.outcomes import (
 )
 from vitreid.service.intake.pipeline import Intake, batches, prefetch, without_known
 from vitreid.service.intake.preparing import IntakePolicy
-from vitreid.service.intake.sources import FolderImages
 from vitreid.service.models.embedder import Embedder
 from vitreid.service.values.files import atomic_write
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import threading
 from collections import deque
@@ -13,8 +14,10 @@ from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image
 
 from vitreid.service.errors import EmbeddingFailed, ModelFailed, NotReady, QueueFull
+from vitreid.service.models.embedder import Embedder
 from vitreid.service.values.embeddings import check_embeddings
 
 Pixels = NDArray[np.uint8]
@@ -261,3 +264,26 @@ def _checked(row: Row | EmbeddingFailed) -> Row:
     if isinstance(row, EmbeddingFailed):
         raise row
     return row
+
+
+class EmbeddingQueue:
+    """Prepares images and embeds them in batches; `observe(stage, ms)` gets the times of each call."""
+
+    def __init__(self, embedder: Embedder, batcher: MicroBatcher, observe: Callable[[str, float], None]) -> None:
+        self._embedder = embedder
+        self._batcher = batcher
+        self._observe = observe
+
+    def prepare(self, image: Image.Image) -> NDArray[np.uint8]:
+        """Resize an RGB image to the (height, width, 3) pixels that the model takes."""
+        return self._embedder.prepare(image)
+
+    async def embed(self, pixels: Sequence[NDArray[np.uint8]], model_cameras: Sequence[str | None]) -> Embedded:
+        """Embed N prepared images; a cancelled call leaves the queue.
+
+        Raises QueueFull, ModelFailed, NotReady.
+        """
+        embedded = await asyncio.wrap_future(self._batcher.submit(pixels, model_cameras))
+        self._observe("wait", embedded.wait_ms)
+        self._observe("run", embedded.run_ms)
+        return embedded

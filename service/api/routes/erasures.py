@@ -12,13 +12,12 @@ from vitreid.service.api.authorization import require
 from vitreid.service.api.dependencies import GalleriesDep, ThreadsDep
 from vitreid.service.api.middleware.audit import note_items
 from vitreid.service.api.openapi.responses import links_of_receipt, problems
-from vitreid.service.api.schemas.common import Params
+from vitreid.service.api.params import GalleryParams
 from vitreid.service.api.schemas.erasures import ErasureRequest, ReceiptBody, ReceiptPage
 from vitreid.service.gallery import Filter, Gallery
 from vitreid.service.gallery.errors import PersonNotFound
 from vitreid.service.gallery.rows.erasure import Receipt
 from vitreid.service.values.fields import MAX_ID, Named
-from vitreid.service.values.texts import DEFAULT_GALLERY
 
 router = APIRouter(tags=["erasure"])
 
@@ -38,13 +37,7 @@ CURL: dict[str, Any] = {
 }
 
 
-class ErasureParams(Params):
-    """Parameters of erasures."""
-
-    gallery: str = Field(DEFAULT_GALLERY, max_length=128, description="the gallery's name")
-
-
-class ReceiptParams(ErasureParams):
+class ReceiptParams(GalleryParams):
     """Parameters of lists of receipts."""
 
     before: int | None = Field(None, ge=1, le=MAX_ID, description="only receipts with a smaller seq")
@@ -62,7 +55,7 @@ class ReceiptParams(ErasureParams):
 )
 async def erase_items(
     request: Request,
-    params: Annotated[ErasureParams, Query()],
+    params: Annotated[GalleryParams, Query()],
     body: ErasureRequest,
     principal: Annotated[Principal, Depends(require("write", "erase", unrestricted=True))],
     galleries: GalleriesDep,
@@ -113,7 +106,7 @@ async def list_erasures(
     dependencies=[Depends(require("write", "erasures", unrestricted=True))],
 )
 async def get_erasure(
-    erasure_id: ErasureId, params: Annotated[ErasureParams, Query()], galleries: GalleriesDep, threads: ThreadsDep
+    erasure_id: ErasureId, params: Annotated[GalleryParams, Query()], galleries: GalleriesDep, threads: ThreadsDep
 ) -> Response:
     """Return the receipt in its current state: `purged_at` is set once no file of the gallery holds the items."""
     gallery = galleries.get(params.gallery)
@@ -138,7 +131,7 @@ PersonId = Annotated[Named, Path(description="the label", examples=["0002"])]
 async def erase_person(
     request: Request,
     person_id: PersonId,
-    params: Annotated[ErasureParams, Query()],
+    params: Annotated[GalleryParams, Query()],
     principal: Annotated[Principal, Depends(require("write", "erase-person", unrestricted=True))],
     galleries: GalleriesDep,
     threads: ThreadsDep,

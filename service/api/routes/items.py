@@ -12,8 +12,8 @@ from vitreid.service.api.authorization import require
 from vitreid.service.api.dependencies import GalleriesDep, ThreadsDep, UploadsDep
 from vitreid.service.api.middleware.audit import note_items
 from vitreid.service.api.openapi.responses import links_of_item, problems
-from vitreid.service.api.params import FilterParams
-from vitreid.service.api.schemas.common import ImageHash, Params
+from vitreid.service.api.params import FilterParams, GalleryParams
+from vitreid.service.api.schemas.common import ImageHash
 from vitreid.service.api.schemas.items import AddResultBody, ItemBody, ItemPage, ItemPatch
 from vitreid.service.api.uploads import FORM_TYPE, read_items
 from vitreid.service.gallery.errors import ImageMismatch, ItemNotFound
@@ -56,12 +56,6 @@ BODY: dict[str, Any] = {
 PATCH_CURL: dict[str, Any] = {
     "x-curl": "curl -X PATCH -H 'Content-Type: application/json' -d '{\"person_id\": \"0002\"}' '{origin}/v1/items/17'"
 }
-
-
-class GalleryParams(Params):
-    """Parameters of routes about one item."""
-
-    gallery: str = Field(DEFAULT_GALLERY, max_length=128, description="the gallery's name")
 
 
 class ActParams(GalleryParams):

@@ -21,8 +21,7 @@ from vitreid.service.access.access import keys_exist
 from vitreid.service.api.app import create_app
 from vitreid.service.api.logs import configure_logging, log_uncaught_errors
 from vitreid.service.api.middleware.admission import InFlightRequests
-from vitreid.service.api.server.accepting import Acceptor
-from vitreid.service.api.server.connections import Connection, ConnectionLimits
+from vitreid.service.api.server.connections import Acceptor, Connection, ConnectionLimits
 from vitreid.service.api.startup import BackgroundStartup
 from vitreid.service.api.state import Service, open_service
 from vitreid.service.config import ServiceConfig, names_of, unknown_variables

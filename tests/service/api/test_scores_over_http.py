@@ -14,8 +14,8 @@ from vitreid.service.api.app import create_app
 from vitreid.service.api.state import open_service
 from vitreid.service.config import ServiceConfig
 from vitreid.service.intake.cameras import map_cameras
+from vitreid.service.intake.folders import read_folder
 from vitreid.service.intake.indexing import index_folder
-from vitreid.service.intake.sources import read_folder
 from vitreid.service.models.embedder import Embedder
 from vitreid.service.models.runtimes import RuntimeChoice
 from vitreid.synthetic import draw_dataset

@@ -70,7 +70,7 @@ def test_every_command_takes_the_limits_of_the_environment(
         (["query", str(images / "new.png"), *gallery], 2),
     ):
         assert cli.run([*arguments, *bundle]) == code
-        assert "new.png: has 9 x 9 pixels, at most 64 are allowed" in capsys.readouterr().err
+        assert "new.png: has 9 x 9 pixels; at most 64 are allowed" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
@@ -114,7 +114,7 @@ def test_what_commands_make_is_readable_by_its_owner_alone(tmp_path: Path, image
     found = {path: stat.S_IMODE(path.stat().st_mode) for path in (made, *made.rglob("*"))}
     assert len(found) > 10
     assert {path for path, mode in found.items() if mode & 0o077} == set()
-    assert {"generation", "gallery.db", "access.db", "rows.csv"} <= {path.name.partition("-")[0] for path in found}
+    assert {"snapshot", "gallery.db", "access.db", "rows.csv"} <= {path.name.partition("-")[0] for path in found}
     (tmp_path / "after").touch()  # the process that called a command keeps its own
     assert stat.S_IMODE((tmp_path / "after").stat().st_mode) == 0o644
 

@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from vitreid.service.gallery import Gallery
+from vitreid.service.intake.folders import read_folder
 from vitreid.service.intake.indexing import EmbeddedImages, IndexReport, embed_folder, index_folder
-from vitreid.service.intake.sources import read_folder
 from vitreid.service.models.embedder import Embedder
 
 OF_FOLDERS = {"table", "boxes", "camera_id", "pattern"}

@@ -18,8 +18,7 @@ from vitreid.service.errors import TableError
 from vitreid.service.gallery import Gallery
 from vitreid.service.intake import preparing as intake
 from vitreid.service.intake.boxes import BoxSource
-from vitreid.service.intake.folders import scan_folder
-from vitreid.service.intake.sources import crops_of, frames_of
+from vitreid.service.intake.folders import crops_of, frames_of, scan_folder
 from vitreid.service.models.embedder import Embedder
 from vitreid.service.models.runtimes import RuntimeChoice
 

@@ -266,7 +266,7 @@ def test_files_that_vanish_are_listed(folder, gallery, embedder, monkeypatch):
         found.files[0].path.unlink()
         return found
 
-    monkeypatch.setattr("vitreid.service.intake.sources.scan_folder", late)
+    monkeypatch.setattr("vitreid.service.intake.folders.scan_folder", late)
     report = index_images(folder, gallery, embedder)
     assert (report.added, [bad.reason for bad in report.bad]) == (49, ["cannot be read (No such file or directory)"])
 

@@ -136,7 +136,7 @@ def test_a_full_queue_refuses_and_takes_again(make: Callable[..., MicroBatcher],
     running = ask(batcher, 1)
     model.begun()
     waiting = ask(batcher, 2, 3)
-    with pytest.raises(QueueFull, match="2 images wait for the model, 3 may"):
+    with pytest.raises(QueueFull, match="2 images wait for the model; at most 3 are allowed"):
         ask(batcher, 4, 5)
     fits = ask(batcher, 4)
     model.allow()

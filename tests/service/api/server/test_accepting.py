@@ -9,7 +9,7 @@ from contextlib import suppress
 
 import pytest
 
-from vitreid.service.api.server.accepting import NO_ROOM, Acceptor
+from vitreid.service.api.server.connections import NO_ROOM, Acceptor
 
 CLIENTS = 40
 

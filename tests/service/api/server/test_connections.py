@@ -16,7 +16,7 @@ from typing import Any
 import httpx2
 import pytest
 
-from vitreid.service.api.server import accepting
+from vitreid.service.api.server import connections
 from vitreid.service.api.server.serving import address_of, bound_socket, make_server, running
 from vitreid.service.api.state import open_service
 from vitreid.service.config import ServiceConfig
@@ -255,15 +255,15 @@ def test_without_descriptors_one_line_is_logged_and_the_service_goes_on(
     serve: Callable[..., Any], monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     refusing = threading.Event()
-    take = accepting.Acceptor._take
+    take = connections.Acceptor._take
 
-    async def failing(self: accepting.Acceptor, listener: socket.socket) -> None:
+    async def failing(self: connections.Acceptor, listener: socket.socket) -> None:
         if refusing.is_set():
             raise OSError(24, os.strerror(24))
         await take(self, listener)
 
-    monkeypatch.setattr(accepting.Acceptor, "_take", failing)
-    monkeypatch.setattr(accepting, "RETRY_S", 0.001)
+    monkeypatch.setattr(connections.Acceptor, "_take", failing)
+    monkeypatch.setattr(connections, "RETRY_S", 0.001)
     with serve() as attack, caplog.at_level(logging.ERROR, "vitreid"):
         refusing.set()
         with suppress(ConnectionError):  # the acceptor already waited for this one

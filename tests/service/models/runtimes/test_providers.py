@@ -136,7 +136,7 @@ def test_a_substitute_that_was_named_is_taken(gpu, bundle, caplog) -> None:
     gpu(used=["CPUExecutionProvider"])
     runtime = load_runtime(bundle, RuntimeChoice(providers=("tensorrt", "cuda", "cpu"), threads=1))
     assert (runtime.provider, runtime.threads) == ("cpu", 1)
-    assert [record.message.partition(",")[0] for record in caplog.records] == [
+    assert [record.message.partition(";")[0] for record in caplog.records] == [
         "the model cannot run on tensorrt",
         "the model cannot run on cuda",
     ]
