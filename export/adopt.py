@@ -1,4 +1,4 @@
-"""A model that others trained as a bundle, once its embeddings are shown to be those of the original."""
+"""Bundles from models trained elsewhere, after a check that embeddings equal those of the original."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ from vitreid.export.original import Original, run_graph
 from vitreid.export.tolerance import TOLERANCES
 from vitreid.export.wrapping import FORMS, wrap
 
-FEWEST = sum(BATCHES[:3])
-"""Images that make one, a few and many in a batch."""
+MIN_IMAGES = sum(BATCHES[:3])
+"""Enough for batches of one, a few and many images."""
 SAME = TOLERANCES["fp32"]
-"""What a graph may differ by from itself, whatever it is written in."""
+"""Tolerance between runs of the same graph, in any precision."""
 INT8_OPERATORS = {"QuantizeLinear", "DynamicQuantizeLinear", "ConvInteger", "MatMulInteger", "QLinearConv"}
 PRECISIONS = {TensorProto.FLOAT: "fp32", TensorProto.FLOAT16: "fp16", TensorProto.BFLOAT16: "bf16"}
 
@@ -36,13 +36,13 @@ def adopt(
 ) -> Bundle:
     """Write a bundle whose embeddings of `images` (N, H, W, 3) are the original's, in batches of any size.
 
-    `parity_data` tells in the manifest what the images were.
+    `parity_data` describes the images in the manifest.
 
-    Raises AdoptionError, and writes nothing, where the original's embeddings are of no use or change with the batch.
+    Raises AdoptionError, and writes nothing, if the original's embeddings are invalid or change with the batch.
     """
-    if len(images) < FEWEST:
+    if len(images) < MIN_IMAGES:
         raise AdoptionError(
-            f"a model is tried on at least {FEWEST} images, not on {len(images)}; give more as --images"
+            f"a model is tried on at least {MIN_IMAGES} images, not on {len(images)}; give more as --images"
         )
     embeddings = original.embed(images)
     expected = embeddings / np.linalg.norm(embeddings, axis=1, keepdims=True)
@@ -74,13 +74,13 @@ def adopt(
 
 
 def _forms(batch: int | None) -> Sequence[str]:
-    """What may give a graph a dynamic batch: only what was exported for one image can run one by one."""
+    """Return the FORMS to try: only a graph exported for one image can run one by one."""
     possible = {None: tuple(FORMS), 1: ("made dynamic", "one by one")}
     return possible.get(batch, ("made dynamic",))
 
 
 def _measure(bundle: Bundle, images: NDArray[np.uint8], expected: NDArray[np.float32]) -> Parity:
-    """Embed in batches of several sizes and compare. Raises RuntimeError, or BundleError for what does not load."""
+    """Embed in batches of several sizes and compare. Raises RuntimeError, or BundleError if it does not load."""
     session = open_session(bundle)
     found = []
     for rows in batches(len(images)):
@@ -92,7 +92,7 @@ def _measure(bundle: Bundle, images: NDArray[np.uint8], expected: NDArray[np.flo
 
 
 def _precision(proto: onnx.ModelProto) -> str:
-    """The type that most weights have, or int8 where the graph quantises."""
+    """Return the type of most weights, or int8 if the graph quantises."""
     if INT8_OPERATORS & {node.op_type for node in proto.graph.node}:
         return "int8"
     sizes: Counter[str] = Counter()
@@ -119,7 +119,7 @@ def _source(original: Original, form: str) -> dict[str, JsonValue]:
 
 def _refusal(original: Original, fault: str) -> str:
     if original.batch is None:
-        return f"{original.path} is not the same for one image and for a batch ({fault}); export it in evaluation mode"
+        return f"{original.path} differs between one image and a batch ({fault}); export it in evaluation mode"
     return (
         f"{original.path} is fixed to batches of {original.batch} and cannot be made dynamic ({fault}); export it with "
         "a dynamic batch axis, or for a batch of 1"

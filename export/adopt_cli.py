@@ -9,7 +9,7 @@ import typer
 
 from vitreid.export.images import choose_images
 from vitreid.export.options import Images, report
-from vitreid.export.pixels import Color, Layout, Resize, Stated
+from vitreid.export.pixels import Color, InputSpec, Layout, Resize
 from vitreid.terminal import AsJson
 
 Three = Annotated[
@@ -43,7 +43,7 @@ def adopt(
     from vitreid.export.adopt import adopt as adopt_original
     from vitreid.export.original import Original
 
-    stated = Stated(
+    stated = InputSpec(
         height=height, width=width, layout=layout, color=color, scale=scale, mean=mean, std=std, resize=resize,
         output=output,
     )  # fmt: skip

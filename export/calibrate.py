@@ -1,4 +1,4 @@
-"""Giving a bundle's scores a meaning: probabilities and thresholds, measured on pairs of labelled images."""
+"""Calibration of a bundle's scores: probabilities and thresholds, measured on pairs of labelled images."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from vitreid.training.evaluation.embed import Embedder, embed_split
 
 @dataclass(frozen=True)
 class Source:
-    """A data set, what it is called and how it is laid out."""
+    """A data set, its name and its layout."""
 
     name: str
     dataset: str
@@ -36,16 +36,16 @@ def calibrate(
     prior: float | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> Bundle:
-    """Measure what scores are worth on the query and gallery images of a data set, and add it to the manifest.
+    """Calibrate scores on the query and gallery images of a data set, and add the calibration to the manifest.
 
-    `method`, one of scoring.calibration.METHODS, is by default the one that is better for persons not fitted on, and
-    `prior` the share of the pairs that show one person. Images of unknown cameras are left out: whether a pair of
-    them is by two cameras is not known. Nothing is written where an error is raised.
+    `method`, one of scoring.calibration.METHODS, is by default the better one on held-out persons, and
+    `prior` the share of the pairs that show one person. Images of unknown cameras are left out, since
+    pairs of them may be by one camera. Nothing is written if an error is raised.
 
-    Raises DataError where query or gallery has no image of a known camera, and ScoringError for too few cameras,
-    persons or pairs, scores that tell nothing, an unknown method and a prior outside of 0 to 1.
+    Raises DataError if query or gallery has no image of a known camera, and ScoringError for too few cameras,
+    persons or pairs, scores without information, an unknown method and a prior outside of 0 to 1.
     """
-    check_options(method, prior)  # told before an image is embedded
+    check_options(method, prior)  # before any image is embedded
     split = _with_cameras(source.split)
     images = Images.of(*embed_split(split, embedder, progress))
     counts, thresholds = find_thresholds(images)
@@ -72,7 +72,7 @@ def _with_cameras(split: Split) -> Split:
     for name, before, after in (("query", split.query, query), ("gallery", split.gallery, gallery)):
         if before and not after:
             raise DataError(
-                f"none of the {len(before)} {name} images says its camera; calibration compares images by "
+                f"none of the {len(before)} {name} images has a camera; calibration compares images by "
                 "different cameras, so name them as the data set's layout does"
             )
     return replace(split, query=query, gallery=gallery)

@@ -1,8 +1,8 @@
-"""What can go wrong between a checkpoint and a bundle.
+"""Error types of the export.
 
 ExportError         a bundle cannot be made
-├── AdoptionError   a model that others made is not one that a bundle can hold, or says too little of itself
-├── EngineError     TensorRT cannot build what was asked for
+├── AdoptionError   a model trained elsewhere does not fit a bundle, or lacks information
+├── EngineError     TensorRT cannot build the engine
 ├── ParityError     the exported model is not the trained one
 └── PrecisionError  a precision does not exist, or cannot be made of this model
 """
@@ -21,7 +21,7 @@ class ParityError(ExportError):
 
 
 class AdoptionError(ExportError):
-    """A model that others made is not one that a bundle can hold, or says too little of itself."""
+    """A model trained elsewhere does not fit a bundle, or lacks information."""
 
 
 class PrecisionError(ExportError):
@@ -29,4 +29,4 @@ class PrecisionError(ExportError):
 
 
 class EngineError(ExportError):
-    """TensorRT cannot build what was asked for."""
+    """TensorRT cannot build the engine."""

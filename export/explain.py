@@ -1,4 +1,4 @@
-"""`explain.onnx`: what a transformer made of each patch, and how much each patch counted; beside the bundle's model."""
+"""`explain.onnx`: embeddings and attention weights of a transformer's patches, beside the bundle's model."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from vitreid.bundle.run import expected_inputs, feed_of
 from vitreid.export.closeness import batches, compare, sides_of
 from vitreid.export.errors import ExportError, ParityError
 from vitreid.export.to_onnx import OPSET
-from vitreid.export.verify import MAX_ABS_DIFFERENCE, check_origin
+from vitreid.export.verify import MAX_ABS_DIFFERENCE, load_matching_model
 from vitreid.export.writing import write_onnx
 from vitreid.training.backbones import fuse_attention
 from vitreid.training.backbones.attention import attention_weights
@@ -32,30 +32,30 @@ from vitreid.training.checkpoint import Checkpoint
 from vitreid.training.model import ReIDModel
 
 SAME_MODEL = 0.98
-"""Mean corrected cosine of a bundle's embeddings and its checkpoint's: int8 keeps more, another model far less."""
+"""Minimum mean corrected cosine of a bundle's and its checkpoint's embeddings: int8 has more, others far less."""
 
 
 @dataclass(frozen=True)
-class Look:
-    """Who looks at the patches: a name, and how much each counts, (B, N), rows with any sum.
+class PatchWeighting:
+    """Weights of the patches (B, N), rows with any sum, and their name.
 
-    From the last block's attention (B, 1 + N, 1 + N), the mean of its heads, and the normed tokens (B, 1 + N, D), both
-    with the class token first.
+    Computed from the last block's attention (B, 1 + N, 1 + N), the mean of its heads, and the normed tokens
+    (B, 1 + N, D), both with the class token first.
     """
 
     name: Literal["cls", "mean", "weighted"]
     weights: Callable[[Tensor, Tensor], Tensor]
 
 
-# An embedding that is the class token's is made of what that token looks at. Where patches are averaged nothing trains
-# the class token: what reaches the average of patches is what all of them look at.
-LOOKS: dict[Callable[[Tensor], Tensor], Look] = {
-    pool_cls: Look("cls", lambda attention, tokens: attention[:, 0, 1:]),
-    pool_cls_gem: Look("cls", lambda attention, tokens: attention[:, 0, 1:]),
-    pool_mean: Look("mean", lambda attention, tokens: attention[:, 1:, 1:].mean(1)),
-    pool_weighted: Look("weighted", lambda attention, tokens: cls_patch_similarity(tokens)),
+# A class token is a mean of what it attends to. If patches are averaged, the class token is not trained, and their
+# average depends on what all of them attend to.
+WEIGHTINGS: dict[Callable[[Tensor], Tensor], PatchWeighting] = {
+    pool_cls: PatchWeighting("cls", lambda attention, tokens: attention[:, 0, 1:]),
+    pool_cls_gem: PatchWeighting("cls", lambda attention, tokens: attention[:, 0, 1:]),
+    pool_mean: PatchWeighting("mean", lambda attention, tokens: attention[:, 1:, 1:].mean(1)),
+    pool_weighted: PatchWeighting("weighted", lambda attention, tokens: cls_patch_similarity(tokens)),
 }
-"""By the pooling of a model: whose look at the patches its embedding is made by."""
+"""By the pooling of a model: the weights with which patches enter its embedding."""
 
 
 class PatchGraph(nn.Module):
@@ -67,45 +67,45 @@ class PatchGraph(nn.Module):
     def __init__(self, model: ReIDModel) -> None:
         super().__init__()
         if model.backbone.grid is None:
-            raise ExportError("a ResNet looks at no patches, so it cannot be explained; only transformers can")
+            raise ExportError("a ResNet has no patches to explain; take a checkpoint of a transformer")
         fuse_attention(model, False)  # the exporter cannot take a fused attention with a bias apart
         self.model = model.eval()
         self.vit = cast("Any", model.backbone)
-        self.look = LOOKS[self.vit.pooling]
+        self.weighting = WEIGHTINGS[self.vit.pooling]
 
     def forward(
         self, images: Tensor, camera: Tensor | None = None, view: Tensor | None = None
     ) -> tuple[Tensor, Tensor]:
-        """Look at a batch."""
+        """Return patches and weights of a batch."""
         last = self.vit.blocks[-1]
         before = self.vit.forward_to_last_block(self.model.normalise(images), camera, view)  # (B, 1 + N, D)
         tokens = self.vit.norm(last(before))
         attention = attention_weights(last.attn, last.norm1(before)).mean(1)  # (B, 1 + N, 1 + N), mean of the heads
-        weights = self.look.weights(attention, tokens)
+        weights = self.weighting.weights(attention, tokens)
         return normalize(tokens[:, 1:], dim=2), weights / weights.sum(1, keepdim=True)
 
 
 def add_explain_graph(bundle: Bundle, checkpoint: Checkpoint, images: NDArray[np.uint8]) -> Bundle:
     """Add `explain.onnx` to a bundle, from the checkpoint that it was exported from; its bundle_id stays.
 
-    Kept only where it agrees with torch on `images` (N, H, W, 3). Raises ExportError for a network without patches,
-    ParityError where the graphs differ or the bundle is of another model.
+    Added only if it agrees with torch on `images` (N, H, W, 3). Raises ExportError for a network without patches,
+    ParityError if the graphs differ or the bundle is of another model.
     """
-    model = check_origin(bundle, checkpoint)
+    model = load_matching_model(bundle, checkpoint)
     graph = PatchGraph(model)
     _check_same_model(bundle, model, images)
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / EXPLAIN
         write_explain_graph(graph, bundle, file)
-        told = partial(patch_spec_of, graph, parity_images=len(images))
-        draft = Bundle(Path(folder), bundle.manifest.model_copy(update={"explain": told(difference=0.0)}))
+        spec = partial(patch_spec_of, graph, parity_images=len(images))
+        draft = Bundle(Path(folder), bundle.manifest.model_copy(update={"explain": spec(difference=0.0)}))
         difference = difference_of(draft, graph, images)
         if not difference <= MAX_ABS_DIFFERENCE:  # a NaN compares false
             raise ParityError(
                 f"{EXPLAIN} differs from torch on {len(images)} images by {difference:.2e} (at most "
                 f"{MAX_ABS_DIFFERENCE:.0e} allowed), so it was not added"
             )
-        return bundle.extend({EXPLAIN: file}, explain=told(difference=difference))
+        return bundle.extend({EXPLAIN: file}, explain=spec(difference=difference))
 
 
 def write_explain_graph(graph: PatchGraph, bundle: Bundle, file: Path) -> None:
@@ -129,7 +129,7 @@ def _check_same_model(bundle: Bundle, model: ReIDModel, images: NDArray[np.uint8
 
 
 def difference_of(bundle: Bundle, graph: PatchGraph, images: NDArray[np.uint8]) -> float:
-    """The largest between the bundle's outputs and torch's, on batches of several sizes and every camera and view."""
+    """Return the largest difference of bundle and torch, on batches of several sizes and all cameras and views."""
     runner = PatchRunner(bundle)
     cameras, views = sides_of(bundle.manifest, len(images))
     largest = 0.0
@@ -143,7 +143,7 @@ def difference_of(bundle: Bundle, graph: PatchGraph, images: NDArray[np.uint8]) 
 
 
 def patch_spec_of(graph: PatchGraph, *, parity_images: int, difference: float) -> PatchSpec:
-    """What the manifest says about the graph."""
+    """Return the graph's entry in the manifest."""
     vit = graph.vit
     patch, stride = _steps(vit.patch_embed)
     rows, columns = vit.grid
@@ -153,14 +153,14 @@ def patch_spec_of(graph: PatchGraph, *, parity_images: int, difference: float) -
         patch_size=patch,
         stride=stride,
         dimension=vit.num_features,
-        attention=graph.look.name,
+        attention=graph.weighting.name,
         parity_images=parity_images,
         max_abs_difference=difference,
     )
 
 
 def _steps(stem: nn.Module) -> tuple[tuple[int, int], tuple[int, int]]:
-    """Sizes of a patch and of the step to the next, each (height, width) in pixels."""
+    """Return the sizes of a patch and of the step to the next, each (height, width) in pixels."""
     found: Any = stem
     if isinstance(stem, HybridEmbed):
         return found.feature_ratio, found.feature_ratio

@@ -1,7 +1,7 @@
-"""The form of a network that runtimes compute fastest. What it embeds is what the trained network embeds.
+"""The form of a network that runtimes compute fastest, with the same embeddings.
 
-What does not depend on the image is computed here, once. What the embedding does not need is left out: classifiers,
-and in the last block all tokens but the class token where that is the feature.
+Values that do not depend on the image are computed once, here. Classifiers are left out, and in the last block all
+tokens but the class token if that is the feature.
 """
 
 from __future__ import annotations
@@ -23,12 +23,12 @@ from vitreid.training.model import ReIDModel
 
 
 def fast_form(model: ReIDModel, opset: int) -> EmbeddingGraph | FastTransformer:
-    """What is written of a network: for transformers of plain blocks the fast form, others as they are.
+    """Return the module to export: the fast form of transformers with plain blocks, other networks as they are.
 
-    Raises ExportError for an opset for which attention is not written.
+    Raises ExportError for an opset without a form of attention.
     """
     if opset not in ATTENTION:
-        raise ExportError(f"graphs are not written in opset {opset}; take one of {', '.join(map(str, ATTENTION))}")
+        raise ExportError(f"opset {opset} is not supported; take one of {', '.join(map(str, ATTENTION))}")
     fast = FAST_FORMS.get(type(model.backbone))
     return fast(model, ATTENTION[opset]) if fast and _has_plain_blocks(model.backbone) else EmbeddingGraph(model)
 
@@ -36,7 +36,7 @@ def fast_form(model: ReIDModel, opset: int) -> EmbeddingGraph | FastTransformer:
 class FastTransformer(nn.Module):
     """uint8 (B, H, W, 3) images to unit embeddings (B, D): the numbers of EmbeddingGraph in fewer steps."""
 
-    first: Tensor
+    cls: Tensor
 
     def __init__(self, model: ReIDModel, attend: Attend) -> None:
         super().__init__()
@@ -48,44 +48,44 @@ class FastTransformer(nn.Module):
         self.norm_pre = vit.norm_pre
         self.blocks = nn.ModuleList(AllTokens(block, attend) for block in vit.blocks[:-1])
         self.ends = nn.ModuleList(_ends(vit, attend))
-        placed = [_placed(vit, block) for block in range(len(vit.blocks))]
-        start = vit.cls_token if placed[0] is None else vit.cls_token + placed[0][:, :1]
-        self.register_buffer("first", start.detach())
-        self.register_buffer("place_0", None if placed[0] is None else placed[0][:, 1:])
-        for block, place in enumerate(placed[1:], start=1):
-            self.register_buffer(f"place_{block}", place)
+        positions = [_position(vit, block) for block in range(len(vit.blocks))]
+        start = vit.cls_token if positions[0] is None else vit.cls_token + positions[0][:, :1]
+        self.register_buffer("cls", start.detach())
+        self.register_buffer("position_0", None if positions[0] is None else positions[0][:, 1:])
+        for block, position in enumerate(positions[1:], start=1):
+            self.register_buffer(f"position_{block}", position)
 
     def forward(self, images: Tensor, camera: Tensor | None = None, view: Tensor | None = None) -> Tensor:
-        """Embed a batch; cameras and views (B,) are indices, left out only where the network has none."""
+        """Embed a batch; cameras and views (B,) are indices, None only if the network has none."""
         # Were the normalisation in the weights of the stem, in 16 bits it would round products of the mean instead.
-        patches = self._at(self.stem(self.model.normalise(images)), 0)
-        tokens = torch.cat([self.first.expand(patches.shape[0], -1, -1), patches], dim=1)
+        patches = self._add_position(self.stem(self.model.normalise(images)), 0)
+        tokens = torch.cat([self.cls.expand(patches.shape[0], -1, -1), patches], dim=1)
         if self.side is not None:
             tokens = tokens + self.side(camera, view)
         tokens = self.norm_pre(tokens)
         for number, block in enumerate(self.blocks, start=1):
-            tokens = self._at(block(tokens), number)
+            tokens = self._add_position(block(tokens), number)
         return self.model.concat_features(tuple(part for end in self.ends for part in end(tokens).unbind(1)))
 
-    def _at(self, tokens: Tensor, block: int) -> Tensor:
-        place: Tensor | None = getattr(self, f"place_{block}")
-        return tokens if place is None else tokens + place
+    def _add_position(self, tokens: Tensor, block: int) -> Tensor:
+        position: Tensor | None = getattr(self, f"position_{block}")
+        return tokens if position is None else tokens + position
 
 
 class _Pooled(nn.Module):
-    """The last block where its patches are wanted: (B, L, D) tokens to one feature, (B, 1, D)."""
+    """The last block if its patches are pooled: (B, L, D) tokens to one feature, (B, 1, D)."""
 
     def __init__(self, block: nn.Module, norm: nn.Module, pool: Callable[[Tensor], Tensor], attend: Attend) -> None:
         super().__init__()
         self.block, self.norm, self.pool = AllTokens(block, attend), norm, pool
 
     def forward(self, tokens: Tensor) -> Tensor:
-        """One feature of all tokens."""
+        """Return one feature of all tokens."""
         return self.pool(self.norm(self.block(tokens)))[:, None]
 
 
 class _Side(nn.Module):
-    """The vectors (B, 1, D) of cameras and views (B,); one that the network does not tell apart is left out."""
+    """The vectors (B, 1, D) of cameras and views (B,), of which one may be left out."""
 
     table: Tensor
 
@@ -101,25 +101,25 @@ class _Side(nn.Module):
 
 
 def _ends(vit: Any, attend: Attend) -> list[nn.Module]:
-    """What makes features (B, features, D) of the tokens before the last block."""
-    everything = torch.ones(1, 1 + vit.grid[0] * vit.grid[1])
+    """Return modules from the tokens before the last block to features (B, features, D)."""
+    all_tokens = torch.ones(1, 1 + vit.grid[0] * vit.grid[1])
     if vit.pooling is pool_cls:
-        ends: list[nn.Module] = [ClassTokens(vit.blocks[-1], vit.norm, everything)]
+        ends: list[nn.Module] = [ClassTokens(vit.blocks[-1], vit.norm, all_tokens)]
     else:
         ends = [_Pooled(vit.blocks[-1], vit.norm, vit.pooling, attend)]
     if vit.jpm is not None:
         counts = torch.stack(
-            [torch.bincount(1 + part, minlength=everything.shape[1]) for part in vit.jpm.patch_indices]
+            [torch.bincount(1 + part, minlength=all_tokens.shape[1]) for part in vit.jpm.patch_indices]
         )
-        counts[:, 0] = 1  # every part begins with the class token
+        counts[:, 0] = 1  # every part has the class token
         ends.append(ClassTokens(vit.jpm.block, vit.jpm.norm, counts.float()))
     return ends
 
 
-def _placed(vit: TransReID, block: int) -> Tensor | None:
-    """What the position embedding adds before a block, (1, 1 + N, D)."""
-    place = None if vit.position is None else vit.position.before(block)
-    return None if place is None else place.detach()
+def _position(vit: TransReID, block: int) -> Tensor | None:
+    """Return what the position embedding adds before a block, (1, 1 + N, D)."""
+    embedding = None if vit.position is None else vit.position.before(block)
+    return None if embedding is None else embedding.detach()
 
 
 FAST_FORMS: dict[type[Backbone], Callable[[ReIDModel, Attend], FastTransformer]] = {TransReID: FastTransformer}

@@ -10,7 +10,7 @@ from vitreid.training.model import ReIDModel
 class EmbeddingGraph(nn.Module):
     """uint8 (B, H, W, 3) images to float32 (B, D) unit embeddings; mean, std and norm are constants of the graph.
 
-    The network as it was trained, with which every other form of it is compared. `inputs` names what it takes.
+    The network as it was trained, with which every other form of it is compared. `inputs` are their names.
     """
 
     def __init__(self, model: ReIDModel) -> None:
@@ -19,7 +19,7 @@ class EmbeddingGraph(nn.Module):
         self.inputs = inputs_of(model)
 
     def forward(self, images: Tensor, camera: Tensor | None = None, view: Tensor | None = None) -> Tensor:
-        """Embed a batch; cameras and views (B,) are indices, -1 or left out = unknown."""
+        """Embed a batch; cameras and views (B,) are indices, -1 or None = unknown."""
         return self.model.embed(images, camera, view)
 
 

@@ -1,6 +1,6 @@
 """A graph whose products and all between them are of 16 bits, for GPUs.
 
-Input, normalisation and whatever precedes the first product stay float32, and so does what follows the last one:
+Input, normalisation and all else before the first product stay float32, and so does all after the last one:
 a squared norm of wide embeddings can exceed what 16 bits hold, and unit length would be lost to rounding. Between them
 layer norms sum in float32 by their definition (`stash_type`), and `Attention` takes its softmax in float32.
 """
@@ -18,7 +18,7 @@ LARGEST = float(np.finfo(np.float16).max)
 
 
 def to_half(model: ModelProto) -> ModelProto:
-    """The graph with its products in float16; inputs and outputs keep their types."""
+    """Convert a graph's products to float16; inputs and outputs stay float32."""
     model = onnx.shape_inference.infer_shapes(model)
     graph = model.graph
     floats = _float_values(graph)
@@ -28,7 +28,7 @@ def to_half(model: ModelProto) -> ModelProto:
     nodes: dict[str, NodeProto] = {}  # by the name of their first output, in the order of the graph
 
     def needed_as(name: str, half: bool) -> str:
-        """The name of a float value in the type that a node takes."""
+        """Return the name of a float value in the type that a node takes."""
         if name not in floats or (name in halves) == half:
             return name
         other = f"{name}_{'half' if half else 'float'}"
@@ -54,41 +54,41 @@ def to_half(model: ModelProto) -> ModelProto:
 
 
 def _between_products(graph: GraphProto) -> set[int]:
-    """The places of the products, and of the nodes with a product both before and after them."""
+    """Return the numbers of products, and of nodes with a product both before and after them."""
     after = _reached(graph.node, forward=True)
     return after & _reached(graph.node, forward=False)
 
 
 def _reached(nodes: list[NodeProto], *, forward: bool) -> set[int]:
-    """The places of the products and of what follows them, or of what they follow."""
+    """Return the numbers of products and of the nodes after them, or before them."""
     values: set[str] = set()
-    places: set[int] = set()
-    for place, node in _walk(nodes, forward=forward):
+    numbers: set[int] = set()
+    for number, node in _walk(nodes, forward=forward):
         near, far = (node.input, node.output) if forward else (node.output, node.input)
         if node.op_type in PRODUCTS or values.intersection(near):
             values.update(far)
-            places.add(place)
-    return places
+            numbers.add(number)
+    return numbers
 
 
 def _walk(nodes: list[NodeProto], *, forward: bool) -> Iterator[tuple[int, NodeProto]]:
-    places = range(len(nodes))
-    return ((place, nodes[place]) for place in (places if forward else reversed(places)))
+    numbers = range(len(nodes))
+    return ((number, nodes[number]) for number in (numbers if forward else reversed(numbers)))
 
 
 def _float_values(graph: GraphProto) -> set[str]:
-    """Names of all values that are float32."""
+    """Return the names of all values that are float32."""
     typed = {value.name: value.type.tensor_type.elem_type for value in (*graph.input, *graph.value_info, *graph.output)}
     typed |= {tensor.name: tensor.data_type for tensor in graph.initializer}
     return {name for name, kind in typed.items() if kind == TensorProto.FLOAT}
 
 
 def _replace(graph: GraphProto, nodes: list[NodeProto], weights: dict[str, TensorProto]) -> None:
-    """Set the nodes of a graph and the weights that they use; types in between are left to be inferred."""
+    """Set the nodes of a graph and the weights that they use; types of other values are inferred later."""
     used = {name for node in nodes for name in node.input}
-    kept = [tensor for name, tensor in weights.items() if name in used]
+    used_weights = [tensor for name, tensor in weights.items() if name in used]
     nodes = [NodeProto.FromString(node.SerializeToString()) for node in nodes]
     for part in (graph.node, graph.initializer, graph.value_info):
         del part[:]
     graph.node.extend(nodes)
-    graph.initializer.extend(kept)
+    graph.initializer.extend(used_weights)

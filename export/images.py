@@ -19,9 +19,9 @@ SUFFIXES = {".jpg", ".jpeg", ".png", ".webp"}
 
 
 def choose_images(folder: Path | None, spec: ImageSpec, count: int = IMAGES) -> tuple[NDArray[np.uint8], str]:
-    """Up to `count` images (N, H, W, 3), and what they are: of a folder, or drawn people.
+    """Return up to `count` images (N, H, W, 3) and their description: of a folder, or drawn people.
 
-    Raises ExportError where the folder holds none, ImageError for an image that cannot be read.
+    Raises ExportError if the folder holds none, ImageError for an image that cannot be read.
     """
     if folder is None:
         return drawn_images(count, spec), f"{count} drawn people"

@@ -1,7 +1,7 @@
 """Products in int8, by onnxruntime's quantisation.
 
-Weights become int8 with a scale per output channel: one scale per matrix costs more accuracy and gains nothing. What
-they are multiplied with is uint8. The other way round, onnxruntime's products are slower than in float32.
+Weights become int8 with a scale per output channel: one scale per matrix costs more accuracy and gains nothing. Their
+other factor is uint8. The other way round, onnxruntime's products are slower than in float32.
 """
 
 from __future__ import annotations
@@ -23,11 +23,11 @@ PRODUCTS = ["MatMul", "Gemm"]
 OF_A_CONVNET = ["Conv", "Add", "MaxPool", "Relu"]
 
 Feeds = Sequence[Mapping[str, NDArray[np.generic]]]
-"""Batches of images as a graph takes them, with their cameras and views where it asks for those."""
+"""Batches of images as a graph takes them, with their cameras and views if it has those inputs."""
 
 
 def write_int8(model: ModelProto, out: Path, calibration: Feeds) -> None:
-    """Products by weights in int8, each with the range of what it is given; convolutions stay in float32.
+    """Write products by weights in int8, each with the range of its input; convolutions stay in float32.
 
     The range is that of a whole batch, so embeddings vary a little with the images beside them. Convolutions would be
     slower than in float32, as onnxruntime has no fast kernel for ranges found while it runs.
@@ -43,9 +43,9 @@ def write_int8(model: ModelProto, out: Path, calibration: Feeds) -> None:
 
 
 def write_int8_static(model: ModelProto, out: Path, calibration: Feeds) -> None:
-    """Products by weights in int8 with ranges seen on images; of a network of convolutions, these.
+    """Write products by weights in int8 with ranges from images; in a convolutional network, the convolutions.
 
-    What products give stays float32, and so do the few convolutions of a transformer's stem: there int8 costs accuracy
+    Outputs of products stay float32, and so do the few convolutions of a transformer's stem: there int8 costs accuracy
     and gains no time.
     """
     load_onnxruntime()
@@ -67,52 +67,54 @@ def write_int8_static(model: ModelProto, out: Path, calibration: Feeds) -> None:
 
 
 class _Reader:
-    """Gives calibration images as onnxruntime asks for them."""
+    """Iterator of calibration images in onnxruntime's interface."""
 
     def __init__(self, feeds: Feeds) -> None:
         self._feeds = iter(feeds)
 
     def get_next(self) -> Mapping[str, NDArray[np.generic]] | None:
-        """The next batch, or None after the last one."""
+        """Return the next batch, or None after the last one."""
         return next(self._feeds, None)
 
 
 def _products(model: ModelProto) -> list[str]:
-    """Names of the products by weights."""
+    """Return the names of products by weights."""
     weights = {tensor.name for tensor in model.graph.initializer}
     return [node.name for node in model.graph.node if node.op_type in PRODUCTS and node.input[1] in weights]
 
 
 def _prepared(model: ModelProto) -> ModelProto:
-    """The graph as onnxruntime's quantisation wants it.
+    """Prepare the graph for onnxruntime's quantisation.
 
-    It turns every Gemm into a MatMul, with a weight that two of them share turned over twice, and with shapes of values
-    in between that no longer hold.
+    It turns every Gemm into a MatMul, transposes a weight that two of them share twice, and leaves shapes of
+    intermediate values that no longer hold.
     """
     from onnxruntime.quantization.quant_utils import add_pre_process_metadata
 
-    _turn_weights(model.graph)
+    _transpose_weights(model.graph)
     del model.graph.value_info[:]
-    add_pre_process_metadata(model)  # it would ask on the terminal for what the export has done: fold constants
+    add_pre_process_metadata(model)  # else it prints advice to fold constants, which the export has done
     return model
 
 
-def _turn_weights(graph: GraphProto) -> None:
-    """Let every Gemm take its weights as they are, not transposed."""
+def _transpose_weights(graph: GraphProto) -> None:
+    """Store transposed weights, so that no Gemm transposes."""
     from onnx import numpy_helper
 
     weights = {tensor.name: tensor for tensor in graph.initializer}
-    turned: dict[str, TensorProto] = {}
+    transposed: dict[str, TensorProto] = {}
     for node in graph.node:
         flag = next((each for each in node.attribute if each.name == "transB" and each.i), None)
         if node.op_type != "Gemm" or flag is None or node.input[1] not in weights:
             continue
         name = node.input[1]
-        if name not in turned:
-            turned[name] = numpy_helper.from_array(numpy_helper.to_array(weights[name]).T.copy(), f"{name}_turned")
-        node.input[1] = turned[name].name
+        if name not in transposed:
+            transposed[name] = numpy_helper.from_array(
+                numpy_helper.to_array(weights[name]).T.copy(), f"{name}_transposed"
+            )
+        node.input[1] = transposed[name].name
         flag.i = 0
     used = {name for node in graph.node for name in node.input}
-    kept = [tensor for tensor in (*weights.values(), *turned.values()) if tensor.name in used]
+    tensors = [tensor for tensor in (*weights.values(), *transposed.values()) if tensor.name in used]
     del graph.initializer[:]
-    graph.initializer.extend(kept)
+    graph.initializer.extend(tensors)

@@ -1,4 +1,4 @@
-"""What the export commands share: their options, and the report on a bundle."""
+"""Options that the export commands share, and the report on a bundle."""
 
 from __future__ import annotations
 
@@ -38,15 +38,15 @@ def trial(precision: str, data: Source | None, min_cosine: float | None, max_map
     """Return the trial of a bundle of this precision, in all runtimes of this machine."""
     if data is None and max_map_loss is not None:
         raise typer.BadParameter("--max-map-loss needs --data, on which it is measured")
+    from vitreid.export.parity_runtimes import PARITY_RUNTIMES
     from vitreid.export.tolerance import tolerance_of
     from vitreid.export.trial import Trial
-    from vitreid.export.ways import WAYS
 
     return Trial(
         tolerance=tolerance_of(precision, min_cosine, max_map_loss),
         data=data,
-        ways=WAYS,
-        remark=note,
+        runtimes=PARITY_RUNTIMES,
+        warn=note,
     )
 
 

@@ -1,4 +1,4 @@
-"""The model as others made it: what its file takes and gives, and its embeddings by a direct run."""
+"""Models trained elsewhere: inputs and outputs of the ONNX file, and embeddings by a direct run."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from vitreid.bundle import ImageSpec
 from vitreid.bundle.run import load_graph, load_onnxruntime
 from vitreid.export.errors import AdoptionError
-from vitreid.export.pixels import Pixels, Stated, find_image, find_layout, find_pixels, shown
+from vitreid.export.pixels import InputSpec, Pixels, find_image, find_layout, find_pixels, shown
 
 if TYPE_CHECKING:
     from onnx import ModelProto
@@ -35,7 +35,7 @@ SOURCE = re.compile(r"/onnxruntime_src/\S+:\d+ .*?\) (?=[A-Z])")
 
 @dataclass(frozen=True)
 class Original:
-    """A model that was opened, and how to feed it. `batch` is None where its batch axis is dynamic."""
+    """An opened model and the form of its input. `batch` is None if its batch axis is dynamic."""
 
     path: Path
     proto: ModelProto
@@ -47,11 +47,11 @@ class Original:
     pixels: Pixels
 
     @classmethod
-    def open(cls, path: Path, stated: Stated) -> Original:
-        """Read an ONNX file and find out what it takes and gives.
+    def open(cls, path: Path, stated: InputSpec) -> Original:
+        """Read an ONNX file and find its inputs and outputs.
 
-        Raises AdoptionError for what cannot be read or run, for anything but one input of images, and for what
-        neither the file nor `stated` says, or on what they contradict each other.
+        Raises AdoptionError if it cannot be read or run, has other inputs than one of images, or if values are missing
+        from both file and `stated`, or contradict each other.
         """
         with _naming(path):
             proto = _read(path)
@@ -70,9 +70,9 @@ class Original:
             )
 
     def embed(self, images: NDArray[np.uint8]) -> NDArray[np.float32]:
-        """What the model gives for images (N, H, W, 3), each run by itself where its batch axis allows it: (N, D).
+        """Embed images (N, H, W, 3), one per run if the batch axis allows it: (N, D).
 
-        Raises AdoptionError where it does not run, and for embeddings that are of no use.
+        Raises AdoptionError if it does not run, and for invalid embeddings.
         """
         size = self.batch or 1
         rows = []
@@ -109,7 +109,7 @@ class Original:
 def run_graph(session: InferenceSession, feed: dict[str, NDArray[np.generic]], output: str) -> NDArray[np.generic]:
     """Run a graph for one output. Raises RuntimeError with onnxruntime's reason on one line."""
     quiet = load_onnxruntime().RunOptions()
-    quiet.log_severity_level = 4  # what goes wrong is told by the error
+    quiet.log_severity_level = 4  # the exception has the message
     try:
         return cast("NDArray[np.generic]", session.run([output], feed, quiet)[0])
     except Exception as error:  # onnxruntime's exception types share no base class but this one
@@ -118,7 +118,7 @@ def run_graph(session: InferenceSession, feed: dict[str, NDArray[np.generic]], o
 
 @contextmanager
 def _naming(path: Path) -> Iterator[None]:
-    """Put the file before what is wrong with it."""
+    """Put the path in front of an error's message."""
     try:
         yield
     except AdoptionError as error:
@@ -126,7 +126,7 @@ def _naming(path: Path) -> Iterator[None]:
 
 
 def _read(path: Path) -> ModelProto:
-    """The file, with all weights inside."""
+    """Read the file, with all weights inside."""
     import onnx
     from google.protobuf.message import DecodeError
     from onnx.external_data_helper import load_external_data_for_model
@@ -136,16 +136,14 @@ def _read(path: Path) -> ModelProto:
     try:
         proto = onnx.load(path, load_external_data=False)
     except DecodeError as error:
-        raise AdoptionError(
-            f"is no ONNX model, or not a whole one ({_reason(error)}); fetch or export it again"
-        ) from error
+        raise AdoptionError(f"is not a complete ONNX model ({_reason(error)}); fetch or export it again") from error
     if not proto.graph.node:
-        raise AdoptionError("holds no operators: it is no ONNX model, or not a whole one; fetch or export it again")
+        raise AdoptionError("holds no operators, so it is not a complete ONNX model; fetch or export it again")
     try:
         load_external_data_for_model(proto, str(path.parent))
     except (onnx.checker.ValidationError, OSError, ValueError) as error:
         raise AdoptionError(
-            f"keeps weights in other files, which cannot be read ({_reason(error)}); put them beside it"
+            f"has weights in other files, which cannot be read ({_reason(error)}); put them beside it"
         ) from error
     if proto.ByteSize() > LARGEST:
         raise AdoptionError(f"has {proto.ByteSize():,} bytes with its weights, and a bundle's file at most {LARGEST:,}")
@@ -190,7 +188,7 @@ def _output(session: InferenceSession, stated: str | None) -> str:
 
 
 def _check(embeddings: NDArray[np.float32]) -> None:
-    """Rows (N, D) that tell images from each other. Raises AdoptionError."""
+    """Check embeddings (N, D): finite, not zero, different for different images. Raises AdoptionError."""
     broken = (~np.isfinite(embeddings)).any(axis=1).sum()
     zeros = (embeddings == 0).all(axis=1).sum()
     for fault, count in (("values that are not finite", broken), ("nothing but zeros", zeros)):
@@ -210,6 +208,6 @@ def _described(nodes: Sequence[NodeArg]) -> str:
 
 
 def _reason(error: Exception) -> str:
-    """The first 300 characters of what an error says, on one line, without the place in onnxruntime's own source."""
+    """Return the first 300 characters of an error on one line, without the position in onnxruntime's source."""
     text = SOURCE.sub("", " ".join(str(error).split())) or type(error).__name__
     return text if len(text) <= 300 else text[:297] + "..."

@@ -1,4 +1,4 @@
-"""What a model wants of an image: told by its input's axes, and by the people who made it."""
+"""Preprocessing of a model trained elsewhere: from the axes of its input and from its documentation."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ Axes = Sequence[int | str | None]
 IMAGENET_MEAN: Three = (0.485, 0.456, 0.406)
 IMAGENET_STD: Three = (0.229, 0.224, 0.225)
 AXES: dict[Layout, tuple[int, int, int]] = {"NCHW": (1, 2, 3), "NHWC": (3, 1, 2)}
-"""Where channels, height and width stand."""
+"""Axes of channels, height and width."""
 MAX_SIDE = 4096
 
 
 @dataclass(frozen=True, kw_only=True)
-class Stated:
-    """What its makers say of a model; None where the file, or ImageNet, is to tell."""
+class InputSpec:
+    """The input of a model by its documentation; None: from the file, or as for ImageNet."""
 
     height: int | None = None
     width: int | None = None
@@ -52,12 +52,12 @@ class Pixels:
     std: Three
 
     def axes(self, image: ImageSpec) -> tuple[int, int, int]:
-        """The shape of one image in the model's layout."""
+        """Return the shape of one image in the model's layout."""
         size = (image.height, image.width)
         return (3, *size) if self.layout == "NCHW" else (*size, 3)
 
     def prepared(self, images: NDArray[np.uint8]) -> NDArray[np.generic]:
-        """The model's input from uint8 RGB images (B, H, W, 3)."""
+        """Convert uint8 RGB images (B, H, W, 3) to the model's input."""
         ordered = images[..., ::-1] if self.color == "BGR" else images
         values: NDArray[np.generic] = ordered
         if self.dtype is not np.uint8:
@@ -67,7 +67,7 @@ class Pixels:
 
 
 def find_layout(axes: Axes, stated: Layout | None) -> Layout:
-    """The order of the four axes. Raises AdoptionError where they leave it open, or are not those of images."""
+    """Find the order of the four axes. Raises AdoptionError if it is ambiguous, or not that of images."""
     three = [layout for layout, (channels, _, _) in AXES.items() if axes[channels] == 3]
     possible = three or [layout for layout, (channels, _, _) in AXES.items() if not isinstance(axes[channels], int)]
     if not possible:
@@ -76,34 +76,33 @@ def find_layout(axes: Axes, stated: Layout | None) -> Layout:
         raise AdoptionError(f"takes {shown(axes)}, which is not {stated}; leave out --layout, or correct it")
     if not stated and len(possible) > 1:
         raise AdoptionError(
-            f"takes {shown(axes)}, which does not tell the channels from height and width; say --layout NCHW or "
-            "--layout NHWC"
+            f"takes {shown(axes)}, where channels, height and width are ambiguous; use --layout NCHW or --layout NHWC"
         )
     return stated or possible[0]
 
 
-def find_image(axes: Axes, layout: Layout, stated: Stated) -> ImageSpec:
-    """The images' size. Raises AdoptionError where axes and `stated` do not tell it, or contradict each other."""
+def find_image(axes: Axes, layout: Layout, stated: InputSpec) -> ImageSpec:
+    """Find the images' size. Raises AdoptionError if axes and `stated` do not give it, or contradict each other."""
     sides = dict(zip(("height", "width"), AXES[layout][1:], strict=True))
     sizes: dict[str, int] = {}
-    for name, place in sides.items():
-        found, said = axes[place], getattr(stated, name)
-        if isinstance(found, int) and said not in (None, found):
-            raise AdoptionError(f"takes images of {name} {found}, not {said}; leave out --{name}")
-        size = found if isinstance(found, int) else said
+    for name, axis in sides.items():
+        found, given = axes[axis], getattr(stated, name)
+        if isinstance(found, int) and given not in (None, found):
+            raise AdoptionError(f"takes images of {name} {found}, not {given}; leave out --{name}")
+        size = found if isinstance(found, int) else given
         if size is None:
-            raise AdoptionError(f"takes images of any {name}; say with --{name} which it was trained with")
+            raise AdoptionError(f"takes images of any {name}; give the one that it was trained with as --{name}")
         if not 0 < size <= MAX_SIDE:
             raise AdoptionError(f"takes no images of {name} {size}; give --{name} from 1 to {MAX_SIDE}")
         sizes[name] = size
     return ImageSpec(height=sizes["height"], width=sizes["width"], resize=stated.resize)
 
 
-def find_pixels(dtype: type[np.generic], layout: Layout, stated: Stated) -> Pixels:
-    """The arithmetic on pixels, ImageNet's by default. Raises AdoptionError for numbers that cannot be."""
+def find_pixels(dtype: type[np.generic], layout: Layout, stated: InputSpec) -> Pixels:
+    """Find the arithmetic on pixels, ImageNet's by default. Raises AdoptionError for invalid numbers."""
     if dtype is np.uint8:
-        if said := [f"--{name}" for name in ("scale", "mean", "std") if getattr(stated, name) is not None]:
-            raise AdoptionError(f"takes uint8, so that its arithmetic on pixels is inside; leave out {', '.join(said)}")
+        if given := [f"--{name}" for name in ("scale", "mean", "std") if getattr(stated, name) is not None]:
+            raise AdoptionError(f"takes uint8, so its arithmetic on pixels is inside; leave out {', '.join(given)}")
         return Pixels(dtype, layout, stated.color, 1.0, (0.0, 0.0, 0.0), (1.0, 1.0, 1.0))
     order = slice(None, None, -1 if stated.color == "BGR" else 1)
     scale = 255.0 if stated.scale is None else stated.scale
@@ -115,5 +114,5 @@ def find_pixels(dtype: type[np.generic], layout: Layout, stated: Stated) -> Pixe
 
 
 def shown(axes: Axes) -> str:
-    """A shape for people: (batch, 3, 256, ?)."""
+    """Format a shape for messages: (batch, 3, 256, ?)."""
     return f"({', '.join('?' if axis is None else str(axis) for axis in axes)})"

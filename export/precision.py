@@ -1,4 +1,4 @@
-"""Precisions: what makes another graph of a written fp32 one.
+"""Precisions: conversions of a written fp32 graph.
 
 A new one is a function, a line in PRECISIONS and one in TOLERANCES.
 """
@@ -17,15 +17,15 @@ if TYPE_CHECKING:
     from onnx import ModelProto
 
 CALIBRATION, MIN_CALIBRATION = 256, 32
-"""How many images ranges are taken from, and with how few they would be too narrow."""
+"""Number of images from which ranges are taken, and the minimum."""
 
 Convert = Callable[["ModelProto", Path, Feeds], None]
-"""Writes another graph of an fp32 one to a file, where it is calibrated by what these images do in it."""
+"""Writes a converted fp32 graph to a file; some are calibrated on these images."""
 
 
 @dataclass(frozen=True)
 class Precision:
-    """How a graph is made, and whether it looks at images for that."""
+    """The conversion of a graph, and whether it is calibrated on images."""
 
     write: Convert
     calibrated: bool = False
@@ -43,10 +43,10 @@ def convert(name: str, model: Path, out: Path, calibration: Feeds = ()) -> None:
 
 
 def check_precision(name: str, calibration: int) -> None:
-    """Raises PrecisionError for an unknown precision and for too few calibration images, or some that it ignores."""
+    """Raise PrecisionError for an unknown precision, for too few calibration images, and for images without use."""
     if name not in PRECISIONS:
         raise PrecisionError(
-            f"there is no precision {name!r}; take one of {', '.join(PRECISIONS)} (in bf16, OpenVINO runs fp32 bundles)"
+            f"unknown precision {name!r}; take one of {', '.join(PRECISIONS)} (in bf16, OpenVINO runs fp32 bundles)"
         )
     if PRECISIONS[name].calibrated and calibration < MIN_CALIBRATION:
         raise PrecisionError(
@@ -58,14 +58,14 @@ def check_precision(name: str, calibration: int) -> None:
 
 
 def write_fp32(model: ModelProto, out: Path, calibration: Feeds) -> None:
-    """The graph as it is."""
+    """Write the graph unchanged."""
     import onnx
 
     onnx.save(model, out)
 
 
 def write_fp16(model: ModelProto, out: Path, calibration: Feeds) -> None:
-    """Products, and all between them, in float16: for GPUs."""
+    """Write products, and all between them, in float16: for GPUs."""
     import onnx
 
     from vitreid.export.half import to_half

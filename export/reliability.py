@@ -1,4 +1,4 @@
-"""How far probabilities can be relied on, as an image."""
+"""Reliability diagram of a calibration."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from vitreid.export.errors import ExportError
 
 
 def draw_reliability(calibration: Calibration, out: Path) -> None:
-    """Write a PNG: what was said against what was so, pairs by what was said, and the probability of each score.
+    """Write a PNG: predicted and observed probabilities, pairs by predicted probability, and probability by score.
 
-    The first two are of the persons who were not fitted on. Raises ExportError where the file cannot be written.
+    The first two are of held-out persons. Raises ExportError if the file cannot be written.
     """
     import matplotlib as mpl
     from matplotlib.figure import Figure
@@ -24,20 +24,20 @@ def draw_reliability(calibration: Calibration, out: Path) -> None:
         figure = Figure(figsize=(12, 4), layout="constrained")
         reliable, counts, scores = figure.subplots(1, 3)
 
-        reliable.plot([0, 1], [0, 1], color="grey", linestyle="--", label="what is said is so")
-        said = [each.probability for each in bins]
-        reliable.plot(said, [each.observed for each in bins], marker="o", label="persons not fitted on")
-        reliable.set(xlabel="probability said", ylabel="share of one person", title="reliability")
+        reliable.plot([0, 1], [0, 1], color="grey", linestyle="--", label="perfect calibration")
+        predicted = [each.probability for each in bins]
+        reliable.plot(predicted, [each.observed for each in bins], marker="o", label="held-out persons")
+        reliable.set(xlabel="predicted probability", ylabel="observed share of one person", title="reliability")
         reliable.legend()
 
         names = [f"{each.low:g} to {each.high:g}" for each in bins]
         counts.barh(names, [each.different for each in bins], label="different persons")
         counts.barh(names, [each.same for each in bins], label="one person", height=0.4)
-        counts.set(xscale="log", xlabel="pairs", title="pairs by probability said")
+        counts.set(xscale="log", xlabel="pairs", title="pairs by predicted probability")
         counts.legend()
 
-        places = np.linspace(-1, 1, 801)
-        scores.plot(places, [calibration.probability(place) for place in places.tolist()])
+        grid = np.linspace(-1, 1, 801)
+        scores.plot(grid, [calibration.probability(score) for score in grid.tolist()])
         for at in calibration.thresholds[0].at:
             scores.axvline(at.score, color="grey", linestyle=":")
             scores.text(at.score, 1, f"{at.false_match_rate:g}", ha="right", va="top", rotation=90)
@@ -49,7 +49,5 @@ def draw_reliability(calibration: Calibration, out: Path) -> None:
         out.write_bytes(drawn.getvalue())
     except OSError as error:
         if out.is_file():
-            out.unlink()  # half of it
-        raise ExportError(
-            f"{out} cannot be written ({error.strerror}); the bundle is calibrated all the same"
-        ) from error
+            out.unlink()  # incomplete
+        raise ExportError(f"{out} cannot be written ({error.strerror}); the bundle itself is calibrated") from error

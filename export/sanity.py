@@ -1,4 +1,4 @@
-"""Checks that any bundle must pass, without the model that it was made of."""
+"""Checks of any bundle, without the model that it was made from."""
 
 from __future__ import annotations
 
@@ -12,20 +12,20 @@ from vitreid.export.tolerance import TOLERANCES
 
 
 def check_sanity(bundle: Bundle, images: NDArray[np.uint8]) -> None:
-    """Embed images (N, H, W, 3) and check what any embedding must satisfy.
+    """Embed images (N, H, W, 3) and check that the embeddings are valid.
 
     Raises ParityError for values that are not finite, rows that are not of unit length, embeddings that depend on
-    the other images of their batch by more than the bundle's precision explains, and a model to which all images
-    are alike; BundleDamaged for an `explain.onnx` that is not what the manifest says.
+    the other images of their batch by more than the bundle's precision explains, and equal embeddings of all images;
+    BundleDamaged for an `explain.onnx` that does not match the manifest.
     """
     runner = BundleRunner(bundle)
-    near = TOLERANCES[bundle.manifest.precision].min_cosine
+    min_cosine = TOLERANCES[bundle.manifest.precision].min_cosine
     together = runner.run(images)
     alone = np.concatenate([runner.run(images[i : i + 1]) for i in range(len(images))])
     faults = {
         "are not finite": not np.isfinite(together).all(),
         "are not of unit length": np.abs(np.linalg.norm(together, axis=1) - 1).max() > 1e-4,
-        "change with the images beside them": len(images) > 1 and corrected_cosines(together, alone).min() < near,
+        "change with the images beside them": len(images) > 1 and corrected_cosines(together, alone).min() < min_cosine,
         "are the same for all images": len(images) > 1 and spread_of(alone) <= MIN_SPREAD,
     }
     if bundle.manifest.explain is not None:

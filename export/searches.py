@@ -1,4 +1,4 @@
-"""What a precision costs where it counts: a data set searched by the model itself, and by its bundle."""
+"""Searches of a data set by the model and by its bundle: the cost of a precision in mAP."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class Searches:
 
     @classmethod
     def by_model(cls, model: Embedder, data: Source) -> Searches:
-        """Search a data set with the model. Raises DataError where it cannot be read, or has no query or gallery."""
+        """Search a data set with the model. Raises DataError if it cannot be read, or has no query or gallery."""
         split = read_noted(data)
         return cls(data.name, split, _evaluated(split, model, data.name, "torch"))
 

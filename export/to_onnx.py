@@ -1,4 +1,4 @@
-"""A checkpoint's network as one ONNX file with a dynamic batch, written as a bundle once parity is shown."""
+"""Export of a checkpoint to a bundle: one ONNX file with a dynamic batch, after a check of parity."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ from vitreid.export.int8 import Feeds
 from vitreid.export.precision import convert
 from vitreid.export.tolerance import TOLERANCES
 from vitreid.export.trial import Trial
-from vitreid.export.verify import check_origin, measure_parity
+from vitreid.export.verify import load_matching_model, measure_parity
 from vitreid.export.writing import write_onnx
 from vitreid.training.checkpoint import Checkpoint
 from vitreid.training.evaluation.embed import Embedder, model_run
 
 OPSET = 23
-"""The first one with `Attention`; ATTENTION has others, for runtimes that do not know it."""
+"""The first one with `Attention`; ATTENTION has others, for runtimes without it."""
 ON_IMAGES = Trial()
 
 
@@ -45,12 +45,12 @@ def export_onnx(
 ) -> Bundle:
     """Export a checkpoint to a bundle that passes a trial on `images` (N, H, W, 3): it agrees with torch.
 
-    `parity_data` tells in the manifest what the images were. `calibration` (M, H, W, 3) are those that ranges of
-    int8 are taken from.
+    `parity_data` describes the images in the manifest. `calibration` (M, H, W, 3) are the images for the ranges of
+    int8.
 
-    Raises BundleError where `out` holds something else, ExportError for an opset that is not written, PrecisionError
-    for a precision that does not exist or does not suit, DataError for data that cannot be searched, and ParityError
-    where embeddings or searches do not agree; nothing is written then.
+    Raises BundleError if `out` holds something else, ExportError for an unsupported opset, PrecisionError for an
+    unknown or unsuitable precision, DataError for data that cannot be searched, and ParityError if embeddings or
+    searches do not agree; nothing is written then.
     """
     check_target(out)
     graph = EmbeddingGraph(checkpoint.load_model())
@@ -75,23 +75,23 @@ def export_onnx(
             convert(precision, file, converted, _feeds(draft, calibration))
             draft = save(draft.path, converted, precision=precision)
         parity = trial.parity(draft, graph, images, searches)
-        told = _source(checkpoint, parity_data) | {"opset": opset}
+        source = _source(checkpoint, parity_data) | {"opset": opset}
         if calibration is not None:
-            told |= {"calibration_images": len(calibration)}
-        return save(out, draft.model_path, precision=precision, parity=parity, source=told)
+            source |= {"calibration_images": len(calibration)}
+        return save(out, draft.model_path, precision=precision, parity=parity, source=source)
 
 
 def verify_onnx(
     bundle: Bundle, checkpoint: Checkpoint, images: NDArray[np.uint8], trial: Trial = ON_IMAGES
 ) -> tuple[Parity, ...]:
-    """Try a bundle once more, against what it was exported from; errors as in `export_onnx`."""
-    graph = EmbeddingGraph(check_origin(bundle, checkpoint))
+    """Try a bundle again, against the checkpoint that it was exported from; errors as in `export_onnx`."""
+    graph = EmbeddingGraph(load_matching_model(bundle, checkpoint))
     searches = trial.searches(_embedder(checkpoint, graph, bundle.manifest.image))
     return trial.parity(bundle, graph, images, searches)
 
 
 def _feeds(bundle: Bundle, images: NDArray[np.uint8] | None) -> Feeds:
-    """Images as a bundle's graph takes them, from all cameras and views that it knows."""
+    """Return images as a bundle's graph takes them, from all cameras and views that it knows."""
     if images is None:
         return ()
     cameras, views = sides_of(bundle.manifest, len(images))

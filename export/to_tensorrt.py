@@ -1,6 +1,6 @@
-"""A bundle's graph as a TensorRT engine for the GPU at hand, kept once its embeddings are shown to be right.
+"""TensorRT engines of a bundle's graph for the GPU of this machine, added to the bundle after a check of parity.
 
-The types of the graph are those that are computed in: TensorRT 11 knows nothing else, and TensorRT 10 is told so. An
+TensorRT computes in the types of the graph: version 11 always, version 10 as configured here. An
 engine of 16 bits comes from a bundle that was exported with `--precision fp16`.
 """
 
@@ -33,7 +33,7 @@ class Profile:
     def __post_init__(self) -> None:
         if not 1 <= self.usual <= self.largest:
             raise EngineError(
-                f"an engine cannot be fastest at {self.usual} images of at most {self.largest}; give 1 <= --batch <= "
+                f"an engine for at most {self.largest} images cannot be fastest at {self.usual}; give 1 <= --batch <= "
                 "--max-batch"
             )
 
@@ -41,13 +41,13 @@ class Profile:
 def export_tensorrt(
     bundle: Bundle, images: NDArray[np.uint8], *, profile: Profile, timings: Path | None = None
 ) -> Bundle:
-    """Build an engine and add it to the bundle, under the name that EngineRunner.open looks for.
+    """Build an engine and add it to the bundle, under the name that EngineRunner.open expects.
 
-    `timings` is a file that keeps how fast single kernels were, which makes the next build on this GPU shorter.
+    `timings` is a file with the speeds of single kernels, which makes the next build on this GPU shorter.
 
-    Raises RuntimeMissing where TensorRT or the GPU is not there, EngineError where the graph cannot be built, and
-    ParityError, with the numbers and without keeping anything, where the engine's embeddings of `images` (N, H, W, 3)
-    are further from the graph's than its precision explains.
+    Raises RuntimeMissing without TensorRT or a GPU, EngineError if the graph cannot be built, and ParityError, with
+    the numbers and without writing anything, if the engine's embeddings of `images` (N, H, W, 3) are further from the
+    graph's than its precision explains.
     """
     if timings is not None and (timings.is_dir() or not timings.parent.is_dir()):
         raise EngineError(f"--timings {timings} must be a file, in a folder that exists")
@@ -65,7 +65,7 @@ def export_tensorrt(
     if faults := TOLERANCES[manifest.precision].faults(parity):
         raise ParityError(
             f"{runtime} differs from {bundle.model_path} in onnxruntime on {len(images)} images: "
-            f"{', '.join(faults)}; the engine was not kept"
+            f"{', '.join(faults)}; the engine was not added"
         )
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "model.engine"
@@ -75,19 +75,19 @@ def export_tensorrt(
 
 
 def build_engine(trt: Any, bundle: Bundle, profile: Profile, timings: Path | None) -> bytes:
-    """The engine as bytes; it takes minutes. Raises EngineError."""
+    """Build the engine as bytes, in minutes. Raises EngineError."""
     log = _log(trt)
     builder = trt.Builder(log)
     network = builder.create_network(1 << int(trt.NetworkDefinitionCreationFlag.STRONGLY_TYPED))
     parser = trt.OnnxParser(network, log)
     if not parser.parse_from_file(str(bundle.model_path)):
-        reasons = [parser.get_error(place).desc() for place in range(parser.num_errors)]
+        reasons = [parser.get_error(index).desc() for index in range(parser.num_errors)]
         raise EngineError(
-            f"TensorRT {trt.__version__} does not take {bundle.model_path} ({_one_line(reasons)}); export the bundle "
-            "with --opset 18, whose operators it has known longest"
+            f"TensorRT {trt.__version__} does not support {bundle.model_path} ({_one_line(reasons)}); export it "
+            "with --opset 18, whose operators older versions know"
         )
     config = builder.create_builder_config()
-    config.clear_flag(trt.BuilderFlag.TF32)  # 32 bits are 32 bits
+    config.clear_flag(trt.BuilderFlag.TF32)  # float32 is not rounded to TF32
     shapes = builder.create_optimization_profile()
     for name, (_, shape) in expected_inputs(bundle.manifest).items():
         shapes.set_shape(name, *([size, *shape] for size in (1, profile.usual, profile.largest)))
@@ -102,16 +102,16 @@ def build_engine(trt: Any, bundle: Bundle, profile: Profile, timings: Path | Non
 
 
 def _read_timings(config: Any, timings: Path | None) -> None:
-    """Start with the timings of earlier builds, or without where they are of another TensorRT or GPU."""
+    """Load the timings of earlier builds, unless they are of another TensorRT or GPU."""
     if timings is None:
         return
-    kept = timings.read_bytes() if timings.is_file() else b""
-    if not config.set_timing_cache(config.create_timing_cache(kept), ignore_mismatch=False):
+    saved = timings.read_bytes() if timings.is_file() else b""
+    if not config.set_timing_cache(config.create_timing_cache(saved), ignore_mismatch=False):
         config.set_timing_cache(config.create_timing_cache(b""), ignore_mismatch=False)
 
 
 def _log(trt: Any) -> Any:
-    """A logger that keeps what went wrong; TensorRT's own prints."""
+    """Return a logger that collects errors; TensorRT's own prints them."""
 
     class Log(trt.ILogger):  # type: ignore[misc]  # the module's type is not known
         def __init__(self) -> None:
@@ -126,4 +126,4 @@ def _log(trt: Any) -> Any:
 
 
 def _one_line(reasons: list[str]) -> str:
-    return " ".join("; ".join(reasons).split())[:300] or "it does not say why"
+    return " ".join("; ".join(reasons).split())[:300] or "no reason given"

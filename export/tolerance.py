@@ -1,4 +1,4 @@
-"""How far a precision's embeddings may be from the model's."""
+"""Tolerances: the allowed distance of a precision's embeddings from the model's."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from vitreid.export.errors import ParityError
 
 @dataclass(frozen=True)
 class Tolerance:
-    """What to let pass: the smallest corrected cosine, the largest loss of mAP (0..1) and difference of a component."""
+    """Minimum corrected cosine, maximum loss of mAP (0..1) and maximum difference of a component."""
 
     min_cosine: float
     max_loss: float
     max_abs_difference: float = math.inf
 
     def check(self, parity: Parity) -> None:
-        """Raises ParityError, with the numbers, where a runtime is further from the model."""
+        """Raise ParityError, with the numbers, if a runtime is further from the model."""
         if faults := self.faults(parity):
             raise ParityError(
                 f"{parity.runtime} in {parity.precision} is too far from torch on {parity.images} images: "
@@ -26,9 +26,9 @@ class Tolerance:
             )
 
     def faults(self, parity: Parity) -> list[str]:
-        """What lies outside, each with its number and the allowed one."""
+        """Describe what is out of tolerance, each with its number and the allowed one."""
         if not math.isfinite(parity.max_abs_difference):
-            return ["it gives values that are not finite"]
+            return ["it returns values that are not finite"]
         found = []
         if parity.max_abs_difference > self.max_abs_difference:
             found.append(f"by {parity.max_abs_difference:.2e} (at most {self.max_abs_difference:.0e} allowed)")
@@ -53,11 +53,11 @@ TOLERANCES = {
     "int8": Tolerance(min_cosine=0.99, max_loss=0.005),
     "int8-static": Tolerance(min_cosine=0.99, max_loss=0.005),
 }
-"""By what a runtime computes in."""
+"""By the type in which a runtime computes."""
 
 
 def tolerance_of(precision: str, min_cosine: float | None = None, max_loss: float | None = None) -> Tolerance:
-    """What a precision may cost, by default or as asked for: a smallest cosine replaces the largest difference."""
+    """Return the tolerance of a precision; a given `min_cosine` replaces the maximum difference."""
     usual = TOLERANCES[precision]
     if min_cosine is not None:
         usual = replace(usual, min_cosine=min_cosine, max_abs_difference=math.inf)

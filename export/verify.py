@@ -1,4 +1,4 @@
-"""Is the bundle the model that was trained? Embeddings of the same images, compared."""
+"""Parity of a bundle and its checkpoint: embeddings of the same images, compared."""
 
 from __future__ import annotations
 
@@ -12,20 +12,22 @@ from vitreid.bundle import Bundle, Parity
 from vitreid.export.closeness import batches, compare, sides_of
 from vitreid.export.errors import ParityError
 from vitreid.export.graph import EmbeddingGraph, inputs_of
+from vitreid.export.parity_runtimes import REFERENCE, ParityRuntime
 from vitreid.export.tolerance import TOLERANCES
-from vitreid.export.ways import REFERENCE, Way
 from vitreid.training.checkpoint import Checkpoint
 from vitreid.training.model import ReIDModel
 
 MAX_ABS_DIFFERENCE = TOLERANCES["fp32"].max_abs_difference
 
 
-def measure_parity(bundle: Bundle, graph: EmbeddingGraph, images: NDArray[np.uint8], way: Way = REFERENCE) -> Parity:
+def measure_parity(
+    bundle: Bundle, graph: EmbeddingGraph, images: NDArray[np.uint8], runtime: ParityRuntime = REFERENCE
+) -> Parity:
     """Embed `images` (N, H, W, 3) with both, in batches of several sizes, and measure the difference.
 
-    They are said to come from every camera and view that the bundle knows, and from some that it does not.
+    Their cameras and views run through all that the bundle knows, and some that it does not.
     """
-    runner = way.open(bundle)
+    runner = runtime.open(bundle)
     cameras, views = sides_of(bundle.manifest, len(images))
     found: list[NDArray[np.float32]] = []
     expected: list[NDArray[np.float32]] = []
@@ -34,25 +36,25 @@ def measure_parity(bundle: Bundle, graph: EmbeddingGraph, images: NDArray[np.uin
         found.append(runner.run(*seen))
         with torch.inference_mode():
             expected.append(graph(*map(torch.from_numpy, seen)).numpy())
-    return compare(np.concatenate(found), np.concatenate(expected), way.precision(bundle), runtime=way.name())
+    return compare(np.concatenate(found), np.concatenate(expected), runtime.precision(bundle), runtime=runtime.name())
 
 
-def check_origin(bundle: Bundle, checkpoint: Checkpoint) -> ReIDModel:
-    """The checkpoint's model, where the bundle can be of it.
+def load_matching_model(bundle: Bundle, checkpoint: Checkpoint) -> ReIDModel:
+    """Load the checkpoint's model, from which the bundle may have been exported.
 
-    Raises ParityError where they take other images, cameras or views, or give embeddings of another length.
+    Raises ParityError if images, cameras, views or the length of embeddings differ.
     """
     model, manifest, config = checkpoint.load_model(), bundle.manifest, checkpoint.config.model
     inputs = inputs_of(model)
     cameras = checkpoint.cameras if "camera" in inputs else ()
     views = checkpoint.views if "view" in inputs else ()
-    told = {
+    values = {
         "images of": (f"{manifest.image.height}x{manifest.image.width}", f"{config.height}x{config.width}"),
         "embeddings of length": (f"{manifest.dimension}", f"{model.dimension}"),
         "the cameras": (_listed(manifest.cameras), _listed(cameras)),
         "the views": (_listed(manifest.views), _listed(views)),
     }
-    if faults := [f"{what} {one} instead of {other}" for what, (one, other) in told.items() if one != other]:
+    if faults := [f"{what} {one} instead of {other}" for what, (one, other) in values.items() if one != other]:
         raise ParityError(
             f"{bundle.path} is not of {checkpoint.path}: it has {' and '.join(faults)}; give the checkpoint that it "
             "was exported from"

@@ -1,4 +1,4 @@
-"""Somebody else's graph with our contract around it: uint8 images in, unit embeddings out, any batch size."""
+"""Foreign graphs wrapped to a bundle's contract: uint8 images in, unit embeddings out, any batch size."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from vitreid.export.original import Original
 from vitreid.export.pixels import Pixels
 
 EPSILON = 1e-12
-MOST_AXES = 16
-OLDEST_IR = 8  # from 4 on weights need not be inputs too, which would keep them from being folded
+MAX_AXES = 16
+OLDEST_IR = 8  # from 4 on weights need not be inputs, which cannot be folded
 
 
 def wrap(original: Original, form: str, dimension: int) -> onnx.ModelProto:
-    """The original between its preprocessing and the norm, its batch made dynamic by one of FORMS."""
+    """Put preprocessing before the original and the norm after it; make its batch dynamic by one of FORMS."""
     model = ir.from_proto(original.proto)
     passes.RemoveInitializersFromInputsPass()(model)
     graph = model.graph
@@ -41,7 +41,7 @@ def wrap(original: Original, form: str, dimension: int) -> onnx.ModelProto:
     graph.outputs[:] = [embeddings]
     graph.sort()
     passes.RemoveUnusedNodesPass()(model)
-    passes.NameFixPass()(model)  # the original may have an `images` and `embeddings` of its own
+    passes.NameFixPass()(model)  # the original may have its own `images` and `embeddings`
     model.ir_version = max(model.ir_version, OLDEST_IR)
     proto = ir.to_proto(model)
     del proto.graph.value_info[:]  # shapes with the batch size that it was exported with
@@ -49,33 +49,33 @@ def wrap(original: Original, form: str, dimension: int) -> onnx.ModelProto:
 
 
 def leave(graph: ir.Graph) -> None:
-    """A graph whose batch axis is dynamic needs nothing."""
+    """Leave a graph whose batch axis is dynamic."""
 
 
 def keep_batch(graph: ir.Graph) -> None:
-    """Let reshapes to the batch size of the export keep what comes in, and repeat constants such as class tokens.
+    """Free the batch axis in reshapes to the exported batch size, and repeat constants such as class tokens.
 
     Enough for most CNNs and Vision Transformers.
     """
     [batch] = graph.inputs
-    moving = {batch}  # what depends on the images
+    moving = {batch}  # values that depend on the images
     tape = Tape()
     for node in graph:
-        fixed = [place for place, value in enumerate(node.inputs) if value not in moving]
+        fixed = [index for index, value in enumerate(node.inputs) if value not in moving]
         if len(fixed) == len(node.inputs):
             continue
         moving |= set(node.outputs)
         if node.op_type == "Reshape":
             _free_first(tape, node)
         elif node.op_type == "Concat" and node.attributes["axis"].as_int() != 0:
-            for place in fixed:
-                node.replace_input_with(place, _repeated(tape, node.inputs[place], batch))
+            for index in fixed:
+                node.replace_input_with(index, _repeated(tape, node.inputs[index], batch))
     graph.extend(_named(tape, "batched"))
     graph.sort()
 
 
 def _free_first(tape: Tape, reshape: ir.Node) -> None:
-    """Leave open how long the first axis becomes: the batch, or the batch times the heads."""
+    """Free the length of the first axis: the batch, or the batch times the heads."""
     target = ir.convenience.get_const_tensor(reshape.inputs[1]) if reshape.inputs[1] else None
     if target is not None and target.size:
         sizes = target.numpy()
@@ -85,9 +85,9 @@ def _free_first(tape: Tape, reshape: ir.Node) -> None:
 
 
 def _repeated(tape: Tape, constant: ir.Value | None, batch: ir.Value) -> ir.Value:
-    """A constant of shape (1, ...) as often as there are images."""
+    """Repeat a constant of shape (1, ...) for each image."""
     size = tape.op("Gather", [tape.op("Shape", [batch]), _constant(tape, np.array([0]))], {"axis": 0})
-    rest = [_constant(tape, np.array([limit])) for limit in (1, MOST_AXES)]
+    rest = [_constant(tape, np.array([limit])) for limit in (1, MAX_AXES)]
     others = tape.op("Slice", [tape.op("Shape", [constant]), *rest])
     return tape.op("Expand", [constant, tape.op("Concat", [size, others], {"axis": 0})])
 
@@ -115,7 +115,7 @@ def run_one_by_one(graph: ir.Graph) -> None:
 
 
 def _prepared(tape: Tape, images: ir.Value, pixels: Pixels) -> ir.Value:
-    """What Pixels.prepared computes, as operators."""
+    """Compute Pixels.prepared by operators."""
     value = images
     if pixels.dtype is not np.uint8:  # cast first: TensorRT knows uint8 only as an input
         value = tape.op("Cast", [value], {"to": ir.DataType.FLOAT})
@@ -130,13 +130,13 @@ def _prepared(tape: Tape, images: ir.Value, pixels: Pixels) -> ir.Value:
     if pixels.layout == "NCHW":
         value = tape.op("Transpose", [value], {"perm": [0, 3, 1, 2]})
     if pixels.dtype is np.float16:
-        # Changes nothing but that onnxruntime computes with halves: on a CPU it would drop casts there and back.
+        # Only makes onnxruntime compute with halves: on a CPU it would drop casts there and back.
         value = tape.op("Reshape", [value, _constant(tape, np.array([0, 0, 0, 0]))])
     return value
 
 
 def _unit(tape: Tape, value: ir.Value, opset: int) -> ir.Value:
-    """Rows (B, D) of unit length, of whatever of (B, D) or (B, D, 1, 1) the model gives."""
+    """Return rows (B, D) of unit length, from (B, D) or (B, D, 1, 1)."""
     rows = tape.op("Flatten", [value], {"axis": 1})  # before the cast, see above
     if value.dtype != ir.DataType.FLOAT:
         rows = tape.op("Cast", [rows], {"to": ir.DataType.FLOAT})
@@ -148,7 +148,7 @@ def _unit(tape: Tape, value: ir.Value, opset: int) -> ir.Value:
 
 
 def _named(tape: Tape, name: str) -> Sequence[ir.Node]:
-    """The tape's nodes with outputs of different names, also across graph and subgraph."""
+    """Name the outputs of a tape's nodes, uniquely across graph and subgraph."""
     for number, node in enumerate(tape.nodes):
         node.outputs[0].name = f"{name}_{number}"
     return tape.nodes
@@ -163,4 +163,4 @@ FORMS: dict[str, Callable[[ir.Graph], None]] = {
     "made dynamic": keep_batch,
     "one by one": run_one_by_one,
 }
-"""Ways to a dynamic batch, the faster first; which of them is right is proved by running it."""
+"""Conversions to a dynamic batch, the fastest first; a run shows which is right."""

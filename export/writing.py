@@ -1,4 +1,4 @@
-"""A torch module as one ONNX file: its weights inside, its batch of any size."""
+"""Writing of a torch module as one ONNX file: weights inside, batch of any size."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ from torch import Tensor, nn
 def write_onnx(
     module: nn.Module, inputs: Mapping[str, Tensor], outputs: Sequence[str], file: Path, *, opset: int
 ) -> None:
-    """Write what a module does with examples of its inputs, by name; the first axis of all of them is the batch.
+    """Write a module, traced on examples of its inputs by name; the first axis of all of them is the batch.
 
-    Equal weights are written once, and nothing is written of the code that made them.
+    Equal weights are written once, and no traces of source code.
     """
     batch = torch.export.Dim("batch")
     with _quiet():

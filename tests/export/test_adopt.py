@@ -18,7 +18,7 @@ from vitreid.bundle import Bundle, BundleError, BundleRunner
 from vitreid.export.adopt import adopt
 from vitreid.export.errors import AdoptionError
 from vitreid.export.original import Original
-from vitreid.export.pixels import IMAGENET_MEAN, IMAGENET_STD, Stated
+from vitreid.export.pixels import IMAGENET_MEAN, IMAGENET_STD, InputSpec
 
 IMAGES = np.random.default_rng(1).integers(0, 256, (20, HEIGHT, WIDTH, 3), dtype=np.uint8)
 HALF, UINT8 = TensorProto.FLOAT16, TensorProto.UINT8
@@ -26,7 +26,7 @@ NO_PIXELS = {"mean": (0.0, 0.0, 0.0), "std": (1.0, 1.0, 1.0), "scale": 1.0}
 
 
 def adopted(path: Path, out: Path, **stated: Any) -> Bundle:
-    original = Original.open(path, Stated(**stated))
+    original = Original.open(path, InputSpec(**stated))
     images = np.resize(IMAGES, (len(IMAGES), original.image.height, original.image.width, 3))
     return adopt(original, out, images, parity_data="noise")
 
@@ -164,7 +164,7 @@ def test_the_standard_operators_have_a_long_name(tmp_path: Path) -> None:
 
 
 def test_few_images_prove_nothing(tmp_path: Path) -> None:
-    original = Original.open(save_foreign(tmp_path / "model.onnx"), Stated())
+    original = Original.open(save_foreign(tmp_path / "model.onnx"), InputSpec())
     with pytest.raises(AdoptionError, match="at least 10 images, not on 9; give more as --images"):
         adopt(original, tmp_path / "bundle", IMAGES[:9], parity_data="noise")
 
@@ -229,8 +229,8 @@ def without_batch(folder: Path) -> Path:
 
 BAD: dict[str, tuple[Any, dict[str, Any], str]] = {
     "no file": (lambda folder: folder / "model.onnx", {}, "is not a file"),
-    "truncated": (truncated, {}, "is no ONNX model, or not a whole one"),
-    "text": (lambda folder: written(folder, b"hello, this is text"), {}, "is no ONNX model"),
+    "truncated": (truncated, {}, "is not a complete ONNX model"),
+    "text": (lambda folder: written(folder, b"hello, this is text"), {}, "is not a complete ONNX model"),
     "empty": (lambda folder: written(folder, b""), {}, "holds no operators"),
     "missing data": (without_data, {}, "weights in other files, which cannot be read .*weights.bin"),
     "truncated data": (lambda folder: without_data(folder, 50), {}, "weights in other files, which cannot be read"),
@@ -246,13 +246,13 @@ BAD: dict[str, tuple[Any, dict[str, Any], str]] = {
     "not numbers": ({"tail": "nan"}, {}, "values that are not finite for .* of 20 images; check --scale"),
     "zeros": ({"tail": "zeros"}, {}, "nothing but zeros for 20 of 20 images"),
     "all alike": ({"tail": "same"}, {}, "the same embedding for all of 20 images"),
-    "of the batch": ({"tail": "of the batch"}, {}, "not the same for one image and for a batch .* evaluation mode"),
+    "of the batch": ({"tail": "of the batch"}, {}, "differs between one image and a batch .* evaluation mode"),
     "batch of 3": ({"batch": 3, "tail": "one image only"}, {}, "fixed to batches of 3|no batch axis|does not run"),
     "grey": ({"axes": ("n", 1, HEIGHT, WIDTH), "tail": "pooled"}, {}, "no axis is the three channels|does not load"),
-    "any size": ({"size": ("h", "w"), "tail": "pooled"}, {"height": 16}, "any width; say with --width"),
+    "any size": ({"size": ("h", "w"), "tail": "pooled"}, {"height": 16}, "any width; .* as --width"),
     "no size": ({"size": ("h", "w"), "tail": "pooled"}, {"height": 16, "width": 0}, "--width from 1 to 4096"),
-    "any layout": ({"axes": ("n", "c", "h", "w"), "tail": "pooled"}, {}, "say --layout NCHW or --layout NHWC"),
-    "three by three": ({"axes": ("n", 3, "h", 3), "tail": "pooled"}, {"height": 16}, "say --layout NCHW or"),
+    "any layout": ({"axes": ("n", "c", "h", "w"), "tail": "pooled"}, {}, "use --layout NCHW or --layout NHWC"),
+    "three by three": ({"axes": ("n", 3, "h", 3), "tail": "pooled"}, {"height": 16}, "use --layout NCHW or"),
     "other layout": ({}, {"layout": "NHWC"}, r"takes \(n, 3, 16, 8\), which is not NHWC; leave out --layout"),
     "other height": ({}, {"height": 128}, "takes images of height 16, not 128; leave out --height"),
     "wrong size": ({"size": ("h", "w")}, {"height": 99, "width": 50}, "does not run on an input of .*check --height"),

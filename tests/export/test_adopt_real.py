@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from vitreid.bundle import BundleRunner
 from vitreid.export.adopt import adopt
 from vitreid.export.original import Original
-from vitreid.export.pixels import Stated
+from vitreid.export.pixels import InputSpec
 
 HEIGHT, WIDTH = 64, 32
 IMAGES = np.random.default_rng(0).integers(0, 256, (12, HEIGHT, WIDTH, 3), dtype=np.uint8)
@@ -93,7 +93,7 @@ def test_embeddings_are_those_of_torch(tmp_path: Path, name: str, batch: int | s
         if isinstance(norm, nn.BatchNorm2d):
             nn.init.uniform_(norm.running_var, 0.5, 2)
     write(model, tmp_path / "model.onnx", dynamo=dynamo, axes=None if batch == 1 else {"images": {0: "batch"}})
-    original = Original.open(tmp_path / "model.onnx", Stated())
+    original = Original.open(tmp_path / "model.onnx", InputSpec())
     bundle = adopt(original, tmp_path / "bundle", IMAGES, parity_data="noise")
     mean, std = (torch.tensor(each).view(3, 1, 1) for each in ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225)))
     with torch.inference_mode():

@@ -84,13 +84,13 @@ def test_probabilities_are_about_what_they_say(bundle: Path, people: Path, tmp_p
     call(bundle, "--data", people)
     others = draw_people(tmp_path / "others", seed=1)
     query, gallery = embed_split(read_dataset("market1501", others), open_embedder(bundle))
-    said, shown = [], []
+    predicted, shown = [], []
     for row, scores in enumerate(query.embeddings @ gallery.embeddings.T):
         across = gallery.cameras != query.cameras[row]
-        said += [calibrated(bundle).probability(score) for score in scores[across].tolist()]
+        predicted += [calibrated(bundle).probability(score) for score in scores[across].tolist()]
         shown += (gallery.persons[across] == query.persons[row]).tolist()
-    assert sum(said) == pytest.approx(sum(shown), rel=0.15)
-    loss = -np.mean(np.log(np.where(shown, said, 1 - np.array(said))))
+    assert sum(predicted) == pytest.approx(sum(shown), rel=0.15)
+    loss = -np.mean(np.log(np.where(shown, predicted, 1 - np.array(predicted))))
     share = np.mean(shown)
     assert loss < 0.6 * -(share * np.log(share) + (1 - share) * np.log(1 - share))
 
@@ -164,7 +164,7 @@ def test_a_diagram_that_the_disk_refuses(
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(Path, "write_bytes", full)
-    with pytest.raises(ExportError, match=r"reliability\.png cannot be written \(No space .* calibrated all the same"):
+    with pytest.raises(ExportError, match=r"reliability\.png cannot be written \(No space .* bundle itself is"):
         call(bundle, "--data", people, "--plot", tmp_path / "reliability.png")
     assert not (tmp_path / "reliability.png").exists()
     assert calibrated(bundle).data.name == "site"
@@ -222,7 +222,7 @@ def test_images_that_do_not_say_their_camera(
         place.mkdir(parents=True, exist_ok=True)
         shutil.copy(image, place / f"{number}.png")
     told = refused(capsys, bundle, "--data", tmp_path / "named", "--dataset", "folders")
-    assert "none of the 18 query images says its camera" in told
+    assert "none of the 18 query images has a camera" in told
 
 
 @pytest.mark.parametrize(

@@ -17,7 +17,7 @@ from vitreid.export.errors import AdoptionError, ExportError
 from vitreid.export.explain import add_explain_graph
 from vitreid.export.images import drawn_images
 from vitreid.export.original import Original
-from vitreid.export.pixels import Stated
+from vitreid.export.pixels import InputSpec
 from vitreid.export.to_onnx import export_onnx
 from vitreid.export.tolerance import TOLERANCES
 from vitreid.training.checkpoint import Checkpoint, save_checkpoint
@@ -98,7 +98,7 @@ def test_an_adopted_model_is_tried_by_its_spread(tmp_path: Path) -> None:
     model = save_foreign(tmp_path / "model.onnx", tail="alike, of the batch")
     images = np.random.default_rng(1).integers(0, 256, (20, HEIGHT, WIDTH, 3), dtype=np.uint8)
     with pytest.raises(AdoptionError, match="in a batch embeddings change: corrected cosine"):
-        adopt(Original.open(model, Stated()), tmp_path / "bundle", images, parity_data="noise")
+        adopt(Original.open(model, InputSpec()), tmp_path / "bundle", images, parity_data="noise")
 
 
 def test_what_two_images_have_in_common_counts_for_nothing() -> None:

@@ -14,7 +14,7 @@ from typer.testing import Result
 from tests.commands import vitreid
 from vitreid.bundle import Bundle, BundleError, ImageError
 from vitreid.export.errors import ExportError, PrecisionError
-from vitreid.export.ways import REFERENCE
+from vitreid.export.parity_runtimes import REFERENCE
 from vitreid.synthetic import draw_dataset
 from vitreid.training.checkpoint import save_checkpoint
 from vitreid.training.config import parse_config
@@ -52,7 +52,7 @@ def people(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(autouse=True)
 def _only_the_reference(monkeypatch: pytest.MonkeyPatch) -> None:
     """Other runtimes have their own tests, and take their time."""
-    monkeypatch.setattr("vitreid.export.ways.WAYS", (REFERENCE,))
+    monkeypatch.setattr("vitreid.export.parity_runtimes.PARITY_RUNTIMES", (REFERENCE,))
 
 
 def export(*arguments: Any) -> Result:
@@ -92,13 +92,13 @@ def test_from_a_checkpoint_to_a_bundle_that_is_tried_again(trained: Path, people
 @pytest.mark.parametrize(
     ("options", "error", "told"),
     [
-        ("--precision int4", PrecisionError, "there is no precision 'int4'; take one of fp32, fp16, int8, int8-static"),
+        ("--precision int4", PrecisionError, "unknown precision 'int4'; take one of fp32, fp16, int8, int8-static"),
         ("--precision int8-static", PrecisionError, "at least 32 images such as it will see, not on 0"),
         ("--precision int8-static --calibration EMPTY", ExportError, "holds no images"),
         ("--precision int8-static --calibration FEW", PrecisionError, "not on 1; name a folder of them by"),
         ("--precision int8-static --calibration BROKEN", ImageError, "broken.jpg"),
         ("--calibration FEW", PrecisionError, "fp32 is not calibrated on images; leave --calibration out"),
-        ("--opset 19 --data EMPTY --images FEW", ExportError, "not written in opset 19; take one of 18, 23"),
+        ("--opset 19 --data EMPTY --images FEW", ExportError, "opset 19 is not supported; take one of 18, 23"),
         ("--data EMPTY --images FEW", DataError, "EMPTY"),
         ("--data FEW --dataset mars", DataError, "there is no data set 'mars'; take one of market1501"),
         (

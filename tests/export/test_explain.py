@@ -16,7 +16,7 @@ from vitreid.bundle import Bundle, BundleDamaged, ImageSpec, Manifest, PatchRunn
 from vitreid.bundle.patch_spec import EXPLAIN
 from vitreid.export.errors import ExportError, ParityError
 from vitreid.export.explain import (
-    LOOKS,
+    WEIGHTINGS,
     PatchGraph,
     add_explain_graph,
     difference_of,
@@ -120,8 +120,8 @@ def test_every_form_exports(tmp_path: Path, images: np.ndarray, variant: str) ->
     text, side = VARIANTS[variant]
     graph = PatchGraph(model_of(text))
     names = ("a", "b") if side else ()
-    said = patch_spec_of(graph, parity_images=1, difference=0.0)
-    parts: dict[str, Any] = {"image": SPEC, "cameras": names, "views": names, "explain": said}
+    spec = patch_spec_of(graph, parity_images=1, difference=0.0)
+    parts: dict[str, Any] = {"image": SPEC, "cameras": names, "views": names, "explain": spec}
     bundle = Bundle(tmp_path, Manifest.model_construct(**parts))
     write_explain_graph(graph, bundle, tmp_path / EXPLAIN)
     assert difference_of(bundle, graph, images) <= 1e-5
@@ -147,7 +147,7 @@ def test_every_stem_says_where_its_patches_lie(stem: str) -> None:
 def test_every_pooling_says_who_looks(pool: str) -> None:
     model = model_of(config_text(pool=pool))
     graph = PatchGraph(model)
-    assert graph.look.name == pool.removesuffix("_gem")  # its class token looks
+    assert graph.weighting.name == pool.removesuffix("_gem")  # its class token looks
     attention, tokens = torch.rand(2, 9, 9), torch.randn(2, 9, 24)
     looks = {
         "cls": attention[:, 0, 1:],
@@ -155,7 +155,7 @@ def test_every_pooling_says_who_looks(pool: str) -> None:
         "mean": attention[:, 1:, 1:].mean(1),
         "weighted": torch.stack([torch.softmax(row[1:] @ row[0] / 24**0.5, 0) for row in tokens]),
     }
-    torch.testing.assert_close(LOOKS[POOLS[pool]].weights(attention, tokens), looks[pool])
+    torch.testing.assert_close(WEIGHTINGS[POOLS[pool]].weights(attention, tokens), looks[pool])
 
 
 def outputs_by_loops(attention: Any, normed: Tensor, bias: Tensor) -> tuple[Tensor, Tensor]:
@@ -203,7 +203,7 @@ def test_patches_are_the_normed_outputs_with_side_information_and_jigsaw(images:
 
 
 def test_a_resnet_has_no_patches() -> None:
-    with pytest.raises(ExportError, match="only transformers can"):
+    with pytest.raises(ExportError, match="has no patches to explain"):
         PatchGraph(model_of('[model]\nbackbone = "resnet18"\nheight = 64\nwidth = 32\n'))
 
 
@@ -243,9 +243,9 @@ def test_a_checkpoint_of_another_form_is_refused(
 def test_verifying_looks_at_the_evidence_too(explained: tuple[Bundle, Checkpoint, str], images: np.ndarray) -> None:
     bundle = explained[0]
     check_sanity(bundle, images)
-    said = bundle.manifest.explain
-    assert said is not None
-    wrong = bundle.manifest.model_copy(update={"explain": said.model_copy(update={"rows": 8})})
+    spec = bundle.manifest.explain
+    assert spec is not None
+    wrong = bundle.manifest.model_copy(update={"explain": spec.model_copy(update={"rows": 8})})
     with pytest.raises(BundleDamaged, match=r"explain\.onnx has inputs and outputs .*; the manifest expects others"):
         check_sanity(Bundle(bundle.path, wrong), images)
 

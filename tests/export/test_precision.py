@@ -136,7 +136,7 @@ def test_conversions_tell_nothing(
 @pytest.mark.parametrize(
     ("name", "images", "told"),
     [
-        ("int4", 0, "no precision 'int4'; take one of fp32, fp16, int8, int8-static"),
+        ("int4", 0, "unknown precision 'int4'; take one of fp32, fp16, int8, int8-static"),
         (
             "int8-static",
             0,

@@ -77,7 +77,7 @@ def test_another_engine_is_not_kept(bundle: Bundle, made: FakeMachine) -> None:
     with pytest.raises(ParityError, match=r"TensorRT .* differs from .*model.onnx in onnxruntime on 20 images: by "):
         export_tensorrt(bundle, IMAGES, profile=PROFILE)
     made.noise = float("nan")
-    with pytest.raises(ParityError, match="it gives values that are not finite; the engine was not kept"):
+    with pytest.raises(ParityError, match="it returns values that are not finite; the engine was not added"):
         export_tensorrt(bundle, IMAGES, profile=PROFILE)
     assert Bundle.open(bundle.path).manifest == bundle.manifest
 
@@ -85,7 +85,7 @@ def test_another_engine_is_not_kept(bundle: Bundle, made: FakeMachine) -> None:
 def test_a_graph_that_is_not_taken_is_told(bundle: Bundle, made: FakeMachine) -> None:
     made.parse_errors = ["In node 7 with name: a and operator: Attention: UNSUPPORTED_NODE\nno importer", "and so on"]
     with pytest.raises(
-        EngineError, match=r"does not take .*Attention: UNSUPPORTED_NODE no importer; and so on.*--opset 18"
+        EngineError, match=r"does not support .*Attention: UNSUPPORTED_NODE no importer; and so on.*--opset 18"
     ):
         export_tensorrt(bundle, IMAGES, profile=PROFILE)
 

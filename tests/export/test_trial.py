@@ -17,9 +17,9 @@ from vitreid.bundle.run_openvino import precisions
 from vitreid.export.errors import ParityError
 from vitreid.export.graph import EmbeddingGraph
 from vitreid.export.images import drawn_images
+from vitreid.export.parity_runtimes import PARITY_RUNTIMES, REFERENCE, ParityRuntime
 from vitreid.export.tolerance import TOLERANCES, Tolerance, tolerance_of
 from vitreid.export.trial import Trial, merged
-from vitreid.export.ways import REFERENCE, WAYS, Way
 from vitreid.synthetic import draw_dataset
 from vitreid.training.datasets import Source
 from vitreid.training.evaluation.embed import Embedder
@@ -37,8 +37,8 @@ class Changed:
         return self._change(self._runner.run(*seen))
 
 
-def way(change: Change, computed: str | None = None) -> Way:
-    return Way(lambda: "made-up 1.0", lambda bundle: cast(BundleRunner, Changed(bundle, change)), computed)
+def runtime(change: Change, computed: str | None = None) -> ParityRuntime:
+    return ParityRuntime(lambda: "made-up 1.0", lambda bundle: cast(BundleRunner, Changed(bundle, change)), computed)
 
 
 def absent(bundle: Bundle) -> BundleRunner:
@@ -78,29 +78,39 @@ def people(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_every_runtime_here_is_measured(bundle: Bundle, model: EmbeddingGraph, images: np.ndarray) -> None:
-    remarks: list[str] = []
-    parity = Trial(ways=WAYS, remark=remarks.append).parity(bundle, model, images, None)
+    warnings: list[str] = []
+    parity = Trial(runtimes=PARITY_RUNTIMES, warn=warnings.append).parity(bundle, model, images, None)
     computed = ["fp32", *precisions()]
     assert [each.precision for each in parity] == computed
     assert all(re.fullmatch(r"(onnxruntime|openvino) \d[\d.]* CPU", each.runtime) for each in parity)
     assert {each.images for each in parity} == {12}
-    assert not remarks
+    assert not warnings
 
 
 def test_bf16_is_for_fp32_bundles(bundle: Bundle) -> None:
     int8 = Bundle(bundle.path, bundle.manifest.model_copy(update={"precision": "int8"}))
-    assert [way.precision(bundle) for way in WAYS if way.takes(bundle)] == ["fp32", "fp32", "bf16"]
-    assert [way.precision(int8) for way in WAYS if way.takes(int8)] == ["int8", "int8"]
+    assert [each.precision(bundle) for each in PARITY_RUNTIMES if each.takes(bundle)] == [
+        "fp32",
+        "fp32",
+        "bf16",
+    ]
+    assert [each.precision(int8) for each in PARITY_RUNTIMES if each.takes(int8)] == ["int8", "int8"]
 
 
 def test_others_than_the_reference_are_only_told_of(bundle: Bundle, model: EmbeddingGraph, images: np.ndarray) -> None:
-    remarks: list[str] = []
-    ways = (REFERENCE, Way(lambda: "", absent), Way(lambda: "", damaged), way(noise(0.1)), way(noise(1e-3), "bf16"))
-    parity = Trial(ways=ways, remark=remarks.append).parity(bundle, model, images, None)
+    warnings: list[str] = []
+    runtimes = (
+        REFERENCE,
+        ParityRuntime(lambda: "", absent),
+        ParityRuntime(lambda: "", damaged),
+        runtime(noise(0.1)),
+        runtime(noise(1e-3), "bf16"),
+    )
+    parity = Trial(runtimes=runtimes, warn=warnings.append).parity(bundle, model, images, None)
     assert [(each.runtime, each.precision) for each in parity][1:] == [("made-up 1.0", "bf16")]
-    assert remarks[0] == "model.onnx does not load in made-up"
-    assert remarks[1].startswith("made-up 1.0 in fp32 is too far from torch on 12 images: by ")
-    assert len(remarks) == 2
+    assert warnings[0] == "model.onnx does not load in made-up"
+    assert warnings[1].startswith("made-up 1.0 in fp32 is too far from torch on 12 images: by ")
+    assert len(warnings) == 2
 
 
 @pytest.mark.parametrize(
@@ -110,7 +120,7 @@ def test_others_than_the_reference_are_only_told_of(bundle: Bundle, model: Embed
             noise(0.1),
             r"by \d\.\d\de-01 \(at most 1e-05 allowed\), corrected cosine 0\.\d{7} \(at least 0.99999 need",
         ),
-        (lambda rows: rows * np.nan, "images: it gives values that are not finite; take another precision"),
+        (lambda rows: rows * np.nan, "images: it returns values that are not finite; take another precision"),
         (lambda rows: rows * 0, r"corrected cosine -0\.\d{7} \(at least"),
     ],
 )
@@ -118,7 +128,7 @@ def test_a_reference_that_is_another_model(
     bundle: Bundle, model: EmbeddingGraph, images: np.ndarray, change: Change, told: str
 ) -> None:
     with pytest.raises(ParityError, match=told):
-        Trial(ways=(way(change),)).parity(bundle, model, images, None)
+        Trial(runtimes=(runtime(change),)).parity(bundle, model, images, None)
 
 
 def test_searches(bundle: Bundle, model: EmbeddingGraph, images: np.ndarray, people: Path) -> None:

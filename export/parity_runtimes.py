@@ -1,4 +1,4 @@
-"""The runtimes for whose embeddings a manifest can vouch. Another one is a line in WAYS."""
+"""The runtimes whose parity a manifest records. A new one is a line in PARITY_RUNTIMES."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ Runner = BundleRunner | OpenVinoRunner
 
 
 @dataclass(frozen=True)
-class Way:
-    """How to run a bundle: `open` raises RuntimeMissing where it cannot be done here.
+class ParityRuntime:
+    """A runtime of bundles; `open` raises RuntimeMissing if it is not installed here.
 
-    `computed` is what fp32 graphs are computed in, where that is not float32; it is not for others.
+    `computed` is the type in which fp32 graphs are computed if that is not float32; other graphs are not run then.
     """
 
     name: Callable[[], str]
@@ -25,11 +25,11 @@ class Way:
     computed: str | None = None
 
     def takes(self, bundle: Bundle) -> bool:
-        """Whether it is for bundles of this precision."""
+        """Return whether it runs bundles of this precision."""
         return self.computed is None or bundle.manifest.precision == "fp32"
 
     def precision(self, bundle: Bundle) -> str:
-        """What it computes a bundle in."""
+        """Return the type in which it computes a bundle."""
         return self.computed or bundle.manifest.precision
 
 
@@ -41,9 +41,9 @@ def _openvino() -> str:
     return f"openvino {version('openvino')} CPU"
 
 
-REFERENCE = Way(_onnxruntime, BundleRunner)
-WAYS = (
+REFERENCE = ParityRuntime(_onnxruntime, BundleRunner)
+PARITY_RUNTIMES = (
     REFERENCE,
-    Way(_openvino, OpenVinoRunner),
-    Way(_openvino, partial(OpenVinoRunner, precision="bf16"), computed="bf16"),
+    ParityRuntime(_openvino, OpenVinoRunner),
+    ParityRuntime(_openvino, partial(OpenVinoRunner, precision="bf16"), computed="bf16"),
 )
