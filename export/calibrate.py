@@ -18,7 +18,7 @@ from vitreid.training.evaluation.embed import Embedder, embed_split
 
 
 @dataclass(frozen=True)
-class Source:
+class CalibrationSource:
     """A data set, its name and its layout."""
 
     name: str
@@ -30,7 +30,7 @@ class Source:
 def calibrate(
     bundle: Bundle,
     embedder: Embedder,
-    source: Source,
+    source: CalibrationSource,
     *,
     method: str | None = None,
     prior: float | None = None,

@@ -38,7 +38,7 @@ def calibrate(
     as_json: AsJson = False,
 ) -> None:
     """Calibrate a bundle's scores: a probability for each, and thresholds by false match rate."""
-    from vitreid.export.calibrate import Source
+    from vitreid.export.calibrate import CalibrationSource
     from vitreid.export.calibrate import calibrate as calibrate_bundle
     from vitreid.export.reliability import draw_reliability
     from vitreid.synthetic import is_drawn
@@ -49,7 +49,7 @@ def calibrate(
         raise ExportError(f"--plot {plot} must be a file named *.png in a folder that exists")
     opened = Bundle.open(bundle)
     found = source_of(data, dataset, name_pattern)
-    source = Source(found.name, found.dataset, read_noted(found), "drawn" if is_drawn(found.path) else None)
+    source = CalibrationSource(found.name, found.dataset, read_noted(found), "drawn" if is_drawn(found.path) else None)
     embedder = open_embedder(bundle).at_cameras_of(None if other_cameras else found.name)
     with progress_bar("embedding") as progress:
         extended = calibrate_bundle(opened, embedder, source, method=method, prior=prior, progress=progress)

@@ -24,7 +24,7 @@ from scipy.optimize import isotonic_regression, minimize
 from scipy.special import expit, logit
 
 from vitreid.scoring.labelled import ScoringError
-from vitreid.scoring.pairs import Floats, Images, Ints, PairCounts, PairNumbers, bin_centres, count_pairs
+from vitreid.scoring.pairs import Floats, Images, Ints, PairCounts, PairTotals, bin_centres, count_pairs
 
 MIN_PAIRS = 10
 EDGES = np.array([0, 0.001, 0.01, *np.arange(1, 10) / 10, 0.99, 1])
@@ -34,7 +34,7 @@ Knots = list[tuple[float, float]]
 
 
 @dataclass(frozen=True)
-class ReliabilityBin:
+class ProbabilityBin:
     """Pairs with a probability in [`low`, `high`): its mean, and the observed share of pairs of one person."""
 
     low: float
@@ -52,14 +52,14 @@ class Reliability:
     Pairs are weighted so that pairs of one person have the share of the prior.
     """
 
-    pairs: PairNumbers
+    pairs: PairTotals
     log_loss: float  # nats
     base_log_loss: float
     brier: float
     base_brier: float
     calibration_error: float
     """Expected calibration error: the mean difference of probability and observed share of a bin, by its pairs."""
-    bins: tuple[ReliabilityBin, ...]
+    bins: tuple[ProbabilityBin, ...]
 
 
 @dataclass(frozen=True)
@@ -102,7 +102,7 @@ def fit_calibration(
     return Fit(best, share, fit_knots(best, counts, share), found[best], losses)
 
 
-def _half(images: Images, persons: Ints) -> tuple[PairNumbers, PairCounts]:
+def _half(images: Images, persons: Ints) -> tuple[PairTotals, PairCounts]:
     part = images.of_persons(persons)
     counts = count_pairs(part)
     found = part.pair_numbers(counts)
@@ -115,10 +115,10 @@ def _half(images: Images, persons: Ints) -> tuple[PairNumbers, PairCounts]:
     return found, counts
 
 
-def _held_out(method: str, halves: Sequence[tuple[PairNumbers, PairCounts]], prior: float) -> Reliability:
+def _held_out(method: str, halves: Sequence[tuple[PairTotals, PairCounts]], prior: float) -> Reliability:
     (one, ones), (other, others) = halves
     ratios = [np.interp(bin_centres(), *np.array(fit_knots(method, counts, prior)).T) for counts in (others, ones)]
-    pairs = PairNumbers(one.persons + other.persons, one.same + other.same, one.different + other.different)
+    pairs = PairTotals(one.persons + other.persons, one.same + other.same, one.different + other.different)
     every = PairCounts(np.append(ones.same, others.same), np.append(ones.different, others.different))
     return reliability(np.concatenate(ratios), every, prior, pairs)
 
@@ -137,7 +137,7 @@ def fit_knots(method: str, counts: PairCounts, prior: float) -> Knots:
     return [(round(score, 6), round(odds - float(logit(prior)), 6)) for score, odds in knots]
 
 
-def reliability(ratios: Floats, counts: PairCounts, prior: float, pairs: PairNumbers) -> Reliability:
+def reliability(ratios: Floats, counts: PairCounts, prior: float, pairs: PairTotals) -> Reliability:
     """Return the quality of the probabilities of log likelihood ratios (S,), for the pairs (S,) that have them."""
     odds = ratios + logit(prior)
     probabilities = expit(odds)
@@ -156,7 +156,7 @@ def reliability(ratios: Floats, counts: PairCounts, prior: float, pairs: PairNum
 
 def _bins(
     probabilities: Floats, counts: PairCounts, same: Floats, different: Floats
-) -> list[tuple[float, ReliabilityBin]]:
+) -> list[tuple[float, ProbabilityBin]]:
     """Return the bins that hold pairs, each with its share of all pairs."""
     found = []
     for low, high in pairwise(EDGES.tolist()):
@@ -165,7 +165,7 @@ def _bins(
         if share:
             numbers = int(counts.same[inside].sum()), int(counts.different[inside].sum())
             means = float((same + different)[inside] @ probabilities[inside]) / share, float(same[inside].sum()) / share
-            found.append((share, ReliabilityBin(low, high, *numbers, *means)))
+            found.append((share, ProbabilityBin(low, high, *numbers, *means)))
     return found
 
 

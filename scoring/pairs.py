@@ -28,7 +28,7 @@ Cameras = tuple[str, str]
 
 
 @dataclass(frozen=True)
-class PairNumbers:
+class PairTotals:
     """Numbers of pairs that show one person and two persons, and of the persons of the former."""
 
     persons: int
@@ -117,10 +117,10 @@ class Images:
         size = self.person_count + 1
         return np.stack([np.bincount(self.persons[self.cameras == name] % size, minlength=size) for name in cameras])
 
-    def pair_numbers(self, counts: PairCounts) -> PairNumbers:
+    def pair_numbers(self, counts: PairCounts) -> PairTotals:
         """Return the numbers of these pairs, and of the persons with pairs."""
         persons = int(np.count_nonzero(same_person_pairs(self.tallies(self.camera_names()))[:-1]))
-        return PairNumbers(persons, int(counts.same.sum()), int(counts.different.sum()))
+        return PairTotals(persons, int(counts.same.sum()), int(counts.different.sum()))
 
     def blocks(self) -> Iterator[PairBlock]:
         """Yield every pair from two cameras once, in blocks, ordered by pair of cameras."""

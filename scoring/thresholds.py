@@ -1,4 +1,4 @@
-"""Thresholds for allowed false match rates, with confidence intervals of the rates.
+"""RateThresholds for allowed false match rates, with confidence intervals of the rates.
 
 By ISO/IEC 19795-1: the false match rate is the share of pairs of different persons that score at or above the
 threshold, the true match rate that share of the pairs of one person. Each threshold is the lowest score with at most
@@ -27,7 +27,7 @@ from vitreid.scoring.pairs import (
     Ints,
     PairBlock,
     PairCounts,
-    PairNumbers,
+    PairTotals,
     counts_by_cameras,
     lower_edge,
     same_person_pairs,
@@ -39,7 +39,7 @@ MIN_FALSE_MATCHES = 10
 
 
 @dataclass(frozen=True)
-class Threshold:
+class RateThreshold:
     """A score, and the rates of false and true matches at or above it."""
 
     false_match_rate: float
@@ -50,12 +50,12 @@ class Threshold:
 
 
 @dataclass(frozen=True)
-class Thresholds:
-    """Thresholds for pairs between two cameras, or for all pairs."""
+class RateThresholds:
+    """RateThresholds for pairs between two cameras, or for all pairs."""
 
     cameras: Cameras | None
-    pairs: PairNumbers
-    at: tuple[Threshold, ...]
+    pairs: PairTotals
+    at: tuple[RateThreshold, ...]
     unmeasured_rates: tuple[float, ...]
     """Rates that these pairs are too few to measure."""
 
@@ -85,7 +85,7 @@ class _Hits:
 
 def find_thresholds(
     images: Images, *, rates: Sequence[float] = RATES, resamples: int = RESAMPLES, seed: int = 0
-) -> tuple[PairCounts, list[Thresholds]]:
+) -> tuple[PairCounts, list[RateThresholds]]:
     """Return the counts of all pairs, and thresholds for all pairs first, then for each two cameras with a person."""
     total = PairCounts.none()
     firsts: dict[Cameras | None, dict[float, int]] = {}
@@ -100,7 +100,7 @@ def find_thresholds(
         by_rate = dict(zip(firsts[cameras], hits, strict=True))
         at = tuple(_threshold(rate, each, tallies, draws) for rate, each in by_rate.items())
         unmeasured = tuple(rate for rate in rates if rate not in by_rate)
-        found.append(Thresholds(cameras, _pair_numbers(tallies), at, unmeasured))
+        found.append(RateThresholds(cameras, _pair_numbers(tallies), at, unmeasured))
     return total, [each for each in (found[-1], *found[:-1]) if each.pairs.same]
 
 
@@ -131,10 +131,10 @@ def _add(block: PairBlock, every: Sequence[_Hits]) -> None:
         hits.add(block.bins[rows, columns], block.rows[rows], block.columns[columns])
 
 
-def _pair_numbers(tallies: Ints) -> PairNumbers:
+def _pair_numbers(tallies: Ints) -> PairTotals:
     own = same_person_pairs(tallies)[:-1]
     everyone = np.ones((1, tallies.shape[1]))
-    return PairNumbers(int(np.count_nonzero(own)), int(own.sum()), int(_different(tallies, everyone)[0]))
+    return PairTotals(int(np.count_nonzero(own)), int(own.sum()), int(_different(tallies, everyone)[0]))
 
 
 def _different(tallies: Ints, weights: Floats) -> Floats:
@@ -154,11 +154,11 @@ def _draws(tallies: Ints, resamples: int, seed: int) -> Floats:
     return draws
 
 
-def _threshold(rate: float, hits: _Hits, tallies: Ints, draws: Floats) -> Threshold:
+def _threshold(rate: float, hits: _Hits, tallies: Ints, draws: Floats) -> RateThreshold:
     matched = (hits.different.T @ draws.T).T
     false = _interval((matched * draws).sum(1), _different(tallies, draws))
     true = _interval(draws[:, :-1] @ hits.same, draws[:, :-1] @ same_person_pairs(tallies)[:-1])
-    return Threshold(rate, lower_edge(hits.first), false, true)
+    return RateThreshold(rate, lower_edge(hits.first), false, true)
 
 
 def _interval(parts: Floats, wholes: Floats) -> Interval:

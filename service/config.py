@@ -27,7 +27,7 @@ OPTIONS = ("data", "bundle", "host", "port", "insecure", "threads")
 OWN_PATHS = ("v1", "web", "docs", "openapi.json", "healthz", "readyz", "metrics")
 
 
-class ConfigError(ServiceError):
+class SettingsError(ServiceError):
     """A setting has an invalid value."""
 
     slug = "bad-setting"
@@ -205,7 +205,7 @@ def gallery_folder(data: Path, name: str = DEFAULT_GALLERY) -> Path:
 def load_config(**given: Any) -> ServiceConfig:
     """Read the settings; given values that are not None override the environment.
 
-    Raises ConfigError that names the setting, its value and what is allowed.
+    Raises SettingsError that names the setting, its value and what is allowed.
     """
     try:
         return ServiceConfig(**{name: value for name, value in given.items() if value is not None})
@@ -215,7 +215,7 @@ def load_config(**given: Any) -> ServiceConfig:
         meaning = ServiceConfig.model_fields[name].description if name in ServiceConfig.model_fields else "unknown"
         setting = f"{PREFIX}{name.upper()}" + (f" (or --{name})" if name in OPTIONS else "")
         reason = str(first["msg"]).removeprefix("Value error, ")
-        raise ConfigError(f"{setting} is {shown(first['input'])}: {reason} ({meaning})") from error
+        raise SettingsError(f"{setting} is {shown(first['input'])}: {reason} ({meaning})") from error
 
 
 def unknown_variables(names: Iterable[str]) -> list[str]:

@@ -24,7 +24,7 @@ ServiceError
 │   └── ModelFailed            the model embeds nothing any more
 ├── PortInUse                  another program listens on the port
 ├── of one package each        gallery.errors, access.errors
-└── of one module each         config.ConfigError, serving.NotLoopback, serving.KeyRequired,
+└── of one module each         config.SettingsError, serving.NotLoopback, serving.KeyRequired,
                                starter.StarterMissing, starter.BundleNeeded, files.CannotWrite,
                                demo.DemoError,
                                indexes.files.IndexDamaged (a GalleryError), indexes.gpu.GpuMissing;

@@ -14,7 +14,7 @@ SMOOTH = 2
 
 
 @dataclass(frozen=True)
-class Board:
+class SceneCanvas:
     """A drawing surface: lengths are shares of the image's height; (0, 0) is the upper left corner."""
 
     draw: ImageDraw.ImageDraw
@@ -46,7 +46,7 @@ def paint(colour: Colour) -> tuple[int, int, int]:
     return round(colour[0]), round(colour[1]), round(colour[2])
 
 
-def floor(board: Board, horizon: float, colour: Colour, lines: Colour, rows: int = 7) -> None:
+def floor(board: SceneCanvas, horizon: float, colour: Colour, lines: Colour, rows: int = 7) -> None:
     """Draw a floor of flagstones in perspective."""
     board.box(0, horizon, board.width, 1, colour)
     for row in range(1, rows):
@@ -57,7 +57,7 @@ def floor(board: Board, horizon: float, colour: Colour, lines: Colour, rows: int
         board.line(middle + 0.1 * k, horizon, middle + 0.26 * k, 1, lines, 0.004)
 
 
-def brick_wall(board: Board, rng: np.random.Generator) -> None:
+def brick_wall(board: SceneCanvas, rng: np.random.Generator) -> None:
     """Draw a brick wall above a pavement."""
     wall = pick(rng, ((176, 112, 92), (190, 160, 132), (150, 104, 96)))
     horizon = float(rng.uniform(0.5, 0.62))
@@ -71,7 +71,7 @@ def brick_wall(board: Board, rng: np.random.Generator) -> None:
     floor(board, horizon, (178, 176, 170), (158, 156, 150))
 
 
-def park(board: Board, rng: np.random.Generator) -> None:
+def park(board: SceneCanvas, rng: np.random.Generator) -> None:
     """Draw grass with trees and a path."""
     horizon = float(rng.uniform(0.3, 0.4))
     board.box(0, 0, board.width, horizon, (188, 214, 226))
@@ -88,7 +88,7 @@ def park(board: Board, rng: np.random.Generator) -> None:
     board.poly([(0, 0.8), (board.width, 0.66), (board.width, 0.86), (0, 1)], (206, 190, 156))
 
 
-def shop(board: Board, rng: np.random.Generator) -> None:
+def shop(board: SceneCanvas, rng: np.random.Generator) -> None:
     """Draw a shop window under an awning."""
     colour = pick(rng, ((196, 72, 66), (66, 120, 150), (88, 136, 96), (206, 150, 64)))
     board.box(0, 0, board.width, 0.58, (214, 204, 188))
@@ -109,7 +109,7 @@ def shop(board: Board, rng: np.random.Generator) -> None:
     floor(board, 0.6, (190, 186, 180), (168, 164, 158), 5)
 
 
-def crossing(board: Board, rng: np.random.Generator) -> None:
+def crossing(board: SceneCanvas, rng: np.random.Generator) -> None:
     """Draw a road with a zebra crossing and houses behind it."""
     board.box(0, 0, board.width, 0.3, (200, 206, 212))
     x = -0.05
@@ -128,7 +128,7 @@ def crossing(board: Board, rng: np.random.Generator) -> None:
         board.poly([(left, 0.56), (left + 0.08, 0.56), (left + 0.03, 0.98), (left - 0.09, 0.98)], (226, 226, 222))
 
 
-def platform(board: Board, rng: np.random.Generator) -> None:
+def platform(board: SceneCanvas, rng: np.random.Generator) -> None:
     """Draw a station hall: tiles, a poster and a yellow line."""
     tile = pick(rng, ((216, 222, 220), (204, 214, 222), (224, 216, 200)))
     board.box(0, 0, board.width, 0.6, tile)
@@ -148,7 +148,7 @@ def platform(board: Board, rng: np.random.Generator) -> None:
     board.box(0, 0.9, board.width, 0.94, (230, 190, 70))
 
 
-def corridor(board: Board, rng: np.random.Generator) -> None:
+def corridor(board: SceneCanvas, rng: np.random.Generator) -> None:
     """Draw a corridor with doors, a skirting board and a polished floor."""
     wall = pick(rng, ((222, 214, 198), (206, 214, 206), (216, 206, 212)))
     board.box(0, 0, board.width, 0.62, wall)
@@ -168,7 +168,7 @@ def corridor(board: Board, rng: np.random.Generator) -> None:
         board.poly([(x, 0.63), (x + 0.08, 0.63), (x - 0.02, 1), (x - 0.14, 1)], (190, 175, 156))
 
 
-def car_park(board: Board, rng: np.random.Generator) -> None:
+def car_park(board: SceneCanvas, rng: np.random.Generator) -> None:
     """Draw asphalt with bays and parked cars."""
     board.box(0, 0, board.width, 0.24, (196, 204, 206))
     board.box(0, 0.16, board.width, 0.3, (146, 156, 140))
@@ -180,7 +180,7 @@ def car_park(board: Board, rng: np.random.Generator) -> None:
         board.line(0.3 * k, 0.48, 0.42 * k - 0.2, 0.8, (222, 222, 214), 0.012)
 
 
-def parked(board: Board, left: float, ground: float, length: float, colour: Colour) -> None:
+def parked(board: SceneCanvas, left: float, ground: float, length: float, colour: Colour) -> None:
     """Draw a car from the side."""
     roof = [(left + 0.2 * length, ground - 0.1), (left + 0.32 * length, ground - 0.17)]
     roof += [(left + 0.7 * length, ground - 0.17), (left + 0.86 * length, ground - 0.1)]
@@ -192,7 +192,7 @@ def parked(board: Board, left: float, ground: float, length: float, colour: Colo
         board.oval(left + wheel * length, ground - 0.02, 0.013, 0.013, (170, 170, 170))
 
 
-def plaza(board: Board, rng: np.random.Generator) -> None:
+def plaza(board: SceneCanvas, rng: np.random.Generator) -> None:
     """Draw a square with hedges and glass fronts."""
     glass = pick(rng, ((132, 162, 178), (150, 172, 168), (140, 150, 176)))
     board.box(0, 0, board.width, 0.42, glass)
@@ -208,7 +208,7 @@ def plaza(board: Board, rng: np.random.Generator) -> None:
     floor(board, 0.45, (206, 194, 178), (186, 174, 158), 8)
 
 
-SCENES: dict[str, Callable[[Board, np.random.Generator], None]] = {
+SCENES: dict[str, Callable[[SceneCanvas, np.random.Generator], None]] = {
     "brick_wall": brick_wall,
     "park": park,
     "shop": shop,
@@ -224,6 +224,6 @@ def draw_scene(name: str, seed: int, camera: int, size: tuple[int, int]) -> Imag
     """Draw the scene of a camera, RGB, twice as wide and a tenth higher than an image of `size` (height, width)."""
     height, width = round(size[0] * 1.1), size[1] * 2
     image = Image.new("RGB", (width * SMOOTH, height * SMOOTH))
-    board = Board(ImageDraw.Draw(image), height * SMOOTH, width / height)
+    board = SceneCanvas(ImageDraw.Draw(image), height * SMOOTH, width / height)
     SCENES[name](board, stream(seed, "scene", camera))
     return image.reduce(SMOOTH)

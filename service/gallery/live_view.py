@@ -162,9 +162,9 @@ class LiveView:
         with self._renewing:  # nobody else uses the staging folder meanwhile
             snapshot.remove_old_snapshots(self._folder, newest)
 
-    def _source(self) -> snapshot.Source:
+    def _source(self) -> snapshot.SnapshotSource:
         store = self._store
-        return snapshot.Source(store.lineage, store.bundle_id, store.dimension, store.generation)
+        return snapshot.SnapshotSource(store.lineage, store.bundle_id, store.dimension, store.generation)
 
     def _candidates(self, embeddings: NDArray[np.float32], k: int, where: Filter) -> Candidates:
         """Search together with all that wait with the same filter: the first to get the lock answers them."""

@@ -57,7 +57,7 @@ class Measured:
 
 
 @dataclass(frozen=True)
-class Unavailable:
+class FailedConfiguration:
     """A configuration that machine, installation or bundle do not allow, and why."""
 
     configuration: RuntimeChoice
@@ -70,7 +70,7 @@ class Bench:
 
     bundle: Bundle
     measured: list[Measured] = field(default_factory=list)
-    unavailable: list[Unavailable] = field(default_factory=list)
+    unavailable: list[FailedConfiguration] = field(default_factory=list)
     interrupted: bool = False
 
 
@@ -95,7 +95,7 @@ def bench(bundle: Bundle, settings: RuntimeChoice, *, seconds: float, progress: 
 
 def _try_all(
     bundle: Bundle, settings: RuntimeChoice, seconds: float, progress: Progress
-) -> Iterator[Measured | Unavailable]:
+) -> Iterator[Measured | FailedConfiguration]:
     images = made_up_images(bundle, max(max(batches) for batches in BATCHES.values()))
     expected = Embedder(bundle).runtime.run(images[:COMPARED], unknown(COMPARED))
     plan = {each: loads_of(each) for each in CONFIGURATIONS}
@@ -108,7 +108,7 @@ def _try_all(
             try:
                 runtime = load_runtime(bundle, choice)
             except BundleError as error:
-                yield Unavailable(configuration, str(error))
+                yield FailedConfiguration(configuration, str(error))
                 break
             used = replace(choice, precision=runtime.precision, threads=runtime.threads)
             cosine = min_cosine(runtime, images, expected)

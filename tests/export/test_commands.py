@@ -120,7 +120,7 @@ def test_what_is_refused(trained: Path, tmp_path: Path, options: str, error: typ
     assert not (tmp_path / "bundle").exists()
 
 
-def test_another_folder_is_told_of_before_anything_is_searched(trained: Path, people: Path, tmp_path: Path) -> None:
+def test_another_folder_is_reported_before_anything_is_searched(trained: Path, people: Path, tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
     with pytest.raises(BundleError, match="exists and is not a bundle; choose another folder"):
         raised(export("onnx", trained, "--out", tmp_path, "--images", people, "--data", tmp_path / "empty"))

@@ -47,7 +47,7 @@ def test_the_engine_is_kept_and_used(bundle: Bundle, made: FakeMachine) -> None:
     assert len(again.manifest.parity) == 1, "the newer number stands for the older"
 
 
-def test_what_a_builder_is_told(bundle: Bundle, made: FakeMachine) -> None:
+def test_settings_of_a_builder(bundle: Bundle, made: FakeMachine) -> None:
     """The graph's types are those that are computed in, in both versions: no flag of a precision, and no TF32."""
     export_tensorrt(bundle, IMAGES, profile=PROFILE)
     told = [call for call in made.calls if call[0] != "execute"]
@@ -64,7 +64,7 @@ def test_timings_are_kept_for_the_next_build(bundle: Bundle, made: FakeMachine, 
     assert [call[1] for call in made.calls if call[0] == "build"] == [b"", made.version.encode(), b""]
 
 
-def test_timings_without_a_place_are_told_before_anything_is_built(
+def test_timings_without_a_place_are_reported_before_anything_is_built(
     bundle: Bundle, made: FakeMachine, tmp_path: Path
 ) -> None:
     with pytest.raises(EngineError, match=r"--timings .*gone/timings must be a file, in a folder that exists"):
@@ -82,7 +82,7 @@ def test_another_engine_is_not_kept(bundle: Bundle, made: FakeMachine) -> None:
     assert Bundle.open(bundle.path).manifest == bundle.manifest
 
 
-def test_a_graph_that_is_not_taken_is_told(bundle: Bundle, made: FakeMachine) -> None:
+def test_a_graph_that_is_not_taken_is_reported(bundle: Bundle, made: FakeMachine) -> None:
     made.parse_errors = ["In node 7 with name: a and operator: Attention: UNSUPPORTED_NODE\nno importer", "and so on"]
     with pytest.raises(
         EngineError, match=r"does not support .*Attention: UNSUPPORTED_NODE no importer; and so on.*--opset 18"
@@ -90,7 +90,7 @@ def test_a_graph_that_is_not_taken_is_told(bundle: Bundle, made: FakeMachine) ->
         export_tensorrt(bundle, IMAGES, profile=PROFILE)
 
 
-def test_a_failing_build_is_told(bundle: Bundle, made: FakeMachine) -> None:
+def test_a_failing_build_is_reported(bundle: Bundle, made: FakeMachine) -> None:
     made.build_errors = ["Could not find any implementation"]
     with pytest.raises(EngineError, match=r"could not build .* \(Could not find any implementation\)"):
         export_tensorrt(bundle, IMAGES, profile=PROFILE)
@@ -103,7 +103,7 @@ def test_batches_that_cannot_be(usual: int, largest: int) -> None:
         Profile(usual=usual, largest=largest)
 
 
-def test_a_machine_without_a_gpu_or_tensorrt_is_told(bundle: Bundle, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_machine_without_a_gpu_or_tensorrt_is_reported(bundle: Bundle, monkeypatch: pytest.MonkeyPatch) -> None:
     def nothing() -> None:
         raise RuntimeMissing("there is no NVIDIA driver here")
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from vitreid.scoring import Labelled, ScoringError
 from vitreid.scoring.calibration import METHODS, fit_calibration, fit_knots, reliability
-from vitreid.scoring.pairs import Images, PairCounts, PairNumbers, bin_centres, count_pairs, lower_edge
+from vitreid.scoring.pairs import Images, PairCounts, PairTotals, bin_centres, count_pairs, lower_edge
 
 from .pairing import made
 
@@ -103,7 +103,7 @@ def test_logistic_finds_the_line_that_made_the_pairs() -> None:
 def test_logistic_has_no_better_line_beside_it() -> None:
     pairs = counts({9000: (1, 400), 11000: (3, 90), 13000: (20, 30), 15000: (40, 2), 16000: (15, 0)})
     padded = counts({9000: (2, 400), 11000: (3, 90), 13000: (20, 30), 15000: (40, 2), 16000: (15, 1)})
-    numbers = PairNumbers(5, 79, 522)
+    numbers = PairTotals(5, 79, 522)
     knots = fit_knots("logistic", pairs, 0.05)
     best = reliability(ratios(knots), padded, 0.05, numbers).log_loss
     for up, down in ((0.2, 0), (-0.2, 0), (0, 0.2), (0, -0.2), (0.2, -0.2)):
@@ -138,7 +138,7 @@ def test_reliability_against_a_loop_over_pairs() -> None:
     for index, same in zip(bins_of_pairs, shown, strict=True):
         (pairs.same if same else pairs.different)[index] += 1
     knots, prior = [(0.0, -2.0), (0.3, 0.5), (0.65, 3.0)], 0.02
-    found = reliability(ratios(knots), pairs, prior, PairNumbers(9, 1, 2))
+    found = reliability(ratios(knots), pairs, prior, PairTotals(9, 1, 2))
     weight = {True: prior / shown.sum(), False: (1 - prior) / (~shown).sum()}
     loss = brier = 0.0
     bins: dict[float, list[tuple[float, float, bool]]] = {}
@@ -177,7 +177,7 @@ def test_each_half_is_scored_by_a_fit_on_the_other(method: str) -> None:
     one, other = (count_pairs(images.of_persons(part)) for part in (order[:14], order[14:]))
     by_other, by_one = (ratios(fit_knots(method, half, fit.prior)) for half in (other, one))
     both = PairCounts(*(np.concatenate([getattr(one, n), getattr(other, n)]) for n in ("same", "different")))
-    numbers = PairNumbers(28, int(both.same.sum()), int(both.different.sum()))
+    numbers = PairTotals(28, int(both.same.sum()), int(both.different.sum()))
     assert fit.held_out == reliability(np.concatenate([by_other, by_one]), both, fit.prior, numbers)
 
 

@@ -1,4 +1,4 @@
-"""Thresholds and their intervals against loops over pairs, and on simulations with a known truth."""
+"""RateThresholds and their intervals against loops over pairs, and on simulations with a known truth."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ import pytest
 
 from vitreid.scoring import Labelled, pairs, thresholds
 from vitreid.scoring.pairs import Images, count_pairs
-from vitreid.scoring.thresholds import Thresholds, find_thresholds
+from vitreid.scoring.thresholds import RateThresholds, find_thresholds
 
 from .pairing import made, slow_pairs
 
 RATES = (0.2, 0.05, 0.001)
 
 
-def found(**options: int) -> list[Thresholds]:
+def found(**options: int) -> list[RateThresholds]:
     return find_thresholds(Images.of(*made()), rates=RATES, **options)[1]
 
 
@@ -125,7 +125,7 @@ def test_intervals_cover_the_truth_at_about_the_stated_rate() -> None:
 
     first = int((min_score + 1) / 2 * pairs.BINS + 1e-6)
 
-    def measured(images: Images) -> thresholds.Threshold:
+    def measured(images: Images) -> thresholds.RateThreshold:
         [(_, hits)] = [each for each in thresholds._hits(images, {None: {0.1: first}, ("c1", "c2"): {}}) if each[1]]
         tallies = images.tallies(images.camera_names())
         return thresholds._threshold(0.1, hits[0], tallies, thresholds._draws(tallies, 200, 0))

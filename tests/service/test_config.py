@@ -8,7 +8,7 @@ import pytest
 from typer.main import get_command
 
 from vitreid import cli
-from vitreid.service.config import OPTIONS, ConfigError, ServiceConfig, config_lines, load_config, names_of
+from vitreid.service.config import OPTIONS, ServiceConfig, SettingsError, config_lines, load_config, names_of
 
 
 def test_variables_are_read_when_an_instance_is_made(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -34,7 +34,7 @@ def test_loopback(host: str, loopback: bool) -> None:
 ])  # fmt: skip
 def test_a_wrong_setting_is_named_in_one_line(monkeypatch: pytest.MonkeyPatch, name: str, value: str) -> None:
     monkeypatch.setenv(f"VITREID_{name.upper()}", value)
-    with pytest.raises(ConfigError) as caught:
+    with pytest.raises(SettingsError) as caught:
         load_config()
     message = str(caught.value)
     assert f"VITREID_{name.upper()}" in message
@@ -54,7 +54,7 @@ def test_an_error_names_only_options_that_there_are() -> None:
     for name, field in ServiceConfig.model_fields.items():
         if field.annotation in (str, Path) or name in ("bundle", "precision"):
             continue  # takes nearly any text
-        with pytest.raises(ConfigError) as caught:
+        with pytest.raises(SettingsError) as caught:
             load_config(**{name: "?"})
         assert f"VITREID_{name.upper()}" in str(caught.value)
         assert ("(or --" in str(caught.value)) is (name in options)
@@ -75,6 +75,6 @@ def test_other_sites_are_named_by_origin() -> None:
 
 @pytest.mark.parametrize("value", ["*", "https://*.example", "null", "a.example", "https://a.example/", "https://a b"])
 def test_what_is_no_origin_is_refused(value: str) -> None:
-    with pytest.raises(ConfigError, match="VITREID_CORS_ORIGINS") as caught:
+    with pytest.raises(SettingsError, match="VITREID_CORS_ORIGINS") as caught:
         load_config(cors_origins=value)
     assert "is not an origin like https://a.example" in str(caught.value)

@@ -29,7 +29,7 @@ def test_variances() -> None:
     assert all(value == pytest.approx(0, abs=1e-12) for value in constant.values())
 
 
-def test_a_collapse_is_told_once() -> None:
+def test_a_collapse_is_reported_once() -> None:
     start = {"position_variance": 2.0, "bias_variance": 1.0}
     values = [(2.5, 0.5), (0.019, 0.2), (0.5, 0.2), (0.01, 0.009), (0.0, 0.0)]
     history: list[dict[str, float]] = []

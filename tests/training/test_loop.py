@@ -310,7 +310,7 @@ def test_a_disk_that_fills_keeps_the_last_checkpoint(config: TrainConfig, people
     assert len(Checkpoint.open(tmp_path / "run" / "last").metrics["history"]) == 3
 
 
-def test_queries_that_nobody_answers_are_told_before_the_first_step(config: TrainConfig, people: Path) -> None:
+def test_queries_that_nobody_answers_are_reported_before_the_first_step(config: TrainConfig, people: Path) -> None:
     split = read_dataset("market1501", people)
     one_camera = [tuple(s for s in part if s.camera == "c1") for part in (split.train, split.query, split.gallery)]
     with pytest.raises(DataError, match="none of the 4 queries has an image of its person by another camera"):

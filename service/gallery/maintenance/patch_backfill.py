@@ -28,7 +28,7 @@ AT_ONCE = 32  # per run of the job: it takes the cores that queries need, too
 Prepare = Callable[[Image.Image], NDArray[np.uint8]]
 
 
-class Explainer(Protocol):
+class ForegroundModel(Protocol):
     """Finds the foreground patches of images."""
 
     @property
@@ -42,7 +42,7 @@ class Explainer(Protocol):
 class PatchBackfill:
     """A maintenance job: stores patches of new items, a few per run; drops them where the settings say so."""
 
-    def __init__(self, explainer: Explainer, prepare: Prepare) -> None:
+    def __init__(self, explainer: ForegroundModel, prepare: Prepare) -> None:
         self._explainer, self._prepare = explainer, prepare
         self._done: dict[Path, int] = {}  # up to which id, by the gallery's folder
 

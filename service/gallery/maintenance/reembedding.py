@@ -27,7 +27,7 @@ from vitreid.service.gallery.rows.tables import gallery as header
 SHOWN = 20  # ids that a message lists
 
 
-class Embedder(Protocol):
+class EmbeddingModel(Protocol):
     """A loaded model."""
 
     @property
@@ -62,14 +62,14 @@ class _Target:
 
     generation: int
     table: Table
-    embedder: Embedder
+    embedder: EmbeddingModel
     cameras: dict[str, str]
     """Camera of the gallery -> model camera."""
 
 
 def reembed(
     gallery: Gallery,
-    embedder: Embedder,
+    embedder: EmbeddingModel,
     clock: Callable[[], datetime],
     *,
     batch_size: int = 32,
@@ -119,7 +119,7 @@ def drop_generation(gallery: Gallery, generation: int) -> None:
         connection.execute(generations.delete().where(generations.c.id == generation))
 
 
-def _begin(database: Database, embedder: Embedder, clock: Callable[[], datetime]) -> tuple[_Target, int]:
+def _begin(database: Database, embedder: EmbeddingModel, clock: Callable[[], datetime]) -> tuple[_Target, int]:
     """Return the generation to fill, new or unfinished, and the one in use."""
     manifest = embedder.manifest
     with database.writing() as connection:

@@ -43,7 +43,7 @@ Progress = Callable[[str, int, int], None]
 
 
 @dataclass(frozen=True)
-class Finding:
+class GalleryFault:
     """A fault and its place."""
 
     where: str
@@ -58,7 +58,7 @@ class Verified:
     """Number read of items, embeddings (of all generations), patches, images, snapshots."""
     recall: float | None
     """Share of the true nearest items that the index finds; None where rows are too damaged to search."""
-    findings: tuple[Finding, ...]
+    findings: tuple[GalleryFault, ...]
 
 
 @dataclass(frozen=True)
@@ -90,7 +90,7 @@ def verify(
     if not (folder / FILE).is_file():
         open_database(folder)  # reports what is there instead
     checks = [_pages, _references, _header, _labels, _embeddings, _patches, *([_images] if decode_images else [])]
-    findings: list[Finding] = []
+    findings: list[GalleryFault] = []
     counts: Counter[str] = Counter()
     try:
         with closing(open_database(folder, read_through=False)) as database, database.reading() as connection:
@@ -98,64 +98,66 @@ def verify(
             for check in checks:
                 findings += islice(check(reading), MAX_FINDINGS)
     except GalleryError as error:  # what SQLite cannot read at all
-        findings.append(Finding(FILE, str(error)))
+        findings.append(GalleryFault(FILE, str(error)))
     recall = None
     if not findings:
         recall, faults = check_index(folder)
-        findings += [Finding("index", fault) for fault in faults]
+        findings += [GalleryFault("index", fault) for fault in faults]
     findings += [finding for path in snapshots(folder) for finding in _snapshot(path)]
     counts["snapshots"] = len(snapshots(folder))
     return Verified(dict(counts), recall, tuple(findings))
 
 
-def _pages(reading: _Reading) -> Iterator[Finding]:
+def _pages(reading: _Reading) -> Iterator[GalleryFault]:
     for line in integrity_faults(reading.connection, MAX_FINDINGS):
-        yield Finding(FILE, line)
+        yield GalleryFault(FILE, line)
 
 
-def _references(reading: _Reading) -> Iterator[Finding]:
+def _references(reading: _Reading) -> Iterator[GalleryFault]:
     for table, row, parent in reference_faults(reading.connection):
-        yield Finding(f"table {table}", f"row {row} belongs to nothing in {parent}")
+        yield GalleryFault(f"table {table}", f"row {row} belongs to nothing in {parent}")
 
 
-def _header(reading: _Reading) -> Iterator[Finding]:
+def _header(reading: _Reading) -> Iterator[GalleryFault]:
     connection = reading.connection
     header = connection.execute(gallery.select()).one()
     for table in (items, deletions):
         newest = connection.execute(select(func.max(table.c.seq))).scalar() or 0
         if newest > header.last_seq:
-            yield Finding("table gallery", f"last_seq is {header.last_seq}, {table.name} go up to {newest}")
+            yield GalleryFault("table gallery", f"last_seq is {header.last_seq}, {table.name} go up to {newest}")
     live = connection.execute(generations.select().where(generations.c.state == "live")).all()
     expected = (header.generation, header.bundle_id, header.dimension)
     if [(row.id, row.bundle_id, row.dimension) for row in live] != [expected]:
-        yield Finding("table generations", f"the live one is not generation {header.generation}, as in table gallery")
+        yield GalleryFault(
+            "table generations", f"the live one is not generation {header.generation}, as in table gallery"
+        )
 
 
-def _labels(reading: _Reading) -> Iterator[Finding]:
+def _labels(reading: _Reading) -> Iterator[GalleryFault]:
     for row in reading.rows("items", select_items().order_by(items.c.id)):
         try:
             item = item_of(row)
         except Unreadable as error:
-            yield Finding(f"item {row.id}", f"cannot be read ({error})")
+            yield GalleryFault(f"item {row.id}", f"cannot be read ({error})")
             continue
         # Once per item: without the cost of building a statement.
         found = reading.connection.exec_driver_sql(_METADATA, (item.id,)).all()
         if {tuple(row) for row in found} != set(metadata_rows(item.id, item.metadata)):
-            yield Finding(f"item {item.id}", "is found by other metadata than it has")
+            yield GalleryFault(f"item {item.id}", "is found by other metadata than it has")
 
 
-def _embeddings(reading: _Reading) -> Iterator[Finding]:
+def _embeddings(reading: _Reading) -> Iterator[GalleryFault]:
     for generation in reading.connection.execute(generations.select()).all():
         stored = embeddings_of(generation.id)
         for row in reading.rows("embeddings", stored.select()):
             fault = _fault_of(row, generation.dimension)
             if fault is not None:
-                yield Finding(f"item {row.item_id}", f"its embedding of generation {generation.id} {fault}")
+                yield GalleryFault(f"item {row.item_id}", f"its embedding of generation {generation.id} {fault}")
         if generation.state == "live":
             joined = items.outerjoin(stored, stored.c.item_id == items.c.id)
             without = select(items.c.id).select_from(joined).where(stored.c.item_id.is_(None))
             for item_id in reading.connection.execute(without).scalars():
-                yield Finding(f"item {item_id}", "has no embedding")
+                yield GalleryFault(f"item {item_id}", "has no embedding")
 
 
 def _fault_of(row: Row[Any], dimension: int) -> str | None:
@@ -166,22 +168,22 @@ def _fault_of(row: Row[Any], dimension: int) -> str | None:
     return None if fault is None else fault[1]
 
 
-def _patches(reading: _Reading) -> Iterator[Finding]:
+def _patches(reading: _Reading) -> Iterator[GalleryFault]:
     for row in reading.rows("patches", patches.select()):
         if (fault := patches_fault(row.patch_indices, row.vectors, row.checksum)) is not None:
-            yield Finding(f"item {row.item_id}", f"its patches {fault}")
+            yield GalleryFault(f"item {row.item_id}", f"its patches {fault}")
 
 
-def _images(reading: _Reading) -> Iterator[Finding]:
+def _images(reading: _Reading) -> Iterator[GalleryFault]:
     for row in reading.rows("images", images.select()):
         try:
             read_image(row.image, name="its image")
         except ImageError as error:
-            yield Finding(f"item {row.item_id}", str(error))
+            yield GalleryFault(f"item {row.item_id}", str(error))
 
 
-def _snapshot(path: Path) -> Iterator[Finding]:
+def _snapshot(path: Path) -> Iterator[GalleryFault]:
     try:
         check_snapshot(path)
     except SnapshotDamaged as error:
-        yield Finding(path.name, str(error))
+        yield GalleryFault(path.name, str(error))

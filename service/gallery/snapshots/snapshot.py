@@ -51,7 +51,7 @@ class SnapshotDamaged(GalleryError):
 
 
 @dataclass(frozen=True)
-class Source:
+class SnapshotSource:
     """The embeddings that a snapshot must be of to be used."""
 
     lineage: str
@@ -108,7 +108,7 @@ def staging_folder(folder: Path) -> Iterator[Path]:
         yield place
 
 
-def publish(place: Path, source: Source, seq: int, count: int, index: str, now: datetime) -> None:
+def publish(place: Path, source: SnapshotSource, seq: int, count: int, index: str, now: datetime) -> None:
     """Describe what was saved, make it durable, put it in place, and remove all but it and the one before."""
     facts = {
         path.name: FileFacts(bytes=path.stat().st_size, sha256=sha256_of(path)) for path in sorted(place.iterdir())
@@ -160,7 +160,7 @@ def newest_manifest(folder: Path) -> SnapshotManifest | None:
     return None
 
 
-def open_newest(folder: Path, source: Source, last_seq: int, last_id: int) -> SearchView | None:
+def open_newest(folder: Path, source: SnapshotSource, last_seq: int, last_id: int) -> SearchView | None:
     """Load the newest good snapshot; None where there is none, and the fault of each is logged."""
     for path in snapshots(folder):
         try:
@@ -170,10 +170,10 @@ def open_newest(folder: Path, source: Source, last_seq: int, last_id: int) -> Se
     return None
 
 
-def open_snapshot(path: Path, source: Source, last_seq: int, last_id: int) -> SearchView:
+def open_snapshot(path: Path, source: SnapshotSource, last_seq: int, last_id: int) -> SearchView:
     """Load a snapshot, every byte of it checked and some searches tried. Raises SnapshotDamaged."""
     manifest = check_snapshot(path)
-    found = Source(manifest.lineage, manifest.bundle_id, manifest.dimension, manifest.generation)
+    found = SnapshotSource(manifest.lineage, manifest.bundle_id, manifest.dimension, manifest.generation)
     if found != source or manifest.seq > last_seq:
         raise SnapshotDamaged(f"{path} is not used: it is not a snapshot of this gallery's history")
     if manifest.faiss != _faiss_version():

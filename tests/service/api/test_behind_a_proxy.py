@@ -15,7 +15,7 @@ from tests.service.proxying import PREFIX, proxy, serve
 from vitreid.service.access.audit import AuditFilter
 from vitreid.service.api.server.serving import make_server
 from vitreid.service.api.state import open_service
-from vitreid.service.config import ConfigError, ServiceConfig, load_config
+from vitreid.service.config import ServiceConfig, SettingsError, load_config
 
 
 def get(address: str, **headers: str) -> tuple[int, bytes]:
@@ -51,13 +51,13 @@ def test_everything_that_the_pages_name_is_found_under_the_prefix(
     "given", ["vitreid", "/vitreid/", "/", "//vitreid", "/v1", "/web/x", "/vitre id", "/vitreid?x"]
 )
 def test_a_prefix_that_is_none_is_refused(given: str) -> None:
-    with pytest.raises(ConfigError, match="VITREID_ROOT_PATH"):
+    with pytest.raises(SettingsError, match="VITREID_ROOT_PATH"):
         load_config(root_path=given)
 
 
 @pytest.mark.parametrize("given", ["*", "proxy", "10.0.0.1/8", "127.0.0.1:80"])
 def test_a_proxy_that_is_no_address_is_refused(given: str) -> None:
-    with pytest.raises(ConfigError, match="VITREID_TRUSTED_PROXIES"):
+    with pytest.raises(SettingsError, match="VITREID_TRUSTED_PROXIES"):
         load_config(trusted_proxies=given)
 
 

@@ -130,7 +130,7 @@ def test_items_by_the_querys_own_camera_are_left_out_with_a_least_probability(
     assert body["query"]["filter"] == {}
 
 
-def test_the_higher_of_least_score_and_least_probability_counts(filled: TestClient, make_image: Make) -> None:
+def test_the_higher_of_minimum_score_and_minimum_probability_counts(filled: TestClient, make_image: Make) -> None:
     body = ask(filled, make_image(3), min_score=0.95, min_probability=0.2)
     assert body["query"]["min_score"] == 0.95
     service_of(filled).gallery().change_settings(min_score=0.97)

@@ -109,7 +109,7 @@ def test_why_there_is_no_match(client: TestClient, make_image: Make) -> None:
     assert no_match(ask(client, make_image(1), cameras="elsewhere").json()) == (True, "nothing-passed-the-filter", 0, 3)
 
 
-def test_the_gallerys_least_score_counts_until_another_is_asked_for(filled: TestClient, make_image: Make) -> None:
+def test_the_gallerys_minimum_score_counts_until_another_is_asked_for(filled: TestClient, make_image: Make) -> None:
     service_of(filled).gallery().change_settings(min_score=0.999)
     body = ask(filled, make_image(2), camera_id="c1").json()
     assert ([match["score"] for match in body["matches"]], body["query"]["min_score"]) == ([pytest.approx(1)], 0.999)

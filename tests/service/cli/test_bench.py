@@ -17,8 +17,8 @@ from vitreid.service.models import bench as benchmark
 from vitreid.service.models.bench import (
     CONFIGURATIONS,
     Bench,
+    FailedConfiguration,
     Measured,
-    Unavailable,
     loads_of,
     made_up_images,
     recommended,
@@ -140,7 +140,7 @@ def test_what_is_recommended(tiny_bundle: Path) -> None:
             measured(configuration("openvino", 1, "bf16"), 1, 12.2),
             measured(configuration("openvino", 2, "fp8"), 1, 1, cosine=0.98),
         ],
-        unavailable=[Unavailable(RuntimeChoice("onnx", ("cuda",)), "there is none")],
+        unavailable=[FailedConfiguration(RuntimeChoice("onnx", ("cuda",)), "there is none")],
     )
     best = recommended(found, "throughput")
     assert best is not None

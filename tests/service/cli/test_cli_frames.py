@@ -89,7 +89,7 @@ def test_plain_crops_can_have_a_camera(index, tmp_path: Path, tiny_bundle: Path)
     [["--fps", "25"], ["--min-confidence", "0.5"], ["--track-prefix", "a"], ["--boxes", "b.csv", "--table", "t.csv"],
      ["--boxes", "b.txt", "--start", "2026-05-01T14:00:00"], ["--boxes", "b.txt", "--start", "noon"]],
 )  # fmt: skip
-def test_options_that_do_not_fit_are_told(index, options: list[str], tmp_path: Path) -> None:
+def test_options_that_do_not_fit_are_reported(index, options: list[str], tmp_path: Path) -> None:
     result = index(*options)
     assert result.exit_code == 2
     assert not (tmp_path / "gallery").exists()

@@ -56,7 +56,7 @@ def test_the_port_is_that_of_the_settings(tmp_path: Path, monkeypatch: pytest.Mo
 
 
 @pytest.mark.usefixtures("small")
-def test_a_taken_port_is_told_before_any_work(tmp_path: Path) -> None:
+def test_a_taken_port_is_reported_before_any_work(tmp_path: Path) -> None:
     with bound_socket("127.0.0.1", 0) as taken:
         port = taken.getsockname()[1]
         result = vitreid("demo", "--data", str(tmp_path / "demo"), "--port", str(port))

@@ -122,7 +122,9 @@ def test_verify_finds_nothing_then_something(run: Run, answer: Callable[..., Any
     assert "1 findings" in out
 
 
-def test_rebuild_writes_a_snapshot_and_not_beside_a_keeper(run: Run, answer: Callable[..., Any], folder: Path) -> None:
+def test_rebuild_writes_a_snapshot_unless_another_process_holds_the_lock(
+    run: Run, answer: Callable[..., Any], folder: Path
+) -> None:
     assert answer("rebuild", folder)["items"] == 12
     assert len(snapshots(folder)) == 1
     assert answer("rebuild", folder, "--index", "exact")["index"] == "exact"
@@ -177,7 +179,7 @@ def test_erasing_without_a_terminal_needs_yes(run: Run, folder: Path, monkeypatc
         assert len(gallery) == 12
 
 
-def test_what_cannot_be_erased_is_told(run: Run, folder: Path) -> None:
+def test_what_cannot_be_erased_is_reported(run: Run, folder: Path) -> None:
     for arguments, words in (
         ((), "--item ID or --person LABEL"),
         (("--person", "nobody"), "'nobody'"),

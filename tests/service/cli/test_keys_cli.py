@@ -49,7 +49,7 @@ def test_what_programs_read(tmp_path: Path, capsys: pytest.CaptureFixture[str]) 
     assert json.loads(capsys.readouterr().out)["revoked_at"] > made["created_at"]
 
 
-def test_states_are_told_in_words(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_states_are_reported_in_words(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     created(capsys, tmp_path, "[bold]everlasting", "--scope", "read")
     created(capsys, tmp_path, "later", "--scope", "read", "--expires-days", "9")
     run("keys", "revoke", created(capsys, tmp_path, "gone", "--scope", "read")[8:16], data=tmp_path)

@@ -98,7 +98,7 @@ def test_one_unreadable_image_of_several_ends_a_query_together(folder: Path) -> 
     assert "bad.jpg" in str(result.exception)
 
 
-def test_the_gallerys_cameras_and_least_score_count(folder: Path) -> None:
+def test_the_gallerys_cameras_and_minimum_score_count(folder: Path) -> None:
     image = images(folder)[0]
     assert answers(folder, image)[0]["matches"][0]["score"] == pytest.approx(1, abs=1e-5)
     with opened(folder) as gallery:

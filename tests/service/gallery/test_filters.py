@@ -121,7 +121,7 @@ def test_everything_lets_everything_through(gallery):
     assert Filter() == EVERYTHING
 
 
-def test_wrong_conditions_are_told():
+def test_wrong_conditions_are_reported():
     with pytest.raises(BadParameter, match="unknown quality 'beauty': choose of height, width, aspect"):
         Filter(quality={"beauty": (0, 1)})
     with pytest.raises(BadParameter, match="2026-11-20T00:00:00 has no time zone"):

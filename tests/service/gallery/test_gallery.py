@@ -166,7 +166,7 @@ def test_wrong_queries_are_refused(open_gallery):
             gallery.search(QUERY * 2, 1)
 
 
-def test_unknown_items_are_told(open_gallery, make_items):
+def test_unknown_items_are_reported(open_gallery, make_items):
     with open_gallery() as gallery:
         gallery.add(make_items(1, image=None))
         assert gallery.image(1) is None

@@ -38,9 +38,7 @@ def test_evaluate_reads_every_layout(
     assert "note: left out: 1 images of other formats" in told.err
 
 
-def test_what_people_are_told_about_a_folder_per_person(
-    own: Path, tiny_bundle: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_folder_per_person_is_explained(own: Path, tiny_bundle: Path, capsys: pytest.CaptureFixture[str]) -> None:
     commands = (
         ["evaluate", str(tiny_bundle), "--data"],
         ["export", "calibrate", str(tiny_bundle), "--data"],

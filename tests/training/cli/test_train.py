@@ -1,4 +1,4 @@
-"""The training commands as processes: Ctrl-C keeps what was done, and the next command goes on from there."""
+"""The training commands as processes: Ctrl-C keeps what was done, and the next command resumes."""
 
 from __future__ import annotations
 
@@ -111,7 +111,7 @@ def test_curves_rank_lists_and_tensorboard(people: Path, tmp_path: Path) -> None
     assert cli.run([*evaluating, str(tmp_path / "nowhere" / "lists.png")]) == 2
 
 
-def test_wrong_outputs_and_models_are_told_before_anything_is_embedded(
+def test_wrong_outputs_and_models_are_reported_before_anything_is_embedded(
     people: Path, tiny_bundle: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     evaluating = ["evaluate", str(tiny_bundle), "--data", str(people)]
@@ -152,7 +152,7 @@ def test_training_on_two_data_sets_and_scoring_on_a_third(
     assert sides[2] is None
 
 
-def test_what_is_odd_about_the_data_is_told_before_the_first_step(
+def test_what_is_odd_about_the_data_is_reported_before_the_first_step(
     people: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (tmp_path / "recipe.toml").write_text(RECIPE)

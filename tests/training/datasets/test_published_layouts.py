@@ -158,7 +158,7 @@ EMPTY = {
 
 
 @pytest.mark.parametrize("dataset", DATASETS)
-def test_an_empty_folder_is_told_in_one_line(dataset: str, tmp_path: Path) -> None:
+def test_an_empty_folder_is_reported_in_one_line(dataset: str, tmp_path: Path) -> None:
     with pytest.raises(DataError, match=EMPTY[dataset]) as caught:
         read_dataset(dataset, tmp_path)
     assert str(tmp_path) in str(caught.value)

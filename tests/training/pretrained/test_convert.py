@@ -130,7 +130,7 @@ def test_cameras_and_views_have_the_names_of_the_readers(tmp_path: Path) -> None
     assert checkpoint.views == tuple("01234567")
 
 
-def test_every_assumption_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_every_assumption_is_reported(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     torch.save({"model": vehicles()[1], "model_ema": vehicles()[1]}, tmp_path / "veri.pth")
     command = ["import-weights", str(tmp_path / "veri.pth"), "--out"]
     assert cli.run([*command, str(tmp_path / "out"), "--json"]) == 0

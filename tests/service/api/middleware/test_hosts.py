@@ -12,7 +12,7 @@ from fastapi.testclient import TestClient
 from vitreid.service.api.app import create_app
 from vitreid.service.api.server.serving import bound_socket, make_server, running
 from vitreid.service.api.state import open_service
-from vitreid.service.config import ConfigError, ServiceConfig, load_config
+from vitreid.service.config import ServiceConfig, SettingsError, load_config
 
 PATHS = ("/", "/docs", "/web/page.js", "/openapi.json", "/healthz", "/readyz", "/metrics", "/v1/items", "/nothing")
 
@@ -71,7 +71,7 @@ def test_a_refused_host_reaches_no_route_and_no_preflight(named: TestClient) -> 
 
 @pytest.mark.parametrize("given", ["https://a.example", "a.example:80", "a b", "a.example/x", "*", "*.example", "[::1"])
 def test_a_setting_that_is_no_host_is_refused(given: str) -> None:
-    with pytest.raises(ConfigError, match="VITREID_ALLOWED_HOSTS"):
+    with pytest.raises(SettingsError, match="VITREID_ALLOWED_HOSTS"):
         load_config(allowed_hosts=given)
 
 

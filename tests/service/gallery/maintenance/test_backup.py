@@ -128,7 +128,7 @@ def test_a_backup_that_fails_leaves_nothing(step, gallery, tmp_path, monkeypatch
     assert listed(gallery) == []
 
 
-def test_a_full_disk_is_told(gallery, tmp_path, monkeypatch):
+def test_a_full_disk_is_reported(gallery, tmp_path, monkeypatch):
     def full(*_: Any) -> None:
         raise OSError(28, "No space left on device")
 
@@ -160,7 +160,7 @@ def test_ctrl_c_ends_a_copy(gallery, tmp_path, monkeypatch):
         (lambda folder: rewrite(folder / MANIFEST, format_version=9), "update vitreid"),
     ],
 )
-def test_a_damaged_backup_is_told_and_changes_nothing(damage, words, kept, gallery):
+def test_a_damaged_backup_is_reported_and_changes_nothing(damage, words, kept, gallery):
     damage(kept)
     before = rows_of(gallery.folder)
     with pytest.raises(BackupDamaged, match=words) as error:
@@ -254,7 +254,7 @@ def test_an_erasure_during_a_restoration_is_not_lost(kept, gallery, monkeypatch)
     assert 3 not in gallery.ids()
 
 
-def test_a_writer_that_does_not_end_is_told(kept, gallery, monkeypatch):
+def test_a_writer_that_does_not_end_is_reported(kept, gallery, monkeypatch):
     monkeypatch.setattr(sqlite, "BUSY_TIMEOUT_S", 0.05)
     with closing(sqlite3.connect(gallery.folder / "gallery.db", isolation_level=None)) as rival:
         rival.execute("BEGIN IMMEDIATE")
@@ -264,7 +264,7 @@ def test_a_writer_that_does_not_end_is_told(kept, gallery, monkeypatch):
     assert len(gallery) == 20
 
 
-def test_a_gallery_that_is_written_to_all_the_time_is_told(kept, gallery, make_items, monkeypatch):
+def test_a_gallery_that_is_written_to_all_the_time_is_reported(kept, gallery, make_items, monkeypatch):
     carry = restoring._carry_over
 
     def with_an_addition(*arguments: Any) -> tuple[int, int]:
@@ -322,7 +322,7 @@ def test_a_failure_while_pages_are_replaced_undoes_them(kept, gallery, make_item
     gallery.add(make_items(1, seed=7))
 
 
-def test_a_gallery_too_damaged_to_read_is_told_with_the_way_out(kept, gallery, tmp_path):
+def test_a_gallery_too_damaged_to_read_is_reported_with_the_way_out(kept, gallery, tmp_path):
     gallery.close()
     (gallery.folder / "gallery.db").write_text("not a database\n" * 500)
     with pytest.raises(GalleryDamaged, match="move it away"):

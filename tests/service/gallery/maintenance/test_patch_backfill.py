@@ -126,7 +126,7 @@ def test_a_model_without_evidence_keeps_none(gallery: Gallery, tiny_bundle: Path
         assert connection.exec_driver_sql("SELECT count(*) FROM patches").scalar_one() == 0
 
 
-def test_as_a_job_of_upkeep(gallery: Gallery, job: PatchBackfill, explainer: Explainer, add) -> None:
+def test_as_a_maintenance_job(gallery: Gallery, job: PatchBackfill, explainer: Explainer, add) -> None:
     gallery.change_settings(store_patches=True)
     add(range(2))
     Scheduler(lambda: [gallery], jobs={"patches": job}).run_due_jobs()

@@ -158,7 +158,7 @@ def test_a_purge_that_is_cancelled_is_done_again(open_gallery, make_items, secre
         assert found(gallery.folder, traces_of(secret(1))) == set()
 
 
-def test_a_reader_that_does_not_end_is_told(open_gallery, make_items, monkeypatch):
+def test_a_reader_that_does_not_end_is_reported(open_gallery, make_items, monkeypatch):
     monkeypatch.setattr(sqlite, "BUSY_TIMEOUT_S", 0.05)
     with open_gallery(index="exact") as gallery:
         gallery.add(make_items(5))

@@ -61,14 +61,14 @@ def test_a_closed_gallery_is_one_file(filled):
 
 
 @pytest.mark.parametrize("keep", [0, 1, 99, 100, 4096, 10_000])
-def test_a_truncated_file_is_told(keep, filled, open_gallery):
+def test_a_truncated_file_is_reported(keep, filled, open_gallery):
     os.truncate(filled, keep)
     with pytest.raises(GalleryDamaged) as error:
         open_gallery()
     one_line(error, str(filled), "restore the folder from a backup")
 
 
-def test_text_instead_of_a_database_is_told(filled, open_gallery):
+def test_text_instead_of_a_database_is_reported(filled, open_gallery):
     filled.write_text("not a database\n" * 500)
     with pytest.raises(GalleryDamaged) as error:
         open_gallery()
@@ -96,7 +96,7 @@ def test_no_flipped_bit_of_the_header_is_believed(filled, open_gallery):
 @pytest.mark.parametrize(
     "change", ["metadata = '{'", "created_at = 'once'", "source = CAST(x'ff' AS TEXT)", "box = '[1,'"]
 )
-def test_a_row_that_cannot_be_read_is_told(change, filled, open_gallery):
+def test_a_row_that_cannot_be_read_is_reported(change, filled, open_gallery):
     changed(filled, f"UPDATE items SET {change} WHERE id = 7")
     with open_gallery() as gallery:
         assert gallery.get(6).id == 6
@@ -115,7 +115,7 @@ def test_a_row_that_cannot_be_read_is_told(change, filled, open_gallery):
         ("UPDATE items SET captured_at = 'noon'", "captured_at"),
     ],
 )
-def test_a_stored_embedding_or_time_that_cannot_be_right_is_told(change, reason, filled, open_gallery):
+def test_a_stored_embedding_or_time_that_cannot_be_right_is_reported(change, reason, filled, open_gallery):
     key = "id" if "items" in change else "item_id"
     changed(filled, f"{change} WHERE {key} = 7")
     with pytest.raises(GalleryDamaged) as error:
@@ -132,21 +132,21 @@ def test_a_stored_embedding_or_time_that_cannot_be_right_is_told(change, reason,
         ("ALTER TABLE gallery RENAME COLUMN dimension TO d", "table 'gallery' is not defined as it must be"),
     ],
 )
-def test_another_database_is_told(statement, reason, filled, open_gallery):
+def test_another_database_is_reported(statement, reason, filled, open_gallery):
     changed(filled, statement)
     with pytest.raises(GalleryDamaged) as error:
         open_gallery()
     one_line(error, reason)
 
 
-def test_a_newer_gallery_is_told(filled, open_gallery):
+def test_a_newer_gallery_is_reported(filled, open_gallery):
     changed(filled, "UPDATE gallery SET format_version = 99")
     with pytest.raises(GalleryTooNew) as error:
         open_gallery()
     one_line(error, "99", str(FORMAT.version), "update vitreid")
 
 
-def test_another_bundle_is_told_with_both_ids(filled, open_gallery):
+def test_another_bundle_is_reported_with_both_ids(filled, open_gallery):
     with pytest.raises(BundleMismatch) as error:
         open_gallery(bundle_id="b" * 64)
     one_line(error, "a" * 12, "b" * 12, "vitreid gallery reembed")
@@ -188,7 +188,7 @@ def test_a_rival_that_made_the_gallery_first_wins(tmp_path, open_gallery, monkey
     assert [entry.name for entry in (tmp_path / "gallery").iterdir()] == [FILE]
 
 
-def test_a_folder_that_cannot_be_made_is_told(tmp_path, open_gallery):
+def test_a_folder_that_cannot_be_made_is_reported(tmp_path, open_gallery):
     (tmp_path / "file").write_text("")
     with pytest.raises(GalleryReadOnly, match="cannot be made"):
         open_gallery(tmp_path / "file" / "gallery")
@@ -206,7 +206,7 @@ def test_a_writer_elsewhere_is_waited_for_then_told(filled, open_gallery, make_i
         assert len(gallery) == 51
 
 
-def test_a_full_disk_is_told_and_nothing_half_written(filled, open_gallery, make_items, monkeypatch):
+def test_a_full_disk_is_reported_and_nothing_half_written(filled, open_gallery, make_items, monkeypatch):
     pages = filled.stat().st_size // 4096 + 3
     monkeypatch.setattr(sqlite, "SETTINGS", (*sqlite.SETTINGS, f"PRAGMA max_page_count = {pages}"))
     with open_gallery() as gallery:

@@ -37,6 +37,6 @@ def test_no_flipped_bit_is_believed() -> None:
             assert found.model_copy(update={"checksum": NOTE.checksum}) == NOTE, flipped
 
 
-def test_what_was_changed_is_told() -> None:
+def test_what_was_changed_is_reported() -> None:
     with pytest.raises(ValidationError, match="it is not what was written"):
         Note.model_validate_json(TEXT.replace("40", "41"))
