@@ -57,7 +57,7 @@ def test_a_folder_per_person_is_explained(own: Path, tiny_bundle: Path, capsys: 
         (["--name-pattern", "{cam}-*"], "has '{cam}'; fields are {person}, {camera}"),
         (["--name-pattern", "{camera}_*"], "8 of 8 names do not follow the name pattern '{camera}_*'"),
         (["--rerank-k1", "5"], "--rerank-k1, --rerank-k2 and --rerank-lambda need --rerank"),
-        (["--rerank", "--rerank-k2", "0"], "re-ranking with k1 20, k2 0 and lambda 0.3; both k are at least 1"),
+        (["--rerank", "--rerank-k2", "0"], "re-ranking has k1 20, k2 0 and lambda 0.3; both k are at least 1"),
     ],
 )
 def test_mistakes_are_one_line(
