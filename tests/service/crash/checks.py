@@ -13,8 +13,8 @@ from typing import Any
 
 import numpy as np
 
-from tests.service.crash.actor import DIMENSION, embedding, make_image, patches
 from tests.service.crash.history import Known, State
+from tests.service.crash.worker import DIMENSION, embedding, make_image, patches
 from vitreid.service.gallery import Gallery
 from vitreid.service.gallery.snapshots.snapshot import check_snapshot, snapshots
 

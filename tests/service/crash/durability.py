@@ -1,5 +1,5 @@
 """Durability of names after a power failure: kill -9 keeps what the system has not written yet, a
-power failure does not. A file must be on disk before it gets its name, and the name before anybody is told."""
+power failure does not. A file must be on disk before it gets its name, and the name before anybody relies on it."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class Durability:
 
     def watch(self) -> None:
         """Begin."""
-        for name, hear in {
+        for name, on_failpoint in {
             "fsync": self._sync,
             "rename": self._name,
             "replace": self._name,
@@ -30,24 +30,24 @@ class Durability:
             "unlink": self._change,
             "rmdir": self._change,
         }.items():
-            self._hear(name, hear)
+            self._hear(name, on_failpoint)
 
     def faults(self) -> list[str]:
         """Changes that a power failure now could undo, of what is still there."""
         unsafe = [what for path, what in self._unsafe if path.exists()]
         return unsafe + [what for folder, what in self._changed.items() if folder.exists()]
 
-    def _hear(self, name: str, hear: Any) -> None:
+    def _hear(self, name: str, on_failpoint: Any) -> None:
         call = getattr(os, name)
-        names_two = hear == self._name
+        names_two = on_failpoint == self._name
 
         def heard(*arguments: Any, **options: Any) -> Any:
             paths = [_path(place, options.get("dir_fd")) for place in arguments[: 1 + names_two]]
             if names_two:
-                hear(name, *paths)
+                on_failpoint(name, *paths)
                 return call(*arguments, **options)
             done = call(*arguments, **options)
-            hear(name, *paths)
+            on_failpoint(name, *paths)
             return done
 
         setattr(os, name, heard)

@@ -69,7 +69,7 @@ def _add(state: State, numbers: list[int], camera_id: str | None, person_id: str
     return replace(state, items=items, last_id=last_id, last_seq=last_seq, numbers=most)
 
 
-def _patch(state: State, item_id: int, camera_id: str | None, person_id: str | None) -> State:
+def _update(state: State, item_id: int, camera_id: str | None, person_id: str | None) -> State:
     seq = state.last_seq + 1
     changed = replace(state.items[item_id], camera_id=camera_id, person_id=person_id, seq=seq)
     return replace(state, items={**state.items, item_id: changed}, last_seq=seq)
@@ -118,7 +118,7 @@ def _of_an_item(kind: str, **more: Callable[[Random], Any]) -> Callable[[State, 
     def planned(state: State, random: Random) -> Operation | None:
         if not state.items:
             return None
-        labels = _labels(random) if kind == "patch" else {}
+        labels = _labels(random) if kind == "update" else {}
         return Operation(kind, {"item_id": random.choice(sorted(state.items))} | labels)
 
     return planned
@@ -131,12 +131,12 @@ def _plan_erase(state: State, random: Random) -> Operation | None:
     return Operation("erase", {"ids": sorted(ids)})
 
 
-def _plan_look(state: State, random: Random) -> Operation | None:
+def _plan_patches(state: State, random: Random) -> Operation | None:
     """Patches are derived of images, as snapshots are of embeddings: no part of the state."""
     if not state.items:
         return None
     ids = random.sample(sorted(state.items), random.randint(1, len(state.items)))
-    return Operation("look", {"looked": {item_id: state.items[item_id].number for item_id in ids}})
+    return Operation("store_patches", {"found": {item_id: state.items[item_id].number for item_id in ids}})
 
 
 def _of_a_backup(kind: str) -> Callable[[State, Random], Operation | None]:
@@ -148,7 +148,7 @@ def _of_a_backup(kind: str) -> Callable[[State, Random], Operation | None]:
 
 EFFECTS: dict[str, Callable[..., State]] = {
     "add": _add,
-    "patch": _patch,
+    "update": _update,
     "delete": _delete,
     "erase": _erase,
     "backup": _backup,
@@ -159,10 +159,10 @@ EFFECTS: dict[str, Callable[..., State]] = {
 
 PLANS: dict[str, Callable[[State, Random], Operation | None]] = {
     "add": _plan_add,
-    "patch": _of_an_item("patch"),
+    "update": _of_an_item("update"),
     "delete": _of_an_item("delete"),
     "erase": _plan_erase,
-    "look": _plan_look,
+    "store_patches": _plan_patches,
     "backup": lambda state, random: Operation("backup", {"name": f"{random.getrandbits(32):08x}"}),
     "drop_backup": _of_a_backup("drop_backup"),
     "restore": _of_a_backup("restore"),

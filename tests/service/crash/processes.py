@@ -9,17 +9,17 @@ from typing import Any
 
 _CONTEXT = multiprocessing.get_context("forkserver")
 _CONTEXT.set_forkserver_preload(
-    [f"tests.service.crash.{name}" for name in ("actor", "scenes", "test_failpoints", "test_full_disk")]
+    [f"tests.service.crash.{name}" for name in ("worker", "scenarios", "test_failpoints", "test_full_disk")]
 )
 
-Hear = Callable[[list[Any], BaseProcess], object]
+OnMessage = Callable[[list[Any], BaseProcess], object]
 
 
 def run(
-    target: Callable[..., None], *arguments: Any, hear: Hear = lambda messages, process: None
+    target: Callable[..., None], *arguments: Any, on_message: OnMessage = lambda messages, process: None
 ) -> tuple[list[Any], int | None]:
     """Run a function that gets a connection as its last argument; what it sent until it ended or was killed, and its
-    exit code. `hear` is told of every message, and may kill the process."""
+    exit code. `on_message` gets every message, and may kill the process."""
     receiver, sender = _CONTEXT.Pipe(duplex=False)
     process = _CONTEXT.Process(target=target, args=(*arguments, sender))
     process.start()
@@ -31,7 +31,7 @@ def run(
                 messages.append(receiver.recv())
             except EOFError:
                 break
-            hear(messages, process)
+            on_message(messages, process)
     process.join()
     code = process.exitcode
     process.close()

@@ -1,4 +1,4 @@
-"""Flipped bits and missing ends in every file of a gallery and of a backup: told, or without effect on an answer."""
+"""Flipped bits and missing ends in every file of a gallery and of a backup: reported, or without effect."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from random import Random
 
 import pytest
 
-from tests.service.crash.actor import BUNDLE_ID, DIMENSION, backups_of, embedding
-from tests.service.crash.scenes import PREPARED, prepare
+from tests.service.crash.scenarios import PREPARED, prepare
+from tests.service.crash.worker import BUNDLE_ID, DIMENSION, backups_of, embedding
 from vitreid.service.errors import GalleryError
 from vitreid.service.gallery import Filter, Gallery
 from vitreid.service.gallery.errors import BackupDamaged
@@ -47,8 +47,8 @@ def searched(gallery: Gallery) -> object:
     return found, gallery.ids(), gallery.embeddings(gallery.ids()).tobytes()
 
 
-def look_at_all(gallery: Gallery) -> None:
-    """Read what has no checksum: labels, images, settings and receipts may differ by the bit, or are told."""
+def read_all(gallery: Gallery) -> None:
+    """Read what has no checksum: labels, images, settings and receipts may differ by the bit, or are reported."""
     for item in gallery.items():
         gallery.image(item.id)
     gallery.ids(Filter(person_id="7", metadata={"number": 1}))
@@ -63,7 +63,9 @@ def open_it(folder: Path) -> Gallery:
 
 @pytest.mark.parametrize(("damage", "times"), [(flip, FLIPS), (cut, 20), (blank, 40)])
 @pytest.mark.parametrize("snapshots", [True, False], ids=["with snapshots", "from rows"])
-def test_a_damaged_database_is_told_or_answers_right(damage: Damage, times: int, snapshots: bool, place: Path) -> None:
+def test_a_damaged_database_is_reported_or_answers_right(
+    damage: Damage, times: int, snapshots: bool, place: Path
+) -> None:
     prepare(place)
     folder = place / "gallery"
     if not snapshots:
@@ -72,39 +74,39 @@ def test_a_damaged_database_is_told_or_answers_right(damage: Damage, times: int,
         truth = searched(gallery)
     content = (folder / "gallery.db").read_bytes()
     random = Random(9)
-    told: list[str] = []
+    messages: list[str] = []
     for _ in range(times):
         (folder / "gallery.db").write_bytes(damage(bytearray(content), random))
         try:
             with open_it(folder) as gallery:
                 assert searched(gallery) == truth
-                look_at_all(gallery)
+                read_all(gallery)
         except GalleryError as error:
-            told.append(str(error))
+            messages.append(str(error))
         for beside in folder.glob("gallery.db-*"):
             beside.unlink()
-    assert len(told) >= times / 40
-    assert [message for message in told if "\n" in message or str(folder) not in message] == []
+    assert len(messages) >= times / 40
+    assert [message for message in messages if "\n" in message or str(folder) not in message] == []
 
 
 @pytest.mark.parametrize("damage", [flip, cut, blank])
 @pytest.mark.parametrize("name", ["gallery.db", "manifest.json"])
-def test_a_damaged_backup_is_told(name: str, damage: Damage, place: Path) -> None:
+def test_a_damaged_backup_is_reported(name: str, damage: Damage, place: Path) -> None:
     prepare(place)
     kept = backups_of(place / "gallery") / "kept"
     content = (kept / name).read_bytes()
     random = Random(3)
-    told: list[str] = []
+    messages: list[str] = []
     for _ in range(20):
         (kept / name).write_bytes(damage(bytearray(content), random))
         try:
             manifest = check_backup(kept)
         except BackupDamaged as error:
-            told.append(str(error))
+            messages.append(str(error))
         else:  # only a space of the manifest may be another kind of space
             assert (name, manifest.seq) == ("manifest.json", PREPARED.backups["kept"].last_seq)
-    assert len(told) > 15
-    assert all("\n" not in message and str(kept) in message for message in told)
+    assert len(messages) > 15
+    assert all("\n" not in message and str(kept) in message for message in messages)
     (kept / name).write_bytes(b"")
     with pytest.raises(BackupDamaged):
         restore(kept, place / "gallery", replace=True)

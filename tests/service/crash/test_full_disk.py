@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.service.crash.processes import run
-from tests.service.crash.scenes import SCENES
+from tests.service.crash.scenarios import SCENARIOS
 from vitreid.service.access.errors import AccessUnusable
 from vitreid.service.gallery.errors import GalleryFull
 
@@ -23,25 +23,25 @@ def limit_files(limit: int) -> None:
 
 
 def squeeze(name: str, place: Path, limit: int, sender: Connection) -> None:
-    """Act out a scene with little room."""
+    """Act out a scenario with little room."""
     try:
-        SCENES[name].act(place, lambda: limit_files(limit))
+        SCENARIOS[name].act(place, lambda: limit_files(limit))
     except (GalleryFull, AccessUnusable) as error:
         limit_files(resource.RLIM_INFINITY)
         sender.send(str(error))
 
 
-@pytest.mark.parametrize("name", SCENES)
-def test_no_room_is_told_and_nothing_is_lost(name: str, place: Path) -> None:
-    scene = SCENES[name]
-    scene.prepare(place)
+@pytest.mark.parametrize("name", SCENARIOS)
+def test_no_room_is_reported_and_nothing_is_lost(name: str, place: Path) -> None:
+    scenario = SCENARIOS[name]
+    scenario.prepare(place)
     for limit in LIMITS:
-        told, code = run(squeeze, name, place, limit)
+        messages, code = run(squeeze, name, place, limit)
         assert code == 0
-        for message in told:
+        for message in messages:
             assert "\n" not in message
             assert "disk" in message or "room" in message
-        found = scene.check(place)
-        if not told:
+        found = scenario.check(place)
+        if not messages:
             break
-    scene.go_on(place, found)
+    scenario.go_on(place, found)

@@ -1,4 +1,4 @@
-"""`kill -9` at any moment: what was acknowledged is there, nothing is half there, and the gallery goes on.
+"""`kill -9` at any failpoint: what was acknowledged is there, nothing is half there, and the gallery goes on.
 
 `make test` runs 20 rounds, `make crash` 500 (CRASH_ROUNDS), from CRASH_SEED on.
 """
@@ -15,10 +15,10 @@ from random import Random
 
 import pytest
 
-from tests.service.crash.actor import DOERS, Round, act, backups_of, now, open_gallery
 from tests.service.crash.checks import Rows, check_files, check_searches, rows_of
 from tests.service.crash.history import Operation, State, then
 from tests.service.crash.processes import run
+from tests.service.crash.worker import DOERS, Round, act, backups_of, now, open_gallery
 from vitreid.service.gallery import Gallery
 from vitreid.service.gallery.maintenance.backup import MANIFEST, check_backup, drop_backup
 from vitreid.service.gallery.rows.tables import backups
@@ -27,7 +27,7 @@ ROUNDS = int(os.environ.get("CRASH_ROUNDS", "20"))
 SEED = int(os.environ.get("CRASH_SEED", "0"))
 IN_ONE_GALLERY = 5
 LONGEST_DELAY_S = 0.01
-MOMENTS = 60  # of an operation and what comes before it, about
+FAILPOINTS = 60  # of an operation and what comes before it, about
 
 
 @dataclass(frozen=True)
@@ -42,16 +42,16 @@ class Heard:
     """What was not acknowledged any more."""
 
 
-def hear(this: Round, random: Random, target: int) -> Heard:
+def listen(this: Round, random: Random, target: int) -> Heard:
     """Run the process of a round until it is dead; it is killed after `target` operations, or kills itself."""
 
     def kill(messages: list[tuple[str, Operation]], process: BaseProcess) -> None:
         done = sum(what == "done" for what, _ in messages)
-        if this.moment is None and done >= target and messages[-1][0] == "begun":
+        if this.failpoint is None and done >= target and messages[-1][0] == "begun":
             time.sleep(random.uniform(0, LONGEST_DELAY_S))  # decides when it dies, not what must hold then
             process.kill()
 
-    messages, code = run(act, this, hear=kill)
+    messages, code = run(act, this, on_message=kill)
     assert code == -signal.SIGKILL
     state, begun = this.state, None
     history = {state.last_seq: state}
@@ -112,15 +112,15 @@ def test_what_was_acknowledged_survives_kill_9(seed: int, place: Path) -> None:
     for number in range(IN_ONE_GALLERY):
         # Each kind of operation is the one that is interrupted in its turn.
         wanted = kinds[(seed * IN_ONE_GALLERY + number) % len(kinds)]
-        before = tuple(random.choice(["add", "patch", "erase", "snapshot", "backup"]) for _ in range(3))
+        before = tuple(random.choice(["add", "update", "erase", "snapshot", "backup"]) for _ in range(3))
         by_itself = bool(number % 2)
         this = Round(
             folder=place / "gallery",
             index=index,
             state=state,
             seed=random.getrandbits(32),
-            moment=random.randrange(MOMENTS * 3) if by_itself else None,
+            failpoint=random.randrange(FAILPOINTS * 3) if by_itself else None,
             beside=not by_itself and random.random() < 0.5,
             first=("add", *before, wanted),
         )
-        state = check(this, hear(this, random, target=4))
+        state = check(this, listen(this, random, target=4))

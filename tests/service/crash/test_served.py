@@ -24,8 +24,8 @@ from tests.paths import REPOSITORY
 CLIENTS = 4
 ANSWERS = 40  # of all clients together, before the service ends
 WAIT_S = 60
-DONE = {"add": {200}, "patch": {200}, "delete": {204}, "erase": {202}}
-REPEATED = {"add": {200}, "patch": {200}, "delete": {204, 404}, "erase": {202, 404}}
+DONE = {"add": {200}, "update": {200}, "delete": {204}, "erase": {202}}
+REPEATED = {"add": {200}, "update": {200}, "delete": {204, 404}, "erase": {202, 404}}
 """What a request may answer that is sent again because nobody knows what became of it."""
 
 
@@ -47,7 +47,7 @@ class Enough:
 
 @dataclass
 class Client:
-    """Adds, labels, deletes and erases items of its own, and remembers what it was told."""
+    """Adds, labels, deletes and erases items of its own, and remembers the answers."""
 
     number: int
     make_image: Callable[[int], bytes]
@@ -76,7 +76,7 @@ class Client:
                 answered.one()
 
     def settle(self, address: str) -> None:
-        """Ask again what had no answer; then everything is as it was told."""
+        """Ask again what had no answer; then everything is as it was answered."""
         with connected(address) as http:
             if self.doubt is not None:
                 self._settle(self._ask(http, *self.doubt), REPEATED)
@@ -92,7 +92,7 @@ class Client:
                 assert http.get(f"/v1/erasures/{receipt}").status_code == 200
 
     def _choose(self, random: Random) -> tuple[str, dict[str, Any]]:
-        kind = random.choice(["add", "add", "patch", "delete", "erase"]) if len(self.labels) > 3 else "add"
+        kind = random.choice(["add", "add", "update", "delete", "erase"]) if len(self.labels) > 3 else "add"
         if kind == "add":
             numbers = [self.number * 100_000 + self.sent + place for place in range(random.randint(1, 3))]
             self.sent += len(numbers)
@@ -106,7 +106,7 @@ class Client:
             files = [("images", (f"{number}.jpg", self.make_image(number))) for number in what["numbers"]]
             return http.post("/v1/items", files=files, data={"metadata": json.dumps(labels)})
         address = f"/v1/items/{what['ids'][0]}"
-        if kind == "patch":
+        if kind == "update":
             return http.patch(address, json={"person_id": what["label"]})
         if kind == "delete":
             return http.delete(address)
@@ -120,7 +120,7 @@ class Client:
             ids = [result["id"] for result in answer.json()["results"]]
             assert not self.gone & set(ids)
             self.labels |= dict.fromkeys(ids, what["label"])
-        elif kind == "patch":
+        elif kind == "update":
             self.labels[what["ids"][0]] = what["label"]
         else:
             for item_id in what["ids"]:

@@ -14,20 +14,20 @@ from typing import Any, cast
 
 import numpy as np
 
-from tests.service.crash.actor import (
+from tests.service.crash.checks import check_files, check_searches, rows_of
+from tests.service.crash.history import Operation, State, then
+from tests.service.crash.worker import (
     BUNDLE_ID,
     DIMENSION,
     DOERS,
-    Actor,
     Round,
+    Worker,
     backups_of,
     embedding,
     make_image,
     now,
     open_gallery,
 )
-from tests.service.crash.checks import check_files, check_searches, rows_of
-from tests.service.crash.history import Operation, State, then
 from vitreid.bundle import read_image
 from vitreid.service.access.access import keys_exist
 from vitreid.service.access.database import AccessDatabase
@@ -47,7 +47,7 @@ def nothing() -> None:
 
 
 @dataclass(frozen=True)
-class Scene:
+class Scenario:
     """Something that writes, whole or not at all."""
 
     prepare: Callable[[Path], object]
@@ -64,12 +64,12 @@ class Scene:
 BEFORE = (
     Operation("add", {"numbers": list(range(8)), "camera_id": "c1", "person_id": "7"}),
     Operation("erase", {"ids": [2]}),
-    Operation("look", {"looked": {1: 0, 5: 4, 6: 5, 7: 6}}),
+    Operation("store_patches", {"found": {1: 0, 5: 4, 6: 5, 7: 6}}),
     Operation("snapshot"),
     Operation("add", {"numbers": [8, 9, 10], "camera_id": "c2", "person_id": None}),
     Operation("snapshot"),
     Operation("backup", {"name": "kept"}),
-    Operation("patch", {"item_id": 4, "camera_id": None, "person_id": "8"}),
+    Operation("update", {"item_id": 4, "camera_id": None, "person_id": "8"}),
     Operation("erase", {"ids": [5, 9]}),
     Operation("purge"),
     Operation("delete", {"item_id": 10}),
@@ -77,10 +77,10 @@ BEFORE = (
 PREPARED = reduce(then, BEFORE, State())
 OPERATIONS = (
     Operation("add", {"numbers": [20, 21, 1], "camera_id": "c1", "person_id": None}),
-    Operation("patch", {"item_id": 6, "camera_id": "c2", "person_id": None}),
+    Operation("update", {"item_id": 6, "camera_id": "c2", "person_id": None}),
     Operation("delete", {"item_id": 7}),
     Operation("erase", {"ids": [3, 4]}),
-    Operation("look", {"looked": {3: 2, 6: 5, 8: 7}}),
+    Operation("store_patches", {"found": {3: 2, 6: 5, 8: 7}}),
     Operation("backup", {"name": "another"}),
     Operation("drop_backup", {"name": "kept"}),
     Operation("restore", {"name": "kept"}),
@@ -91,25 +91,25 @@ OPERATIONS = (
 )
 
 
-def actor_in(place: Path) -> Actor:
-    """The gallery of a scene, opened."""
-    return Actor(Round(place / "gallery", "exact", State(), seed=0, moment=None), tell=print)
+def worker_in(place: Path) -> Worker:
+    """The gallery of a scenario, opened."""
+    return Worker(Round(place / "gallery", "exact", State(), seed=0, failpoint=None), report=print)
 
 
 def prepare(place: Path) -> None:
     """A gallery with a history: two snapshots, a backup, something to purge."""
-    actor = actor_in(place)
+    worker = worker_in(place)
     for operation in BEFORE:
-        DOERS[operation.kind](actor, **operation.given)
-    actor.gallery.close()
+        DOERS[operation.kind](worker, **operation.given)
+    worker.gallery.close()
 
 
 def operate(operation: Operation, place: Path, begin: Begin) -> None:
     """Do one operation."""
-    actor = actor_in(place)
+    worker = worker_in(place)
     begin()
-    DOERS[operation.kind](actor, **operation.given)
-    actor.gallery.close()
+    DOERS[operation.kind](worker, **operation.given)
+    worker.gallery.close()
 
 
 def check_operated(operation: Operation, place: Path) -> State:
@@ -124,10 +124,10 @@ def check_operated(operation: Operation, place: Path) -> State:
 
 def add_after(place: Path, found: State) -> None:
     """The next addition gets the next id and seq."""
-    actor = actor_in(place)
+    worker = worker_in(place)
     following = Operation("add", {"numbers": [90], "camera_id": None, "person_id": None})
-    actor.add(**following.given)
-    actor.gallery.close()
+    worker.add(**following.given)
+    worker.gallery.close()
     check_is(place / "gallery", then(found, following))
 
 
@@ -151,7 +151,7 @@ def create(place: Path, begin: Begin) -> None:
     open_gallery(place / "gallery", "exact").close()
 
 
-def restore_anew(place: Path, begin: Begin) -> None:
+def restore_new(place: Path, begin: Begin) -> None:
     """Make a gallery of a backup."""
     begin()
     if not (place / "new" / "gallery.db").exists():
@@ -280,15 +280,15 @@ def repeated(act: Callable[[Path, Begin], object]) -> Callable[[Path, Any], obje
     return lambda place, found: act(place, nothing)
 
 
-SCENES: dict[str, Scene] = {
+SCENARIOS: dict[str, Scenario] = {
     **{
-        operation.kind: Scene(prepare, partial(operate, operation), partial(check_operated, operation), add_after)
+        operation.kind: Scenario(prepare, partial(operate, operation), partial(check_operated, operation), add_after)
         for operation in OPERATIONS
     },
-    "create": Scene(lambda place: None, create, lambda place: None, repeated(create)),
-    "restore anew": Scene(prepare, restore_anew, check_restored, repeated(restore_anew)),
-    "reembed": Scene(prepare, embed_again, check_embedded, repeated(embed_again)),
-    "drop generation": Scene(prepare_embedded, drop_old, check_embedded, repeated(drop_old)),
-    "drop in a service": Scene(prepare, drop, check_galleries, repeated(drop)),
-    "first key": Scene(lambda place: None, make_key, check_keys, repeated(make_key)),
+    "create": Scenario(lambda place: None, create, lambda place: None, repeated(create)),
+    "restore to a new folder": Scenario(prepare, restore_new, check_restored, repeated(restore_new)),
+    "reembed": Scenario(prepare, embed_again, check_embedded, repeated(embed_again)),
+    "drop generation": Scenario(prepare_embedded, drop_old, check_embedded, repeated(drop_old)),
+    "drop in a service": Scenario(prepare, drop, check_galleries, repeated(drop)),
+    "first key": Scenario(lambda place: None, make_key, check_keys, repeated(make_key)),
 }

@@ -17,8 +17,8 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+from tests.service.crash.failpoints import end_at, watch
 from tests.service.crash.history import PLANS, State, plan, then
-from tests.service.crash.moments import end_at, watch
 from vitreid.scoring.patches import Foreground
 from vitreid.service.gallery import Gallery, NewItem
 from vitreid.service.gallery.maintenance.backup import back_up, drop_backup
@@ -95,7 +95,7 @@ class Round:
     index: str
     state: State
     seed: int
-    moment: int | None
+    failpoint: int | None
     """Ends itself there; None: somebody else kills it."""
     beside: bool = False
     """Another thread keeps the gallery meanwhile."""
@@ -104,11 +104,11 @@ class Round:
 
 
 @dataclass
-class Actor:
-    """An open gallery, and whom to tell."""
+class Worker:
+    """An open gallery, and where to report."""
 
     round: Round
-    tell: Callable[[Any], None]
+    report: Callable[[Any], None]
     gallery: Gallery = field(init=False)
 
     def __post_init__(self) -> None:
@@ -126,9 +126,9 @@ class Actor:
             if operation is None:
                 continue
             after = then(state, operation)
-            self.tell(("begun", operation))
+            self.report(("begun", operation))
             DOERS[operation.kind](self, **operation.given)
-            self.tell(("done", operation))
+            self.report(("done", operation))
             assert self.gallery.info().seq == after.last_seq
             state = after
 
@@ -139,18 +139,18 @@ class Actor:
             operation = plan(self.round.state, random.choice(KEEPING), random)
             assert operation is not None
             DOERS[operation.kind](self, **operation.given)
-            self.tell(("kept", operation))
+            self.report(("kept", operation))
 
     def add(self, numbers: list[int], camera_id: str | None, person_id: str | None) -> None:
         added = self.gallery.add([new_item(number, camera_id, person_id) for number in numbers])
         assert len(added) == len(numbers)
 
-    def patch(self, item_id: int, camera_id: str | None, person_id: str | None) -> None:
+    def update(self, item_id: int, camera_id: str | None, person_id: str | None) -> None:
         self.gallery.update(item_id, {"camera_id": camera_id, "person_id": person_id})
 
-    def look(self, looked: dict[int, int]) -> None:
+    def store_patches(self, found: dict[int, int]) -> None:
         with self.gallery._store.database.writing() as connection:
-            write_patches(connection, "c" * 64, {item_id: patches(number) for item_id, number in looked.items()})
+            write_patches(connection, "c" * 64, {item_id: patches(number) for item_id, number in found.items()})
 
     def back_up(self, name: str) -> None:
         back_up(self.gallery, self.place(name), now())
@@ -176,18 +176,18 @@ class Actor:
 
 
 DOERS: dict[str, Callable[..., Any]] = {
-    "add": Actor.add,
-    "patch": Actor.patch,
-    "delete": lambda actor, item_id: actor.gallery.delete(item_id),
-    "erase": lambda actor, ids: actor.gallery.erase(ids, reason="test"),
-    "look": Actor.look,
-    "backup": Actor.back_up,
-    "drop_backup": Actor.drop_backup,
-    "restore": Actor.restore,
-    "snapshot": lambda actor: actor.gallery.write_snapshot(),
-    "rebuild": lambda actor: actor.gallery.rebuild_index(),
-    "purge": lambda actor: purge(actor.gallery, now),
-    "reopen": Actor.reopen,
+    "add": Worker.add,
+    "update": Worker.update,
+    "delete": lambda worker, item_id: worker.gallery.delete(item_id),
+    "erase": lambda worker, ids: worker.gallery.erase(ids, reason="test"),
+    "store_patches": Worker.store_patches,
+    "backup": Worker.back_up,
+    "drop_backup": Worker.drop_backup,
+    "restore": Worker.restore,
+    "snapshot": lambda worker: worker.gallery.write_snapshot(),
+    "rebuild": lambda worker: worker.gallery.rebuild_index(),
+    "purge": lambda worker: purge(worker.gallery, now),
+    "reopen": Worker.reopen,
 }
 
 
@@ -195,13 +195,13 @@ def act(this: Round, sender: Connection) -> None:
     """Entry point of a round's process."""
     sending = threading.Lock()
 
-    def tell(message: object) -> None:
+    def report(message: object) -> None:
         with sending:
             sender.send(message)
 
-    if this.moment is not None:
-        watch(end_at(this.moment), every_statement=True)
-    actor = Actor(this, tell)
+    if this.failpoint is not None:
+        watch(end_at(this.failpoint), every_statement=True)
+    worker = Worker(this, report)
     if this.beside:
-        threading.Thread(target=actor.keep, daemon=True).start()
-    actor.write()
+        threading.Thread(target=worker.keep, daemon=True).start()
+    worker.write()
