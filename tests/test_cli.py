@@ -18,8 +18,8 @@ from vitreid.bundle import Bundle
 @pytest.mark.parametrize("arguments", [[], ["--help"], ["-h"]])
 def test_help_lists_every_command(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.run(arguments) == 0
-    told = capsys.readouterr().out
-    assert all(f"  {name} " in told for name in cli.COMMANDS)
+    printed = capsys.readouterr().out
+    assert all(f"  {name} " in printed for name in cli.COMMANDS)
 
 
 def test_version(capsys: pytest.CaptureFixture[str]) -> None:

@@ -1,4 +1,4 @@
-"""What every command prints: its result on stdout, as text or one JSON document, and all else on stderr."""
+"""Output of all commands: the result on stdout, as text or one JSON document, and everything else on stderr."""
 
 from __future__ import annotations
 

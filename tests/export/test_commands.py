@@ -66,11 +66,11 @@ def test_from_a_checkpoint_to_a_bundle_that_is_tried_again(trained: Path, people
         "--data", people, "--max-map-loss", 1, "--json",
     )  # fmt: skip
     assert done.exit_code == 0, done.output
-    told = json.loads(done.stdout)
+    message = json.loads(done.stdout)
     bundle = Bundle.open(tmp_path / "bundle")
     manifest = bundle.manifest
-    assert told["precision"] == manifest.precision == "int8-static"
-    assert told["parity"] == [manifest.parity[0].model_dump()]
+    assert message["precision"] == manifest.precision == "int8-static"
+    assert message["parity"] == [manifest.parity[0].model_dump()]
     assert manifest.cameras == ("c1", "c2")
     assert manifest.source["calibration_images"] == 40
     parity = manifest.parity[0]
@@ -90,7 +90,7 @@ def test_from_a_checkpoint_to_a_bundle_that_is_tried_again(trained: Path, people
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    ("options", "error", "told"),
+    ("options", "error", "message"),
     [
         ("--precision int4", PrecisionError, "unknown precision 'int4'; take one of fp32, fp16, int8, int8-static"),
         ("--precision int8-static", PrecisionError, "at least 32 images such as it will see, not on 0"),
@@ -108,13 +108,13 @@ def test_from_a_checkpoint_to_a_bundle_that_is_tried_again(trained: Path, people
         ),
     ],
 )
-def test_what_is_refused(trained: Path, tmp_path: Path, options: str, error: type[Exception], told: str) -> None:
+def test_what_is_refused(trained: Path, tmp_path: Path, options: str, error: type[Exception], message: str) -> None:
     for name in ("EMPTY", "FEW", "BROKEN"):
         (tmp_path / name).mkdir()
         options = options.replace(name, str(tmp_path / name))
     Image.new("RGB", (20, 50)).save(tmp_path / "FEW" / "one.png")
     (tmp_path / "BROKEN" / "broken.jpg").write_bytes(b"no image")
-    with pytest.raises(error, match=told) as caught:
+    with pytest.raises(error, match=message) as caught:
         raised(export("onnx", trained, "--out", tmp_path / "bundle", *options.split()))
     assert "\n" not in str(caught.value)
     assert not (tmp_path / "bundle").exists()

@@ -52,19 +52,19 @@ def test_every_configuration_is_measured_or_a_reason_is_given(
     monkeypatch.setattr(benchmark, "cores", lambda: 1)
     result = bench(tiny_bundle, "--seconds", 0, "--json")
     assert result.exit_code == 0, result.stderr
-    told = json.loads(result.stdout)
-    rows = {(each["runtime"], each["provider"], each["precision"], each["batch"]) for each in told["measured"]}
+    printed = json.loads(result.stdout)
+    rows = {(each["runtime"], each["provider"], each["precision"], each["batch"]) for each in printed["measured"]}
     assert rows >= {(runtime, "cpu", "fp32", batch) for runtime in ("onnx", "openvino") for batch in (1, 4, 16)}
-    assert all(each["images_per_s"] > 0 and each["runs"] >= 2 for each in told["measured"])
-    assert all(each["p50_ms"] <= each["p99_ms"] for each in told["measured"])
-    assert all(each["min_cosine"] > 0.999 for each in told["measured"])
-    ways = {each["configuration"] for each in told["unavailable"]} | {
+    assert all(each["images_per_s"] > 0 and each["runs"] >= 2 for each in printed["measured"])
+    assert all(each["p50_ms"] <= each["p99_ms"] for each in printed["measured"])
+    assert all(each["min_cosine"] > 0.999 for each in printed["measured"])
+    ways = {each["configuration"] for each in printed["unavailable"]} | {
         f"{runtime} on {provider}" for runtime, provider, *_ in rows
     }
     assert ways >= {"onnx on cpu", "openvino on cpu", "onnx on cuda", "onnx on tensorrt"}
-    assert all(each["reason"] for each in told["unavailable"])
-    assert set(told["recommended"]) == {"throughput", "latency"}
-    assert told["interrupted"] is False
+    assert all(each["reason"] for each in printed["unavailable"])
+    assert set(printed["recommended"]) == {"throughput", "latency"}
+    assert printed["interrupted"] is False
     assert result.stderr == ""
 
 
@@ -93,16 +93,16 @@ def test_an_end_by_ctrl_c_keeps_what_was_measured(tiny_bundle: Path, monkeypatch
     monkeypatch.setattr(benchmark, "time_runs", interrupted)
     result = bench(tiny_bundle, "--seconds", 0, "--json")
     assert result.exit_code == 130
-    told = json.loads(result.stdout)
-    assert [each["batch"] for each in told["measured"]] == [1, 4]
-    assert told["interrupted"] is True
-    assert told["recommended"]["latency"]["VITREID_MAX_BATCH"] == "1"
+    printed = json.loads(result.stdout)
+    assert [each["batch"] for each in printed["measured"]] == [1, 4]
+    assert printed["interrupted"] is True
+    assert printed["recommended"]["latency"]["VITREID_MAX_BATCH"] == "1"
     assert result.stderr == "vitreid: interrupted; what was measured until then is printed\n"
 
 
 def test_an_end_before_anything_recommends_nothing(tiny_bundle: Path) -> None:
-    told = values(Bench(Bundle.open(tiny_bundle), interrupted=True))
-    assert (told["measured"], told["recommended"]) == ([], {})
+    printed = values(Bench(Bundle.open(tiny_bundle), interrupted=True))
+    assert (printed["measured"], printed["recommended"]) == ([], {})
 
 
 def test_a_folder_that_is_no_bundle_is_reported(tmp_path: Path) -> None:
@@ -122,9 +122,9 @@ def test_a_configuration_that_gives_no_embeddings_is_not_recommended(
     monkeypatch.setattr(benchmark, "CONFIGURATIONS", (RuntimeChoice("openvino"),))
     monkeypatch.setattr(benchmark, "cores", lambda: 1)
     monkeypatch.setattr(OpenVinoRunner, "run", lambda self, images, cameras: np.full((len(images), 48), np.nan))
-    told = json.loads(bench(tiny_bundle, "--seconds", 0, "--json").stdout)
-    assert {each["min_cosine"] for each in told["measured"]} == {-1}
-    assert told["recommended"] == {}
+    printed = json.loads(bench(tiny_bundle, "--seconds", 0, "--json").stdout)
+    assert {each["min_cosine"] for each in printed["measured"]} == {-1}
+    assert printed["recommended"] == {}
 
 
 def test_what_is_recommended(tiny_bundle: Path) -> None:

@@ -1,4 +1,4 @@
-"""`vitreid demo`: from nothing to a first answer, twice, and what it says when it cannot."""
+"""`vitreid demo`: from nothing to a first answer, twice, and its errors."""
 
 from __future__ import annotations
 

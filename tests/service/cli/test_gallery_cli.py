@@ -35,8 +35,8 @@ def run(capsys: pytest.CaptureFixture[str]) -> Run:
     def run_(*arguments: Any) -> tuple[int, str, str]:
         capsys.readouterr()  # of commands that were run otherwise
         code = cli.run(["gallery", *map(str, arguments)])
-        told = capsys.readouterr()
-        return code, told.out, told.err
+        printed = capsys.readouterr()
+        return code, printed.out, printed.err
 
     return run_
 
@@ -122,9 +122,7 @@ def test_verify_finds_nothing_then_something(run: Run, answer: Callable[..., Any
     assert "1 findings" in out
 
 
-def test_rebuild_writes_a_snapshot_unless_another_process_holds_the_lock(
-    run: Run, answer: Callable[..., Any], folder: Path
-) -> None:
+def test_rebuild_writes_a_snapshot_unless_locked(run: Run, answer: Callable[..., Any], folder: Path) -> None:
     assert answer("rebuild", folder)["items"] == 12
     assert len(snapshots(folder)) == 1
     assert answer("rebuild", folder, "--index", "exact")["index"] == "exact"
@@ -190,7 +188,7 @@ def test_what_cannot_be_erased_is_reported(run: Run, folder: Path) -> None:
         assert (code, words in err, err.count("\n")) == (2, True, 1)
 
 
-def test_a_service_that_keeps_the_gallery_purges_what_a_command_erased(run: Run, folder: Path) -> None:
+def test_a_service_that_locks_the_gallery_purges_what_a_command_erased(run: Run, folder: Path) -> None:
     lock = MaintenanceLock.acquire(folder, "vitreid serve")
     code, out, _ = run("erase", folder, "--item", 3, "--yes")
     lock.release()
@@ -201,7 +199,7 @@ def test_a_service_that_keeps_the_gallery_purges_what_a_command_erased(run: Run,
         assert gallery.receipts()[0].purged_at is not None
 
 
-def test_erased_items_leave_the_snapshot_of_a_gallery_that_nobody_keeps(run: Run, folder: Path) -> None:
+def test_erased_items_leave_the_snapshot_of_an_unlocked_gallery(run: Run, folder: Path) -> None:
     run("rebuild", folder)
     [before] = snapshots(folder)
     assert run("erase", folder, "--item", 3, "--yes")[0] == 0
@@ -375,14 +373,14 @@ def test_an_empty_gallery_can_be_exported(tmp_path: Path) -> None:
 def test_cameras_are_mapped_by_the_operator(
     run: Run, answer: Callable[..., Any], folder: Path, tiny_bundle: Path
 ) -> None:
-    told = answer("cameras", folder, "--bundle", tiny_bundle)
-    assert [(each["camera_id"], each["learned"], each["items"]) for each in told] == [
+    printed = answer("cameras", folder, "--bundle", tiny_bundle)
+    assert [(each["camera_id"], each["learned"], each["items"]) for each in printed] == [
         ("c0", None, 4),
         ("c1", None, 4),
         ("c2", None, 4),
     ]
-    told = answer("cameras", folder, "--bundle", tiny_bundle, "--map", "c0=c2", "--map", "c1=c1")
-    assert [(each["learned"], each["stale"]) for each in told] == [("c2", 4), ("c1", 4), (None, 0)]
+    printed = answer("cameras", folder, "--bundle", tiny_bundle, "--map", "c0=c2", "--map", "c1=c1")
+    assert [(each["learned"], each["stale"]) for each in printed] == [("c2", 4), ("c1", 4), (None, 0)]
     code, _, err = run("cameras", folder, "--bundle", tiny_bundle, "--map", "c0=c9")
     assert (code, "unknown learned camera 'c9'" in err) == (2, True)
     code, _, err = run("cameras", folder, "--bundle", tiny_bundle, "--map", "c0")

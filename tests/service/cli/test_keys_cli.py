@@ -49,7 +49,7 @@ def test_what_programs_read(tmp_path: Path, capsys: pytest.CaptureFixture[str]) 
     assert json.loads(capsys.readouterr().out)["revoked_at"] > made["created_at"]
 
 
-def test_states_are_reported_in_words(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_states_are_shown_in_words(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     created(capsys, tmp_path, "[bold]everlasting", "--scope", "read")
     created(capsys, tmp_path, "later", "--scope", "read", "--expires-days", "9")
     run("keys", "revoke", created(capsys, tmp_path, "gone", "--scope", "read")[8:16], data=tmp_path)
@@ -61,7 +61,7 @@ def test_states_are_reported_in_words(tmp_path: Path, capsys: pytest.CaptureFixt
 
 
 @pytest.mark.parametrize(
-    ("arguments", "told"),
+    ("arguments", "message"),
     [
         (("keys", "create", "a", "--scope", "all"), "admin, read, write"),
         (("keys", "create", "", "--scope", "read"), "1 to 64 printable characters"),
@@ -70,12 +70,12 @@ def test_states_are_reported_in_words(tmp_path: Path, capsys: pytest.CaptureFixt
     ],
 )
 def test_mistakes_are_one_line(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str], arguments: tuple[str, ...], told: str
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], arguments: tuple[str, ...], message: str
 ) -> None:
     created(capsys, tmp_path, "first", "--scope", "read")
     run(*arguments, data=tmp_path, expected=2)
     error = capsys.readouterr().err.strip()
-    assert told in error
+    assert message in error
     assert "\n" not in error
 
 

@@ -112,10 +112,10 @@ def test_the_gallerys_cameras_and_minimum_score_count(folder: Path) -> None:
 
 
 def test_why_nothing_was_found_is_printed(folder: Path) -> None:
-    told = query(folder, images(folder)[0], "--where", "cameras=elsewhere").stdout
-    assert "no item passes the conditions" in told
-    told = query(folder, images(folder)[0], "--where", "cameras=c2", "--min-score", 1).stdout
-    assert "none reaches the minimum score; the best has 0." in told
+    printed = query(folder, images(folder)[0], "--where", "cameras=elsewhere").stdout
+    assert "no item passes the conditions" in printed
+    printed = query(folder, images(folder)[0], "--where", "cameras=c2", "--min-score", 1).stdout
+    assert "none reaches the minimum score; the best has 0." in printed
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""`vitreid query` with a calibrated bundle: probabilities in its table and its JSON, and least ones."""
+"""`vitreid query` with a calibrated bundle: probabilities in its table and its JSON, and the minimum probability."""
 
 from __future__ import annotations
 
@@ -85,5 +85,5 @@ def test_it_is_refused_rather_than_guessed(folder: Path) -> None:
 
 
 def test_nothing_is_said_of_probability_without_a_calibration(folder: Path) -> None:
-    told = run("query", folder / ASKED, folder=folder, bundle="plain").stdout
-    assert "robability" not in told
+    printed = run("query", folder / ASKED, folder=folder, bundle="plain").stdout
+    assert "robability" not in printed

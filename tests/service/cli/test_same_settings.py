@@ -74,7 +74,7 @@ def test_every_command_takes_the_limits_of_the_environment(
 
 
 @pytest.mark.parametrize(
-    ("name", "told"),
+    ("name", "message"),
     [
         ("VITREID_MAX_BODY", "did you mean VITREID_MAX_BODY_BYTES?"),
         ("VITREID_REQUIRE_KEY", "did you mean VITREID_REQUIRE_KEYS?"),
@@ -82,14 +82,14 @@ def test_every_command_takes_the_limits_of_the_environment(
     ],
 )
 def test_a_variable_that_is_no_setting_is_reported_by_every_command(
-    tmp_path: Path, name: str, told: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, name: str, message: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv(name, "1")
     commands = (["keys", "create", "a", "--scope", "read", "--data", str(tmp_path)], ["serve", "--show-config"],
                 ["gallery", "list", str(tmp_path)], ["audit", "--data", str(tmp_path)])  # fmt: skip
     for arguments in commands:
         cli.run(arguments)
-        assert f"vitreid: {name} is not a setting and has no effect; {told}\n" in capsys.readouterr().err, arguments
+        assert f"vitreid: {name} is not a setting and has no effect; {message}\n" in capsys.readouterr().err, arguments
 
 
 def test_variables_that_are_settings_are_not_reported(

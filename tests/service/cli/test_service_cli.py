@@ -91,7 +91,7 @@ def test_unreadable_files_are_listed_and_the_others_indexed(
     assert "empty.png: is empty" in result.stderr
 
 
-def test_interrupting_index_says_what_is_kept(
+def test_interrupting_index_names_the_remedy(
     images: Path, tmp_path: Path, tiny_bundle: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def interrupted(*_: Any, **__: Any) -> None:
@@ -119,13 +119,13 @@ def test_index_refuses_with_a_typed_error(images: Path, tmp_path: Path, tiny_bun
 def test_wrong_labels_are_refused_before_a_gallery_is_made(images: Path, tmp_path: Path, tiny_bundle: Path) -> None:
     options = [images, "--gallery", tmp_path / "gallery", "--bundle", tiny_bundle]
     (tmp_path / "labels.csv").write_text("path,camera\npart0/0001_c1s1_000001_00.jpg,gate\n")
-    told = error_of(vitreid("index", *options, "--table", tmp_path / "labels.csv"), TableError)
-    assert "the column 'camera' is called camera_id here" in told
-    told = error_of(vitreid("index", *options, "--name-pattern", "{camera}-*"), NamePatternError)
-    assert told.startswith("6 of 6 names do not follow the name pattern")
+    printed = error_of(vitreid("index", *options, "--table", tmp_path / "labels.csv"), TableError)
+    assert "the column 'camera' is called camera_id here" in printed
+    printed = error_of(vitreid("index", *options, "--name-pattern", "{camera}-*"), NamePatternError)
+    assert printed.startswith("6 of 6 names do not follow the name pattern")
     (tmp_path / "boxes.csv").write_text("path,left,top,right,bottom,timestamp\na.jpg,0,0,9,9,1\n")
-    told = error_of(vitreid("index", *options, "--boxes", tmp_path / "boxes.csv"), TableError)
-    assert "'timestamp' is called captured_at here" in told
+    printed = error_of(vitreid("index", *options, "--boxes", tmp_path / "boxes.csv"), TableError)
+    assert "'timestamp' is called captured_at here" in printed
     assert vitreid("index", *options, "--time-zone", "UTC").exit_code == 2
     assert not (tmp_path / "gallery").exists()
 
@@ -144,8 +144,8 @@ def test_index_shows_what_names_say_and_takes_labels_that_come_later(
     assert "6 there already (6 of them with another track_id; --relabel updates them)" in again.stdout
     taken = vitreid("index", *options, *pattern, "--relabel")
     assert "6 there already (6 of them relabelled)" in taken.stdout
-    told = json.loads(vitreid("index", *options, *pattern, "--json").stdout)
-    assert (told["differing"], told["relabelled"], told["labels"]["tracks"]) == ([], 0, 2)
+    printed = json.loads(vitreid("index", *options, *pattern, "--json").stdout)
+    assert (printed["differing"], printed["relabelled"], printed["labels"]["tracks"]) == ([], 0, 2)
     dated = vitreid("index", *options, "--name-pattern", "*/{time:%Y}*", "--dry-run")
     assert "without a day" in str(dated.exception)
 
@@ -399,5 +399,5 @@ def test_index_and_embed_list_what_they_ignored(tiny_bundle: Path, images: Path,
     assert "12 ignored (12 .heic):" in done.stderr
     assert "00.heic: is a .heic file; convert it to JPEG, PNG or WebP" in done.stderr
     assert "and 2 more; --json lists all" in done.stderr
-    told = json.loads(vitreid("embed", images, "--out", tmp_path / "e.npz", *options, "--json").stdout)
-    assert [each["path"] for each in told["ignored"]] == [f"{number:02}.heic" for number in range(12)]
+    printed = json.loads(vitreid("embed", images, "--out", tmp_path / "e.npz", *options, "--json").stdout)
+    assert [each["path"] for each in printed["ignored"]] == [f"{number:02}.heic" for number in range(12)]

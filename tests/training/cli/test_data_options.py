@@ -32,13 +32,15 @@ def test_evaluate_reads_every_layout(
 ) -> None:
     data, *options = (each.replace("OWN", str(own)) for each in how)
     assert cli.run(["evaluate", str(tiny_bundle), "--data", data, *options, *PATTERN, "--json"]) == 0
-    told = capsys.readouterr()
-    scores = json.loads(told.out)
+    message = capsys.readouterr()
+    scores = json.loads(message.out)
     assert (scores["queries"], scores["gallery"], scores["skipped"]) == (8, 8, 0)
-    assert "note: left out: 1 images of other formats" in told.err
+    assert "note: left out: 1 images of other formats" in message.err
 
 
-def test_a_folder_per_person_is_explained(own: Path, tiny_bundle: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_what_is_reported_about_a_folder_per_person(
+    own: Path, tiny_bundle: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     commands = (
         ["evaluate", str(tiny_bundle), "--data"],
         ["export", "calibrate", str(tiny_bundle), "--data"],
@@ -51,7 +53,7 @@ def test_a_folder_per_person_is_explained(own: Path, tiny_bundle: Path, capsys: 
 
 
 @pytest.mark.parametrize(
-    ("options", "told"),
+    ("options", "message"),
     [
         (["--dataset", "people"], "there is no data set 'people'; take one of market1501"),
         (["--name-pattern", "{cam}-*"], "has '{cam}'; fields are {person}, {camera}"),
@@ -61,11 +63,11 @@ def test_a_folder_per_person_is_explained(own: Path, tiny_bundle: Path, capsys: 
     ],
 )
 def test_mistakes_are_one_line(
-    options: list[str], told: str, own: Path, tiny_bundle: Path, capsys: pytest.CaptureFixture[str]
+    options: list[str], message: str, own: Path, tiny_bundle: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert cli.run(["evaluate", str(tiny_bundle), "--data", str(own), *options]) == 2
     error = capsys.readouterr().err
-    assert told in error
+    assert message in error
     assert error.count("\n") == 1
 
 
@@ -73,7 +75,7 @@ def test_calibrate_and_check_read_names_by_a_pattern(
     own: Path, tiny_bundle: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert cli.run(["data", "check", str(own), *PATTERN, "--json"]) in (0, 1)
-    told = json.loads(capsys.readouterr().out)
-    assert (told["dataset"], told["parts"]["query"]["cameras"]) == ("folders", 2)
+    printed = json.loads(capsys.readouterr().out)
+    assert (printed["dataset"], printed["parts"]["query"]["cameras"]) == ("folders", 2)
     assert cli.run(["export", "calibrate", str(tiny_bundle), "--data", str(own), *PATTERN]) == 2
     assert "pairs" in capsys.readouterr().err  # read, and too small to measure anything

@@ -35,13 +35,13 @@ def test_the_command(capsys: pytest.CaptureFixture[str]) -> None:
     assert len(lines) == len(ENTRIES)
     assert all("start here" in line for line in lines[: len(START)])
     assert cli.run(["recipes", "--json"]) == 0
-    told = json.loads(capsys.readouterr().out)
-    assert [each["name"] for each in told] == [entry.name for entry in recipe_list()]
-    assert told[0].keys() == {"name", "what", "source", "needs", "start"}
+    printed = json.loads(capsys.readouterr().out)
+    assert [each["name"] for each in printed] == [entry.name for entry in recipe_list()]
+    assert printed[0].keys() == {"name", "what", "source", "needs", "start"}
 
 
 def test_a_name_that_is_nearly_right(capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.run(["train", "transried", "--data", ".", "--out", "nowhere"]) == 2
-    told = capsys.readouterr().err
-    assert "did you mean transreid? take one of `vitreid recipes`" in told
-    assert len(told) < 200
+    printed = capsys.readouterr().err
+    assert "did you mean transreid? take one of `vitreid recipes`" in printed
+    assert len(printed) < 200

@@ -1,4 +1,4 @@
-"""The training commands as processes: Ctrl-C keeps what was done, and the next command resumes."""
+"""The training commands as processes: Ctrl-C saves what was done, and the next command resumes."""
 
 from __future__ import annotations
 
@@ -47,8 +47,8 @@ def test_ctrl_c_keeps_the_epochs_and_resume_goes_on(people: Path, tmp_path: Path
                 break
         rest = process.stderr.read()
     assert process.returncode == 130
-    [told] = [line for line in rest.splitlines() if line.startswith("vitreid: ")]
-    assert "--resume" in told
+    [printed] = [line for line in rest.splitlines() if line.startswith("vitreid: ")]
+    assert "--resume" in printed
     assert "Traceback" not in rest
     kept = json.loads((out / "last" / "metrics.json").read_text())["epoch"]
     assert kept >= 2
@@ -146,7 +146,7 @@ def test_training_on_two_data_sets_and_scoring_on_a_third(
     for name, *options in (("one",), ("three",), ("one", "--other-cameras"), ("two",)):
         assert cli.run(["evaluate", str(tmp_path / "run"), "--data", str(tmp_path / name), *options, "--json"]) == 0
         scores.append(json.loads(capsys.readouterr().out))
-    sides = [told.pop("sides", None) for told in scores]
+    sides = [printed.pop("sides", None) for printed in scores]
     assert scores[1] == scores[2]  # the same images, by cameras that were not learned
     assert sides[1]["cameras"]["known"] == []  # a warning where it was not said
     assert sides[2] is None
@@ -178,8 +178,8 @@ def test_a_test_that_held_back_persons_would_replace_is_refused(
     command = ["train", str(tmp_path / "recipe.toml"), "--data", str(people), "--out", str(tmp_path / "run")]
     command += ["--set", "epochs=1", "--set", "evaluate_every=1"]
     assert cli.run([*command, "--test", str(people)]) == 2
-    told = capsys.readouterr().err
-    assert "--test " in told
-    assert told.endswith("leave --test out, or give --set data.holdout_persons=0\n")
+    printed = capsys.readouterr().err
+    assert "--test " in printed
+    assert printed.endswith("leave --test out, or give --set data.holdout_persons=0\n")
     assert not (tmp_path / "run").exists()
     assert cli.run([*command, "--test", str(people), "--set", "data.holdout_persons=0"]) == 0

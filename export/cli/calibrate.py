@@ -10,31 +10,41 @@ import typer
 
 from vitreid.bundle import Bundle, Calibration
 from vitreid.bundle.calibration import Estimate, PairNumbers, ReliabilityBin, Thresholds
-from vitreid.export.errors import ExportError
+from vitreid.export.cli.options import BundleDir
 from vitreid.terminal import AsJson, emit, note, progress_bar
-from vitreid.training.cli.options import DATA_HELP, Dataset, OtherCameras, Pattern, read_noted, source_of
+from vitreid.training.cli.options import (
+    DATA_HELP,
+    Dataset,
+    OtherCameras,
+    Pattern,
+    check_png,
+    read_noted,
+    source_of,
+)
 from vitreid.training.evaluation.report import table
 
 TOO_FEW = "too few pairs"
 
 
+Data = Annotated[
+    str, typer.Option(help=f"Labelled images by your cameras that the model was not trained on: {DATA_HELP}")
+]
+Method = Annotated[str | None, typer.Option(help="isotonic or logistic; default the better one on held-out persons.")]
+Prior = Annotated[
+    float | None, typer.Option(help="Assumed share of pairs that show one person; default that of the data.")
+]
+Plot = Annotated[Path | None, typer.Option(help="PNG of a reliability diagram.")]
+
+
 def calibrate(
-    bundle: Annotated[Path, typer.Argument(help="The bundle; its manifest is extended.")],
-    data: Annotated[
-        str,
-        typer.Option(help=f"Labelled query and gallery by your cameras that the model was not trained on: {DATA_HELP}"),
-    ],
+    bundle: BundleDir,
+    data: Data,
     dataset: Dataset = None,
     name_pattern: Pattern = None,
-    method: Annotated[
-        str | None, typer.Option(help="isotonic or logistic; default the better one on held-out persons.")
-    ] = None,
-    prior: Annotated[
-        float | None,
-        typer.Option(help="Assumed share of pairs that show one person; default that of the data."),
-    ] = None,
+    method: Method = None,
+    prior: Prior = None,
     other_cameras: OtherCameras = False,
-    plot: Annotated[Path | None, typer.Option(help="PNG of a reliability diagram.")] = None,
+    plot: Plot = None,
     as_json: AsJson = False,
 ) -> None:
     """Calibrate a bundle's scores: a probability for each, and thresholds by false match rate."""
@@ -45,8 +55,8 @@ def calibrate(
     from vitreid.training.evaluation.embed import open_embedder
     from vitreid.training.side_labels import side_labels, side_warnings
 
-    if plot is not None and (plot.suffix != ".png" or plot.is_dir() or not plot.parent.is_dir()):
-        raise ExportError(f"--plot {plot} must be a file named *.png in a folder that exists")
+    if plot is not None:
+        check_png("--plot", plot)
     opened = Bundle.open(bundle)
     found = source_of(data, dataset, name_pattern)
     source = CalibrationSource(found.name, found.dataset, read_noted(found), "drawn" if is_drawn(found.path) else None)
@@ -55,8 +65,8 @@ def calibrate(
         extended = calibrate_bundle(opened, embedder, source, method=method, prior=prior, progress=progress)
     calibration = extended.manifest.calibration
     assert calibration is not None  # it was added just now
-    asked = (*source.split.query, *source.split.gallery)
-    for line in side_warnings(side_labels(asked, cameras=embedder.cameras, views=embedder.views)):
+    samples = (*source.split.query, *source.split.gallery)
+    for line in side_warnings(side_labels(samples, cameras=embedder.cameras, views=embedder.views)):
         note(line)
     if plot is not None:
         draw_reliability(calibration, plot)
