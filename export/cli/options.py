@@ -36,13 +36,12 @@ def trial(precision: str, data: Source | None, min_cosine: float | None, max_map
     """Return the trial of a bundle of this precision, in all runtimes of this machine."""
     if data is None and max_map_loss is not None:
         raise typer.BadParameter("--max-map-loss needs --data, on which it is measured")
-    from vitreid.export.ways import WAYS
-
+    from vitreid.export.parity_runtimes import PARITY_RUNTIMES
     from vitreid.export.tolerance import tolerance_of
     from vitreid.export.trial import Trial
 
     tolerance = tolerance_of(precision, min_cosine, max_map_loss)
-    return Trial(tolerance=tolerance, data=data, ways=WAYS, remark=note)
+    return Trial(tolerance=tolerance, data=data, runtimes=PARITY_RUNTIMES, warn=note)
 
 
 def folder_of(data: Source | None) -> Path | None:
