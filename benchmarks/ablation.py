@@ -24,9 +24,9 @@ import torch
 from benchmarks.ablation_rows import ROWS, Row
 from vitreid.training.config import load_recipe
 from vitreid.training.datasets import Split, hold_out, read_dataset
-from vitreid.training.evaluation.embed import evaluate, open_embedder
-from vitreid.training.loop import Trainer
-from vitreid.training.progress import Progress
+from vitreid.training.evaluation.embed import evaluate, open_retrieval_model
+from vitreid.training.reid_task import reid_trainer
+from vitreid.training.task import Progress
 
 HELD_OUT = 200
 
@@ -96,12 +96,12 @@ def run(job: Job) -> tuple[float, float]:
     torch.set_num_threads(1)
     config = load_recipe(job.row.recipe, [*job.row.changes, f"seed={job.seed}", "threads=1"])
     split, started = scored_split(job.data), time.process_time()
-    trainer = Trainer(config, split, "cuhk03", torch.device("cpu"))
+    trainer = reid_trainer(config, split, "cuhk03", torch.device("cpu"))
     if (job.folder / "last").is_dir():
         trainer.resume(job.folder)
     trained_before = len(trainer.history)
     trainer.run(job.folder, Silent())
-    scored = evaluate(split, open_embedder(job.folder / "last")).per_query
+    scored = evaluate(split, open_retrieval_model(job.folder / "last")).per_query
     minutes = (time.process_time() - started) / 60
     if trained_before < config.epochs:  # extrapolate the time of an interrupted run
         minutes *= config.epochs / (config.epochs - trained_before)

@@ -42,7 +42,7 @@ from vitreid.service.search import PatchReranker, SearchRequest, search
 from vitreid.service.search.query import query_of_item
 from vitreid.synthetic import draw_dataset
 from vitreid.training.datasets import read_dataset
-from vitreid.training.evaluation.embed import batches, embed_split, open_embedder
+from vitreid.training.evaluation.embed import batches, embed_split, open_retrieval_model
 
 SHARES = (0.6, 0.7, 0.8, 0.9, 1.0)
 WEIGHTS = (0.05, 0.1, 0.2, 0.3, 0.5)
@@ -109,7 +109,7 @@ def cost_lines(found: dict[str, float]) -> Iterator[str]:
 
 def measure_gain(bundle: Path, data: Path, dataset: str) -> dict[str, Any]:
     """Return the gain of each pair of shares on half of the persons, and of the best and our pair on the other half."""
-    split, embedder = read_dataset(dataset, data), open_embedder(bundle)
+    split, embedder = read_dataset(dataset, data), open_retrieval_model(bundle)
     query, gallery = embed_split(split, embedder)
     runner = PatchRunner(Bundle.open(bundle))
     seen = [runner.run(*batch) for batch in batches((*split.query, *split.gallery), embedder)]

@@ -21,7 +21,7 @@ from torch import Tensor
 from benchmarks.ablation import scored_split
 from vitreid.training.checkpoint import Checkpoint
 from vitreid.training.datasets import Sample
-from vitreid.training.evaluation.embed import batches, open_embedder
+from vitreid.training.evaluation.embed import batches, open_retrieval_model
 from vitreid.training.losses import LossBatch
 from vitreid.training.losses.relation import top_patch_relations
 from vitreid.training.losses.triplet import pairwise_distance
@@ -78,11 +78,11 @@ def seen(checkpoint: Path, samples: list[Sample]) -> tuple[Tensor, Tensor]:
     """Return relation vectors (N, maps x pairs) and unit embeddings (N, D) of images."""
     model = Checkpoint.open(checkpoint).load_model().eval()
     relations, embeddings = [], []
-    for batch in batches(samples, open_embedder(checkpoint)):
+    for batch in batches(samples, open_retrieval_model(checkpoint)):
         images, cameras, views = (torch.from_numpy(part) for part in batch)
         features = model.backbone(model.normalise(images), cameras, views)
         output, nobody = model.output(features), torch.zeros(len(images), dtype=torch.long)
-        inputs = LossBatch(output.branches[0], nobody, nobody, output.tokens)
+        inputs = LossBatch(output.branches, nobody, nobody, output.tokens)
         relations.append(top_patch_relations(inputs, top=TOP, pairs=PAIRS).flatten(1))
         embeddings.append(model.concat_features(features.all))
     return torch.cat(relations), torch.cat(embeddings)

@@ -20,7 +20,7 @@ from torch import Tensor, nn
 
 from vitreid.training.backbones import fuse_attention
 from vitreid.training.config import TrainConfig
-from vitreid.training.losses import LossBatch, total_loss
+from vitreid.training.losses import LossBatch, LossSizes, TotalLoss
 from vitreid.training.model import BNNeck, ReIDOutput, build_model
 
 PERSONS, IMAGES_PER_PERSON, CLASSES, CAMERAS = 4, 4, 751, 6
@@ -74,7 +74,7 @@ def measure(*, rounds: int, **options: Any) -> dict[str, list[float]]:
             {"model": {"backbone": VIT_S, "height": SIZE[0], "width": SIZE[1], "options": options, **model}}
         )
         built = build_model(config, persons=CLASSES, cameras=CAMERAS)
-        steps[name] = stepper(built, {**IDENTITY_AND_TRIPLET, **losses})
+        steps[name] = stepper(built, {**IDENTITY_AND_TRIPLET, **losses}, len(built.necks))
     for step in steps.values():
         step()
     took: dict[str, list[float]] = {name: [] for name in steps}
@@ -86,21 +86,21 @@ def measure(*, rounds: int, **options: Any) -> dict[str, list[float]]:
     return took
 
 
-def stepper(model: nn.Module, losses: Mapping[str, Mapping[str, Any]]) -> Callable[[], None]:
+def stepper(model: nn.Module, losses: Mapping[str, Mapping[str, Any]], branches: int = 1) -> Callable[[], None]:
     """Return a function that runs a training step on random images."""
     random = torch.Generator().manual_seed(0)
     images = torch.randn(PERSONS * IMAGES_PER_PERSON, 3, *SIZE, generator=random)
     persons = torch.arange(PERSONS).repeat_interleave(IMAGES_PER_PERSON)
     cameras, sources = torch.arange(len(persons)) % CAMERAS, torch.arange(len(persons))
     fuse_attention(model.train(), False)  # as in training on a CPU
-    total = total_loss({name: dict(options) for name, options in losses.items()}, jpm="paper")
+    total = TotalLoss(losses, LossSizes(branches=branches))
     optimiser = torch.optim.SGD(model.parameters(), lr=1e-3, momentum=0.9)
 
     def step() -> None:
         with torch.autocast("cpu", torch.bfloat16):
             output = model(images, cameras)
-        inputs = [LossBatch(branch, persons, sources, output.tokens) for branch in output.branches]
-        total(inputs)["total"].backward()
+        batch = LossBatch(output.branches, persons, sources, output.tokens, cameras)
+        total(batch)["total"].backward()
         optimiser.step()
         optimiser.zero_grad(set_to_none=True)
 

@@ -14,7 +14,7 @@ from vitreid.scoring.pairs import Images
 from vitreid.scoring.thresholds import find_thresholds
 from vitreid.training.datasets import Sample, Split
 from vitreid.training.errors import DataError
-from vitreid.training.evaluation.embed import Embedder, embed_split
+from vitreid.training.evaluation.embed import RetrievalModel, embed_split
 
 
 @dataclass(frozen=True)
@@ -29,7 +29,7 @@ class CalibrationSource:
 
 def calibrate(
     bundle: Bundle,
-    embedder: Embedder,
+    embedder: RetrievalModel,
     source: CalibrationSource,
     *,
     method: str | None = None,

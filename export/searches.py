@@ -9,7 +9,7 @@ from vitreid.scoring import RetrievalScores
 from vitreid.terminal import progress_bar
 from vitreid.training.cli.options import read_noted
 from vitreid.training.datasets import Source, Split
-from vitreid.training.evaluation.embed import Embedder, Run, evaluate
+from vitreid.training.evaluation.embed import RetrievalModel, Run, evaluate
 
 
 @dataclass(frozen=True)
@@ -21,14 +21,14 @@ class Searches:
     scores: RetrievalScores
 
     @classmethod
-    def by_model(cls, model: Embedder, data: Source) -> Searches:
+    def by_model(cls, model: RetrievalModel, data: Source) -> Searches:
         """Search a data set with the model. Raises DataError if it cannot be read, or has no query or gallery."""
         split = read_noted(data)
         return cls(data.name, split, _evaluated(split, model, data.name, "torch"))
 
     def by_bundle(self, run: Run, manifest: Manifest, runtime: str) -> ParityScores:
         """Search it with a bundle's embeddings, by any runtime."""
-        embedder = Embedder(run, manifest.image, manifest.cameras, manifest.views)
+        embedder = RetrievalModel(run, manifest.image, manifest.cameras, manifest.views)
         found = _evaluated(self.split, embedder, self.name, runtime)
         return ParityScores(
             data=self.name,
@@ -40,6 +40,6 @@ class Searches:
         )
 
 
-def _evaluated(split: Split, embedder: Embedder, name: str, who: str) -> RetrievalScores:
+def _evaluated(split: Split, embedder: RetrievalModel, name: str, who: str) -> RetrievalScores:
     with progress_bar(f"embedding by {who}") as progress:
         return evaluate(split, embedder.at_cameras_of(name), progress)

@@ -24,7 +24,7 @@ from vitreid.export.trial import Trial
 from vitreid.export.verify import load_matching_model, measure_parity
 from vitreid.export.writing import write_onnx
 from vitreid.training.checkpoint import Checkpoint
-from vitreid.training.evaluation.embed import Embedder, model_run
+from vitreid.training.evaluation.embed import RetrievalModel, model_run
 
 OPSET = 23
 """The first one with `Attention`; ATTENTION has others, for runtimes without it."""
@@ -99,8 +99,8 @@ def _feeds(bundle: Bundle, images: NDArray[np.uint8] | None) -> Feeds:
     return [feed_of(inputs, images[rows], cameras[rows], views[rows]) for rows in batches(len(images))]
 
 
-def _embedder(checkpoint: Checkpoint, graph: EmbeddingGraph, spec: ImageSpec) -> Embedder:
-    return Embedder(model_run(graph.model, torch.device("cpu")), spec, checkpoint.cameras, checkpoint.views)
+def _embedder(checkpoint: Checkpoint, graph: EmbeddingGraph, spec: ImageSpec) -> RetrievalModel:
+    return RetrievalModel(model_run(graph.model, torch.device("cpu")), spec, checkpoint.cameras, checkpoint.views)
 
 
 def write_graph(graph: EmbeddingGraph | FastTransformer, spec: ImageSpec, file: Path, opset: int = OPSET) -> None:

@@ -16,7 +16,7 @@ from vitreid.export.searches import Searches
 from vitreid.export.tolerance import TOLERANCES, Tolerance
 from vitreid.export.verify import measure_parity
 from vitreid.training.datasets import Source
-from vitreid.training.evaluation.embed import Embedder
+from vitreid.training.evaluation.embed import RetrievalModel
 
 
 def _ignore(message: str) -> None:
@@ -36,7 +36,7 @@ class Trial:
     runtimes: Sequence[ParityRuntime] = (REFERENCE,)
     warn: Callable[[str], None] = _ignore
 
-    def searches(self, model: Embedder) -> Searches | None:
+    def searches(self, model: RetrievalModel) -> Searches | None:
         """Return the model's searches, with which those of the bundle are compared. Raises DataError."""
         return None if self.data is None else Searches.by_model(model, self.data)
 

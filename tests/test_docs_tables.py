@@ -44,9 +44,10 @@ from vitreid.service.intake.boxes import BoxSource
 from vitreid.training.config import AugmentConfig, DataConfig, JPMConfig, ModelConfig, OptimConfig, TrainConfig
 from vitreid.training.datasets import DATASETS
 from vitreid.training.evaluation.report import PARTS, TEXTS
-from vitreid.training.losses import LOSSES
+from vitreid.training.losses import all_losses
 
 DOCS = REPOSITORY / "docs"
+LOSSES = all_losses()
 PAGES = {page.name: page.read_text() for page in [*DOCS.glob("*.md"), *REPOSITORY.glob("*.md")]}
 OPERATIONS, FORMATS, EXTENDING, CONTRIBUTING = (
     PAGES[f"{name}.md"] for name in ("operations", "formats", "extending", "CONTRIBUTING")

@@ -28,7 +28,7 @@ from vitreid.training import losses
 from vitreid.training.backbones import BACKBONES
 from vitreid.training.config import parse_config
 from vitreid.training.datasets import DATASETS, read_dataset
-from vitreid.training.losses import LossBatch, total_loss
+from vitreid.training.losses import LossBatch, TotalLoss
 from vitreid.training.model import Branch, build_model
 
 PAGE = (REPOSITORY / "docs" / "extending.md").read_text(encoding="utf-8")
@@ -145,16 +145,16 @@ def gallery(tmp_path: Path) -> Iterator[Gallery]:
 def test_loss(monkeypatch: pytest.MonkeyPatch) -> None:
     made = module("A loss", monkeypatch)
     recipe = parse_config(example("A loss", "toml"), (), "page").losses
-    monkeypatch.setitem(losses.LOSSES, "compact", made.compact)
+    monkeypatch.setitem(losses.BRANCH_LOSSES, "compact", made.compact)
     features = torch.tensor([[0.0, 0.0], [3.0, 4.0], [9.0, 9.0]], requires_grad=True)
     branch = Branch(features, features, features, features)
-    batch = LossBatch(branch, identities=torch.tensor([0, 0, 1]), sources=torch.arange(3))
-    found = total_loss({"compact": recipe["compact"]})([batch])
+    batch = LossBatch((branch,), identities=torch.tensor([0, 0, 1]), sources=torch.arange(3))
+    found = TotalLoss({"compact": recipe["compact"]})(batch)
     assert float(found["compact"].detach()) == pytest.approx(5 - 0.2)
     assert float(found["total"].detach()) == pytest.approx(0.1 * (5 - 0.2))
     found["total"].backward()
     assert torch.isfinite(features.grad).all()
-    alone = LossBatch(branch, identities=torch.arange(3), sources=torch.arange(3))
+    alone = LossBatch((branch,), identities=torch.arange(3), sources=torch.arange(3))
     assert float(made.compact(alone).detach()) == 0
 
 

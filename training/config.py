@@ -160,11 +160,10 @@ class OptimConfig(_Part):
     ema: float | None = Field(None, gt=0, lt=1)
 
 
-class TrainConfig(_Part):
-    """A whole recipe.
+class LoopConfig(_Part):
+    """Settings of the training loop, whatever is trained.
 
-    `losses` maps a name of `LOSSES` to its weight and options. `precision` is that of the forward pass, `auto` one by
-    the device.
+    `precision` is that of the forward pass; `auto` depends on the device.
     """
 
     seed: int = Field(0, ge=0, lt=2**63)
@@ -172,10 +171,15 @@ class TrainConfig(_Part):
     evaluate_every: int = Field(10, ge=1)
     precision: Literal["fp32", "bf16", "fp16", "auto"] = "fp32"
     threads: int | None = Field(None, ge=1)
+    optim: OptimConfig = OptimConfig()
+
+
+class TrainConfig(LoopConfig):
+    """A whole recipe for re-identification. `losses` maps names of losses to their weights and options."""
+
     model: ModelConfig = ModelConfig()
     data: DataConfig = DataConfig()
     augment: AugmentConfig = AugmentConfig()
-    optim: OptimConfig = OptimConfig()
     losses: dict[str, dict[str, JsonValue]] = Field(default=LOSSES, min_length=1)
 
 

@@ -1,10 +1,9 @@
-"""What a run says of itself: where it comes from, which epoch was the best, whether another run is the same."""
+"""Provenance of a run, its output folder, and differences between two recipes."""
 
 from __future__ import annotations
 
 import os
 import subprocess
-from collections.abc import Iterable
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -36,13 +35,8 @@ def check_output(out: Path, *, resume: bool) -> None:
         )
 
 
-def best_of(history: Iterable[dict[str, Any]]) -> dict[str, Any]:
-    """The epoch with the highest mAP, the latest of equals; the latest at all where nothing was scored."""
-    return max(history, key=lambda record: (record.get("mAP", -1.0), record["epoch"]))
-
-
-def origin(config: TrainConfig, split: Split, data: str) -> dict[str, Any]:
-    """What a checkpoint's metrics say beside its scores."""
+def provenance(config: TrainConfig, split: Split, data: str) -> dict[str, Any]:
+    """Return versions, seed, data set, persons, cameras and views: a checkpoint's metrics beside its scores."""
     here = Path(__file__).parent
     commit = subprocess.run(["git", "-C", str(here), "rev-parse", "HEAD"], capture_output=True, text=True, check=False)
     return {
@@ -63,13 +57,13 @@ def origin(config: TrainConfig, split: Split, data: str) -> dict[str, Any]:
     }
 
 
-def changes(old: dict[str, Any], new: dict[str, Any], prefix: str = "") -> list[str]:
-    """The keys whose values differ, dotted."""
+def differing_keys(old: dict[str, Any], new: dict[str, Any], prefix: str = "") -> list[str]:
+    """Return the dotted keys whose values differ."""
     found = []
     for key in sorted(old.keys() | new.keys()):
         before, after = old.get(key), new.get(key)
         if isinstance(before, dict) and isinstance(after, dict):
-            found += changes(before, after, f"{prefix}{key}.")
+            found += differing_keys(before, after, f"{prefix}{key}.")
         elif before != after:
             found.append(f"{prefix}{key}")
     return found

@@ -10,12 +10,13 @@ import torch
 from vitreid.bundle.name_pattern import NamePattern
 from vitreid.training.config import load_recipe, of_dataset
 from vitreid.training.datasets import Sources
-from vitreid.training.datasets.remarks import remarks
+from vitreid.training.datasets.warnings import data_warnings
 from vitreid.training.distributed import SINGLE_PROCESS, World, process_device
 from vitreid.training.errors import ConfigError
 from vitreid.training.loop import Trainer
 from vitreid.training.precision import precision_notes
 from vitreid.training.records import check_output
+from vitreid.training.reid_task import ReIDTask, reid_trainer
 
 
 def open_run(
@@ -29,7 +30,7 @@ def open_run(
     pattern: NamePattern | None = None,
     resume: bool = False,
     world: World = SINGLE_PROCESS,
-) -> Trainer:
+) -> Trainer[ReIDTask]:
     """Load a recipe and read its data sets; `resume` continues the run in `out`.
 
     Raises ConfigError, DataError, CheckpointError, WeightsError.
@@ -45,15 +46,15 @@ def open_run(
         torch.set_num_threads(config.threads)
     sources = Sources.parse(data, test, dataset or config.data.stated, pattern)
     config = of_dataset(config, sources.dataset)
-    trainer = Trainer(config, sources.read(), sources.name, process_device(), world, fresh=not resume)
+    trainer = reid_trainer(config, sources.read(), sources.name, process_device(), world, fresh=not resume)
     if resume:
         trainer.resume(out)
     return trainer
 
 
-def run_notes(trainer: Trainer) -> list[str]:
+def run_notes(trainer: Trainer[ReIDTask]) -> list[str]:
     """Return what is odd about the data, the start of the model and the precision of a run."""
-    config = trainer.config
-    notes = remarks(trainer.split, config.data.images_per_identity, config.model.sie)
-    notes += [] if trainer.history else trainer.notes
+    task, config = trainer.task, trainer.task.config
+    notes = data_warnings(task.split, config.data.images_per_identity, config.model.sie)
+    notes += [] if trainer.history else task.notes
     return notes + precision_notes(trainer.precision, trainer.device)

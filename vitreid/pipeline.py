@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from vitreid.service.intake.indexing import IndexReport
     from vitreid.service.models.embedder import Embedder
     from vitreid.service.search import SearchResult
-    from vitreid.training.progress import Observer, Progress
+    from vitreid.training.task import Observer, Progress
 
 
 class _Silent:
@@ -58,7 +58,7 @@ def train(
 
     folders = [str(each) for each in ([data] if isinstance(data, (str, Path)) else data)]
     trainer = open_run(recipe, folders, Path(out), changes=changes, test=test, dataset=dataset, resume=resume)
-    return trainer.run(Path(out), observer or _Silent()).path
+    return trainer.run(Path(out), observer or _Silent())
 
 
 def evaluate(model: Path | str, data: str | Path, *, dataset: str | None = None) -> RetrievalScores:
@@ -68,10 +68,10 @@ def evaluate(model: Path | str, data: str | Path, *, dataset: str | None = None)
     """
     from vitreid.training.datasets import Source
     from vitreid.training.evaluation.embed import evaluate as evaluate_split
-    from vitreid.training.evaluation.embed import open_embedder
+    from vitreid.training.evaluation.embed import open_retrieval_model
 
     source = Source.parse(str(data), dataset)
-    return evaluate_split(source.read(), open_embedder(Path(model)).at_cameras_of(source.name))
+    return evaluate_split(source.read(), open_retrieval_model(Path(model)).at_cameras_of(source.name))
 
 
 def export_onnx(

@@ -52,7 +52,7 @@ def calibrate(
     from vitreid.export.calibrate import calibrate as calibrate_bundle
     from vitreid.export.reliability import draw_reliability
     from vitreid.synthetic import is_drawn
-    from vitreid.training.evaluation.embed import open_embedder
+    from vitreid.training.evaluation.embed import open_retrieval_model
     from vitreid.training.side_labels import side_labels, side_warnings
 
     if plot is not None:
@@ -60,7 +60,7 @@ def calibrate(
     opened = Bundle.open(bundle)
     found = source_of(data, dataset, name_pattern)
     source = CalibrationSource(found.name, found.dataset, read_noted(found), "drawn" if is_drawn(found.path) else None)
-    embedder = open_embedder(bundle).at_cameras_of(None if other_cameras else found.name)
+    embedder = open_retrieval_model(bundle).at_cameras_of(None if other_cameras else found.name)
     with progress_bar("embedding") as progress:
         extended = calibrate_bundle(opened, embedder, source, method=method, prior=prior, progress=progress)
     calibration = extended.manifest.calibration

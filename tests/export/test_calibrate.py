@@ -17,7 +17,7 @@ from vitreid import cli
 from vitreid.bundle import Bundle, Calibration
 from vitreid.export.errors import ExportError
 from vitreid.training.datasets import read_dataset
-from vitreid.training.evaluation.embed import embed_split, open_embedder
+from vitreid.training.evaluation.embed import embed_split, open_retrieval_model
 
 
 def draw_people(folder: Path, *, persons: int = 12, cameras: int = 3, noise: float = 60.0, seed: int = 0) -> Path:
@@ -83,7 +83,7 @@ def test_probabilities_are_about_what_they_say(bundle: Path, people: Path, tmp_p
     """Other persons, seen just as often: there are about as many pairs of one person as their probabilities add to."""
     call(bundle, "--data", people)
     others = draw_people(tmp_path / "others", seed=1)
-    query, gallery = embed_split(read_dataset("market1501", others), open_embedder(bundle))
+    query, gallery = embed_split(read_dataset("market1501", others), open_retrieval_model(bundle))
     predicted, shown = [], []
     for row, scores in enumerate(query.embeddings @ gallery.embeddings.T):
         across = gallery.cameras != query.cameras[row]

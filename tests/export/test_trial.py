@@ -22,7 +22,7 @@ from vitreid.export.tolerance import TOLERANCES, Tolerance, tolerance_of
 from vitreid.export.trial import Trial, merged
 from vitreid.synthetic import draw_dataset
 from vitreid.training.datasets import Source
-from vitreid.training.evaluation.embed import Embedder
+from vitreid.training.evaluation.embed import RetrievalModel
 
 Change = Callable[[np.ndarray], np.ndarray]
 
@@ -135,7 +135,7 @@ def test_searches(bundle: Bundle, model: EmbeddingGraph, images: np.ndarray, peo
     """A bundle that searches as its model does loses nothing; beside a model that finds all, it loses much."""
     trial = Trial(data=Source("market1501", people))
     runner = BundleRunner(bundle, threads=1)
-    searches = trial.searches(Embedder(runner.run, bundle.manifest.image, bundle.manifest.cameras))
+    searches = trial.searches(RetrievalModel(runner.run, bundle.manifest.image, bundle.manifest.cameras))
     assert searches is not None
     scores = trial.parity(bundle, model, images, searches)[0].scores
     assert scores is not None
@@ -147,7 +147,7 @@ def test_searches(bundle: Bundle, model: EmbeddingGraph, images: np.ndarray, peo
 
 
 def test_without_data_nothing_is_searched() -> None:
-    assert Trial().searches(Embedder(cast(Any, lambda *_: np.empty(0)), None)) is None
+    assert Trial().searches(RetrievalModel(cast(Any, lambda *_: np.empty(0)), None)) is None
 
 
 def found(**changes: Any) -> Parity:

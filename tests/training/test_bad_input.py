@@ -187,21 +187,15 @@ def test_a_loss_that_is_no_number(train: Train, tmp_path: Path) -> None:
 def test_a_loss_that_is_no_number_after_a_good_epoch(
     train: Train, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from vitreid.training import loop
-    from vitreid.training.losses import total_loss
+    from vitreid.training.losses import TotalLoss
 
-    steps = iter(range(100))
+    steps, forward = iter(range(100)), TotalLoss.forward
 
-    def losses_of(*given: Any, **values: Any) -> Any:
-        losses = total_loss(*given, **values)
+    def infinite_in_the_second_epoch(losses: TotalLoss, batch: Any) -> dict[str, torch.Tensor]:
+        found = forward(losses, batch)
+        return found if next(steps) < 2 else found | {"total": found["total"] * torch.inf}
 
-        def infinite_in_the_second_epoch(batch: Any) -> dict[str, torch.Tensor]:
-            found = losses(batch)
-            return found if next(steps) < 2 else found | {"total": found["total"] * torch.inf}
-
-        return infinite_in_the_second_epoch
-
-    monkeypatch.setattr(loop, "total_loss", losses_of)
+    monkeypatch.setattr(TotalLoss, "forward", infinite_in_the_second_epoch)
     refused(train(), "the loss is inf at step 1 of 2 in epoch 2", "epoch 1 is kept in last/")
     assert_good_after_one_epoch(tmp_path / "run")
 

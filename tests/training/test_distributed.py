@@ -75,9 +75,9 @@ import torch
 from timm.layers import DropPath
 from vitreid.training.config import load_recipe
 from vitreid.training.datasets import read_dataset
-from vitreid.training.distributed import joined
+from vitreid.training.distributed import init_distributed
 from vitreid.training.cli.screen import RunScreen
-from vitreid.training.loop import Trainer
+from vitreid.training.reid_task import reid_trainer
 
 recipe, people, out = sys.argv[1:]
 drawn = []
@@ -88,21 +88,21 @@ def watch(layer, given, found):
 
 def trainer(epochs, ranks):
     config = load_recipe(recipe, [f"epochs={epochs}"])
-    made = Trainer(config, read_dataset("market1501", Path(people)), "people", torch.device("cpu"), ranks)
-    for layer in made.model.modules():
+    made = reid_trainer(config, read_dataset("market1501", Path(people)), "people", torch.device("cpu"), ranks)
+    for layer in made.task.network.modules():
         if isinstance(layer, DropPath):
             layer.register_forward_hook(watch)
     return made
 
-with joined(torch.device("cpu")) as ranks, RunScreen(Path(out), quiet=True) as screen:
+with init_distributed(torch.device("cpu")) as ranks, RunScreen(Path(out), quiet=True) as screen:
     for again in (False, True):
         drawn.append([])
         run = trainer(2, ranks)
         if again:
             run.resume(Path(out))
         else:
-            keep = run._conclude
-            run._conclude = lambda record, *rest: keep(record, *rest) if record["epoch"] == 1 else None
+            keep = run._end_epoch
+            run._end_epoch = lambda record, *rest: keep(record, *rest) if record["epoch"] == 1 else None
         run.run(Path(out), screen)
     torch.save(drawn, f"{out}-{ranks.rank}.pt")
 """

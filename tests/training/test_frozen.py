@@ -14,7 +14,8 @@ from vitreid.training.errors import ConfigError
 from vitreid.training.loop import Trainer
 from vitreid.training.model import build_model
 from vitreid.training.pretrained.load import random_beside_timm
-from vitreid.training.progress import Progress
+from vitreid.training.reid_task import ReIDTask, reid_trainer
+from vitreid.training.task import Progress
 
 VIT = """
 backbone = "vit_tiny_patch16_224"
@@ -29,7 +30,7 @@ class Silent:
     def epoch(self, record: dict[str, Any]) -> None: ...
 
 
-def trainer(people: Path, model: str, optim: str) -> Trainer:
+def trainer(people: Path, model: str, optim: str) -> Trainer[ReIDTask]:
     text = f"""
 epochs = 2
 [model]
@@ -49,13 +50,15 @@ warmup_epochs = 0
 ema = 0.5
 {optim}
 """
-    return Trainer(parse_config(text, (), "test"), read_dataset("market1501", people), "people", torch.device("cpu"))
+    return reid_trainer(
+        parse_config(text, (), "test"), read_dataset("market1501", people), "people", torch.device("cpu")
+    )
 
 
-def frozen(run: Trainer) -> dict[str, torch.Tensor]:
+def frozen(run: Trainer[ReIDTask]) -> dict[str, torch.Tensor]:
     """All values of the backbone that should not move: with frozen blocks, those up to the first two."""
     learning = ("blocks.2.", "norm.", "jpm.") if run.config.optim.frozen_blocks else ()
-    values = run.model.backbone.state_dict()
+    values = run.task.network.backbone.state_dict()
     return {name: value.clone() for name, value in values.items() if not name.startswith(learning or ("-",))}
 
 
@@ -67,13 +70,13 @@ def frozen(run: Trainer) -> dict[str, torch.Tensor]:
 )
 def test_training_does_not_move_what_is_frozen(people: Path, tmp_path: Path, model: str, optim: str) -> None:
     run = trainer(people, model, optim)
-    before, necks = frozen(run), {name: value.clone() for name, value in run.model.necks.state_dict().items()}
+    before, necks = frozen(run), {name: value.clone() for name, value in run.task.network.necks.state_dict().items()}
     run.run(tmp_path / "run", Silent())
-    for shown in (run.model, run.shown):
+    for shown in (run.task.network, run.network):
         after = shown.backbone.state_dict()
         for name, value in before.items():
             torch.testing.assert_close(after[name], value, rtol=0, atol=0, msg=name)
-    learned = run.model.necks.state_dict()
+    learned = run.task.network.necks.state_dict()
     assert not torch.equal(learned["0.norm.running_mean"], necks["0.norm.running_mean"])
     assert not torch.equal(learned["0.classifier.weight"], necks["0.classifier.weight"])
     assert not learned["0.norm.bias"].any()  # which stays 0 although all is decayed
@@ -81,14 +84,14 @@ def test_training_does_not_move_what_is_frozen(people: Path, tmp_path: Path, mod
 
 def test_frozen_parts_give_the_same_twice_in_training_mode(people: Path) -> None:
     run = trainer(people, VIT, "frozen_blocks = 2")
-    run.model.train()
-    run.model.backbone.blocks[2].eval()  # the part that learns, with masks of its own
+    run.task.network.train()
+    run.task.network.backbone.blocks[2].eval()  # the part that learns, with masks of its own
     images = torch.randn(4, 3, 64, 32)
-    first, second = (run.model.backbone(images).global_feature for _ in range(2))
+    first, second = (run.task.network.backbone(images).global_feature for _ in range(2))
     torch.testing.assert_close(first, second, rtol=0, atol=0)
-    run.model.train()
-    assert run.model.backbone.blocks[2].training
-    assert not torch.equal(run.model.backbone(images).global_feature, first)
+    run.task.network.train()
+    assert run.task.network.backbone.blocks[2].training
+    assert not torch.equal(run.task.network.backbone(images).global_feature, first)
 
 
 SIDE = VIT + 'sie = "camera"'
@@ -98,11 +101,11 @@ SIDE = VIT + 'sie = "camera"'
 def test_side_information_learns_beside_what_is_frozen(people: Path, tmp_path: Path, optim: str) -> None:
     """It is made anew for the training cameras, so nothing else would ever give it a value."""
     run = trainer(people, SIDE, optim)
-    side = run.model.backbone.sie
+    side = run.task.network.backbone.sie
     before, rest = side.sie_embed.detach().clone(), {n: v for n, v in frozen(run).items() if not n.startswith("sie.")}
     run.run(tmp_path / "run", Silent())
     assert (side.sie_embed - before).abs().min() > 0
-    assert all(torch.equal(run.model.backbone.state_dict()[name], value) for name, value in rest.items())
+    assert all(torch.equal(run.task.network.backbone.state_dict()[name], value) for name, value in rest.items())
 
 
 @pytest.mark.slow
@@ -128,9 +131,9 @@ def test_nothing_new_is_frozen_at_random_values(
 
 @pytest.mark.parametrize("optim", ["backbone_lr_mult = 0", "frozen_blocks = 2"])
 def test_a_backbone_that_is_frozen_at_random_values_is_noted(people: Path, optim: str) -> None:
-    [note] = trainer(people, VIT, optim).notes
+    [note] = trainer(people, VIT, optim).task.notes
     assert note.startswith("what is frozen of the backbone stays at random values, since model.weights is 'random'; ")
-    assert trainer(people, VIT, "").notes == []
+    assert trainer(people, VIT, "").task.notes == []
 
 
 def test_what_timm_has_no_values_for() -> None:

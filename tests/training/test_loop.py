@@ -20,8 +20,9 @@ from vitreid.training.distributed import World
 from vitreid.training.errors import CheckpointError, ConfigError, DataError, Diverged, WorkerDied
 from vitreid.training.loader import Batch
 from vitreid.training.loop import Trainer
-from vitreid.training.progress import Progress
 from vitreid.training.records import check_output
+from vitreid.training.reid_task import ReIDTask, reid_trainer
+from vitreid.training.task import Progress
 
 CPU = torch.device("cpu")
 
@@ -42,8 +43,8 @@ class Silent:
         assert record["loss"] > 0
 
 
-def trainer(config: TrainConfig, people: Path) -> Trainer:
-    return Trainer(config, read_dataset("market1501", people), "people", CPU)
+def trainer(config: TrainConfig, people: Path) -> Trainer[ReIDTask]:
+    return reid_trainer(config, read_dataset("market1501", people), "people", CPU)
 
 
 def weights(path: Path) -> dict[str, torch.Tensor]:
@@ -92,7 +93,7 @@ def test_training_learns(config: TrainConfig, people: Path, tmp_path: Path) -> N
 
 def test_best_and_last_are_checkpoints(config: TrainConfig, people: Path, tmp_path: Path) -> None:
     run = trainer(config, people)
-    best = run.run(tmp_path / "run", Silent())
+    best = Checkpoint.open(run.run(tmp_path / "run", Silent()))
     last = Checkpoint.open(tmp_path / "run" / "last")
     assert best.metrics["scores"]["mAP"] == max(record["mAP"] for record in run.history)
     assert (last.metrics["epoch"], last.metrics["seed"], last.cameras) == (3, 3, ("c1", "c2"))
@@ -169,7 +170,7 @@ def test_a_loss_that_is_no_number_stops_the_run(config: TrainConfig, people: Pat
     with pytest.raises(KeyboardInterrupt):
         run.run(tmp_path / "run", Silent((2, 1)))
     with torch.no_grad():
-        run.model.necks[0].classifier.weight.fill_(torch.nan)
+        run.task.network.necks[0].classifier.weight.fill_(torch.nan)
     with pytest.raises(Diverged, match="the loss is nan at step 1 of 2 in epoch 2; epoch 1 is kept in last/"):
         run.run(tmp_path / "run", Silent())
     assert Checkpoint.open(tmp_path / "run" / "last").metrics["epoch"] == 1
@@ -181,9 +182,9 @@ def test_weights_that_are_no_numbers_are_not_kept(config: TrainConfig, people: P
 
     def spoil() -> None:
         with torch.no_grad():
-            run.model.necks[0].classifier.weight.fill_(torch.inf)
+            run.task.network.necks[0].classifier.weight.fill_(torch.inf)
 
-    with pytest.raises(Diverged, match="the weights are no numbers any more after the last step in epoch 2"):
+    with pytest.raises(Diverged, match="the weights contain NaN or Inf after the last step in epoch 2"):
         run.run(tmp_path / "run", Saboteur((2, 2), spoil))
     kept = Checkpoint.open(tmp_path / "run" / "last")
     assert kept.metrics["epoch"] == 1
@@ -233,13 +234,13 @@ def test_a_worker_that_dies_costs_one_epoch(config: TrainConfig, people: Path, t
     ],
 )
 def test_the_end_of_a_worker_has_one_name(config: TrainConfig, people: Path, told: Exception) -> None:
-    loader = trainer(config, people).loader
+    loader = trainer(config, people).task.loader
     with pytest.raises(WorkerDied, match=r"^(a )?DataLoader worker .*\w.*; .*go on with --resume"), loader.working():
         raise told
 
 
 def test_another_error_is_not_the_end_of_a_worker(config: TrainConfig, people: Path) -> None:
-    with pytest.raises(RuntimeError, match="shapes differ"), trainer(config, people).loader.working():
+    with pytest.raises(RuntimeError, match="shapes differ"), trainer(config, people).task.loader.working():
         raise RuntimeError("shapes differ")
 
 
@@ -265,7 +266,7 @@ def test_a_missing_image_is_found_before_the_first_step(
     gone = sorted((tmp_path / "data" / part).iterdir())[0]
     gone.unlink()
     with pytest.raises(DataError, match=f"{gone.name} is missing, and 1 of 32 images.*`vitreid data check`"):
-        Trainer(config, split, "people", CPU)
+        reid_trainer(config, split, "people", CPU)
 
 
 @pytest.mark.slow
@@ -314,17 +315,17 @@ def test_queries_that_nobody_answers_are_reported_before_the_first_step(config: 
     split = read_dataset("market1501", people)
     one_camera = [tuple(s for s in part if s.camera == "c1") for part in (split.train, split.query, split.gallery)]
     with pytest.raises(DataError, match="none of the 4 queries has an image of its person by another camera"):
-        Trainer(config, Split(*one_camera), "people", CPU)
-    Trainer(config, Split(one_camera[0], (), ()), "people", CPU)  # nothing to score is no fault
+        reid_trainer(config, Split(*one_camera), "people", CPU)
+    reid_trainer(config, Split(one_camera[0], (), ()), "people", CPU)  # nothing to score is no fault
 
 
 def test_held_back_persons_choose_the_best_epoch(config: TrainConfig, people: Path) -> None:
     held = config.model_copy(update={"data": config.data.model_copy(update={"holdout_persons": 3})})
     run = trainer(held, people)
-    assert len(run.persons) == 5
-    asked = {sample.person for sample in run.split.query}
+    assert len(run.task.persons) == 5
+    asked = {sample.person for sample in run.task.split.query}
     assert len(asked) == 3
-    assert not asked & set(run.persons)
+    assert not asked & set(run.task.persons)
 
 
 def test_a_run_of_another_recipe_is_not_resumed(config: TrainConfig, people: Path, tmp_path: Path) -> None:
@@ -361,7 +362,7 @@ def test_outputs_are_not_overwritten(config: TrainConfig, people: Path, tmp_path
 def test_data_without_training_images(config: TrainConfig, people: Path) -> None:
     split = read_dataset("market1501", people)
     with pytest.raises(DataError, match="no training images"):
-        Trainer(config, split.__class__((), split.query, split.gallery), "people", CPU)
+        reid_trainer(config, split.__class__((), split.query, split.gallery), "people", CPU)
 
 
 def test_gradients_of_several_batches_make_one_step(config: TrainConfig, people: Path) -> None:
@@ -371,17 +372,17 @@ def test_gradients_of_several_batches_make_one_step(config: TrainConfig, people:
     options = dict(config.model.options) | {"drop_path_rate": 0.0, "proj_drop_rate": 0.0}
     still = config.model.model_copy(update={"options": options})
     run = trainer(config.model_copy(update={"optim": part, "data": data, "model": still}), people)
-    before = run.model.backbone.cls_token.detach().clone()
-    batches = list(run.loader.epoch(1)[1])
+    before = run.task.network.backbone.cls_token.detach().clone()
+    batches = list(run.task.loader.epoch(1)[1])
     assert len(batches) == 2
     for batch in batches:
         run._backward(batch, 2)
-    gradient = run.model.backbone.cls_token.grad
+    gradient = run.task.network.backbone.cls_token.grad
     assert gradient is not None
     expected = before - 0.5 * gradient
     run._step(0.5)
-    torch.testing.assert_close(run.model.backbone.cls_token.detach(), expected, atol=1e-6, rtol=1e-5)
-    assert run.model.backbone.cls_token.grad is None
+    torch.testing.assert_close(run.task.network.backbone.cls_token.detach(), expected, atol=1e-6, rtol=1e-5)
+    assert run.task.network.backbone.cls_token.grad is None
 
 
 def test_accumulated_gradients_are_those_of_one_batch(config: TrainConfig, people: Path) -> None:
@@ -389,16 +390,16 @@ def test_accumulated_gradients_are_those_of_one_batch(config: TrainConfig, peopl
     options = {"embed_dim": 24, "depth": 2, "num_heads": 2}
     still = config.model.model_copy(update={"options": options})
     run = trainer(config.model_copy(update={"model": still, "losses": {"identity": {}}}), people)
-    run.model.eval()
-    batches = list(run.loader.epoch(1)[1])
+    run.task.network.eval()
+    batches = list(run.task.loader.epoch(1)[1])
     for batch in batches:
         run._backward(batch, len(batches))
-    apart = {name: each.grad.clone() for name, each in run.model.named_parameters() if each.grad is not None}
+    apart = {name: each.grad.clone() for name, each in run.task.network.named_parameters() if each.grad is not None}
     run.optimiser.zero_grad()
     run._backward(Batch(*(torch.cat(parts) for parts in zip(*batches, strict=True))))
     assert len(batches) > 1
     assert {"backbone.cls_token", "necks.0.classifier.weight"} < apart.keys()
-    for name, parameter in run.model.named_parameters():
+    for name, parameter in run.task.network.named_parameters():
         if name in apart:
             torch.testing.assert_close(parameter.grad, apart[name], atol=1e-6, rtol=1e-4)
 
@@ -409,9 +410,9 @@ def test_an_epoch_that_ends_within_a_step(config: TrainConfig, people: Path, mon
     run = trainer(with_data(config, samples_per_epoch=5 * 8).model_copy(update={"optim": part}), people)
     backward, seen = run._backward, list[int | str]()
 
-    def watched(batch: Batch, together: int) -> dict[str, torch.Tensor]:
+    def watched(batch: Batch, together: int, **at: int) -> dict[str, torch.Tensor]:
         seen.append(together)
-        return backward(batch, together)
+        return backward(batch, together, **at)
 
     monkeypatch.setattr(run, "_backward", watched)
     monkeypatch.setattr(run, "_step", lambda lr: seen.append("step"))
@@ -422,12 +423,12 @@ def test_an_epoch_that_ends_within_a_step(config: TrainConfig, people: Path, mon
 def test_the_moving_average_is_what_is_kept(config: TrainConfig, people: Path, tmp_path: Path) -> None:
     part = config.optim.model_copy(update={"ema": 0.9})
     run = trainer(config.model_copy(update={"optim": part, "epochs": 1}), people)
-    expected = {name: value.clone() for name, value in run.model.state_dict().items()}
+    expected = {name: value.clone() for name, value in run.task.network.state_dict().items()}
     step = run._step
 
     def watched(lr: float) -> None:
         step(lr)
-        for name, value in run.model.state_dict().items():
+        for name, value in run.task.network.state_dict().items():
             if value.is_floating_point():
                 # The first update takes the network as it is.
                 expected[name] = value.clone() if not seen else 0.9 * expected[name] + 0.1 * value
@@ -435,17 +436,17 @@ def test_the_moving_average_is_what_is_kept(config: TrainConfig, people: Path, t
 
     seen: list[float] = []
     run._step = watched
-    best = run.run(tmp_path / "run", Silent())
+    best = Checkpoint.open(run.run(tmp_path / "run", Silent()))
     kept = best.load_model().state_dict()
     for name in ("backbone.cls_token", "necks.0.classifier.weight", "necks.0.norm.running_mean"):
         torch.testing.assert_close(kept[name], expected[name])
-    assert not torch.equal(kept["backbone.cls_token"], run.model.state_dict()["backbone.cls_token"])
+    assert not torch.equal(kept["backbone.cls_token"], run.task.network.state_dict()["backbone.cls_token"])
 
 
 def test_persons_that_processes_cannot_share(config: TrainConfig, people: Path) -> None:
     split = read_dataset("market1501", people)
     with pytest.raises(ConfigError, match=r"data\.identities_per_batch = 4 cannot be shared by 3 processes"):
-        Trainer(config, split, "people", torch.device("cpu"), World(0, 3))
+        reid_trainer(config, split, "people", torch.device("cpu"), World(0, 3))
 
 
 def test_a_run_goes_on_without_the_weights_that_it_began_with(
@@ -459,9 +460,9 @@ def test_a_run_goes_on_without_the_weights_that_it_began_with(
     with pytest.raises(KeyboardInterrupt):
         run.run(tmp_path / "run", Silent((2, 1)))
     shutil.rmtree(tmp_path / "start")
-    resumed = Trainer(config, read_dataset("market1501", people), "people", CPU, fresh=False)
+    resumed = reid_trainer(config, read_dataset("market1501", people), "people", CPU, fresh=False)
     resumed.resume(tmp_path / "run")
-    assert resumed.variances == run.variances
-    assert resumed.notes == []
+    assert resumed.task.start_variances == run.task.start_variances
+    assert resumed.task.notes == []
     resumed.run(tmp_path / "run", Silent())
     assert len(resumed.history) == 3

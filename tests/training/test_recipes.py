@@ -6,9 +6,9 @@ import pytest
 import torch
 
 from vitreid.training.config import TrainConfig, load_recipe, recipe_files
-from vitreid.training.losses import LossBatch, total_loss
+from vitreid.training.losses import LossBatch, LossSizes, TotalLoss
 from vitreid.training.model import build_model
-from vitreid.training.schedules import SCHEDULES
+from vitreid.training.optim import SCHEDULES
 
 NAMES = sorted(recipe_files())
 BATCH = 4
@@ -24,8 +24,8 @@ def test_a_recipe_builds_and_has_its_losses(name: str) -> None:
         label = torch.zeros(BATCH, dtype=torch.long)
         output = model(images, label, label)
     jpm = config.model.jpm
-    losses = total_loss(config.losses, jpm=jpm.reduction if jpm else "paper")
-    values = losses([LossBatch(branch, label, label, output.tokens) for branch in output.branches])
+    losses = TotalLoss(config.losses, LossSizes(branches=len(output.branches)), jpm=jpm.reduction if jpm else "paper")
+    values = losses(LossBatch(output.branches, label, label, output.tokens))
     assert set(values) == {*config.losses, "total"}
     assert len(output.branches) == (1 if jpm is None else 1 + jpm.parts)
 

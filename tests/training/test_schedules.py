@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from vitreid.training.schedules import SCHEDULES, cosine, cosine_by_epoch, steps
+from vitreid.training.optim import SCHEDULES, cosine, cosine_by_epoch, steps
 
 SCHEDULE: dict[str, Any] = {"lr": 1.0, "epochs": 12, "warmup_epochs": 2, "warmup_lr_ratio": 0.1, "min_lr_ratio": 0.01}
 TRANSREID: dict[str, Any] = {

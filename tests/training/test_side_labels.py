@@ -16,7 +16,7 @@ from vitreid import cli
 from vitreid.training.checkpoint import Checkpoint
 from vitreid.training.config import parse_config
 from vitreid.training.datasets import Sample, read_dataset
-from vitreid.training.evaluation.embed import batches, open_embedder
+from vitreid.training.evaluation.embed import batches, open_retrieval_model
 from vitreid.training.model import build_model
 from vitreid.training.pretrained.convert import import_weights
 from vitreid.training.side_labels import side_labels, side_warnings, told_apart
@@ -63,7 +63,7 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_the_file_numbers_of_cameras_and_views_reach_the_network(model: Path, vehicles: Path) -> None:
     """Camera c002 is index 1, view 5 is index 5, as the published code counts them."""
-    samples, embedder = read_dataset("veri776", vehicles).query, open_embedder(model)
+    samples, embedder = read_dataset("veri776", vehicles).query, open_retrieval_model(model)
     [(_, cameras, views)] = batches(samples, embedder)
     names = [sample.path.name for sample in samples]
     assert cameras.tolist() == [int(name[6:9]) - 1 for name in names]

@@ -15,7 +15,7 @@ from vitreid.training.checks.near_duplicates import near
 from vitreid.training.checks.published import Published
 from vitreid.training.checks.scan import Scan
 from vitreid.training.datasets import Sample, Split
-from vitreid.training.datasets.remarks import before_one_camera, with_one_image, without_match
+from vitreid.training.datasets.warnings import before_one_camera, with_one_image, without_match
 
 MIN_SIDE = 20  # pixels
 ODD = 2.0  # times the data set's median aspect ratio, or its inverse

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from vitreid.scoring.patches import Half
     from vitreid.scoring.reranking import Reranking
     from vitreid.training.datasets import Split
-    from vitreid.training.evaluation.embed import Embedder
+    from vitreid.training.evaluation.embed import RetrievalModel
     from vitreid.training.evaluation.report import Evaluated
 
 ROWS, TOP = 10, 10  # queries and answers in an image of rank lists
@@ -104,12 +104,12 @@ def _reports(
     rank_lists: Path | None,
 ) -> list[tuple[str, dict[str, Any]]]:
     """Open all models, which takes seconds, before any is scored, which may take hours."""
-    from vitreid.training.evaluation.embed import open_embedder
+    from vitreid.training.evaluation.embed import open_retrieval_model
     from vitreid.training.evaluation.report import report
 
-    compared = [open_embedder(path).at_cameras_of(cameras) for path in [compare] if path]
+    compared = [open_retrieval_model(path).at_cameras_of(cameras) for path in [compare] if path]
     foregrounds = [_foregrounds(model, split, cameras) if "patches" in parts else ((), ()) for model in models]
-    embedders = [open_embedder(model).at_cameras_of(cameras) for model in models]
+    embedders = [open_retrieval_model(model).at_cameras_of(cameras) for model in models]
     reports = list[tuple[str, dict[str, Any]]]()
     for model, embedder, found in zip(models, embedders, foregrounds, strict=True):
         evaluated, *others = (_evaluated(each, split) for each in (embedder, *compared))
@@ -135,7 +135,7 @@ def _draw_rank_lists(evaluated: Evaluated, out: Path) -> None:
     draw_rank_lists(evaluated.split.query, evaluated.split.gallery, rows, found).save(out)
 
 
-def _evaluated(embedder: Embedder, split: Split) -> Evaluated:
+def _evaluated(embedder: RetrievalModel, split: Split) -> Evaluated:
     from vitreid.scoring import score_retrieval
     from vitreid.training.evaluation.embed import embed_split
     from vitreid.training.evaluation.report import Evaluated

@@ -44,7 +44,7 @@ def pattern_of(text: str | None) -> NamePattern | None:
 
 def read_noted(source: Source) -> Split:
     """Read a data set, with a note of what was left out. Raises DataError and NamePatternError."""
-    from vitreid.training.datasets.remarks import left_out_notes
+    from vitreid.training.datasets.warnings import left_out_notes
 
     split = source.read()
     for line in left_out_notes(split):

@@ -13,6 +13,7 @@ from vitreid.training.cli.options import DATA_HELP, Dataset, Pattern, pattern_of
 if TYPE_CHECKING:
     from vitreid.training.cli.screen import RunScreen
     from vitreid.training.loop import Trainer
+    from vitreid.training.reid_task import ReIDTask
 
 Recipe = Annotated[str, typer.Argument(help="Name of a recipe, or a .toml file.")]
 Data = Annotated[list[str], typer.Option(help=f"{DATA_HELP} Several are trained on together.")]
@@ -36,32 +37,35 @@ def train(
     as_json: AsJson = False,
 ) -> None:
     """Train a model."""
+    from vitreid.training.checkpoint import Checkpoint
     from vitreid.training.cli.screen import RunScreen
-    from vitreid.training.distributed import joined, process_device
-    from vitreid.training.evaluation.curves import Board
+    from vitreid.training.distributed import init_distributed, process_device
+    from vitreid.training.evaluation.curves import TensorBoardWriter
     from vitreid.training.evaluation.report import brief
     from vitreid.training.run import open_run
 
     pattern = pattern_of(name_pattern)
-    with joined(process_device()) as world, RunScreen(out, quiet=not world.first) as screen:
+    with init_distributed(process_device()) as world, RunScreen(out, quiet=not world.first) as screen:
         trainer = open_run(
             recipe, data, out, changes=change or (), test=test, dataset=dataset, pattern=pattern, resume=resume,
             world=world,
         )  # fmt: skip
         _begin(screen, trainer)
-        best = trainer.run(out, Board(screen, tensorboard) if tensorboard and world.first else screen).metrics
+        best = Checkpoint.open(
+            trainer.run(out, TensorBoardWriter(screen, tensorboard) if tensorboard and world.first else screen)
+        ).metrics
     if world.first:
         line = f"{out}: best epoch {best['epoch']} {brief(best['scores'])}".rstrip()
         emit({"out": out, "best_epoch": best["epoch"], "scores": best["scores"]}, line, as_json=as_json)
 
 
-def _begin(screen: RunScreen, trainer: Trainer) -> None:
+def _begin(screen: RunScreen, trainer: Trainer[ReIDTask]) -> None:
     from vitreid.training.run import run_notes
 
-    config, split = trainer.config, trainer.split
+    config, task = trainer.task.config, trainer.task
     screen.epochs = len(trainer.history)
     screen.begin(
-        f"training {config.model.backbone} on {trainer.device}: {len(trainer.persons)} persons, "
-        f"{len(split.train)} images, {config.epochs} epochs, {trainer.precision}",
+        f"training {config.model.backbone} on {trainer.device}: {len(task.persons)} persons, "
+        f"{len(task.split.train)} images, {config.epochs} epochs, {trainer.precision}",
         *(f"note: {line}" for line in run_notes(trainer)),
     )

@@ -16,8 +16,8 @@ from vitreid.bundle.atomic import atomic_folder, atomic_write
 from vitreid.bundle.cells import escape_cell
 from vitreid.bundle.market_names import DISTRACTOR
 from vitreid.training.datasets.named import FOLDERS
-from vitreid.training.datasets.remarks import check_files
 from vitreid.training.datasets.split import Sample, Split, query_and_gallery
+from vitreid.training.datasets.warnings import check_files
 from vitreid.training.errors import DataError
 
 PARTS = ("train", "query", "gallery")

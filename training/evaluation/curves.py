@@ -46,7 +46,7 @@ def draw_curves(runs: Mapping[str, History], out: Path) -> None:
         figure.savefig(out, dpi=120)
 
 
-class Board:
+class TensorBoardWriter:
     """Hears of a run's epochs and writes them where TensorBoard reads them; passes all on to another observer."""
 
     def __init__(self, observer: Any, folder: Path) -> None:

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from vitreid.bundle import Bundle, BundleRunner, ImageSpec, read_image, resize_to_spec
 from vitreid.scoring import Labelled, RetrievalScores, score_retrieval
 from vitreid.training.datasets import Sample, Split
-from vitreid.training.datasets.remarks import check_files
+from vitreid.training.datasets.warnings import check_files
 from vitreid.training.errors import DataError
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ BATCH = 64
 
 
 @dataclass(frozen=True)
-class Embedder:
+class RetrievalModel:
     """A network or a bundle, what it takes, and the cameras and views that it tells apart, by their indices."""
 
     run: Run
@@ -36,19 +36,21 @@ class Embedder:
     cameras: tuple[str, ...] = ()
     views: tuple[str, ...] = ()
 
-    def at_cameras_of(self, name: str | None) -> Embedder:
+    def at_cameras_of(self, name: str | None) -> RetrievalModel:
         """Know the cameras of one of the data sets learned together by their own names, or with None no camera."""
         cameras = () if name is None else tuple(camera.removeprefix(f"{name}/") for camera in self.cameras)
         return replace(self, cameras=cameras)
 
 
-def evaluate(split: Split, embedder: Embedder, progress: Callable[[int, int], None] | None = None) -> RetrievalScores:
+def evaluate(
+    split: Split, embedder: RetrievalModel, progress: Callable[[int, int], None] | None = None
+) -> RetrievalScores:
     """Score by the Market-1501 protocol; arguments and errors are those of embed_split."""
     return score_retrieval(*embed_split(split, embedder, progress))
 
 
 def embed_split(
-    split: Split, embedder: Embedder, progress: Callable[[int, int], None] | None = None
+    split: Split, embedder: RetrievalModel, progress: Callable[[int, int], None] | None = None
 ) -> tuple[Labelled, Labelled]:
     """Query and gallery of a data set, embedded.
 
@@ -72,14 +74,14 @@ def embed_split(
 
 
 def embed_samples(
-    samples: Sequence[Sample], embedder: Embedder, progress: Callable[[int, int], None] | None = None
+    samples: Sequence[Sample], embedder: RetrievalModel, progress: Callable[[int, int], None] | None = None
 ) -> NDArray[np.float32]:
     """Unit embeddings (N, D) of samples, in their order; cameras and views that are not known come as -1."""
     return np.concatenate([embedder.run(*batch) for batch in batches(samples, embedder, progress)])
 
 
 def batches(
-    samples: Sequence[Sample], embedder: Embedder, progress: Callable[[int, int], None] | None = None
+    samples: Sequence[Sample], embedder: RetrievalModel, progress: Callable[[int, int], None] | None = None
 ) -> Iterator[tuple[NDArray[np.uint8], NDArray[np.int64], NDArray[np.int64]]]:
     """Samples as a model takes them, in their order: images (B, H, W, 3), indices of cameras and views (B,) or -1."""
     cameras, views = ({name: i for i, name in enumerate(names)} for names in (embedder.cameras, embedder.views))
@@ -109,11 +111,13 @@ def model_run(model: ReIDModel, device: torch.device) -> Run:
     return run
 
 
-def open_embedder(path: Path) -> Embedder:
+def open_retrieval_model(path: Path) -> RetrievalModel:
     """Open a bundle or a checkpoint. Raises BundleError or CheckpointError where `path` is neither or damaged."""
     if (path / "manifest.json").is_file():
         bundle = Bundle.open(path)
-        return Embedder(BundleRunner(bundle).run, bundle.manifest.image, bundle.manifest.cameras, bundle.manifest.views)
+        return RetrievalModel(
+            BundleRunner(bundle).run, bundle.manifest.image, bundle.manifest.cameras, bundle.manifest.views
+        )
     import torch  # for checkpoints alone: bundles are scored where it is not installed
 
     from vitreid.training.checkpoint import Checkpoint
@@ -122,7 +126,7 @@ def open_embedder(path: Path) -> Embedder:
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     part = checkpoint.config.model
     run = model_run(checkpoint.load_model().to(device), device)
-    return Embedder(run, part.image, *checkpoint.told_apart)
+    return RetrievalModel(run, part.image, *checkpoint.told_apart)
 
 
 def _read_ahead(samples: Sequence[Sample], spec: ImageSpec) -> Iterator[tuple[Sequence[Sample], NDArray[np.uint8]]]:

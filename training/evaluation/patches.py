@@ -11,7 +11,7 @@ from vitreid.bundle import Bundle, PatchRunner
 from vitreid.scoring.patches import Foreground, Half
 from vitreid.training.datasets import Split
 from vitreid.training.errors import DataError
-from vitreid.training.evaluation.embed import batches, open_embedder
+from vitreid.training.evaluation.embed import batches, open_retrieval_model
 
 
 def look_at_split(
@@ -27,7 +27,7 @@ def look_at_split(
             f"--patches needs a bundle with explain.onnx; {model} is none: vitreid export onnx, then explain"
         )
     runner = PatchRunner(Bundle.open(model))
-    embedder = open_embedder(model).at_cameras_of(cameras_of)
+    embedder = open_retrieval_model(model).at_cameras_of(cameras_of)
     found: list[Half] = []
     for images, cameras, views in batches((*split.query, *split.gallery), embedder, progress):
         for patches, attention in zip(*runner.run(images, cameras, views), strict=True):

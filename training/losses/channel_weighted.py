@@ -9,8 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import relu, softplus
 
-from vitreid.training.losses.batch import LossBatch
-from vitreid.training.losses.options import Share
+from vitreid.training.losses.interface import LossBatch, Share
 from vitreid.training.losses.triplet import TINY, batch_hard_indices
 
 

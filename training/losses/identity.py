@@ -5,8 +5,7 @@ from __future__ import annotations
 from torch import Tensor
 from torch.nn.functional import cross_entropy
 
-from vitreid.training.losses.batch import LossBatch
-from vitreid.training.losses.options import Share
+from vitreid.training.losses.interface import LossBatch, Share
 
 
 def identity(batch: LossBatch, *, label_smoothing: Share = 0.0) -> Tensor:

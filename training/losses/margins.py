@@ -11,8 +11,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import cross_entropy, normalize, one_hot, softplus
 
-from vitreid.training.losses.batch import LossBatch
-from vitreid.training.losses.options import Positive
+from vitreid.training.losses.interface import LossBatch, Positive
 
 
 def cosines(batch: LossBatch) -> Tensor:

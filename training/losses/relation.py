@@ -14,8 +14,7 @@ from torch import Tensor
 from torch.nn.functional import softplus
 
 from vitreid.training.errors import ConfigError
-from vitreid.training.losses.batch import LossBatch
-from vitreid.training.losses.options import Positive, Several
+from vitreid.training.losses.interface import LossBatch, Positive, Several
 from vitreid.training.losses.triplet import batch_hard_indices, pairwise_distance
 from vitreid.training.model import Tokens
 

@@ -11,7 +11,7 @@ from torch.nn.functional import normalize as unit_length
 from torch.nn.functional import relu, softplus
 
 from vitreid.training.errors import ConfigError
-from vitreid.training.losses.batch import LossBatch
+from vitreid.training.losses.interface import LossBatch
 
 SIDES = {"before": "features", "after": "bn_features"}
 TINY = 1e-12  # keeps the square root's gradient finite where two embeddings coincide

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from vitreid.training.losses.batch import LossBatch
+from vitreid.training.losses.interface import LossBatch
 from vitreid.training.losses.triplet import batch_hard, pairwise_distance
 
 

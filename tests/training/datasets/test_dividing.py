@@ -11,7 +11,7 @@ import pytest
 
 from vitreid import cli
 from vitreid.training.datasets import Split, read_dataset
-from vitreid.training.datasets.remarks import without_match
+from vitreid.training.datasets.warnings import without_match
 
 Touch = Callable[..., None]
 

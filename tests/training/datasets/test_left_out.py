@@ -13,7 +13,7 @@ from vitreid import cli
 from vitreid.bundle.image_files import OTHER_FILES
 from vitreid.training.datasets import Split, read_dataset
 from vitreid.training.datasets.left_out import JUNK, NO_PART, NOBODY, OF_OTHER_FORMATS
-from vitreid.training.datasets.remarks import left_out_notes, remarks
+from vitreid.training.datasets.warnings import data_warnings, left_out_notes
 from vitreid.training.errors import DataError
 
 Touch = Callable[..., None]
@@ -37,7 +37,7 @@ def test_person_0000_is_nobody_everywhere(dataset: str, tmp_path: Path, touch: T
     assert {sample.person for sample in split.query} == {"0003"}
     assert {sample.person for sample in split.gallery} == {"0000", "0003"}
     assert counts(split) == {JUNK: 2, NOBODY: 4}
-    assert any("4 images of person 0000" in line for line in remarks(split, 4, "none"))
+    assert any("4 images of person 0000" in line for line in data_warnings(split, 4, "none"))
 
 
 def test_person_0_is_somebody(tmp_path: Path, touch: Touch) -> None:

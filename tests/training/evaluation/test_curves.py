@@ -7,7 +7,7 @@ from PIL import Image
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from vitreid.training.errors import DataError
-from vitreid.training.evaluation.curves import Board, draw_curves
+from vitreid.training.evaluation.curves import TensorBoardWriter, draw_curves
 
 HISTORY = [{"epoch": 1, "loss": 3.0, "lr": 0.1}, {"epoch": 2, "loss": 2.0, "lr": 0.05, "mAP": 0.4}]
 
@@ -47,7 +47,7 @@ def test_tensorboard_reads_what_was_written(tmp_path: Path) -> None:
         def epoch(self, record: dict[str, float]) -> None:
             heard.append(record)
 
-    board = Board(Observer(), tmp_path)
+    board = TensorBoardWriter(Observer(), tmp_path)
     board.step("a step")
     for record in HISTORY:
         board.epoch(record)

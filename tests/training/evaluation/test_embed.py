@@ -11,8 +11,8 @@ from vitreid.bundle import ImageSpec, read_image
 from vitreid.training.config import TrainConfig
 from vitreid.training.datasets import Split, read_dataset
 from vitreid.training.errors import DataError
-from vitreid.training.evaluation.embed import Embedder, embed_samples, evaluate, model_run, open_embedder
-from vitreid.training.loop import Trainer
+from vitreid.training.evaluation.embed import RetrievalModel, embed_samples, evaluate, model_run, open_retrieval_model
+from vitreid.training.reid_task import reid_trainer
 
 SPEC = ImageSpec(height=64, width=32)
 
@@ -22,7 +22,7 @@ def mean_color(images: np.ndarray, *_: np.ndarray) -> np.ndarray:
     return np.asarray(colors / np.linalg.norm(colors, axis=1, keepdims=True), np.float32)
 
 
-COLORS = Embedder(mean_color, SPEC)
+COLORS = RetrievalModel(mean_color, SPEC)
 
 
 def test_persons_of_their_own_color_are_found(people: Path) -> None:
@@ -48,7 +48,7 @@ def test_cameras_reach_the_model_by_their_index(people: Path) -> None:
         return mean_color(images)
 
     samples = read_dataset("market1501", people).query[:2]
-    embed_samples(samples, Embedder(spy, SPEC, ("c7", "c2")))
+    embed_samples(samples, RetrievalModel(spy, SPEC, ("c7", "c2")))
     assert indices == [-1, 1]
 
 
@@ -77,16 +77,16 @@ def test_a_checkpoint_scores_as_the_network_did(config: TrainConfig, people: Pat
         def epoch(self, record: object) -> None: ...
 
     split = read_dataset("market1501", people)
-    trainer = Trainer(config.model_copy(update={"epochs": 1}), split, "people", torch.device("cpu"))
+    trainer = reid_trainer(config.model_copy(update={"epochs": 1}), split, "people", torch.device("cpu"))
     trainer.run(tmp_path / "run", Quiet())
-    embedder = open_embedder(tmp_path / "run")
+    embedder = open_retrieval_model(tmp_path / "run")
     scores = evaluate(split, embedder)
     assert (embedder.image, embedder.cameras) == (SPEC, ())  # it has no side information, whatever it trained on
     assert scores.mAP == pytest.approx(trainer.history[-1]["mAP"], abs=1e-6)
 
 
 def test_evaluation_leaves_the_mode_as_it_was(config: TrainConfig, people: Path) -> None:
-    model = Trainer(config, read_dataset("market1501", people), "people", torch.device("cpu")).model
+    model = reid_trainer(config, read_dataset("market1501", people), "people", torch.device("cpu")).task.network
     model.train()
     unknown = np.full(2, -1)
     model_run(model, torch.device("cpu"))(np.zeros((2, 64, 32, 3), np.uint8), unknown, unknown)
@@ -94,7 +94,7 @@ def test_evaluation_leaves_the_mode_as_it_was(config: TrainConfig, people: Path)
 
 
 def test_cameras_of_one_data_set_of_several() -> None:
-    embedder = Embedder(lambda *_: np.zeros((1, 1), np.float32), ImageSpec(height=8, width=8), ("a/c1", "b/c1"))
+    embedder = RetrievalModel(lambda *_: np.zeros((1, 1), np.float32), ImageSpec(height=8, width=8), ("a/c1", "b/c1"))
     assert embedder.at_cameras_of("b").cameras == ("a/c1", "c1")  # in their places
     assert embedder.at_cameras_of("other").cameras == ("a/c1", "b/c1")
     assert embedder.at_cameras_of(None).cameras == ()

@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from vitreid.training.errors import ConfigError
-from vitreid.training.losses import LOSSES, LossBatch, total_loss
+from vitreid.training.losses import LossBatch, LossSizes, TotalLoss, all_losses
 from vitreid.training.losses.identity import identity
 from vitreid.training.losses.triplet import triplet
 from vitreid.training.model import Branch
@@ -22,7 +22,7 @@ def batch(persons: list[int], sources: list[int] | None = None, seed: int = 0, c
     rows = torch.randn(classes, 6, generator=generator, dtype=torch.float64, requires_grad=True)
     bn_features = features - features.mean(0)
     return LossBatch(
-        Branch(features, bn_features, bn_features @ rows.T, rows),
+        (Branch(features, bn_features, bn_features @ rows.T, rows),),
         torch.tensor(persons),
         torch.tensor(sources or list(range(len(persons)))),
     )
@@ -71,7 +71,7 @@ def test_triplet_after_the_neck_and_at_unit_length() -> None:
     b = batch([0, 0, 1, 1, 2, 2])
     expected = batch([0, 0, 1, 1, 2, 2])
     rows = b.branch.bn_features.detach()
-    scaled = LossBatch(replace(b.branch, features=rows / rows.norm(dim=1, keepdim=True)), b.identities, b.sources)
+    scaled = replace(b, branches=(replace(b.branch, features=rows / rows.norm(dim=1, keepdim=True)),))
     assert float(triplet(b, margin=0.3, bnneck="after", normalize=True).detach()) == pytest.approx(
         slow_triplet(scaled, 0.3, squared=False), rel=1e-5
     )
@@ -85,7 +85,7 @@ def test_copies_are_no_positives() -> None:
     b = batch([0, 0, 1, 1], [5, 5, 6, 6])
     assert triplet(b).detach() == 0
     zeros = torch.zeros(4, 3, requires_grad=True)
-    triplet(LossBatch(replace(b.branch, features=zeros), b.identities, torch.arange(4))).backward()
+    triplet(replace(b, branches=(replace(b.branch, features=zeros),), sources=torch.arange(4))).backward()
     assert zeros.grad is not None
     assert torch.isfinite(zeros.grad).all()
 
@@ -104,8 +104,8 @@ def test_identity_equals_slow_loops(smoothing: float) -> None:
 
 def test_the_total_is_the_weighted_sum() -> None:
     b = batch([0, 0, 1, 1])
-    values = total_loss({"identity": {"weight": 0.5, "label_smoothing": 0.1}, "triplet": {"weight": 2, "margin": 0.3}})(
-        [b]
+    values = TotalLoss({"identity": {"weight": 0.5, "label_smoothing": 0.1}, "triplet": {"weight": 2, "margin": 0.3}})(
+        b
     )
     expected = 0.5 * float(identity(b, label_smoothing=0.1).detach()) + 2 * float(triplet(b, margin=0.3).detach())
     assert float(values["total"].detach()) == pytest.approx(expected, rel=1e-6)
@@ -128,14 +128,16 @@ def test_the_total_is_the_weighted_sum() -> None:
 )
 def test_mistyped_recipes(recipe: dict[str, dict[str, Any]], message: str) -> None:
     with pytest.raises(ConfigError, match=message):
-        total_loss(recipe)
+        TotalLoss(recipe)
 
 
 @pytest.mark.parametrize(("jpm", "share"), [("paper", 1.0), ("code", 0.5)])
 def test_local_parts_count_by_their_mean(jpm: str, share: float) -> None:
     whole, first, second = (batch([0, 0, 1, 1], seed=seed) for seed in range(3))
-    values = total_loss({"identity": {}, "triplet": {}}, jpm=jpm)([whole, first, second])
+    values = TotalLoss({"identity": {}, "triplet": {}}, LossSizes(branches=3), jpm=jpm)(
+        replace(whole, branches=tuple(each.branch for each in (whole, first, second)))
+    )
     for name in ("identity", "triplet"):
-        alone = [float(LOSSES[name](each).detach()) for each in (whole, first, second)]
+        alone = [float(all_losses()[name](each).detach()) for each in (whole, first, second)]
         expected = share * (alone[0] + (alone[1] + alone[2]) / 2)
         assert float(values[name].detach()) == pytest.approx(expected, rel=1e-5)

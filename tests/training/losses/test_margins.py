@@ -18,7 +18,7 @@ def batch() -> LossBatch:
     features = torch.randn(6, 5, generator=generator)
     rows = torch.randn(4, 5, generator=generator)
     return LossBatch(
-        Branch(features, features - features.mean(0), features @ rows.T, rows),
+        (Branch(features, features - features.mean(0), features @ rows.T, rows),),
         torch.tensor([0, 0, 2, 2, 3, 1]),
         torch.tensor([0, 1, 2, 2, 4, 5]),
     )
@@ -80,5 +80,5 @@ def test_circle(batch: LossBatch) -> None:
 
 
 def test_circle_without_any_pair_is_zero(batch: LossBatch) -> None:
-    alone = LossBatch(batch.branch, torch.arange(6), torch.arange(6))
+    alone = LossBatch(batch.branches, torch.arange(6), torch.arange(6))
     assert float(circle(alone)) == 0

@@ -9,7 +9,16 @@ import pytest
 import torch
 
 from vitreid.training.config import parse_config
-from vitreid.training.losses import BRANCH_LOSSES, LOSSES, RELATION_LOSSES, TOKEN_LOSSES, LossBatch, total_loss
+from vitreid.training.losses import (
+    BRANCH_LOSSES,
+    RELATION_LOSSES,
+    TOKEN_LOSSES,
+    LossBatch,
+    LossSizes,
+    TotalLoss,
+    all_losses,
+)
+from vitreid.training.losses.interface import build_loss
 from vitreid.training.losses.relation import PAIRS, relation_divergence
 from vitreid.training.model import Branch, ReIDModel, ReIDOutput, build_model
 
@@ -23,6 +32,8 @@ relative = "bias"
 [model.jpm]
 parts = 2
 """
+LOSSES = all_losses()
+SIZES = LossSizes(identities=3, dimension=24, branches=3)
 PERSONS = torch.tensor([0, 0, 1, 1, 2, 2])
 FULL, MIXED = torch.float32, torch.bfloat16
 
@@ -45,9 +56,9 @@ def seen(model: ReIDModel, images: torch.Tensor, dtype: torch.dtype = FULL) -> R
     return output
 
 
-def batches(output: ReIDOutput, persons: torch.Tensor, sources: torch.Tensor | None = None) -> list[LossBatch]:
+def loss_batch(output: ReIDOutput, persons: torch.Tensor, sources: torch.Tensor | None = None) -> LossBatch:
     sources = torch.arange(len(persons)) if sources is None else sources
-    return [LossBatch(branch, persons, sources, output.tokens) for branch in output.branches]
+    return LossBatch(output.branches, persons, sources, output.tokens)
 
 
 def gradients(model: ReIDModel) -> dict[str, torch.Tensor]:
@@ -68,9 +79,9 @@ def looks_at_classes(name: str, model: ReIDModel) -> bool:
     """True for a loss of persons as classes, judged by its inputs."""
     output = seen(model, torch.randn(6, 3, 64, 48))
     branch = output.branches[0]
-    batch = LossBatch(Watched(*vars(branch).values()), PERSONS, torch.arange(6), output.tokens)
+    batch = LossBatch((Watched(*vars(branch).values()),), PERSONS, torch.arange(6), output.tokens)
     Watched.asked.clear()
-    LOSSES[name](batch)
+    build_loss(LOSSES[name], {}, SIZES)(batch)
     return not Watched.asked.isdisjoint({"class_weights", "logits"})
 
 
@@ -85,9 +96,7 @@ def trained_by(name: str, model: ReIDModel) -> set[str]:
 
 
 def test_every_loss_is_of_one_kind() -> None:
-    assert LOSSES.keys() == BRANCH_LOSSES.keys() | TOKEN_LOSSES.keys()
-    assert not BRANCH_LOSSES.keys() & TOKEN_LOSSES.keys()
-    assert TOKEN_LOSSES.keys() >= RELATION_LOSSES
+    assert len(LOSSES) == len(BRANCH_LOSSES) + len(TOKEN_LOSSES) + len(RELATION_LOSSES)
 
 
 def test_who_looks_at_classes(model: ReIDModel) -> None:
@@ -101,7 +110,7 @@ def test_who_looks_at_classes(model: ReIDModel) -> None:
 @pytest.mark.parametrize("name", LOSSES)
 def test_a_loss_trains_what_it_is_for(model: ReIDModel, name: str, dtype: torch.dtype) -> None:
     output = seen(model, torch.randn(6, 3, 64, 48), dtype)
-    values = total_loss({name: {}})(batches(output, PERSONS))
+    values = TotalLoss({name: {}}, SIZES)(loss_batch(output, PERSONS))
     assert values["total"].dtype is FULL
     assert torch.isfinite(values["total"])
     assert values["total"] > 0
@@ -121,7 +130,7 @@ def test_images_at_no_distance(model: ReIDModel, name: str, dtype: torch.dtype, 
     images = (
         torch.randn(3, 3, 64, 48)[PERSONS] if alike == "a person's" else torch.randn(1, 3, 64, 48).expand(6, -1, -1, -1)
     )
-    values = total_loss({name: {}})(batches(seen(model.eval(), images, dtype), PERSONS))
+    values = TotalLoss({name: {}}, SIZES)(loss_batch(seen(model.eval(), images, dtype), PERSONS))
     assert torch.isfinite(values["total"])
     values["total"].backward()
     assert all(gradient.isfinite().all() for gradient in gradients(model).values())
@@ -146,7 +155,7 @@ def test_the_smallest_batches(
     model: ReIDModel, name: str, persons: list[int], sources: list[int], triplets: bool
 ) -> None:
     output = seen(model, torch.randn(len(persons), 3, 64, 48))
-    values = total_loss({name: {}})(batches(output, torch.tensor(persons), torch.tensor(sources)))
+    values = TotalLoss({name: {}}, SIZES)(loss_batch(output, torch.tensor(persons), torch.tensor(sources)))
     assert torch.isfinite(values["total"])
     values["total"].backward()
     assert all(gradient.isfinite().all() for gradient in gradients(model).values())
@@ -169,6 +178,6 @@ def test_jensen_shannon_stays_between_0_and_ln_2(
     """Also where relations are so large that a softmax over them is one pair alone."""
     with torch.no_grad():
         model.backbone.position.embeddings[0].pos_embed.mul_(scale)
-    whole = batches(seen(model, torch.randn(6, 3, 64, 48), dtype), PERSONS)[0]
+    whole = loss_batch(seen(model, torch.randn(6, 3, 64, 48), dtype), PERSONS)
     value = float(relation_divergence(whole, pairs=pairs).detach())
     assert -1e-6 <= value <= math.log(2) + 1e-6

@@ -38,7 +38,7 @@ def batch() -> LossBatch:
     features = random(6, 4)
     tokens = Tokens(cls=random(6, 4), patches=random(6, 7, 4), positions=random(7, 4), biases=random(2, 7, 7))
     branch = Branch(features, features, random(6, 3), random(3, 4))
-    return LossBatch(branch, torch.tensor(PERSONS), torch.arange(6), tokens)
+    return LossBatch((branch,), torch.tensor(PERSONS), torch.arange(6), tokens)
 
 
 def hardest(batch: LossBatch, anchor: int) -> tuple[int, int] | None:

@@ -13,8 +13,8 @@ from timm.models.vision_transformer import checkpoint_filter_fn
 
 from vitreid.training.config import TrainConfig, parse_config
 from vitreid.training.datasets import read_dataset
-from vitreid.training.loop import Trainer
 from vitreid.training.pretrained.pixels import with_published_pixels
+from vitreid.training.reid_task import reid_trainer
 
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
@@ -58,10 +58,10 @@ def test_every_tag_of_timm(kind: str) -> None:
 def test_a_run_trains_with_them(people: Path) -> None:
     small = "options = { embed_dim = 24, depth = 1, num_heads = 2 }\nheight = 64\nwidth = 32"
     recipe = config("deit_tiny_patch16_224.fb_in1k", small, "[data]", "workers = 0", "identities_per_batch = 4")
-    run = Trainer(recipe, read_dataset("market1501", people), "people", torch.device("cpu"), fresh=False)
-    assert run.config.model.mean == MEAN
-    assert run.model.mean.flatten().tolist() == pytest.approx(MEAN)
-    assert any("model.mean 0.485" in note for note in run.notes)
+    run = reid_trainer(recipe, read_dataset("market1501", people), "people", torch.device("cpu"), fresh=False)
+    assert run.task.config.model.mean == MEAN
+    assert run.task.network.mean.flatten().tolist() == pytest.approx(MEAN)
+    assert any("model.mean 0.485" in note for note in run.task.notes)
 
 
 def test_timm_resizes_positions_by_the_shape_of_their_grid() -> None:

@@ -11,10 +11,11 @@ import pytest
 import torch
 
 from vitreid.training.checkpoint import Checkpoint
-from vitreid.training.collapse import collapse_told, variances
 from vitreid.training.config import TrainConfig
 from vitreid.training.datasets import read_dataset
 from vitreid.training.loop import Trainer
+from vitreid.training.losses.collapse import collapse_warning, variances
+from vitreid.training.reid_task import ReIDTask, reid_trainer
 
 
 def test_variances() -> None:
@@ -36,7 +37,7 @@ def test_a_collapse_is_reported_once() -> None:
     told = []
     for epoch, (position, bias) in enumerate(values, 1):
         record = {"epoch": epoch, "position_variance": position, "bias_variance": bias}
-        told.append(collapse_told(start, history, record))
+        told.append(collapse_warning(start, history, record))
         history.append(record)
     assert [bool(line) for line in told] == [False, True, False, True, False]
     assert "epoch 2: " in str(told[1])
@@ -50,12 +51,12 @@ class Flattener:
 
     def __init__(self, at: int) -> None:
         self.at = at
-        self.trainer: Trainer | None = None
+        self.trainer: Trainer[ReIDTask] | None = None
 
     def step(self, progress: Any) -> None:
         if progress.epoch >= self.at and self.trainer is not None:
             with torch.no_grad():
-                self.trainer.model.backbone.position.embeddings[0].pos_embed.fill_(0.5)
+                self.trainer.task.network.backbone.position.embeddings[0].pos_embed.fill_(0.5)
 
     def epoch(self, record: dict[str, Any]) -> None:
         pass
@@ -68,7 +69,7 @@ def test_a_run_notes_the_variances_and_warns(
     losses = {"identity": {}, "triplet": {}, "relation_divergence": {"top": 3}}
     config = config.model_copy(update={"model": model, "losses": losses})
     observer = Flattener(at=2)
-    run = observer.trainer = Trainer(config, read_dataset("market1501", people), "people", torch.device("cpu"))
+    run = observer.trainer = reid_trainer(config, read_dataset("market1501", people), "people", torch.device("cpu"))
     with caplog.at_level(logging.WARNING, "training"):
         run.run(tmp_path / "run", observer)
     history = Checkpoint.open(tmp_path / "run" / "last").metrics["history"]
@@ -77,11 +78,11 @@ def test_a_run_notes_the_variances_and_warns(
     [warned] = caplog.messages
     assert warned.startswith("epoch 2: of the variance before training")
 
-    again = Trainer(config, run.split, "people", torch.device("cpu"))
+    again = reid_trainer(config, run.task.split, "people", torch.device("cpu"))
     again.resume(tmp_path / "run")
-    assert again.variances == run.variances
+    assert again.task.start_variances == run.task.start_variances
 
 
 def test_other_losses_have_no_such_values(config: TrainConfig, people: Path) -> None:
-    run = Trainer(config, read_dataset("market1501", people), "people", torch.device("cpu"))
-    assert run.variances == {}
+    run = reid_trainer(config, read_dataset("market1501", people), "people", torch.device("cpu"))
+    assert run.task.start_variances == {}

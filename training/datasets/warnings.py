@@ -71,7 +71,7 @@ def left_out_notes(split: Split) -> list[str]:
     ]
 
 
-def remarks(split: Split, images_per_identity: int, side: str) -> list[str]:
+def data_warnings(split: Split, images_per_identity: int, side: str) -> list[str]:
     """What whoever starts a run should know of its data, a line each; the others are values of its recipe."""
     persons, cameras = len(split.train_persons()), split.train_cameras()
     told = []

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from vitreid.training.datasets import Sample, Split
-from vitreid.training.datasets.remarks import before_one_camera, remarks, with_one_image, without_match
+from vitreid.training.datasets.warnings import before_one_camera, data_warnings, with_one_image, without_match
 
 
 def samples(*seen: tuple[str, str | None]) -> tuple[Sample, ...]:
@@ -18,7 +18,7 @@ SOUND = Split(
 
 
 def told(split: Split, side: str = "none") -> str:
-    return "; ".join(remarks(split, 4, side))
+    return "; ".join(data_warnings(split, 4, side))
 
 
 def test_sound_data_need_no_remark() -> None:

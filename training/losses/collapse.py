@@ -1,4 +1,4 @@
-"""Whether losses on relations still have something to compare: they are zero where all places look alike."""
+"""Detection of collapsed positions: relation losses are zero where all positions are alike."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ NAMES = {"position_variance": "the position embedding", "bias_variance": "the re
 
 
 def variances(positions: Tensor | None, biases: Tensor | None) -> dict[str, float]:
-    """How much places and pairs of places differ, of what there is.
+    """Return the variances of positions and of pairs of positions, where the network has them.
 
-    `position_variance` of the position embedding (N, D) is taken over the places and averaged over D, `bias_variance`
-    of the relative biases (maps, N, N) over the pairs and averaged over the maps: a constant moves no relation.
+    `position_variance` of the position embedding (N, D) is taken over the positions and averaged over D,
+    `bias_variance` of the relative biases (maps, N, N) over the pairs and averaged over the maps: constants cancel.
     """
     found = {} if positions is None else {"position_variance": positions.detach().float().var(0).mean().item()}
     return (
@@ -22,10 +22,10 @@ def variances(positions: Tensor | None, biases: Tensor | None) -> dict[str, floa
     )
 
 
-def collapse_told(
+def collapse_warning(
     start: Mapping[str, float], earlier: Sequence[Mapping[str, float]], record: Mapping[str, float]
 ) -> str | None:
-    """A line about what has collapsed in the epoch of this record; None where nothing has, or it was told earlier."""
+    """Return a line on what has collapsed in this epoch; None where nothing has, or an earlier epoch had it."""
     now = [
         name
         for name, value in start.items()
@@ -33,8 +33,8 @@ def collapse_told(
     ]
     if not now:
         return None
-    told = " and ".join(f"{NAMES[name]} ({record[name] / start[name]:.2%})" for name in now)
+    names = " and ".join(f"{NAMES[name]} ({record[name] / start[name]:.2%})" for name in now)
     return (
-        f"epoch {record['epoch']}: of the variance before training nearly nothing is left in {told}, so losses on "
+        f"epoch {record['epoch']}: of the variance before training nearly nothing is left in {names}, so losses on "
         "relations have little to compare there; lower their weights or optim.lr"
     )
