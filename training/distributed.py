@@ -16,7 +16,7 @@ import numpy as np
 import torch
 import torch.distributed as dist
 from torch import Tensor
-from torch.distributed.nn.functional import all_gather
+from torch.distributed._functional_collectives import all_gather_single  # torch deprecates its public ones for this
 
 from vitreid.training.backbones import Features
 from vitreid.training.errors import ConfigError
@@ -59,7 +59,11 @@ class World:
 
     def whole(self, tensor: Tensor) -> Tensor:
         """Return a batch's values, without gradients, of all processes."""
-        return tensor if self.count == 1 else self._whole(tensor)
+        if self.count == 1:
+            return tensor
+        parts = [torch.empty_like(tensor) for _ in range(self.count)]
+        dist.all_gather(parts, tensor.contiguous())
+        return torch.cat(parts)
 
     def wait(self) -> None:
         """Wait until all processes have arrived."""
@@ -68,7 +72,9 @@ class World:
 
     @staticmethod
     def _whole(tensor: Tensor) -> Tensor:
-        return torch.cat(all_gather(tensor.contiguous()))  # type: ignore[no-untyped-call]  # torch has no types there
+        everybody = dist.group.WORLD
+        assert everybody is not None
+        return all_gather_single(tensor.contiguous(), 0, everybody)
 
 
 SINGLE_PROCESS = World()

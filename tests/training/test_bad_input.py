@@ -84,7 +84,11 @@ def refused(said: tuple[int, list[str]], *words: str) -> None:
         (["losses.relation_divergence.top=99"], ["top = 99; an image has 8 patches"]),
         (
             ["losses={ triplet = {} }", "optim.backbone_lr_mult=0"],
-            ["the losses triplet reach nothing that may learn", "add identity", "optim.backbone_lr_mult"],
+            [
+                "the losses triplet have no gradient for anything that may learn",
+                "add identity",
+                "optim.backbone_lr_mult",
+            ],
         ),
         (["losses.triplet.margin=wide"], ["losses.triplet.margin = 'wide'"]),
         (["model.weights=nowhere.pth"], ["model.weights = 'nowhere.pth'", "--set model.weights=PATH"]),

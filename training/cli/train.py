@@ -37,7 +37,6 @@ def train(
     as_json: AsJson = False,
 ) -> None:
     """Train a model."""
-    from vitreid.training.checkpoint import Checkpoint
     from vitreid.training.cli.screen import RunScreen
     from vitreid.training.distributed import init_distributed, process_device
     from vitreid.training.evaluation.curves import TensorBoardWriter
@@ -51,10 +50,11 @@ def train(
             world=world,
         )  # fmt: skip
         _begin(screen, trainer)
-        best = Checkpoint.open(
-            trainer.run(out, TensorBoardWriter(screen, tensorboard) if tensorboard and world.first else screen)
-        ).metrics
+        best_path = trainer.run(out, TensorBoardWriter(screen, tensorboard) if tensorboard and world.first else screen)
     if world.first:
+        from vitreid.training.checkpoint import Checkpoint
+
+        best = Checkpoint.open(best_path).metrics
         line = f"{out}: best epoch {best['epoch']} {brief(best['scores'])}".rstrip()
         emit({"out": out, "best_epoch": best["epoch"], "scores": best["scores"]}, line, as_json=as_json)
 
